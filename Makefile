@@ -1,0 +1,34 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help install demo test test-heavy lint clean
+
+help:  ## Show the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[worker,embedded,dev]'
+	@touch $@
+
+install: $(STAMP)  ## Create .venv with everything; the command line is .venv/bin/scriptorium
+
+demo: install  ## Transcribe the bundled conversation on a local cluster
+	$(BIN)/scriptorium demo
+
+test: install  ## Run the whole suite but the heavy part
+	$(BIN)/python -m pytest -m 'not heavy'
+
+test-heavy: install  ## Run the long fault and memory tests
+	$(BIN)/python -m pytest -m heavy
+
+lint: install  ## Style, types and import walls
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:  ## Remove what the commands above made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output *.egg-info

@@ -1,0 +1,89 @@
+"""Every setting of a process, read once from the environment into one frozen object.
+
+Names are `SCRIPTORIUM_<FIELD>`; the names that other tools already use
+(`REDIS_URL`, `CELERY_BROKER_URL`, `AWS_ENDPOINT_URL_S3`, `HF_TOKEN`) are honoured
+too. Nothing else in the code base reads the environment.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Values only; each is passed by hand to whatever needs it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SCRIPTORIUM_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    # Where things are
+    redis_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("SCRIPTORIUM_REDIS_URL", "REDIS_URL", "CELERY_BROKER_URL"),
+        description="Broker, results and leases. Unset: the local cluster starts its own.",
+    )
+    store_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("SCRIPTORIUM_STORE_URL", "SCRIPTORIUM_STORE"),
+        description="Object store: file:///directory or s3://bucket/prefix.",
+    )
+    s3_endpoint_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices(
+            "SCRIPTORIUM_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"
+        ),
+        description="S3-compatible server other than AWS.",
+    )
+    home: Path = Field(
+        default=Path.home() / ".local" / "share" / "scriptorium",
+        description="State of the local cluster: store, logs, sockets.",
+    )
+    work_dir: Path | None = Field(
+        default=None, description="Scratch space of the stages. Unset: the system's."
+    )
+    tenant: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+
+    # Models
+    model: str = "pico"
+    model_dir: Path | None = Field(default=None, description="Where fetched models are kept.")
+    device: str = Field(default="auto", description="auto, cpu or cuda.")
+    hf_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("SCRIPTORIUM_HF_TOKEN", "HF_TOKEN")
+    )
+    cpu_threads: int = Field(default=0, ge=0, description="Threads a model uses; 0: all cores.")
+    loaded_models: int = Field(default=1, ge=1, description="Models a worker keeps in memory.")
+
+    # Failure policy
+    lease_seconds: float = Field(default=30.0, gt=0, description="A silent worker loses its work.")
+    heartbeat_seconds: float = Field(default=5.0, gt=0, description="How often a lease is renewed.")
+    max_attempts: int = Field(default=3, ge=1, description="Crashes before a chunk is quarantined.")
+    max_retries: int = Field(default=6, ge=0, description="Tries again after transient faults.")
+    deadline_floor_seconds: float = Field(default=300.0, gt=0, description="Least a unit may take.")
+    deadline_factor: float = Field(
+        default=10.0, gt=0, description="Seconds a unit may take for each second of its audio."
+    )
+    reconcile_seconds: float = Field(default=2.0, gt=0, description="Between reconciler passes.")
+    reconcile_grace_seconds: float = Field(
+        default=5.0, gt=0, description="How long work may be nowhere before it is issued again."
+    )
+    audit_seconds: float = Field(
+        default=60.0, gt=0, description="Between comparisons of Redis with the store."
+    )
+
+    # Limits
+    max_audio_seconds: float = Field(default=24 * 3600.0, gt=0)
+    max_source_bytes: int = Field(default=8 * 1024**3, gt=0)
+
+    log_level: str = "INFO"
+    log_format: str = Field(default="json", pattern="^(json|text)$")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's settings; read from the environment the first time."""
+    return Settings()

@@ -1,0 +1,232 @@
+"""A media file becomes 16 kHz mono PCM, in a child process that may die of it.
+
+Decoding is the attack surface: the bytes come from strangers and the code that
+reads them is C. So the file is read by `gpu_worker.decoder` in a process of its
+own, with bounds on memory, processor time, output and wall time, and without a
+file name: it is handed two open files and nothing else. This module starts that
+process, waits for it and turns whatever became of it into a `DecodedAudio` or
+an error of the tree. It knows no codec and loads no media library.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gpu_worker.errors import (
+    AudioOutOfBounds,
+    DiskFull,
+    InvalidOption,
+    NoAudioSamples,
+    NoAudioStream,
+    ScriptoriumError,
+    SourceMissing,
+    TransientError,
+    UnreadableAudio,
+)
+from gpu_worker.transcript import SAMPLE_RATE, Notice
+
+_PACKAGES = Path(__file__).resolve().parent.parent
+_REPORTED: dict[str, type[ScriptoriumError]] = {
+    kind.code: kind
+    for kind in (
+        AudioOutOfBounds, DiskFull, InvalidOption, NoAudioSamples, NoAudioStream, UnreadableAudio,
+    )
+}  # fmt: skip
+_STOPPED_FROM_OUTSIDE = {signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP}
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLimits:
+    """What a file may ask of the decoder.
+
+    `memory_bytes` bounds the address space: PyAV maps 140 MB, the worst ordinary file
+    measured (10 hours) needs 210 MB and numpy another 90 MB. Processor time is earned:
+    `cpu_seconds` to begin with and `cpu_seconds_per_audio_hour` for each hour written
+    (mp3 needs about 4, eight channels at 192 kHz about 70).
+    """
+
+    max_seconds: float = 24 * 3600.0
+    max_bytes: int = 8 * 1024**3
+    min_sample_rate: int = 4_000
+    max_sample_rate: int = 384_000
+    max_channels: int = 16
+    memory_bytes: int = 1024**3
+    cpu_seconds: float = 60.0
+    cpu_seconds_per_audio_hour: float = 300.0
+    wall_seconds: float = 2 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedAudio:
+    """What the decoder found and wrote."""
+
+    samples: int  # at 16 kHz
+    sha256: str  # of the PCM bytes, in hex
+    source_sample_rate: int
+    channels: int  # in the source
+    codec: str
+    container: str
+    declared_seconds: float | None = None  # what the file's headers promise; None: nothing
+    warnings: tuple[Notice, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Length of what was decoded."""
+        return self.samples / SAMPLE_RATE
+
+    def to_json(self) -> dict[str, Any]:
+        """As an artifact carries it."""
+        return asdict(self) | {"warnings": [asdict(warning) for warning in self.warnings]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> DecodedAudio:
+        """The inverse of `to_json`."""
+        warnings = tuple(Notice(**warning) for warning in data.get("warnings", ()))
+        return cls(**{**data, "warnings": warnings})
+
+
+_DEFAULT_LIMITS = AudioLimits()
+
+
+def decode(
+    source: Path,
+    destination: Path,
+    *,
+    channel: int | None = None,
+    limits: AudioLimits = _DEFAULT_LIMITS,
+) -> DecodedAudio:
+    """Write `source` as mono s16le at 16 kHz to `destination`.
+
+    `channel` None is the mean of all channels, otherwise that channel counted from 0.
+    The destination appears whole or not at all; its directory must exist. The name and
+    the extension of the source mean nothing. What cannot be decoded, and gaps of half a
+    second to ten minutes in the file's own clock, become silence, so that later times
+    stay right. `warnings` tells of them, and of a file that ends before its declared
+    length; its codes are decode_errors, timestamp_gaps, truncated_audio and
+    several_audio_streams.
+
+    Raises SourceMissing, UnreadableAudio, NoAudioStream, NoAudioSamples,
+    AudioOutOfBounds, InvalidOption (no such channel), DiskFull, and TransientError if
+    somebody stopped the decoder.
+    """
+    if channel is not None and channel < 0:
+        raise InvalidOption(f"Channels are counted from 0; there is no channel {channel}.")
+    with _opened(source, limits) as media, _replaced(destination) as pcm:
+        return _run_decoder(media, pcm, channel, limits)
+
+
+@contextmanager
+def _opened(source: Path, limits: AudioLimits) -> Iterator[int]:
+    """The source as a file descriptor; a name would be one more thing to get wrong."""
+    try:
+        media = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hang
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise SourceMissing(f"The audio cannot be opened: {error.strerror}.") from error
+    try:
+        status = os.fstat(media)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableAudio("The source is not a regular file.")
+        if status.st_size == 0:
+            raise UnreadableAudio("The file is empty.")
+        if status.st_size > limits.max_bytes:
+            raise AudioOutOfBounds(
+                f"The file has {status.st_size} bytes; {limits.max_bytes} are accepted."
+            )
+        yield media
+    finally:
+        os.close(media)
+
+
+@contextmanager
+def _replaced(destination: Path) -> Iterator[int]:
+    """A file descriptor to write to; its file becomes `destination` if all goes well."""
+    try:
+        pcm, name = tempfile.mkstemp(prefix=".pcm-", dir=destination.parent)
+    except OSError as error:
+        if isinstance(error, (FileNotFoundError, PermissionError, NotADirectoryError)):
+            raise
+        raise DiskFull(f"The audio cannot be written: {error.strerror}.") from error
+    try:
+        yield pcm
+        Path(name).replace(destination)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(pcm)
+
+
+def _run_decoder(media: int, pcm: int, channel: int | None, limits: AudioLimits) -> DecodedAudio:
+    request = {
+        "media": media,
+        "pcm": pcm,
+        "channel": channel,
+        "parent": os.getpid(),
+        "limits": asdict(limits),
+    }
+    with subprocess.Popen(
+        # -P: whatever lies in the working directory is not a module of ours.
+        [sys.executable, "-P", "-m", "gpu_worker.decoder"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=(media, pcm),
+        start_new_session=True,
+        env=_environment(),
+        cwd="/",
+    ) as child:
+        try:
+            answer, stderr = child.communicate(
+                json.dumps(request).encode(), timeout=limits.wall_seconds
+            )
+        except subprocess.TimeoutExpired as error:
+            raise AudioOutOfBounds(
+                f"Decoding took more than {limits.wall_seconds:g} seconds."
+            ) from error
+        finally:
+            if child.poll() is None:
+                child.kill()
+    if child.returncode != 0:
+        raise _death(child.returncode, stderr, limits)
+    report = json.loads(answer)
+    if "error" in report:
+        raise _REPORTED[report["error"]["code"]](report["error"]["message"])
+    return DecodedAudio.from_json(report["audio"])
+
+
+def _environment() -> dict[str, str]:
+    """Enough to import the same packages and nothing else: no keys, no addresses."""
+    environment = {
+        "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *filter(None, sys.path)]),
+        "OPENBLAS_NUM_THREADS": "1",  # its buffers, one set a core, would not fit the memory bound
+    }
+    if "LD_LIBRARY_PATH" in os.environ:  # some interpreters do not start without it
+        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    return environment
+
+
+def _death(returncode: int, stderr: bytes, limits: AudioLimits) -> ScriptoriumError:
+    """The error for a decoder that ended without a report."""
+    if returncode > 0:
+        last_line = stderr.decode(errors="replace").strip().rpartition("\n")[2][:500]
+        return ScriptoriumError(f"The decoder failed: {last_line or f'exit {returncode}'}")
+    number = -returncode
+    if number == signal.SIGXCPU:
+        return AudioOutOfBounds("Decoding takes too much processor time for the length of audio.")
+    if number in _STOPPED_FROM_OUTSIDE:
+        return TransientError(f"The decoder was stopped from outside (signal {number}).")
+    name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
+    return UnreadableAudio(
+        f"The decoder crashed on this file ({name}, at most {limits.memory_bytes >> 20} MB)."
+    )

@@ -1,0 +1,97 @@
+"""What went wrong while a file was decoded, and how its reader is told.
+
+Pure bookkeeping in seconds; it touches no media library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gpu_worker.transcript import Notice
+
+_GAP_SECONDS = 0.5  # a shorter step in the file's clock is no gap; nearer damage is one stretch
+_LONGEST_GAP_SECONDS = 600.0  # a longer step is taken for a clock that was set anew
+_SHORT_SECONDS, _SHORT_SHARE = 0.5, 0.001  # missing less than this is rounding
+_MOST_NOTICES = 20  # of one kind
+
+_Spans = list[tuple[float, float]]
+
+
+@dataclass(slots=True)
+class Damage:
+    """The account of one file, kept packet by packet."""
+
+    broken: _Spans = field(default_factory=list)  # could not be decoded
+    gaps: _Spans = field(default_factory=list)  # were never in the file, by its own clock
+    closed_seconds: float = 0.0  # steps of the clock that were not followed
+    cut: bool = False  # the container could not be read to its end
+    _clock: float | None = None  # where the next frame should begin, by the file's own clock
+
+    def add_broken(self, start: float, end: float) -> None:
+        """A packet was replaced by silence from `start` to `end`."""
+        _add(self.broken, start, end)
+        if self._clock is not None:
+            self._clock += end - start
+
+    def add_gap(self, start: float, end: float) -> None:
+        """A gap was filled with silence; right behind damage it belongs to that."""
+        _add(self.broken if _touches(self.broken, start) else self.gaps, start, end)
+
+    def gap_before(self, time: float, seconds: float) -> float:
+        """Seconds of silence due before a frame of length `seconds` that is heard at `time`."""
+        step = 0.0 if self._clock is None else time - self._clock
+        self._clock = time + seconds
+        if step > _LONGEST_GAP_SECONDS:
+            self.closed_seconds += step
+        return step if _GAP_SECONDS < step <= _LONGEST_GAP_SECONDS else 0.0
+
+    def notices(self, decoded: float, declared: float | None) -> tuple[Notice, ...]:
+        """Everything worth a warning, for `decoded` of `declared` seconds."""
+        return (
+            *_span_notices("decode_errors", "Damaged audio was replaced by silence.", self.broken),
+            *_span_notices(
+                "timestamp_gaps", "The file has a gap here, heard as silence.", self.gaps
+            ),
+            *self._closed_notices(),
+            *self._cut_notices(decoded, declared),
+        )
+
+    def _closed_notices(self) -> Iterator[Notice]:
+        if self.closed_seconds:
+            yield Notice(
+                "timestamp_gaps",
+                f"The file's clock jumps ahead by {self.closed_seconds:.0f} s. That was not "
+                "followed, so the times after it are earlier than a player shows.",
+            )
+
+    def _cut_notices(self, decoded: float, declared: float | None) -> Iterator[Notice]:
+        missing = 0.0 if declared is None else declared - decoded - self.closed_seconds
+        if declared is not None and missing > max(_SHORT_SECONDS, declared * _SHORT_SHARE):
+            yield Notice(
+                "truncated_audio",
+                f"The file declares {declared:.1f} s of audio but only {decoded:.1f} s could be "
+                "decoded; it was probably cut off.",
+                decoded,
+                declared,
+            )
+        elif self.cut:
+            message = "The file cannot be read on from here; it was probably cut off."
+            yield Notice("truncated_audio", message, decoded)
+
+
+def _touches(spans: _Spans, start: float) -> bool:
+    return bool(spans) and start - spans[-1][1] < _GAP_SECONDS
+
+
+def _add(spans: _Spans, start: float, end: float) -> None:
+    """At the end; near neighbours become one."""
+    spans.append((spans.pop()[0] if _touches(spans, start) else start, end))
+
+
+def _span_notices(code: str, message: str, spans: _Spans) -> Iterator[Notice]:
+    for start, end in spans[:_MOST_NOTICES]:
+        yield Notice(code, message, start, end)
+    more = spans[_MOST_NOTICES:]
+    if more:
+        yield Notice(code, f"{message} {len(more)} more such stretches.", more[0][0], more[-1][1])

@@ -1,0 +1,121 @@
+"""The model behind `transcribe`: what an engine takes and gives, and which there are.
+
+An engine knows windows of audio and nothing of files, chunks or jobs. Its times
+are seconds from the start of each window.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_worker.transcript import Word
+
+Audio = NDArray[np.float32]  # mono samples at 16 kHz in -1..1, shape (samples,)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """How windows become text. Defaults are openai/whisper's, but greedy."""
+
+    language: str | None = None  # None is for `detect_language` alone
+    task: Literal["transcribe", "translate"] = "transcribe"
+    beam_size: int = 1
+    best_of: int = 5  # candidates when sampling
+    patience: float = 1.0
+    length_penalty: float = 1.0
+    repetition_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
+    temperatures: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    compression_ratio_threshold: float | None = 2.4
+    logprob_threshold: float | None = -1.0
+    no_speech_threshold: float | None = 0.6
+    initial_prompt: str | None = None
+    hotwords: str | None = None
+    suppress_tokens: tuple[int, ...] = (-1,)  # -1: the model's non-speech symbols
+    max_new_tokens: int | None = None
+    word_timestamps: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WindowText:
+    """What an engine heard in one window."""
+
+    text: str
+    words: tuple[Word, ...]  # times from the window's start; empty without word times
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedLanguage:
+    """The language of one window."""
+
+    language: str
+    probability: float
+
+
+class Engine(Protocol):
+    """One model in memory."""
+
+    name: str
+    device: str  # as for people: "cpu", "cuda"
+    max_window_seconds: float  # the longest window it was made for
+    languages: frozenset[str]
+
+    def transcribe(
+        self, windows: Sequence[Audio], options: DecodeOptions
+    ) -> tuple[WindowText, ...]:
+        """Decode all windows as one batch. Raises MemoryError when it does not fit."""
+
+    def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
+        """The most probable language of each window, as one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """Which engine, and where it runs."""
+
+    model: str  # a name of `models.py`, a directory, or owner/name on the hub
+    revision: str | None = None  # on the hub
+    compute_type: str = "default"
+    device: str = "auto"
+    threads: int = 0  # of a CPU model; 0: all cores
+    model_dir: str | None = None
+    hub_token: str | None = None
+
+
+EngineFactory = Callable[[EngineRequest], Engine]
+_factories: dict[str, EngineFactory] = {}
+
+
+def register_engine(prefix: str, factory: EngineFactory) -> None:
+    """Let model names that start with `prefix` be loaded by `factory`."""
+    _factories[prefix] = factory
+
+
+def load_engine(request: EngineRequest) -> Engine:
+    """Load a model. Raises UnknownModel, ModelUnavailable or OutOfMemory."""
+    for prefix, factory in _factories.items():
+        if request.model.startswith(prefix):
+            return factory(request)
+    # By name, so that importing this package never pulls a model library in.
+    module: Any = importlib.import_module("gpu_worker.engines.faster_whisper")
+    engine: Engine = module.load(request)
+    return engine
+
+
+def _load_fake(request: EngineRequest) -> Engine:
+    module: Any = importlib.import_module("gpu_worker.engines.fake")
+    engine: Engine = module.load(request)
+    return engine
+
+
+register_engine("fake", _load_fake)

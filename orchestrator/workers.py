@@ -1,0 +1,96 @@
+"""How a worker process is started: its command line and environment. Pure.
+
+GPU workers are one process a GPU with threads inside; the GPU is chosen here,
+before Python imports anything in the child. CPU workers are prefork.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from config.settings import Settings
+from tasks.stages import Pool, queues
+
+CPU_PROCESSES = 2  # prepares and fan-ins at once
+STORE_VARIABLE = "SCRIPTORIUM_STORE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """One worker process."""
+
+    name: str  # unique in the cluster; leases and logs carry it
+    pool: Pool
+    gpu: int | None = None  # index of the GPU it owns; None: the CPU
+    threads: int = 1  # of a CPU model
+    concurrency: int = 1
+    plugins: tuple[str, ...] = ()  # modules to import, as celery's --include
+
+
+def worker_command(spec: WorkerSpec) -> list[str]:
+    """The `celery worker` call of one worker."""
+    pool = "prefork" if spec.pool is Pool.CPU else "threads"
+    command = [
+        sys.executable, "-m", "celery", "-A", "tasks.app", "--skip-checks", "worker",
+        "--hostname", spec.name,
+        "--pool", pool,
+        "--concurrency", str(spec.concurrency),
+        "--queues", ",".join(queues(spec.pool)),
+        "--without-gossip", "--without-mingle",
+        "--loglevel", "INFO",
+    ]  # fmt: skip
+    return command + (["--include", ",".join(spec.plugins)] if spec.plugins else [])
+
+
+def worker_environment(
+    spec: WorkerSpec, settings: Settings, base: Mapping[str, str]
+) -> dict[str, str]:
+    """The child's environment: ours, with the settings written out."""
+    environment = dict(base)
+    for field, value in settings.model_dump(exclude_none=True, exclude={"redis_url"}).items():
+        secret = getattr(value, "get_secret_value", None)
+        environment[f"SCRIPTORIUM_{field.upper()}"] = str(secret() if secret else value)
+    if settings.redis_url is not None:
+        environment["SCRIPTORIUM_REDIS_URL"] = settings.redis_url.get_secret_value()
+    environment["SCRIPTORIUM_CPU_THREADS"] = str(spec.threads)
+    environment["OMP_NUM_THREADS"] = str(spec.threads)
+    if spec.gpu is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = str(spec.gpu)
+    if spec.pool is Pool.CPU:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+        environment["REMAP_SIGTERM"] = "SIGQUIT"  # prefork hands its task back at once
+    return environment
+
+
+def plan_workers(gpu_workers: int, gpus: int, cluster: str) -> tuple[WorkerSpec, ...]:
+    """One CPU worker, and GPU workers spread over the GPUs or over the cores."""
+    threads = max(1, (os.cpu_count() or 1) // max(1, gpu_workers))
+    return (
+        WorkerSpec(f"cpu@{cluster}", Pool.CPU, concurrency=CPU_PROCESSES),
+        *(
+            WorkerSpec(
+                f"gpu{index}@{cluster}",
+                Pool.GPU,
+                gpu=index % gpus if gpus else None,
+                threads=threads,
+            )
+            for index in range(gpu_workers)
+        ),
+    )
+
+
+def count_gpus() -> int:
+    """NVIDIA GPUs on this machine, by NVML."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # no library or no driver: no GPU
+        return 0
+    try:
+        return int(pynvml.nvmlDeviceGetCount())
+    finally:
+        pynvml.nvmlShutdown()

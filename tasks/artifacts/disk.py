@@ -1,0 +1,81 @@
+"""Files that are whole or not there, and what the disk's faults mean.
+
+It knows files, not artifacts: what is in them and who asked is the stores' matter.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from gpu_worker.errors import DiskFull, StoreRefused, StoreUnavailable
+
+COPY_BYTES = 1 << 20  # what is held in memory of a file that is streamed
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ELOOP, errno.ENOTSUP, errno.EXDEV, errno.ENAMETOOLONG),
+}
+
+
+@contextmanager
+def disk_faults(place: str) -> Iterator[None]:
+    """Turn an OSError into `DiskFull`, `StoreRefused` or `StoreUnavailable`, naming the place."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _FULL:
+            raise DiskFull(f"There is no space left for {place}: {reason}.") from error
+        if error.errno in _REFUSED:
+            raise StoreRefused(
+                f"{place} may not be used: {reason}.",
+                hint="Check that the directory is writable, holds no symbolic links "
+                "and is on a file system with hard links.",
+            ) from error
+        raise StoreUnavailable(f"{place} cannot be used now: {reason}.") from error
+
+
+@contextmanager
+def arriving(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes its name `path`, replacing another, only when it is whole.
+
+    Nothing is left behind if the block raises. Raises what `disk_faults` does.
+    """
+    unfinished = path.with_name(f".{uuid4().hex}.part")
+    with disk_faults(str(path)), removed_at_the_end(unfinished):
+        with unfinished.open("xb") as file:
+            yield file
+        unfinished.replace(path)
+
+
+@contextmanager
+def removed_at_the_end(path: Path) -> Iterator[None]:
+    """The file is gone after the block, however that ends."""
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def make_directory(path: Path) -> None:
+    """Make it and its parents, so that they are still there after a power cut."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the names in the directory are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,73 @@
+"""Artifacts in a dictionary, for tests and for trying things out.
+
+It keeps the promise of the other stores within one process and forgets everything with
+it. Stores opened by the same name share their artifacts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+
+from tasks.artifacts import ArtifactMissing
+from tasks.artifacts.disk import arriving
+from tasks.artifacts.names import checked_key, checked_prefix, checked_range
+
+
+class MemoryStore:
+    """An `ArtifactStore` that any number of threads may use."""
+
+    def __init__(self, name: str = "") -> None:
+        self.url = f"memory://{name}"
+        self._artifacts: dict[str, bytes] = {}
+        self._lock = Lock()
+
+    def put(self, key: str, data: bytes) -> bool:
+        with self._lock:
+            if checked_key(key) in self._artifacts:
+                return False
+            self._artifacts[key] = bytes(data)
+            return True
+
+    def put_file(self, key: str, path: Path) -> bool:
+        return self.put(key, path.read_bytes())
+
+    def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        checked_range(start, length)
+        return self._artifact(key)[start : None if length is None else start + length]
+
+    def fetch(self, key: str, path: Path) -> None:
+        data = self._artifact(key)
+        with arriving(path) as file:
+            file.write(data)
+
+    def size(self, key: str) -> int | None:
+        data = self._artifacts.get(checked_key(key))
+        return None if data is None else len(data)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        checked_prefix(prefix)
+        with self._lock:
+            keys = sorted(key for key in self._artifacts if key.startswith(prefix))
+        yield from keys
+
+    def delete(self, key: str) -> None:
+        with self._lock:
+            self._artifacts.pop(checked_key(key), None)
+
+    def _artifact(self, key: str) -> bytes:
+        try:
+            return self._artifacts[checked_key(key)]
+        except KeyError:
+            raise ArtifactMissing(key) from None
+
+
+_named: dict[str, MemoryStore] = {}
+_naming = Lock()
+
+
+def shared_store(name: str) -> MemoryStore:
+    """The process's one store of that name."""
+    with _naming:
+        return _named.setdefault(name, MemoryStore(name))

@@ -1,0 +1,59 @@
+"""From a store's URL to the store. Only what the URL names is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from gpu_worker.errors import InvalidOption
+from tasks.artifacts import ArtifactStore
+
+ALLOWED = "Use file:///directory, an absolute path, s3://bucket/prefix or memory://name."
+
+
+def open_store(url: str, *, endpoint_url: str | None = None) -> ArtifactStore:
+    """The store at that URL; nothing is read or written yet.
+
+    `endpoint_url` is the address of an S3 that is not Amazon's; other stores ignore it.
+    S3 credentials come from boto3's usual chain. Stores of one `memory://` name are the
+    same store. Raises `InvalidOption` for any other URL.
+    """
+    try:
+        return _opened(url, endpoint_url)
+    except ValueError:  # what urlsplit and the stores say of a URL or prefix they cannot use
+        raise _not_a_store(url) from None
+
+
+def _opened(url: str, endpoint_url: str | None) -> ArtifactStore:
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise InvalidOption(
+            "The store's URL holds credentials.",
+            hint="Take them out: they are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "or from the machine's role.",
+        )
+    if url.startswith("/"):
+        return _directory(url)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return _directory(unquote(parts.path))
+    if parts.scheme == "s3" and parts.netloc:
+        from tasks.artifacts.s3 import S3Store, s3_client
+
+        return S3Store(parts.netloc, unquote(parts.path), s3_client(endpoint_url))
+    if parts.scheme == "memory" and parts.netloc:
+        from tasks.artifacts.memory import shared_store
+
+        return shared_store(parts.netloc)
+    raise _not_a_store(url)
+
+
+def _directory(path: str) -> ArtifactStore:
+    from tasks.artifacts.local import LocalStore
+
+    if not path.startswith("/") or path.startswith("//"):
+        raise _not_a_store(path)
+    return LocalStore(Path(path))
+
+
+def _not_a_store(url: str) -> InvalidOption:
+    return InvalidOption(f"{url!r} is not the address of an object store.", hint=ALLOWED)

@@ -1,0 +1,187 @@
+"""Artifacts in S3, or in a store that speaks its protocol.
+
+Written once means a conditional write (`If-None-Match: *`), which the store must
+enforce: Amazon S3, MinIO, Ceph and R2 do. A writer whose reply was lost is told that
+the key was there already, by its own first attempt: the artifact is there all the same.
+boto3 takes a while to import, so only an `s3://` URL imports this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import boto3.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from gpu_worker.errors import InvalidOption
+from tasks.artifacts import ArtifactMissing
+from tasks.artifacts.disk import COPY_BYTES, arriving
+from tasks.artifacts.names import checked_key, checked_prefix, checked_range
+from tasks.artifacts.s3_faults import code_of, s3_faults
+
+MULTIPART_BYTES = 64 << 20  # a larger file goes up in parts
+PART_BYTES = 16 << 20  # one is held in memory at a time
+MAX_PARTS = 10_000  # S3's limit for one upload
+ATTEMPTS = 5  # of each request, botocore's backoff between them
+CONFLICT_ATTEMPTS = 6  # of a write that met another of the same key
+
+
+def s3_client(endpoint_url: str | None = None, *, attempts: int = ATTEMPTS) -> Any:
+    """A boto3 client that any number of threads may share; make it after a fork.
+
+    Credentials and region come from boto3's usual chain. Raises `InvalidOption` for an
+    address that is none.
+    """
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=10,
+        read_timeout=60,
+        max_pool_connections=32,
+        # Stores other than Amazon's seldom have a host name for each bucket.
+        s3={"addressing_style": "path" if endpoint_url else "auto"},
+    )
+    try:
+        # A session of its own: the default one must not be used from two threads.
+        return boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
+    except ValueError as error:
+        raise InvalidOption(
+            f"{endpoint_url!r} is not the address of an S3 store.",
+            hint="Write it with its scheme and port, such as http://minio:9000.",
+        ) from error
+
+
+class S3Store:
+    """An `ArtifactStore` under a prefix of a bucket.
+
+    Every method may raise `StoreRefused`: there is no such bucket, or the credentials are
+    not accepted or not allowed. A missing bucket looks like a missing key to `size`.
+    """
+
+    def __init__(self, bucket: str, prefix: str, client: Any) -> None:
+        prefix = prefix.strip("/")
+        self.url = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._bucket = bucket
+        self._root = f"{checked_key(prefix)}/" if prefix else ""
+        self._client = client
+
+    def put(self, key: str, data: bytes) -> bool:
+        named = self._named(key)
+        return self._write_once(
+            key, lambda: self._client.put_object(**named, Body=data, IfNoneMatch="*")
+        )
+
+    def put_file(self, key: str, path: Path) -> bool:
+        size = path.stat().st_size
+        if size > MULTIPART_BYTES:
+            # Asked first, since only the last request of the many says that it was in vain.
+            if self.size(key) is not None:
+                return False
+            return self._write_once(key, lambda: self._put_parts(key, path, size))
+        return self._write_once(key, lambda: self._put_whole(key, path))
+
+    def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        checked_range(start, length)
+        if length == 0:  # no Range header can say so
+            if self.size(key) is None:
+                raise ArtifactMissing(key)
+            return b""
+        last = "" if length is None else start + length - 1
+        ranged = {"Range": f"bytes={start}-{last}"} if start or length else {}
+        with s3_faults(self._bucket, key):
+            try:
+                reply = self._client.get_object(**self._named(key), **ranged)
+            except ClientError as error:
+                if code_of(error) == "InvalidRange":  # starts at the end or behind it
+                    return b""
+                raise
+            with closing(reply["Body"]) as body:
+                return bytes(body.read())
+
+    def fetch(self, key: str, path: Path) -> None:
+        with s3_faults(self._bucket, key):
+            reply = self._client.get_object(**self._named(key))
+            # Not `with body`: that gives the bare connection, which does not notice a cut.
+            with closing(reply["Body"]) as body, arriving(path) as file:
+                for piece in body.iter_chunks(COPY_BYTES):
+                    file.write(piece)
+
+    def size(self, key: str) -> int | None:
+        try:
+            with s3_faults(self._bucket, key):
+                return int(self._client.head_object(**self._named(key))["ContentLength"])
+        except ArtifactMissing:
+            return None
+
+    def list(self, prefix: str) -> Iterator[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._root + checked_prefix(prefix)
+        )
+        with s3_faults(self._bucket):
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    yield item["Key"].removeprefix(self._root)
+
+    def delete(self, key: str) -> None:
+        with s3_faults(self._bucket, key):
+            self._client.delete_object(**self._named(key))
+
+    def _named(self, key: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._root + checked_key(key)}
+
+    def _write_once(self, key: str, write: Callable[[], object]) -> bool:
+        conflicts = Retrying(
+            retry=retry_if_exception(_is_conflict),
+            stop=stop_after_attempt(CONFLICT_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.05, max=1.0),
+            reraise=True,
+        )
+        with s3_faults(self._bucket, key):
+            try:
+                conflicts(write)
+            except ClientError as error:
+                if code_of(error) == "PreconditionFailed":
+                    return False
+                raise
+        return True
+
+    def _put_whole(self, key: str, path: Path) -> None:
+        # Opened for each try: after the first one the file has been read to its end.
+        with path.open("rb") as file:
+            self._client.put_object(**self._named(key), Body=file, IfNoneMatch="*")
+
+    def _put_parts(self, key: str, path: Path, size: int) -> None:
+        named = self._named(key)
+        upload = named | {"UploadId": self._client.create_multipart_upload(**named)["UploadId"]}
+        try:
+            part_bytes = max(PART_BYTES, -(-size // MAX_PARTS))
+            parts = _upload_parts(self._client, upload, path, part_bytes)
+            self._client.complete_multipart_upload(
+                **upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+            )
+        except BaseException:
+            # What is left of an upload costs money and is not seen in listings.
+            with suppress(BotoCoreError, ClientError):
+                self._client.abort_multipart_upload(**upload)
+            raise
+
+
+def _upload_parts(
+    client: Any, upload: dict[str, str], path: Path, part_bytes: int
+) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    with path.open("rb") as file:
+        while data := file.read(part_bytes):
+            number = len(parts) + 1
+            reply = client.upload_part(**upload, PartNumber=number, Body=data)
+            parts.append({"PartNumber": number, "ETag": reply["ETag"]})
+    return parts
+
+
+def _is_conflict(error: BaseException) -> bool:
+    # S3's answer (409) while another write of the same key is under way.
+    return isinstance(error, ClientError) and code_of(error) == "ConditionalRequestConflict"

@@ -1,0 +1,71 @@
+"""Who works on what, right now: leases in Redis that expire unless they are renewed.
+
+A lease saves work, it does not guard truth: if two workers compute the same
+artifact all the same, the store takes the first. Expiry runs on Redis's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis import Redis
+
+_PREFIX = "scriptorium:lease:"
+_RESERVED = "reserved:"  # held for a task that will come back after its retry delay
+
+# One step each, so that a lease cannot change hands between a look and a write.
+_TAKE = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] and holder ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+return 1
+"""
+_RELEASE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+"""
+
+
+class Leases:
+    """Leases on artifact keys. Every method may raise redis.RedisError."""
+
+    def __init__(self, redis: Redis, seconds: float) -> None:
+        self._redis = redis
+        self._milliseconds = int(seconds * 1000)
+        self._take = redis.register_script(_TAKE)
+        self._release = redis.register_script(_RELEASE)
+
+    def take(self, key: str, owner: str, task_id: str = "") -> bool:
+        """Take or renew. False: somebody else has it.
+
+        A lease that Redis has forgotten is taken again, one that is reserved for `task_id` too.
+        """
+        arguments: list[Any] = [owner, _RESERVED + task_id, self._milliseconds]
+        return bool(self._take(keys=[_PREFIX + key], args=arguments))
+
+    def release(self, key: str, owner: str) -> None:
+        """Give it up, if it is still ours."""
+        self._release(keys=[_PREFIX + key], args=[owner])
+
+    def reserve(self, key: str, task_id: str, seconds: float) -> None:
+        """Keep others off while a task waits for its next try."""
+        self._redis.set(
+            _PREFIX + key, _RESERVED + task_id, px=int(seconds * 1000) + self._milliseconds
+        )
+
+    def held(self, keys: Sequence[str]) -> list[bool]:
+        """Whether each artifact is being worked on or waited for."""
+        if not keys:
+            return []
+        found: Any = self._redis.mget([_PREFIX + key for key in keys])
+        return [holder is not None for holder in found]
+
+    def release_worker(self, worker: str) -> int:
+        """Give up every lease of a worker that is known to be dead."""
+        released = 0
+        for name in self._redis.scan_iter(match=_PREFIX + "*", count=1000):
+            holder: Any = self._redis.get(name)
+            if holder is not None and holder.decode().startswith(f"{worker}:"):
+                released += int(self._release(keys=[name], args=[holder]))
+        return released

@@ -1,0 +1,131 @@
+"""What one worker process holds while it lives: its store, Redis, leases and engines.
+
+Made at the first use in each process, so that a forked child shares no connection
+with its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery.signals import setup_logging, worker_init, worker_process_init
+from redis import Redis
+
+from config.logging import configure_logging
+from config.settings import Settings, settings
+from gpu_worker.engines import Engine, EngineRequest
+from gpu_worker.engines.loaded import LoadedEngines
+from tasks.app import app
+from tasks.artifacts import ArtifactStore
+from tasks.artifacts.opening import open_store
+from tasks.attempts import Attempts
+from tasks.cancellation import Cancellations
+from tasks.leases import Leases
+from tasks.manifest import JobOptions
+from tasks.receipts import Ledger
+from tasks.watchdog import Watchdog
+
+_names: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Everything a task may touch."""
+
+    settings: Settings
+    worker: str
+    store: ArtifactStore
+    leases: Leases
+    attempts: Attempts
+    cancellations: Cancellations
+    ledger: Ledger
+    watchdog: Watchdog
+    engines: LoadedEngines
+
+    def engine(self, options: JobOptions) -> Engine:
+        """The job's model, loaded if need be."""
+        values = self.settings
+        return self.engines.get(
+            EngineRequest(
+                model=options.model,
+                revision=options.revision,
+                compute_type=options.compute_type,
+                device=values.device,
+                threads=values.cpu_threads or os.cpu_count() or 1,
+                model_dir=str(values.model_dir) if values.model_dir else None,
+                hub_token=values.hf_token.get_secret_value() if values.hf_token else None,
+            )
+        )
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A private directory that is gone afterwards."""
+        base = self.settings.work_dir
+        if base is not None:
+            base.mkdir(parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(prefix="scriptorium-", dir=base))
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def workplace() -> Workplace:
+    """This process's workplace."""
+    return _open(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _open(pid: int) -> Workplace:
+    values = settings()
+    redis = connect_redis(app.conf.broker_url)
+    store = open_store(values.store_url or "", endpoint_url=values.s3_endpoint_url)
+    leases = Leases(redis, values.lease_seconds)
+    return Workplace(
+        settings=values,
+        worker=_names.get("worker", f"{socket.gethostname()}-{pid}"),
+        store=store,
+        leases=leases,
+        attempts=Attempts(redis),
+        cancellations=Cancellations(redis, store),
+        ledger=Ledger(redis),
+        watchdog=Watchdog(leases, values.heartbeat_seconds),
+        engines=LoadedEngines(values.loaded_models),
+    )
+
+
+def connect_redis(url: str) -> Redis:
+    """A client that gives up on a silent server instead of hanging on it."""
+    client: Redis = Redis.from_url(
+        url, socket_timeout=15, socket_connect_timeout=5, health_check_interval=25
+    )
+    return client
+
+
+@setup_logging.connect
+def _log(**_: Any) -> None:
+    configure_logging(settings().log_level, settings().log_format)
+
+
+@worker_init.connect
+def _name_worker(sender: Any = None, **_: Any) -> None:
+    """Remember the node name: leases carry it, so that a dead worker's can be let go."""
+    _names["worker"] = getattr(sender, "hostname", None) or socket.gethostname()
+    structlog.contextvars.bind_contextvars(worker=_names["worker"])
+
+
+@worker_process_init.connect
+def _leave_interrupts_to_the_parent(**_: Any) -> None:
+    """Ctrl-C reaches the whole group; the parent decides what its children do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,139 @@
+"""What a job is: its source and options as submitted, and its plan once it is known.
+
+Both are artifacts, written once. Options are checked here, so that a bad one is
+refused at submission and not by a worker an hour later.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gpu_worker.engines import DecodeOptions
+from gpu_worker.errors import InvalidOption
+from gpu_worker.transcript import Notice
+from gpu_worker.vad import VadOptions
+from tasks.stages import Lane
+
+MANIFEST_VERSION = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JobOptions(_Record):
+    """Everything a submitter may choose. The defaults are openai/whisper's where it has them."""
+
+    model: str = "pico"
+    revision: str | None = None  # of the model on its hub; None: the newest there
+    compute_type: Literal[
+        "default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16",
+        "int16", "float16", "bfloat16", "float32",
+    ] = "default"  # fmt: skip
+    language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}$")
+    task: Literal["transcribe", "translate"] = "transcribe"
+    lane: Lane | None = None  # None: by the file's length
+    channel: int | None = Field(default=None, ge=0, lt=16)  # None: all channels mixed
+    chunk_seconds: float = Field(default=300.0, ge=5.0, le=600.0)
+    batch_size: int = Field(default=16, ge=1, le=512)
+    beam_size: int = Field(default=1, ge=1, le=20)
+    best_of: int = Field(default=5, ge=1, le=20)
+    patience: float = Field(default=1.0, gt=0)
+    length_penalty: float = 1.0
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    no_repeat_ngram_size: int = Field(default=0, ge=0)
+    temperature: float = Field(default=0.0, ge=0, le=1)
+    temperature_increment_on_fallback: float | None = Field(default=0.2, gt=0, le=1)
+    compression_ratio_threshold: float | None = 2.4
+    logprob_threshold: float | None = -1.0
+    no_speech_threshold: float | None = 0.6
+    initial_prompt: str | None = Field(default=None, max_length=2000)
+    hotwords: str | None = Field(default=None, max_length=2000)
+    suppress_tokens: tuple[int, ...] = (-1,)
+    max_new_tokens: int | None = Field(default=None, ge=1, le=448)
+    word_timestamps: bool = True
+    vad_threshold: float = Field(default=0.5, gt=0, lt=1)
+
+    def decode_options(self, language: str | None) -> DecodeOptions:
+        """What the engine needs of them."""
+        return DecodeOptions(
+            language=language,
+            temperatures=self.temperatures,
+            **self.model_dump(
+                include={
+                    "task", "beam_size", "best_of", "patience", "length_penalty",
+                    "repetition_penalty", "no_repeat_ngram_size", "compression_ratio_threshold",
+                    "logprob_threshold", "no_speech_threshold", "initial_prompt", "hotwords",
+                    "suppress_tokens", "max_new_tokens", "word_timestamps",
+                }
+            ),
+        )  # fmt: skip
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """The temperature, then each step up to 1 (openai/whisper's rule)."""
+        step = self.temperature_increment_on_fallback
+        if step is None:
+            return (self.temperature,)
+        count = int((1.0 - self.temperature) / step + 1e-6) + 1
+        return tuple(round(self.temperature + step * index, 6) for index in range(count))
+
+    def vad_options(self) -> VadOptions:
+        """What the speech detection needs of them."""
+        return VadOptions(threshold=self.vad_threshold)
+
+
+def job_options(values: dict[str, Any]) -> JobOptions:
+    """Options from outside. Raises InvalidOption with one sentence for each wrong one."""
+    try:
+        return JobOptions.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+        )
+        raise InvalidOption(f"Options are not valid: {wrong}.") from error
+
+
+class Source(_Record):
+    """Where the audio is: an artifact of our store, or an object of somebody's bucket."""
+
+    name: str  # for people; never used as a path
+    artifact: str | None = None
+    url: str | None = None  # s3://bucket/key
+
+
+class Manifest(_Record):
+    """A job as it was accepted."""
+
+    version: int = MANIFEST_VERSION
+    tenant: str
+    job: str
+    created_at: float  # seconds since 1970
+    source: Source
+    options: JobOptions
+    idempotency_key: str | None = None
+
+
+class Plan(_Record):
+    """What `prepare` found out: the audio and its chunks."""
+
+    audio: str  # sha256 of the PCM
+    seconds: float
+    chunks: tuple[tuple[int, int], ...]  # first sample and the one after the last
+    warnings: tuple[Notice, ...] = ()
+
+    def chunk_seconds(self, index: int) -> float:
+        """How much audio one chunk holds."""
+        start, end = self.chunks[index]
+        return (end - start) / 16_000
+
+    def lane(self, options: JobOptions) -> Lane:
+        """The lane asked for, else bulk for files that would keep others waiting."""
+        if options.lane is not None:
+            return options.lane
+        return Lane.INTERACTIVE if self.seconds <= INTERACTIVE_SECONDS else Lane.BULK
+
+
+INTERACTIVE_SECONDS = 600.0  # up to two default chunks: done before anybody is held up

@@ -1,0 +1,117 @@
+"""A job's written records, read from the store: manifest, plan, language, keys.
+
+They are written once, so each process remembers the ones it has read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+from tasks.artifacts import ArtifactStore, keys
+from tasks.manifest import Manifest, Plan
+from tasks.stages import Stage, Unit
+
+REMEMBERED = 4096
+
+
+class Records:
+    """Raises ArtifactMissing for a record that has not been written yet."""
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self._store = store
+        self._known: OrderedDict[str, Any] = OrderedDict()
+        self._lock = Lock()
+
+    def manifest(self, tenant: str, job: str) -> Manifest:
+        """The job as it was accepted."""
+        return Manifest.model_validate(self._read(keys.manifest(tenant, job)))
+
+    def plan(self, tenant: str, job: str) -> Plan:
+        """The job's audio and chunks."""
+        data = dict(self._read(keys.plan(tenant, job)))
+        data.pop("receipt", None)
+        return Plan.model_validate(data)
+
+    def language(self, manifest: Manifest, plan: Plan) -> str | None:
+        """The language as given, else as detected; None if nobody speaks."""
+        if manifest.options.language is not None:
+            return manifest.options.language
+        found = self._read(keys.language(manifest.tenant, plan.audio, manifest.options))
+        language: str | None = found["language"]
+        return language
+
+    def chunk_key(self, unit: Unit) -> str:
+        """Where the artifact of a chunk's stage is."""
+        manifest = self.manifest(unit.tenant, unit.job)
+        plan = self.plan(unit.tenant, unit.job)
+        return keys.transcribed(
+            unit.tenant,
+            plan.audio,
+            plan.chunks[unit.index],
+            manifest.options,
+            self.language(manifest, plan),
+        )
+
+    def key(self, unit: Unit) -> str:
+        """Where the artifact of any unit is: its presence means that the unit is done."""
+        if unit.stage is Stage.PREPARE:
+            return keys.plan(unit.tenant, unit.job)
+        if unit.stage is Stage.ASSEMBLE:
+            return keys.run(unit, "result.json")
+        if unit.stage is Stage.DETECT_LANGUAGE:
+            plan = self.plan(unit.tenant, unit.job)
+            options = self.manifest(unit.tenant, unit.job).options
+            return keys.language(unit.tenant, plan.audio, options)
+        return self.chunk_key(unit)
+
+    def _read(self, key: str) -> Any:
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+        data = json.loads(self._store.get(key))
+        with self._lock:
+            self._known[key] = data
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return data
+
+
+def failures(store: ArtifactStore, unit: Unit) -> dict[tuple[Stage, int], dict[str, Any]]:
+    """The errors of a run's units that were given up, by stage and chunk."""
+    prefix = keys.run(unit, "failed/")
+    found: dict[tuple[Stage, int], dict[str, Any]] = {}
+    for key in store.list(prefix):
+        stage, index = key.removeprefix(prefix).removesuffix(".json").split("/")
+        found[Stage(stage), int(index)] = json.loads(store.get(key))
+    return found
+
+
+def exists(store: ArtifactStore, key: str) -> bool:
+    """Whether the artifact has been written."""
+    return store.size(key) is not None
+
+
+def result_record(
+    *,
+    transcript: dict[str, Any] | None = None,
+    missing: Sequence[dict[str, Any]] = (),
+    error: dict[str, Any] | None = None,
+    canceled: bool = False,
+) -> dict[str, Any]:
+    """The body of `result.json`, by which a run ends."""
+    return {
+        "transcript": transcript,
+        "missing": list(missing),
+        "error": error,
+        "canceled": canceled,
+    }
+
+
+def encode(data: dict[str, Any]) -> bytes:
+    """JSON with a stable order, so that equal results are equal bytes."""
+    return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

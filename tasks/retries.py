@@ -1,0 +1,82 @@
+"""What follows from an error: try again, give up, or end the process. A pure table.
+
+permanent         fail at once
+out of memory     once more, elsewhere if there is an elsewhere; then fail
+poisoned process  end it; the supervisor starts another
+transient         backoff with jitter, capped in number and delay; then fail
+anything else     a bug, or a fault we do not know: once more, then fail
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError
+from kombu.exceptions import OperationalError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from gpu_worker.errors import (
+    DevicePoisoned,
+    OutOfMemory,
+    PermanentError,
+    RetriesExhausted,
+    ScriptoriumError,
+    TransientError,
+)
+
+FIRST_DELAY_SECONDS = 1.0
+LONGEST_DELAY_SECONDS = 60.0  # under the visibility timeout, or Redis delivers it twice
+_FAULTS = (TransientError, RedisConnectionError, RedisTimeoutError, OperationalError, BotoCoreError)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again after a delay."""
+
+    delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Give the unit up with this error."""
+
+    error: ScriptoriumError
+
+
+@dataclass(frozen=True, slots=True)
+class EndProcess:
+    """This process can compute no more."""
+
+
+Decision = Retry | Fail | EndProcess
+
+
+def decide(error: Exception, tries: int, max_retries: int, jitter: float) -> Decision:
+    """What to do after the try number `tries` (from 0) ended in `error`.
+
+    `jitter` in 0..1 spreads equal delays: the caller draws it, so this stays pure.
+    """
+    if isinstance(error, DevicePoisoned):
+        return EndProcess()
+    if isinstance(error, PermanentError):
+        return Fail(error)
+    if isinstance(error, _FAULTS):
+        if tries < max_retries:
+            return Retry(backoff(tries, jitter))
+        return Fail(RetriesExhausted(f"After {tries + 1} tries: {_sentence(error)}"))
+    if tries < 1:
+        return Retry(backoff(tries, jitter))
+    if isinstance(error, OutOfMemory):
+        return Fail(error)
+    return Fail(ScriptoriumError(f"An unexpected error: {_sentence(error)}"))
+
+
+def backoff(tries: int, jitter: float) -> float:
+    """Doubling delays, each between half and all of its nominal length."""
+    nominal = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0**tries)
+    return nominal * (0.5 + jitter / 2)
+
+
+def _sentence(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:500]

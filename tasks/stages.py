@@ -1,0 +1,80 @@
+"""The stages of a job, their queues and their task names.
+
+Pure names: importing this loads no task, so whoever sends messages needs none of
+the code that does the work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Pool(StrEnum):
+    """The kind of worker a stage needs."""
+
+    CPU = "cpu"  # prefork processes
+    GPU = "gpu"  # one process a GPU, threads inside
+
+
+class Lane(StrEnum):
+    """Which of a stage's two queues a job uses."""
+
+    INTERACTIVE = "interactive"  # somebody waits for it
+    BULK = "bulk"
+
+
+class Stage(StrEnum):
+    """One step of a job."""
+
+    PREPARE = "prepare"  # decode, hash, cut
+    DETECT_LANGUAGE = "detect_language"  # only if it was not given
+    FAN_OUT = "fan_out"  # one message a chunk
+    TRANSCRIBE = "transcribe"  # a chunk to segments
+    ASSEMBLE = "assemble"  # all chunks to the published result
+
+    @property
+    def pool(self) -> Pool:
+        """The workers that do it."""
+        return Pool.GPU if self in _GPU_STAGES else Pool.CPU
+
+    @property
+    def task_name(self) -> str:
+        """The Celery task's name; explicit, so that moving a file orphans no message."""
+        return f"scriptorium.{self.value}"
+
+    def queue(self, lane: Lane) -> str:
+        """The queue of this stage in one lane."""
+        return f"{self.value}.{lane.value}"
+
+
+_GPU_STAGES = frozenset({Stage.DETECT_LANGUAGE, Stage.TRANSCRIBE})
+CHUNK_STAGES = (Stage.TRANSCRIBE,)  # what is done to each chunk, in this order
+
+
+def queues(pool: Pool | None = None) -> tuple[str, ...]:
+    """Every queue, or those that one pool of workers reads; interactive lanes first."""
+    return tuple(
+        stage.queue(lane) for lane in Lane for stage in Stage if pool is None or stage.pool is pool
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What one message is about: a stage of one run of a job, for one chunk."""
+
+    tenant: str
+    job: str
+    run: int  # 1, and one more for each retry
+    stage: Stage
+    index: int = 0  # of the chunk; 0 for stages of the whole job
+
+    @property
+    def name(self) -> str:
+        """For logs and Redis fields."""
+        return f"{self.tenant}/{self.job}/{self.run}/{self.stage.value}/{self.index}"
+
+    @property
+    def field(self) -> str:
+        """Within one run."""
+        return f"{self.stage.value}/{self.index}"
