@@ -1,6 +1,6 @@
 """Which models there are, where they come from, and how long a window they hear.
 
-    python -m gpu_worker.models pull NAME    fetch a model's files from its hub
+    python -m gpu_worker.models pull NAME...    fetch models' files from the hub
 
 This module only names them; `engines` load them.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,14 +107,16 @@ def fetch_model(source: ModelSource, model_dir: str | None, token: str | None) -
         ) from error
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Fetch the models named on the command line."""
-    if len(arguments) < 2 or arguments[0] != "pull":
-        print("usage: python -m gpu_worker.models pull NAME...", file=sys.stderr)
-        return 2
-    for name in arguments[1:]:
+    parser = ArgumentParser(prog="python -m gpu_worker.models")
+    parser.add_argument("command", choices=["pull"])
+    parser.add_argument("names", nargs="+", metavar="NAME")
+    parser.add_argument("--model-dir")
+    given = parser.parse_args(arguments)
+    for name in given.names:
         try:
-            print(fetch_model(find_model(name), None, None))
+            print(fetch_model(find_model(name), given.model_dir, None))
         except ScriptoriumError as error:
             print(f"{error.code}: {error.message} {error.advice}", file=sys.stderr)
             return 1
@@ -121,4 +124,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

@@ -17,6 +17,7 @@ from gpu_worker.batching import run_batches
 from gpu_worker.engines import Audio, DecodeOptions, Engine, WindowText
 from gpu_worker.fallback import is_silence
 from gpu_worker.segmentation import fit_to_speech, split_lines
+from gpu_worker.speech import VadOptions
 from gpu_worker.transcript import (
     SAMPLE_RATE,
     Segment,
@@ -24,7 +25,7 @@ from gpu_worker.transcript import (
     segment_to_json,
     segments_from_json,
 )
-from gpu_worker.vad import VadOptions, speech_spans
+from gpu_worker.vad import speech_spans
 from gpu_worker.windows import Window, pack_windows
 
 TIME_DIGITS = 3  # milliseconds

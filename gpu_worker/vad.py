@@ -6,29 +6,11 @@ parallel. Knows arrays only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from gpu_worker.engines import Audio
+from gpu_worker.speech import SpeechSpan, VadOptions
 from gpu_worker.transcript import SAMPLE_RATE
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechSpan:
-    """Speech between two samples of an array."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class VadOptions:
-    """When a sound counts as speech (Silero's own parameters)."""
-
-    threshold: float = 0.5  # speech probability above which a frame is speech
-    min_speech_ms: int = 0
-    min_silence_ms: int = 160  # a shorter pause ends no span (faster-whisper's batched value)
-    pad_ms: int = 400  # added at both ends, so that no quiet consonant is cut
 
 
 def speech_spans(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from gpu_worker.vad import SpeechSpan
+from gpu_worker.speech import SpeechSpan
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from gpu_worker.engines import Audio, Engine
+from gpu_worker.speech import VadOptions
 from gpu_worker.transcript import SAMPLE_RATE
 from gpu_worker.transcription import detect_language as majority
 from gpu_worker.transcription import pcm_to_audio
-from gpu_worker.vad import VadOptions, speech_spans
+from gpu_worker.vad import speech_spans
 from gpu_worker.windows import pack_windows
 from tasks.app import app
 from tasks.artifacts import keys

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gpu_worker.engines import DecodeOptions
 from gpu_worker.errors import InvalidOption
+from gpu_worker.speech import VadOptions
 from gpu_worker.transcript import Notice
-from gpu_worker.vad import VadOptions
 from tasks.stages import Lane
 
 MANIFEST_VERSION = 1
@@ -23,38 +23,52 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class JobOptions(_Record):
-    """Everything a submitter may choose. The defaults are openai/whisper's where it has them."""
+ComputeType = Literal[
+    "default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16",
+    "int16", "float16", "bfloat16", "float32",
+]  # fmt: skip
 
-    model: str = "pico"
-    revision: str | None = None  # of the model on its hub; None: the newest there
-    compute_type: Literal[
-        "default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16",
-        "int16", "float16", "bfloat16", "float32",
-    ] = "default"  # fmt: skip
-    language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}$")
-    task: Literal["transcribe", "translate"] = "transcribe"
-    lane: Lane | None = None  # None: by the file's length
-    channel: int | None = Field(default=None, ge=0, lt=16)  # None: all channels mixed
-    chunk_seconds: float = Field(default=300.0, ge=5.0, le=600.0)
-    batch_size: int = Field(default=16, ge=1, le=512)
-    beam_size: int = Field(default=1, ge=1, le=20)
-    best_of: int = Field(default=5, ge=1, le=20)
-    patience: float = Field(default=1.0, gt=0)
-    length_penalty: float = 1.0
-    repetition_penalty: float = Field(default=1.0, gt=0)
-    no_repeat_ngram_size: int = Field(default=0, ge=0)
-    temperature: float = Field(default=0.0, ge=0, le=1)
-    temperature_increment_on_fallback: float | None = Field(default=0.2, gt=0, le=1)
-    compression_ratio_threshold: float | None = 2.4
-    logprob_threshold: float | None = -1.0
-    no_speech_threshold: float | None = 0.6
-    initial_prompt: str | None = Field(default=None, max_length=2000)
-    hotwords: str | None = Field(default=None, max_length=2000)
-    suppress_tokens: tuple[int, ...] = (-1,)
-    max_new_tokens: int | None = Field(default=None, ge=1, le=448)
-    word_timestamps: bool = True
-    vad_threshold: float = Field(default=0.5, gt=0, lt=1)
+
+def _option(default: Any, description: str, **bounds: Any) -> Any:
+    return Field(default=default, description=description, **bounds)
+
+
+class JobOptions(_Record):
+    """Everything a submitter may choose; names and defaults are openai/whisper's where it has them.
+
+    The command line's options are made from these fields.
+    """
+
+    model: str = _option("pico", "Model's name, a directory with one, or owner/name on the hub.")
+    revision: str | None = _option(None, "Of the model on the hub; unset: the newest.")
+    compute_type: ComputeType = _option("default", "Quantization of the model, as CTranslate2's.")
+    language: str | None = _option(
+        None, "Code such as en or es; unset: detected.", pattern=r"^[a-z]{2,3}$"
+    )
+    task: Literal["transcribe", "translate"] = _option("transcribe", "translate: to English.")
+    lane: Lane | None = _option(None, "interactive or bulk; unset: by the file's length.")
+    channel: int | None = _option(None, "One channel, from 0; unset: all mixed.", ge=0, lt=16)
+    chunk_seconds: float = _option(300.0, "Nominal length of a chunk.", ge=5.0, le=600.0)
+    batch_size: int = _option(16, "Windows decoded at once.", ge=1, le=512)
+    beam_size: int = _option(1, "Beams at temperature 0; 1 is greedy.", ge=1, le=20)
+    best_of: int = _option(5, "Candidates when sampling.", ge=1, le=20)
+    patience: float = _option(1.0, "Of the beam search.", gt=0)
+    length_penalty: float = _option(1.0, "Exponent of the length in a candidate's score.")
+    repetition_penalty: float = _option(1.0, "Above 1: repeat less.", gt=0)
+    no_repeat_ngram_size: int = _option(0, "Never repeat a run of that many tokens.", ge=0)
+    temperature: float = _option(0.0, "First temperature.", ge=0, le=1)
+    temperature_increment_on_fallback: float | None = _option(
+        0.2, "Step when a window is not believed; None: never try again.", gt=0, le=1
+    )
+    compression_ratio_threshold: float | None = _option(2.4, "Above: the text repeats itself.")
+    logprob_threshold: float | None = _option(-1.0, "Below: the text is not believed.")
+    no_speech_threshold: float | None = _option(0.6, "Above, and not believed: silence.")
+    initial_prompt: str | None = _option(None, "Text to set the style.", max_length=2000)
+    hotwords: str | None = _option(None, "Names and terms to expect.", max_length=2000)
+    suppress_tokens: tuple[int, ...] = _option((-1,), "Token ids; -1: non-speech symbols.")
+    max_new_tokens: int | None = _option(None, "At most so many tokens a window.", ge=1, le=448)
+    word_timestamps: bool = _option(True, "Give each word its time.")
+    vad_threshold: float = _option(0.5, "Speech probability that counts as speech.", gt=0, lt=1)
 
     def decode_options(self, language: str | None) -> DecodeOptions:
         """What the engine needs of them."""

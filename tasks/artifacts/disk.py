@@ -18,7 +18,7 @@ from gpu_worker.errors import DiskFull, StoreRefused, StoreUnavailable
 COPY_BYTES = 1 << 20  # what is held in memory of a file that is streamed
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST),
     *(errno.ELOOP, errno.ENOTSUP, errno.EXDEV, errno.ENAMETOOLONG),
 }
 
@@ -35,8 +35,8 @@ def disk_faults(place: str) -> Iterator[None]:
         if error.errno in _REFUSED:
             raise StoreRefused(
                 f"{place} may not be used: {reason}.",
-                hint="Check that the directory is writable, holds no symbolic links "
-                "and is on a file system with hard links.",
+                hint="Check that it is a directory, writable, without symbolic links in it, "
+                "on a file system with hard links.",
             ) from error
         raise StoreUnavailable(f"{place} cannot be used now: {reason}.") from error
 

@@ -42,7 +42,7 @@ class LocalStore:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
+        self._root = Path(os.path.realpath(root))
         self._incoming = self._root / RESERVED
         self.url = self._root.as_uri()
         self._sweep()
@@ -129,17 +129,15 @@ class LocalStore:
             yield file
 
     def _place(self, key: str) -> Path:
-        path = self._root / checked_key(key)
-        self._safe(path.parent)
-        return path
+        return self._safe(self._root / checked_key(key))
 
-    def _safe(self, folder: Path) -> Path:
-        if folder.resolve() != folder:
+    def _safe(self, path: Path) -> Path:
+        if os.path.realpath(path) != str(path):
             raise StoreRefused(
-                f"{folder} is reached through a symbolic link.",
+                f"{path} is or lies behind a symbolic link.",
                 hint="Remove the link: artifacts may only lie inside the store's directory.",
             )
-        return folder
+        return path
 
     def _walk(self, folder: Path, path: str, beginning: str = "") -> Iterator[str]:
         """Keys under the folder whose next part starts with `beginning`, in lexical order."""

@@ -1,0 +1,23 @@
+"""What speech detection is told and what it gives: plain data, without the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechSpan:
+    """Speech between two samples of an array."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class VadOptions:
+    """When a sound counts as speech (Silero's own parameters)."""
+
+    threshold: float = 0.5  # speech probability above which a frame is speech
+    min_speech_ms: int = 0
+    min_silence_ms: int = 160  # a shorter pause ends no span (faster-whisper's batched value)
+    pad_ms: int = 400  # added at both ends, so that no quiet consonant is cut

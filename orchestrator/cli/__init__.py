@@ -1,0 +1,55 @@
+"""The command line, `scriptorium`: one module for each group of commands.
+
+Exit status: 0 complete, 1 failed, 2 wrong usage, 3 partial, 130 interrupted. No
+error reaches the user as a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from gpu_worker.errors import InvalidOption, ScriptoriumError, UnknownModel
+from orchestrator.cli import cluster, doctor, jobs, models, transcribe
+from orchestrator.cli.context import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, remember
+
+app = typer.Typer(
+    name="scriptorium",
+    help="Transcribe audio on a cluster that loses nothing.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback()(remember)
+app.command()(transcribe.transcribe)
+app.command()(transcribe.demo)
+app.command()(jobs.submit)
+app.command()(jobs.status)
+app.command()(jobs.watch)
+app.command()(jobs.get)
+app.command(name="list")(jobs.list_jobs)
+app.command()(jobs.cancel)
+app.command()(jobs.retry)
+app.command(name="dead-letters")(jobs.dead_letters)
+app.command()(cluster.up)
+app.command()(cluster.worker)
+app.command()(cluster.reconciler)
+app.add_typer(models.app, name="models")
+app.command()(doctor.doctor)
+
+
+def main() -> None:
+    """Run a command; say what went wrong in two lines."""
+    console = Console(stderr=True, highlight=False)
+    try:
+        app()
+    except ScriptoriumError as error:
+        console.print(f"[bold red]{error.code}[/]: ", end="")
+        console.print(f"{error.message}\n{error.advice}", markup=False)
+        usage = isinstance(error, (InvalidOption, UnknownModel))
+        sys.exit(EXIT_USAGE if usage else EXIT_FAILED)
+    except KeyboardInterrupt:
+        console.print("Interrupted.")
+        sys.exit(EXIT_INTERRUPTED)

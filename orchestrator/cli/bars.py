@@ -1,0 +1,53 @@
+"""Progress bars: one a job, by audio seconds."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from orchestrator.connection import Connection
+from orchestrator.jobs import Job
+from orchestrator.progress import follow
+
+
+def watch_jobs(
+    connection: Connection, tenant: str, jobs: list[Job], *, quiet: bool = False
+) -> list[Job]:
+    """Show the jobs until all have ended, and give them as they ended."""
+    ended = {job.id: job for job in jobs}
+    progress = Progress(
+        TextColumn("{task.fields[name]}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[state]}", markup=False),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=quiet or not sys.stderr.isatty(),
+    )
+    with progress:
+        rows: dict[str, TaskID] = {
+            job.id: progress.add_task("", total=1.0, name=_short(job.name), state="")
+            for job in jobs
+        }
+        for job in follow(connection, tenant, [job.id for job in jobs]):
+            ended[job.id] = job
+            progress.update(rows[job.id], completed=job.progress, state=describe(job))
+            if progress.disable and not quiet:
+                print(f"{_short(job.name)}: {job.progress:4.0%} {describe(job)}", file=sys.stderr)
+    return [ended[job.id] for job in jobs]
+
+
+def describe(job: Job) -> str:
+    """Where it stands, in a few words."""
+    if job.status.final or job.stage is None:
+        return job.status.value
+    counted = f" {job.chunks.done}/{job.chunks.total}" if job.chunks.total > 1 else ""
+    eta = f", {job.eta_seconds:.0f} s left" if job.eta_seconds else ""
+    return f"{job.stage.value}{counted}{eta}"
+
+
+def _short(name: str) -> str:
+    printable = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return printable if len(printable) <= 40 else printable[:39] + "…"

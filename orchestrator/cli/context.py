@@ -1,0 +1,104 @@
+"""What every command needs: the settings, the cluster to talk to, exit statuses, output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import SecretStr, ValidationError
+
+from config.logging import configure_logging
+from config.settings import Settings
+from gpu_worker.errors import InvalidOption, RedisUnavailable
+from orchestrator.connection import Connection, connect
+from orchestrator.jobs import Job, Status
+from orchestrator.local import running_cluster
+
+EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+_state: dict[str, Settings] = {}
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"scriptorium {version('scriptorium')}")
+        raise typer.Exit
+
+
+def remember(
+    redis_url: Annotated[str | None, typer.Option(help="Redis of a cluster (REDIS_URL).")] = None,
+    store_url: Annotated[
+        str | None, typer.Option(help="file:///directory or s3://bucket/prefix.")
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="Directory of the local cluster.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING, ERROR.")] = None,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Transcribe audio on a cluster that loses nothing."""
+    try:
+        values = Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors())
+        raise InvalidOption(
+            f"The environment is not valid: {wrong}.", hint="See docs/settings.md."
+        ) from error
+    given: dict[str, Any] = {
+        "redis_url": SecretStr(redis_url) if redis_url else None,
+        "store_url": store_url,
+        "home": home.absolute() if home else None,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    _state["settings"] = values.model_copy(update=given)
+    configure_logging(log_level or "ERROR", "text")
+
+
+def current_settings() -> Settings:
+    """The environment's settings, with what the command line changed."""
+    return _state["settings"]
+
+
+def configured_cluster(values: Settings) -> Settings | None:
+    """The settings of the cluster to use, if one is named or runs already."""
+    if values.redis_url is None:
+        return running_cluster(values)
+    if values.store_url is None:
+        raise InvalidOption(
+            "A Redis is configured but no object store.",
+            hint="Set SCRIPTORIUM_STORE_URL to the store that the cluster's workers use.",
+        )
+    return values
+
+
+def connection() -> Connection:
+    """To the configured cluster, or to this user's running one. Raises RedisUnavailable."""
+    values = configured_cluster(current_settings())
+    if values is None:
+        raise RedisUnavailable(
+            "No cluster is configured and none runs here.",
+            hint="Start one with `scriptorium up`, or set REDIS_URL and SCRIPTORIUM_STORE_URL.",
+        )
+    return connect(values)
+
+
+def tenant() -> str:
+    """Whose jobs."""
+    return current_settings().tenant
+
+
+def print_json(data: Any) -> None:
+    """For other programs."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def exit_status(jobs: Iterable[Job]) -> int:
+    """The worst of them."""
+    statuses = {job.status for job in jobs}
+    if statuses & {Status.FAILED, Status.CANCELED}:
+        return EXIT_FAILED
+    return EXIT_PARTIAL if Status.PARTIAL in statuses else EXIT_COMPLETE

@@ -1,0 +1,36 @@
+"""`doctor`: is everything there, and if not, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.context import (
+    EXIT_FAILED,
+    configured_cluster,
+    current_settings,
+    print_json,
+)
+from orchestrator.diagnosis import diagnose
+
+_SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check Redis, the store, the disk, the model and the GPU."""
+    values = current_settings()
+    running = configured_cluster(values) if values.redis_url is None else None
+    findings = diagnose(running or values)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(f"{_SIGNS[finding.state]} {finding.name:7} {finding.message}")
+            if finding.hint:
+                typer.echo(f"  {'':7} {finding.hint}")
+    if any(finding.state == "error" for finding in findings):
+        raise typer.Exit(EXIT_FAILED)

@@ -1,0 +1,159 @@
+"""Commands about jobs: submit, status, watch, get, list, cancel, retry, dead-letters."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gpu_worker.errors import InvalidOption
+from gpu_worker.subtitles import SubtitleOptions
+from orchestrator import submission
+from orchestrator.cli.bars import describe, watch_jobs
+from orchestrator.cli.context import connection, exit_status, print_json, tenant
+from orchestrator.cli.options import spellings, with_job_options
+from orchestrator.jobs import Job
+from orchestrator.results import parse_formats, render_result
+from tasks.artifacts import keys
+from tasks.manifest import JobOptions, Source
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@with_job_options
+def submit(
+    source: Annotated[str, typer.Argument(metavar="FILE|s3://BUCKET/KEY", show_default=False)],
+    options: JobOptions,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(*spellings("idempotency_key"), help="The same key gives the same job."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Watch it until it ends.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hand one file to the cluster and print the job's id."""
+    to = connection()
+    job = submission.submit(
+        to,
+        _source(source) or submission.upload(to, Path(source), tenant()),
+        options,
+        tenant=tenant(),
+        idempotency_key=idempotency_key,
+    )
+    if wait:
+        job = watch_jobs(to, tenant(), [job], quiet=as_json)[0]
+    print_json(job.to_json()) if as_json else typer.echo(job.id)
+    raise typer.Exit(exit_status([job]))
+
+
+def status(job: JobId, as_json: AsJson = False) -> None:
+    """Show where a job stands."""
+    found = connection().job(tenant(), job)
+    print_json(found.to_json()) if as_json else _show(found)
+
+
+def watch(job: JobId, as_json: AsJson = False) -> None:
+    """Wait for a job's end; the exit status says how it ended."""
+    to = connection()
+    ended = watch_jobs(to, tenant(), [to.job(tenant(), job)], quiet=as_json)[0]
+    print_json(ended.to_json()) if as_json else _show(ended)
+    raise typer.Exit(exit_status([ended]))
+
+
+def get(
+    job: JobId,
+    form: Annotated[
+        str, typer.Option("-f", "--format", help="json, txt, srt, vtt or tsv.")
+    ] = "txt",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a job's transcript."""
+    (chosen,) = parse_formats("json" if as_json else form)
+    text = render_result(connection(), tenant(), job, chosen, SubtitleOptions())
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidOption(f"{output} cannot be written: {error.strerror}.") from error
+
+
+def list_jobs(
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: AsJson = False
+) -> None:
+    """Show the newest jobs."""
+    to = connection()
+    found = [to.job(tenant(), job) for job in to.jobs.newest(tenant(), limit)]
+    if as_json:
+        print_json([job.to_json() for job in found])
+        return
+    table = Table("job", "created", "file", "model", "status", "progress", box=None)
+    for job in found:
+        created = datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(
+            job.id, created, repr(job.name)[1:-1], job.model, describe(job), f"{job.progress:.0%}"
+        )
+    Console(highlight=False, markup=False).print(table)
+
+
+def cancel(job: JobId, as_json: AsJson = False) -> None:
+    """End a job without a result."""
+    ended = submission.cancel(connection(), tenant(), job)
+    print_json(ended.to_json()) if as_json else _show(ended)
+
+
+def retry(job: JobId, as_json: AsJson = False) -> None:
+    """Run a failed, partial or canceled job again; finished chunks are kept."""
+    again = submission.retry(connection(), tenant(), job)
+    print_json(again.to_json()) if as_json else _show(again)
+
+
+def dead_letters(as_json: AsJson = False) -> None:
+    """Show the units of work that were given up."""
+    store = connection().store
+    letters = []
+    for key in store.list(f"{keys.DEAD_LETTERS}{tenant()}/"):
+        job, run, stage, index = key.split("/")[2:]
+        error = json.loads(store.get(key))
+        letters.append({"job": job, "run": int(run), "stage": stage, "chunk": int(index)} | error)
+    if as_json:
+        print_json(letters)
+        return
+    for letter in letters:
+        typer.echo(
+            f"{letter['job']} run {letter['run']} {letter['stage']} chunk {letter['chunk']}: "
+            f"{letter['code']}: {letter['message']}"
+        )
+    if letters:
+        typer.echo("`scriptorium retry JOB` tries a job's again.", err=True)
+
+
+def _source(text: str) -> Source | None:
+    """An object of a bucket, or None for a local file."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return None
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket or not key:
+        raise InvalidOption(f"{text!r} is neither a file nor s3://bucket/key.")
+    return Source(name=key.rpartition("/")[2], url=text)
+
+
+def _show(job: Job) -> None:
+    lines = [f"{job.id}  {describe(job)}  {job.progress:.0%}"]
+    if job.chunks.total:
+        lines.append(
+            f"chunks: {job.chunks.done} of {job.chunks.total} done, {job.chunks.failed} failed"
+        )
+    lines += [f"warning: {warning['message']}" for warning in job.warnings]
+    if job.error is not None:
+        lines += [f"{job.error['code']}: {job.error['message']}", job.error["hint"]]
+    typer.echo("\n".join(lines))

@@ -1,0 +1,197 @@
+"""`transcribe` and `demo`: files in, transcripts beside them, on whatever cluster there is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from config.settings import Settings
+from gpu_worker.builtin import SAMPLE
+from gpu_worker.errors import ScriptoriumError
+from gpu_worker.subtitles import SubtitleOptions
+from orchestrator.cli.bars import watch_jobs
+from orchestrator.cli.context import (
+    EXIT_FAILED,
+    configured_cluster,
+    current_settings,
+    exit_status,
+)
+from orchestrator.cli.options import spellings, with_job_options
+from orchestrator.connection import Connection, connect
+from orchestrator.jobs import Job
+from orchestrator.local import LocalCluster
+from orchestrator.results import parse_formats, write_results
+from orchestrator.submission import cancel, submit, upload
+from tasks.manifest import JobOptions
+
+Lines = Annotated[
+    int | None,
+    typer.Option(*spellings("max_line_count"), help="Lines a subtitle.", rich_help_panel="Files"),
+]
+Width = Annotated[
+    int | None,
+    typer.Option(*spellings("max_line_width"), help="Letters a line.", rich_help_panel="Files"),
+]
+WordsALine = Annotated[
+    int | None,
+    typer.Option(*spellings("max_words_per_line"), help="Words a line.", rich_help_panel="Files"),
+]
+Highlight = Annotated[
+    str,
+    typer.Option(
+        *spellings("highlight_words"),
+        help="True: underline each word as it is spoken.",
+        rich_help_panel="Files",
+    ),
+]
+
+
+@with_job_options
+def transcribe(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)],
+    options: JobOptions,
+    output_dir: Annotated[
+        Path, typer.Option("-o", *spellings("output_dir"), help="Where the transcripts go.")
+    ] = Path(),
+    output_format: Annotated[
+        str,
+        typer.Option("-f", *spellings("output_format"), help="json,txt,srt,vtt,tsv or all."),
+    ] = "all",
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="GPU workers to start on this machine.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    model_dir: Annotated[
+        Path | None, typer.Option(*spellings("model_dir"), help="Where fetched models are kept.")
+    ] = None,
+    max_line_width: Width = None,
+    max_line_count: Lines = None,
+    max_words_per_line: WordsALine = None,
+    highlight_words: Highlight = "False",
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Transcribe files and write the transcripts.
+
+    Uses the configured cluster (REDIS_URL), or this machine's running one, or starts one for
+    the time being.
+    """
+    formats = parse_formats(output_format)
+    lines = SubtitleOptions(
+        max_line_width=max_line_width,
+        max_line_count=max_line_count,
+        max_words_per_line=max_words_per_line,
+        highlight_words=highlight_words.lower() == "true",
+    )
+    given = {"device": device, "model_dir": model_dir}
+    values = current_settings().model_copy(update={k: v for k, v in given.items() if v is not None})
+    with _cluster(values, workers) as connection:
+        jobs = _submit_all(connection, values.tenant, files, options)
+        try:
+            ended = watch_jobs(connection, values.tenant, list(jobs.values()), quiet=quiet)
+        except KeyboardInterrupt:
+            _abandon(connection, values.tenant, list(jobs.values()))
+            raise
+        _write_all(
+            connection, dict(zip(jobs, ended, strict=True)), output_dir, formats, lines, quiet
+        )
+    raise typer.Exit(EXIT_FAILED if len(jobs) < len(files) else exit_status(ended))
+
+
+def demo(
+    output_dir: Annotated[
+        Path, typer.Option("-o", *spellings("output_dir"), help="Where the transcripts go.")
+    ] = Path("demo-output"),
+    workers: Annotated[int, typer.Option(min=1, max=64, help="GPU workers to start.")] = 2,
+) -> None:
+    """Transcribe the bundled conversation on a cluster of this machine."""
+    console = Console(highlight=False)
+    values = current_settings()
+    options = JobOptions(chunk_seconds=15.0)  # small chunks, so that one sees them spread
+    console.print(f"Starting Redis, {workers} GPU workers and a CPU worker …")
+    with _cluster(values, workers) as connection:
+        jobs = _submit_all(connection, values.tenant, [SAMPLE], options)
+        ended = watch_jobs(connection, values.tenant, list(jobs.values()))
+        paths = _write_all(
+            connection,
+            dict(zip(jobs, ended, strict=True)),
+            output_dir,
+            parse_formats("all"),
+            SubtitleOptions(),
+            quiet=True,
+        )
+    for path in paths:
+        if path.suffix == ".vtt":
+            console.print(path.read_text(), markup=False)
+    console.print(f"Files: {', '.join(str(path) for path in paths)}", markup=False, soft_wrap=True)
+    console.print("Everything that was started is stopped.")
+    raise typer.Exit(exit_status(ended))
+
+
+@contextmanager
+def _cluster(values: Settings, workers: int | None) -> Iterator[Connection]:
+    configured = configured_cluster(values) if workers is None or values.store_url else None
+    if configured is not None and workers is None:
+        yield connect(configured)
+        return
+    with LocalCluster(configured or values, workers=workers, adopt=False) as cluster:
+        yield cluster.connection
+
+
+def _submit_all(
+    connection: Connection, tenant: str, files: list[Path], options: JobOptions
+) -> dict[Path, Job]:
+    """The accepted ones; each refused one is reported and the others go on."""
+    jobs: dict[Path, Job] = {}
+    for path in files:
+        try:
+            jobs[path] = submit(
+                connection, upload(connection, path, tenant), options, tenant=tenant
+            )
+        except ScriptoriumError as error:
+            if len(files) == 1:
+                raise
+            _complain(path.name, error.code, error.message, error.advice)
+    return jobs
+
+
+def _write_all(
+    connection: Connection,
+    jobs: dict[Path, Job],
+    directory: Path,
+    formats: tuple[str, ...],
+    lines: SubtitleOptions,
+    quiet: bool,
+) -> list[Path]:
+    stems = Counter(path.stem for path in jobs)
+    written: list[Path] = []
+    for path, job in jobs.items():
+        if job.error is not None:
+            _complain(path.name, job.error["code"], job.error["message"], job.error["hint"])
+            continue
+        for warning in job.warnings:
+            _complain(path.name, warning["code"], warning["message"])
+        stem = path.stem if stems[path.stem] == 1 else path.name
+        written += write_results(connection, job.tenant, job.id, stem, directory, formats, lines)
+    if not quiet:
+        for file in written:
+            typer.echo(str(file))
+    return written
+
+
+def _abandon(connection: Connection, tenant: str, jobs: list[Job]) -> None:
+    """Nobody waits any more; what was computed is kept and found by the next submission."""
+    for job in jobs:
+        with suppress(ScriptoriumError):
+            cancel(connection, tenant, job.id)
+    typer.echo("Stopped. Finished chunks are kept: the same command goes on from there.", err=True)
+
+
+def _complain(name: str, code: str, *sentences: str) -> None:
+    printable = "".join(letter if letter.isprintable() else "?" for letter in name)
+    typer.echo(f"{printable}: {code}: {' '.join(sentences)}", err=True)
