@@ -43,7 +43,8 @@ _WITH_DECLARED_LENGTH = frozenset(
     {"w64", "aiff", "caf", "au", "flac", "mov", "matroska"}
     | {"asf", "avi", "flv", "ape", "wv", "tta", "dsf"}
 )
-_RAW_TAGS = (1, 3, 0xFFFE)  # WAVE_FORMAT_PCM, _IEEE_FLOAT, _EXTENSIBLE
+_RAW_TAGS = (1, 3, 6, 7, 0xFFFE)  # WAVE_FORMAT_PCM, _IEEE_FLOAT, _ALAW, _MULAW, _EXTENSIBLE
+_STEADY_TAGS = (2, 0x11, 0x31)  # _ADPCM, _DVI_ADPCM, _GSM610: as many bytes every second
 _HEAD_BYTES = 1 << 16  # where a wav's data chunk and an mp3's first frame are looked for
 _UNKNOWN_SIZES = (2**31, 2**32)  # what writers to a pipe put for a size they cannot know
 
@@ -134,8 +135,10 @@ def _wav_seconds(head: bytes) -> float | None:
         name, size = struct.unpack_from("<4sI", head, position)
         if name == b"fmt " and position + 22 <= len(head):
             tag, _, rate, byte_rate, block = struct.unpack_from("<HHIIH", head, position + 8)
-            if tag in _RAW_TAGS:  # writers get this field wrong and FFmpeg does not read it
+            if tag in _RAW_TAGS:  # writers get the byte rate wrong and FFmpeg does not read it
                 byte_rate = rate * block
+            elif tag not in _STEADY_TAGS:
+                return None
         if name == b"data":
             unknown = size == 0 or any(abs(size - guess) <= _HEAD_BYTES for guess in _UNKNOWN_SIZES)
             return None if unknown or not byte_rate else size / byte_rate

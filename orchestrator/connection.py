@@ -114,13 +114,13 @@ def connect(settings: Settings) -> Connection:
     """Open everything. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
     celery = make_app(settings)
     redis: Redis = Redis.from_url(
-        celery.conf.broker_url, socket_timeout=15, socket_connect_timeout=5
+        celery.conf.broker_write_url, socket_timeout=15, socket_connect_timeout=5
     )
     try:
         redis.ping()
     except Exception as error:
         raise RedisUnavailable(
-            f"Redis cannot be reached at {masked(celery.conf.broker_url)}."
+            f"Redis cannot be reached at {masked(celery.conf.broker_write_url)}."
         ) from error
     store = open_store(settings.store_url or "", endpoint_url=settings.s3_endpoint_url)
     return Connection(

@@ -32,9 +32,10 @@ def watch_jobs(
             for job in jobs
         }
         for job in follow(connection, tenant, [job.id for job in jobs]):
-            ended[job.id] = job
+            before, ended[job.id] = ended[job.id], job
             progress.update(rows[job.id], completed=job.progress, state=describe(job))
-            if progress.disable and not quiet:
+            moved = (before.stage, before.chunks) != (job.stage, job.chunks)
+            if progress.disable and not quiet and moved:
                 print(f"{_short(job.name)}: {job.progress:4.0%} {describe(job)}", file=sys.stderr)
     return [ended[job.id] for job in jobs]
 
