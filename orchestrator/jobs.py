@@ -142,6 +142,8 @@ def describe_job(
 ) -> Job:
     """The job that these facts make."""
     chunks = _count(receipts, plan)
+    if summary and plan and not summary.error and not summary.canceled:
+        chunks = Chunks(len(plan.chunks), len(plan.chunks) - summary.missing, summary.missing)
     progress = 1.0 if summary else _progress(receipts, plan)
     status = summary.status if summary else (Status.PROCESSING if receipts else Status.QUEUED)
     return Job(

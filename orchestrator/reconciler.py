@@ -50,12 +50,16 @@ class Reconciler:
 
     def run(self, stop: threading.Event) -> None:
         """Passes until told to stop; a fault ends a pass, never the loop."""
+        waiting = False  # said once, not at every pass of an outage
         while not stop.wait(self._connection.settings.reconcile_seconds):
             try:
                 if self._leads():
                     self.reconcile()
+                waiting = False
             except (RedisError, OperationalError, ScriptoriumError) as error:
-                log.warning("reconciler_pass_failed", reason=str(error))
+                if not waiting:
+                    log.warning("reconciler_waits", reason=str(error))
+                waiting = True
             except Exception:
                 log.exception("reconciler_pass_failed")
 

@@ -20,7 +20,11 @@ def make_app(values: Settings) -> Celery:
     """An application bound to the broker that the settings name."""
     url = values.redis_url.get_secret_value() if values.redis_url else _LOCAL_REDIS
     celery = Celery("scriptorium", broker=url, backend=url)
+    celery.backend_cls = url
     celery.conf.update(
+        # Named for each direction too: CELERY_BROKER_URL in the environment would win otherwise.
+        broker_read_url=url,
+        broker_write_url=url,
         task_queues=[Queue(name) for name in queues()],  # type: ignore[no-untyped-call]
         task_default_queue=queues()[0],
         task_create_missing_queues=False,

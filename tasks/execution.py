@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -139,7 +140,8 @@ def _retry(
     if key is not None:
         with suppress(RedisError):  # the reconciler may issue it once more, which is harmless
             place.leases.reserve(key, task.request.id, delay)
-    raise task.retry(exc=error, countdown=delay, max_retries=None)
+    # The table has decided; None would mean Celery's own limit of 3, past which it raises `error`.
+    raise task.retry(exc=error, countdown=delay, max_retries=sys.maxsize)
 
 
 def _give_up(place: Workplace, unit: Unit, error: ScriptoriumError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from celery import Signature
@@ -10,6 +11,7 @@ from tasks.app import app
 from tasks.execution import settle
 from tasks.lifecycle import Workplace, workplace
 from tasks.pipeline import assembly, chunk_canvas
+from tasks.receipts import Receipt
 from tasks.records import Records, exists
 from tasks.stages import CHUNK_STAGES, Stage, Unit
 
@@ -31,10 +33,16 @@ def _canvas(place: Workplace, unit: Unit) -> Signature:
     records = Records(place.store)
     manifest = records.manifest(unit.tenant, unit.job)
     plan = records.plan(unit.tenant, unit.job)
-    last = CHUNK_STAGES[-1]
     todo = [
-        index
-        for index in range(len(plan.chunks))
-        if not exists(place.store, records.key(Unit(unit.tenant, unit.job, unit.run, last, index)))
+        index for index in range(len(plan.chunks)) if not _is_done(place, records, unit, index)
     ]
     return chunk_canvas(app, unit, todo, plan.lane(manifest.options))
+
+
+def _is_done(place: Workplace, records: Records, unit: Unit, index: int) -> bool:
+    """Whether a chunk's last artifact is there; if so it counts as progress at once."""
+    chunk = replace(unit, stage=CHUNK_STAGES[-1], index=index)
+    done = exists(place.store, records.key(chunk))
+    if done:
+        place.ledger.record(chunk, Receipt("cached"))
+    return done

@@ -89,7 +89,7 @@ def workplace() -> Workplace:
 @lru_cache(maxsize=1)
 def _open(pid: int) -> Workplace:
     values = settings()
-    redis = connect_redis(app.conf.broker_url)
+    redis = connect_redis(app.conf.broker_write_url)
     store = open_store(values.store_url or "", endpoint_url=values.s3_endpoint_url)
     leases = Leases(redis, values.lease_seconds)
     return Workplace(

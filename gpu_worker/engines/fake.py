@@ -39,7 +39,7 @@ class FakeEngine:
         self, name: str = "fake", speed: float | None = None, largest_batch: int | None = None
     ) -> None:
         self.name = name
-        self._speed = speed  # seconds of audio a second; None: as fast as it goes
+        self.speed = speed  # seconds of audio a second; None: as fast as it goes
         self._largest_batch = largest_batch
 
     def transcribe(
@@ -48,8 +48,8 @@ class FakeEngine:
         """One word for each half second. Raises MemoryError above the largest batch."""
         if self._largest_batch is not None and len(windows) > self._largest_batch:
             raise MemoryError(f"a batch of {len(windows)} windows")
-        if self._speed:
-            time.sleep(sum(map(len, windows)) / SAMPLE_RATE / self._speed)
+        if self.speed:
+            time.sleep(sum(map(len, windows)) / SAMPLE_RATE / self.speed)
         return tuple(self._hear(window) for window in windows)
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:

@@ -1,0 +1,1 @@
+"""Faults that tests load into real workers, as celery plugins (`--include`)."""

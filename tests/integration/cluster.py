@@ -1,0 +1,127 @@
+"""A local cluster as a test sees it: submit, wait, break things, read what happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from config.settings import Settings
+from orchestrator.connection import Connection
+from orchestrator.jobs import Job
+from orchestrator.local import LocalCluster
+from orchestrator.progress import follow
+from orchestrator.submission import submit, upload
+from tasks.artifacts import keys
+from tasks.manifest import job_options
+from tasks.stages import Stage, Unit
+
+TENANT = "default"
+PATIENCE_SECONDS = 180.0
+
+
+def quick_settings(home: Path, **changes: Any) -> Settings:
+    """As in production, but faults are noticed in seconds."""
+    quick: dict[str, Any] = {
+        "home": home,
+        "redis_url": None,
+        "store_url": None,
+        "lease_seconds": 4.0,
+        "heartbeat_seconds": 1.0,
+        "reconcile_seconds": 0.3,
+        "reconcile_grace_seconds": 1.5,
+        "audit_seconds": 5.0,
+    }
+    return Settings(**(quick | changes))
+
+
+class ClusterUnderTest:
+    """Everything it starts is gone when it ends."""
+
+    def __init__(self, settings: Settings, workers: int, plugins: tuple[str, ...] = ()) -> None:
+        self.local = LocalCluster(settings, workers=workers, plugins=plugins)
+
+    def __enter__(self) -> Self:
+        self.local.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.local.close()
+
+    @property
+    def connection(self) -> Connection:
+        return self.local.connection
+
+    def submit(self, path: Path, **options: Any) -> Job:
+        source = upload(self.connection, path, TENANT)
+        key = options.pop("idempotency_key", None)
+        return submit(
+            self.connection, source, job_options(options), tenant=TENANT, idempotency_key=key
+        )
+
+    def follow(self, *jobs: Job) -> Iterator[Job]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        for job in follow(self.connection, TENANT, [job.id for job in jobs]):
+            assert time.monotonic() < deadline, f"{job.id} is still {job.status}"
+            yield job
+
+    def wait(self, job: Job) -> Job:
+        *_, ended = self.follow(job)
+        return ended
+
+    def wait_until(self, happened: Callable[[], bool], seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not happened():
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.02)
+
+    def result(self, job: Job) -> dict[str, Any]:
+        return self.connection.result(TENANT, job.id)
+
+    def result_bytes(self, job: Job, run: int = 1) -> bytes:
+        unit = Unit(TENANT, job.id, run, Stage.ASSEMBLE)
+        return self.connection.store.get(keys.run(unit, "result.json"))
+
+    def words(self, job: Job) -> list[str]:
+        return str(self.result(job)["transcript"]["text"]).split()
+
+    def chunk_artifact(self, job: Job, index: int) -> dict[str, Any]:
+        key = self.connection.records.key(Unit(TENANT, job.id, 1, Stage.TRANSCRIBE, index))
+        data: dict[str, Any] = json.loads(self.connection.store.get(key))
+        return data
+
+    def gpu_worker_pids(self) -> list[int]:
+        return [
+            pid for name, pid in self.local.supervisor.children().items() if name.startswith("gpu")
+        ]
+
+    def kill_random_worker(self, dice: random.Random) -> str:
+        """kill -9 of one worker's whole process group. Gives its name."""
+        children = self.local.supervisor.children()
+        name = dice.choice(sorted(children))
+        os.killpg(children[name], signal.SIGKILL)
+        return name
+
+    def events(self, event: str, job: Job | None = None) -> list[dict[str, Any]]:
+        """The workers' log lines of one kind, in the order of time."""
+        found = [
+            line
+            for path in self.local.logs.glob("*pu*.log")
+            for line in _json_lines(path)
+            if line.get("event") == event and (job is None or line.get("job") == job.id)
+        ]
+        return sorted(found, key=lambda line: str(line["timestamp"]))
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_text(errors="replace").splitlines():
+        if line.startswith("{"):
+            try:
+                yield json.loads(line)
+            except ValueError:  # a line that a kill cut off
+                continue

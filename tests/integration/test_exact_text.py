@@ -1,0 +1,116 @@
+"""The cluster's text is the text of one process: nothing lost, nothing doubled at any seam."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import jiwer
+import pytest
+from faster_whisper import BatchedInferencePipeline, WhisperModel
+
+from gpu_worker.builtin import PICO
+from gpu_worker.transcript import SAMPLE_RATE
+from tests.integration.cluster import TENANT, ClusterUnderTest
+from tests.integration.conftest import StartCluster
+from tests.speech import Utterance, read_audio, recording, write_wav
+
+BATCH_SIZE = 16
+HALF_A_WORD_SECONDS = 0.15
+
+Windows = list[tuple[int, int]]
+
+
+def read_in_one_process(path: Path, windows: Windows) -> list[str]:
+    """faster-whisper's own batched pipeline over the same windows."""
+    model = WhisperModel(str(PICO), device="cpu", compute_type="default")
+    segments, _ = BatchedInferencePipeline(model).transcribe(
+        read_audio(path),
+        language="en",
+        beam_size=1,
+        temperature=0.0,
+        batch_size=BATCH_SIZE,
+        clip_timestamps=[
+            {"start": first / SAMPLE_RATE, "end": last / SAMPLE_RATE} for first, last in windows
+        ],
+    )
+    return " ".join(segment.text for segment in segments).split()
+
+
+def transcribe(
+    cluster: ClusterUnderTest, path: Path, chunk_seconds: float
+) -> tuple[list[str], list[Windows]]:
+    """The words, and each chunk's windows."""
+    job = cluster.wait(
+        cluster.submit(
+            path,
+            language="en",
+            chunk_seconds=chunk_seconds,
+            batch_size=BATCH_SIZE,
+            temperature_increment_on_fallback=None,  # sampling is what one process cannot repeat
+        )
+    )
+    assert job.status == "completed"
+    plan = cluster.connection.records.plan(TENANT, job.id)
+    assert plan.chunks[0][0] == 0
+    assert plan.chunks[-1][1] == round(plan.seconds * SAMPLE_RATE)
+    assert all(before[1] == after[0] for before, after in pairwise(plan.chunks))
+    windows = [
+        [(first, last) for first, last in cluster.chunk_artifact(job, index)["windows"]]
+        for index in range(job.chunks.total)
+    ]
+    return cluster.words(job), windows
+
+
+@pytest.mark.parametrize(
+    ("minutes", "chunk_seconds"),
+    [(5, 45.0), pytest.param(30, 300.0, marks=pytest.mark.heavy)],
+)
+def test_a_file_in_chunks_reads_word_for_word_as_in_one_process_with_1_2_and_4_workers(
+    start_cluster: StartCluster, tmp_path: Path, minutes: int, chunk_seconds: float
+) -> None:
+    samples, said = recording(minutes * 60, seed=7)
+    path = write_wav(tmp_path / "speech.wav", samples)
+    texts, windows = {}, {}
+    for workers in (1, 2, 4):
+        cluster = start_cluster(workers, name=f"workers-{workers}")
+        texts[workers], windows[workers] = transcribe(cluster, path, chunk_seconds)
+        cluster.local.close()
+
+    every_window = [window for chunk in windows[1] for window in chunk]
+    reference = read_in_one_process(path, every_window)
+    truth = " ".join(utterance.text for utterance in said)
+    error_rate = jiwer.wer(truth, " ".join(reference))
+    print(
+        f"\n{len(windows[1])} chunks, {len(every_window)} windows, {len(reference)} words, "
+        f"equal to one process with 1, 2 and 4 workers; word error rate {error_rate:.1%}"
+    )
+    assert len(windows[1]) >= 6
+    assert windows[1] == windows[2] == windows[4]
+    assert texts[1] == reference
+    assert texts[2] == reference
+    assert texts[4] == reference
+    assert_no_word_is_cut_lost_or_doubled(windows[1], said)
+
+
+def assert_no_word_is_cut_lost_or_doubled(chunks: list[Windows], said: list[Utterance]) -> None:
+    """Windows do not overlap, hold all that was said, and no seam lies inside an utterance."""
+    windows = [window for chunk in chunks for window in chunk]
+    assert all(before[1] <= after[0] for before, after in pairwise(windows))
+    for utterance in said:
+        heard = sum(
+            max(
+                0.0,
+                min(utterance.end, last / SAMPLE_RATE) - max(utterance.start, first / SAMPLE_RATE),
+            )
+            for first, last in windows
+        )
+        assert heard >= utterance.end - utterance.start - HALF_A_WORD_SECONDS, utterance.text
+    seams = [chunk[0][0] / SAMPLE_RATE for chunk in chunks[1:] if chunk]
+    for seam in seams:
+        cut = [
+            utterance.text
+            for utterance in said
+            if utterance.start + HALF_A_WORD_SECONDS < seam < utterance.end - HALF_A_WORD_SECONDS
+        ]
+        assert not cut

@@ -1,0 +1,83 @@
+"""kill -9 at any moment loses nothing and repeats nothing that was done."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.jobs import Job
+from tests.integration.cluster import ClusterUnderTest
+from tests.integration.conftest import StartCluster
+from tests.speech import recording, write_wav
+
+CHUNKS = 20
+CHUNK_SECONDS = 6.0
+
+
+@pytest.mark.parametrize("runs", [3, pytest.param(10, marks=pytest.mark.heavy)])
+def test_a_job_survives_kill_9_of_a_random_worker_at_a_random_moment(
+    start_cluster: StartCluster, tmp_path: Path, runs: int
+) -> None:
+    cluster = start_cluster(workers=2)
+    seconds = {}
+    for seed in range(runs):
+        dice = random.Random(seed)
+        samples, _ = recording(CHUNKS * CHUNK_SECONDS - 1, seed=100 + seed)
+        path = write_wav(tmp_path / f"{seed}.wav", samples[: int(CHUNKS * CHUNK_SECONDS * 16_000)])
+        calm = run(cluster, path, "fake")
+        started = time.monotonic()
+        job = cluster.submit(path, model="fake-10x", chunk_seconds=CHUNK_SECONDS, language="en")
+        time.sleep(dice.uniform(0.0, 6.0))
+        victim = cluster.kill_random_worker(dice)
+        ended = cluster.wait(job)
+        seconds[seed] = time.monotonic() - started
+
+        print(f"run {seed}: killed {victim}, done {seconds[seed]:.1f} s after submission")
+        assert ended.status == "completed"
+        assert ended.chunks.total == CHUNKS
+        assert cluster.result_bytes(job) == cluster.result_bytes(calm)
+        assert computed_again(cluster, job) == []
+
+
+def test_every_worker_killed_at_once_only_delays_the_job(
+    start_cluster: StartCluster, tmp_path: Path
+) -> None:
+    cluster = start_cluster(workers=2)
+    path = write_wav(tmp_path / "speech.wav", recording(60, seed=5)[0])
+    calm = run(cluster, path, "fake")
+    job = cluster.submit(path, model="fake-10x", chunk_seconds=CHUNK_SECONDS, language="en")
+    cluster.wait_until(lambda: cluster.connection.job("default", job.id).chunks.done >= 2)
+    for pid in cluster.local.supervisor.children().values():
+        os.killpg(pid, signal.SIGKILL)
+    assert cluster.wait(job).status == "completed"
+    assert cluster.result_bytes(job) == cluster.result_bytes(calm)
+    assert computed_again(cluster, job) == []
+
+
+def run(cluster: ClusterUnderTest, path: Path, model: str) -> Job:
+    """The same words as at any other speed of the fake engine, without a fault."""
+    job = cluster.submit(path, model=model, chunk_seconds=CHUNK_SECONDS, language="en")
+    ended = cluster.wait(job)
+    assert ended.status == "completed"
+    return ended
+
+
+def computed_again(cluster: ClusterUnderTest, job: Job) -> list[dict[str, Any]]:
+    """Chunks on which work began after their artifact had been written."""
+    written = {
+        (line["stage"], line["chunk"]): line["timestamp"]
+        for line in cluster.events("unit_ended", job)
+        if line["outcome"] == "computed"
+    }
+    return [
+        line
+        for line in cluster.events("unit_started", job)
+        if line["timestamp"] > written.get((line["stage"], line["chunk"]), "9")
+        and line["stage"] == "transcribe"
+    ]
