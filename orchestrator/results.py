@@ -103,4 +103,7 @@ def _umask() -> int:
 
 
 def _fitting(stem: str) -> str:
-    return stem.encode()[:LONGEST_STEM_BYTES].decode(errors="ignore") or "transcript"
+    whole = os.fsencode(stem)
+    if len(whole) <= LONGEST_STEM_BYTES:
+        return stem
+    return whole[:LONGEST_STEM_BYTES].decode(errors="ignore")

@@ -44,7 +44,7 @@ class JobStore:
             return None
         run = int(fields[b"run"])
         written = fields.get(f"summary/{run}".encode())
-        summary = Summary(**json.loads(written)) if written else None
+        summary = _summary(json.loads(written)) if written else None
         return Manifest.model_validate_json(fields[b"manifest"]), run, summary
 
     def close(self, unit: Unit, summary: Summary) -> None:
@@ -97,6 +97,10 @@ def known_jobs(store: ArtifactStore, tenant: str) -> Iterator[str]:
         job, _, rest = key.removeprefix(prefix).partition("/")
         if rest == "manifest.json":
             yield job
+
+
+def _summary(data: dict[str, Any]) -> Summary:
+    return Summary(**{**data, "warnings": tuple(data["warnings"])})
 
 
 def _run(name: str) -> Unit:

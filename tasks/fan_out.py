@@ -33,9 +33,7 @@ def _canvas(place: Workplace, unit: Unit) -> Signature:
     records = Records(place.store)
     manifest = records.manifest(unit.tenant, unit.job)
     plan = records.plan(unit.tenant, unit.job)
-    todo = [
-        index for index in range(len(plan.chunks)) if not _is_done(place, records, unit, index)
-    ]
+    todo = [index for index in range(len(plan.chunks)) if not _is_done(place, records, unit, index)]
     return chunk_canvas(app, unit, todo, plan.lane(manifest.options))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gpu_worker.engines import DecodeOptions
 from gpu_worker.errors import InvalidOption
@@ -116,6 +116,12 @@ class Source(_Record):
     name: str  # for people; never used as a path
     artifact: str | None = None
     url: str | None = None  # s3://bucket/key
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _printable(cls, name: str) -> str:
+        """File names are bytes; those that are no UTF-8 could not be written into a manifest."""
+        return name.encode("utf-8", "replace").decode()
 
 
 class Manifest(_Record):

@@ -7,6 +7,7 @@ error reaches the user as a traceback.
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 import typer
 from rich.console import Console
@@ -42,6 +43,9 @@ app.command()(doctor.doctor)
 
 def main() -> None:
     """Run a command; say what went wrong in two lines."""
+    for stream in (sys.stdout, sys.stderr):  # a file name need not be text
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     console = Console(stderr=True, highlight=False)
     try:
         app()

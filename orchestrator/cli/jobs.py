@@ -75,8 +75,10 @@ def get(
     as_json: AsJson = False,
 ) -> None:
     """Print a job's transcript."""
-    (chosen,) = parse_formats("json" if as_json else form)
-    text = render_result(connection(), tenant(), job, chosen, SubtitleOptions())
+    chosen = parse_formats("json" if as_json else form)
+    if len(chosen) != 1:
+        raise InvalidOption("`get` prints one format at a time.", hint="Ask for json, txt or srt.")
+    text = render_result(connection(), tenant(), job, chosen[0], SubtitleOptions())
     if output is None:
         typer.echo(text, nl=False)
         return
