@@ -41,7 +41,7 @@ class LocalCluster:
         self._workers = workers or self._gpus or min(2, os.cpu_count() or 1)
         self._adopt = adopt
         self._plugins = plugins
-        self._redis: RedisServer | None = None
+        self.redis: RedisServer | None = None
         self._stop = threading.Event()
         self._reconciler: threading.Thread | None = None
         self.logs = settings.home / "logs"
@@ -53,9 +53,9 @@ class LocalCluster:
         settings = self._with_store(self._settings)
         try:
             if settings.redis_url is None:
-                self._redis = RedisServer(self.logs)
-                self._redis.start()
-                settings = settings.model_copy(update={"redis_url": SecretStr(self._redis.url)})
+                self.redis = RedisServer(self.logs)
+                self.redis.start()
+                settings = settings.model_copy(update={"redis_url": SecretStr(self.redis.url)})
             self.connection = connect(settings)
             self.supervisor = Supervisor(settings, self.connection.leases, self.logs)
             self.supervisor.start(self._specs())
@@ -80,9 +80,9 @@ class LocalCluster:
             self._reconciler = None
         if hasattr(self, "supervisor"):
             self.supervisor.stop(grace_seconds)
-        if self._redis is not None:
-            self._redis.stop()
-            self._redis = None
+        if self.redis is not None:
+            self.redis.stop()
+            self.redis = None
 
     def _specs(self) -> tuple[WorkerSpec, ...]:
         specs = plan_workers(self._workers, self._gpus, f"local-{uuid4().hex[:8]}")

@@ -42,7 +42,8 @@ class Reconciler:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
-        self._adopt = adopt  # take up open runs that only the store knows
+        self._adopt = adopt  # take up runs that others left open
+        self._seen: set[Unit] = set()  # the open runs that are ours to restore in any case
         self._clock = clock
         self._idle_since: dict[Unit, float] = {}
         self._audited = float("-inf")
@@ -66,7 +67,8 @@ class Reconciler:
     def reconcile(self) -> tuple[Unit, ...]:
         """One pass. Gives the units that were issued again."""
         self._audit()
-        idle = [unit for run in self._connection.jobs.open_runs() for unit in self._idle(run)]
+        self._seen = set(self._connection.jobs.open_runs())
+        idle = [unit for run in self._seen for unit in self._idle(run)]
         grace = self._connection.settings.reconcile_grace_seconds
         self._idle_since, suspects = overdue(self._idle_since, idle, self._clock(), grace)
         if not suspects:
@@ -127,16 +129,16 @@ class Reconciler:
         connection = self._connection
         wiped = connection.jobs.is_wiped()
         due = self._clock() - self._audited >= connection.settings.audit_seconds
-        if not self._adopt or not (wiped or due):
+        if not (wiped or due):
             return
-        known = {unit.name for unit in connection.jobs.open_runs()}
+        known = set(connection.jobs.open_runs())
         for unit in open_runs(connection.store):
-            if unit.name not in known:
+            if unit not in known and (self._adopt or unit in self._seen):
                 self._restore(unit)
-        if wiped:
+        if wiped and self._adopt:
             for job in known_jobs(connection.store, connection.settings.tenant):
                 connection.job(connection.settings.tenant, job)
-            connection.jobs.restored()
+        connection.jobs.restored()
         self._audited = self._clock()
 
     def _restore(self, unit: Unit) -> None:

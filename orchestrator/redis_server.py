@@ -6,10 +6,13 @@ import os
 import secrets
 import shutil
 import socket
+import threading
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -17,6 +20,8 @@ from gpu_worker.errors import RedisUnavailable
 from orchestrator.process import Child
 
 START_SECONDS = 10.0
+POLL_SECONDS = 0.2
+log = structlog.get_logger(__name__)
 
 
 def server_binary() -> str | None:
@@ -33,7 +38,10 @@ def server_binary() -> str | None:
 
 
 class RedisServer:
-    """Keeps nothing on disk: what must not be lost is in the object store."""
+    """Keeps nothing on disk: what must not be lost is in the object store.
+
+    If it dies it comes back empty at the same address, and the reconciler fills it again.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -41,9 +49,32 @@ class RedisServer:
         self._password = secrets.token_hex(16)  # loopback is shared by all users of a machine
         self.url = f"redis://:{self._password}@127.0.0.1:{self._port}/0"
         self.child: Child | None = None
+        self._stopping = threading.Event()
+        self._keeper: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers. Raises RedisUnavailable."""
+        """Start it, wait until it answers, and keep it alive. Raises RedisUnavailable."""
+        self._launch()
+        self._stopping.clear()
+        self._keeper = threading.Thread(target=self._keep, name="redis", daemon=True)
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """End it; it has nothing to save."""
+        self._stopping.set()
+        if self._keeper is not None:
+            self._keeper.join()
+        if self.child is not None:
+            self.child.kill()
+
+    def _keep(self) -> None:
+        while not self._stopping.wait(POLL_SECONDS):
+            if self.child is not None and self.child.exit_status is not None:
+                log.warning("redis_died", exit_status=self.child.exit_status)
+                with suppress(RedisUnavailable):  # tried again at the next turn
+                    self._launch()
+
+    def _launch(self) -> None:
         binary = server_binary()
         if binary is None:
             raise RedisUnavailable(
@@ -65,11 +96,6 @@ class RedisServer:
         )
         self._wait()
 
-    def stop(self) -> None:
-        """End it; it has nothing to save."""
-        if self.child is not None:
-            self.child.kill()
-
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         with Redis.from_url(self.url) as client:
@@ -80,7 +106,8 @@ class RedisServer:
                     time.sleep(0.02)
                 else:
                     return
-        self.stop()
+        if self.child is not None:
+            self.child.kill()
         raise RedisUnavailable(
             f"Our own Redis did not start within {START_SECONDS:.0f} s.",
             hint=f"Its log is {self._directory / 'redis.log'}.",

@@ -54,7 +54,12 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
     """Do the unit unless it is done, and say how it ended. Raises only Celery's own Retry."""
     place = workplace()
     with structlog.contextvars.bound_contextvars(
-        tenant=unit.tenant, job=unit.job, run=unit.run, stage=unit.stage.value, chunk=unit.index
+        worker=place.worker,
+        tenant=unit.tenant,
+        job=unit.job,
+        run=unit.run,
+        stage=unit.stage.value,
+        chunk=unit.index,
     ):
         work: Work | None = None
         try:

@@ -18,7 +18,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import structlog
 from celery.signals import setup_logging, worker_init, worker_process_init
 from redis import Redis
 
@@ -122,7 +121,6 @@ def _log(**_: Any) -> None:
 def _name_worker(sender: Any = None, **_: Any) -> None:
     """Remember the node name: leases carry it, so that a dead worker's can be let go."""
     _names["worker"] = getattr(sender, "hostname", None) or socket.gethostname()
-    structlog.contextvars.bind_contextvars(worker=_names["worker"])
 
 
 @worker_process_init.connect

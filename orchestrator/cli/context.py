@@ -18,6 +18,7 @@ from orchestrator.jobs import Job, Status
 from orchestrator.local import running_cluster
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _state: dict[str, Settings] = {}
 
 
@@ -48,6 +49,8 @@ def remember(
         raise InvalidOption(
             f"The environment is not valid: {wrong}.", hint="See docs/settings.md."
         ) from error
+    if log_level is not None and log_level.upper() not in LOG_LEVELS:
+        raise InvalidOption(f"There is no log level {log_level!r}.", hint=f"Use {', '.join(LOG_LEVELS)}.")
     given: dict[str, Any] = {
         "redis_url": SecretStr(redis_url) if redis_url else None,
         "store_url": store_url,

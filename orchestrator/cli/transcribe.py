@@ -81,6 +81,7 @@ def transcribe(
     Uses the configured cluster (REDIS_URL), or this machine's running one, or starts one for
     the time being.
     """
+    files = list(dict.fromkeys(files))  # a file named twice is one file
     formats = parse_formats(output_format)
     lines = SubtitleOptions(
         max_line_width=max_line_width,

@@ -227,3 +227,31 @@ def use_the_running_cluster(shell: Shell, sound: Path) -> None:
     assert json.loads(shell.run("dead-letters", "--json").stdout) == []
     assert shell.run("status", "no-such-job").returncode == 1
     assert "error" not in {row["state"] for row in json.loads(shell.run("doctor", "--json").stdout)}
+
+
+def test_up_killed_with_9_leaves_nothing_running_and_the_next_up_finishes_its_jobs(
+    shell: Shell,
+) -> None:
+    sound = write_wav(shell.directory / "speech.wav", recording(60, seed=96)[0])
+
+    def start() -> subprocess.Popen[str]:
+        cluster = shell.start("up", "--workers", "1")
+        assert cluster.stdout is not None
+        while "Ready" not in cluster.stdout.readline():
+            assert cluster.poll() is None
+        return cluster
+
+    with start() as cluster:
+        job = shell.run(
+            "submit", str(sound), "--model", "fake-10x", "--chunk-seconds", "10"
+        ).stdout.strip()
+        cluster.kill()
+        cluster.wait(timeout=10)
+        deadline = time.monotonic() + 10
+        while shell.processes():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    with start() as cluster:
+        assert shell.run("watch", job).returncode == 0
+        cluster.send_signal(signal.SIGTERM)
+        assert cluster.wait(timeout=60) == 0
