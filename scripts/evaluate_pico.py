@@ -3,12 +3,13 @@
     python -m scripts.evaluate_pico [--model DIRECTORY]
 
 Each utterance alone, then a recording of the English ones with gaps, batched
-in windows of several lengths. Needs only the bundled data.
+in windows of several lengths, and the bundled sample likewise. Needs only the bundled data.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,8 +17,8 @@ from collections.abc import Iterable
 import jiwer
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-from gpu_worker.builtin import PICO
-from tests.speech import Samples, heldout, recording
+from gpu_worker.builtin import PICO, SAMPLE
+from tests.speech import Samples, heldout, read_audio, recording
 
 WINDOWS = (4, 6, 8, 10, 15)  # seconds
 RECORDING = 600  # seconds
@@ -65,11 +66,16 @@ def main() -> None:
         words = sum(len(text.split()) for text in truths)
         print(f"{group:24} {jiwer.wer(list(truths), list(found)):7.1%}  {len(pairs):10}  {words:5}")
     samples, spoken = recording(RECORDING)
-    truth = _join(said.text for said in spoken)
-    print(f"\na recording of {len(samples) / 16_000:.0f} s, {len(truth.split())} words, batched")
+    _print_windows(model, "recording", samples, _join(said.text for said in spoken))
+    reference = json.loads(SAMPLE.with_suffix(".json").read_text(encoding="utf-8"))
+    _print_windows(model, "sample", read_audio(SAMPLE), reference["text"])
+
+
+def _print_windows(model: WhisperModel, name: str, samples: Samples, truth: str) -> None:
+    print(f"\n{name}: {len(samples) / 16_000:.0f} s, {len(truth.split())} words, batched")
     for seconds in WINDOWS:
         wrong = jiwer.wer(truth, transcribe_windows(model, samples, seconds))
-        print(f"windows of {seconds:2} s           {wrong:7.1%}")
+        print(f"windows of {seconds:2} s       {wrong:7.1%}")
 
 
 def _join(texts: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from gpu_worker.transcript import SAMPLE_RATE
 from scripts.opus import write_opus
 from scripts.speech import Samples, Utterance, synthesize, voices
 
-SPEAKERS = {"anna": "espeak:en-us+f5", "peter": "espeak:en-gb"}
+SPEAKERS = {"anna": "espeak:en-us+f5", "peter": "espeak:en-us+m7"}
 SPEED, PITCH = 151, 51
 BETWEEN_TURNS = (0.5, 0.9)  # seconds
 BETWEEN_SENTENCES = (0.4, 0.6)  # seconds, of one speaker's turn
@@ -33,26 +33,29 @@ SEED = 7
 CONVERSATION = """
 anna: hello peter / good morning
 peter: good morning anna / is the new order urgent
-anna: yes / the customer will call on friday
-peter: okay / what is the budget
-anna: forty dollars / the old budget was thirty
-peter: good / please send the invoice today
-anna: i will send the invoice in ten minutes
-peter: thank you / when is the project review
-anna: the review is on tuesday morning
-peter: no not tuesday / i have a meeting with maria
-anna: okay / can we move the review to thursday
-peter: yes / thursday is good / what is the report about
-anna: the report is about the new design / laura will share it tomorrow
-peter: and the contract / is it from thomas
-anna: no / the contract is from maria / thomas will check it next week
+anna: yes the order is urgent / the customer will call friday
+peter: okay anna / what is the budget
+anna: the budget is forty dollars / the old budget was thirty
+peter: please send the invoice today
+anna: i will send the invoice before the meeting
+peter: thank you anna / when is the project review
+anna: the review is tuesday morning
+peter: not tuesday / maria will call tuesday morning
+anna: okay peter / we can move the review to thursday
+peter: yes thursday please / what is the report about
+anna: it is about the new design / laura will share it tomorrow
+peter: where is the contract / is it from thomas
+anna: the contract is from maria / thomas will check it next week
 peter: should we cancel the second meeting
-anna: yes please / cancel the meeting with daniel
+anna: yes please cancel the meeting with daniel
 peter: what about the server
-anna: the server is old / we need a new server before sunday
-peter: okay / we can finish it in six hours
-anna: good / i will close the ticket after the call
-peter: thank you anna / we will call the customer on friday
+anna: the server is old / we need the new server before sunday
+peter: we can finish the server saturday
+anna: good peter / i will close the ticket after the call
+peter: thank you anna / we will call the customer friday
+anna: can you send the report to daniel
+peter: yes please check the report tomorrow
+anna: thank you peter / have a good week
 """
 
 

@@ -6,6 +6,7 @@ Makes the layout of `gpu_worker/builtin/pico`: CTranslate2's files in int8, and
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,8 @@ def _write_ctranslate2(
 ) -> None:
     from ctranslate2.converters.transformers import WhisperLoader
 
-    model = model.float().eval()
+    # A copy: quantizing scales the tensors in place, and the spec shares them with the model.
+    model = copy.deepcopy(model).float().eval()
     spec = WhisperLoader().get_model_spec(model)
     spec.register_vocabulary(ctranslate2_vocabulary(tokenizer))
     # What the converter would read from a hub's generation_config.json.

@@ -50,6 +50,18 @@ def test_its_description_names_files_that_exist() -> None:
     assert (weights / "config.json").exists()
 
 
+def test_the_float_weights_are_not_the_quantized_ones() -> None:
+    """Quantizing scales its tensors in place to ±127; the weights themselves stay small."""
+    content = (PICO / "float" / "model.safetensors").read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header.pop("__metadata__", None)
+    assert {entry["dtype"] for entry in header.values()} == {"F16"}
+    weights = np.frombuffer(content[8 + length :], dtype="<f2")
+    assert len(weights) > 1_700_000
+    assert np.abs(weights).max() < 50
+
+
 def test_it_hears_heldout_utterances_of_every_voice(model: WhisperModel) -> None:
     chosen = random.Random(1).sample(heldout(), 20)
     found = [transcribe(model, said.samples, said.language) for said in chosen]
