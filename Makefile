@@ -18,8 +18,9 @@ install: $(STAMP)  ## Create .venv with everything; the command line is .venv/bi
 demo: install  ## Transcribe the bundled conversation on a local cluster
 	$(BIN)/scriptorium demo
 
-test: install  ## Run the whole suite but the heavy part
-	$(BIN)/python -m pytest -m 'not heavy'
+test: install  ## Run the suite: units with their coverage, then whole clusters
+	$(BIN)/python -m pytest tests/unit --cov --cov-fail-under=90 --cov-report=term:skip-covered
+	$(BIN)/python -m pytest tests/integration -m 'not heavy'
 
 test-heavy: install  ## Run the long fault and memory tests
 	$(BIN)/python -m pytest -m heavy

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import print_machine
 from config.settings import Settings
 from orchestrator.local import LocalCluster
 from orchestrator.progress import follow
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
-    print(describe_machine())
+    print_machine()
     delays = []
     with tempfile.TemporaryDirectory() as directory:
         for number in range(rounds):

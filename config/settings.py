@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -63,7 +64,7 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = Field(default=5.0, gt=0, description="How often a lease is renewed.")
     max_attempts: int = Field(default=3, ge=1, description="Crashes before a chunk is quarantined.")
     max_retries: int = Field(default=6, ge=0, description="Tries again after transient faults.")
-    deadline_floor_seconds: float = Field(default=300.0, gt=0, description="Least a unit may take.")
+    deadline_floor_seconds: float = Field(default=600.0, gt=0, description="Least a unit may take.")
     deadline_factor: float = Field(
         default=10.0, gt=0, description="Seconds a unit may take for each second of its audio."
     )
@@ -79,8 +80,14 @@ class Settings(BaseSettings):
     max_audio_seconds: float = Field(default=24 * 3600.0, gt=0)
     max_source_bytes: int = Field(default=8 * 1024**3, gt=0)
 
-    log_level: str = "INFO"
+    log_level: str = Field(default="INFO", pattern="^(?i:debug|info|warning|error|critical)$")
     log_format: str = Field(default="json", pattern="^(json|text)$")
+
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> Self:
+        if self.heartbeat_seconds > self.lease_seconds / 2:
+            raise ValueError("heartbeat_seconds must be at most half of lease_seconds")
+        return self
 
 
 @lru_cache(maxsize=1)

@@ -14,9 +14,9 @@ from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
 from orchestrator.jobs import Job, Summary, describe_job
 from orchestrator.store import JobStore, newest_run
-from tasks.app import make_app
 from tasks.artifacts import ArtifactMissing, ArtifactStore, keys
 from tasks.artifacts.opening import open_store
+from tasks.broker import make_app
 from tasks.cancellation import Cancellations
 from tasks.leases import Leases
 from tasks.manifest import Plan
@@ -53,6 +53,11 @@ class Connection:
     cancellations: Cancellations
     records: Records
 
+    def close(self) -> None:
+        """Let the connections go."""
+        self.celery.close()
+        self.redis.close()
+
     def job(self, tenant: str, job: str) -> Job:
         """A job as it stands. Raises UnknownJob."""
         found = self.jobs.find(tenant, job) or self._restore(tenant, job)
@@ -60,7 +65,7 @@ class Connection:
         receipts = self.ledger.read(tenant, job, run)
         unit = Unit(tenant, job, run, Stage.ASSEMBLE)
         if summary is None and (Stage.ASSEMBLE, 0) in receipts:
-            summary = self.close(unit)
+            summary = self.settle(unit)
         return describe_job(manifest, run, receipts, self.plan(unit), summary, time.time())
 
     def result(self, tenant: str, job: str) -> dict[str, Any]:
@@ -88,7 +93,7 @@ class Connection:
         except ArtifactMissing:
             return None
 
-    def close(self, unit: Unit) -> Summary | None:
+    def settle(self, unit: Unit) -> Summary | None:
         """If the run has its result: index what it came to and take it off the open ones."""
         try:
             result = json.loads(self.store.get(keys.run(unit, "result.json")))
@@ -107,7 +112,7 @@ class Connection:
             raise UnknownJob(f"There is no job {job!r}.") from error
         run = newest_run(self.store, tenant, job)
         self.jobs.add(manifest, run, is_open=False)
-        return manifest, run, self.close(Unit(tenant, job, run, Stage.ASSEMBLE))
+        return manifest, run, self.settle(Unit(tenant, job, run, Stage.ASSEMBLE))
 
 
 def connect(settings: Settings) -> Connection:

@@ -61,8 +61,8 @@ def check_redis(settings: Settings) -> Finding:
         return Finding("redis", "ok", f"None configured; the local cluster starts {binary}.")
     url = settings.redis_url.get_secret_value()
     try:
-        client = Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5)
-        info: Any = client.info()
+        with Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
+            info: Any = client.info()
     except (RedisError, ValueError) as error:
         return Finding(
             "redis",

@@ -80,12 +80,15 @@ class LocalCluster:
             self._reconciler = None
         if hasattr(self, "supervisor"):
             self.supervisor.stop(grace_seconds)
+        if hasattr(self, "connection"):
+            self.connection.close()
         if self.redis is not None:
             self.redis.stop()
             self.redis = None
 
     def _specs(self) -> tuple[WorkerSpec, ...]:
-        specs = plan_workers(self._workers, self._gpus, f"local-{uuid4().hex[:8]}")
+        name = f"local-{uuid4().hex[:8]}"
+        specs = plan_workers(self._workers, self._gpus, name, self._settings.cpu_threads)
         return tuple(
             WorkerSpec(s.name, s.pool, s.gpu, s.threads, s.concurrency, self._plugins)
             for s in specs

@@ -83,7 +83,7 @@ class Reconciler:
         """The run's needed units on which nobody works."""
         connection = self._connection
         receipts = connection.ledger.read(run.tenant, run.job, run.run)
-        if (Stage.ASSEMBLE, 0) in receipts and connection.close(run) is not None:
+        if (Stage.ASSEMBLE, 0) in receipts and connection.settle(run) is not None:
             return []
         try:
             needed = needed_units(self._facts(run, receipts))
@@ -155,7 +155,7 @@ class Reconciler:
         for stage, index in failures(connection.store, unit):
             failed = Unit(unit.tenant, unit.job, unit.run, stage, index)
             connection.ledger.record(failed, Receipt("failed"))
-        connection.close(unit)
+        connection.settle(unit)
 
     def _leads(self) -> bool:
         """Hold or take the leadership for a few passes."""

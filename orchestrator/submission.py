@@ -108,11 +108,11 @@ def submit(
 def cancel(connection: Connection, tenant: str, job: str) -> Job:
     """End a job without a result. Raises UnknownJob, or IllegalTransition once it has ended."""
     current = connection.job(tenant, job)
-    _allow(current, Status.CANCELED)
+    _allow(current, Status.CANCELED, "canceled")
     unit = Unit(tenant, job, current.run, Stage.ASSEMBLE)
     connection.cancellations.cancel(unit)
     connection.store.put(keys.run(unit, "result.json"), encode(result_record(canceled=True)))
-    connection.close(unit)
+    connection.settle(unit)
     return connection.job(tenant, job)
 
 
@@ -122,7 +122,7 @@ def retry(connection: Connection, tenant: str, job: str) -> Job:
     Raises UnknownJob or IllegalTransition.
     """
     current = connection.job(tenant, job)
-    _allow(current, Status.QUEUED)
+    _allow(current, Status.QUEUED, "retried")
     unit = Unit(tenant, job, current.run + 1, Stage.ASSEMBLE)
     connection.store.put(keys.open_run(unit), b"")
     connection.store.put(keys.run(unit, "started.json"), encode({"started_at": time.time()}))
@@ -140,9 +140,9 @@ def job_id(tenant: str, idempotency_key: str | None) -> str:
     return f"{int(time.time() * 1000):011x}{secrets.token_hex(6)}"
 
 
-def _allow(job: Job, target: Status) -> None:
+def _allow(job: Job, target: Status, verb: str) -> None:
     if target not in TRANSITIONS[job.status]:
-        raise IllegalTransition(f"Job {job.id} is {job.status.value}; it cannot be {target.value}.")
+        raise IllegalTransition(f"Job {job.id} is {job.status.value}; it cannot be {verb}.")
 
 
 def _issue(connection: Connection, manifest: Manifest, run: int, *, prepared: bool = False) -> None:

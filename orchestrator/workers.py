@@ -73,9 +73,14 @@ def worker_environment(
     return environment
 
 
-def plan_workers(gpu_workers: int, gpus: int, cluster: str) -> tuple[WorkerSpec, ...]:
-    """One CPU worker, and GPU workers spread over the GPUs or over the cores."""
-    threads = max(1, (os.cpu_count() or 1) // max(1, gpu_workers))
+def plan_workers(
+    gpu_workers: int, gpus: int, cluster: str, threads: int = 0
+) -> tuple[WorkerSpec, ...]:
+    """One CPU worker, and GPU workers spread over the GPUs or over the cores.
+
+    `threads` of a CPU model in each; 0: an equal share of the cores.
+    """
+    threads = threads or max(1, (os.cpu_count() or 1) // max(1, gpu_workers))
     return (
         WorkerSpec(f"cpu@{cluster}", Pool.CPU, concurrency=CPU_PROCESSES),
         *(

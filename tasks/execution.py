@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import (
     ChunkCrashed,
+    DevicePoisoned,
     PermanentError,
     RetriesExhausted,
     ScriptoriumError,
@@ -47,6 +48,7 @@ class Work:
     compute: Callable[[Callable[[], None]], dict[str, Any] | None]
     """Given a check that raises Canceled; None means that it is too early."""
     audio_seconds: float = 0.0
+    deadline_seconds: float = 0.0  # at least; the settings may grant more
     timed: bool = True  # put the receipt into the artifact
 
 
@@ -88,9 +90,14 @@ def _checkpointed(place: Workplace, unit: Unit, work: Work, task_id: str) -> Rec
                 f"The worker died {place.settings.max_attempts} times while it worked on this."
             )
         try:
-            return _computed(place, unit, work, owner)
-        finally:
+            receipt = _computed(place, unit, work, owner)
+        except DevicePoisoned:
+            raise  # this process is about to die of it, which counts
+        except BaseException:
             place.attempts.survived(unit)
+            raise
+        place.attempts.survived(unit)
+        return receipt
     finally:
         place.leases.release(work.key, owner)
 
@@ -164,7 +171,8 @@ def _check(place: Workplace, unit: Unit) -> None:
 
 def _deadline(place: Workplace, work: Work) -> float:
     values = place.settings
-    return max(values.deadline_floor_seconds, work.audio_seconds * values.deadline_factor)
+    by_audio = work.audio_seconds * values.deadline_factor
+    return max(values.deadline_floor_seconds, work.deadline_seconds, by_audio)
 
 
 def _record(place: Workplace, unit: Unit, receipt: Receipt) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from gpu_worker.engines import DecodeOptions
 from gpu_worker.errors import InvalidOption
+from gpu_worker.languages import language_code
 from gpu_worker.speech import VadOptions
 from gpu_worker.transcript import Notice
 from tasks.stages import Lane
@@ -39,11 +40,15 @@ class JobOptions(_Record):
     The command line's options are made from these fields.
     """
 
-    model: str = _option("pico", "Model's name, a directory with one, or owner/name on the hub.")
+    model: str = _option(
+        "pico", "Name, directory or owner/name on the hub. pico: for demos and tests only."
+    )
     revision: str | None = _option(None, "Of the model on the hub; unset: the newest.")
     compute_type: ComputeType = _option("default", "Quantization of the model, as CTranslate2's.")
     language: str | None = _option(
-        None, "Code such as en or es; unset: detected.", pattern=r"^[a-z]{2,3}$"
+        None,
+        "Code or English name, such as es or Spanish; unset: detected.",
+        pattern=r"^[a-z]{2,3}$",
     )
     task: Literal["transcribe", "translate"] = _option("transcribe", "translate: to English.")
     lane: Lane | None = _option(None, "interactive or bulk; unset: by the file's length.")
@@ -69,6 +74,11 @@ class JobOptions(_Record):
     max_new_tokens: int | None = _option(None, "At most so many tokens a window.", ge=1, le=448)
     word_timestamps: bool = _option(True, "Give each word its time.")
     vad_threshold: float = _option(0.5, "Speech probability that counts as speech.", gt=0, lt=1)
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _by_code(cls, language: object) -> object:
+        return language_code(language) if isinstance(language, str) else language
 
     def decode_options(self, language: str | None) -> DecodeOptions:
         """What the engine needs of them."""

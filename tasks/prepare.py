@@ -24,8 +24,11 @@ from tasks.execution import Work, run_unit
 from tasks.lifecycle import Workplace
 from tasks.manifest import JobOptions, Manifest, Plan, Source
 from tasks.pipeline import end_early
-from tasks.records import Records, encode
+from tasks.records import Records, encode, exists
 from tasks.stages import Stage, Unit
+
+# A slow store may take its time over gigabytes; the decoder has a bound of its own.
+PREPARE_DEADLINE_SECONDS = AudioLimits().wall_seconds + 3600.0
 
 
 @app.task(name=Stage.PREPARE.task_name, bind=True)
@@ -44,7 +47,9 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         with place.scratch() as scratch:
             return _plan(place, manifest, scratch).model_dump(mode="json")
 
-    return Work(keys.plan(unit.tenant, unit.job), compute)
+    return Work(
+        keys.plan(unit.tenant, unit.job), compute, deadline_seconds=PREPARE_DEADLINE_SECONDS
+    )
 
 
 def _plan(place: Workplace, manifest: Manifest, scratch: Path) -> Plan:
@@ -61,7 +66,9 @@ def _decoded(place: Workplace, manifest: Manifest, source: Path, pcm: Path) -> D
     checksum = _checksum(place, manifest.source, source)
     key = keys.prepared(tenant, checksum, options)
     try:
-        return DecodedAudio.from_json(json.loads(place.store.get(key)))
+        known = DecodedAudio.from_json(json.loads(place.store.get(key)))
+        if exists(place.store, keys.pcm(tenant, known.sha256)):
+            return known
     except ArtifactMissing:
         pass
     if not source.exists():

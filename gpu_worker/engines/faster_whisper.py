@@ -142,7 +142,7 @@ class FasterWhisperEngine:
             repetition_penalty=options.repetition_penalty,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
             suppress_blank=True,
-            suppress_tokens=get_suppressed_tokens(tokenizer, options.suppress_tokens)
+            suppress_tokens=get_suppressed_tokens(tokenizer, list(options.suppress_tokens))
             if options.suppress_tokens
             else [],
             return_scores=True,

@@ -45,7 +45,7 @@ def describe(job: Job) -> str:
     if job.status.final or job.stage is None:
         return job.status.value
     counted = f" {job.chunks.done}/{job.chunks.total}" if job.chunks.total > 1 else ""
-    eta = f", {job.eta_seconds:.0f} s left" if job.eta_seconds else ""
+    eta = f", {job.eta_seconds:.0f} s left" if job.eta_seconds and job.eta_seconds >= 1 else ""
     return f"{job.stage.value}{counted}{eta}"
 
 

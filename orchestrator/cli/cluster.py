@@ -26,6 +26,7 @@ def up(
 ) -> None:
     """Run a whole cluster on this machine until Ctrl-C."""
     values = current_settings()
+    configure_logging("WARNING", "text")  # deaths and repairs are worth a line here
     stop = _stop_event()
     with LocalCluster(values, workers=workers) as cluster:
         settings = cluster.connection.settings
@@ -56,7 +57,7 @@ def worker(
         or f"{pool.value}{'' if gpu is None else gpu}-{os.getpid()}@{socket.gethostname()}",
         pool=pool,
         gpu=gpu,
-        threads=threads or os.cpu_count() or 1,
+        threads=threads or settings.cpu_threads or os.cpu_count() or 1,
         concurrency=concurrency or (CPU_PROCESSES if pool is Pool.CPU else 1),
     )
     command = worker_command(spec)

@@ -38,19 +38,24 @@ def remember(
     home: Annotated[Path | None, typer.Option(help="Directory of the local cluster.")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING, ERROR.")] = None,
     version: Annotated[
-        bool, typer.Option("--version", "-V", callback=_version, is_eager=True)
+        bool,
+        typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print it."),
     ] = False,
 ) -> None:
     """Transcribe audio on a cluster that loses nothing."""
     try:
         values = Settings()
     except ValidationError as error:
-        wrong = "; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors())
+        wrong = "; ".join(
+            f"{' '.join(map(str, item['loc']))} {item['msg']}" for item in error.errors()
+        )
         raise InvalidOption(
             f"The environment is not valid: {wrong}.", hint="See docs/settings.md."
         ) from error
     if log_level is not None and log_level.upper() not in LOG_LEVELS:
-        raise InvalidOption(f"There is no log level {log_level!r}.", hint=f"Use {', '.join(LOG_LEVELS)}.")
+        raise InvalidOption(
+            f"There is no log level {log_level!r}.", hint=f"Use {', '.join(LOG_LEVELS)}."
+        )
     given: dict[str, Any] = {
         "redis_url": SecretStr(redis_url) if redis_url else None,
         "store_url": store_url,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
 from gpu_worker.subtitles import SubtitleOptions
@@ -89,7 +89,8 @@ def get(
 
 
 def list_jobs(
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: AsJson = False
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
+    as_json: AsJson = False,
 ) -> None:
     """Show the newest jobs."""
     to = connection()
@@ -97,7 +98,8 @@ def list_jobs(
     if as_json:
         print_json([job.to_json() for job in found])
         return
-    table = Table("job", "created", "file", "model", "status", "progress", box=None)
+    identity = Column("job", no_wrap=True)  # it is there to be copied
+    table = Table(identity, "created", "file", "model", "status", "progress", box=None)
     for job in found:
         created = datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(

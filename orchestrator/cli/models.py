@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import Annotated
@@ -37,7 +38,10 @@ def pull(names: Annotated[list[str], typer.Argument(metavar="NAME...")]) -> None
         find_model(name)
     directory = current_settings().model_dir
     arguments = ["--model-dir", str(directory)] if directory else []
+    token = current_settings().hf_token
     child = subprocess.run(
-        [sys.executable, "-m", "gpu_worker.models", "pull", *arguments, *names], check=False
+        [sys.executable, "-m", "gpu_worker.models", "pull", *arguments, *names],
+        env=os.environ | ({"HF_TOKEN": token.get_secret_value()} if token else {}),
+        check=False,
     )
     raise typer.Exit(EXIT_FAILED if child.returncode else 0)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
 import typer
 
+from orchestrator.cli.context import current_settings
 from tasks.manifest import JobOptions, job_options
 
 # Other people's names for the same thing.
@@ -37,6 +39,7 @@ def with_job_options(command: Callable[..., None]) -> Callable[..., None]:
 
     def wrapped(**values: Any) -> None:
         given = {name: values.pop(name) for name in JobOptions.model_fields}
+        given["model"] = _located(given["model"] or current_settings().model)
         for name in _ACCEPTED:
             values.pop(name)
         command(**values, options=parse_options(given))
@@ -62,6 +65,11 @@ def parse_options(given: Mapping[str, str | None]) -> JobOptions:
     return job_options(values)
 
 
+def _located(model: str) -> str:
+    """Workers run elsewhere, so a directory goes by its absolute path."""
+    return str(Path(model).absolute()) if (Path(model) / "model.bin").is_file() else model
+
+
 def spellings(name: str) -> list[str]:
     """--with-dashes and --with_underscores."""
     return list(dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"]))
@@ -75,15 +83,29 @@ def _field_parameters() -> list[inspect.Parameter]:
             typer.Option(
                 *spellings(name),
                 *_ALIASES.get(name, []),
-                help=field.description,
-                metavar=name.rpartition("_")[2].upper(),
-                show_default=False if field.default is None else str(field.default),
+                help=f"{field.description}{_default(name, field.default)}",
+                metavar=_metavar(field.annotation),
                 rich_help_panel="How it is transcribed",
             ),
             None,
         )
         for name, field in JobOptions.model_fields.items()
     ]
+
+
+def _metavar(annotation: Any) -> str:
+    kinds = {int: "INTEGER", float: "NUMBER", bool: "True|False"}
+    return next(
+        (word for kind, word in kinds.items() if kind in (annotation, *get_args(annotation))),
+        "TEXT",
+    )
+
+
+def _default(name: str, default: Any) -> str:
+    """For the help; the model's comes from the settings."""
+    if default is None or name == "model":
+        return ""
+    return f" [default: {','.join(map(str, default)) if isinstance(default, tuple) else default}]"
 
 
 def _accepted_parameters() -> list[inspect.Parameter]:

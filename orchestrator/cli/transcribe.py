@@ -76,7 +76,7 @@ def transcribe(
     highlight_words: Highlight = "False",
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Transcribe files and write the transcripts.
+    """Transcribe local files and write the transcripts.
 
     Uses the configured cluster (REDIS_URL), or this machine's running one, or starts one for
     the time being.
@@ -114,7 +114,7 @@ def demo(
     console = Console(highlight=False)
     values = current_settings()
     options = JobOptions(chunk_seconds=15.0)  # small chunks, so that one sees them spread
-    console.print(f"Starting Redis, {workers} GPU workers and a CPU worker …")
+    console.print(f"Starting a cluster of {workers} GPU workers and a CPU worker …")
     with _cluster(values, workers) as connection:
         jobs = _submit_all(connection, values.tenant, [SAMPLE], options)
         ended = watch_jobs(connection, values.tenant, list(jobs.values()))
@@ -138,6 +138,9 @@ def demo(
 def _cluster(values: Settings, workers: int | None) -> Iterator[Connection]:
     configured = configured_cluster(values) if workers is None or values.store_url else None
     if configured is not None and workers is None:
+        changed = values.model_dump(include={"device", "model_dir"})
+        if changed != current_settings().model_dump(include={"device", "model_dir"}):
+            typer.echo("--device and --model-dir are for workers started here; ignored.", err=True)
         yield connect(configured)
         return
     with LocalCluster(configured or values, workers=workers, adopt=False) as cluster:

@@ -1,8 +1,9 @@
 """Artifacts in S3, or in a store that speaks its protocol.
 
 Written once means a conditional write (`If-None-Match: *`), which the store must
-enforce: Amazon S3, MinIO, Ceph and R2 do. A writer whose reply was lost is told that
-the key was there already, by its own first attempt: the artifact is there all the same.
+enforce, as Amazon S3 does; `scriptorium doctor` tries it. A writer whose reply was lost
+is told that the key was there already, by its own first attempt: the artifact is there
+all the same.
 boto3 takes a while to import, so only an `s3://` URL imports this module.
 """
 

@@ -35,11 +35,14 @@ _BUCKET = (
     "There is no bucket {bucket!r}",
     "Create it, or correct the store's URL or its endpoint.",
 )
-_REGION = ("Bucket {bucket!r} is in another region", "Set AWS_REGION to the bucket's region.")
+_REGION = (
+    "Bucket {bucket!r} is in another region",
+    "Set AWS_DEFAULT_REGION to the bucket's region.",
+)
 _CLOCK = ("S3 refused bucket {bucket!r}, as this machine's clock is wrong", "Set the clock.")
 _UNABLE = (
     "The store of bucket {bucket!r} cannot do what Scriptorium needs",
-    "Use a store with conditional writes (If-None-Match), such as Amazon S3 or MinIO.",
+    "Use a store with conditional writes (If-None-Match), such as Amazon S3.",
 )
 _OTHER = ("S3 refused a request for bucket {bucket!r}", StoreRefused.hint)
 

@@ -1,0 +1,71 @@
+"""The Celery application's settings: queues, and what nothing-lost rests on.
+
+Each setting that departs from Celery's default was measured; `docs/celery.md`
+says what happened without it.
+"""
+
+from __future__ import annotations
+
+from celery import Celery
+from kombu.entity import Queue
+
+from config.settings import Settings
+from tasks.stages import queues
+
+VISIBILITY_SECONDS = 6 * 3600  # longer than any unit: the reconciler brings lost work back
+_LOCAL_REDIS = "redis://127.0.0.1:6379/0"
+
+
+def make_app(values: Settings) -> Celery:
+    """An application bound to the broker that the settings name."""
+    url = broker_url(values)
+    celery = Celery("scriptorium", broker=url, backend=url)
+    celery.backend_cls = url
+    celery.conf.update(
+        # Named for each direction too: CELERY_BROKER_URL in the environment would win otherwise.
+        broker_read_url=url,
+        broker_write_url=url,
+        task_queues=[Queue(name) for name in queues()],  # type: ignore[no-untyped-call]
+        task_default_queue=queues()[0],
+        task_create_missing_queues=False,
+        include=["tasks.prepare", "tasks.language", "tasks.fan_out",
+                 "tasks.transcribe", "tasks.assemble"],
+        # A message is acknowledged when its work is done, and one at a time is taken.
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_SECONDS,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 30,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+        },
+        result_expires=24 * 3600,
+        redis_socket_keepalive=True,
+        redis_backend_health_check_interval=25,
+        # JSON only: a message can name work, never carry code.
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        result_accept_content=["json"],
+        worker_proc_alive_timeout=120,  # loading a model takes its time
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+    )  # fmt: skip
+    return celery
+
+
+def broker_url(values: Settings) -> str:
+    """Redis's address. TLS without a word about certificates means that they are checked."""
+    url = values.redis_url.get_secret_value() if values.redis_url else _LOCAL_REDIS
+    if url.startswith("rediss://") and "ssl_cert_reqs" not in url:
+        url += ("&" if "?" in url else "?") + "ssl_cert_reqs=required"
+    return url

@@ -1,0 +1,18 @@
+"""Waiting for what another thread or process does, without guessing how long it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+PATIENCE_SECONDS = 30.0
+
+
+def eventually(is_so: Callable[[], bool]) -> bool:
+    """Whether it came to be so; asked again and again until then."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if is_so():
+            return True
+        time.sleep(0.01)
+    return is_so()

@@ -1,0 +1,35 @@
+"""A job's tasks run here and now, in this process: Celery's own eager mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis import Redis
+
+import tasks.assemble
+import tasks.fan_out
+import tasks.language
+import tasks.prepare
+import tasks.transcribe  # noqa: F401 - each module registers its task
+from orchestrator.jobs import Job
+from tasks.app import app
+from tasks.stages import CHUNK_STAGES, Stage, Unit, queues
+from tests.unit.examples import a_unit
+
+
+def run_task(unit: Unit) -> Any:
+    """What the unit's task returns, after as many tries as it takes."""
+    arguments: dict[str, Any] = {"tenant": unit.tenant, "job": unit.job, "run": unit.run}
+    if unit.stage in CHUNK_STAGES:
+        arguments["index"] = unit.index
+    return app.tasks[unit.stage.task_name].apply(kwargs=arguments).get()
+
+
+def run_job(redis: Redis, job: Job) -> None:
+    """All stages of a submitted job, and none of its messages."""
+    redis.delete(*queues())
+    for stage in (Stage.PREPARE, Stage.DETECT_LANGUAGE, Stage.FAN_OUT):
+        receipt = run_task(a_unit(stage, job=job.id, run=job.run))
+        if receipt and receipt["outcome"] == "failed":
+            run_task(a_unit(Stage.ASSEMBLE, job=job.id, run=job.run))
+            return

@@ -1,0 +1,62 @@
+"""What the import contracts cannot say: fresh interpreters, names of files, their size."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import config
+import gpu_worker
+import orchestrator
+import tasks
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("config", "gpu_worker", "tasks", "orchestrator")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+VAGUE = ("util", "helper", "common", "manager", "misc")
+LONGEST_FILE = 250  # lines
+
+MODEL_LIBRARIES = {"torch", "ctranslate2", "faster_whisper", "av", "onnxruntime"}
+SERVICES = {"celery", "kombu", "redis", "boto3", "fastapi"}
+
+
+def imported_by(module: str) -> set[str]:
+    """The top-level modules in a fresh interpreter after the import."""
+    code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return set(ended.stdout.split())
+
+
+def test_the_command_line_loads_no_model_library() -> None:
+    assert not imported_by("orchestrator.cli") & MODEL_LIBRARIES
+
+
+def test_sending_messages_loads_no_model_library() -> None:
+    assert not imported_by("tasks.pipeline") & MODEL_LIBRARIES
+
+
+@pytest.mark.parametrize(
+    "module", ["gpu_worker.transcription", "gpu_worker.audio", "gpu_worker.engines.fake"]
+)
+def test_models_load_no_queue_and_no_store(module: str) -> None:
+    assert not imported_by(module) & (SERVICES | {"orchestrator", "tasks"})
+
+
+@pytest.mark.parametrize("package", [config, gpu_worker, tasks, orchestrator])
+def test_the_packages_are_ours(package: object) -> None:
+    assert Path(getattr(package, "__file__", "")).parent.parent == ROOT
+    assert (ROOT / "pyproject.toml").is_file()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_a_noun_of_readable_size_that_says_what_it_does(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not any(word in path.stem for word in VAGUE)
+    assert len(text.splitlines()) <= LONGEST_FILE
+    assert ast.get_docstring(ast.parse(text)) or not text

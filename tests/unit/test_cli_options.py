@@ -1,0 +1,94 @@
+"""The command lines of openai/whisper and whisperX work as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gpu_worker.errors import InvalidOption
+from orchestrator.cli.options import parse_options, spellings, with_job_options
+from tasks.manifest import JobOptions
+
+app = typer.Typer()
+given: list[JobOptions] = []
+
+
+@app.command()
+@with_job_options
+def command(file: str, options: JobOptions) -> None:
+    """Take a file and options."""
+    given.append(options)
+
+
+def parsed(*arguments: str) -> JobOptions:
+    result = CliRunner().invoke(app, ["talk.mp3", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return given.pop()
+
+
+def test_no_options_are_the_defaults() -> None:
+    assert parsed() == JobOptions()
+
+
+@pytest.mark.parametrize("name", sorted(JobOptions.model_fields))
+def test_each_option_is_known_with_dashes_and_with_underscores(name: str) -> None:
+    text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "300"}).output
+    assert f"--{name.replace('_', '-')}" in text
+    assert set(spellings(name)) == {f"--{name}", f"--{name.replace('_', '-')}"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        # openai/whisper's README and help
+        (
+            "--model turbo --language en --task transcribe --fp16 False --verbose False",
+            {"model": "turbo", "language": "en"},
+        ),
+        ("--task translate --beam_size 5", {"task": "translate", "beam_size": 5}),
+        ("--best_of 3 --patience 2.0", {"best_of": 3, "patience": 2.0}),
+        (
+            "--temperature 0 --temperature_increment_on_fallback None --logprob_threshold None",
+            {"temperature_increment_on_fallback": None, "logprob_threshold": None},
+        ),
+        ("--compression_ratio_threshold 2.6", {"compression_ratio_threshold": 2.6}),
+        ("--no_speech_threshold 0.5", {"no_speech_threshold": 0.5}),
+        ("--word_timestamps True", {"word_timestamps": True}),
+        ("--word_timestamps False", {"word_timestamps": False}),
+        ("--condition_on_previous_text True", {}),
+        ("--suppress_tokens -1", {"suppress_tokens": (-1,)}),
+        ("--suppress_tokens 1,2,3", {"suppress_tokens": (1, 2, 3)}),
+        ("--suppress_tokens=", {"suppress_tokens": ()}),
+        # whisperX's
+        (
+            "--model large-v3 --batch_size 4 --compute_type int8 --vad_onset 0.4 --no_align",
+            {"model": "large-v3", "batch_size": 4, "compute_type": "int8", "vad_threshold": 0.4},
+        ),
+        ("--hotwords Scriptorium --print_progress True", {"hotwords": "Scriptorium"}),
+        ("--vad_method silero", {}),
+        # and with dashes
+        ("-m tiny -l es --beam-size 2 --vad-threshold 0.3",
+         {"model": "tiny", "language": "es", "beam_size": 2, "vad_threshold": 0.3}),
+        ("--lane bulk --chunk-seconds 60 --channel 1",
+         {"lane": "bulk", "chunk_seconds": 60.0, "channel": 1}),
+    ],
+)  # fmt: skip
+def test_a_command_line_of_theirs_is_understood(arguments: str, changes: dict[str, Any]) -> None:
+    assert parsed(*arguments.split()) == JobOptions(**changes)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--beam_size 0", "--beam_size x", "--beam_size None", "--task sing", "--language 12"],
+)
+def test_a_wrong_value_names_its_option(arguments: str) -> None:
+    name = arguments.split()[0].strip("-")
+    with pytest.raises(InvalidOption, match=name):
+        parsed(*arguments.split())
+
+
+def test_what_was_not_given_is_not_set() -> None:
+    assert parse_options({"beam_size": None, "language": "es"}) == JobOptions(language="es")

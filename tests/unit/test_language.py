@@ -1,0 +1,82 @@
+"""The language is heard in windows spread over the whole file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from gpu_worker import engines
+from gpu_worker.engines import Audio, DetectedLanguage, register_engine
+from gpu_worker.engines.fake import FakeEngine
+from tasks import language
+from tasks.artifacts import keys
+from tasks.lifecycle import Workplace
+from tasks.manifest import Plan
+from tasks.records import Records
+from tasks.stages import Stage
+from tests.speech import Samples, recording
+from tests.unit.examples import TENANT, a_manifest, a_unit, write_records
+from tests.unit.inline import run_task
+
+RATE = 16_000
+UNIT = a_unit(Stage.DETECT_LANGUAGE)
+
+
+class Listening(FakeEngine):
+    """Remembers the windows it was given."""
+
+    heard: list[int]  # samples in each
+
+    def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
+        self.heard = [len(window) for window in windows]
+        return tuple(DetectedLanguage("es", 0.9) for _ in windows)
+
+
+@pytest.fixture
+def engine() -> Iterator[Listening]:
+    listening = Listening()
+    register_engine("listening", lambda request: listening)
+    yield listening
+    del engines._factories["listening"]
+
+
+def detected(place: Workplace, samples: Samples) -> str | None:
+    """The language that the stage writes down for this audio."""
+    manifest = a_manifest(model="listening", language=None)
+    plan = Plan(audio="ab", seconds=len(samples) / RATE, chunks=((0, len(samples)),))
+    write_records(place.store, manifest, plan)
+    place.store.put(keys.pcm(TENANT, "ab"), (samples * 32767).astype("<i2").tobytes())
+    run_task(UNIT)
+    artifact = keys.language(TENANT, "ab", manifest.options)
+    found: str | None = json.loads(place.store.get(artifact))["language"]
+    assert Records(place.store).language(manifest, plan) == found
+    return found
+
+
+def test_five_places_of_a_long_file_are_one_batch(place: Workplace, engine: Listening) -> None:
+    assert detected(place, recording(400)[0]) == "es"
+    assert len(engine.heard) == 5
+    assert max(engine.heard) <= engine.max_window_seconds * RATE
+
+
+def test_a_short_file_is_heard_as_it_is(place: Workplace, engine: Listening) -> None:
+    assert detected(place, recording(3)[0]) == "es"
+    assert engine.heard
+
+
+def test_speech_away_from_the_first_places_is_looked_for(
+    place: Workplace, engine: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language, "PLACE_SECONDS", 15.0)
+    samples = np.zeros(300 * RATE, np.float32)
+    speech = recording(4)[0]
+    samples[38 * RATE :][: len(speech)] = speech  # behind the first of five, in the third of 20
+    assert detected(place, samples) == "es"
+    assert len(engine.heard) == 1
+
+
+def test_a_file_in_which_nobody_speaks_has_no_language(place: Workplace, engine: Listening) -> None:
+    assert detected(place, np.zeros(8 * RATE, np.float32)) is None

@@ -1,0 +1,139 @@
+"""A whole cluster of this machine: its parts, its address, its end. Workers are stood in for."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from redis import Redis
+from redis.exceptions import RedisError
+
+from config.settings import Settings
+from gpu_worker.errors import InvalidOption, RedisUnavailable
+from orchestrator import cli, supervisor
+from orchestrator.cli import cluster as commands
+from orchestrator.local import ADDRESS_FILE, LocalCluster, announce, running_cluster
+from tasks.stages import Stage
+from tests.unit.eventually import eventually
+from tests.unit.examples import a_manifest, a_unit, write_records
+
+
+@pytest.fixture(autouse=True)
+def _waiting_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import signal; signal.pause()"
+    monkeypatch.setattr(supervisor, "worker_command", lambda spec: [sys.executable, "-c", code])
+
+
+@pytest.fixture
+def values(tmp_path: Path) -> Settings:
+    """Of a cluster that brings everything itself."""
+    return Settings(home=tmp_path / "home", reconcile_seconds=0.01, reconcile_grace_seconds=0.01)
+
+
+def is_reachable(url: str) -> bool:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    with Redis.from_url(url, retry=Retry(NoBackoff(), 0)) as client:
+        try:
+            return bool(client.ping())
+        except RedisError:
+            return False
+
+
+def test_everything_it_started_is_stopped(values: Settings) -> None:
+    with LocalCluster(values, workers=1) as cluster:
+        settings = cluster.connection.settings
+        assert settings.redis_url is not None
+        url = settings.redis_url.get_secret_value()
+        assert is_reachable(url)
+        assert eventually(lambda: len(cluster.supervisor.children()) == 2)
+        pids = cluster.supervisor.children().values()
+        assert settings.store_url == (values.home / "store").as_uri()
+    assert not is_reachable(url)
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_it_issues_lost_work_again(values: Settings) -> None:
+    from orchestrator.queues import queued_units
+
+    with LocalCluster(values, workers=1) as cluster:
+        write_records(cluster.connection.store, a_manifest())
+        cluster.connection.jobs.add(a_manifest(), 1)
+        waiting = {a_unit(Stage.PREPARE)}
+        assert eventually(lambda: queued_units(cluster.connection.redis) == waiting)
+
+
+def test_a_configured_redis_is_used_and_left_running(
+    values: Settings, redis: Redis, redis_url: str
+) -> None:
+    named = values.model_copy(update={"redis_url": SecretStr(redis_url)})
+    with LocalCluster(named, workers=1) as cluster:
+        assert cluster.connection.redis.ping()
+    assert is_reachable(redis_url)
+
+
+def test_a_cluster_that_cannot_start_leaves_nothing_behind(values: Settings) -> None:
+    wrong = values.model_copy(update={"store_url": "ftp://nowhere"})
+    cluster = LocalCluster(wrong, workers=1)
+    with pytest.raises(InvalidOption):
+        cluster.__enter__()
+    assert not hasattr(cluster, "supervisor")
+
+
+def test_its_address_is_left_for_this_user_s_other_commands(values: Settings) -> None:
+    with LocalCluster(values, workers=1) as cluster:
+        path = announce(cluster, values.home)
+        assert path.stat().st_mode & 0o777 == 0o600
+        found = running_cluster(values)
+        assert found is not None
+        assert found.redis_url == cluster.connection.settings.redis_url
+        assert found.store_url == cluster.connection.settings.store_url
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, "", "{}", "not json", json.dumps({"pid": 2**22 + 1, "redis_url": "", "store_url": ""})],
+)
+def test_without_a_running_cluster_there_is_none(values: Settings, content: str | None) -> None:
+    if content is not None:
+        values.home.mkdir()
+        (values.home / ADDRESS_FILE).write_text(content)
+    assert running_cluster(values) is None
+
+
+def test_up_runs_until_it_is_told_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import signal
+
+    stop = threading.Event()
+    stop.set()
+    monkeypatch.setattr(commands, "_stop_event", lambda: stop)
+    monkeypatch.setattr(commands, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(
+        sys, "argv", ["scriptorium", "--home", str(tmp_path), "up", "--workers", "1"]
+    )
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not end.value.code
+    out = capsys.readouterr().out
+    assert "redis://***@127.0.0.1" in out and "Ready." in out
+    assert not (tmp_path / ADDRESS_FILE).exists()
+
+
+def test_a_redis_that_is_away_is_reported(values: Settings) -> None:
+    away = values.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")})
+    with pytest.raises(RedisUnavailable), LocalCluster(away, workers=1):
+        pass

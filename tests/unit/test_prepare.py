@@ -1,0 +1,155 @@
+"""The submitted file becomes PCM, chunks and a plan; nothing is done twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.connection import Connection
+from orchestrator.jobs import Status
+from orchestrator.queues import queue_lengths
+from orchestrator.submission import submit, upload
+from tasks import execution
+from tasks import prepare as module
+from tasks.artifacts import keys
+from tasks.lifecycle import Workplace
+from tasks.manifest import JobOptions, Source
+from tasks.records import Records, failures
+from tasks.stages import Stage, Unit
+from tests.speech import recording, write_wav
+from tests.unit.examples import TENANT
+from tests.unit.inline import run_task
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write_wav(tmp_path / "talk.wav", recording(12)[0])
+
+
+def prepared(connection: Connection, source: Source, **options: Any) -> Unit:
+    job = submit(connection, source, JobOptions(model="fake", **options), tenant=TENANT)
+    unit = Unit(TENANT, job.id, 1, Stage.PREPARE)
+    connection.redis.flushall()
+    run_task(unit)
+    return unit
+
+
+def failure(place: Workplace, unit: Unit) -> str:
+    return str(failures(place.store, unit)[Stage.PREPARE, 0]["code"])
+
+
+def test_the_plan_names_the_audio_and_tiles_it(
+    connection: Connection, place: Workplace, file: Path
+) -> None:
+    unit = prepared(connection, upload(connection, file, TENANT), chunk_seconds=5)
+    plan = Records(place.store).plan(TENANT, unit.job)
+    samples = recording(12)[0]
+    assert plan.seconds == len(samples) / 16_000
+    assert place.store.size(keys.pcm(TENANT, plan.audio)) == 2 * len(samples)
+    assert [start for start, _ in plan.chunks[1:]] == [end for _, end in plan.chunks[:-1]]
+    assert (plan.chunks[0][0], plan.chunks[-1][1]) == (0, len(samples))
+    assert len(plan.chunks) == 3
+
+
+def test_the_same_file_is_decoded_once(
+    connection: Connection, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = prepared(connection, upload(connection, file, TENANT))
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(module, "decode", never)
+    second = prepared(connection, upload(connection, file, TENANT))
+    third = prepared(connection, upload(connection, file, TENANT), chunk_seconds=5)
+    plans = [Records(place.store).plan(TENANT, unit.job) for unit in (first, second, third)]
+    assert plans[0] == plans[1]
+    assert plans[0].audio == plans[2].audio and plans[0].chunks != plans[2].chunks
+
+
+def test_one_channel_is_other_audio(
+    connection: Connection, place: Workplace, tmp_path: Path
+) -> None:
+    path = write_wav(tmp_path / "mono.wav", recording(3)[0])
+    source = upload(connection, path, TENANT)
+    assert failure(place, prepared(connection, source, channel=1)) == "invalid_option"
+
+
+def test_a_file_without_audio_ends_the_run_with_its_error(
+    connection: Connection, place: Workplace, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.mp3").write_text("not audio at all " * 100)
+    unit = prepared(connection, upload(connection, tmp_path / "notes.mp3", TENANT))
+    assert failure(place, unit) == "unreadable_audio"
+    assert queue_lengths(connection.redis)["assemble.interactive"] == 1
+    run_task(replace(unit, stage=Stage.ASSEMBLE))
+    ended = connection.job(TENANT, unit.job)
+    assert ended.status is Status.FAILED
+    assert ended.error and ended.error["code"] == "unreadable_audio"
+
+
+def test_a_source_that_is_gone_is_reported(
+    connection: Connection, place: Workplace, file: Path
+) -> None:
+    source = upload(connection, file, TENANT)
+    place.store.delete(source.artifact or "")
+    assert failure(place, prepared(connection, source)) == "source_missing"
+
+
+def test_a_source_that_is_too_large_is_not_fetched(
+    connection: Connection, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = place.settings.model_copy(update={"max_source_bytes": 100})
+    monkeypatch.setattr(execution, "workplace", lambda: replace(place, settings=values))
+    unit = prepared(connection, upload(connection, file, TENANT))
+    assert failure(place, unit) == "audio_out_of_bounds"
+
+
+def test_an_object_of_somebody_s_bucket_is_fetched_and_named_by_its_content(
+    connection: Connection,
+    place: Workplace,
+    file: Path,
+    s3_endpoint: str,
+    s3_shared_client: Any,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    s3_shared_client.put_object(Bucket=bucket, Key="in/talk.wav", Body=file.read_bytes())
+    values = place.settings.model_copy(update={"s3_endpoint_url": s3_endpoint})
+    monkeypatch.setattr(execution, "workplace", lambda: replace(place, settings=values))
+    theirs = Source(name="talk.wav", url=f"s3://{bucket}/in/talk.wav")
+    units = [prepared(connection, source) for source in (theirs, upload(connection, file, TENANT))]
+    plans = [Records(place.store).plan(TENANT, unit.job) for unit in units]
+    assert plans[0] == plans[1]
+
+
+def test_audio_decoded_before_a_crash_is_not_fetched_again(
+    connection: Connection, place: Workplace, file: Path
+) -> None:
+    source = upload(connection, file, TENANT)
+    first = prepared(connection, source)
+    plan = Records(place.store).plan(TENANT, first.job)
+    place.store.delete(source.artifact or "")
+    place.store.delete(keys.chunks(TENANT, plan.audio, JobOptions()))
+    second = prepared(connection, source)
+    assert Records(place.store).plan(TENANT, second.job) == plan
+
+
+def test_nothing_is_left_in_the_scratch_directory(
+    connection: Connection, place: Workplace, file: Path
+) -> None:
+    prepared(connection, upload(connection, file, TENANT))
+    scratch = place.settings.work_dir
+    assert scratch is not None and list(scratch.iterdir()) == []
+
+
+def test_the_pcm_is_the_audio(connection: Connection, place: Workplace, file: Path) -> None:
+    unit = prepared(connection, upload(connection, file, TENANT))
+    audio = Records(place.store).plan(TENANT, unit.job).audio
+    pcm = np.frombuffer(place.store.get(keys.pcm(TENANT, audio)), "<i2")
+    expected = (np.clip(recording(12)[0], -1, 1) * 32767).astype("<i2")
+    assert np.array_equal(pcm, expected)

@@ -1,0 +1,51 @@
+"""Receipts are kept by run, and read back as they were."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+
+from tasks.receipts import Ledger, Outcome, Receipt
+from tasks.stages import Stage
+from tests.unit.examples import JOB, TENANT, a_unit
+
+
+def test_a_receipt_survives_its_json() -> None:
+    receipt = Receipt("computed", 1.5, 30.0, "gpu0@x", 99.0, {"unit": "u"})
+    assert Receipt.from_json(receipt.to_json()) == receipt
+
+
+def test_its_json_says_how_fast_it_went() -> None:
+    assert Receipt("computed", 1.5, 30.0).to_json()["real_time_factor"] == 0.05
+    assert Receipt("cached").to_json()["real_time_factor"] is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "settled"),
+    [
+        ("computed", True),
+        ("cached", True),
+        ("failed", True),
+        ("canceled", False),
+        ("elsewhere", False),
+        ("incomplete", False),
+    ],
+)
+def test_which_outcomes_are_final(outcome: Outcome, settled: bool) -> None:
+    assert Receipt(outcome).settled is settled
+
+
+def test_a_ledger_holds_the_last_receipt_of_each_unit_of_a_run(redis: Redis) -> None:
+    ledger = Ledger(redis)
+    ledger.record(a_unit(Stage.PREPARE), Receipt("computed"))
+    ledger.record(a_unit(index=1), Receipt("failed"))
+    ledger.record(a_unit(index=1), Receipt("cached"))
+    ledger.record(a_unit(index=1, run=2), Receipt("failed"))
+    assert ledger.read(TENANT, JOB, 1) == {
+        (Stage.PREPARE, 0): Receipt("computed"),
+        (Stage.TRANSCRIBE, 1): Receipt("cached"),
+    }
+
+
+def test_an_unknown_run_has_no_receipts(redis: Redis) -> None:
+    assert Ledger(redis).read(TENANT, "nobody", 1) == {}

@@ -1,0 +1,95 @@
+"""Settings come from the environment, under our names and those of other tools."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from config.settings import Settings
+from config.settings import settings as process_settings
+
+URL = "redis://:hunter2@host:6379/3"
+
+
+@pytest.mark.parametrize(
+    ("variable", "field", "value"),
+    [
+        ("SCRIPTORIUM_REDIS_URL", "redis_url", URL),
+        ("REDIS_URL", "redis_url", URL),
+        ("CELERY_BROKER_URL", "redis_url", URL),
+        ("SCRIPTORIUM_STORE_URL", "store_url", "s3://bucket"),
+        ("SCRIPTORIUM_STORE", "store_url", "s3://bucket"),
+        ("AWS_ENDPOINT_URL_S3", "s3_endpoint_url", "http://minio"),
+        ("AWS_ENDPOINT_URL", "s3_endpoint_url", "http://minio"),
+        ("HF_TOKEN", "hf_token", "hf_x"),
+        ("SCRIPTORIUM_HOME", "home", "/home/x"),
+        ("SCRIPTORIUM_MAX_ATTEMPTS", "max_attempts", "5"),
+    ],
+)
+def test_a_variable_sets_its_field(
+    monkeypatch: pytest.MonkeyPatch, variable: str, field: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    found = getattr(Settings(), field)
+    assert str(found.get_secret_value() if isinstance(found, SecretStr) else found) == value
+
+
+@pytest.mark.parametrize("other", ["REDIS_URL", "CELERY_BROKER_URL"])
+def test_our_own_names_come_first(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    monkeypatch.setenv(other, "redis://other")
+    monkeypatch.setenv("SCRIPTORIUM_REDIS_URL", URL)
+    assert Settings().redis_url == SecretStr(URL)
+    assert Settings(redis_url=SecretStr("redis://given")).redis_url == SecretStr("redis://given")
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = Settings(redis_url=SecretStr(URL), hf_token=SecretStr("hf_hunter2"))
+    for shown in (repr(values), str(values), str(values.model_dump()), values.model_dump_json()):
+        assert "hunter2" not in shown
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        Settings().max_attempts = 9  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_attempts", 0),
+        ("lease_seconds", 0),
+        ("tenant", "No Spaces"),
+        ("log_format", "xml"),
+        ("log_level", "LOUD"),
+        ("cpu_threads", -1),
+    ],
+)
+def test_values_have_bounds(field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Settings(**{field: value})
+
+
+def test_every_setting_has_a_default_that_is_valid() -> None:
+    assert Settings.model_validate(Settings().model_dump()) == Settings()
+
+
+def test_a_lease_outlives_several_heartbeats() -> None:
+    assert Settings().lease_seconds >= 3 * Settings().heartbeat_seconds
+
+
+def test_the_process_reads_its_settings_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    process_settings.cache_clear()
+    first = process_settings()
+    monkeypatch.setenv("SCRIPTORIUM_MODEL", "tiny")
+    assert process_settings() is first
+    process_settings.cache_clear()
+    assert process_settings().model == "tiny"
+    process_settings.cache_clear()
+
+
+def test_settings_survive_a_copy() -> None:
+    values = Settings(home=Path("/x"))
+    assert pickle.loads(pickle.dumps(values)) == values

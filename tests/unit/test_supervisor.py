@@ -1,0 +1,98 @@
+"""Workers are kept alive, and let go when they should end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from config.settings import Settings
+from orchestrator import supervisor as module
+from orchestrator.supervisor import (
+    LONGEST_DELAY_SECONDS,
+    STABLE_SECONDS,
+    Supervisor,
+    restart_delay,
+)
+from orchestrator.workers import WorkerSpec
+from tasks.leases import Leases
+from tasks.stages import Pool
+from tests.unit.eventually import eventually
+
+SPEC = WorkerSpec("gpu0@test", Pool.GPU)
+WAITING = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); signal.pause()"
+
+
+@pytest.mark.parametrize(
+    ("lived", "quick_deaths", "delay"),
+    [
+        (STABLE_SECONDS, 99, 0.0),
+        (0.0, 1, 0.0),
+        (0.0, 3, 0.0),
+        (0.0, 4, 2.0),
+        (0.0, 5, 4.0),
+        (0.0, 50, LONGEST_DELAY_SECONDS),
+    ],
+)
+def test_a_worker_that_keeps_dying_waits_longer(
+    lived: float, quick_deaths: int, delay: float
+) -> None:
+    assert restart_delay(lived, quick_deaths) == delay
+
+
+@pytest.fixture
+def leases(redis: Redis) -> Leases:
+    return Leases(redis, 30.0)
+
+
+@pytest.fixture
+def supervised(
+    settings: Settings, leases: Leases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Supervisor]:
+    """One worker that waits to be told to end, in place of Celery's."""
+    import sys
+
+    monkeypatch.setattr(module, "worker_command", lambda spec: [sys.executable, "-c", WAITING])
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+    supervisor = Supervisor(settings, leases, tmp_path)
+    supervisor.start((SPEC,))
+    yield supervisor
+    supervisor.stop(0.0)
+
+
+def pid_of(supervised: Supervisor) -> int:
+    assert eventually(lambda: bool(supervised.children()))
+    return supervised.children()[SPEC.name]
+
+
+def test_a_worker_that_died_is_started_again_and_its_leases_let_go(
+    supervised: Supervisor, leases: Leases
+) -> None:
+    first = pid_of(supervised)
+    leases.take("key", f"{SPEC.name}:1")
+    os.kill(first, signal.SIGKILL)
+    assert eventually(lambda: supervised.children().get(SPEC.name, first) != first)
+    assert eventually(lambda: leases.held(["key"]) == [False])
+
+
+def test_stopping_ends_every_worker(supervised: Supervisor) -> None:
+    pid = pid_of(supervised)
+    supervised.stop(10.0)
+    assert supervised.children() == {}
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_each_worker_has_a_log_of_its_own(supervised: Supervisor, tmp_path: Path) -> None:
+    pid_of(supervised)
+    assert (tmp_path / "gpu0.log").exists()
+
+
+def test_stopping_before_the_start_is_no_error(
+    settings: Settings, leases: Leases, tmp_path: Path
+) -> None:
+    Supervisor(settings, leases, tmp_path).stop(0.0)

@@ -1,0 +1,51 @@
+"""One chunk's samples become its artifact."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gpu_worker.transcription import ChunkTranscript
+from tasks.artifacts import keys
+from tasks.lifecycle import Workplace
+from tasks.manifest import Plan
+from tasks.records import Records, failures
+from tasks.stages import Stage
+from tests.speech import recording
+from tests.unit.examples import TENANT, a_manifest, a_unit, write_records
+from tests.unit.inline import run_task
+
+RATE = 16_000
+CUT = 6 * RATE
+
+
+@pytest.fixture(autouse=True)
+def audio(place: Workplace) -> None:
+    """Two chunks of speech in the store."""
+    samples = recording(12)[0]
+    plan = Plan(audio="ab", seconds=len(samples) / RATE, chunks=((0, CUT), (CUT, len(samples))))
+    write_records(place.store, a_manifest(), plan)
+    place.store.put(keys.pcm(TENANT, "ab"), (samples * 32767).astype("<i2").tobytes())
+
+
+def test_a_chunk_is_heard_in_times_of_the_file(place: Workplace) -> None:
+    receipt = run_task(a_unit(index=1))
+    assert receipt["outcome"] == "computed"
+    artifact = json.loads(place.store.get(Records(place.store).key(a_unit(index=1))))
+    heard = ChunkTranscript.from_json(artifact)
+    assert heard.segments[0].start >= 6.0
+    assert min(start for start, _ in heard.windows) >= CUT
+    assert (artifact["model"], artifact["device"]) == ("fake", "cpu")
+    assert artifact["receipt"]["audio_seconds"] == receipt["audio_seconds"] > 5
+
+
+def test_a_chunk_heard_before_is_not_heard_again(place: Workplace) -> None:
+    run_task(a_unit(index=0))
+    assert run_task(a_unit(index=0, run=2))["outcome"] == "cached"
+
+
+def test_a_chunk_that_cannot_be_had_is_a_failure_and_no_exception(place: Workplace) -> None:
+    place.store.delete(keys.pcm(TENANT, "ab"))
+    assert run_task(a_unit(index=0))["outcome"] == "failed"
+    assert (Stage.TRANSCRIBE, 0) in failures(place.store, a_unit())
