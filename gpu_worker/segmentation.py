@@ -1,14 +1,14 @@
 """From the words of a window to lines that people read.
 
 Cross-attention gives each word a start and lets it last until the next one, so a
-word before a pause seems to fill it. The speech spans say where the pause is.
-Pure.
+word before a pause seems to fill it. The window's spans say where the speech was,
+and where each lies in the chunk. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from gpu_worker.transcript import Word
@@ -16,12 +16,19 @@ from gpu_worker.transcript import Word
 PAUSE_SECONDS = 0.5  # a silence that ends a line
 SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "…")
 
-Interval = tuple[float, float]  # seconds
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A span of speech inside a window; all in seconds."""
+
+    start: float  # in the window
+    end: float
+    shift: float  # from the window's time to the chunk's
 
 
-def fit_to_speech(words: Sequence[Word], speech: Sequence[Interval]) -> tuple[Word, ...]:
-    """Clip each word to the span of speech that it overlaps most."""
-    return tuple(_clip(word, speech) for word in words)
+def place_words(words: Sequence[Word], stretches: Sequence[Stretch]) -> tuple[Word, ...]:
+    """Put each word into the stretch that it overlaps most, in the chunk's time."""
+    return tuple(_place(word, stretches) for word in words)
 
 
 def split_lines(words: Sequence[Word]) -> tuple[tuple[Word, ...], ...]:
@@ -36,12 +43,13 @@ def split_lines(words: Sequence[Word]) -> tuple[tuple[Word, ...], ...]:
     return tuple(tuple(line) for line in lines)
 
 
-def _clip(word: Word, speech: Sequence[Interval]) -> Word:
-    best = max(speech, key=lambda span: _overlap(word, span), default=None)
-    if best is None or _overlap(word, best) <= 0:
-        return word
-    return replace(word, start=max(word.start, best[0]), end=min(word.end, best[1]))
+def _place(word: Word, stretches: Sequence[Stretch]) -> Word:
+    best = max(stretches, key=lambda stretch: _overlap(word, stretch))
+    start = min(max(word.start, best.start), best.end)
+    end = max(start, min(word.end, best.end))
+    return replace(word, start=start + best.shift, end=end + best.shift)
 
 
-def _overlap(word: Word, span: Interval) -> float:
-    return min(word.end, span[1]) - max(word.start, span[0])
+def _overlap(word: Word, stretch: Stretch) -> float:
+    """Negative: how far apart they are."""
+    return min(word.end, stretch.end) - max(word.start, stretch.start)

@@ -12,6 +12,11 @@ class SpeechSpan:
     start: int
     end: int
 
+    @property
+    def samples(self) -> int:
+        """Its length."""
+        return self.end - self.start
+
 
 @dataclass(frozen=True, slots=True)
 class VadOptions:

@@ -16,7 +16,7 @@ import numpy as np
 from gpu_worker.batching import run_batches
 from gpu_worker.engines import Audio, DecodeOptions, Engine, WindowText
 from gpu_worker.fallback import is_silence
-from gpu_worker.segmentation import fit_to_speech, split_lines
+from gpu_worker.segmentation import Stretch, place_words, split_lines
 from gpu_worker.speech import VadOptions
 from gpu_worker.transcript import (
     SAMPLE_RATE,
@@ -37,13 +37,13 @@ class ChunkTranscript:
     """What was said in one chunk."""
 
     segments: tuple[Segment, ...]
-    windows: tuple[tuple[int, int], ...]  # first and last sample, of the file
+    windows: tuple[tuple[tuple[int, int], ...], ...]  # each one's spans, in samples of the file
 
     def to_json(self) -> dict[str, Any]:
         """As the chunk's artifact holds it."""
         return {
             "segments": [segment_to_json(segment) for segment in self.segments],
-            "windows": [list(window) for window in self.windows],
+            "windows": [[list(span) for span in window] for window in self.windows],
         }
 
     @classmethod
@@ -51,7 +51,7 @@ class ChunkTranscript:
         """The inverse of `to_json`."""
         return cls(
             segments_from_json(data["segments"]),
-            tuple((int(start), int(end)) for start, end in data["windows"]),
+            tuple(tuple((start, end) for start, end in window) for window in data["windows"]),
         )
 
 
@@ -75,7 +75,7 @@ def transcribe_chunk(
     texts = run_batches(
         windows,
         batch_size,
-        lambda batch: engine.transcribe([audio[w.start : w.end] for w in batch], options),
+        lambda batch: engine.transcribe([window.cut(audio) for window in batch], options),
         before_batch=before_batch,
     )
     segments = tuple(
@@ -84,7 +84,11 @@ def transcribe_chunk(
         for segment in _segments(window, text, options, first_sample)
     )
     return ChunkTranscript(
-        segments, tuple((first_sample + w.start, first_sample + w.end) for w in windows)
+        segments,
+        tuple(
+            tuple((first_sample + span.start, first_sample + span.end) for span in window.spans)
+            for window in windows
+        ),
     )
 
 
@@ -113,23 +117,30 @@ def _segments(
 ) -> list[Segment]:
     if not text.text or is_silence(text, options):
         return []
-    offset = (first_sample + window.start) / SAMPLE_RATE
     if not text.words:
-        return [_segment(text, text.text, (), offset, _seconds(first_sample + window.end))]
-    speech = [
-        (_seconds(span.start - window.start), _seconds(span.end - window.start))
-        for span in window.speech
+        start, end = window.spans[0].start, window.spans[-1].end
+        return [
+            _segment(
+                text, text.text, (), _seconds(first_sample + start), _seconds(first_sample + end)
+            )
+        ]
+    stretches = [
+        Stretch(
+            start=_seconds(offset),
+            end=_seconds(offset + span.samples),
+            shift=_seconds(first_sample + span.start - offset),
+        )
+        for offset, span in zip(window.offsets, window.spans, strict=True)
     ]
-    lines = split_lines(fit_to_speech(text.words, speech))
-    return [_line(text, line, offset) for line in lines]
+    return [_line(text, line) for line in split_lines(place_words(text.words, stretches))]
 
 
-def _line(text: WindowText, line: tuple[Word, ...], offset: float) -> Segment:
+def _line(text: WindowText, line: tuple[Word, ...]) -> Segment:
     words = tuple(
         Word(
             word.word,
-            round(offset + word.start, TIME_DIGITS),
-            round(offset + max(word.start, word.end), TIME_DIGITS),
+            round(word.start, TIME_DIGITS),
+            round(word.end, TIME_DIGITS),
             round(word.score, SCORE_DIGITS),
         )
         for word in line

@@ -1,25 +1,42 @@
-"""Packing speech into windows: the stretches of audio that a model hears at once.
+"""Packing speech into windows: what a model hears at once.
 
-A window is a contiguous piece of audio, so times inside it need no map. The
-longest window is a property of the model. Pure: samples in, samples out.
+The silence between two spans of speech is left out, so a window of thirty seconds
+holds thirty seconds of speech and the fewest windows are decoded. A window knows the
+way back: which sample of the chunk each of its own samples is. The longest window is
+a property of the model. Pure: samples in, samples out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
+import numpy as np
+
+from gpu_worker.engines import Audio
 from gpu_worker.speech import SpeechSpan
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Samples `start` to `end` of a chunk's audio, and the speech in them."""
+    """Spans of speech of a chunk, one behind the other."""
 
-    start: int
-    end: int
-    speech: tuple[SpeechSpan, ...]
+    spans: tuple[SpeechSpan, ...]  # at least one; in order, without overlap
+
+    @property
+    def samples(self) -> int:
+        """Its length."""
+        return sum(span.samples for span in self.spans)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Where each span begins inside the window."""
+        return (0, *accumulate(span.samples for span in self.spans[:-1]))
+
+    def cut(self, audio: Audio) -> Audio:
+        """The window's samples out of the chunk's, shape (samples,)."""
+        return np.concatenate([audio[span.start : span.end] for span in self.spans])
 
 
 def pack_windows(spans: Sequence[SpeechSpan], max_samples: int) -> tuple[Window, ...]:
@@ -31,16 +48,16 @@ def pack_windows(spans: Sequence[SpeechSpan], max_samples: int) -> tuple[Window,
     windows: list[Window] = []
     for span in spans:
         for piece in _fitting(span, max_samples):
-            if windows and piece.end - windows[-1].start <= max_samples:
-                last = windows[-1]
-                windows[-1] = Window(last.start, piece.end, (*last.speech, piece))
+            if windows and windows[-1].samples + piece.samples <= max_samples:
+                windows[-1] = Window((*windows[-1].spans, piece))
             else:
-                windows.append(Window(piece.start, piece.end, (piece,)))
+                windows.append(Window((piece,)))
     return tuple(windows)
 
 
 def _fitting(span: SpeechSpan, max_samples: int) -> tuple[SpeechSpan, ...]:
-    length = span.end - span.start
-    parts = -(-length // max_samples)
-    edges = [span.start + length * part // parts for part in range(parts + 1)] if parts else []
+    parts = -(-span.samples // max_samples)
+    edges = (
+        [span.start + span.samples * part // parts for part in range(parts + 1)] if parts else []
+    )
     return tuple(SpeechSpan(a, b) for a, b in pairwise(edges))

@@ -81,5 +81,5 @@ def _listen(
     )
     spans = speech_spans(audio, engine.max_window_seconds, vad)
     windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))
-    fullest = max(windows, key=lambda window: window.end - window.start, default=None)
-    return [audio[fullest.start : fullest.end]] if fullest else []
+    fullest = max(windows, key=lambda window: window.samples, default=None)
+    return [fullest.cut(audio)] if fullest else []

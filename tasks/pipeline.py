@@ -70,4 +70,4 @@ def end_early(task: Any, unit: Unit, receipt: Receipt) -> None:
         return
     task.request.chain = None
     if receipt.outcome == "failed":
-        assembly(task.app, unit).apply_async()
+        assembly(task.app, unit).apply_async(ignore_result=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import jiwer
+import numpy as np
 import pytest
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
@@ -18,20 +19,24 @@ from tests.speech import Utterance, read_audio, recording, write_wav
 BATCH_SIZE = 16
 HALF_A_WORD_SECONDS = 0.15
 
-Windows = list[tuple[int, int]]
+Windows = list[list[tuple[int, int]]]  # each one's spans of speech, in samples of the file
 
 
 def read_in_one_process(path: Path, windows: Windows) -> list[str]:
-    """faster-whisper's own batched pipeline over the same windows."""
+    """faster-whisper's own batched pipeline over the same windows, laid end to end."""
+    audio = read_audio(path)
+    pieces = [np.concatenate([audio[first:last] for first, last in window]) for window in windows]
+    ends = list(accumulate(len(piece) for piece in pieces))
     model = WhisperModel(str(PICO), device="cpu", compute_type="default")
     segments, _ = BatchedInferencePipeline(model).transcribe(
-        read_audio(path),
+        np.concatenate(pieces),
         language="en",
         beam_size=1,
         temperature=0.0,
         batch_size=BATCH_SIZE,
         clip_timestamps=[
-            {"start": first / SAMPLE_RATE, "end": last / SAMPLE_RATE} for first, last in windows
+            {"start": start / SAMPLE_RATE, "end": end / SAMPLE_RATE}
+            for start, end in pairwise([0, *ends])
         ],
     )
     return " ".join(segment.text for segment in segments).split()
@@ -56,7 +61,10 @@ def transcribe(
     assert plan.chunks[-1][1] == round(plan.seconds * SAMPLE_RATE)
     assert all(before[1] == after[0] for before, after in pairwise(plan.chunks))
     windows = [
-        [(first, last) for first, last in cluster.chunk_artifact(job, index)["windows"]]
+        [
+            [(first, last) for first, last in window]
+            for window in cluster.chunk_artifact(job, index)["windows"]
+        ]
         for index in range(job.chunks.total)
     ]
     return cluster.words(job), windows
@@ -95,18 +103,15 @@ def test_a_file_in_chunks_reads_word_for_word_as_in_one_process_with_1_2_and_4_w
 
 def assert_no_word_is_cut_lost_or_doubled(chunks: list[Windows], said: list[Utterance]) -> None:
     """Windows do not overlap, hold all that was said, and no seam lies inside an utterance."""
-    windows = [window for chunk in chunks for window in chunk]
-    assert all(before[1] <= after[0] for before, after in pairwise(windows))
+    spans = [span for chunk in chunks for window in chunk for span in window]
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
     for utterance in said:
         heard = sum(
-            max(
-                0.0,
-                min(utterance.end, last / SAMPLE_RATE) - max(utterance.start, first / SAMPLE_RATE),
-            )
-            for first, last in windows
+            max(0.0, min(utterance.end, last) - max(utterance.start, first))
+            for first, last in ((a / SAMPLE_RATE, b / SAMPLE_RATE) for a, b in spans)
         )
         assert heard >= utterance.end - utterance.start - HALF_A_WORD_SECONDS, utterance.text
-    seams = [chunk[0][0] / SAMPLE_RATE for chunk in chunks[1:] if chunk]
+    seams = [chunk[0][0][0] / SAMPLE_RATE for chunk in chunks[1:] if chunk]
     for seam in seams:
         cut = [
             utterance.text

@@ -117,8 +117,7 @@ def connection(settings: Settings, redis: Redis) -> Iterator[Connection]:
     """The control plane's side of it."""
     opened = connect(settings)
     yield opened
-    opened.redis.close()
-    opened.celery.close()
+    opened.close()
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def publish(to: Connection, job: str, **result: Any) -> None:
     record = encode(result_record(**result))
     unit = a_unit(Stage.ASSEMBLE, job=job)
     to.store.put(keys.run(unit, "result.json"), record)
-    to.close(unit)
+    to.settle(unit)
 
 
 def test_the_help_lists_every_command(run: Run) -> None:

@@ -55,7 +55,7 @@ def test_a_receipt_without_its_result_closes_nothing(connection: Connection) -> 
     connection.jobs.add(a_manifest(), 1)
     connection.ledger.record(UNIT, Receipt("failed"))
     assert connection.job(TENANT, JOB).status is Status.PROCESSING
-    assert connection.close(UNIT) is None
+    assert connection.settle(UNIT) is None
 
 
 @pytest.mark.parametrize("name", ["nobody", "../../x", "a/b", "", "\x00"])

@@ -14,13 +14,13 @@ from tests.unit.examples import a_manifest, a_unit
 
 def test_a_message_is_read_back_as_its_unit(connection: Connection) -> None:
     unit = a_unit(index=7, run=3)
-    signature(connection.celery, unit, Lane.BULK).apply_async()
+    signature(connection.celery, unit, Lane.BULK).apply_async(ignore_result=True)
     assert queued_units(connection.redis) == {unit}
     assert queue_lengths(connection.redis)["transcribe.bulk"] == 1
 
 
 def test_of_a_run_only_the_first_stage_waits(connection: Connection) -> None:
-    run_canvas(connection.celery, a_manifest(language=None), 1).apply_async()
+    run_canvas(connection.celery, a_manifest(language=None), 1).apply_async(ignore_result=True)
     assert queued_units(connection.redis) == {a_unit(Stage.PREPARE)}
 
 
@@ -28,6 +28,8 @@ def test_all_chunks_of_a_chord_wait(connection: Connection) -> None:
     canvas = chunk_canvas(connection.celery, a_unit(Stage.FAN_OUT), range(5), Lane.INTERACTIVE)
     canvas.apply_async()
     assert queued_units(connection.redis) == {a_unit(index=index) for index in range(5)}
+    connection.celery.backend.result_consumer.stop()
+    connection.celery.backend.client.close()
 
 
 def test_long_queues_are_read_in_pages(
@@ -35,14 +37,15 @@ def test_long_queues_are_read_in_pages(
 ) -> None:
     monkeypatch.setattr(module, "PAGE", 4)
     for index in range(10):
-        signature(connection.celery, a_unit(index=index), Lane.BULK).apply_async()
+        signature(connection.celery, a_unit(index=index), Lane.BULK).apply_async(ignore_result=True)
     assert queued_units(connection.redis) == {a_unit(index=index) for index in range(10)}
     connection.redis.rpop("transcribe.bulk", 2)
     assert len(queued_units(connection.redis)) == 8
 
 
 def test_a_message_of_somebody_else_is_no_unit(connection: Connection) -> None:
-    connection.celery.signature("celery.ping", queue="prepare.bulk").apply_async()
+    ping = connection.celery.signature("celery.ping", queue="prepare.bulk")
+    ping.apply_async(ignore_result=True)
     message = connection.redis.lindex("prepare.bulk", 0)
     assert read_unit(message) is None
     assert queued_units(connection.redis) == set()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_worker.segmentation import PAUSE_SECONDS, fit_to_speech, split_lines
+from gpu_worker.segmentation import PAUSE_SECONDS, Stretch, place_words, split_lines
 from gpu_worker.transcript import Word
 
 
@@ -18,17 +18,16 @@ def texts(lines: tuple[tuple[Word, ...], ...]) -> list[str]:
     return [" ".join(word.word for word in line) for line in lines]
 
 
-def test_a_word_that_fills_a_pause_is_clipped_to_its_speech() -> None:
-    words = [a_word("hello", 0.2, 3.0), a_word("you", 3.0, 3.9)]
-    speech = [(0.5, 1.0), (3.1, 4.0)]
-    clipped = fit_to_speech(words, speech)
-    assert [(word.start, word.end) for word in clipped] == [(0.5, 1.0), (3.1, 3.9)]
+def test_a_word_that_fills_a_pause_is_clipped_to_its_speech_and_timed_in_the_chunk() -> None:
+    words = [a_word("hello", 0.2, 1.4), a_word("you", 1.4, 1.9)]
+    stretches = [Stretch(0.0, 1.0, shift=10.0), Stretch(1.0, 2.0, shift=12.0)]
+    placed = place_words(words, stretches)
+    assert [(word.start, word.end) for word in placed] == [(10.2, 11.0), (13.4, 13.9)]
 
 
-@pytest.mark.parametrize("speech", [[], [(5.0, 6.0)], [(0.0, 1.0)]])
-def test_a_word_outside_all_speech_stays(speech: list[tuple[float, float]]) -> None:
-    word = a_word("ghost", 1.0, 2.0)
-    assert fit_to_speech([word], speech) == (word,)
+def test_a_word_behind_all_speech_is_put_at_its_end() -> None:
+    (placed,) = place_words([a_word("ghost", 3.0, 4.0)], [Stretch(0.0, 2.0, shift=5.0)])
+    assert (placed.start, placed.end) == (7.0, 7.0)
 
 
 @pytest.mark.parametrize("mark", [".", "?", "!", "。", "…"])

@@ -44,7 +44,7 @@ def end(connection: Connection, job: Job, **result: object) -> None:
     connection.redis.delete("assemble.interactive", "prepare.interactive")
     record = result_record(**result)  # type: ignore[arg-type]
     connection.store.put(keys.run(unit, "result.json"), encode(record))
-    connection.close(unit)
+    connection.settle(unit)
 
 
 def everything(connection: Connection) -> list[str]:
@@ -130,7 +130,7 @@ def lonely(settings: Settings, tmp_path: Path) -> Iterator[Connection]:
     opened = connect(settings.model_copy(update={"redis_url": SecretStr(server.url)}))
     server.stop()
     yield opened
-    opened.redis.close()
+    opened.close()
 
 
 def test_without_redis_a_job_is_not_accepted_and_leaves_nothing(lonely: Connection) -> None:
@@ -250,7 +250,7 @@ def test_a_file_that_is_too_large_is_refused(
     small = connect(settings.model_copy(update={"max_source_bytes": 4}))
     with pytest.raises(AudioOutOfBounds):
         upload(small, tmp_path / "big.wav", TENANT)
-    small.redis.close()
+    small.close()
 
 
 def test_a_summary_is_what_the_job_shows(connection: Connection) -> None:
@@ -261,3 +261,8 @@ def test_a_summary_is_what_the_job_shows(connection: Connection) -> None:
     assert connection.jobs.find(TENANT, job.id)[2] == Summary(  # type: ignore[index]
         warnings=({"code": "x"},), language="es"
     )
+
+
+def test_nobody_listens_for_the_results_of_messages(connection: Connection) -> None:
+    taken(connection)
+    assert connection.redis.pubsub_channels() == []

@@ -35,7 +35,7 @@ def test_a_chunk_is_heard_in_times_of_the_file(place: Workplace) -> None:
     artifact = json.loads(place.store.get(Records(place.store).key(a_unit(index=1))))
     heard = ChunkTranscript.from_json(artifact)
     assert heard.segments[0].start >= 6.0
-    assert min(start for start, _ in heard.windows) >= CUT
+    assert min(start for window in heard.windows for start, _ in window) >= CUT
     assert (artifact["model"], artifact["device"]) == ("fake", "cpu")
     assert artifact["receipt"]["audio_seconds"] == receipt["audio_seconds"] > 5
 

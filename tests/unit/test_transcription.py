@@ -52,7 +52,7 @@ class Polyglot(FakeEngine):
 
 @pytest.fixture(scope="module")
 def audio() -> Audio:
-    return recording(40, gap=(1.0, 2.0))[0]
+    return recording(60, gap=(1.0, 2.0))[0]
 
 
 def test_times_count_from_the_start_of_the_file(audio: Audio) -> None:
@@ -63,7 +63,7 @@ def test_times_count_from_the_start_of_the_file(audio: Audio) -> None:
         assert late.text == early.text
         assert late.start == pytest.approx(early.start + 600, abs=0.002)
         assert late.words[-1].end == pytest.approx(early.words[-1].end + 600, abs=0.002)
-    assert there.windows[0][0] == here.windows[0][0] + 600 * RATE
+    assert there.windows[0][0][0] == here.windows[0][0][0] + 600 * RATE
 
 
 def test_words_and_segments_are_in_order_and_inside_the_audio(audio: Audio) -> None:
@@ -109,7 +109,7 @@ def test_without_words_a_window_is_one_segment(audio: Audio) -> None:
     spans = [(round(segment.start * RATE), round(segment.end * RATE)) for segment in heard.segments]
     assert len(spans) == len(heard.windows)
     for span, window in zip(spans, heard.windows, strict=True):
-        assert span == pytest.approx(window, abs=16)
+        assert span == pytest.approx((window[0][0], window[-1][1]), abs=16)
 
 
 def test_the_check_is_asked_before_each_batch(audio: Audio) -> None:
