@@ -1,12 +1,10 @@
-"""Real servers for the tests that need one: S3 by moto, Redis by its own binary."""
+"""A real Redis for the tests that need one, and a cluster's parts on top of it."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -20,52 +18,6 @@ from orchestrator.connection import Connection, connect
 from orchestrator.redis_server import RedisServer
 from tasks import lifecycle
 from tasks.lifecycle import Workplace, workplace
-
-OTHER_NAMES = ("REDIS_URL", "HF_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
-
-
-@pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    """The address of a moto server in this process, with credentials that it accepts."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "tester")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        environment.delenv("AWS_PROFILE", raising=False)
-        yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def s3_shared_client(s3_endpoint: str) -> Any:
-    """One client for all tests, which answers at once: a client takes half a second to make."""
-    from tasks.artifacts.s3 import s3_client
-
-    return s3_client(s3_endpoint, attempts=1)
-
-
-@pytest.fixture
-def bucket(s3_shared_client: Any) -> str:
-    """The name of a new, empty bucket."""
-    name = f"test-{uuid4().hex}"
-    s3_shared_client.create_bucket(Bucket=name)
-    return name
-
-
-@pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of whoever runs the tests do not reach them."""
-    import os
-
-    for name in os.environ:
-        if name.startswith(("SCRIPTORIUM_", "CELERY_")) or name in OTHER_NAMES:
-            monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)
