@@ -121,7 +121,7 @@ class Reconciler:
             in_lane = plan is not None and unit.stage in CHUNK_STAGES
             lane = plan.lane(manifest.options) if in_lane and plan else Lane.INTERACTIVE
             message = signature(connection.celery, unit, lane)
-        message.apply_async()
+        message.apply_async(ignore_result=True)
         return True
 
     def _audit(self) -> None:

@@ -149,7 +149,9 @@ def _issue(connection: Connection, manifest: Manifest, run: int, *, prepared: bo
     try:
         connection.jobs.add(manifest, run)
         run_canvas(connection.celery, manifest, run, prepared=prepared).apply_async(
-            retry=True, retry_policy={"max_retries": 2, "interval_start": 0.2}
+            ignore_result=True,  # else this process subscribes to it and never hears the end
+            retry=True,
+            retry_policy={"max_retries": 2, "interval_start": 0.2},
         )
     except (RedisError, OperationalError) as error:
         raise RedisUnavailable("Redis cannot be reached, so the job was not accepted.") from error

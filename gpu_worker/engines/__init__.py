@@ -96,16 +96,16 @@ EngineFactory = Callable[[EngineRequest], Engine]
 _factories: dict[str, EngineFactory] = {}
 
 
-def register_engine(prefix: str, factory: EngineFactory) -> None:
-    """Let model names that start with `prefix` be loaded by `factory`."""
-    _factories[prefix] = factory
+def register_engine(name: str, factory: EngineFactory) -> None:
+    """Let the model names `name` and `name-…` be loaded by `factory`."""
+    _factories[name] = factory
 
 
 def load_engine(request: EngineRequest) -> Engine:
     """Load a model. Raises UnknownModel, ModelUnavailable or OutOfMemory."""
-    for prefix, factory in _factories.items():
-        if request.model.startswith(prefix):
-            return factory(request)
+    name = "" if "/" in request.model else request.model.partition("-")[0]
+    if name in _factories:
+        return _factories[name](request)
     # By name, so that importing this package never pulls a model library in.
     module: Any = importlib.import_module("gpu_worker.engines.faster_whisper")
     engine: Engine = module.load(request)

@@ -25,6 +25,10 @@ _ACCEPTED = {
     "vad_filter": "Accepted; speech is always looked for.",
     "vad_method": "Accepted; it is Silero's.",
     "no_align": "Accepted; words are timed by cross-attention.",
+    "vad_offset": "Accepted; Silero has one threshold.",
+    "chunk_size": "Accepted; windows are as long as the model hears.",
+    "segment_resolution": "Accepted; a line ends with its sentence or at a pause.",
+    "device_index": "Accepted; each worker has a GPU of its own.",
     "verbose": "Accepted; use --quiet.",
     "print_progress": "Accepted; progress is always shown on a terminal.",
 }

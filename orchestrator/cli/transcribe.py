@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 
 from config.settings import Settings
@@ -70,6 +71,13 @@ def transcribe(
     model_dir: Annotated[
         Path | None, typer.Option(*spellings("model_dir"), help="Where fetched models are kept.")
     ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of a CPU model in each worker.")
+    ] = None,
+    hf_token: Annotated[
+        str | None,
+        typer.Option(*spellings("hf_token"), help="For models that need one (HF_TOKEN)."),
+    ] = None,
     max_line_width: Width = None,
     max_line_count: Lines = None,
     max_words_per_line: WordsALine = None,
@@ -89,7 +97,12 @@ def transcribe(
         max_words_per_line=max_words_per_line,
         highlight_words=highlight_words.lower() == "true",
     )
-    given = {"device": device, "model_dir": model_dir}
+    given = {
+        "device": device,
+        "model_dir": model_dir,
+        "cpu_threads": threads,
+        "hf_token": SecretStr(hf_token) if hf_token else None,
+    }
     values = current_settings().model_copy(update={k: v for k, v in given.items() if v is not None})
     with _cluster(values, workers) as connection:
         jobs = _submit_all(connection, values.tenant, files, options)
@@ -138,9 +151,8 @@ def demo(
 def _cluster(values: Settings, workers: int | None) -> Iterator[Connection]:
     configured = configured_cluster(values) if workers is None or values.store_url else None
     if configured is not None and workers is None:
-        changed = values.model_dump(include={"device", "model_dir"})
-        if changed != current_settings().model_dump(include={"device", "model_dir"}):
-            typer.echo("--device and --model-dir are for workers started here; ignored.", err=True)
+        if values != current_settings():
+            typer.echo("Workers run already: their device, threads and models stay.", err=True)
         yield connect(configured)
         return
     with LocalCluster(configured or values, workers=workers, adopt=False) as cluster:
