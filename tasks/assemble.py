@@ -50,7 +50,7 @@ def _result(place: Workplace, unit: Unit) -> dict[str, Any] | None:
     for (stage, _), error in failed.items():
         if stage not in CHUNK_STAGES:
             return result_record(error=error)
-    records = Records(place.store)
+    records = place.records
     try:
         manifest = records.manifest(unit.tenant, unit.job)
         plan = records.plan(unit.tenant, unit.job)

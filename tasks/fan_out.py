@@ -30,7 +30,7 @@ def fan_out(self: Any, tenant: str, job: str, run: int) -> Any:
 
 
 def _canvas(place: Workplace, unit: Unit) -> Signature:
-    records = Records(place.store)
+    records = place.records
     manifest = records.manifest(unit.tenant, unit.job)
     plan = records.plan(unit.tenant, unit.job)
     todo = [index for index in range(len(plan.chunks)) if not _is_done(place, records, unit, index)]

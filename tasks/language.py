@@ -21,7 +21,6 @@ from tasks.execution import Work, run_unit
 from tasks.lifecycle import Workplace
 from tasks.manifest import Manifest, Plan
 from tasks.pipeline import end_early
-from tasks.records import Records
 from tasks.stages import Stage, Unit
 
 PLACES = (5, 20)  # where to listen; more of them if nobody speaks at the first few
@@ -38,7 +37,7 @@ def detect_language(self: Any, tenant: str, job: str, run: int) -> dict[str, Any
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
-    records = Records(place.store)
+    records = place.records
     manifest = records.manifest(unit.tenant, unit.job)
     plan = records.plan(unit.tenant, unit.job)
 

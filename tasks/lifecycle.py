@@ -33,6 +33,7 @@ from tasks.cancellation import Cancellations
 from tasks.leases import Leases
 from tasks.manifest import JobOptions
 from tasks.receipts import Ledger
+from tasks.records import Records
 from tasks.watchdog import Watchdog
 
 _names: dict[str, str] = {}
@@ -45,6 +46,7 @@ class Workplace:
     settings: Settings
     worker: str
     store: ArtifactStore
+    records: Records
     leases: Leases
     attempts: Attempts
     cancellations: Cancellations
@@ -95,6 +97,7 @@ def _open(pid: int) -> Workplace:
         settings=values,
         worker=_names.get("worker", f"{socket.gethostname()}-{pid}"),
         store=store,
+        records=Records(store),
         leases=leases,
         attempts=Attempts(redis),
         cancellations=Cancellations(redis, store),

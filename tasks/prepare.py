@@ -24,7 +24,7 @@ from tasks.execution import Work, run_unit
 from tasks.lifecycle import Workplace
 from tasks.manifest import JobOptions, Manifest, Plan, Source
 from tasks.pipeline import end_early
-from tasks.records import Records, encode, exists
+from tasks.records import encode, exists
 from tasks.stages import Stage, Unit
 
 # A slow store may take its time over gigabytes; the decoder has a bound of its own.
@@ -41,7 +41,7 @@ def prepare(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
-    manifest = Records(place.store).manifest(unit.tenant, unit.job)
+    manifest = place.records.manifest(unit.tenant, unit.job)
 
     def compute(check: Callable[[], None]) -> dict[str, Any]:
         with place.scratch() as scratch:

@@ -10,7 +10,6 @@ from tasks.app import app
 from tasks.artifacts import keys
 from tasks.execution import Work, run_unit
 from tasks.lifecycle import Workplace
-from tasks.records import Records
 from tasks.stages import Stage, Unit
 
 
@@ -21,7 +20,7 @@ def transcribe(self: Any, tenant: str, job: str, run: int, index: int) -> dict[s
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
-    records = Records(place.store)
+    records = place.records
     manifest = records.manifest(unit.tenant, unit.job)
     plan = records.plan(unit.tenant, unit.job)
     first, last = plan.chunks[unit.index]
