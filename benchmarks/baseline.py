@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -32,13 +33,17 @@ class Answer:
 class Baseline:
     """The process; use as a context manager."""
 
-    def __init__(self, model: Path, compute_type: str, threads: int) -> None:
+    def __init__(
+        self, model: Path, compute_type: str, threads: int, environment: Mapping[str, str]
+    ) -> None:
+        """`environment` is added to our own."""
         own = [str(model), compute_type, str(threads), str(os.getpid())]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.baseline", *own],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, **environment},
         )
         self.pid = self._process.pid
 

@@ -9,6 +9,9 @@ result; its workers are up and have the model, and every round has audio of its 
 nothing is found in a cache. The rival decodes, looks for speech and transcribes the files
 one after the other. The sides alternate and only ratios within a pair are compared.
 
+As a user would start it, the rival hands freed memory back to the kernel, which the
+cluster's workers do not; `--same-memory` takes that difference away.
+
 `tiny` has the size of Whisper's tiny and random weights: a fixed number of tokens a window.
 """
 
@@ -34,6 +37,7 @@ from config.settings import Settings
 from orchestrator.local import LocalCluster
 from orchestrator.progress import follow
 from orchestrator.submission import submit, upload
+from orchestrator.workers import KEEP_MEMORY
 from tasks.manifest import job_options
 from tasks.stages import Stage
 
@@ -182,6 +186,9 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=60, help="of one minute, in `short`")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--tokens", type=int, default=100, help="a window, of tiny")
+    parser.add_argument(
+        "--same-memory", action="store_true", help="the workers' allocator settings for the rival"
+    )
     parser.add_argument("--json", type=Path, default=None)
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is cleaned up
@@ -203,7 +210,8 @@ def run_all(given: argparse.Namespace, scratch: Path) -> list[Sample]:
     samples: list[Sample] = []
     print(f"\n{given.model}, {compute_type}, batch {given.batch_size}, {threads} threads a side")
     print("work   workers round side      seconds  windows CPU secs  others   load")
-    with Baseline(model.directory, compute_type, threads) as rival:
+    environment = KEEP_MEMORY if given.same_memory else {}
+    with Baseline(model.directory, compute_type, threads, environment) as rival:
         for workers in given.workers:
             home = Settings(home=scratch / f"home-{workers}")
             with LocalCluster(home, workers=workers, adopt=False) as cluster:

@@ -1,4 +1,4 @@
-"""The model behind `transcribe`: what an engine takes and gives, and which there are.
+"""The model behind `transcribe`: what an engine takes and gives.
 
 An engine knows windows of audio and nothing of files, chunks or jobs. Its times
 are seconds from the start of each window.
@@ -6,10 +6,9 @@ are seconds from the start of each window.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,32 +89,3 @@ class EngineRequest:
     threads: int = 0  # of a CPU model; 0: all cores
     model_dir: str | None = None
     hub_token: str | None = None
-
-
-EngineFactory = Callable[[EngineRequest], Engine]
-_factories: dict[str, EngineFactory] = {}
-
-
-def register_engine(name: str, factory: EngineFactory) -> None:
-    """Let the model names `name` and `name-…` be loaded by `factory`."""
-    _factories[name] = factory
-
-
-def load_engine(request: EngineRequest) -> Engine:
-    """Load a model. Raises UnknownModel, ModelUnavailable or OutOfMemory."""
-    name = "" if "/" in request.model else request.model.partition("-")[0]
-    if name in _factories:
-        return _factories[name](request)
-    # By name, so that importing this package never pulls a model library in.
-    module: Any = importlib.import_module("gpu_worker.engines.faster_whisper")
-    engine: Engine = module.load(request)
-    return engine
-
-
-def _load_fake(request: EngineRequest) -> Engine:
-    module: Any = importlib.import_module("gpu_worker.engines.fake")
-    engine: Engine = module.load(request)
-    return engine
-
-
-register_engine("fake", _load_fake)

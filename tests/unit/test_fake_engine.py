@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gpu_worker.engines import Audio, DecodeOptions, EngineRequest, load_engine
+from gpu_worker.engines import Audio, DecodeOptions, EngineRequest
 from gpu_worker.engines.fake import VOCABULARY, FakeEngine
+from gpu_worker.engines.loaded import load_engine
 from gpu_worker.errors import UnknownModel
 
 OPTIONS = DecodeOptions(language="en")

@@ -9,8 +9,9 @@ import jiwer
 import numpy as np
 import pytest
 
-from gpu_worker.engines import DecodeOptions, Engine, EngineRequest, load_engine
+from gpu_worker.engines import DecodeOptions, Engine, EngineRequest
 from gpu_worker.engines.faster_whisper import FasterWhisperEngine
+from gpu_worker.engines.loaded import load_engine
 from gpu_worker.errors import DevicePoisoned, InvalidOption, UnknownModel
 from tests.speech import Utterance, heldout
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from gpu_worker import engines
-from gpu_worker.engines import Audio, DetectedLanguage, register_engine
+from gpu_worker.engines import Audio, DetectedLanguage, loaded
 from gpu_worker.engines.fake import FakeEngine
+from gpu_worker.engines.loaded import register_engine
 from tasks import language
 from tasks.artifacts import keys
 from tasks.lifecycle import Workplace
@@ -40,7 +40,7 @@ def engine() -> Iterator[Listening]:
     listening = Listening()
     register_engine("listening", lambda request: listening)
     yield listening
-    del engines._factories["listening"]
+    del loaded._factories["listening"]
 
 
 def detected(place: Workplace, samples: Samples) -> str | None:

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gpu_worker import engines
-from gpu_worker.engines import Engine, EngineRequest, register_engine
+from gpu_worker.engines import Engine, EngineRequest
 from gpu_worker.engines.fake import FakeEngine
-from gpu_worker.engines.loaded import LoadedEngines
+from gpu_worker.engines.loaded import LoadedEngines, register_engine
 
 
 @pytest.fixture
