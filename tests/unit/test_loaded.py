@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gpu_worker import engines
-from gpu_worker.engines import Engine, EngineRequest
+from gpu_worker.engines import Engine, EngineRequest, loaded
 from gpu_worker.engines.fake import FakeEngine
 from gpu_worker.engines.loaded import LoadedEngines, register_engine
 
@@ -24,7 +23,7 @@ def loads() -> Iterator[list[str]]:
 
     register_engine("counted", load)
     yield names
-    del engines._factories["counted"]
+    del loaded._factories["counted"]
 
 
 def test_an_engine_is_loaded_once(loads: list[str]) -> None:
