@@ -191,7 +191,7 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, default=None)
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is cleaned up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and clean up
     print_machine()
     with tempfile.TemporaryDirectory(prefix="scriptorium-benchmark-") as name:
         samples = run_all(given, Path(name))

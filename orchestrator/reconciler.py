@@ -46,6 +46,7 @@ class Reconciler:
         self._seen: set[Unit] = set()  # the open runs that are ours to restore in any case
         self._clock = clock
         self._idle_since: dict[Unit, float] = {}
+        self._missing: set[Unit] = set()  # at the last pass
         self._audited = float("-inf")
         self._name = uuid4().hex
 
@@ -72,12 +73,15 @@ class Reconciler:
         grace = self._connection.settings.reconcile_grace_seconds
         self._idle_since, suspects = overdue(self._idle_since, idle, self._clock(), grace)
         if not suspects:
+            self._missing = set()
             return ()
-        missing = lost(suspects, queued_units(self._connection.redis))
-        issued = tuple(unit for unit in missing if self._mend(unit))
-        for unit in suspects:  # asked and answered; the grace begins anew
+        missing = set(lost(suspects, queued_units(self._connection.redis)))
+        # A worker may have taken the message between our look at the leases and at the queues:
+        # only what is missing at two passes is lost.
+        certain, self._missing = missing & self._missing, missing - self._missing
+        for unit in set(suspects) - self._missing:  # answered; the grace begins anew
             self._idle_since.pop(unit, None)
-        return issued
+        return tuple(unit for unit in suspects if unit in certain and self._mend(unit))
 
     def _idle(self, run: Unit) -> list[Unit]:
         """The run's needed units on which nobody works."""

@@ -64,7 +64,8 @@ def decide(error: Exception, tries: int, max_retries: int, jitter: float) -> Dec
     if isinstance(error, _FAULTS):
         if tries < max_retries:
             return Retry(backoff(tries, jitter))
-        return Fail(RetriesExhausted(f"After {tries + 1} tries: {_sentence(error)}"))
+        advice = error.advice if isinstance(error, TransientError) else None
+        return Fail(RetriesExhausted(f"After {tries + 1} tries: {_sentence(error)}", hint=advice))
     if tries < 1:
         return Retry(backoff(tries, jitter))
     if isinstance(error, OutOfMemory):

@@ -35,7 +35,8 @@ def read_in_one_process(path: Path, windows: Windows) -> list[str]:
         temperature=0.0,
         batch_size=BATCH_SIZE,
         clip_timestamps=[
-            {"start": start / SAMPLE_RATE, "end": end / SAMPLE_RATE}
+            # Half a sample more: the pipeline rounds seconds down to samples.
+            {"start": (start + 0.5) / SAMPLE_RATE, "end": (end + 0.5) / SAMPLE_RATE}
             for start, end in pairwise([0, *ends])
         ],
     )

@@ -54,9 +54,10 @@ def open_job(connection: Connection, plan: Plan | None = None, **options: Any) -
 
 
 def issued(reconciler: Reconciler, clock: Clock) -> list[tuple[Stage, int]]:
-    """What two passes, a grace apart, issue again."""
+    """What is issued again a grace later, when it is missing twice."""
     assert reconciler.reconcile() == ()
     clock.now += GRACE
+    assert reconciler.reconcile() == ()
     return [(unit.stage, unit.index) for unit in reconciler.reconcile()]
 
 
@@ -66,6 +67,17 @@ def test_a_lost_message_is_issued_again_after_the_grace(
     open_job(connection)
     assert issued(reconciler, clock) == [(Stage.PREPARE, 0)]
     assert queued_units(connection.redis) == {a_unit(Stage.PREPARE)}
+
+
+def test_a_message_that_is_taken_between_two_passes_is_not_lost(
+    connection: Connection, reconciler: Reconciler, clock: Clock
+) -> None:
+    open_job(connection, a_plan(10))
+    reconciler.reconcile()
+    clock.now += GRACE
+    assert reconciler.reconcile() == ()
+    connection.leases.take(connection.records.key(a_unit(index=0)), "worker:1")
+    assert reconciler.reconcile() == ()
 
 
 def test_it_is_issued_once_and_then_has_its_grace_again(
