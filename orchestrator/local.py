@@ -16,6 +16,7 @@ from uuid import uuid4
 from pydantic import SecretStr
 
 from config.settings import Settings
+from gpu_worker.errors import InvalidOption
 from orchestrator.connection import Connection, connect
 from orchestrator.reconciler import Reconciler
 from orchestrator.redis_server import RedisServer
@@ -49,8 +50,7 @@ class LocalCluster:
         self.connection: Connection
 
     def __enter__(self) -> Self:
-        self.logs.mkdir(parents=True, exist_ok=True)
-        settings = self._with_store(self._settings)
+        settings = self._with_directories(self._settings)
         try:
             if settings.redis_url is None:
                 self.redis = RedisServer(self.logs)
@@ -94,12 +94,18 @@ class LocalCluster:
             for s in specs
         )
 
-    @staticmethod
-    def _with_store(settings: Settings) -> Settings:
-        if settings.store_url is not None:
-            return settings
+    def _with_directories(self, settings: Settings) -> Settings:
         store = settings.home / "store"
-        store.mkdir(parents=True, exist_ok=True)
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            if settings.store_url is not None:
+                return settings
+            store.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InvalidOption(
+                f"{settings.home} cannot be written to: {error.strerror}.",
+                hint="Set SCRIPTORIUM_HOME to a directory of yours.",
+            ) from error
         return settings.model_copy(update={"store_url": store.resolve().as_uri()})
 
 

@@ -88,6 +88,15 @@ def test_a_cluster_that_cannot_start_leaves_nothing_behind(values: Settings) -> 
     assert not hasattr(cluster, "supervisor")
 
 
+def test_a_home_that_cannot_be_written_to_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InvalidOption, match="cannot be written to"),
+        LocalCluster(Settings(home=tmp_path / "file" / "home")),
+    ):
+        pass
+
+
 def test_its_address_is_left_for_this_user_s_other_commands(values: Settings) -> None:
     with LocalCluster(values, workers=1) as cluster:
         path = announce(cluster, values.home)
