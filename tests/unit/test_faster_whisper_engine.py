@@ -87,6 +87,7 @@ def test_a_language_it_does_not_have_is_refused(engine: Engine) -> None:
         {"initial_prompt": "Anna and Peter talk."},
         {"hotwords": "Anna"},
         {"suppress_tokens": ()},
+        {"suppress_tokens": (5, 9)},
         {"max_new_tokens": 4},
         {"temperatures": (0.4,), "best_of": 2},
         {"repetition_penalty": 1.2, "no_repeat_ngram_size": 3},
