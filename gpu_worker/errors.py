@@ -10,6 +10,9 @@
     │   ├── InvalidOption         invalid_option
     │   ├── StoreRefused          store_refused       no such bucket, no access, no permission
     │   ├── UnknownModel          unknown_model
+    │   ├── HubTokenMissing       hub_token_missing
+    │   ├── ModelGated            model_gated         the hub refuses the token
+    │   ├── NoAlignModel          no_align_model
     │   ├── ChunkCrashed          chunk_crashed       its worker died on it too often
     │   └── RetriesExhausted      retries_exhausted   a transient fault that would not pass
     ├── TransientError            the same call may succeed later; retry with backoff
@@ -111,6 +114,33 @@ class UnknownModel(PermanentError):
 
     code = "unknown_model"
     hint = "`scriptorium models list` shows the names; a local directory works too."
+
+
+class NoAlignModel(PermanentError):
+    """No model is known that aligns this language."""
+
+    code = "no_align_model"
+    hint = "Name one with --align-model, or use the engine's times: --aligner cross_attention."
+
+
+class HubTokenMissing(PermanentError):
+    """The model's terms must be accepted on its hub, and there is no token that says who did."""
+
+    code = "hub_token_missing"
+    hint = (
+        "Accept the terms at https://hf.co/pyannote/speaker-diarization-community-1, then give a "
+        "token of that account as HF_TOKEN or --hf-token."
+    )
+
+
+class ModelGated(PermanentError):
+    """The hub does not let the owner of this token have the model."""
+
+    code = "model_gated"
+    hint = (
+        "Accept the terms at https://hf.co/pyannote/speaker-diarization-community-1 with the "
+        "account that the token in HF_TOKEN or --hf-token belongs to."
+    )
 
 
 class ChunkCrashed(PermanentError):

@@ -41,6 +41,15 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A stretch in which one speaker is heard; turns of several may overlap."""
+
+    start: float
+    end: float
+    speaker: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something the reader of a transcript should know (`warnings[]`)."""
 
@@ -58,6 +67,7 @@ class Transcript:
     duration: float  # seconds of audio
     segments: tuple[Segment, ...] = ()
     warnings: tuple[Notice, ...] = ()
+    turns: tuple[Turn, ...] = ()  # who was heard when, if that was asked for
 
     @property
     def text(self) -> str:
@@ -71,6 +81,7 @@ class Transcript:
 
 
 _NOTICE_FIELDS = tuple(field.name for field in fields(Notice))
+_TURN_FIELDS = tuple(field.name for field in fields(Turn))
 _WORD_FIELDS = tuple(field.name for field in fields(Word) if field.name != "interpolated")
 _SEGMENT_FIELDS = tuple(field.name for field in fields(Segment) if field.name != "words")
 
@@ -83,6 +94,7 @@ def transcript_to_json(transcript: Transcript) -> dict[str, Any]:
         "text": transcript.text,
         "segments": [segment_to_json(segment) for segment in transcript.segments],
         "word_segments": [_word_to_json(word) for word in transcript.words],
+        "turns": [_present(turn, _TURN_FIELDS) for turn in transcript.turns],
         "warnings": [_present(notice, _NOTICE_FIELDS) for notice in transcript.warnings],
     }
 
@@ -94,6 +106,7 @@ def transcript_from_json(data: Mapping[str, Any]) -> Transcript:
         duration=data["duration"],
         segments=segments_from_json(data["segments"]),
         warnings=tuple(Notice(**warning) for warning in data.get("warnings", ())),
+        turns=tuple(Turn(**turn) for turn in data.get("turns", ())),
     )
 
 
@@ -116,6 +129,6 @@ def _word_to_json(word: Word) -> dict[str, Any]:
     return _present(word, _WORD_FIELDS) | flag
 
 
-def _present(record: Word | Segment | Notice, names: tuple[str, ...]) -> dict[str, Any]:
+def _present(record: Word | Segment | Turn | Notice, names: tuple[str, ...]) -> dict[str, Any]:
     # By hand: `dataclasses.asdict` takes seconds for the hundred thousand words of ten hours.
     return {name: value for name in names if (value := getattr(record, name)) is not None}

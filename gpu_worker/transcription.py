@@ -16,6 +16,7 @@ import numpy as np
 from gpu_worker.batching import run_batches
 from gpu_worker.engines import Audio, DecodeOptions, Engine, WindowText
 from gpu_worker.fallback import is_silence
+from gpu_worker.levels import frame_levels
 from gpu_worker.segmentation import Stretch, place_words, split_lines
 from gpu_worker.speech import VadOptions
 from gpu_worker.transcript import (
@@ -33,26 +34,50 @@ SCORE_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
+class HeardWindow:
+    """What was said in one window."""
+
+    spans: tuple[tuple[int, int], ...]  # of speech, in samples of the file
+    segments: tuple[Segment, ...]
+    levels: tuple[tuple[int, ...], ...] = ()  # of each span's frames, `frame_levels`
+
+    def to_json(self) -> dict[str, Any]:
+        """As an artifact holds it."""
+        return {
+            "spans": [list(span) for span in self.spans],
+            "segments": [segment_to_json(segment) for segment in self.segments],
+            "levels": [list(levels) for levels in self.levels],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> HeardWindow:
+        """The inverse of `to_json`."""
+        return cls(
+            tuple((start, end) for start, end in data["spans"]),
+            segments_from_json(data["segments"]),
+            tuple(tuple(levels) for levels in data.get("levels", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkTranscript:
     """What was said in one chunk."""
 
-    segments: tuple[Segment, ...]
-    windows: tuple[tuple[tuple[int, int], ...], ...]  # each one's spans, in samples of the file
+    windows: tuple[HeardWindow, ...]
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Those of all windows, in order."""
+        return tuple(segment for window in self.windows for segment in window.segments)
 
     def to_json(self) -> dict[str, Any]:
         """As the chunk's artifact holds it."""
-        return {
-            "segments": [segment_to_json(segment) for segment in self.segments],
-            "windows": [[list(span) for span in window] for window in self.windows],
-        }
+        return {"windows": [window.to_json() for window in self.windows]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ChunkTranscript:
         """The inverse of `to_json`."""
-        return cls(
-            segments_from_json(data["segments"]),
-            tuple(tuple((start, end) for start, end in window) for window in data["windows"]),
-        )
+        return cls(tuple(HeardWindow.from_json(window) for window in data["windows"]))
 
 
 def transcribe_chunk(
@@ -78,17 +103,17 @@ def transcribe_chunk(
         lambda batch: engine.transcribe([window.cut(audio) for window in batch], options),
         before_batch=before_batch,
     )
-    segments = tuple(
-        segment
-        for window, text in zip(windows, texts, strict=True)
-        for segment in _segments(window, text, options, first_sample)
-    )
     return ChunkTranscript(
-        segments,
         tuple(
-            tuple((first_sample + span.start, first_sample + span.end) for span in window.spans)
-            for window in windows
-        ),
+            HeardWindow(
+                tuple(
+                    (first_sample + span.start, first_sample + span.end) for span in window.spans
+                ),
+                tuple(_segments(window, text, options, first_sample)),
+                tuple(frame_levels(audio[span.start : span.end]) for span in window.spans),
+            )
+            for window, text in zip(windows, texts, strict=True)
+        )
     )
 
 

@@ -126,6 +126,11 @@ def synthesize(said: Utterance) -> Samples:
     return _level(_trim(_resample(heard, rate)))
 
 
+def play(samples: Samples, rate: float) -> Samples:
+    """The recording played `rate` times as fast, so higher as well."""
+    return _resample(samples, round(SAMPLE_RATE * rate / 100) * 100)
+
+
 def _resample(samples: Samples, rate: int) -> Samples:
     """Change the rate to SAMPLE_RATE by cutting the spectrum."""
     if rate == SAMPLE_RATE:

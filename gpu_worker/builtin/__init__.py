@@ -1,4 +1,4 @@
-"""What ships inside the package: the small model `pico` and a sample conversation.
+"""What ships inside the package: the small models and a sample conversation.
 
 Only paths; nothing is loaded here.
 """
@@ -9,6 +9,12 @@ from pathlib import Path
 
 PICO = Path(__file__).parent / "pico"
 """Directory of the built-in model, in CTranslate2's layout; `model.json` describes it."""
+
+PICO_ALIGN = Path(__file__).parent / "pico_align"
+"""Directory of the built-in aligner, in the hub's layout of a Wav2Vec2ForCTC."""
+
+PICO_VOICE = Path(__file__).parent / "pico_voice"
+"""Directory of the built-in speaker embedding: config.json, model.safetensors, pipeline.json."""
 
 SAMPLE = Path(__file__).parent / "sample" / "conversation.ogg"
 """A conversation of two voices that pico knows; its reference is the .json beside it."""

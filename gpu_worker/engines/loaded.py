@@ -7,12 +7,11 @@ model library by importing this.
 from __future__ import annotations
 
 import importlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from gpu_worker.engines import Engine, EngineRequest
+from gpu_worker.loaded import LoadedModels
 
 EngineFactory = Callable[[EngineRequest], Engine]
 _factories: dict[str, EngineFactory] = {}
@@ -42,20 +41,8 @@ def _load_fake(request: EngineRequest) -> Engine:
 register_engine("fake", _load_fake)
 
 
-class LoadedEngines:
-    """Loads each engine once, also when several threads ask at the same time."""
+class LoadedEngines(LoadedModels[EngineRequest, Engine]):
+    """The engines used last, each loaded once."""
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._engines: OrderedDict[EngineRequest, Engine] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, request: EngineRequest) -> Engine:
-        """The engine, loaded if need be. Raises what `load_engine` raises."""
-        with self._lock:
-            if request not in self._engines:
-                while len(self._engines) >= self._capacity:
-                    self._engines.popitem(last=False)
-                self._engines[request] = load_engine(request)
-            self._engines.move_to_end(request)
-            return self._engines[request]
+        super().__init__(capacity, load_engine)

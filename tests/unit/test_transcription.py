@@ -11,8 +11,10 @@ import pytest
 from gpu_worker.engines import Audio, DecodeOptions, DetectedLanguage, WindowText
 from gpu_worker.engines.fake import FakeEngine
 from gpu_worker.errors import OutOfMemory
+from gpu_worker.levels import frame_levels
 from gpu_worker.transcription import (
     ChunkTranscript,
+    HeardWindow,
     detect_language,
     pcm_to_audio,
     transcribe_chunk,
@@ -63,7 +65,7 @@ def test_times_count_from_the_start_of_the_file(audio: Audio) -> None:
         assert late.text == early.text
         assert late.start == pytest.approx(early.start + 600, abs=0.002)
         assert late.words[-1].end == pytest.approx(early.words[-1].end + 600, abs=0.002)
-    assert there.windows[0][0][0] == here.windows[0][0][0] + 600 * RATE
+    assert there.windows[0].spans[0][0] == here.windows[0].spans[0][0] + 600 * RATE
 
 
 def test_words_and_segments_are_in_order_and_inside_the_audio(audio: Audio) -> None:
@@ -95,7 +97,7 @@ def test_a_window_that_does_not_fit_is_out_of_memory(audio: Audio) -> None:
 
 def test_silence_gives_no_segments_and_runs_no_batch() -> None:
     heard = transcribe_chunk(FakeEngine(largest_batch=0), np.zeros(RATE, np.float32), OPTIONS)
-    assert heard == ChunkTranscript((), ())
+    assert heard == ChunkTranscript(())
 
 
 def test_what_the_model_takes_for_silence_is_left_out(audio: Audio) -> None:
@@ -109,7 +111,7 @@ def test_without_words_a_window_is_one_segment(audio: Audio) -> None:
     spans = [(round(segment.start * RATE), round(segment.end * RATE)) for segment in heard.segments]
     assert len(spans) == len(heard.windows)
     for span, window in zip(spans, heard.windows, strict=True):
-        assert span == pytest.approx((window[0][0], window[-1][1]), abs=16)
+        assert span == pytest.approx((window.spans[0][0], window.spans[-1][1]), abs=16)
 
 
 def test_the_check_is_asked_before_each_batch(audio: Audio) -> None:
@@ -123,6 +125,21 @@ def test_the_check_is_asked_before_each_batch(audio: Audio) -> None:
 def test_a_chunk_survives_its_artifact(audio: Audio) -> None:
     heard = transcribe_chunk(FakeEngine(), audio, OPTIONS)
     assert ChunkTranscript.from_json(heard.to_json()) == heard
+
+
+def test_each_span_of_speech_has_its_levels(audio: Audio) -> None:
+    heard = transcribe_chunk(FakeEngine(), audio, OPTIONS, first_sample=600 * RATE)
+    assert heard.windows
+    for window in heard.windows:
+        for (first, last), levels in zip(window.spans, window.levels, strict=True):
+            own = audio[first - 600 * RATE : last - 600 * RATE]
+            assert levels == frame_levels(own)
+            assert max(levels) > -25  # somebody speaks
+
+
+def test_an_artifact_without_levels_is_read() -> None:
+    bare = {"windows": [{"spans": [[0, 5]], "segments": []}]}
+    assert ChunkTranscript.from_json(bare).windows == (HeardWindow(((0, 5),), ()),)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""Forced alignment: what an aligner takes and gives.
+
+An aligner is told which words a window holds and finds when each was said. It knows
+nothing of files, chunks or jobs; its times are seconds from the start of each window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gpu_worker.engines import Audio
+from gpu_worker.transcript import Word
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWindow:
+    """One window's sound and the words that are said in it."""
+
+    audio: Audio  # mono samples at 16 kHz in -1..1, shape (samples,)
+    words: tuple[str, ...]  # as written, in order
+
+
+class Aligner(Protocol):
+    """One alignment method in memory, with its model if it has one."""
+
+    name: str
+    device: str  # as for people: "cpu", "cuda"
+
+    def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
+        """Time every word of every window, as one batch.
+
+        One Word for each word given, with the same text; a score in 0..1. A word that could
+        not be aligned gets a time between its neighbours and `interpolated`. Raises
+        MemoryError when the batch does not fit.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class AlignerRequest:
+    """Which aligner, and where it runs."""
+
+    aligner: str  # a name of `loaded.py`
+    model: str  # a name of `models.py`, a directory, or owner/name on the hub
+    language: str  # code of two or three letters
+    device: str = "auto"
+    threads: int = 0  # of a CPU model; 0: as many as the process uses already
+    model_dir: str | None = None
+    hub_token: str | None = None

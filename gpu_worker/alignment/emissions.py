@@ -1,0 +1,168 @@
+"""wav2vec2 models with a CTC head: sound to the log probabilities of symbols, in batches.
+
+whisperX feeds each window alone, and the emissions here are the same: the convolutions,
+some of which normalise over the whole window, run window by window; the transformer behind
+them, which does not look past a mask, runs the batch at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gpu_worker.alignment import AlignerRequest
+from gpu_worker.alignment.devices import guarded, pick_device
+from gpu_worker.alignment.models import fetch_align_model, is_bundle
+from gpu_worker.engines import Audio
+from gpu_worker.errors import ModelUnavailable, UnknownModel
+
+SHORTEST_SAMPLES = 400  # one frame of wav2vec2's convolutions; shorter windows are padded
+
+
+class Network(Protocol):
+    """The two halves of a model."""
+
+    vocabulary: Mapping[str, int]  # symbol -> column
+
+    def hear(self, audio: torch.Tensor) -> torch.Tensor:
+        """One window's samples, shape (1, samples), to features, shape (1, frames, width)."""
+
+    def judge(self, features: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        """Features of a batch, padded, to logits, shape (windows, frames, columns).
+
+        `frames` holds each window's own number of frames, shape (windows,).
+        """
+
+
+class EmissionModel:
+    """One align model in memory."""
+
+    def __init__(self, network: Network, device: str) -> None:
+        self.device = device
+        self.vocabulary = dict(network.vocabulary)
+        self._network = network
+
+    def emissions(self, windows: Sequence[Audio]) -> list[NDArray[np.float32]]:
+        """Log probabilities of each window, shape (frames, columns), as one batch.
+
+        Raises MemoryError, DevicePoisoned.
+        """
+        return guarded(lambda: self._run(windows)) if windows else []
+
+    @torch.inference_mode()
+    def _run(self, windows: Sequence[Audio]) -> list[NDArray[np.float32]]:
+        features = [self._network.hear(self._samples(audio))[0] for audio in windows]
+        frames = torch.tensor([len(row) for row in features], device=self.device)
+        padded = torch.nn.utils.rnn.pad_sequence(features, batch_first=True)
+        logits = self._network.judge(padded, frames).float()
+        found = torch.log_softmax(logits, dim=-1).cpu().numpy()
+        return [row[: len(own)] for row, own in zip(found, features, strict=True)]
+
+    def _samples(self, audio: Audio) -> torch.Tensor:
+        missing = max(0, SHORTEST_SAMPLES - len(audio))
+        samples = np.pad(np.asarray(audio, dtype=np.float32), (0, missing))
+        return torch.from_numpy(samples)[None].to(self.device)
+
+
+def load_emission_model(request: AlignerRequest) -> EmissionModel:
+    """Load a model by name. Raises UnknownModel, ModelUnavailable, InvalidOption, MemoryError."""
+    device = pick_device(request.device)
+    if request.threads > 0:
+        torch.set_num_threads(request.threads)
+    load: Callable[[AlignerRequest], _Bundle | _HubModel] = (
+        _load_bundle if is_bundle(request.model) else _load_hub_model
+    )
+    network = load(request)
+    guarded(lambda: network.model.to(device))
+    return EmissionModel(network, device)
+
+
+class _HubModel:
+    """A Wav2Vec2ForCTC of transformers."""
+
+    def __init__(self, model: Any, vocabulary: Mapping[str, int]) -> None:
+        self.model = model
+        self.vocabulary = vocabulary
+
+    def hear(self, audio: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.model.wav2vec2.feature_extractor(audio)
+        return features.transpose(1, 2)
+
+    def judge(self, features: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        base = self.model.wav2vec2
+        hidden, _ = base.feature_projection(features)
+        heard = base.encoder(hidden, attention_mask=_mask(frames, features.shape[1]))[0]
+        logits: torch.Tensor = self.model.lm_head(heard)
+        return logits
+
+
+class _Bundle:
+    """A Wav2Vec2ASRBundle of torchaudio."""
+
+    def __init__(self, model: Any, labels: Sequence[str]) -> None:
+        self.model = model
+        # Some bundles wrap the model that has the parts, to normalise its input first.
+        self._normalised: bool = getattr(model, "normalize_waveform", False)
+        self._parts = getattr(model, "model", model)
+        columns: int = self._parts.aux.out_features  # MMS_FA has a label more, for a wildcard
+        self.vocabulary: Mapping[str, int] = {
+            label: column for column, label in enumerate(labels[:columns])
+        }
+
+    def hear(self, audio: torch.Tensor) -> torch.Tensor:
+        if self._normalised:
+            audio = torch.nn.functional.layer_norm(audio, audio.shape)
+        features: torch.Tensor = self._parts.feature_extractor(audio, None)[0]
+        return features
+
+    def judge(self, features: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        padded = _mask(frames, features.shape[1]) is not None
+        heard = self._parts.encoder(features, frames if padded else None)
+        logits: torch.Tensor = self._parts.aux(heard)
+        return logits
+
+
+def _mask(frames: torch.Tensor, longest: int) -> torch.Tensor | None:
+    """True where a window has frames of its own; None if nothing is padded."""
+    mask = torch.arange(longest, device=frames.device) < frames[:, None]
+    return None if bool(mask.all()) else mask
+
+
+def _load_hub_model(request: AlignerRequest) -> _HubModel:
+    directory = fetch_align_model(request.model, request.model_dir, request.hub_token)
+    from transformers import Wav2Vec2ForCTC, Wav2Vec2Processor
+
+    try:
+        model = Wav2Vec2ForCTC.from_pretrained(directory, local_files_only=True)
+        load_processor: Any = Wav2Vec2Processor.from_pretrained  # untyped
+        processor = load_processor(directory, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise UnknownModel(
+            f"{request.model!r} is not a wav2vec2 model with a CTC head: {error}."
+        ) from error
+    return _HubModel(model, processor.tokenizer.get_vocab())
+
+
+def find_bundle(name: str) -> Any:
+    """The torchaudio bundle of that name, which is not fetched yet. Raises UnknownModel."""
+    from torchaudio import pipelines
+
+    bundle = getattr(pipelines, name, None)
+    if not isinstance(bundle, pipelines.Wav2Vec2ASRBundle):
+        raise UnknownModel(f"torchaudio has no align model named {name!r}.")
+    return bundle
+
+
+def _load_bundle(request: AlignerRequest) -> _Bundle:
+    bundle = find_bundle(request.model)
+    try:
+        model = bundle.get_model(dl_kwargs={"model_dir": request.model_dir, "progress": False})
+    except OSError as error:  # urllib's errors are among them
+        raise ModelUnavailable(
+            f"Align model {request.model!r} could not be fetched: {type(error).__name__}."
+        ) from error
+    return _Bundle(model, bundle.get_labels())

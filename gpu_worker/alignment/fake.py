@@ -1,0 +1,47 @@
+"""An aligner that needs no model: it spreads the words over the window by their length.
+
+Deterministic, and its scores are all FAKE_SCORE, so that a test sees who timed a word.
+For tests of the cluster and for trying a deployment out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpu_worker.alignment import AlignerRequest, SpokenWindow
+from gpu_worker.alignment.interpolation import spread_evenly
+from gpu_worker.errors import UnknownModel
+from gpu_worker.transcript import SAMPLE_RATE, Word
+
+FAKE_SCORE = 0.9
+
+
+class FakeAligner:
+    """Evenly spread words, with a batch size that can be too much for it."""
+
+    device = "cpu"
+
+    def __init__(self, name: str = "fake", largest_batch: int | None = None) -> None:
+        self.name = name
+        self._largest_batch = largest_batch
+
+    def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
+        """Raises MemoryError above the largest batch."""
+        if self._largest_batch is not None and len(windows) > self._largest_batch:
+            raise MemoryError(f"a batch of {len(windows)} windows")
+        return tuple(_timed(window) for window in windows)
+
+
+def load(request: AlignerRequest) -> FakeAligner:
+    """`fake` under any aligner's name. Raises UnknownModel."""
+    if request.model != "fake":
+        raise UnknownModel(f"There is no align model named {request.model!r}.")
+    return FakeAligner(request.model)
+
+
+def _timed(window: SpokenWindow) -> tuple[Word, ...]:
+    times = spread_evenly(window.words, 0.0, len(window.audio) / SAMPLE_RATE)
+    return tuple(
+        Word(word, round(time.start, 3), round(time.end, 3), FAKE_SCORE)
+        for word, time in zip(window.words, times, strict=True)
+    )

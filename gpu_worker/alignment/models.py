@@ -1,0 +1,117 @@
+"""Which model aligns which language, and where its files are.
+
+The names are facts of whisperX 3.8 (`DEFAULT_ALIGN_MODELS_TORCH` and `_HF` in its
+alignment.py), so that both aligners use the same models. Names in capitals are
+torchaudio's bundles; the others are repositories on the hub.
+
+This module only names and fetches them; `emissions` and `whisperx` load them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gpu_worker.builtin import PICO_ALIGN
+from gpu_worker.errors import ModelUnavailable, NoAlignModel, UnknownModel
+
+PICO_LANGUAGES = ("en", "es")
+BUILTIN_ALIGN_MODELS = {"pico-align": PICO_ALIGN}
+DEFAULT_ALIGN_MODELS = {
+    "ar": "jonatasgrosman/wav2vec2-large-xlsr-53-arabic",
+    "ca": "softcatala/wav2vec2-large-xlsr-catala",
+    "cs": "comodoro/wav2vec2-xls-r-300m-cs-250",
+    "da": "saattrupdan/wav2vec2-xls-r-300m-ftspeech",
+    "de": "VOXPOPULI_ASR_BASE_10K_DE",
+    "el": "jonatasgrosman/wav2vec2-large-xlsr-53-greek",
+    "en": "WAV2VEC2_ASR_BASE_960H",
+    "es": "VOXPOPULI_ASR_BASE_10K_ES",
+    "eu": "stefan-it/wav2vec2-large-xlsr-53-basque",
+    "fa": "jonatasgrosman/wav2vec2-large-xlsr-53-persian",
+    "fi": "jonatasgrosman/wav2vec2-large-xlsr-53-finnish",
+    "fr": "VOXPOPULI_ASR_BASE_10K_FR",
+    "gl": "ifrz/wav2vec2-large-xlsr-galician",
+    "he": "imvladikon/wav2vec2-xls-r-300m-hebrew",
+    "hi": "theainerd/Wav2Vec2-large-xlsr-hindi",
+    "hr": "classla/wav2vec2-xls-r-parlaspeech-hr",
+    "hu": "jonatasgrosman/wav2vec2-large-xlsr-53-hungarian",
+    "id": "cahya/wav2vec2-large-xlsr-indonesian",
+    "it": "VOXPOPULI_ASR_BASE_10K_IT",
+    "ja": "jonatasgrosman/wav2vec2-large-xlsr-53-japanese",
+    "ka": "xsway/wav2vec2-large-xlsr-georgian",
+    "ko": "kresnik/wav2vec2-large-xlsr-korean",
+    "lv": "jimregan/wav2vec2-large-xlsr-latvian-cv",
+    "ml": "gvs/wav2vec2-large-xlsr-malayalam",
+    "nl": "jonatasgrosman/wav2vec2-large-xlsr-53-dutch",
+    "nn": "NbAiLab/nb-wav2vec2-1b-nynorsk",
+    "no": "NbAiLab/nb-wav2vec2-1b-bokmaal-v2",
+    "pl": "jonatasgrosman/wav2vec2-large-xlsr-53-polish",
+    "pt": "jonatasgrosman/wav2vec2-large-xlsr-53-portuguese",
+    "ro": "gigant/romanian-wav2vec2",
+    "ru": "jonatasgrosman/wav2vec2-large-xlsr-53-russian",
+    "sk": "comodoro/wav2vec2-xls-r-300m-sk-cv8",
+    "sl": "anton-l/wav2vec2-large-xlsr-53-slovenian",
+    "sv": "KBLab/wav2vec2-large-voxrex-swedish",
+    "te": "anuragshas/wav2vec2-large-xlsr-53-telugu",
+    "tl": "Khalsuu/filipino-wav2vec2-l-xls-r-300m-official",
+    "tr": "mpoyraz/wav2vec2-xls-r-300m-cv7-turkish",
+    "uk": "Yehor/wav2vec2-xls-r-300m-uk-with-small-lm",
+    "ur": "kingabzpro/wav2vec2-large-xls-r-300m-Urdu",
+    "vi": "nguyenvulebinh/wav2vec2-base-vi-vlsp2020",
+    "zh": "jonatasgrosman/wav2vec2-large-xlsr-53-chinese-zh-cn",
+}
+_BUNDLE_NAME = re.compile(r"^[A-Z][A-Z0-9_]+$")
+_HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+_TEXT_FILES = ("*.json",)
+_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # the first kind that is there
+
+
+def align_model(transcription_model: str, language: str, chosen: str | None) -> str:
+    """The name of the model that aligns `language`. Raises NoAlignModel.
+
+    The one that was chosen; else the one that belongs to the transcription's model; else
+    whisperX's for the language.
+    """
+    if chosen:
+        return chosen
+    if "/" not in transcription_model and transcription_model.partition("-")[0] == "fake":
+        return "fake"
+    if transcription_model == "pico" and language in PICO_LANGUAGES:
+        return "pico-align"
+    if language not in DEFAULT_ALIGN_MODELS:
+        raise NoAlignModel(f"No model is known that aligns the language {language!r}.")
+    return DEFAULT_ALIGN_MODELS[language]
+
+
+def is_bundle(name: str) -> bool:
+    """Whether torchaudio fetches this model, and not the hub."""
+    return _BUNDLE_NAME.match(name) is not None
+
+
+def fetch_align_model(name: str, model_dir: str | None, token: str | None) -> Path:
+    """The directory with the model's files, fetched first if need be; not for bundles.
+
+    Raises UnknownModel, and ModelUnavailable if the hub cannot be reached or refuses.
+    """
+    if name in BUILTIN_ALIGN_MODELS:
+        return BUILTIN_ALIGN_MODELS[name]
+    if Path(name).is_absolute() and (Path(name) / "config.json").is_file():
+        return Path(name)
+    if not _HUB_NAME.match(name):
+        raise UnknownModel(f"There is no align model named {name!r}.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        for weights in _WEIGHTS:
+            directory = Path(
+                snapshot_download(
+                    name, allow_patterns=[*_TEXT_FILES, weights], cache_dir=model_dir, token=token
+                )
+            )
+            if any(directory.glob(weights)):
+                break
+    except Exception as error:  # the hub's client raises many unrelated types
+        raise ModelUnavailable(
+            f"Align model {name!r} could not be fetched from the hub: {type(error).__name__}."
+        ) from error
+    return directory

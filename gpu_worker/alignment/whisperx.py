@@ -1,0 +1,119 @@
+"""whisperX as an aligner: its own loading and alignment, window by window; the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from whisperx import alignment
+
+from gpu_worker.alignment import AlignerRequest, SpokenWindow
+from gpu_worker.alignment.characters import LANGUAGES_WITHOUT_SPACES, plain_characters
+from gpu_worker.alignment.devices import guarded, pick_device
+from gpu_worker.alignment.emissions import find_bundle
+from gpu_worker.alignment.interpolation import WordTime, complete_words
+from gpu_worker.alignment.models import fetch_align_model, is_bundle
+from gpu_worker.engines import Audio
+from gpu_worker.errors import ModelUnavailable, UnknownModel
+from gpu_worker.transcript import SAMPLE_RATE, Word
+
+
+class _OneSentence:
+    """In the place of NLTK's sentence splitter, which needs files that whisperX would download.
+
+    Lines are cut later and by other rules; and a sentence that ends inside a word would give
+    two words for one.
+    """
+
+    def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+        return [(0, len(text))]
+
+
+alignment.nltk_load = lambda path: _OneSentence()
+
+
+class WhisperxAligner:
+    """One align model of whisperX, for one language."""
+
+    name = "whisperx"
+
+    def __init__(self, model: Any, metadata: dict[str, Any], device: str) -> None:
+        self.device = device
+        self._model = model
+        self._metadata = metadata
+        self._spaced = metadata["language"] not in LANGUAGES_WITHOUT_SPACES
+
+    def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
+        """Raises MemoryError, DevicePoisoned."""
+        return tuple(
+            complete_words(window.words, self._times(window), len(window.audio) / SAMPLE_RATE)
+            for window in windows
+        )
+
+    def _times(self, window: SpokenWindow) -> list[WordTime | None]:
+        plain = [plain_characters(word) for word in window.words]
+        text = (" " if self._spaced else "").join(filter(None, plain))
+        line = {"start": 0.0, "end": len(window.audio) / SAMPLE_RATE, "text": text}
+        found = self._align(line, window.audio) if text else []
+        if not found:  # whisperX gave up
+            return [None] * len(plain)
+        parts = iter(found)
+        return [
+            _joined([next(parts) for _ in range(self._parts(word))], self._is_guess(word))
+            for word in plain
+        ]
+
+    def _is_guess(self, word: str) -> bool:
+        return not any(char in self._metadata["dictionary"] for char in word)
+
+    def _align(self, line: dict[str, Any], audio: Audio) -> list[dict[str, Any]]:
+        samples = torch.tensor(audio)  # a copy: torch warns about arrays that are read-only
+        aligned = guarded(
+            lambda: alignment.align([line], self._model, self._metadata, samples, self.device)
+        )
+        words: list[dict[str, Any]] = aligned["word_segments"]
+        return words
+
+    def _parts(self, word: str) -> int:
+        """How many words of whisperX's make one of ours: it takes each character for one."""
+        return len(word) if not self._spaced else bool(word)
+
+
+def _joined(parts: Sequence[dict[str, Any]], is_guess: bool) -> WordTime | None:
+    """None unless whisperX itself timed them; what it only interpolates has no score."""
+    timed = [part for part in parts if "score" in part]
+    if not timed:
+        return None
+    return WordTime(
+        float(timed[0]["start"]),
+        float(timed[-1]["end"]),
+        float(sum(part["score"] for part in timed) / len(timed)),
+        is_guess,
+    )
+
+
+def load(request: AlignerRequest) -> WhisperxAligner:
+    """Raises UnknownModel, ModelUnavailable, InvalidOption, MemoryError."""
+    device = pick_device(request.device)
+    if request.threads > 0:
+        torch.set_num_threads(request.threads)
+    name = request.model
+    # Looked up and fetched by us, so that the token is used and the errors are ours.
+    if is_bundle(name):
+        find_bundle(name)
+    else:
+        name = str(fetch_align_model(name, request.model_dir, request.hub_token))
+    try:
+        model, metadata = guarded(
+            lambda: alignment.load_align_model(
+                request.language, device, name, model_dir=request.model_dir
+            )
+        )
+    except ValueError as error:
+        raise UnknownModel(f"whisperX cannot align with {request.model!r}: {error}.") from error
+    except OSError as error:  # a bundle's download
+        raise ModelUnavailable(
+            f"Align model {request.model!r} could not be fetched: {type(error).__name__}."
+        ) from error
+    return WhisperxAligner(model, metadata, device)
