@@ -12,6 +12,7 @@
     │   ├── UnknownModel          unknown_model
     │   ├── HubTokenMissing       hub_token_missing
     │   ├── ModelGated            model_gated         the hub refuses the token
+    │   ├── ModelNotTrusted       model_not_trusted   it could run code of its own
     │   ├── NoAlignModel          no_align_model
     │   ├── ChunkCrashed          chunk_crashed       its worker died on it too often
     │   └── RetriesExhausted      retries_exhausted   a transient fault that would not pass
@@ -131,6 +132,13 @@ class HubTokenMissing(PermanentError):
         "Accept the terms at https://hf.co/pyannote/speaker-diarization-community-1, then give a "
         "token of that account as HF_TOKEN or --hf-token."
     )
+
+
+class ModelNotTrusted(PermanentError):
+    """The model's files may hold code, and nobody here has said that they are trusted."""
+
+    code = "model_not_trusted"
+    hint = "Whoever runs the workers can name it in SCRIPTORIUM_TRUSTED_DIARIZE_MODELS."
 
 
 class ModelGated(PermanentError):

@@ -1,4 +1,4 @@
-"""A transcript as a file: json, txt, srt, vtt and tsv.
+"""A transcript as a file: json, txt, srt, vtt, tsv and rttm.
 
 Each writer is a pure function from a transcript to text. The text of a transcript is
 not trusted: whatever was said, a reader of the file finds as many cues, rows and lines
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -17,7 +18,7 @@ from typing import Any
 
 from gpu_worker.errors import InvalidOption
 from gpu_worker.subtitles import Cue, SubtitleOptions, cues, segment_cues
-from gpu_worker.transcript import Transcript, transcript_to_json
+from gpu_worker.transcript import Transcript, Turn, transcript_to_json
 
 __all__ = ["FORMATS", "Format", "SubtitleOptions", "format_named", "render"]
 
@@ -28,7 +29,7 @@ class Format:
 
     name: str
     media_type: str  # as in a Content-Type header
-    write: Callable[[Transcript, SubtitleOptions], str]
+    write: Callable[[Transcript, SubtitleOptions, str], str]  # the last is what the file is of
 
     @property
     def extension(self) -> str:
@@ -36,13 +37,18 @@ class Format:
         return f".{self.name}"
 
 
-def render(transcript: Transcript, format: str, options: SubtitleOptions | None = None) -> str:
+def render(
+    transcript: Transcript,
+    format: str,
+    options: SubtitleOptions | None = None,
+    file_id: str = "audio",
+) -> str:
     """The transcript as the text of a file, always encodable as UTF-8.
 
-    The options shape srt and vtt and leave the others as they are. Raises `InvalidOption`
-    for a format that is not in `FORMATS`.
+    The options shape srt and vtt, `file_id` is the audio's name in rttm, and the others
+    are as they are. Raises `InvalidOption` for a format that is not in `FORMATS`.
     """
-    return format_named(format).write(transcript, options or SubtitleOptions())
+    return format_named(format).write(transcript, options or SubtitleOptions(), file_id)
 
 
 def format_named(name: str) -> Format:
@@ -54,32 +60,47 @@ def format_named(name: str) -> Format:
     return FORMATS[name]
 
 
-def _json(transcript: Transcript, _: SubtitleOptions) -> str:
+def _json(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
     data = _finite(transcript_to_json(transcript))
     text = json.dumps(data, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "replace").decode("utf-8") + "\n"
 
 
-def _txt(transcript: Transcript, _: SubtitleOptions) -> str:
+def _txt(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
     return "".join(f"{_prefix(cue)}{cue.text}\n" for cue in segment_cues(transcript))
 
 
-def _tsv(transcript: Transcript, _: SubtitleOptions) -> str:
+def _tsv(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
     rows = (f"{cue.start_ms}\t{cue.end_ms}\t{cue.text}\n" for cue in segment_cues(transcript))
     return "start\tend\ttext\n" + "".join(rows)
 
 
-def _srt(transcript: Transcript, options: SubtitleOptions) -> str:
+def _srt(transcript: Transcript, options: SubtitleOptions, _: str) -> str:
     return "".join(
         f"{number}\n{_span(cue, ',')}\n{_prefix(cue)}{_marked(cue, str)}\n\n"
         for number, cue in enumerate(cues(transcript, options), start=1)
     )
 
 
-def _vtt(transcript: Transcript, options: SubtitleOptions) -> str:
+def _vtt(transcript: Transcript, options: SubtitleOptions, _: str) -> str:
     return "WEBVTT\n\n" + "".join(
         f"{_span(cue, '.')}\n{_voice(cue)}{_marked(cue, _escaped)}\n\n"
         for cue in cues(transcript, options)
+    )
+
+
+def _rttm(transcript: Transcript, _: SubtitleOptions, file_id: str) -> str:
+    """NIST's Rich Transcription Time Marked: a line for each turn, ten fields."""
+    turns = transcript.turns or [
+        Turn(segment.start, segment.end, segment.speaker)
+        for segment in transcript.segments
+        if segment.speaker
+    ]
+    return "".join(
+        f"SPEAKER {_field(file_id)} 1 {turn.start:.3f} {turn.end - turn.start:.3f} "
+        f"<NA> <NA> {_field(turn.speaker)} <NA> <NA>\n"
+        for turn in turns
+        if math.isfinite(turn.start) and math.isfinite(turn.end) and turn.end > turn.start
     )
 
 
@@ -90,6 +111,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "srt": Format("srt", "application/x-subrip; charset=utf-8", _srt),
         "vtt": Format("vtt", "text/vtt; charset=utf-8", _vtt),
         "tsv": Format("tsv", "text/tab-separated-values; charset=utf-8", _tsv),
+        "rttm": Format("rttm", "text/plain; charset=utf-8", _rttm),
     }
 )
 
@@ -119,6 +141,12 @@ def _marked(cue: Cue, written: Callable[[str], str]) -> str:
     start, end = cue.mark
     before, spoken, after = cue.text[:start], cue.text[start:end], cue.text[end:]
     return f"{written(before)}<u>{written(spoken)}</u>{written(after)}"
+
+
+def _field(text: str) -> str:
+    """As one field of a line whose fields are set apart by white space."""
+    name = re.sub(r"\s+", "_", text.encode("utf-8", "replace").decode("utf-8"))
+    return name or "<NA>"
 
 
 def _escaped(text: str) -> str:

@@ -10,12 +10,12 @@ from whisperx import alignment
 
 from gpu_worker.alignment import AlignerRequest, SpokenWindow
 from gpu_worker.alignment.characters import LANGUAGES_WITHOUT_SPACES, plain_characters
-from gpu_worker.alignment.devices import guarded, pick_device
 from gpu_worker.alignment.emissions import find_bundle
 from gpu_worker.alignment.interpolation import WordTime, complete_words
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
 from gpu_worker.engines import Audio
 from gpu_worker.errors import ModelUnavailable, UnknownModel
+from gpu_worker.torch_devices import guarded, pick_device
 from gpu_worker.transcript import SAMPLE_RATE, Word
 
 

@@ -11,10 +11,10 @@ import torch
 from whisperx import alignment
 
 from gpu_worker.alignment import AlignerRequest
-from gpu_worker.alignment.devices import pick_device
 from gpu_worker.alignment.emissions import EmissionModel, load_emission_model
 from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.errors import DevicePoisoned, InvalidOption, UnknownModel
+from gpu_worker.torch_devices import pick_device
 from gpu_worker.transcript import SAMPLE_RATE
 from tests.unit.align_models import LETTERS, hub_model, register_bundle
 

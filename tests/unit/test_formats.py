@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from html import unescape
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from gpu_worker.errors import InvalidOption
 from gpu_worker.formats import FORMATS, SubtitleOptions, render
 from gpu_worker.subtitles import clean, cues
-from gpu_worker.transcript import Segment, Transcript, transcript_from_json
+from gpu_worker.transcript import Segment, Transcript, Turn, transcript_from_json
 from tests.unit.transcripts import (
     FORGED,
     seconds,
@@ -57,6 +58,32 @@ def test_tsv_has_whole_milliseconds() -> None:
     )
 
 
+def test_rttm_has_a_line_of_ten_fields_for_each_turn() -> None:
+    turns = (Turn(0.25, 1.5, "SPEAKER_00"), Turn(1.0, 3661.5, "Anna Maria\u2028Smith"))
+    said = Transcript("en", 4000.0, TALK.segments, turns=turns)
+    assert render(said, "rttm", file_id="my talk") == (
+        "SPEAKER my_talk 1 0.250 1.250 <NA> <NA> SPEAKER_00 <NA> <NA>\n"
+        "SPEAKER my_talk 1 1.000 3660.500 <NA> <NA> Anna_Maria_Smith <NA> <NA>\n"
+    )
+
+
+def test_rttm_without_turns_goes_by_the_segments_that_have_a_speaker() -> None:
+    nobody = Segment(4000.0, 4001.0, "who?")
+    said = Transcript("en", 4001.0, (*TALK.segments, nobody))
+    assert render(said, "rttm") == (
+        "SPEAKER audio 1 0.000 1.000 <NA> <NA> SPEAKER_00 <NA> <NA>\n"
+        "SPEAKER audio 1 3661.250 1.250 <NA> <NA> SPEAKER_01 <NA> <NA>\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nSPEAKER b", "\ud800", "x\x1cy\x85z"])
+def test_a_forged_name_stays_one_field_of_one_line_of_rttm(name: str) -> None:
+    turns = (Turn(0.0, 1.0, name), Turn(1.0, 1.0, "nothing"), Turn(0.0, math.inf, "never"))
+    written = render(Transcript("en", 1.0, turns=turns), "rttm", file_id=name)
+    assert [len(line.split()) for line in written.splitlines()] == [10]
+    written.encode("utf-8")
+
+
 def test_json_is_whisperx_shape_in_readable_characters() -> None:
     said = transcript(spoken(("naïve", 0.0)))
     assert "naïve" in render(said, "json")
@@ -65,7 +92,7 @@ def test_json_is_whisperx_shape_in_readable_characters() -> None:
 
 @pytest.mark.parametrize(
     ("format", "expected"),
-    [("txt", ""), ("srt", ""), ("vtt", "WEBVTT\n\n"), ("tsv", "start\tend\ttext\n")],
+    [("txt", ""), ("srt", ""), ("vtt", "WEBVTT\n\n"), ("tsv", "start\tend\ttext\n"), ("rttm", "")],
 )
 def test_a_silent_file_is_still_a_valid_file(format: str, expected: str) -> None:
     assert render(Transcript(None, 10.0), format) == expected
@@ -74,7 +101,7 @@ def test_a_silent_file_is_still_a_valid_file(format: str, expected: str) -> None
 def test_an_unknown_format_is_refused_with_the_ones_there_are() -> None:
     with pytest.raises(InvalidOption, match="'docx'") as refused:
         render(TALK, "docx")
-    assert refused.value.advice == "Use one of: json, txt, srt, vtt, tsv."
+    assert refused.value.advice == "Use one of: json, txt, srt, vtt, tsv, rttm."
 
 
 def test_every_format_names_its_media_type_and_extension() -> None:
@@ -84,6 +111,7 @@ def test_every_format_names_its_media_type_and_extension() -> None:
         "srt": (".srt", "application/x-subrip"),
         "vtt": (".vtt", "text/vtt"),
         "tsv": (".tsv", "text/tab-separated-values"),
+        "rttm": (".rttm", "text/plain"),
     }
 
 

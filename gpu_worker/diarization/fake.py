@@ -1,0 +1,125 @@
+"""A diarizer that needs no model: two speakers take turns, and silence is nobody's.
+
+It goes through the same shards as a real one: which local speaker is whom changes from
+window to window and only the embeddings tell, and a window that is lost is missing from
+the turns. `fake` answers at once; `fake-50x` takes a second for fifty seconds of audio.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_worker.diarization import Diarization, DiarizerRequest, ShardVoices, Speaker, SpeakerBounds
+from gpu_worker.diarization.grid import Grid
+from gpu_worker.engines import Audio
+from gpu_worker.errors import UnknownModel
+from gpu_worker.transcript import SAMPLE_RATE, Turn
+
+FRAME_SAMPLES = SAMPLE_RATE // 10
+WINDOW_FRAMES, STEP_FRAMES = 50, 10
+TURN_SECONDS = 4
+SPEAKERS = 2
+
+
+class FakeDiarizer:
+    """Deterministic turns at a chosen speed."""
+
+    device = "cpu"
+    grid = Grid(WINDOW_FRAMES * FRAME_SAMPLES, STEP_FRAMES * FRAME_SAMPLES)
+
+    def __init__(self, name: str = "fake", speed: float | None = None) -> None:
+        self.name = name
+        self.speed = speed  # seconds of audio a second; None: as fast as it goes
+
+    def embed(
+        self, audio: Audio, windows: range, before_batch: Callable[[], None] = lambda: None
+    ) -> ShardVoices:
+        """One batch a window."""
+        heard = np.zeros((len(windows), WINDOW_FRAMES, SPEAKERS), dtype=np.bool_)
+        voices = np.zeros((len(windows), SPEAKERS, SPEAKERS), dtype=np.float32)
+        for index, window in enumerate(windows):
+            before_batch()
+            if self.speed:
+                time.sleep(self.grid.step_samples / SAMPLE_RATE / self.speed)
+            start = index * self.grid.step_samples
+            loud = _loud(audio[start : start + self.grid.window_samples])
+            for local in range(SPEAKERS):
+                speaker = (local + window) % SPEAKERS
+                heard[index, :, local] = loud & (_speakers(window) == speaker)
+                voices[index, local, speaker] = 1.0
+        return ShardVoices(windows.start, heard, voices)
+
+    def cluster(
+        self, shards: Iterable[ShardVoices], samples: int, bounds: SpeakerBounds
+    ) -> Diarization:
+        """At most as many speakers as allowed, and never more than two."""
+        most = min(bounds.num_speakers or bounds.max_speakers or SPEAKERS, SPEAKERS)
+        frames = -(-samples // FRAME_SAMPLES)
+        active = np.zeros((most, frames + WINDOW_FRAMES), dtype=np.bool_)
+        for shard in shards:
+            speakers = shard.embeddings.argmax(axis=2) % most  # (windows, local speakers)
+            for window, of_window, heard in zip(
+                shard.windows, speakers, shard.segmentations, strict=True
+            ):
+                first = window * STEP_FRAMES
+                for local, speaker in enumerate(of_window):
+                    active[speaker, first : first + WINDOW_FRAMES] |= heard[:, local]
+        turns = sorted(
+            (turn for row, heard in enumerate(active[:, :frames]) for turn in _turns(row, heard)),
+            key=lambda turn: turn.start,
+        )
+        seconds = samples / SAMPLE_RATE
+        kept = tuple(Turn(turn.start, min(turn.end, seconds), turn.speaker) for turn in turns)
+        labels = sorted({turn.speaker for turn in kept})
+        vectors = np.eye(SPEAKERS)[: len(labels)]
+        return Diarization(
+            kept,
+            kept,
+            tuple(
+                Speaker(label, tuple(map(float, vector)))
+                for label, vector in zip(labels, vectors, strict=True)
+            ),
+        )
+
+    def voice(self, audio: Audio) -> NDArray[np.float32] | None:
+        """The first of the two, unless the clip is silent."""
+        return np.eye(SPEAKERS, dtype=np.float32)[0] if np.any(audio) else None
+
+
+def load(request: DiarizerRequest) -> FakeDiarizer:
+    """`fake`, or `fake-<N>x` for N seconds of audio a second. Raises UnknownModel."""
+    match = re.fullmatch(r"fake(?:-(\d+)x)?", request.model)
+    if match is None:
+        raise UnknownModel(f"There is no diarization model named {request.model!r}.")
+    return FakeDiarizer(request.model, float(match[1]) if match[1] else None)
+
+
+def _speakers(window: int) -> NDArray[np.int64]:
+    """Whose turn it is in each frame of a window."""
+    frames = window * STEP_FRAMES + np.arange(WINDOW_FRAMES)
+    speakers: NDArray[np.int64] = frames * FRAME_SAMPLES // (TURN_SECONDS * SAMPLE_RATE) % SPEAKERS
+    return speakers
+
+
+def _loud(audio: Audio) -> NDArray[np.bool_]:
+    """Which frames of a window are not silent."""
+    padded = np.zeros(WINDOW_FRAMES * FRAME_SAMPLES, dtype=np.float32)
+    padded[: len(audio)] = audio
+    return np.asarray(padded.reshape(WINDOW_FRAMES, FRAME_SAMPLES).any(axis=1))
+
+
+def _turns(speaker: int, heard: NDArray[Any]) -> Iterable[Turn]:
+    first = 0
+    for is_heard, run in groupby(heard.tolist()):
+        last = first + len(list(run))
+        if is_heard:
+            scale = FRAME_SAMPLES / SAMPLE_RATE
+            yield Turn(round(first * scale, 3), round(last * scale, 3), f"SPEAKER_{speaker:02d}")
+        first = last

@@ -1,0 +1,57 @@
+"""pyannote.audio, imported without its warnings and with its telemetry off.
+
+It complains about torchcodec when it is imported, which only its own reading of files
+needs, and would report each use to its makers. Everything of pyannote.audio that is used
+here is imported from this module, so that neither happens.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from pyannote.audio import Model, Pipeline
+    from pyannote.audio.core.plda import PLDA
+    from pyannote.audio.models.embedding import XVectorMFCC, XVectorSincNet
+    from pyannote.audio.models.embedding.wespeaker import BaseWeSpeakerResNet
+    from pyannote.audio.pipelines import SpeakerDiarization
+    from pyannote.audio.pipelines.clustering import (
+        AgglomerativeClustering,
+        BaseClustering,
+        KMeansClustering,
+        VBxClustering,
+    )
+    from pyannote.audio.pipelines.speaker_verification import (
+        PyannoteAudioPretrainedSpeakerEmbedding,
+    )
+    from pyannote.audio.telemetry import set_telemetry_metrics
+    from pyannote.audio.utils.signal import binarize
+    from pyannote.core import Annotation, Segment, SlidingWindow, SlidingWindowFeature
+    from pyannote.core.utils.generators import string_generator
+
+__all__ = [
+    "PLDA",
+    "AgglomerativeClustering",
+    "Annotation",
+    "BaseClustering",
+    "BaseWeSpeakerResNet",
+    "KMeansClustering",
+    "Model",
+    "Pipeline",
+    "PyannoteAudioPretrainedSpeakerEmbedding",
+    "Segment",
+    "SlidingWindow",
+    "SlidingWindowFeature",
+    "SpeakerDiarization",
+    "VBxClustering",
+    "XVectorMFCC",
+    "XVectorSincNet",
+    "binarize",
+    "string_generator",
+]
+
+set_telemetry_metrics(False)
+# It tells for each old checkpoint how to rewrite the file, and nobody here should.
+logging.getLogger("lightning.pytorch.utilities.migration").setLevel(logging.WARNING)

@@ -1,0 +1,63 @@
+"""The names of diarization models, and what the hub asks for them.
+
+Only names; `loaded.py` loads the models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from gpu_worker.errors import ModelNotTrusted, UnknownModel
+
+PICO_VOICE_NAME = "pico-voice"
+COMMUNITY = "pyannote/speaker-diarization-community-1"  # the hub's default, CC-BY-4.0, gated
+
+_FAKE_NAME = re.compile(r"^fake(-[1-9]\d{0,5}x)?$")
+_HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+
+
+def diarize_model(transcription_model: str, chosen: str | None = None) -> str:
+    """The diarization model of a job: the chosen one, else what suits its transcription model."""
+    if chosen:
+        return chosen
+    if _FAKE_NAME.match(transcription_model):
+        return "fake"
+    return PICO_VOICE_NAME if transcription_model == "pico" else COMMUNITY
+
+
+def is_on_hub(name: str) -> bool:
+    """Whether it is fetched; other models are on this machine. Raises UnknownModel."""
+    if name == PICO_VOICE_NAME or _FAKE_NAME.match(name):
+        return False
+    if Path(name).is_absolute() and (Path(name) / "config.yaml").is_file():
+        return False
+    if _HUB_NAME.match(name):
+        return True
+    raise UnknownModel(
+        f"There is no diarization model named {name!r}.",
+        hint=f"Use {COMMUNITY}, another owner/name on the hub, {PICO_VOICE_NAME}, or a directory "
+        "with pyannote's config.yaml.",
+    )
+
+
+def check_trusted(name: str, trusted: Collection[str]) -> None:
+    """Raise ModelNotTrusted unless the model is built in, pyannote's own or one of `trusted`.
+
+    A pipeline's checkpoints are pickles: loading them runs whatever code is in them.
+    """
+    if not is_on_hub(name) and not Path(name).is_absolute():
+        return
+    if not name.startswith("pyannote/") and name not in trusted:
+        raise ModelNotTrusted(f"{name} is not one of the diarization models that are trusted here.")
+
+
+def needs_token(name: str) -> bool:
+    """Whether the hub gives the model only to those who have accepted its terms."""
+    return is_on_hub(name) and name.lower().startswith("pyannote/")
+
+
+def terms_page(name: str) -> str:
+    """Where a gated model's terms are accepted."""
+    return f"https://hf.co/{name}"
