@@ -3,26 +3,24 @@
 Decoding is the attack surface: the bytes come from strangers and the code that
 reads them is C. So the file is read by `gpu_worker.decoder` in a process of its
 own, with bounds on memory, processor time, output and wall time, and without a
-file name: it is handed two open files and nothing else. This module starts that
-process, waits for it and turns whatever became of it into a `DecodedAudio` or
-an error of the tree. It knows no codec and loads no media library.
+file name: it is handed open files and nothing else. This module opens them, has
+`gpu_worker.child` run that process and turns what it reports into a `DecodedAudio`
+or an error of the tree. It knows no codec and loads no media library.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import stat
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from gpu_worker.child import run_child
 from gpu_worker.errors import (
     AudioOutOfBounds,
     DiskFull,
@@ -31,19 +29,16 @@ from gpu_worker.errors import (
     NoAudioStream,
     ScriptoriumError,
     SourceMissing,
-    TransientError,
     UnreadableAudio,
 )
 from gpu_worker.transcript import SAMPLE_RATE, Notice
 
-_PACKAGES = Path(__file__).resolve().parent.parent
 _REPORTED: dict[str, type[ScriptoriumError]] = {
     kind.code: kind
     for kind in (
         AudioOutOfBounds, DiskFull, InvalidOption, NoAudioSamples, NoAudioStream, UnreadableAudio,
     )
 }  # fmt: skip
-_STOPPED_FROM_OUTSIDE = {signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +68,14 @@ class DecodedAudio:
     """What the decoder found and wrote."""
 
     samples: int  # at 16 kHz
-    sha256: str  # of the PCM bytes, in hex
+    sha256: str  # of the PCM bytes, in hex; of the first channel's if they were kept apart
     source_sample_rate: int
     channels: int  # in the source
     codec: str
     container: str
     declared_seconds: float | None = None  # what the file's headers promise; None: nothing
     warnings: tuple[Notice, ...] = ()
+    split: tuple[str, ...] = ()  # sha256 of each channel's PCM, if they were kept apart
 
     @property
     def seconds(self) -> float:
@@ -94,7 +90,7 @@ class DecodedAudio:
     def from_json(cls, data: Mapping[str, Any]) -> DecodedAudio:
         """The inverse of `to_json`."""
         warnings = tuple(Notice(**warning) for warning in data.get("warnings", ()))
-        return cls(**{**data, "warnings": warnings})
+        return cls(**{**data, "warnings": warnings, "split": tuple(data.get("split", ()))})
 
 
 _DEFAULT_LIMITS = AudioLimits()
@@ -124,7 +120,25 @@ def decode(
     if channel is not None and channel < 0:
         raise InvalidOption(f"Channels are counted from 0; there is no channel {channel}.")
     with _opened(source, limits) as media, _replaced(destination) as pcm:
-        return _run_decoder(media, pcm, channel, limits)
+        return _run_decoder(media, [pcm], limits, channel=channel)
+
+
+def decode_channels(
+    source: Path, directory: Path, *, limits: AudioLimits = _DEFAULT_LIMITS
+) -> DecodedAudio:
+    """Write each channel of `source` into `directory`, as a file named by the PCM's sha256.
+
+    The file is read once. `split` of what is returned has the names, so equal channels are
+    one file. All channels have the same length. Otherwise, and in its errors, as `decode`.
+    """
+    with _opened(source, limits) as media, TemporaryDirectory(".pcm", dir=directory) as scratch:
+        paths = [Path(scratch) / str(channel) for channel in range(limits.max_channels)]
+        with ExitStack() as stack:
+            pcms = [stack.enter_context(path.open("wb")).fileno() for path in paths]
+            audio = _run_decoder(media, pcms, limits, split=True)
+        for path, checksum in zip(paths, audio.split, strict=False):
+            path.replace(directory / checksum)
+        return audio
 
 
 @contextmanager
@@ -168,66 +182,23 @@ def _replaced(destination: Path) -> Iterator[int]:
         os.close(pcm)
 
 
-def _run_decoder(media: int, pcm: int, channel: int | None, limits: AudioLimits) -> DecodedAudio:
-    request = {
-        "media": media,
-        "pcm": pcm,
-        "channel": channel,
-        "parent": os.getpid(),
-        "limits": asdict(limits),
-    }
-    with subprocess.Popen(
-        # -P: whatever lies in the working directory is not a module of ours.
-        [sys.executable, "-P", "-m", "gpu_worker.decoder"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=(media, pcm),
-        start_new_session=True,
-        env=_environment(),
-        cwd="/",
-    ) as child:
-        try:
-            answer, stderr = child.communicate(
-                json.dumps(request).encode(), timeout=limits.wall_seconds
-            )
-        except subprocess.TimeoutExpired as error:
-            raise AudioOutOfBounds(
-                f"Decoding took more than {limits.wall_seconds:g} seconds."
-            ) from error
-        finally:
-            if child.poll() is None:
-                child.kill()
-    if child.returncode != 0:
-        raise _death(child.returncode, stderr, limits)
-    report = json.loads(answer)
+def _run_decoder(
+    media: int, pcms: Sequence[int], limits: AudioLimits, **choice: Any
+) -> DecodedAudio:
+    """`choice`: `channel` or `split`, as the decoder takes them."""
+    report = run_child(
+        "gpu_worker.decoder",
+        {
+            "media": media,
+            "pcms": list(pcms),
+            "parent": os.getpid(),
+            "limits": asdict(limits),
+            **choice,
+        },
+        (media, *pcms),
+        wall_seconds=limits.wall_seconds,
+        memory_bytes=limits.memory_bytes,
+    )
     if "error" in report:
         raise _REPORTED[report["error"]["code"]](report["error"]["message"])
     return DecodedAudio.from_json(report["audio"])
-
-
-def _environment() -> dict[str, str]:
-    """Enough to import the same packages and nothing else: no keys, no addresses."""
-    environment = {
-        "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *filter(None, sys.path)]),
-        "OPENBLAS_NUM_THREADS": "1",  # its buffers, one set a core, would not fit the memory bound
-    }
-    if "LD_LIBRARY_PATH" in os.environ:  # some interpreters do not start without it
-        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
-    return environment
-
-
-def _death(returncode: int, stderr: bytes, limits: AudioLimits) -> ScriptoriumError:
-    """The error for a decoder that ended without a report."""
-    if returncode > 0:
-        last_line = stderr.decode(errors="replace").strip().rpartition("\n")[2][:500]
-        return ScriptoriumError(f"The decoder failed: {last_line or f'exit {returncode}'}")
-    number = -returncode
-    if number == signal.SIGXCPU:
-        return AudioOutOfBounds("Decoding takes too much processor time for the length of audio.")
-    if number in _STOPPED_FROM_OUTSIDE:
-        return TransientError(f"The decoder was stopped from outside (signal {number}).")
-    name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
-    return UnreadableAudio(
-        f"The decoder crashed on this file ({name}, at most {limits.memory_bytes >> 20} MB)."
-    )

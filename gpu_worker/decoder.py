@@ -1,10 +1,11 @@
 """The child that decodes: `python -m gpu_worker.decoder`.
 
 One request as JSON on stdin, one line of JSON on stdout: `{"audio": …}` or
-`{"error": {"code", "message"}}`. The request names two open file descriptors,
-`media` to read and `pcm` to write; no path ever reaches this process. Memory does
-not grow with the length of the file. Frames are written one after the other; time
-stamps matter only where they leave a gap, which becomes silence.
+`{"error": {"code", "message"}}`. The request names open file descriptors, `media` to
+read and `pcms` to write (one, or with `split` one for each channel there may be); no
+path ever reaches this process. Memory does not grow with the length of the file. Frames
+are written one after the other; time stamps matter only where they leave a gap, which
+becomes silence.
 """
 
 from __future__ import annotations
@@ -41,38 +42,17 @@ _PATCH_SECONDS = 1.0  # silence for one broken packet, at most; real packets hol
 
 
 @dataclass(slots=True)
-class _Sink:
-    """Counts, hashes and writes PCM, and stops at the bounds."""
+class _Output:
+    """Hashes and writes one file of PCM."""
 
     pcm: int
-    limits: AudioLimits
-    samples: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
     pending: bytearray = field(default_factory=bytearray)
-    granted: int = 0  # samples up to which processor time was granted
-
-    @property
-    def seconds(self) -> float:
-        return self.samples / SAMPLE_RATE
 
     def write(self, data: bytes) -> None:
-        self.samples += len(data) // 2
-        if self.seconds > self.limits.max_seconds:
-            raise _too_long(self.limits)
         self.pending += data
         if len(self.pending) >= _WRITE_BYTES:
             self.flush()
-        if self.samples >= self.granted:
-            self.granted = self.samples + _ALLOWANCE_SAMPLES
-            hours = self.granted / SAMPLE_RATE / 3600
-            earned = hours * self.limits.cpu_seconds_per_audio_hour
-            allow_cpu_seconds(self.limits.cpu_seconds + earned)
-
-    def write_silence(self, seconds: float) -> tuple[float, float]:
-        """The span that it fills: times after it stay those of the file's own clock."""
-        start = self.seconds
-        self.write(bytes(round(seconds * SAMPLE_RATE) * 2))
-        return start, self.seconds
 
     def flush(self) -> None:
         self.digest.update(self.pending)
@@ -80,6 +60,57 @@ class _Sink:
         while view:
             view = view[os.write(self.pcm, view) :]
         self.pending = bytearray()
+
+
+@dataclass(slots=True)
+class _Sink:
+    """Counts samples, stops at the bounds, and gives each output its own."""
+
+    mixer: Mixer
+    files: list[_Output]  # as many as the mixer may have outputs
+    limits: AudioLimits
+    samples: int = 0
+    granted: int = 0  # samples up to which processor time was granted
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / SAMPLE_RATE
+
+    @property
+    def outputs(self) -> list[_Output]:
+        """Those that are written to."""
+        return self.files[: self.mixer.outputs]
+
+    def write(self, data: bytes) -> None:
+        """Samples of all outputs, interleaved."""
+        count = self.mixer.outputs
+        if count == 1:
+            self._write([data])
+        else:
+            samples = memoryview(data).cast("h")
+            self._write([samples[output::count].tobytes() for output in range(count)])
+
+    def write_silence(self, seconds: float) -> tuple[float, float]:
+        """The span that it fills: times after it stay those of the file's own clock."""
+        start = self.seconds
+        self._write([bytes(round(seconds * SAMPLE_RATE) * 2)] * self.mixer.outputs)
+        return start, self.seconds
+
+    def flush(self) -> None:
+        for output in self.outputs:
+            output.flush()
+
+    def _write(self, parts: list[bytes]) -> None:
+        self.samples += len(parts[0]) // 2
+        if self.seconds > self.limits.max_seconds:
+            raise _too_long(self.limits)
+        for output, part in zip(self.outputs, parts, strict=True):
+            output.write(part)
+        if self.samples >= self.granted:
+            self.granted = self.samples + _ALLOWANCE_SAMPLES
+            hours = self.granted / SAMPLE_RATE / 3600
+            earned = hours * self.limits.cpu_seconds_per_audio_hour
+            allow_cpu_seconds(self.limits.cpu_seconds + earned)
 
 
 def main() -> None:
@@ -94,7 +125,9 @@ def main() -> None:
         limits.cpu_seconds + hours * limits.cpu_seconds_per_audio_hour,
     )
     try:
-        audio = _decode(request["media"], request["pcm"], request["channel"], limits)
+        mixer = Mixer(request.get("channel"), limits, split=request.get("split", False))
+        sink = _Sink(mixer, [_Output(pcm) for pcm in request["pcms"]], limits)
+        audio = _decode(request["media"], sink, limits)
         report: dict[str, Any] = {"audio": audio.to_json()}
     except ScriptoriumError as error:
         report = {"error": {"code": error.code, "message": error.message}}
@@ -104,15 +137,16 @@ def main() -> None:
     print(json.dumps(report), flush=True)
 
 
-def _decode(media: int, pcm: int, channel: int | None, limits: AudioLimits) -> DecodedAudio:
+def _decode(media: int, sink: _Sink, limits: AudioLimits) -> DecodedAudio:
     allow_cpu_seconds(limits.cpu_seconds)
     with open_media(media) as container:
         stream = audio_stream(container, limits)
         declared = declared_seconds(container, stream, media)
         if declared is not None and declared > limits.max_seconds:
             raise _too_long(limits)
-        mixer, sink, damage = Mixer(channel, limits), _Sink(pcm, limits), Damage()
+        mixer, damage = sink.mixer, Damage()
         _stream(container, stream, mixer, sink, damage)
+        checksums = tuple(output.digest.hexdigest() for output in sink.outputs)
         warnings = list(damage.notices(sink.seconds, declared))
         if len(container.streams.audio) > 1:
             count = len(container.streams.audio)
@@ -121,13 +155,14 @@ def _decode(media: int, pcm: int, channel: int | None, limits: AudioLimits) -> D
             )
         return DecodedAudio(
             samples=sink.samples,
-            sha256=sink.digest.hexdigest(),
+            sha256=checksums[0],
             source_sample_rate=mixer.source[0],
             channels=mixer.source[1],
             codec=stream.codec_context.name,
             container=container.format.name,
             declared_seconds=declared,
             warnings=tuple(warnings),
+            split=checksums if mixer.split else (),
         )
 
 

@@ -1,4 +1,4 @@
-"""Audio frames of any shape become mono s16 at 16 kHz.
+"""Audio frames of any shape become s16 at 16 kHz: one channel, or all of them apart.
 
 Knows frames, not files: where they come from and where the samples go is the
 decoder's business.
@@ -20,20 +20,27 @@ _PLAIN_LAYOUTS = frozenset({"mono", "stereo", "1 channels", "2 channels"})
 
 
 class Mixer:
-    """Frames of any shape become mono s16 at 16 kHz.
+    """Frames of any shape become mono s16 at 16 kHz, or with `split` interleaved channels.
 
-    The resampler keeps all channels apart unless it mixes them as we do: its own down-mix
-    weighs surround channels unequally and drops the fourth of six, which in a recording of
-    a meeting is a person.
+    `split` gives as many as the first frame has, to the end of the stream. The resampler
+    keeps all channels apart unless it mixes them as we do: its own down-mix weighs surround
+    channels unequally and drops the fourth of six, which in a recording of a meeting is a
+    person.
     """
 
-    def __init__(self, channel: int | None, limits: AudioLimits) -> None:
+    def __init__(self, channel: int | None, limits: AudioLimits, *, split: bool = False) -> None:
+        self.split = split
         self._channel = channel
         self._limits = limits
         self._shape: tuple[Any, ...] = ()
         self._channels = 1
         self._resampler: Any = None
         self.source = (0, 0)  # sample rate and channels of the first frame
+
+    @property
+    def outputs(self) -> int:
+        """Interleaved channels of what is given; known once a frame was converted."""
+        return max(1, self.source[1]) if self.split else 1
 
     def convert(self, frame: Any) -> Iterator[bytes]:
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
@@ -45,12 +52,12 @@ class Mixer:
         if frame.format.name in ("flt", "dbl"):  # raw PCM; what codecs decode to is planar
             _make_finite(frame)
         for output in self._resampler.resample(frame):
-            yield self._mono(output)
+            yield self._chosen(output)
 
     def flush(self) -> Iterator[bytes]:
         if self._resampler is not None:
             for output in self._resampler.resample(None):
-                yield self._mono(output)
+                yield self._chosen(output)
         self._resampler = None
 
     def _begin(self, frame: Any) -> None:
@@ -64,16 +71,18 @@ class Mixer:
                     f"{self._channel}."
                 )
         by_resampler = channels == 1 or (
-            self._channel is None and frame.layout.name in _PLAIN_LAYOUTS
+            not self.split and self._channel is None and frame.layout.name in _PLAIN_LAYOUTS
         )
         self._channels = 1 if by_resampler else channels
         layout = "mono" if by_resampler and channels == 2 else None
         self._resampler = av.AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE)
 
-    def _mono(self, frame: Any) -> bytes:
+    def _chosen(self, frame: Any) -> bytes:
         data = bytes(frame.planes[0])[: frame.samples * self._channels * 2]
-        if self._channels == 1:
+        if self._channels == self.outputs:
             return data
+        if self.split:
+            return self._as_at_first(data)
         if self._channel is not None:
             chosen = min(self._channel, self._channels - 1)
             return memoryview(data).cast("h")[chosen :: self._channels].tobytes()
@@ -82,6 +91,18 @@ class Mixer:
         table = np.frombuffer(data, "<i2").reshape(-1, self._channels)
         mixed: bytes = np.rint(table.mean(axis=1)).astype("<i2").tobytes()
         return mixed
+
+    def _as_at_first(self, data: bytes) -> bytes:
+        """As many channels as at first: those that ended are silent, new ones join the last."""
+        import numpy as np
+
+        count = self.outputs
+        table = np.frombuffer(data, "<i2").reshape(-1, self._channels)
+        kept = np.zeros((len(table), count), "<i2")
+        kept[:, : self._channels] = table[:, :count]
+        if self._channels > count:
+            kept[:, -1] = np.rint(table[:, count - 1 :].mean(axis=1))
+        return kept.tobytes()
 
 
 def _make_finite(frame: Any) -> None:

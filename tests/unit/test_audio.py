@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from gpu_worker.audio import AudioLimits, DecodedAudio, decode
+from gpu_worker.audio import AudioLimits, DecodedAudio, decode, decode_channels
 from gpu_worker.errors import (
     AudioOutOfBounds,
     InvalidOption,
@@ -156,6 +156,39 @@ def test_one_channel_can_be_chosen(tmp_path: Path) -> None:
         assert np.array_equal(_pcm(tmp_path / "pcm"), samples[:, channel])
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 16])
+def test_split_channels_are_what_each_is_alone(channels: int, tmp_path: Path) -> None:
+    samples = np.hstack([tone(0.5) // (channel + 1) for channel in range(channels)])
+    source = _write(tmp_path / "a", wav(samples.tobytes(), channels=channels))
+    (tmp_path / "out").mkdir()
+    audio = decode_channels(source, tmp_path / "out")
+    assert len(audio.split) == audio.channels == channels
+    assert audio.sha256 == audio.split[0]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(audio.split)
+    for channel, checksum in enumerate(audio.split):
+        alone = decode(source, tmp_path / "pcm", channel=channel)
+        assert (alone.sha256, alone.samples) == (checksum, audio.samples)
+        assert (tmp_path / "out" / checksum).read_bytes() == (tmp_path / "pcm").read_bytes()
+
+
+def test_equal_channels_are_one_file(tmp_path: Path) -> None:
+    samples = np.hstack([tone(), tone() * 0, tone()])
+    source = _write(tmp_path / "a", wav(samples.tobytes(), channels=3))
+    (tmp_path / "out").mkdir()
+    first, silent, last = decode_channels(source, tmp_path / "out").split
+    assert first == last != silent
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_channels_that_cannot_be_had_leave_nothing(tmp_path: Path) -> None:
+    source = _sparse_wav(tmp_path / "a", 240)
+    (tmp_path / "out").mkdir()
+    for limits in (AudioLimits(max_channels=8), AudioLimits(max_seconds=100.0)):
+        with pytest.raises(AudioOutOfBounds):
+            decode_channels(source, tmp_path / "out", limits=limits)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize("channel", [-1, 1, 7])
 def test_a_channel_that_is_not_there_is_an_invalid_option(channel: int, tmp_path: Path) -> None:
     source = _write(tmp_path / "a", wav(tone().tobytes()))
@@ -234,7 +267,7 @@ def test_a_full_disk_is_a_fault_that_may_pass(tmp_path: Path) -> None:
     with source.open("rb") as media, Path("/dev/full").open("wb") as full:
         request = {
             "media": media.fileno(),
-            "pcm": full.fileno(),
+            "pcms": [full.fileno()],
             "channel": None,
             "parent": os.getpid(),
             "limits": asdict(AudioLimits()),
@@ -296,7 +329,7 @@ def test_what_was_decoded_survives_json(tmp_path: Path) -> None:
     notice = Notice("truncated_audio", "cut", 1.0, 2.0)
     audio = DecodedAudio(16_000, "ab" * 32, 48_000, 2, "aac", "mov", 2.0, (notice,))
     assert DecodedAudio.from_json(json.loads(json.dumps(audio.to_json()))) == audio
-    bare = replace(audio, declared_seconds=None, warnings=())
+    bare = replace(audio, declared_seconds=None, warnings=(), split=("ab", "cd"))
     assert DecodedAudio.from_json(json.loads(json.dumps(bare.to_json()))) == bare
     assert audio.seconds == 1.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -11,10 +12,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 from gpu_worker import decoder
 from gpu_worker.audio import AudioLimits
+from gpu_worker.mixing import Mixer
 from tests.bad_audio import CASES, Case, encoded, tone, wav
 
 LIMITS = AudioLimits()
@@ -40,7 +44,7 @@ def decode(
         with (tmp_path / "media").open("rb") as media, (tmp_path / "pcm").open("wb") as pcm:
             request = {
                 "media": media.fileno(),
-                "pcm": pcm.fileno(),
+                "pcms": [pcm.fileno()],
                 "channel": channel,
                 "parent": os.getppid(),
                 "limits": asdict(limits),
@@ -67,6 +71,23 @@ def test_a_bad_file_is_an_error_in_the_report(decode: Any, case: Case) -> None:
     error = decode(case.content())["error"]
     assert error["code"] == case.code
     assert error["message"]
+
+
+def test_a_gap_is_a_gap_in_every_split_channel(tmp_path: Path) -> None:
+    mixer = Mixer(None, LIMITS, split=True)
+    frame = av.AudioFrame.from_ndarray(np.array([[1, -1] * 800], "<i2"), "s16", "stereo")
+    frame.sample_rate = 16_000
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context((tmp_path / str(n)).open("wb")) for n in range(3)]
+        sink = decoder._Sink(mixer, [decoder._Output(file.fileno()) for file in files], LIMITS)
+        for data in mixer.convert(frame):
+            sink.write(data)
+        assert sink.write_silence(0.5) == (0.05, 0.55)
+        sink.flush()
+    written = [np.fromfile(tmp_path / str(n), "<i2") for n in range(3)]
+    assert [len(pcm) for pcm in written] == [8800, 8800, 0]
+    assert [sorted(set(pcm.tolist())) for pcm in written[:2]] == [[0, 1], [-1, 0]]
+    assert len({output.digest.hexdigest() for output in sink.outputs}) == 2
 
 
 def test_a_gap_in_the_file_s_clock_becomes_silence(decode: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpu_worker.merging import MissingSpan, merge_chunks
-from gpu_worker.transcript import Notice, Segment
+from gpu_worker.transcript import Notice, Segment, Turn
 
 FIRST, SECOND = Segment(0.0, 1.0, "one"), Segment(5.0, 6.0, "two")
 
@@ -39,3 +39,8 @@ def test_warnings_of_the_audio_come_first() -> None:
     span = MissingSpan(0.0, 1.0, "x", "y")
     merged = merge_chunks([[SECOND]], language="en", duration=9.0, missing=[span], warnings=[told])
     assert [warning.code for warning in merged.warnings] == ["truncated_audio", "missing_span"]
+
+
+def test_turns_of_speakers_who_are_known_already_are_published() -> None:
+    turns = (Turn(0.0, 1.0, "SPEAKER_00"),)
+    assert merge_chunks([[FIRST]], language="en", duration=9.0, turns=turns).turns == turns
