@@ -38,7 +38,7 @@ from orchestrator.local import LocalCluster
 from orchestrator.progress import follow
 from orchestrator.submission import submit, upload
 from orchestrator.workers import KEEP_MEMORY
-from tasks.manifest import job_options
+from tasks.options import job_options
 from tasks.stages import Stage
 
 TENANT = "default"
@@ -67,7 +67,8 @@ class ClusterSide:
 
     def __init__(self, cluster: LocalCluster, model: Model) -> None:
         self._cluster = cluster
-        self._options = job_options(model.job)
+        # The rival aligns nothing either.
+        self._options = job_options({"aligner": "cross_attention", **model.job})
         self._counted: set[str] = set()
 
     def warm_up(self, directory: Path, workers: int) -> None:

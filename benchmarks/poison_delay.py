@@ -22,7 +22,7 @@ from config.settings import Settings
 from orchestrator.local import LocalCluster
 from orchestrator.progress import follow
 from orchestrator.submission import submit, upload
-from tasks.manifest import job_options
+from tasks.options import job_options
 from tests.faults.deadly_chunk import SHOUT
 from tests.speech import recording, write_wav
 

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     hf_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("SCRIPTORIUM_HF_TOKEN", "HF_TOKEN")
     )
+    trusted_diarize_models: str = Field(
+        default="",
+        description="Names that jobs may use besides pyannote's, by comma: they may hold code.",
+    )
     cpu_threads: int = Field(default=0, ge=0, description="Threads a model uses; 0: all cores.")
     loaded_models: int = Field(default=1, ge=1, description="Models a worker keeps in memory.")
 
@@ -82,6 +86,11 @@ class Settings(BaseSettings):
 
     log_level: str = Field(default="INFO", pattern="^(?i:debug|info|warning|error|critical)$")
     log_format: str = Field(default="json", pattern="^(json|text)$")
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The diarization models that jobs may use besides pyannote's own."""
+        return frozenset(name.strip() for name in self.trusted_diarize_models.split(","))
 
     @model_validator(mode="after")
     def _renewed_in_time(self) -> Self:

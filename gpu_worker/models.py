@@ -1,21 +1,17 @@
-"""Which models there are, where they come from, and how long a window they hear.
+"""Which transcription models there are, where they come from, and how long a window they hear.
 
-    python -m gpu_worker.models pull NAME...    fetch models' files from the hub
-
-This module only names them; `engines` load them.
+This module names and fetches them; `engines` load them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
-from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpu_worker.builtin import PICO
-from gpu_worker.errors import ModelUnavailable, ScriptoriumError, UnknownModel
+from gpu_worker.errors import ModelUnavailable, UnknownModel
 
 WHISPER_WINDOW_SECONDS = 30.0  # every window is padded or trimmed to it (openai/whisper audio.py)
 
@@ -105,23 +101,3 @@ def fetch_model(source: ModelSource, model_dir: str | None, token: str | None) -
             f"Model {source.name!r} could not be fetched from {source.repository}: "
             f"{type(error).__name__}."
         ) from error
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Fetch the models named on the command line."""
-    parser = ArgumentParser(prog="python -m gpu_worker.models")
-    parser.add_argument("command", choices=["pull"])
-    parser.add_argument("names", nargs="+", metavar="NAME")
-    parser.add_argument("--model-dir")
-    given = parser.parse_args(arguments)
-    for name in given.names:
-        try:
-            print(fetch_model(find_model(name), given.model_dir, None))
-        except ScriptoriumError as error:
-            print(f"{error.code}: {error.message} {error.advice}", file=sys.stderr)
-            return 1
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

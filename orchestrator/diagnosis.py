@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from config.settings import Settings
+from gpu_worker.diarization.models import diarize_model
 from gpu_worker.errors import ScriptoriumError
 from gpu_worker.models import find_model
 from orchestrator.connection import masked
@@ -43,6 +45,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         check_disk,
         check_model,
         check_engine,
+        check_speakers,
     )
     return [_answer(check, settings) for check in checks]
 
@@ -157,6 +160,33 @@ def check_engine(settings: Settings) -> Finding:
         "ok",
         f"faster-whisper {found['faster_whisper']} on {', '.join(found['gpus'])}.",
     )
+
+
+def check_speakers(settings: Settings) -> Finding:
+    """The model that tells speakers apart can be had (asked for in a child)."""
+    name = diarize_model(settings.model)
+    token = settings.hf_token
+    child = subprocess.run(
+        [sys.executable, "-m", "gpu_worker.diarization.access", name]
+        + (["--model-dir", str(settings.model_dir)] if settings.model_dir else []),
+        env=os.environ | ({"HF_TOKEN": token.get_secret_value()} if token else {}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if not child.stdout:
+        reason = (child.stderr.strip().splitlines() or ["no message"])[-1]
+        return Finding("speakers", "error", f"{name} cannot be checked: {reason}")
+    wrong = json.loads(child.stdout)
+    if wrong:
+        return Finding(
+            "speakers",
+            "warning",
+            f"Jobs will have no speakers ({wrong['code']}): {wrong['message']}",
+            wrong["hint"],
+        )
+    return Finding("speakers", "ok", f"{name} can be had.")
 
 
 def _answer(check: Callable[[Settings], Finding], settings: Settings) -> Finding:

@@ -13,7 +13,8 @@ from typing import Any
 
 from tasks.manifest import Manifest, Plan
 from tasks.receipts import Receipt
-from tasks.stages import Stage
+from tasks.stages import Stage, Unit
+from tasks.units import chunk_stages, fan_in, header_chains
 
 Receipts = Mapping[tuple[Stage, int], Receipt]
 
@@ -141,10 +142,10 @@ def describe_job(
     now: float,
 ) -> Job:
     """The job that these facts make."""
-    chunks = _count(receipts, plan)
+    chunks = _count(manifest, receipts, plan)
     if summary and plan and not summary.error and not summary.canceled:
         chunks = Chunks(len(plan.chunks), len(plan.chunks) - summary.missing, summary.missing)
-    progress = 1.0 if summary else _progress(receipts, plan)
+    progress = 1.0 if summary else _progress(manifest, receipts, plan)
     status = summary.status if summary else (Status.PROCESSING if receipts else Status.QUEUED)
     return Job(
         id=manifest.job,
@@ -171,23 +172,51 @@ def current_stage(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> 
         return Stage.PREPARE
     if manifest.options.language is None and (Stage.DETECT_LANGUAGE, 0) not in receipts:
         return Stage.DETECT_LANGUAGE
-    settled = _count(receipts, plan)
-    return Stage.ASSEMBLE if settled.done + settled.failed == settled.total else Stage.TRANSCRIBE
+    run = Unit(manifest.tenant, manifest.job, 0, Stage.ASSEMBLE)
+    header = [unit for units in header_chains(run, manifest.options, plan) for unit in units]
+    waiting = {unit.stage for unit in header if _is_open(unit, receipts)}
+    for stage in (Stage.TRANSCRIBE, Stage.ALIGN, Stage.EMBED_SPEAKERS):
+        if stage in waiting:
+            return stage
+    last = fan_in(run, manifest.options, plan)
+    return next((unit.stage for unit in last if _is_open(unit, receipts)), Stage.ASSEMBLE)
 
 
-def _count(receipts: Receipts, plan: Plan | None) -> Chunks:
-    outcomes = [
-        receipt.outcome for (stage, _), receipt in receipts.items() if stage is Stage.TRANSCRIBE
+def _is_open(unit: Unit, receipts: Receipts) -> bool:
+    """Whether something is still to come of it; nothing is aligned that was not transcribed."""
+    if (unit.stage, unit.index) in receipts:
+        return False
+    before = receipts.get((Stage.TRANSCRIBE, unit.index)) if unit.stage is Stage.ALIGN else None
+    return before is None or before.outcome != "failed"
+
+
+def _count(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> Chunks:
+    last = chunk_stages(manifest.options)[-1]
+    failed = [
+        index
+        for (stage, index), receipt in receipts.items()
+        if stage is Stage.TRANSCRIBE and receipt.outcome == "failed"
     ]
-    failed = outcomes.count("failed")
-    return Chunks(len(plan.chunks) if plan else 0, len(outcomes) - failed, failed)
+    done = sum(stage is last and index not in failed for stage, index in receipts)
+    return Chunks(len(plan.chunks) if plan else 0, done, len(failed))
 
 
-def _progress(receipts: Receipts, plan: Plan | None) -> float:
-    if plan is None or plan.seconds <= 0:
+def _progress(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> float:
+    """By the audio seconds of all chunks and shards."""
+    if plan is None:
         return 0.0
-    done = sum(plan.chunk_seconds(index) for stage, index in receipts if stage is Stage.TRANSCRIBE)
-    return min(1.0, done / plan.seconds)
+    run = Unit(manifest.tenant, manifest.job, 0, Stage.ASSEMBLE)
+    total = done = 0.0
+    for units in header_chains(run, manifest.options, plan):
+        for unit in units:
+            seconds = (
+                plan.shard_seconds(unit.index, manifest.options)
+                if unit.stage is Stage.EMBED_SPEAKERS
+                else plan.chunk_seconds(unit.index)
+            )
+            total += seconds
+            done += 0.0 if _is_open(unit, receipts) else seconds
+    return min(1.0, done / total) if total else 0.0
 
 
 def _eta(receipts: Receipts, plan: Plan | None, progress: float, now: float) -> float | None:

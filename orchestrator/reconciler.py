@@ -22,10 +22,11 @@ from orchestrator.queues import queued_units
 from orchestrator.reconciliation import RunFacts, lost, needed_units, overdue
 from orchestrator.store import known_jobs, newest_run, open_runs
 from tasks.artifacts import ArtifactMissing, keys
-from tasks.pipeline import run_canvas, signature
+from tasks.pipeline import in_turn, run_canvas
 from tasks.receipts import Receipt
 from tasks.records import exists, failures
-from tasks.stages import CHUNK_STAGES, Lane, Stage, Unit
+from tasks.stages import Lane, Stage, Unit
+from tasks.units import units_behind
 
 _LEADER = "scriptorium:reconciler"
 log = structlog.get_logger(__name__)
@@ -91,9 +92,14 @@ class Reconciler:
             return []
         try:
             needed = needed_units(self._facts(run, receipts))
-            leased = connection.leases.held([connection.records.key(unit) for unit in needed])
+            wanted = [connection.records.key(unit) for unit in needed]
+            fans_out, *leased = connection.leases.held(
+                [keys.run(run, Stage.FAN_OUT.value), *wanted]
+            )
         except ArtifactMissing as error:
             log.warning("record_missing", unit=run.name, artifact=str(error))
+            return []
+        if fans_out:  # the messages are just being written
             return []
         return [unit for unit, held in zip(needed, leased, strict=True) if not held]
 
@@ -121,10 +127,10 @@ class Reconciler:
             prepared = unit.stage is Stage.DETECT_LANGUAGE
             message = run_canvas(connection.celery, manifest, unit.run, prepared=prepared)
         else:
-            plan = connection.plan(unit)
-            in_lane = plan is not None and unit.stage in CHUNK_STAGES
-            lane = plan.lane(manifest.options) if in_lane and plan else Lane.INTERACTIVE
-            message = signature(connection.celery, unit, lane)
+            plan, options = connection.plan(unit), manifest.options
+            units = units_behind(unit, options, plan) if plan else (unit,)
+            lane = plan.lane(options) if plan else Lane.INTERACTIVE
+            message = in_turn(connection.celery, units, lane)
         message.apply_async(ignore_result=True)
         return True
 

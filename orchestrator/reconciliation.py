@@ -6,11 +6,12 @@ for longer than a grace period has been lost and is issued again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from tasks.manifest import Manifest, Plan
-from tasks.stages import CHUNK_STAGES, Stage, Unit
+from tasks.stages import EARLY_STAGES, HEADER_STAGES, Stage, Unit
+from tasks.units import fan_in, header_chains
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +28,32 @@ class RunFacts:
 def needed_units(facts: RunFacts) -> tuple[Unit, ...]:
     """The units that must be settled next."""
     unit = Unit(facts.manifest.tenant, facts.manifest.job, facts.run, Stage.ASSEMBLE)
-    if any(stage not in CHUNK_STAGES for stage, _ in facts.failed):
+    options = facts.manifest.options
+    if any(stage in EARLY_STAGES for stage, _ in facts.failed):
         return (unit,)
     if facts.plan is None:
         return (replace(unit, stage=Stage.PREPARE),)
-    if facts.manifest.options.language is None and (Stage.DETECT_LANGUAGE, 0) not in facts.settled:
+    if options.language is None and (Stage.DETECT_LANGUAGE, 0) not in facts.settled:
         return (replace(unit, stage=Stage.DETECT_LANGUAGE),)
-    chunks = tuple(
-        replace(unit, stage=stage, index=index)
-        for index in range(len(facts.plan.chunks))
-        for stage in CHUNK_STAGES
-        if (stage, index) not in facts.settled
-    )
-    return chunks or (unit,)
+    pending = [
+        first
+        for chain in header_chains(unit, options, facts.plan)
+        if (first := _first_open(chain, facts)) is not None
+    ]
+    if pending:
+        return tuple(pending)
+    last = fan_in(unit, options, facts.plan)
+    return (_first_open(last, facts) or last[-1],)
+
+
+def _first_open(chain: Sequence[Unit], facts: RunFacts) -> Unit | None:
+    """The first unit that is not settled; None if there is none, or nothing is left to do it on."""
+    for unit in chain:
+        if (unit.stage, unit.index) not in facts.settled:
+            return unit
+        if unit.stage is Stage.TRANSCRIBE and (unit.stage, unit.index) in facts.failed:
+            return None
+    return None
 
 
 def overdue(
@@ -53,13 +67,13 @@ def overdue(
 def lost(suspects: Iterable[Unit], queued: Set[Unit]) -> tuple[Unit, ...]:
     """The suspects that no message will bring about.
 
-    A chunk whose run is still to be fanned out is not lost: its message is not written yet.
+    What is still to be fanned out is not lost: its message is not written yet.
     """
     return tuple(
         unit
         for unit in suspects
         if unit not in queued
         and not (
-            unit.stage in CHUNK_STAGES and replace(unit, stage=Stage.FAN_OUT, index=0) in queued
+            unit.stage in HEADER_STAGES and replace(unit, stage=Stage.FAN_OUT, index=0) in queued
         )
     )

@@ -12,10 +12,13 @@ import time
 from contextlib import suppress
 from hashlib import file_digest, sha256
 from pathlib import Path
+from typing import Any
 
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from config.settings import Settings
+from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.errors import (
     AudioOutOfBounds,
     PermanentError,
@@ -27,10 +30,13 @@ from gpu_worker.models import find_model
 from orchestrator.connection import Connection
 from orchestrator.jobs import TRANSITIONS, Job, Status
 from tasks.artifacts import keys
-from tasks.manifest import JobOptions, Manifest, Source
+from tasks.manifest import Manifest, Source
+from tasks.options import JobOptions, job_options
 from tasks.pipeline import run_canvas
 from tasks.records import encode, exists, result_record
 from tasks.stages import Stage, Unit
+
+_PLAN_OPTIONS = ("channel", "channels", "chunk_seconds")  # those that `prepare` follows
 
 
 class IdempotencyConflict(PermanentError):
@@ -75,7 +81,7 @@ def submit(
 
     Raises UnknownModel, IdempotencyConflict, RedisUnavailable or StoreUnavailable.
     """
-    find_model(options.model)
+    _check_models(options, connection.settings)
     manifest = Manifest(
         tenant=tenant,
         job=job_id(tenant, idempotency_key),
@@ -102,6 +108,42 @@ def submit(
                 connection.store.delete(keys.open_run(unit))
                 connection.store.delete(key)
         raise
+    return connection.job(tenant, manifest.job)
+
+
+def rerun(connection: Connection, tenant: str, job: str, changes: dict[str, Any]) -> Job:
+    """A new job of a finished one's audio with some options changed; the old one stays.
+
+    What the changes leave as it was is found in the store and not computed again. Raises
+    UnknownJob, IllegalTransition, InvalidOption and what `submit` raises.
+    """
+    current = connection.job(tenant, job)
+    if not current.status.final:
+        raise IllegalTransition(f"Job {job} is {current.status.value}; it cannot be run again yet.")
+    first = connection.records.manifest(tenant, job)
+    options = job_options(first.options.model_dump(mode="json") | changes)
+    _check_models(options, connection.settings)
+    manifest = first.model_copy(
+        update={
+            "job": job_id(tenant, None),
+            "created_at": round(time.time(), 3),
+            "options": options,
+            "idempotency_key": None,
+            "rerun_of": job,
+        }
+    )
+    unit = Unit(tenant, manifest.job, 1, Stage.ASSEMBLE)
+    plan = keys.plan(tenant, job)
+    prepared = exists(connection.store, plan) and all(
+        getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS
+    )
+    connection.store.put(
+        keys.manifest(tenant, manifest.job), encode(manifest.model_dump(mode="json"))
+    )
+    if prepared:  # the source may be gone; what was decoded of it is here
+        connection.store.put(keys.plan(tenant, manifest.job), connection.store.get(plan))
+    connection.store.put(keys.open_run(unit), b"")
+    _issue(connection, manifest, 1, prepared=prepared)
     return connection.job(tenant, manifest.job)
 
 
@@ -138,6 +180,13 @@ def job_id(tenant: str, idempotency_key: str | None) -> str:
     if idempotency_key is not None:
         return "k" + sha256(f"{tenant}\n{idempotency_key}".encode()).hexdigest()[:23]
     return f"{int(time.time() * 1000):011x}{secrets.token_hex(6)}"
+
+
+def _check_models(options: JobOptions, settings: Settings) -> None:
+    """Raise UnknownModel or ModelNotTrusted for a name that no worker would load."""
+    find_model(options.model)
+    if options.diarizes:
+        check_trusted(diarize_model(options.model, options.diarize_model), settings.trusted)
 
 
 def _allow(job: Job, target: Status, verb: str) -> None:

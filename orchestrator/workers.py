@@ -69,6 +69,7 @@ def worker_environment(
         environment["CUDA_VISIBLE_DEVICES"] = str(spec.gpu)
     if spec.pool is Pool.CPU:
         environment["CUDA_VISIBLE_DEVICES"] = ""
+        environment["SCRIPTORIUM_DEVICE"] = "cpu"  # diarize clusters there, whatever GPUs there are
         environment["REMAP_SIGTERM"] = "SIGQUIT"  # prefork hands its task back at once
     return environment
 

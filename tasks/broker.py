@@ -28,8 +28,8 @@ def make_app(values: Settings) -> Celery:
         task_queues=[Queue(name) for name in queues()],  # type: ignore[no-untyped-call]
         task_default_queue=queues()[0],
         task_create_missing_queues=False,
-        include=["tasks.prepare", "tasks.language", "tasks.fan_out",
-                 "tasks.transcribe", "tasks.assemble"],
+        include=["tasks.prepare", "tasks.language", "tasks.fan_out", "tasks.transcribe",
+                 "tasks.align", "tasks.embed_speakers", "tasks.diarize", "tasks.assemble"],
         # A message is acknowledged when its work is done, and one at a time is taken.
         task_acks_late=True,
         task_reject_on_worker_lost=False,

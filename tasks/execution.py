@@ -45,7 +45,7 @@ class Work:
     """What a stage would do for one unit."""
 
     key: str  # of the artifact
-    compute: Callable[[Callable[[], None]], dict[str, Any] | None]
+    compute: Callable[[Callable[[], None]], dict[str, Any] | bytes | None]
     """Given a check that raises Canceled; None means that it is too early."""
     audio_seconds: float = 0.0
     deadline_seconds: float = 0.0  # at least; the settings may grant more
@@ -118,10 +118,17 @@ def _computed(place: Workplace, unit: Unit, work: Work, owner: str) -> Receipt:
             detail={"unit": unit.name},
         )
         _check(place, unit)
-        body = data | {"receipt": receipt.to_json()} if work.timed else data
-        if not place.store.put(work.key, encode(body)):
+        if not place.store.put(work.key, _body(place, work, data, receipt)):
             return replace(receipt, outcome="cached")  # another worker was first
     return receipt
+
+
+def _body(place: Workplace, work: Work, data: dict[str, Any] | bytes, receipt: Receipt) -> bytes:
+    """The artifact with its receipt inside, or beside it if it is not JSON."""
+    if isinstance(data, bytes):
+        place.store.put(keys.receipt(work.key), encode(receipt.to_json()))
+        return data
+    return encode(data | {"receipt": receipt.to_json()} if work.timed else data)
 
 
 def settle(

@@ -1,46 +1,64 @@
-"""Stage `fan_out`: one message for each chunk that has no artifact yet."""
+"""Stage `fan_out`: a message for each chunk and shard that has no artifact yet."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 from celery import Signature
 
 from tasks.app import app
+from tasks.artifacts import keys
 from tasks.execution import settle
 from tasks.lifecycle import Workplace, workplace
-from tasks.pipeline import assembly, chunk_canvas
+from tasks.pipeline import assembly, fan_out_canvas
 from tasks.receipts import Receipt
-from tasks.records import Records, exists
-from tasks.stages import CHUNK_STAGES, Stage, Unit
+from tasks.records import exists
+from tasks.stages import Stage, Unit
+from tasks.units import fan_in, header_chains
 
 
 @app.task(name=Stage.FAN_OUT.task_name, bind=True)
 def fan_out(self: Any, tenant: str, job: str, run: int) -> Any:
-    """Replace this task with the chord of the run's chunks."""
+    """Replace this task with the chord of the run's chunks and shards."""
     unit = Unit(tenant, job, run, Stage.FAN_OUT)
     place = workplace()
+    with _lease(place, unit):
+        try:
+            canvas = _canvas(place, unit)
+        except Exception as error:
+            settle(self, place, unit, error)
+            canvas = assembly(self.app, unit)  # it publishes the failure
+        return self.replace(canvas)
+
+
+@contextmanager
+def _lease(place: Workplace, unit: Unit) -> Iterator[None]:
+    """It has no artifact, but the reconciler must see that its messages are still to come."""
+    key, owner = keys.run(unit, unit.stage.value), f"{place.worker}:{uuid4().hex}"
+    place.leases.take(key, owner)
     try:
-        canvas = _canvas(place, unit)
-    except Exception as error:
-        settle(self, place, unit, error)
-        canvas = assembly(self.app, unit)  # it publishes the failure
-    return self.replace(canvas)
+        with place.watchdog.watch(key, owner, place.settings.deadline_floor_seconds):
+            yield
+    finally:
+        place.leases.release(key, owner)
 
 
 def _canvas(place: Workplace, unit: Unit) -> Signature:
-    records = place.records
-    manifest = records.manifest(unit.tenant, unit.job)
-    plan = records.plan(unit.tenant, unit.job)
-    todo = [index for index in range(len(plan.chunks)) if not _is_done(place, records, unit, index)]
-    return chunk_canvas(app, unit, todo, plan.lane(manifest.options))
+    options = place.records.manifest(unit.tenant, unit.job).options
+    plan = place.records.plan(unit.tenant, unit.job)
+    chains = (_remaining(place, chain) for chain in header_chains(unit, options, plan))
+    header = [chain for chain in chains if chain]
+    return fan_out_canvas(app, header, fan_in(unit, options, plan), plan.lane(options))
 
 
-def _is_done(place: Workplace, records: Records, unit: Unit, index: int) -> bool:
-    """Whether a chunk's last artifact is there; if so it counts as progress at once."""
-    chunk = replace(unit, stage=CHUNK_STAGES[-1], index=index)
-    done = exists(place.store, records.key(chunk))
-    if done:
-        place.ledger.record(chunk, Receipt("cached"))
-    return done
+def _remaining(place: Workplace, chain: Sequence[Unit]) -> Sequence[Unit]:
+    """What is behind the last artifact that is there; what is before it counts as progress."""
+    for position in reversed(range(len(chain))):
+        if exists(place.store, place.records.key(chain[position])):
+            for unit in chain[: position + 1]:
+                place.ledger.record(unit, Receipt("cached"))
+            return chain[position + 1 :]
+    return chain

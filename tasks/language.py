@@ -45,18 +45,27 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         engine = place.engine(manifest.options)
         return {"language": majority(engine, _spread_windows(place, manifest, plan, engine))}
 
-    return Work(keys.language(unit.tenant, plan.audio, manifest.options), compute)
+    return Work(keys.language(unit.tenant, plan.heard, manifest.options), compute)
 
 
 def _spread_windows(
     place: Workplace, manifest: Manifest, plan: Plan, engine: Engine
 ) -> list[Audio]:
+    """At even positions; of split channels at each position another."""
     vad = manifest.options.vad_options()
+    audios = tuple(dict.fromkeys(plan.channels)) or (plan.audio,)
     for count in PLACES:
         found = [
             window
             for index in range(count)
-            for window in _listen(place, manifest, plan, engine, vad, (index + 0.5) / count)
+            for window in _listen(
+                place,
+                keys.pcm(manifest.tenant, audios[index % len(audios)]),
+                plan.seconds,
+                engine,
+                vad,
+                (index + 0.5) / count,
+            )
         ]
         if found:
             return found
@@ -65,19 +74,17 @@ def _spread_windows(
 
 def _listen(
     place: Workplace,
-    manifest: Manifest,
-    plan: Plan,
+    pcm: str,
+    seconds: float,
     engine: Engine,
     vad: VadOptions,
     position: float,
 ) -> list[Audio]:
     """The fullest window of speech around a position (0..1 of the file), if there is any."""
-    length = int(min(PLACE_SECONDS, plan.seconds) * SAMPLE_RATE)
-    total = int(plan.seconds * SAMPLE_RATE)
+    length = int(min(PLACE_SECONDS, seconds) * SAMPLE_RATE)
+    total = int(seconds * SAMPLE_RATE)
     start = min(max(0, int(position * total) - length // 2), total - length)
-    audio = pcm_to_audio(
-        place.store.get(keys.pcm(manifest.tenant, plan.audio), start * 2, length * 2)
-    )
+    audio = pcm_to_audio(place.store.get(pcm, start * 2, length * 2))
     spans = speech_spans(audio, engine.max_window_seconds, vad)
     windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))
     fullest = max(windows, key=lambda window: window.samples, default=None)

@@ -23,6 +23,12 @@ from redis import Redis
 
 from config.logging import configure_logging
 from config.settings import Settings, settings
+from gpu_worker.alignment import Aligner, AlignerRequest
+from gpu_worker.alignment.loaded import LoadedAligners
+from gpu_worker.alignment.models import align_model
+from gpu_worker.diarization import Diarizer, DiarizerRequest
+from gpu_worker.diarization.loaded import LoadedDiarizers
+from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.engines import Engine, EngineRequest
 from gpu_worker.engines.loaded import LoadedEngines
 from tasks.app import app
@@ -31,7 +37,7 @@ from tasks.artifacts.opening import open_store
 from tasks.attempts import Attempts
 from tasks.cancellation import Cancellations
 from tasks.leases import Leases
-from tasks.manifest import JobOptions
+from tasks.options import JobOptions
 from tasks.receipts import Ledger
 from tasks.records import Records
 from tasks.watchdog import Watchdog
@@ -53,21 +59,42 @@ class Workplace:
     ledger: Ledger
     watchdog: Watchdog
     engines: LoadedEngines
+    aligners: LoadedAligners
+    diarizers: LoadedDiarizers
 
     def engine(self, options: JobOptions) -> Engine:
         """The job's model, loaded if need be."""
-        values = self.settings
         return self.engines.get(
             EngineRequest(
                 model=options.model,
                 revision=options.revision,
                 compute_type=options.compute_type,
-                device=values.device,
-                threads=values.cpu_threads or os.cpu_count() or 1,
-                model_dir=str(values.model_dir) if values.model_dir else None,
-                hub_token=values.hf_token.get_secret_value() if values.hf_token else None,
+                **self._hardware(),
             )
         )
+
+    def aligner(self, options: JobOptions, language: str) -> Aligner:
+        """What times the job's words, loaded if need be."""
+        model = align_model(options.model, language, options.align_model)
+        return self.aligners.get(
+            AlignerRequest(options.aligner, model, language, **self._hardware())
+        )
+
+    def diarizer(self, options: JobOptions) -> Diarizer:
+        """What tells the job's speakers apart, loaded if need be."""
+        model = diarize_model(options.model, options.diarize_model)
+        check_trusted(model, self.settings.trusted)
+        return self.diarizers.get(DiarizerRequest(model, **self._hardware()))
+
+    def _hardware(self) -> dict[str, Any]:
+        """Where models run and where their files are."""
+        values = self.settings
+        return {
+            "device": values.device,
+            "threads": values.cpu_threads or os.cpu_count() or 1,
+            "model_dir": str(values.model_dir) if values.model_dir else None,
+            "hub_token": values.hf_token.get_secret_value() if values.hf_token else None,
+        }
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -104,6 +131,8 @@ def _open(pid: int) -> Workplace:
         ledger=Ledger(redis),
         watchdog=Watchdog(leases, values.heartbeat_seconds),
         engines=LoadedEngines(values.loaded_models),
+        aligners=LoadedAligners(values.loaded_models),
+        diarizers=LoadedDiarizers(values.loaded_models),
     )
 
 

@@ -1,7 +1,9 @@
 """The canvas: which stage follows which, as Celery signatures by name.
 
-    chain(prepare, detect_language, fan_out)   fan_out replaces itself with
-    chord([transcribe, …], assemble)           one header task a chunk
+    chain(prepare, detect_language, fan_out)       fan_out replaces itself with
+    chord([chain(transcribe, align), …,            a chain for each chunk
+           embed_speakers, …],                     a task for each shard
+          chain(diarize, assemble))
 
 Messages carry ids only, and no code of a stage is needed to send them.
 """
@@ -15,17 +17,24 @@ from celery import Celery, Signature, chain, chord
 
 from tasks.manifest import Manifest
 from tasks.receipts import Receipt
-from tasks.stages import CHUNK_STAGES, Lane, Stage, Unit
+from tasks.stages import HEADER_STAGES, Lane, Stage, Unit
 
 
 def signature(celery: Celery, unit: Unit, lane: Lane) -> Signature:
-    """The message that asks for one unit."""
+    """The message that asks for one unit. Fan-ins are quick, and somebody waits in either lane."""
     arguments: dict[str, Any] = {"tenant": unit.tenant, "job": unit.job, "run": unit.run}
-    if unit.stage in CHUNK_STAGES:
+    if unit.stage in HEADER_STAGES:
         arguments["index"] = unit.index
+    elif unit.stage in (Stage.DIARIZE, Stage.ASSEMBLE):
+        lane = Lane.INTERACTIVE
     return celery.signature(
         unit.stage.task_name, kwargs=arguments, queue=unit.stage.queue(lane), immutable=True
     )
+
+
+def in_turn(celery: Celery, units: Sequence[Unit], lane: Lane) -> Signature:
+    """One unit after another."""
+    return chain(*(signature(celery, unit, lane) for unit in units))
 
 
 def run_canvas(
@@ -37,31 +46,17 @@ def run_canvas(
     if manifest.options.language is None:
         stages.append(Stage.DETECT_LANGUAGE)
     units = [Unit(manifest.tenant, manifest.job, run, stage) for stage in (*stages, Stage.FAN_OUT)]
-    return chain(*(signature(celery, unit, lane) for unit in units))
+    return in_turn(celery, units, lane)
 
 
-def chunk_canvas(celery: Celery, unit: Unit, indexes: Sequence[int], lane: Lane) -> Signature:
-    """One header task for each chunk, and `assemble` behind them all."""
-    body = assembly(celery, unit)
-    if not indexes:
-        return body
-    header = [
-        chain(
-            *(
-                signature(celery, Unit(unit.tenant, unit.job, unit.run, stage, index), lane)
-                for stage in CHUNK_STAGES
-            )
-        )
-        for index in indexes
-    ]
-    return chord(header, body, app=celery)
-
-
-def assembly(celery: Celery, unit: Unit) -> Signature:
-    """The fan-in of a run; quick, and somebody waits for it in either lane."""
-    return signature(
-        celery, Unit(unit.tenant, unit.job, unit.run, Stage.ASSEMBLE), Lane.INTERACTIVE
-    )
+def fan_out_canvas(
+    celery: Celery, header: Sequence[Sequence[Unit]], body: Sequence[Unit], lane: Lane
+) -> Signature:
+    """All chains of the header side by side, and the fan-in behind them."""
+    behind = in_turn(celery, body, lane)
+    if not header:
+        return behind
+    return chord([in_turn(celery, units, lane) for units in header], behind, app=celery)
 
 
 def end_early(task: Any, unit: Unit, receipt: Receipt) -> None:
@@ -71,3 +66,9 @@ def end_early(task: Any, unit: Unit, receipt: Receipt) -> None:
     task.request.chain = None
     if receipt.outcome == "failed":
         assembly(task.app, unit).apply_async(ignore_result=True)
+
+
+def assembly(celery: Celery, unit: Unit) -> Signature:
+    """The end of a run, whatever it came to."""
+    last = Unit(unit.tenant, unit.job, unit.run, Stage.ASSEMBLE)
+    return signature(celery, last, Lane.INTERACTIVE)

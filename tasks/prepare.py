@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu_worker.audio import AudioLimits, DecodedAudio, decode
+from gpu_worker.audio import AudioLimits, DecodedAudio, decode, decode_channels
 from gpu_worker.chunking import ChunkingOptions, plan_chunks
 from gpu_worker.errors import AudioOutOfBounds, SourceMissing
 from tasks.app import app
@@ -22,7 +22,8 @@ from tasks.artifacts import ArtifactMissing, keys
 from tasks.artifacts.opening import open_store
 from tasks.execution import Work, run_unit
 from tasks.lifecycle import Workplace
-from tasks.manifest import JobOptions, Manifest, Plan, Source
+from tasks.manifest import Manifest, Plan, Source
+from tasks.options import JobOptions
 from tasks.pipeline import end_early
 from tasks.records import encode, exists
 from tasks.stages import Stage, Unit
@@ -53,21 +54,37 @@ def _describe(place: Workplace, unit: Unit) -> Work:
 
 
 def _plan(place: Workplace, manifest: Manifest, scratch: Path) -> Plan:
-    pcm = scratch / "pcm"
-    decoded = _decoded(place, manifest, scratch / "source", pcm)
-    spans = _chunks(place, manifest.tenant, decoded, manifest.options, pcm)
+    decoded = _decoded(place, manifest, scratch)
+    # Equal channels are transcribed once, as the first of them: mono is often stored as stereo.
+    spans = {
+        audio: _chunks(place, manifest.tenant, audio, manifest.options, scratch / audio)
+        for audio in _audios(decoded)
+    }
     return Plan(
-        audio=decoded.sha256, seconds=decoded.seconds, chunks=spans, warnings=decoded.warnings
+        audio=decoded.sha256,
+        seconds=decoded.seconds,
+        chunks=tuple(span for own in spans.values() for span in own),
+        warnings=decoded.warnings,
+        channels=decoded.split,
+        chunk_channels=tuple(
+            decoded.split.index(audio) for audio, own in spans.items() for _ in own if decoded.split
+        ),
     )
 
 
-def _decoded(place: Workplace, manifest: Manifest, source: Path, pcm: Path) -> DecodedAudio:
-    tenant, options = manifest.tenant, manifest.options
+def _audios(decoded: DecodedAudio) -> tuple[str, ...]:
+    """The sha256 of the one PCM, or of each different channel's."""
+    return tuple(dict.fromkeys(decoded.split or (decoded.sha256,)))
+
+
+def _decoded(place: Workplace, manifest: Manifest, scratch: Path) -> DecodedAudio:
+    """What is known of the file; if it was decoded now, its PCM lies in `scratch` by its sha256."""
+    tenant, options, source = manifest.tenant, manifest.options, scratch / "source"
     checksum = _checksum(place, manifest.source, source)
     key = keys.prepared(tenant, checksum, options)
     try:
         known = DecodedAudio.from_json(json.loads(place.store.get(key)))
-        if exists(place.store, keys.pcm(tenant, known.sha256)):
+        if all(exists(place.store, keys.pcm(tenant, audio)) for audio in _audios(known)):
             return known
     except ArtifactMissing:
         pass
@@ -76,8 +93,13 @@ def _decoded(place: Workplace, manifest: Manifest, source: Path, pcm: Path) -> D
     limits = AudioLimits(
         max_seconds=place.settings.max_audio_seconds, max_bytes=place.settings.max_source_bytes
     )
-    decoded = decode(source, pcm, channel=options.channel, limits=limits)
-    place.store.put_file(keys.pcm(tenant, decoded.sha256), pcm)
+    if options.channels == "split":
+        decoded = decode_channels(source, scratch, limits=limits)
+    else:
+        decoded = decode(source, scratch / "pcm", channel=options.channel, limits=limits)
+        (scratch / "pcm").rename(scratch / decoded.sha256)
+    for audio in _audios(decoded):
+        place.store.put_file(keys.pcm(tenant, audio), scratch / audio)
     place.store.put(key, encode(decoded.to_json()))
     return decoded
 
@@ -105,15 +127,15 @@ def _fetch(place: Workplace, source: Source, path: Path) -> None:
 
 
 def _chunks(
-    place: Workplace, tenant: str, decoded: DecodedAudio, options: JobOptions, pcm: Path
+    place: Workplace, tenant: str, audio: str, options: JobOptions, pcm: Path
 ) -> tuple[tuple[int, int], ...]:
-    key = keys.chunks(tenant, decoded.sha256, options)
+    key = keys.chunks(tenant, audio, options)
     try:
         return tuple((start, end) for start, end in json.loads(place.store.get(key)))
     except ArtifactMissing:
         pass
     if not pcm.exists():
-        place.store.fetch(keys.pcm(tenant, decoded.sha256), pcm)
+        place.store.fetch(keys.pcm(tenant, audio), pcm)
     samples = np.memmap(pcm, dtype="<i2", mode="r")
     spans = tuple(
         (chunk.start, chunk.end)

@@ -40,21 +40,9 @@ class Records:
         """The language as given, else as detected; None if nobody speaks."""
         if manifest.options.language is not None:
             return manifest.options.language
-        found = self._read(keys.language(manifest.tenant, plan.audio, manifest.options))
+        found = self._read(keys.language(manifest.tenant, plan.heard, manifest.options))
         language: str | None = found["language"]
         return language
-
-    def chunk_key(self, unit: Unit) -> str:
-        """Where the artifact of a chunk's stage is."""
-        manifest = self.manifest(unit.tenant, unit.job)
-        plan = self.plan(unit.tenant, unit.job)
-        return keys.transcribed(
-            unit.tenant,
-            plan.audio,
-            plan.chunks[unit.index],
-            manifest.options,
-            self.language(manifest, plan),
-        )
 
     def key(self, unit: Unit) -> str:
         """Where the artifact of any unit is: its presence means that the unit is done."""
@@ -62,11 +50,22 @@ class Records:
             return keys.plan(unit.tenant, unit.job)
         if unit.stage is Stage.ASSEMBLE:
             return keys.run(unit, "result.json")
+        manifest = self.manifest(unit.tenant, unit.job)
+        plan, options = self.plan(unit.tenant, unit.job), manifest.options
         if unit.stage is Stage.DETECT_LANGUAGE:
-            plan = self.plan(unit.tenant, unit.job)
-            options = self.manifest(unit.tenant, unit.job).options
-            return keys.language(unit.tenant, plan.audio, options)
-        return self.chunk_key(unit)
+            return keys.language(unit.tenant, plan.heard, options)
+        if unit.stage is Stage.EMBED_SPEAKERS:
+            return keys.embedded(unit.tenant, plan.audio, unit.index, options)
+        if unit.stage is Stage.DIARIZE:
+            return keys.diarized(unit.tenant, plan.audio, options)
+        named = keys.aligned if unit.stage is Stage.ALIGN else keys.transcribed
+        return named(
+            unit.tenant,
+            plan.chunk_audio(unit.index),
+            plan.chunks[unit.index],
+            options,
+            self.language(manifest, plan),
+        )
 
     def _read(self, key: str) -> Any:
         with self._lock:

@@ -29,9 +29,12 @@ class Stage(StrEnum):
 
     PREPARE = "prepare"  # decode, hash, cut
     DETECT_LANGUAGE = "detect_language"  # only if it was not given
-    FAN_OUT = "fan_out"  # one message a chunk
+    FAN_OUT = "fan_out"  # one message a chunk and one a shard
     TRANSCRIBE = "transcribe"  # a chunk to segments
-    ASSEMBLE = "assemble"  # all chunks to the published result
+    ALIGN = "align"  # a chunk's words to exact times
+    EMBED_SPEAKERS = "embed_speakers"  # a shard to segmentations and embeddings
+    DIARIZE = "diarize"  # all shards to turns
+    ASSEMBLE = "assemble"  # everything to the published result
 
     @property
     def pool(self) -> Pool:
@@ -48,8 +51,13 @@ class Stage(StrEnum):
         return f"{self.value}.{lane.value}"
 
 
-_GPU_STAGES = frozenset({Stage.DETECT_LANGUAGE, Stage.TRANSCRIBE})
-CHUNK_STAGES = (Stage.TRANSCRIBE,)  # what is done to each chunk, in this order
+_GPU_STAGES = frozenset(
+    {Stage.DETECT_LANGUAGE, Stage.TRANSCRIBE, Stage.ALIGN, Stage.EMBED_SPEAKERS}
+)
+EARLY_STAGES = frozenset(
+    {Stage.PREPARE, Stage.DETECT_LANGUAGE, Stage.FAN_OUT}
+)  # all depends on them
+HEADER_STAGES = frozenset({Stage.TRANSCRIBE, Stage.ALIGN, Stage.EMBED_SPEAKERS})  # of many units
 
 
 def queues(pool: Pool | None = None) -> tuple[str, ...]:
@@ -61,13 +69,13 @@ def queues(pool: Pool | None = None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What one message is about: a stage of one run of a job, for one chunk."""
+    """What one message is about: a stage of one run of a job, for one chunk or shard."""
 
     tenant: str
     job: str
     run: int  # 1, and one more for each retry
     stage: Stage
-    index: int = 0  # of the chunk; 0 for stages of the whole job
+    index: int = 0  # of the chunk or shard; 0 for stages of the whole job
 
     @property
     def name(self) -> str:

@@ -24,12 +24,13 @@ def _describe(place: Workplace, unit: Unit) -> Work:
     manifest = records.manifest(unit.tenant, unit.job)
     plan = records.plan(unit.tenant, unit.job)
     first, last = plan.chunks[unit.index]
+    audio = plan.chunk_audio(unit.index)
     options = manifest.options
     decoding = options.decode_options(records.language(manifest, plan))
 
     def compute(check: Callable[[], None]) -> dict[str, Any]:
         engine = place.engine(options)
-        pcm = place.store.get(keys.pcm(unit.tenant, plan.audio), first * 2, (last - first) * 2)
+        pcm = place.store.get(keys.pcm(unit.tenant, audio), first * 2, (last - first) * 2)
         heard = transcribe_chunk(
             engine,
             pcm_to_audio(pcm),

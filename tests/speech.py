@@ -10,7 +10,7 @@ import functools
 import json
 import random
 import wave
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -70,18 +70,20 @@ def recording(
     seed: int = 0,
     language: str | None = "en",
     gap: tuple[float, float] = (0.4, 1.2),
+    voices: Collection[str] | None = None,
 ) -> tuple[Samples, list[Utterance]]:
     """At least so many seconds of utterances, with gaps of low noise around each.
 
     The same arguments give the same recording. Start and end count from the
-    recording's start. `language=None` mixes both languages.
+    recording's start. `language=None` mixes both languages; `voices` are all or those.
     """
     dice = random.Random(seed)
     parts: list[Samples] = []
     said: list[Utterance] = []
     position = 0
     noise = np.random.default_rng(seed)
-    for spoken in _endlessly(heldout(language), dice):
+    known = [said for said in heldout(language) if voices is None or said.voice in voices]
+    for spoken in _endlessly(known, dice):
         quiet = int(dice.uniform(*gap) * SAMPLE_RATE)
         parts.append(NOISE * noise.standard_normal(quiet, dtype=np.float32))
         position += quiet

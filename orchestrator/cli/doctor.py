@@ -21,7 +21,7 @@ _SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check Redis, the store, the disk, the model and the GPU."""
+    """Check Redis, the store, the disk, the models and the GPU."""
     values = current_settings()
     running = configured_cluster(values) if values.redis_url is None else None
     findings = diagnose(running or values)
@@ -29,8 +29,8 @@ def doctor(
         print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            typer.echo(f"{_SIGNS[finding.state]} {finding.name:7} {finding.message}")
+            typer.echo(f"{_SIGNS[finding.state]} {finding.name:8} {finding.message}")
             if finding.hint:
-                typer.echo(f"  {'':7} {finding.hint}")
+                typer.echo(f"  {'':8} {finding.hint}")
     if any(finding.state == "error" for finding in findings):
         raise typer.Exit(EXIT_FAILED)

@@ -5,24 +5,31 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
-from gpu_worker.subtitles import SubtitleOptions
 from orchestrator import submission
 from orchestrator.cli.bars import describe, watch_jobs
 from orchestrator.cli.context import connection, exit_status, print_json, tenant
 from orchestrator.cli.options import spellings, with_job_options
+from orchestrator.cli.speakers import (
+    KnownSpeakers,
+    upload_known_speakers,
+    with_known_speakers,
+)
+from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
 from orchestrator.jobs import Job
 from orchestrator.results import parse_formats, render_result
 from tasks.artifacts import keys
-from tasks.manifest import JobOptions, Source
+from tasks.manifest import Source
+from tasks.options import JobOptions
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", show_default=False)]
+Wait = Annotated[bool, typer.Option("--wait", help="Watch it until it ends.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -34,7 +41,8 @@ def submit(
         str | None,
         typer.Option(*spellings("idempotency_key"), help="The same key gives the same job."),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Watch it until it ends.")] = False,
+    known_speaker: KnownSpeakers = None,
+    wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
     """Hand one file to the cluster and print the job's id."""
@@ -42,14 +50,29 @@ def submit(
     job = submission.submit(
         to,
         _source(source) or submission.upload(to, Path(source), tenant()),
-        options,
+        with_known_speakers(to, tenant(), options, known_speaker),
         tenant=tenant(),
         idempotency_key=idempotency_key,
     )
-    if wait:
-        job = watch_jobs(to, tenant(), [job], quiet=as_json)[0]
-    print_json(job.to_json()) if as_json else typer.echo(job.id)
-    raise typer.Exit(exit_status([job]))
+    _accepted(job, wait, as_json)
+
+
+@with_job_options
+def rerun(
+    job: JobId,
+    changes: dict[str, Any],
+    known_speaker: KnownSpeakers = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a finished job's audio again with other options, as a new job; print its id.
+
+    Only what the changed options change is computed.
+    """
+    to = connection()
+    if known_speaker:
+        changes["known_speakers"] = upload_known_speakers(to, tenant(), known_speaker)
+    _accepted(submission.rerun(to, tenant(), job, changes), wait, as_json)
 
 
 def status(job: JobId, as_json: AsJson = False) -> None:
@@ -69,16 +92,21 @@ def watch(job: JobId, as_json: AsJson = False) -> None:
 def get(
     job: JobId,
     form: Annotated[
-        str, typer.Option("-f", "--format", help="json, txt, srt, vtt or tsv.")
+        str, typer.Option("-f", "--format", help="json, txt, srt, vtt, tsv or rttm.")
     ] = "txt",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A file.")] = None,
+    max_line_width: Width = None,
+    max_line_count: Lines = None,
+    max_words_per_line: WordsALine = None,
+    highlight_words: Highlight = "False",
     as_json: AsJson = False,
 ) -> None:
-    """Print a job's transcript."""
+    """Print a job's transcript. Nothing is computed again for another format or other lines."""
     chosen = parse_formats("json" if as_json else form)
     if len(chosen) != 1:
         raise InvalidOption("`get` prints one format at a time.", hint="Ask for json, txt or srt.")
-    text = render_result(connection(), tenant(), job, chosen[0], SubtitleOptions())
+    lines = subtitle_options(max_line_width, max_line_count, max_words_per_line, highlight_words)
+    text = render_result(connection(), tenant(), job, chosen[0], lines)
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -138,6 +166,13 @@ def dead_letters(as_json: AsJson = False) -> None:
         )
     if letters:
         typer.echo("`scriptorium retry JOB` tries a job's again.", err=True)
+
+
+def _accepted(job: Job, wait: bool, as_json: bool) -> None:
+    if wait:
+        job = watch_jobs(connection(), tenant(), [job], quiet=as_json)[0]
+    print_json(job.to_json()) if as_json else typer.echo(job.id)
+    raise typer.Exit(exit_status([job]))
 
 
 def _source(text: str) -> Source | None:

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
-from gpu_worker.models import BUILTIN_MODELS, HUB_MODELS, find_model
-from orchestrator.cli.context import EXIT_FAILED, current_settings, print_json
+from gpu_worker.alignment.models import DEFAULT_ALIGN_MODELS
+from gpu_worker.diarization.models import COMMUNITY, PICO_VOICE_NAME
+from gpu_worker.models import BUILTIN_MODELS, HUB_MODELS
+from orchestrator.cli.context import current_settings, print_json
 
 app = typer.Typer(help="The models and where they come from.", no_args_is_help=True)
 
@@ -19,29 +21,31 @@ app = typer.Typer(help="The models and where they come from.", no_args_is_help=T
 def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the names that --model takes."""
-    rows = [(name, "built in, for demos and tests") for name in BUILTIN_MODELS]
-    rows += [("fake", "no model: words by digest, to try a deployment")]
-    rows += list(HUB_MODELS.items())
+    """Show the names that --model, --align-model and --diarize-model take."""
+    rows = [("transcription", name, "built in, for demos and tests") for name in BUILTIN_MODELS]
+    rows += [("transcription", "fake", "no model: words by digest, to try a deployment")]
+    rows += [("transcription", name, source) for name, source in HUB_MODELS.items()]
+    rows += [("alignment", "pico-align", "built in, for pico")]
+    rows += [("alignment", name, language) for language, name in DEFAULT_ALIGN_MODELS.items()]
+    rows += [("diarization", PICO_VOICE_NAME, "built in, for pico")]
+    rows += [("diarization", COMMUNITY, "gated: needs a token, see `scriptorium doctor`")]
     if as_json:
-        print_json([{"name": name, "source": source} for name, source in rows])
+        print_json([{"kind": kind, "name": name, "source": source} for kind, name, source in rows])
         return
-    for name, source in rows:
-        typer.echo(f"{name:20} {source}")
-    typer.echo("A directory in CTranslate2's form or owner/name on the hub works too.")
+    for kind, name, source in rows:
+        typer.echo(f"{kind:14} {name:52} {source}")
+    typer.echo("A directory or owner/name on the hub works too; docs/models.md says which.")
 
 
 @app.command()
 def pull(names: Annotated[list[str], typer.Argument(metavar="NAME...")]) -> None:
     """Fetch models, so that no job has to wait for it."""
-    for name in names:
-        find_model(name)
     directory = current_settings().model_dir
-    arguments = ["--model-dir", str(directory)] if directory else []
     token = current_settings().hf_token
     child = subprocess.run(
-        [sys.executable, "-m", "gpu_worker.models", "pull", *arguments, *names],
+        [sys.executable, "-m", "gpu_worker.fetching", *names]
+        + (["--model-dir", str(directory)] if directory else []),
         env=os.environ | ({"HF_TOKEN": token.get_secret_value()} if token else {}),
         check=False,
     )
-    raise typer.Exit(EXIT_FAILED if child.returncode else 0)
+    raise typer.Exit(child.returncode)

@@ -1,4 +1,4 @@
-"""The decode options of `transcribe` and `submit`, made from the fields of `JobOptions`.
+"""The options of `transcribe`, `submit` and `rerun`, made from the fields of `JobOptions`.
 
 Each is known by its dashed and its underscored name, so the command lines of
 openai/whisper and whisperX work as they are.
@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from orchestrator.cli.context import current_settings
-from tasks.manifest import JobOptions, job_options
+from tasks.options import JobOptions, job_options
 
 # Other people's names for the same thing.
 _ALIASES = {"vad_threshold": ["--vad_onset"], "model": ["-m"], "language": ["-l"]}
@@ -24,7 +24,7 @@ _ACCEPTED = {
     "fp16": "Accepted; use --compute-type.",
     "vad_filter": "Accepted; speech is always looked for.",
     "vad_method": "Accepted; it is Silero's.",
-    "no_align": "Accepted; words are timed by cross-attention.",
+    "interpolate_method": "Accepted; a word without a time gets one between its neighbours.",
     "vad_offset": "Accepted; Silero has one threshold.",
     "chunk_size": "Accepted; windows are as long as the model hears.",
     "segment_resolution": "Accepted; a line ends with its sentence or at a pause.",
@@ -32,21 +32,44 @@ _ACCEPTED = {
     "verbose": "Accepted; use --quiet.",
     "print_progress": "Accepted; progress is always shown on a terminal.",
 }
-_FLAGS = frozenset({"no_align"})
+_NO_ALIGN = "no_align"  # whisperX's way to say it
+_SPEAKERS = frozenset(
+    {
+        "aligner", "align_model", "diarize", "diarize_model", "num_speakers", "min_speakers",
+        "max_speakers", "channels", "shard_seconds",
+    }
+)  # fmt: skip
+_MODELS = {  # and a file that each has in its directory
+    "model": "model.bin",
+    "align_model": "config.json",
+    "diarize_model": "config.yaml",
+}
+_OWN = frozenset({"known_speakers"})  # made of files, which a command has to upload
 
 
 def with_job_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each field; it gets them as `options: JobOptions`."""
+    """Give a command one option for each field.
+
+    It gets them as `options: JobOptions`, or only those that were given, as `changes: dict`.
+    """
     signature = inspect.signature(command, eval_str=True)
-    own = [item for name, item in signature.parameters.items() if name != "options"]
+    own = [p for name, p in signature.parameters.items() if name not in ("options", "changes")]
     parameters = [*own, *_field_parameters(), *_accepted_parameters()]
 
     def wrapped(**values: Any) -> None:
-        given = {name: values.pop(name) for name in JobOptions.model_fields}
-        given["model"] = _located(given["model"] or current_settings().model)
+        given = {name: values.pop(name) for name in JobOptions.model_fields if name not in _OWN}
+        if values.pop(_NO_ALIGN) and given["aligner"] is None:
+            given["aligner"] = "cross_attention"
         for name in _ACCEPTED:
             values.pop(name)
-        command(**values, options=parse_options(given))
+        for name in _MODELS:
+            if given[name] is not None:
+                given[name] = _located(given[name])
+        if "changes" in signature.parameters:
+            command(**values, changes=parse_values(given))
+            return
+        given["model"] = given["model"] or _located(current_settings().model)
+        command(**values, options=job_options(parse_values(given)))
 
     wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
     wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -54,24 +77,25 @@ def with_job_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def parse_options(given: Mapping[str, str | None]) -> JobOptions:
-    """Options from their words on the command line. Raises InvalidOption."""
+def parse_values(given: Mapping[str, str | bool | None]) -> dict[str, Any]:
+    """Those options that were given, from their words on the command line."""
     values: dict[str, Any] = {}
     for name, text in given.items():
         if text is None:
             continue
         if text == "None":  # openai/whisper's way to switch a threshold off
             values[name] = None
-        elif name == "suppress_tokens":
+        elif name == "suppress_tokens" and isinstance(text, str):
             values[name] = [part for part in text.split(",") if part.strip()]
         else:
             values[name] = text
-    return job_options(values)
+    return values
 
 
 def _located(model: str) -> str:
     """Workers run elsewhere, so a directory goes by its absolute path."""
-    return str(Path(model).absolute()) if (Path(model) / "model.bin").is_file() else model
+    is_directory = any((Path(model) / name).is_file() for name in _MODELS.values())
+    return str(Path(model).absolute()) if is_directory else model
 
 
 def spellings(name: str) -> list[str]:
@@ -83,18 +107,26 @@ def _field_parameters() -> list[inspect.Parameter]:
     return [
         _parameter(
             name,
-            str | None,
+            bool | None if name == "diarize" else str | None,
             typer.Option(
-                *spellings(name),
+                *_switches(name),
                 *_ALIASES.get(name, []),
                 help=f"{field.description}{_default(name, field.default)}",
-                metavar=_metavar(field.annotation),
-                rich_help_panel="How it is transcribed",
+                metavar=None if name == "diarize" else _metavar(field.annotation),
+                rich_help_panel="Words and speakers"
+                if name in _SPEAKERS
+                else "How it is transcribed",
             ),
             None,
         )
         for name, field in JobOptions.model_fields.items()
+        if name not in _OWN
     ]
+
+
+def _switches(name: str) -> list[str]:
+    """`--diarize` takes no value, as whisperX's."""
+    return ["--diarize/--no-diarize"] if name == "diarize" else spellings(name)
 
 
 def _metavar(annotation: Any) -> str:
@@ -113,15 +145,16 @@ def _default(name: str, default: Any) -> str:
 
 
 def _accepted_parameters() -> list[inspect.Parameter]:
-    return [
+    accepted = [
         _parameter(
-            name,
-            bool if name in _FLAGS else str | None,
-            typer.Option(*spellings(name), help=help_text, hidden=True),
-            False if name in _FLAGS else None,
+            name, str | None, typer.Option(*spellings(name), help=help_text, hidden=True), None
         )
         for name, help_text in _ACCEPTED.items()
     ]
+    no_align = typer.Option(
+        *spellings(_NO_ALIGN), help="As --aligner cross_attention.", hidden=True
+    )
+    return [*accepted, _parameter(_NO_ALIGN, bool, no_align, False)]
 
 
 def _parameter(name: str, kind: Any, option: Any, default: Any) -> inspect.Parameter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,33 +25,16 @@ from orchestrator.cli.context import (
     exit_status,
 )
 from orchestrator.cli.options import spellings, with_job_options
+from orchestrator.cli.speakers import KnownSpeakers, with_known_speakers
+from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
 from orchestrator.connection import Connection, connect
 from orchestrator.jobs import Job
 from orchestrator.local import LocalCluster
 from orchestrator.results import parse_formats, write_results
 from orchestrator.submission import cancel, submit, upload
-from tasks.manifest import JobOptions
+from tasks.options import JobOptions
 
-Lines = Annotated[
-    int | None,
-    typer.Option(*spellings("max_line_count"), help="Lines a subtitle.", rich_help_panel="Files"),
-]
-Width = Annotated[
-    int | None,
-    typer.Option(*spellings("max_line_width"), help="Letters a line.", rich_help_panel="Files"),
-]
-WordsALine = Annotated[
-    int | None,
-    typer.Option(*spellings("max_words_per_line"), help="Words a line.", rich_help_panel="Files"),
-]
-Highlight = Annotated[
-    str,
-    typer.Option(
-        *spellings("highlight_words"),
-        help="True: underline each word as it is spoken.",
-        rich_help_panel="Files",
-    ),
-]
+SHOWN_WORDS = 10  # of the demo's, with their times
 
 
 @with_job_options
@@ -62,7 +46,7 @@ def transcribe(
     ] = Path(),
     output_format: Annotated[
         str,
-        typer.Option("-f", *spellings("output_format"), help="json,txt,srt,vtt,tsv or all."),
+        typer.Option("-f", *spellings("output_format"), help="json,txt,srt,vtt,tsv,rttm or all."),
     ] = "all",
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, help="GPU workers to start on this machine.")
@@ -78,6 +62,7 @@ def transcribe(
         str | None,
         typer.Option(*spellings("hf_token"), help="For models that need one (HF_TOKEN)."),
     ] = None,
+    known_speaker: KnownSpeakers = None,
     max_line_width: Width = None,
     max_line_count: Lines = None,
     max_words_per_line: WordsALine = None,
@@ -91,12 +76,7 @@ def transcribe(
     """
     files = list(dict.fromkeys(files))  # a file named twice is one file
     formats = parse_formats(output_format)
-    lines = SubtitleOptions(
-        max_line_width=max_line_width,
-        max_line_count=max_line_count,
-        max_words_per_line=max_words_per_line,
-        highlight_words=highlight_words.lower() == "true",
-    )
+    lines = subtitle_options(max_line_width, max_line_count, max_words_per_line, highlight_words)
     given = {
         "device": device,
         "model_dir": model_dir,
@@ -105,6 +85,7 @@ def transcribe(
     }
     values = current_settings().model_copy(update={k: v for k, v in given.items() if v is not None})
     with _cluster(values, workers) as connection:
+        options = with_known_speakers(connection, values.tenant, options, known_speaker)
         jobs = _submit_all(connection, values.tenant, files, options)
         try:
             ended = watch_jobs(connection, values.tenant, list(jobs.values()), quiet=quiet)
@@ -126,7 +107,8 @@ def demo(
     """Transcribe the bundled conversation on a cluster of this machine."""
     console = Console(highlight=False)
     values = current_settings()
-    options = JobOptions(chunk_seconds=15.0)  # small chunks, so that one sees them spread
+    # Small chunks and shards, so that one sees them spread.
+    options = JobOptions(chunk_seconds=15.0, shard_seconds=32.0, diarize=True)
     console.print(f"Starting a cluster of {workers} GPU workers and a CPU worker …")
     with _cluster(values, workers) as connection:
         jobs = _submit_all(connection, values.tenant, [SAMPLE], options)
@@ -139,12 +121,24 @@ def demo(
             SubtitleOptions(),
             quiet=True,
         )
-    for path in paths:
-        if path.suffix == ".vtt":
-            console.print(path.read_text(), markup=False)
+    _show(console, paths)
     console.print(f"Files: {', '.join(str(path) for path in paths)}", markup=False, soft_wrap=True)
     console.print("Everything that was started is stopped.")
     raise typer.Exit(exit_status(ended))
+
+
+def _show(console: Console, paths: list[Path]) -> None:
+    """The subtitles, and the first words with their times in seconds."""
+    for path in paths:
+        if path.suffix == ".vtt":
+            console.print(path.read_text(), markup=False)
+    for path in paths:
+        if path.suffix == ".json":
+            words = json.loads(path.read_text())["word_segments"]
+            for word in words[:SHOWN_WORDS]:
+                times = f"{word['start']:6.3f} – {word['end']:6.3f}"
+                console.print(f"{times}  {word.get('speaker', '')}  {word['word']}", markup=False)
+            console.print(f"… {len(words)} words in all, each with its time and speaker.\n")
 
 
 @contextmanager

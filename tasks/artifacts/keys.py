@@ -15,6 +15,9 @@ options that change it; so a retry, a resume and a second submission find it.
                                    /chunks-<digest>.json
                                    /language-<digest>.json
                                    /transcribe/<first>-<last>-<digest>.json
+                                   /align/<first>-<last>-<digest>.json
+                                   /embed_speakers/<shard>-<digest>.npz, and .npz.receipt.json
+                                   /diarize-<digest>.json
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ import json
 from hashlib import sha256
 from typing import Any
 
-from tasks.manifest import JobOptions
+from gpu_worker.diarization.models import diarize_model
+from tasks.options import JobOptions
 from tasks.stages import Stage, Unit
 
 OPEN = "open/"
@@ -44,7 +48,10 @@ _VERSIONS = {
     Stage.PREPARE: 1,
     Stage.FAN_OUT: 1,
     Stage.DETECT_LANGUAGE: 1,
-    Stage.TRANSCRIBE: 1,
+    Stage.TRANSCRIBE: 2,
+    Stage.ALIGN: 1,
+    Stage.EMBED_SPEAKERS: 1,
+    Stage.DIARIZE: 1,
 }
 
 
@@ -92,7 +99,8 @@ def failed(unit: Unit) -> str:
 
 
 def prepared(tenant: str, checksum: str, options: JobOptions) -> str:
-    mark = digest(Stage.PREPARE, {"channel": options.channel})
+    split = {"channels": "split"} if options.channels == "split" else {}
+    mark = digest(Stage.PREPARE, {"channel": options.channel} | split)
     return f"tenants/{tenant}/prepared/{checksum}-{mark}.json"
 
 
@@ -114,7 +122,41 @@ def language(tenant: str, audio: str, options: JobOptions) -> str:
 def transcribed(
     tenant: str, audio: str, chunk: tuple[int, int], options: JobOptions, spoken: str | None
 ) -> str:
-    values = options.model_dump(mode="json", include=set(_DECODE_OPTIONS)) | {"language": spoken}
     first, last = chunk
-    mark = digest(Stage.TRANSCRIBE, values)
+    mark = _transcribe_mark(options, spoken)
     return f"tenants/{tenant}/audio/{audio}/transcribe/{first}-{last}-{mark}.json"
+
+
+def aligned(
+    tenant: str, audio: str, chunk: tuple[int, int], options: JobOptions, spoken: str | None
+) -> str:
+    first, last = chunk
+    values = options.model_dump(mode="json", include={"aligner", "align_model"})
+    mark = digest(Stage.ALIGN, values | {"words": _transcribe_mark(options, spoken)})
+    return f"tenants/{tenant}/audio/{audio}/align/{first}-{last}-{mark}.json"
+
+
+def embedded(tenant: str, audio: str, shard: int, options: JobOptions) -> str:
+    return f"tenants/{tenant}/audio/{audio}/embed_speakers/{shard}-{_embed_mark(options)}.npz"
+
+
+def diarized(tenant: str, audio: str, options: JobOptions) -> str:
+    used = {"num_speakers", "min_speakers", "max_speakers", "known_speakers"}
+    values = options.model_dump(mode="json", include=used)
+    mark = digest(Stage.DIARIZE, values | {"voices": _embed_mark(options)})
+    return f"tenants/{tenant}/audio/{audio}/diarize-{mark}.json"
+
+
+def receipt(key: str) -> str:
+    """The receipt of an artifact that is not JSON."""
+    return f"{key}.receipt.json"
+
+
+def _transcribe_mark(options: JobOptions, spoken: str | None) -> str:
+    values = options.model_dump(mode="json", include=set(_DECODE_OPTIONS))
+    return digest(Stage.TRANSCRIBE, values | {"language": spoken})
+
+
+def _embed_mark(options: JobOptions) -> str:
+    model = diarize_model(options.model, options.diarize_model)
+    return digest(Stage.EMBED_SPEAKERS, {"model": model, "shard_seconds": options.shard_seconds})

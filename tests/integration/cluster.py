@@ -18,7 +18,7 @@ from orchestrator.local import LocalCluster
 from orchestrator.progress import follow
 from orchestrator.submission import submit, upload
 from tasks.artifacts import keys
-from tasks.manifest import job_options
+from tasks.options import job_options
 from tasks.stages import Stage, Unit
 
 TENANT = "default"
@@ -45,9 +45,13 @@ class ClusterUnderTest:
 
     def __init__(self, settings: Settings, workers: int, plugins: tuple[str, ...] = ()) -> None:
         self.local = LocalCluster(settings, workers=workers, plugins=plugins)
+        self._is_started = False
 
     def __enter__(self) -> Self:
-        self.local.__enter__()
+        """Start it; one that runs already can be entered again to be ended early."""
+        if not self._is_started:
+            self.local.__enter__()
+            self._is_started = True
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,6 +62,8 @@ class ClusterUnderTest:
         return self.local.connection
 
     def submit(self, path: Path, **options: Any) -> Job:
+        """Words are not aligned unless asked for: that has tests of its own, and takes seconds."""
+        options = {"aligner": "cross_attention", **options}
         source = upload(self.connection, path, TENANT)
         key = options.pop("idempotency_key", None)
         return submit(
@@ -102,9 +108,15 @@ class ClusterUnderTest:
 
     def kill_random_worker(self, dice: random.Random) -> str:
         """kill -9 of one worker's whole process group. Gives its name."""
-        children = self.local.supervisor.children()
-        name = dice.choice(sorted(children))
-        os.killpg(children[name], signal.SIGKILL)
+        return self._kill(dice.choice(sorted(self.local.supervisor.children())))
+
+    def kill_gpu_worker(self, dice: random.Random) -> str:
+        """kill -9 of one of the workers with models."""
+        names = sorted(self.local.supervisor.children())
+        return self._kill(dice.choice([name for name in names if name.startswith("gpu")]))
+
+    def _kill(self, name: str) -> str:
+        os.killpg(self.local.supervisor.children()[name], signal.SIGKILL)
         return name
 
     def events(self, event: str, job: Job | None = None) -> list[dict[str, Any]]:

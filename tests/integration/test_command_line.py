@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -70,18 +71,36 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         process.kill()
 
 
-def test_demo_prints_the_transcript_writes_five_files_and_stops_all_it_started(
+def test_demo_prints_speakers_and_timed_words_without_a_hub_and_stops_all_it_started(
     shell: Shell,
 ) -> None:
-    done = shell.run("demo")
+    nowhere = "http://127.0.0.1:9"
+    done = shell.run("demo", HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere, ALL_PROXY=nowhere)
     assert done.returncode == 0, done.stderr
-    assert "WEBVTT" in done.stdout
-    assert "thursday" in done.stdout
+    assert "WEBVTT" in done.stdout and "<v SPEAKER_00>" in done.stdout
+    assert re.search(r"\d\.\d{3} – +\d\.\d{3}  SPEAKER_0\d  hello", done.stdout)
     names = sorted(path.name for path in (shell.directory / "demo-output").iterdir())
-    assert names == [f"conversation.{form}" for form in ("json", "srt", "tsv", "txt", "vtt")]
+    assert names == [
+        f"conversation.{form}" for form in ("json", "rttm", "srt", "tsv", "txt", "vtt")
+    ]
     transcript = json.loads((shell.directory / "demo-output/conversation.json").read_text())
+    assert transcript["warnings"] == []
     assert transcript["timings"]["transcribe"]["real_time_factor"] > 0
-    assert all({"start", "end", "score"} <= word.keys() for word in transcript["word_segments"])
+    words = transcript["word_segments"]
+    assert all({"start", "end", "score", "speaker"} <= word.keys() for word in words)
+    # Each turn of the reference is spoken by one voice, and the two by two.
+    turns = json.loads(SAMPLE.with_suffix(".json").read_text())["turns"]
+    found: dict[str, set[str]] = {}
+    for turn in turns:
+        spoken = {
+            word["speaker"]
+            for word in words
+            if turn["start"] <= (word["start"] + word["end"]) / 2 <= turn["end"]
+        }
+        found.setdefault(turn["speaker"], set()).update(spoken)
+    assert sorted(found) == ["anna", "peter"]
+    assert all(len(speakers) == 1 for speakers in found.values())
+    assert found["anna"] != found["peter"]
     assert shell.processes() == []
 
 

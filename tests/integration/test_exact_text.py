@@ -63,7 +63,7 @@ def transcribe(
     assert all(before[1] == after[0] for before, after in pairwise(plan.chunks))
     windows = [
         [
-            [(first, last) for first, last in window]
+            [(first, last) for first, last in window["spans"]]
             for window in cluster.chunk_artifact(job, index)["windows"]
         ]
         for index in range(job.chunks.total)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.submission import submit
-from tasks.manifest import Source, job_options
+from tasks.manifest import Source
+from tasks.options import job_options
 from tests.integration.cluster import TENANT
 from tests.integration.conftest import StartCluster
 from tests.speech import recording, write_wav
@@ -24,12 +25,16 @@ def test_an_object_of_a_bucket_is_transcribed_with_all_artifacts_in_s3(
     cluster = start_cluster(
         workers=2, store_url=f"s3://{bucket}/scriptorium", s3_endpoint_url=s3_endpoint
     )
-    options = job_options({"model": "fake", "chunk_seconds": 10.0, "language": "en"})
+    chosen = {
+        "model": "fake", "chunk_seconds": 10.0, "language": "en", "aligner": "ctc",
+        "diarize": True, "shard_seconds": 16.0,
+    }  # fmt: skip
+    options = job_options(chosen)
     source = Source(name="a b+ü.wav", url=f"s3://{bucket}/calls/a b+ü.wav")
     job = cluster.wait(submit(cluster.connection, source, options, tenant=TENANT))
 
     local = start_cluster(workers=1, name="local")
-    same = local.wait(local.submit(path, model="fake", chunk_seconds=10.0, language="en"))
+    same = local.wait(local.submit(path, **chosen))
     assert job.status == same.status == "completed"
     assert cluster.result_bytes(job) == local.result_bytes(same)
 

@@ -6,7 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 from tasks.artifacts import ArtifactStore, keys
-from tasks.manifest import JobOptions, Manifest, Plan, Source
+from tasks.manifest import Manifest, Plan, Source
+from tasks.options import JobOptions
 from tasks.records import encode
 from tasks.stages import Stage, Unit
 
@@ -15,13 +16,15 @@ SAMPLES = 16_000  # in a second
 
 
 def a_manifest(job: str = JOB, source: Source | None = None, **options: Any) -> Manifest:
-    """A job of the fake model, in English unless the options say otherwise."""
+    """A job of the fake model, in English, neither aligned nor diarized unless asked for."""
     return Manifest(
         tenant=TENANT,
         job=job,
         created_at=1000.0,
         source=source or Source(name="talk.wav", artifact=keys.source(TENANT, "ab")),
-        options=JobOptions(**{"model": "fake", "language": "en", **options}),
+        options=JobOptions(
+            **{"model": "fake", "language": "en", "aligner": "cross_attention", **options}
+        ),
     )
 
 

@@ -6,21 +6,24 @@ from typing import Any
 
 from redis import Redis
 
+import tasks.align
 import tasks.assemble
+import tasks.diarize
+import tasks.embed_speakers
 import tasks.fan_out
 import tasks.language
 import tasks.prepare
 import tasks.transcribe  # noqa: F401 - each module registers its task
 from orchestrator.jobs import Job
 from tasks.app import app
-from tasks.stages import CHUNK_STAGES, Stage, Unit, queues
+from tasks.stages import HEADER_STAGES, Stage, Unit, queues
 from tests.unit.examples import a_unit
 
 
 def run_task(unit: Unit) -> Any:
     """What the unit's task returns, after as many tries as it takes."""
     arguments: dict[str, Any] = {"tenant": unit.tenant, "job": unit.job, "run": unit.run}
-    if unit.stage in CHUNK_STAGES:
+    if unit.stage in HEADER_STAGES:
         arguments["index"] = unit.index
     return app.tasks[unit.stage.task_name].apply(kwargs=arguments).get()
 

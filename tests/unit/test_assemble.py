@@ -28,7 +28,7 @@ def write_chunk(place: Workplace, index: int, text: str = "", run: int = 1) -> N
     start = index * 10.0
     segments = [{"start": start, "end": start + 1, "text": text}] if text else []
     receipt = {"seconds": 2.0, "audio_seconds": 10.0, "detail": {"unit": a_unit(run=run).name}}
-    data = {"segments": segments, "windows": [], "receipt": receipt}
+    data = {"windows": [{"spans": [], "segments": segments}], "receipt": receipt}
     place.store.put(Records(place.store).key(a_unit(index=index)), encode(data))
 
 
@@ -117,6 +117,56 @@ def test_silence_is_a_transcript_that_says_so(place: Workplace) -> None:
     transcript = result(place)["transcript"]
     assert (transcript["text"], transcript["language"]) == ("", None)
     assert transcript["warnings"][0]["code"] == "no_speech"
+
+
+def split_channels(place: Workplace, job: str) -> None:
+    """A call of 10 s in which the second channel also hears the first."""
+    plan = a_plan(10).model_copy(
+        update={
+            "chunks": ((0, 160_000), (0, 160_000)),
+            "channels": ("left", "right"),
+            "chunk_channels": (0, 1),
+        }
+    )
+    write_records(place.store, a_manifest(job, channels="split"), plan)
+
+
+def write_channel(place: Workplace, job: str, channel: int, text: str, level: int) -> None:
+    words = [
+        {"word": word, "start": 1.0 + place, "end": 1.9 + place, "score": 0.9}
+        for place, word in enumerate(text.split())
+    ]
+    segment = {"start": 1.0, "end": words[-1]["end"], "text": text, "words": words}
+    window = {"spans": [[0, 160_000]], "segments": [segment], "levels": [[level] * 100]}
+    receipt = {"seconds": 2.0, "audio_seconds": 10.0, "detail": {"unit": a_unit(job=job).name}}
+    data = {"windows": [window], "receipt": receipt}
+    place.store.put(Records(place.store).key(a_unit(index=channel, job=job)), encode(data))
+
+
+def test_split_channels_are_speakers_and_echoes_are_left_out(place: Workplace) -> None:
+    split_channels(place, "call")
+    write_channel(place, "call", 0, "hello peter", -20)
+    write_channel(place, "call", 1, "hello peter good morning", -32)
+    unit = a_unit(Stage.ASSEMBLE, job="call")
+    run_task(unit)
+    transcript = json.loads(place.store.get(keys.run(unit, "result.json")))["transcript"]
+    found = [(segment["speaker"], segment["text"]) for segment in transcript["segments"]]
+    assert found == [("SPEAKER_00", "hello peter"), ("SPEAKER_01", "good morning")]
+    assert [turn["speaker"] for turn in transcript["turns"]] == ["SPEAKER_00", "SPEAKER_01"]
+    assert transcript["warnings"] == []
+
+
+def test_a_missing_span_of_a_split_channel_says_which_it_is(place: Workplace) -> None:
+    split_channels(place, "call")
+    write_channel(place, "call", 0, "hello peter", -20)
+    error = ChunkCrashed("The worker died 3 times.").to_json()
+    place.store.put(keys.failed(a_unit(index=1, job="call")), encode(error))
+    unit = a_unit(Stage.ASSEMBLE, job="call")
+    run_task(unit)
+    published = json.loads(place.store.get(keys.run(unit, "result.json")))
+    assert published["transcript"]["text"] == "hello peter"
+    (span,) = published["missing"]
+    assert span["message"] == "In channel 1, counted from 0: The worker died 3 times."
 
 
 def test_timings_say_what_this_run_computed(place: Workplace) -> None:

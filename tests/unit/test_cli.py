@@ -20,7 +20,7 @@ from orchestrator.connection import Connection, connect
 from orchestrator.jobs import Job
 from tasks.artifacts import keys
 from tasks.lifecycle import Workplace
-from tasks.manifest import JobOptions
+from tasks.options import JobOptions
 from tasks.records import encode, result_record
 from tasks.stages import Stage
 from tests.speech import recording, write_wav
@@ -29,7 +29,7 @@ from tests.unit.inline import run_job
 
 COMMANDS = [
     "transcribe", "demo", "submit", "status", "watch", "get", "list", "cancel", "retry",
-    "dead-letters", "up", "worker", "reconciler", "models", "doctor",
+    "rerun", "dead-letters", "up", "worker", "reconciler", "models", "doctor",
 ]  # fmt: skip
 
 
@@ -239,6 +239,38 @@ def test_a_finished_job_is_printed_in_any_format(
     assert "completed" in run("watch", job).out
 
 
+def test_subtitles_of_a_finished_job_are_broken_as_asked(
+    run: Run, at_once: None, talk: Path
+) -> None:
+    job = run("submit", talk, "--model", "fake", "--wait", "--json").json["id"]
+    cues = [
+        run("get", job, "-f", "srt", *options).out.count(" --> ")
+        for options in ([], ["--max_words_per_line", "1"])
+    ]
+    assert 1 <= cues[0] < cues[1]
+
+
+def test_a_finished_job_is_run_again_with_other_options(
+    run: Run, at_once: None, cluster: Connection, talk: Path
+) -> None:
+    first = run("submit", talk, "--model", "fake", "--wait", "--json").json["id"]
+    again = run("rerun", first, "--max-speakers", "3", "--known-speaker", f"anna={talk}")
+    assert again.status == 0
+    options = cluster.records.manifest(TENANT, again.out.strip()).options
+    assert (options.model, options.max_speakers) == ("fake", 3)
+    (known,) = options.known_speakers
+    assert known.name == "anna"
+    assert cluster.store.size(keys.source(TENANT, known.clip)) == talk.stat().st_size
+
+
+@pytest.mark.parametrize("given", ["anna", "=talk.wav", "anna=", "a\tb=talk.wav"])
+def test_a_known_speaker_that_is_none_is_status_2(
+    run: Run, cluster: Connection, talk: Path, given: str
+) -> None:
+    ended = run("submit", talk, "--known-speaker", given)
+    assert (ended.status, "invalid_option" in ended.err) == (2, True)
+
+
 def test_a_job_without_a_result_cannot_be_got(run: Run, cluster: Connection, talk: Path) -> None:
     job = run("submit", talk).out.strip()
     ended = run("get", job)
@@ -343,7 +375,7 @@ def test_the_demo_writes_every_format_and_shows_the_subtitles(
     ended = run("demo", "-o", tmp_path / "shown")
     assert ended.status == 0, ended.err
     assert "WEBVTT" in ended.out
-    assert len(list((tmp_path / "shown").iterdir())) == 5
+    assert len(list((tmp_path / "shown").iterdir())) == 6
 
 
 def test_models_are_listed_and_pulled(run: Run) -> None:
@@ -356,7 +388,7 @@ def test_models_are_listed_and_pulled(run: Run) -> None:
 def test_the_doctor_finds_a_cluster_well(run: Run, cluster: Connection) -> None:
     ended = run("doctor", "--json")
     states = {finding["name"]: finding["state"] for finding in ended.json}
-    assert states.keys() == {"redis", "store", "disk", "model", "engine"}
+    assert states.keys() == {"redis", "store", "disk", "model", "engine", "speakers"}
     assert (states["redis"], states["store"], states["model"]) == ("ok", "ok", "ok")
     assert ended.status == 0
 

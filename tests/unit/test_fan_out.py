@@ -9,7 +9,7 @@ from tasks.app import app
 from tasks.artifacts import keys
 from tasks.lifecycle import Workplace
 from tasks.records import Records, encode, failures
-from tasks.stages import Stage
+from tasks.stages import HEADER_STAGES, Stage
 from tests.unit.examples import JOB, TENANT, a_manifest, a_plan, a_unit, write_records
 from tests.unit.inline import run_task
 
@@ -20,7 +20,7 @@ UNIT = a_unit(Stage.FAN_OUT)
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """What was asked of the chunks' task and of `assemble`, which are stood in for."""
     found: list[tuple[str, int]] = []
-    for stage in (Stage.TRANSCRIBE, Stage.ASSEMBLE):
+    for stage in (*HEADER_STAGES, Stage.DIARIZE, Stage.ASSEMBLE):
         task = app.tasks[stage.task_name]
 
         def note(tenant: str, job: str, run: int, index: int = 0, stage: Stage = stage) -> None:
@@ -55,6 +55,49 @@ def test_a_file_that_is_all_done_is_only_assembled(
     place.store.put(Records(place.store).key(a_unit()), b"{}")
     run_task(UNIT)
     assert asked == [("assemble", 0)]
+
+
+def test_words_and_speakers_are_asked_for_too_but_nothing_that_is_there(
+    place: Workplace, asked: list[tuple[str, int]]
+) -> None:
+    manifest = a_manifest(aligner="ctc", diarize=True, shard_seconds=16)
+    write_records(place.store, manifest, a_plan(10, 10, 10))
+    records = Records(place.store)
+    for stage, index in ((Stage.TRANSCRIBE, 0), (Stage.ALIGN, 1), (Stage.EMBED_SPEAKERS, 1)):
+        place.store.put(records.key(a_unit(stage, index)), b"{}")
+    run_task(UNIT)
+    assert asked == [
+        ("align", 0),
+        ("transcribe", 2),
+        ("align", 2),
+        ("embed_speakers", 0),
+        ("diarize", 0),
+        ("assemble", 0),
+    ]
+    receipts = place.ledger.read(TENANT, JOB, 1)
+    assert set(receipts) == {
+        (Stage.TRANSCRIBE, 0),
+        (Stage.TRANSCRIBE, 1),
+        (Stage.ALIGN, 1),
+        (Stage.EMBED_SPEAKERS, 1),
+    }
+
+
+def test_while_it_writes_messages_nobody_takes_them_for_lost(
+    place: Workplace, asked: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_records(place.store, a_manifest(), a_plan(10))
+    lease, held = keys.run(UNIT, "fan_out"), []
+    task = app.tasks[Stage.FAN_OUT.task_name]
+    replace = type(task).replace
+
+    def watched(self: object, canvas: object) -> object:
+        held.append(place.leases.held([lease]))
+        return replace(self, canvas)
+
+    monkeypatch.setattr(type(task), "replace", watched)
+    run_task(UNIT)
+    assert held == [[True]] and place.leases.held([lease]) == [False]
 
 
 def test_a_fan_out_that_fails_lets_assemble_publish_the_failure(place: Workplace) -> None:

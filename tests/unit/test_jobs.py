@@ -67,6 +67,34 @@ def test_the_stage_is_the_first_that_is_not_settled(
     assert (job.status, job.stage) == (Status.PROCESSING, stage)
 
 
+@pytest.mark.parametrize(
+    ("done", "stage"),
+    [
+        ([], Stage.TRANSCRIBE),
+        ([Stage.TRANSCRIBE], Stage.ALIGN),
+        ([Stage.TRANSCRIBE, Stage.ALIGN], Stage.EMBED_SPEAKERS),
+        ([Stage.TRANSCRIBE, Stage.ALIGN, Stage.EMBED_SPEAKERS], Stage.DIARIZE),
+        ([Stage.TRANSCRIBE, Stage.ALIGN, Stage.EMBED_SPEAKERS, Stage.DIARIZE], Stage.ASSEMBLE),
+    ],
+)
+def test_words_and_speakers_are_stages_of_their_own(done: list[Stage], stage: Stage) -> None:
+    receipts = PREPARED | {
+        (each, index): Receipt("computed") for each in done for index in range(3)
+    }
+    job = described(receipts, aligner="ctc", diarize=True, shard_seconds=16)
+    assert job.stage is stage
+    assert job.chunks.done == (3 if Stage.ALIGN in done else 0)
+    assert job.progress == pytest.approx(len(set(done) - {Stage.DIARIZE}) / 3, abs=1e-3)
+
+
+def test_what_was_not_transcribed_is_not_waited_for_to_be_aligned() -> None:
+    receipts = PREPARED | chunks(c0="failed", c1="computed", c2="computed")
+    receipts |= {(Stage.ALIGN, 1): Receipt("failed"), (Stage.ALIGN, 2): Receipt("computed")}
+    job = described(receipts, aligner="ctc")
+    assert (job.stage, job.progress) == (Stage.ASSEMBLE, 1.0)
+    assert job.chunks == Chunks(total=3, done=2, failed=1)
+
+
 def test_progress_counts_seconds_of_audio_and_not_chunks() -> None:
     job = described(PREPARED | chunks(c0="computed", c2="failed"))
     assert job.progress == 0.75

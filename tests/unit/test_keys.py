@@ -9,7 +9,7 @@ import pytest
 from gpu_worker.engines import DecodeOptions
 from tasks.artifacts import keys
 from tasks.artifacts.names import checked_key
-from tasks.manifest import JobOptions
+from tasks.options import JobOptions
 from tasks.stages import Stage
 from tests.unit.examples import a_unit
 
@@ -21,19 +21,39 @@ OTHER: dict[str, Any] = {
     "temperature_increment_on_fallback": None, "compression_ratio_threshold": None,
     "logprob_threshold": None, "no_speech_threshold": None, "initial_prompt": "Hello.",
     "hotwords": "Anna", "suppress_tokens": (5,), "max_new_tokens": 9, "word_timestamps": False,
-    "vad_threshold": 0.4,
+    "vad_threshold": 0.4, "aligner": "whisperx", "align_model": "mine", "diarize": True,
+    "diarize_model": "me/mine", "num_speakers": 2, "min_speakers": 2, "max_speakers": 3,
+    "known_speakers": ({"name": "Anna", "clip": "a" * 64},), "channels": "split",
+    "shard_seconds": 64,
 }  # fmt: skip
 # Scheduling, and what the audio's hash, the span or the language in the key say already.
-NOT_OF_THE_TEXT = {"lane", "batch_size", "channel", "chunk_seconds", "language"}
+OF_THE_WORDS = {"aligner", "align_model"}
+OF_THE_VOICES = {"diarize_model", "shard_seconds"}
+OF_THE_SPEAKERS = {"num_speakers", "min_speakers", "max_speakers", "known_speakers"}
+NOT_OF_THE_TEXT = {
+    "lane", "batch_size", "channel", "chunk_seconds", "language", "channels", "diarize",
+    *OF_THE_WORDS, *OF_THE_VOICES, *OF_THE_SPEAKERS,
+}  # fmt: skip
 
 
 def transcribed(spoken: str | None = "en", **options: Any) -> str:
     return keys.transcribed("t", "aa", (0, 160), JobOptions(**options), spoken)
 
 
+def aligned(tenant: str, audio: str, options: JobOptions) -> str:
+    return keys.aligned(tenant, audio, (0, 160), options, "en")
+
+
+def shard(tenant: str, audio: str, options: JobOptions) -> str:
+    return keys.embedded(tenant, audio, 0, options)
+
+
 def test_every_option_has_another_value_here() -> None:
     assert OTHER.keys() == JobOptions.model_fields.keys()
-    assert all(getattr(JobOptions(), name) != value for name, value in OTHER.items())
+    usual, other = JobOptions().model_dump(), {}
+    for name, value in OTHER.items():
+        other[name] = JobOptions(**{name: value}).model_dump()[name]
+    assert all(usual[name] != value for name, value in other.items())
 
 
 @pytest.mark.parametrize("name", sorted(OTHER.keys() - NOT_OF_THE_TEXT))
@@ -70,9 +90,12 @@ def test_tenant_audio_and_span_are_in_the_key() -> None:
 @pytest.mark.parametrize(
     ("key", "used"),
     [
-        (keys.prepared, {"channel"}),
+        (keys.prepared, {"channel", "channels"}),
         (keys.chunks, {"chunk_seconds"}),
         (keys.language, {"model", "revision", "compute_type", "vad_threshold"}),
+        (shard, {"model"} | OF_THE_VOICES),
+        (keys.diarized, {"model"} | OF_THE_VOICES | OF_THE_SPEAKERS),
+        (aligned, set(OTHER) - NOT_OF_THE_TEXT | OF_THE_WORDS),
     ],
 )
 def test_other_artifacts_depend_on_their_options_alone(key: Any, used: set[str]) -> None:
@@ -106,6 +129,8 @@ def test_every_key_is_one_that_all_stores_take_and_no_two_are_equal() -> None:
         keys.manifest("t", "j"), keys.plan("t", "j"), keys.run(unit, "result.json"),
         keys.failed(unit), keys.prepared("t", "aa", options), keys.pcm("t", "aa"),
         keys.chunks("t", "aa", options), keys.language("t", "aa", options), transcribed(),
+        aligned("t", "aa", options), shard("t", "aa", options), keys.diarized("t", "aa", options),
+        keys.receipt(shard("t", "aa", options)),
     ]  # fmt: skip
     assert len({checked_key(key) for key in made}) == len(made)
 

@@ -78,5 +78,24 @@ def test_speech_away_from_the_first_places_is_looked_for(
     assert len(engine.heard) == 1
 
 
+def test_split_channels_are_listened_to_in_turn(place: Workplace, engine: Listening) -> None:
+    speech = recording(400)[0]
+    count = len(speech)
+    plan = Plan(
+        audio="silent",
+        seconds=count / RATE,
+        chunks=((0, count), (0, count)),
+        channels=("silent", "ab", "silent"),
+        chunk_channels=(0, 1),
+    )
+    manifest = a_manifest(model="listening", language=None, channels="split")
+    write_records(place.store, manifest, plan)
+    place.store.put(keys.pcm(TENANT, "ab"), (speech * 32767).astype("<i2").tobytes())
+    place.store.put(keys.pcm(TENANT, "silent"), bytes(2 * count))
+    run_task(UNIT)
+    assert Records(place.store).language(manifest, plan) == "es"
+    assert len(engine.heard) == 2  # the second and the fourth of five places
+
+
 def test_a_file_in_which_nobody_speaks_has_no_language(place: Workplace, engine: Listening) -> None:
     assert detected(place, np.zeros(8 * RATE, np.float32)) is None

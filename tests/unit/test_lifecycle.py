@@ -15,7 +15,7 @@ from config.settings import Settings
 from gpu_worker.engines.loaded import LoadedEngines
 from tasks import lifecycle
 from tasks.lifecycle import Workplace, workplace
-from tasks.manifest import JobOptions
+from tasks.options import JobOptions
 from tests.unit.eventually import eventually
 
 

@@ -67,6 +67,31 @@ def test_a_channel_that_ends_with_a_change_is_the_last_one_left() -> None:
     assert found[-100] == pytest.approx(0.4 * 32767, abs=2)
 
 
+def apart(frames: Iterable[av.AudioFrame]) -> Mono:
+    """One row a sample, one column a channel."""
+    mixer = Mixer(None, LIMITS, split=True)
+    data = b"".join(piece for frame in frames for piece in mixer.convert(frame))
+    return np.frombuffer(data + b"".join(mixer.flush()), "<i2").reshape(-1, mixer.outputs)
+
+
+@pytest.mark.parametrize("levels", [(0.5,), (0.2, 0.6), (0.1, 0.2, 0.3, 0.6, 0.0, 0.5)])
+def test_split_channels_stay_as_they_are(levels: tuple[float, ...]) -> None:
+    found = apart([a_frame(*levels, rate=48_000)])
+    assert found.shape == (pytest.approx(8000, abs=32), len(levels))
+    assert found[4000] == pytest.approx(np.array(levels) * 32767, abs=2)
+
+
+def test_a_split_channel_that_ends_is_silent_from_there() -> None:
+    found = apart([a_frame(0.2, 0.6), a_frame(0.4)])
+    assert found[-100].tolist() == [pytest.approx(0.4 * 32767, abs=2), 0]
+
+
+def test_channels_that_come_later_are_heard_in_the_last_one() -> None:
+    found = apart([a_frame(0.4), a_frame(0.2, 0.6), a_frame(0.4)])
+    assert found.shape == (24_000, 1)
+    assert found[12_000, 0] == pytest.approx(0.4 * 32767, abs=2)
+
+
 def test_a_rate_out_of_bounds_is_refused() -> None:
     with pytest.raises(AudioOutOfBounds):
         mixed([a_frame(0.5, rate=1000)])

@@ -15,7 +15,6 @@ from gpu_worker.models import (
     fetch_model,
     find_model,
     longest_window,
-    main,
 )
 
 
@@ -56,7 +55,7 @@ def test_other_names_are_unknown(name: str) -> None:
 
 
 def test_a_hub_that_cannot_be_reached_is_reported(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import huggingface_hub
 
@@ -66,15 +65,3 @@ def test_a_hub_that_cannot_be_reached_is_reported(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     with pytest.raises(ModelUnavailable, match="'tiny' could not be fetched"):
         fetch_model(find_model("tiny"), str(tmp_path), None)
-    assert main(["pull", "--model-dir", str(tmp_path), "tiny"]) == 1
-    assert "model_unavailable" in capsys.readouterr().err
-
-
-def test_pulling_prints_where_the_files_are(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["pull", "pico"]) == 0
-    assert capsys.readouterr().out.strip() == str(PICO)
-
-
-def test_pulling_an_unknown_name_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["pull", "pico", "largest"]) == 1
-    assert "unknown_model" in capsys.readouterr().err

@@ -9,11 +9,15 @@ import pytest
 
 from config.settings import Settings
 from tasks.broker import make_app
-from tasks.pipeline import assembly, chunk_canvas, run_canvas, signature
-from tasks.stages import Lane, Stage
+from tasks.pipeline import assembly, fan_out_canvas, run_canvas, signature
+from tasks.stages import Lane, Stage, Unit
 from tests.unit.examples import a_manifest, a_unit
 
 celery = make_app(Settings())
+
+
+def a_header(*indexes: int) -> list[tuple[Unit, ...]]:
+    return [(a_unit(index=index),) for index in indexes]
 
 
 def names(canvas: Any) -> list[str]:
@@ -46,17 +50,38 @@ def test_every_message_of_a_run_goes_to_its_lane(asked: str | None, lane: str) -
 
 
 def test_the_chunks_fan_in_to_assemble() -> None:
-    canvas = chunk_canvas(celery, a_unit(Stage.FAN_OUT), [0, 4], Lane.BULK)
+    canvas = fan_out_canvas(celery, a_header(0, 4), [a_unit(Stage.ASSEMBLE)], Lane.BULK)
     header = [task for chunk in canvas.tasks for task in chunk.tasks]
     assert [task.kwargs["index"] for task in header] == [0, 4]
     assert {task.options["queue"] for task in header} == {"transcribe.bulk"}
-    assert canvas.body["task"] == Stage.ASSEMBLE.task_name
-    assert canvas.body.options["queue"] == "assemble.interactive"
+    (body,) = canvas.body.tasks
+    assert body["task"] == Stage.ASSEMBLE.task_name
+    assert body.options["queue"] == "assemble.interactive"
+
+
+def test_chunks_are_aligned_behind_their_transcription_and_speakers_told_apart_behind_all() -> None:
+    header = [
+        (a_unit(), a_unit(Stage.ALIGN)),
+        (a_unit(Stage.EMBED_SPEAKERS),),
+        (a_unit(Stage.EMBED_SPEAKERS, 1),),
+    ]
+    body = [a_unit(Stage.DIARIZE), a_unit(Stage.ASSEMBLE)]
+    canvas = fan_out_canvas(celery, header, body, Lane.BULK)
+    assert [names(chain) for chain in canvas.tasks] == [
+        ["transcribe", "align"],
+        ["embed_speakers"],
+        ["embed_speakers"],
+    ]
+    assert names(canvas.body) == ["diarize", "assemble"]
+    assert {task.options["queue"] for task in canvas.body.tasks} == {
+        "diarize.interactive",
+        "assemble.interactive",
+    }
 
 
 def test_without_chunks_only_assemble_is_left() -> None:
-    unit = a_unit(Stage.FAN_OUT)
-    assert chunk_canvas(celery, unit, [], Lane.BULK) == assembly(celery, unit)
+    canvas = fan_out_canvas(celery, [], [a_unit(Stage.ASSEMBLE)], Lane.BULK)
+    assert names(canvas) == ["assemble"]
 
 
 def test_a_message_carries_ids_only_and_takes_nothing_from_the_one_before() -> None:
@@ -67,5 +92,5 @@ def test_a_message_carries_ids_only_and_takes_nothing_from_the_one_before() -> N
 
 
 def test_ten_hours_of_chunks_are_messages_of_a_few_hundred_bytes() -> None:
-    canvas = chunk_canvas(celery, a_unit(Stage.FAN_OUT), range(120), Lane.BULK)
+    canvas = fan_out_canvas(celery, a_header(*range(120)), [a_unit(Stage.ASSEMBLE)], Lane.BULK)
     assert max(len(json.dumps(task)) for task in canvas.tasks) < 1000

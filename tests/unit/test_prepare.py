@@ -17,10 +17,12 @@ from tasks import execution
 from tasks import prepare as module
 from tasks.artifacts import keys
 from tasks.lifecycle import Workplace
-from tasks.manifest import JobOptions, Source
+from tasks.manifest import Source
+from tasks.options import JobOptions
 from tasks.records import Records, failures
 from tasks.stages import Stage, Unit
-from tests.speech import recording, write_wav
+from tests.bad_audio import wav
+from tests.speech import Samples, recording, write_wav
 from tests.unit.examples import TENANT
 from tests.unit.inline import run_task
 
@@ -77,6 +79,92 @@ def test_one_channel_is_other_audio(
     path = write_wav(tmp_path / "mono.wav", recording(3)[0])
     source = upload(connection, path, TENANT)
     assert failure(place, prepared(connection, source, channel=1)) == "invalid_option"
+
+
+def stereo(path: Path, *channels: Samples) -> Path:
+    """Channels of different lengths, the shorter ones with silence behind."""
+    table = np.zeros((max(map(len, channels)), len(channels)), np.float32)
+    for number, samples in enumerate(channels):
+        table[: len(samples), number] = samples
+    data = (np.clip(table, -1, 1) * 32767).astype("<i2").tobytes()
+    path.write_bytes(wav(data, channels=len(channels)))
+    return path
+
+
+def test_split_channels_are_audio_of_their_own_with_cuts_of_their_own(
+    connection: Connection, place: Workplace, tmp_path: Path
+) -> None:
+    left, right = recording(12)[0], recording(9, seed=3)[0]
+    source = upload(connection, stereo(tmp_path / "call.wav", left, right), TENANT)
+    unit = prepared(connection, source, channels="split", chunk_seconds=5)
+    plan = Records(place.store).plan(TENANT, unit.job)
+    assert len(set(plan.channels)) == 2 and plan.audio == plan.channels[0]
+    assert plan.chunk_channels == (0, 0, 0, 1, 1, 1)
+    assert plan.chunks[:3] != plan.chunks[3:]
+    for spans in (plan.chunks[:3], plan.chunks[3:]):
+        assert (spans[0][0], spans[-1][1]) == (0, len(left))
+        assert [start for start, _ in spans[1:]] == [end for _, end in spans[:-1]]
+    sound = np.frombuffer(place.store.get(keys.pcm(TENANT, plan.chunk_audio(4))), "<i2")
+    expected = (np.clip(right, -1, 1) * 32767).astype("<i2")
+    assert np.array_equal(sound[: len(right)], expected)
+    assert plan.seconds == len(left) / 16_000
+
+
+def test_a_channel_alone_and_the_same_channel_split_are_the_same_audio(
+    connection: Connection, place: Workplace, tmp_path: Path
+) -> None:
+    path = stereo(tmp_path / "call.wav", recording(4)[0], recording(4, seed=3)[0])
+    source = upload(connection, path, TENANT)
+    split = prepared(connection, source, channels="split")
+    alone = prepared(connection, source, channel=1)
+    plans = [Records(place.store).plan(TENANT, unit.job) for unit in (split, alone)]
+    assert plans[0].channels[1] == plans[1].audio
+    assert plans[0].chunks[1] == plans[1].chunks[0]
+
+
+def test_split_channels_are_decoded_once(
+    connection: Connection, place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stereo(tmp_path / "call.wav", recording(4)[0], recording(4, seed=3)[0])
+    source = upload(connection, path, TENANT)
+    first = prepared(connection, source, channels="split")
+    before = Records(place.store).plan(TENANT, first.job)
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(module, "decode_channels", never)
+    second = prepared(connection, source, channels="split")
+    assert Records(place.store).plan(TENANT, second.job) == before
+    place.store.delete(keys.pcm(TENANT, before.channels[1]))
+    gone = prepared(connection, source, channels="split")
+    assert failures(place.store, gone)  # it had to be decoded again
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_mono_is_one_channel_also_where_it_is_stored_as_stereo(
+    connection: Connection, place: Workplace, tmp_path: Path, count: int
+) -> None:
+    path = stereo(tmp_path / "mono.wav", *[recording(4)[0]] * count)
+    unit = prepared(connection, upload(connection, path, TENANT), channels="split")
+    plan = Records(place.store).plan(TENANT, unit.job)
+    assert plan.channels == (plan.audio,) * count
+    assert (len(plan.chunks), plan.chunk_channels) == (1, (0,))
+
+
+def test_a_channel_behind_equal_ones_keeps_its_number(
+    connection: Connection, place: Workplace, tmp_path: Path
+) -> None:
+    quiet, speech = np.zeros(16_000, np.float32), recording(4)[0]
+    path = stereo(tmp_path / "four.wav", quiet, speech, quiet, speech * 0.5)
+    unit = prepared(connection, upload(connection, path, TENANT), channels="split")
+    assert Records(place.store).plan(TENANT, unit.job).chunk_channels == (0, 1, 3)
+
+
+def test_mixed_audio_has_no_channels(connection: Connection, place: Workplace, file: Path) -> None:
+    unit = prepared(connection, upload(connection, file, TENANT))
+    plan = Records(place.store).plan(TENANT, unit.job)
+    assert (plan.channels, plan.chunk_channels) == ((), ())
 
 
 def test_a_file_without_audio_ends_the_run_with_its_error(

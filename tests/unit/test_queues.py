@@ -7,7 +7,7 @@ import pytest
 from orchestrator import queues as module
 from orchestrator.connection import Connection
 from orchestrator.queues import queue_lengths, queued_units, read_unit
-from tasks.pipeline import chunk_canvas, run_canvas, signature
+from tasks.pipeline import fan_out_canvas, run_canvas, signature
 from tasks.stages import Lane, Stage
 from tests.unit.examples import a_manifest, a_unit
 
@@ -25,7 +25,12 @@ def test_of_a_run_only_the_first_stage_waits(connection: Connection) -> None:
 
 
 def test_all_chunks_of_a_chord_wait(connection: Connection) -> None:
-    canvas = chunk_canvas(connection.celery, a_unit(Stage.FAN_OUT), range(5), Lane.INTERACTIVE)
+    canvas = fan_out_canvas(
+        connection.celery,
+        [(a_unit(index=index),) for index in range(5)],
+        [a_unit(Stage.ASSEMBLE)],
+        Lane.INTERACTIVE,
+    )
     for header in canvas.tasks:  # the chord itself would subscribe to its results
         header.apply_async(ignore_result=True)
     assert queued_units(connection.redis) == {a_unit(index=index) for index in range(5)}

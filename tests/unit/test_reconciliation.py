@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,8 +25,10 @@ def facts(
     failed: Settled = frozenset(),
     plan: Plan | None = PLAN,
     language: str | None = "en",
+    **options: Any,
 ) -> RunFacts:
-    return RunFacts(a_manifest(language=language), 1, plan, settled | failed, failed)
+    manifest = a_manifest(language=language, **options)
+    return RunFacts(manifest, 1, plan, settled | failed, failed)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,30 @@ def facts(
     ],
 )
 def test_what_a_run_needs_next(known: RunFacts, needed: list[tuple[Stage, int]]) -> None:
+    assert [(unit.stage, unit.index) for unit in needed_units(known)] == needed
+
+
+ALIGNED = frozenset((Stage.ALIGN, index) for index in range(3))
+SHARDS = frozenset((Stage.EMBED_SPEAKERS, index) for index in range(2))
+
+
+@pytest.mark.parametrize(
+    ("settled", "failed", "needed"),
+    [
+        ([], [], [*sorted(CHUNKS), *sorted(SHARDS)]),
+        (CHUNKS, [], [*sorted(ALIGNED), *sorted(SHARDS)]),
+        (CHUNKS | SHARDS, [(Stage.TRANSCRIBE, 1)], [(Stage.ALIGN, 0), (Stage.ALIGN, 2)]),
+        (CHUNKS | SHARDS | ALIGNED, [], [(Stage.DIARIZE, 0)]),
+        (CHUNKS | ALIGNED, SHARDS, [(Stage.DIARIZE, 0)]),
+        (CHUNKS | SHARDS, ALIGNED | {(Stage.DIARIZE, 0)}, [(Stage.ASSEMBLE, 0)]),
+    ],
+)
+def test_words_and_speakers_follow_on_what_they_are_made_of(
+    settled: Settled, failed: Settled, needed: list[tuple[Stage, int]]
+) -> None:
+    known = facts(
+        frozenset(settled), frozenset(failed), aligner="ctc", diarize=True, shard_seconds=16
+    )
     assert [(unit.stage, unit.index) for unit in needed_units(known)] == needed
 
 

@@ -20,7 +20,9 @@ def test_interactive_lanes_come_first() -> None:
     assert lanes == sorted(lanes, key=list(Lane).index)
 
 
-@pytest.mark.parametrize("stage", [Stage.TRANSCRIBE, Stage.DETECT_LANGUAGE])
+@pytest.mark.parametrize(
+    "stage", [Stage.TRANSCRIBE, Stage.DETECT_LANGUAGE, Stage.ALIGN, Stage.EMBED_SPEAKERS]
+)
 def test_what_needs_a_model_needs_a_gpu_worker(stage: Stage) -> None:
     assert stage.pool is Pool.GPU
     assert stage.task_name == f"scriptorium.{stage.value}"

@@ -10,7 +10,13 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
-from gpu_worker.errors import AudioOutOfBounds, RedisUnavailable, SourceMissing, UnknownModel
+from gpu_worker.errors import (
+    AudioOutOfBounds,
+    InvalidOption,
+    RedisUnavailable,
+    SourceMissing,
+    UnknownModel,
+)
 from orchestrator.connection import Connection, UnknownJob, connect
 from orchestrator.jobs import Job, Status, Summary
 from orchestrator.queues import queued_units
@@ -20,12 +26,14 @@ from orchestrator.submission import (
     IllegalTransition,
     cancel,
     job_id,
+    rerun,
     retry,
     submit,
     upload,
 )
 from tasks.artifacts import keys
-from tasks.manifest import JobOptions, Source
+from tasks.manifest import Source
+from tasks.options import JobOptions
 from tasks.records import encode, result_record
 from tasks.stages import Stage
 from tests.unit.examples import TENANT, a_plan, a_unit
@@ -209,6 +217,57 @@ def test_a_retry_keeps_what_was_prepared_and_forgets_the_dead_letters(
     retry(connection, TENANT, job.id)
     assert connection.store.size(keys.dead_letter(unit)) is None
     assert queued_units(connection.redis) == {a_unit(Stage.FAN_OUT, job=job.id, run=2)}
+
+
+def finished(connection: Connection) -> Job:
+    """A job that was prepared and has its result."""
+    job = taken(connection)
+    connection.store.put(keys.plan(TENANT, job.id), encode(a_plan(10, 10).model_dump(mode="json")))
+    end(connection, job, transcript={})
+    return job
+
+
+def test_a_rerun_is_a_new_job_with_other_options_and_the_old_plan(connection: Connection) -> None:
+    first = finished(connection)
+    again = rerun(connection, TENANT, first.id, {"max_speakers": 3})
+    assert again.id != first.id and again.status is Status.QUEUED
+    assert queued_units(connection.redis) == {a_unit(Stage.FAN_OUT, job=again.id)}
+    manifest = connection.records.manifest(TENANT, again.id)
+    assert manifest.rerun_of == first.id and manifest.source == SOURCE
+    assert manifest.options == OPTIONS.model_copy(update={"max_speakers": 3})
+    assert connection.records.plan(TENANT, again.id) == a_plan(10, 10)
+    assert connection.job(TENANT, first.id).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("changes", [{"chunk_seconds": 60}, {"channel": 1}, {"channels": "split"}])
+def test_a_rerun_that_cuts_the_audio_otherwise_is_prepared_anew(
+    connection: Connection, changes: dict[str, object]
+) -> None:
+    again = rerun(connection, TENANT, finished(connection).id, changes)
+    assert queued_units(connection.redis) == {a_unit(Stage.PREPARE, job=again.id)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"max_speakers": 0}, InvalidOption),
+        ({"model": "no such"}, UnknownModel),
+        ({"diarize_model": "no such"}, UnknownModel),
+    ],
+)
+def test_a_rerun_that_cannot_work_writes_nothing(
+    connection: Connection, changes: dict[str, object], error: type[Exception]
+) -> None:
+    job = finished(connection)
+    before = everything(connection)
+    with pytest.raises(error):
+        rerun(connection, TENANT, job.id, changes)
+    assert everything(connection) == before
+
+
+def test_a_job_that_has_not_ended_cannot_be_run_again(connection: Connection) -> None:
+    with pytest.raises(IllegalTransition, match="queued"):
+        rerun(connection, TENANT, taken(connection).id, {})
 
 
 def test_a_retried_job_survives_a_wipe_as_its_newest_run(connection: Connection) -> None:

@@ -35,9 +35,29 @@ def test_a_chunk_is_heard_in_times_of_the_file(place: Workplace) -> None:
     artifact = json.loads(place.store.get(Records(place.store).key(a_unit(index=1))))
     heard = ChunkTranscript.from_json(artifact)
     assert heard.segments[0].start >= 6.0
-    assert min(start for window in heard.windows for start, _ in window) >= CUT
+    assert min(start for window in heard.windows for start, _ in window.spans) >= CUT
     assert (artifact["model"], artifact["device"]) == ("fake", "cpu")
     assert artifact["receipt"]["audio_seconds"] == receipt["audio_seconds"] > 5
+
+
+def test_a_chunk_of_a_split_channel_is_heard_in_that_channel(place: Workplace) -> None:
+    samples = recording(12)[0]
+    plan = Plan(
+        audio="silent",
+        seconds=len(samples) / RATE,
+        chunks=((0, len(samples)), (CUT, len(samples))),
+        channels=("silent", "ab"),
+        chunk_channels=(0, 1),
+    )
+    write_records(place.store, a_manifest("split", channels="split"), plan)
+    place.store.put(keys.pcm(TENANT, "silent"), bytes(2 * len(samples)))
+    heard = []
+    for index in range(2):
+        unit = a_unit(index=index, job="split")
+        assert run_task(unit)["outcome"] == "computed"
+        artifact = json.loads(place.store.get(Records(place.store).key(unit)))
+        heard.append(ChunkTranscript.from_json(artifact))
+    assert heard[0].windows == () and heard[1].segments
 
 
 def test_a_chunk_heard_before_is_not_heard_again(place: Workplace) -> None:

@@ -77,6 +77,7 @@ def test_the_child_reads_the_same_settings(monkeypatch: object) -> None:
 def test_a_cpu_worker_sees_no_gpu_and_hands_its_task_back() -> None:
     environment = worker_environment(WorkerSpec("cpu@x", Pool.CPU), VALUES, {})
     assert environment["CUDA_VISIBLE_DEVICES"] == ""
+    assert environment["SCRIPTORIUM_DEVICE"] == "cpu"
     assert environment["REMAP_SIGTERM"] == "SIGQUIT"
 
 

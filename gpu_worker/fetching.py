@@ -1,0 +1,85 @@
+"""Fetching models beforehand, so that no job has to wait for it.
+
+    python -m gpu_worker.fetching [--model-dir DIRECTORY] NAME...
+
+Names are those of all three kinds of model: transcription, alignment and diarization.
+The token is the one in HF_TOKEN or of `hf auth login`.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from gpu_worker.alignment import AlignerRequest
+from gpu_worker.alignment.models import (
+    BUILTIN_ALIGN_MODELS,
+    DEFAULT_ALIGN_MODELS,
+    fetch_align_model,
+    is_bundle,
+)
+from gpu_worker.builtin import PICO_VOICE
+from gpu_worker.diarization.access import check_access
+from gpu_worker.diarization.models import PICO_VOICE_NAME, needs_token
+from gpu_worker.errors import ModelUnavailable, ScriptoriumError, UnknownModel
+from gpu_worker.models import HUB_MODELS, fetch_model, find_model
+
+EXIT_FAILED, EXIT_UNKNOWN = 1, 2
+
+
+def fetch(name: str, model_dir: str | None, token: str | None = None) -> str:
+    """Fetch what is not here yet; gives where it is.
+
+    An unknown `owner/name` is taken for a transcription model, unless it is pyannote's.
+    Raises UnknownModel, HubTokenMissing, ModelGated or ModelUnavailable.
+    """
+    if is_bundle(name):
+        return _fetch_bundle(name, model_dir)
+    if name in BUILTIN_ALIGN_MODELS or name in DEFAULT_ALIGN_MODELS.values():
+        return str(fetch_align_model(name, model_dir, token))
+    if name == PICO_VOICE_NAME:
+        return str(PICO_VOICE)
+    if name not in HUB_MODELS and name.startswith("pyannote/") and needs_token(name):
+        return _fetch_pipeline(name, model_dir, token)
+    return str(fetch_model(find_model(name), model_dir, token))
+
+
+def _fetch_bundle(name: str, model_dir: str | None) -> str:
+    """torchaudio fetches a model by loading it."""
+    emissions: Any = import_module("gpu_worker.alignment.emissions")
+    emissions.load_emission_model(AlignerRequest("ctc", name, "", "cpu", model_dir=model_dir))
+    return model_dir or "the cache of torch"
+
+
+def _fetch_pipeline(name: str, model_dir: str | None, token: str | None) -> str:
+    from huggingface_hub import snapshot_download
+
+    check_access(name, token, model_dir)
+    try:
+        return str(Path(snapshot_download(name, cache_dir=model_dir, token=token)))
+    except Exception as error:  # the hub's client raises many unrelated types
+        raise ModelUnavailable(
+            f"{name} could not be fetched from the hub: {type(error).__name__}."
+        ) from error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fetch the models named on the command line."""
+    parser = ArgumentParser(prog="python -m gpu_worker.fetching")
+    parser.add_argument("names", nargs="+", metavar="NAME")
+    parser.add_argument("--model-dir")
+    given = parser.parse_args(arguments)
+    for name in given.names:
+        try:
+            print(fetch(name, given.model_dir))
+        except ScriptoriumError as error:
+            print(f"{error.code}: {error.message} {error.advice}", file=sys.stderr)
+            return EXIT_UNKNOWN if isinstance(error, UnknownModel) else EXIT_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,52 @@
+"""Known speakers on the command line: `--known-speaker NAME=FILE`, once for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpu_worker.errors import InvalidOption
+from orchestrator.connection import Connection
+from orchestrator.submission import upload
+from tasks.options import JobOptions, job_options
+
+KnownSpeakers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--known-speaker",
+        "--known_speaker",
+        metavar="NAME=FILE",
+        help="A voice with a name, by a clip of some seconds of it alone; once for each.",
+        rich_help_panel="Words and speakers",
+    ),
+]
+
+
+def with_known_speakers(
+    connection: Connection, tenant: str, options: JobOptions, given: Sequence[str] | None
+) -> JobOptions:
+    """The options with the speakers that were given. Raises InvalidOption or SourceMissing."""
+    if not given:
+        return options
+    known = upload_known_speakers(connection, tenant, given)
+    return job_options(options.model_dump(mode="json") | {"known_speakers": known})
+
+
+def upload_known_speakers(
+    connection: Connection, tenant: str, given: Sequence[str]
+) -> list[dict[str, str]]:
+    """Put the clips into the store; gives the option's value. Raises as above."""
+    return [_upload(connection, tenant, pair) for pair in given]
+
+
+def _upload(connection: Connection, tenant: str, pair: str) -> dict[str, str]:
+    name, _, path = pair.partition("=")
+    if not name.strip() or not path:
+        raise InvalidOption(
+            f"{pair!r} is not a known speaker.", hint="Write --known-speaker anna=anna.wav."
+        )
+    clip = upload(connection, Path(path), tenant).artifact or ""
+    return {"name": name.strip(), "clip": clip.rpartition("/")[2]}

@@ -1,0 +1,43 @@
+"""The options that shape subtitles, by openai/whisper's names; `transcribe` and `get` have them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gpu_worker.subtitles import SubtitleOptions
+from orchestrator.cli.options import spellings
+
+Lines = Annotated[
+    int | None,
+    typer.Option(*spellings("max_line_count"), help="Lines a subtitle.", rich_help_panel="Files"),
+]
+Width = Annotated[
+    int | None,
+    typer.Option(*spellings("max_line_width"), help="Letters a line.", rich_help_panel="Files"),
+]
+WordsALine = Annotated[
+    int | None,
+    typer.Option(*spellings("max_words_per_line"), help="Words a line.", rich_help_panel="Files"),
+]
+Highlight = Annotated[
+    str,
+    typer.Option(
+        *spellings("highlight_words"),
+        help="True: underline each word as it is spoken.",
+        rich_help_panel="Files",
+    ),
+]
+
+
+def subtitle_options(
+    width: int | None, lines: int | None, words: int | None, highlight: str
+) -> SubtitleOptions:
+    """From their values on the command line. Raises InvalidOption."""
+    return SubtitleOptions(
+        max_line_width=width,
+        max_line_count=lines,
+        max_words_per_line=words,
+        highlight_words=highlight.lower() == "true",
+    )

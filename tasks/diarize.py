@@ -1,0 +1,93 @@
+"""Stage `diarize`: the fan-in of all shards, to turns of the whole file.
+
+Speakers are told apart over the whole file at once, so the same voice has the same
+name from the first minute to the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gpu_worker.audio import decode
+from gpu_worker.diarization import Diarizer, ShardVoices, SpeakerBounds, Vector
+from gpu_worker.diarization.known import name_speakers
+from gpu_worker.errors import PermanentError
+from gpu_worker.transcript import SAMPLE_RATE
+from gpu_worker.transcription import pcm_to_audio
+from tasks.app import app
+from tasks.artifacts import keys
+from tasks.execution import Work, run_unit
+from tasks.lifecycle import Workplace
+from tasks.options import JobOptions
+from tasks.records import exists, failures
+from tasks.stages import Stage, Unit
+
+CLIP_SECONDS = 60.0  # how much of a known speaker's clip is listened to
+
+
+class ShardFailed(PermanentError):
+    """Speakers of a part of the file are not known, so they cannot be told apart."""
+
+    code = "shard_failed"
+    hint = "Mend what that part failed of, then `scriptorium rerun JOB`."
+
+
+@app.task(name=Stage.DIARIZE.task_name, bind=True)
+def diarize(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
+    """Tell one job's speakers apart. Never raises: a failure is an artifact too."""
+    return run_unit(self, Unit(tenant, job, run, Stage.DIARIZE), _describe).to_json()
+
+
+def _describe(place: Workplace, unit: Unit) -> Work:
+    plan = place.records.plan(unit.tenant, unit.job)
+    options = place.records.manifest(unit.tenant, unit.job).options
+
+    def compute(check: Callable[[], None]) -> dict[str, Any] | None:
+        shards = [
+            keys.embedded(unit.tenant, plan.audio, index, options)
+            for index in range(plan.shards(options))
+        ]
+        if not all(exists(place.store, key) for key in shards):
+            _give_up_with_a_shard(place, unit)
+            return None
+        diarizer = place.diarizer(options)
+        bounds = SpeakerBounds(options.num_speakers, options.min_speakers, options.max_speakers)
+        found = diarizer.cluster(_voices(place, shards, check), plan.samples, bounds)
+        if options.known_speakers:
+            found = name_speakers(found, _known(place, unit.tenant, options, diarizer))
+        return found.to_json() | {"model": diarizer.name}
+
+    return Work(place.records.key(unit), compute, audio_seconds=plan.seconds)
+
+
+def _give_up_with_a_shard(place: Workplace, unit: Unit) -> None:
+    """Raise ShardFailed if one was given up; else it will still come."""
+    for (stage, index), error in failures(place.store, unit).items():
+        if stage is Stage.EMBED_SPEAKERS:
+            raise ShardFailed(f"Shard {index} failed ({error['code']}): {error['message']}")
+
+
+def _voices(
+    place: Workplace, shards: list[str], check: Callable[[], None]
+) -> Iterator[ShardVoices]:
+    for key in shards:
+        check()
+        yield ShardVoices.from_bytes(place.store.get(key))
+
+
+def _known(
+    place: Workplace, tenant: str, options: JobOptions, diarizer: Diarizer
+) -> dict[str, Vector]:
+    """How each known speaker sounds; a clip in which nobody speaks is left out."""
+    voices: dict[str, Vector] = {}
+    for number, known in enumerate(options.known_speakers):
+        with place.scratch() as scratch:
+            clip, pcm = scratch / str(number), scratch / "pcm"
+            place.store.fetch(keys.source(tenant, known.clip), clip)
+            decode(clip, pcm)
+            length = int(CLIP_SECONDS * SAMPLE_RATE) * 2
+            voice = diarizer.voice(pcm_to_audio(pcm.read_bytes()[:length]))
+            if voice is not None:
+                voices[known.name] = voice
+    return voices

@@ -1,0 +1,47 @@
+"""Which units a run is made of once it is planned. Pure.
+
+for each chunk   transcribe → align
+for each shard   embed_speakers
+then             diarize → assemble
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasks.manifest import Plan
+from tasks.options import JobOptions
+from tasks.stages import Stage, Unit
+
+
+def chunk_stages(options: JobOptions) -> tuple[Stage, ...]:
+    """What is done to each chunk, in this order."""
+    return (Stage.TRANSCRIBE, Stage.ALIGN) if options.aligns else (Stage.TRANSCRIBE,)
+
+
+def header_chains(run: Unit, options: JobOptions, plan: Plan) -> tuple[tuple[Unit, ...], ...]:
+    """What can be done side by side: units that follow one another, for each chunk and shard."""
+    chunks = (
+        tuple(replace(run, stage=stage, index=index) for stage in chunk_stages(options))
+        for index in range(len(plan.chunks))
+    )
+    shards = (
+        (replace(run, stage=Stage.EMBED_SPEAKERS, index=index),)
+        for index in range(plan.shards(options))
+    )
+    return (*chunks, *shards)
+
+
+def fan_in(run: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
+    """What follows on all of them, in this order."""
+    stages = (Stage.DIARIZE, Stage.ASSEMBLE) if plan.shards(options) else (Stage.ASSEMBLE,)
+    return tuple(replace(run, stage=stage, index=0) for stage in stages)
+
+
+def units_behind(unit: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
+    """The unit and those that follow on it alone."""
+    chains = (*header_chains(unit, options, plan), fan_in(unit, options, plan))
+    for chain in chains:
+        if unit in chain:
+            return chain[chain.index(unit) :]
+    return (unit,)

@@ -1,0 +1,58 @@
+"""Aligners and diarizers that raise, or kill their process as a crashing driver does.
+
+They are had by name, beside the fake ones.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+
+from gpu_worker.alignment import AlignerRequest, SpokenWindow
+from gpu_worker.alignment.fake import FakeAligner
+from gpu_worker.alignment.loaded import register_aligner
+from gpu_worker.diarization import DiarizerRequest, ShardVoices
+from gpu_worker.diarization.fake import FakeDiarizer
+from gpu_worker.diarization.loaded import register_diarizer
+from gpu_worker.engines import Audio
+from gpu_worker.transcript import Word
+
+BROKEN, DEADLY = "fake-12x", "fake-13x"  # names that a submission takes
+
+
+class FaultyAligner(FakeAligner):
+    """Fails on every window."""
+
+    def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
+        fail(self.name)
+        return super().align(windows)
+
+
+class FaultyDiarizer(FakeDiarizer):
+    """Fails on every shard."""
+
+    def embed(
+        self, audio: Audio, windows: range, before_batch: Callable[[], None] = lambda: None
+    ) -> ShardVoices:
+        fail(self.name)
+        return super().embed(audio, windows, before_batch)
+
+
+def fail(name: str) -> None:
+    if name == DEADLY:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name == BROKEN:
+        raise RuntimeError("a wire came off")
+
+
+def _load_aligner(request: AlignerRequest) -> FaultyAligner:
+    return FaultyAligner(request.model)
+
+
+def _load_diarizer(request: DiarizerRequest) -> FaultyDiarizer:
+    return FaultyDiarizer(request.model)
+
+
+register_aligner("fake", _load_aligner)
+register_diarizer("fake", _load_diarizer)

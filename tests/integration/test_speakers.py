@@ -1,0 +1,105 @@
+"""Diarization spread over workers tells what pyannote's pipeline tells in one process."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpu_worker.builtin import PICO_VOICE
+from orchestrator.jobs import Job
+from tasks.artifacts import keys
+from tests.integration.cluster import TENANT, ClusterUnderTest
+from tests.integration.conftest import StartCluster
+from tests.speech import DATA, recording, write_wav
+
+FOUR = ("espeak:en-us+f2", "espeak:en-us+m3", "flite:slt", "flite:rms")
+
+
+def pyannotes_sample(_: Path) -> Path:
+    """The conversation in pyannote.audio's own package."""
+    import whisperx
+
+    return Path(whisperx.__file__).parents[1] / "pyannote" / "audio" / "sample" / "sample.wav"
+
+
+def short_conversation(_: Path) -> Path:
+    return DATA / "conversation.ogg"
+
+
+def long_conversation(directory: Path) -> Path:
+    """Half an hour of four voices in turn."""
+    samples, _ = recording(1800, seed=4, voices=FOUR)
+    return write_wav(directory / "long.wav", samples)
+
+
+@pytest.mark.parametrize(
+    ("make", "shard_seconds"),
+    [
+        (pyannotes_sample, 8.0),
+        pytest.param(short_conversation, 32.0, marks=pytest.mark.heavy),
+        pytest.param(long_conversation, 128.0, marks=pytest.mark.heavy),
+    ],
+)
+def test_turns_equal_those_of_one_process_with_1_2_and_4_workers_and_after_a_kill(
+    start_cluster: StartCluster, tmp_path: Path, make: Any, shard_seconds: float
+) -> None:
+    path = make(tmp_path)
+    expected: list[Any] | None = None
+    for workers, kills in ((1, False), (2, False), (4, False), (2, True)):
+        name = f"{workers}-{kills}"
+        with start_cluster(workers=workers, name=name) as cluster:
+            job = diarized(cluster, path, shard_seconds)
+            if kills:
+                kill_while_embedding(cluster, job)
+            ended = cluster.wait(job)
+            assert ended.status == "completed" and ended.warnings == ()
+            expected = expected or pyannotes_turns(cluster, job)
+            found = cluster.result(job)["transcript"]["turns"]
+            print(f"{path.name}, {workers} workers{', one killed' * kills}: {len(found)} turns")
+            assert found == expected
+            assert len({turn["speaker"] for turn in found}) >= 2
+
+
+def diarized(cluster: ClusterUnderTest, path: Path, shard_seconds: float) -> Job:
+    return cluster.submit(
+        path,
+        model="fake",
+        language="en",
+        diarize_model="pico-voice",
+        shard_seconds=shard_seconds,
+    )
+
+
+def kill_while_embedding(cluster: ClusterUnderTest, job: Job) -> None:
+    """kill -9 of a worker of models while it works on a shard."""
+
+    def begun() -> bool:
+        return any(
+            line["stage"] == "embed_speakers" for line in cluster.events("unit_started", job)
+        )
+
+    cluster.wait_until(begun)
+    time.sleep(0.2)
+    cluster.kill_gpu_worker(random.Random(0))
+
+
+def pyannotes_turns(cluster: ClusterUnderTest, job: Job) -> list[dict[str, Any]]:
+    """By pyannote's own pipeline, as it is, over the whole file at once."""
+    import torch
+
+    from gpu_worker.diarization.loading import load_pico_voice
+
+    plan = cluster.connection.records.plan(TENANT, job.id)
+    pcm = cluster.connection.store.get(keys.pcm(TENANT, plan.audio))
+    audio = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
+    file = {"waveform": torch.from_numpy(audio)[None], "sample_rate": 16_000, "uri": "file"}
+    found = load_pico_voice(PICO_VOICE)(file).speaker_diarization
+    return [
+        {"start": round(turn.start, 3), "end": round(turn.end, 3), "speaker": speaker}
+        for turn, _, speaker in found.itertracks(yield_label=True)
+    ]

@@ -1,0 +1,57 @@
+"""Models of all kinds are fetched by their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gpu_worker.builtin import PICO, PICO_ALIGN, PICO_VOICE
+from gpu_worker.diarization.models import COMMUNITY
+from gpu_worker.fetching import EXIT_FAILED, EXIT_UNKNOWN, fetch, main
+
+
+@pytest.fixture(autouse=True)
+def _no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("name", "directory"), [("pico", PICO), ("pico-align", PICO_ALIGN), ("pico-voice", PICO_VOICE)]
+)
+def test_what_is_built_in_is_where_it_is(name: str, directory: Path) -> None:
+    assert fetch(name, None) == str(directory)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("largest", "unknown_model"),
+        ("NO_SUCH_BUNDLE", "unknown_model"),
+        (COMMUNITY, "hub_token_missing"),
+    ],
+)
+def test_what_cannot_be_had_is_said_with_its_code(
+    name: str, code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["pico", name, "--model-dir", str(tmp_path)])
+    assert status == (EXIT_UNKNOWN if code == "unknown_model" else EXIT_FAILED)
+    told = capsys.readouterr()
+    assert told.out.strip() == str(PICO)
+    assert told.err.startswith(f"{code}: ")
+
+
+@pytest.mark.parametrize("name", ["tiny", "Yehor/wav2vec2-xls-r-300m-uk-with-small-lm", COMMUNITY])
+def test_a_hub_that_cannot_be_reached_is_said(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import huggingface_hub
+
+    def unreachable(*_: object, **__: object) -> str:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    monkeypatch.setattr(huggingface_hub, "auth_check", lambda *_, **__: None)
+    monkeypatch.setenv("HF_TOKEN", "hf_of_a_test")
+    assert main([name, "--model-dir", str(tmp_path)]) == EXIT_FAILED
+    assert "model_unavailable" in capsys.readouterr().err

@@ -1,0 +1,153 @@
+"""Options are checked when a job is submitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gpu_worker.engines import DecodeOptions
+from gpu_worker.errors import InvalidOption
+from tasks.options import JobOptions, job_options
+
+CLIP = "a" * 64
+
+
+def test_defaults_are_those_of_the_engine() -> None:
+    assert JobOptions().decode_options(None) == DecodeOptions()
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "outside"),
+    [
+        ("chunk_seconds", 5, 600, [4.9, 600.1]),
+        ("batch_size", 1, 512, [0, 513, 1.5]),
+        ("beam_size", 1, 20, [0, 21]),
+        ("best_of", 1, 20, [0, 21]),
+        ("temperature", 0, 1, [-0.1, 1.1]),
+        ("temperature_increment_on_fallback", 0.1, 1, [0, 1.1]),
+        ("max_new_tokens", 1, 448, [0, 449]),
+        ("channel", 0, 15, [-1, 16]),
+        ("vad_threshold", 0.01, 0.99, [0, 1]),
+        ("patience", 0.1, 9, [0, -1]),
+        ("repetition_penalty", 0.1, 9, [0]),
+        ("no_repeat_ngram_size", 0, 9, [-1]),
+        ("num_speakers", 1, 100, [0, 101]),
+        ("min_speakers", 1, 100, [0, 101]),
+        ("max_speakers", 1, 100, [0, 101]),
+        ("shard_seconds", 8, 3600, [7.9, 3601]),
+    ],
+)
+def test_a_number_has_bounds(name: str, low: float, high: float, outside: list[float]) -> None:
+    for value in (low, high):
+        assert getattr(job_options({name: value}), name) == value
+    for value in outside:
+        with pytest.raises(InvalidOption, match=name):
+            job_options({name: value})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "nan", "-inf"])
+@pytest.mark.parametrize("name", ["length_penalty", "patience", "logprob_threshold"])
+def test_a_number_that_is_none_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InvalidOption, match=name):
+        job_options({name: value})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"no_such_option": 1},
+        {"language": "EN!"},
+        {"task": "sing"},
+        {"compute_type": "float99"},
+        {"lane": "fast"},
+        {"initial_prompt": "x" * 2001},
+        {"suppress_tokens": ["x"]},
+        {"model": None},
+        {"word_timestamps": "perhaps"},
+        {"aligner": "magic"},
+        {"channels": "all"},
+        {"known_speakers": [{"name": "", "clip": CLIP}]},
+        {"known_speakers": [{"name": "a/b", "clip": "../../etc"}]},
+        {"known_speakers": [{"name": "a\nb", "clip": CLIP}]},
+    ],
+    ids=str,
+)
+def test_other_values_are_refused_by_name(values: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOption, match=next(iter(values))):
+        job_options(values)
+
+
+def test_every_wrong_option_is_named() -> None:
+    with pytest.raises(InvalidOption) as caught:
+        job_options({"beam_size": 0, "batch_size": 0})
+    assert "beam_size" in caught.value.message and "batch_size" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "temperatures"),
+    [
+        (0.0, 0.2, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)),
+        (0.0, None, (0.0,)),
+        (0.5, 0.2, (0.5, 0.7, 0.9)),
+        (0.0, 0.3, (0.0, 0.3, 0.6, 0.9)),
+        (1.0, 0.2, (1.0,)),
+        (0.0, 1.0, (0.0, 1.0)),
+    ],
+)
+def test_temperatures_go_up_in_steps_to_one(
+    first: float, step: float | None, temperatures: tuple[float, ...]
+) -> None:
+    options = JobOptions(temperature=first, temperature_increment_on_fallback=step)
+    assert options.temperatures == pytest.approx(temperatures)
+
+
+def test_the_speech_detection_is_told_its_threshold() -> None:
+    assert JobOptions(vad_threshold=0.3).vad_options().threshold == 0.3
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"min_speakers": 3, "max_speakers": 2}, "min_speakers .3. is more than max_speakers .2."),
+        ({"channels": "split", "channel": 0}, "leave channel out"),
+        ({"known_speakers": [{"name": "Anna", "clip": CLIP}] * 2}, "the same name"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidOption, match=words):
+        job_options(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "diarizes"),
+    [
+        ({}, False),
+        ({"diarize": True}, True),
+        ({"max_speakers": 3}, True),
+        ({"num_speakers": 2}, True),
+        ({"diarize_model": "me/mine"}, True),
+        ({"known_speakers": [{"name": "Anna", "clip": CLIP}]}, True),
+        ({"diarize": False, "max_speakers": 3}, False),
+        ({"diarize": True, "channels": "split"}, False),
+    ],
+)
+def test_who_asks_for_speakers_gets_them(values: dict[str, Any], diarizes: bool) -> None:
+    assert job_options(values).diarizes is diarizes
+
+
+@pytest.mark.parametrize(
+    ("values", "aligns"),
+    [
+        ({}, True),
+        ({"aligner": "whisperx"}, True),
+        ({"aligner": "cross_attention"}, False),
+        ({"aligner": "none"}, False),
+        ({"word_timestamps": False}, False),
+        ({"task": "translate"}, False),
+    ],
+)
+def test_words_are_aligned_where_there_is_something_to_align(
+    values: dict[str, Any], aligns: bool
+) -> None:
+    assert job_options(values).aligns is aligns
