@@ -50,7 +50,10 @@ def render_result(
             f"Job {job} has no transcript.", hint="`scriptorium status JOB` says why."
         )
     if form != "json":
-        return render(transcript_from_json(result["transcript"]), form, options)
+        name = connection.records.manifest(tenant, job).source.name
+        return render(
+            transcript_from_json(result["transcript"]), form, options, file_id=Path(name).stem
+        )
     run = connection.job(tenant, job).run
     timings = connection.timings(Unit(tenant, job, run, Stage.ASSEMBLE))
     body = result["transcript"] | {"job": job, "timings": timings}

@@ -164,6 +164,11 @@ def retry(connection: Connection, tenant: str, job: str) -> Job:
     Raises UnknownJob or IllegalTransition.
     """
     current = connection.job(tenant, job)
+    if current.status is Status.COMPLETED:
+        raise IllegalTransition(
+            f"Job {job} is completed; there is nothing to retry.",
+            hint="`scriptorium rerun JOB` computes what its warnings say is missing.",
+        )
     _allow(current, Status.QUEUED, "retried")
     unit = Unit(tenant, job, current.run + 1, Stage.ASSEMBLE)
     connection.store.put(keys.open_run(unit), b"")

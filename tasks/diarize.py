@@ -12,11 +12,12 @@ from typing import Any
 from gpu_worker.audio import decode
 from gpu_worker.diarization import Diarizer, ShardVoices, SpeakerBounds, Vector
 from gpu_worker.diarization.known import name_speakers
+from gpu_worker.engines import Audio
 from gpu_worker.errors import PermanentError
 from gpu_worker.transcript import SAMPLE_RATE
 from gpu_worker.transcription import pcm_to_audio
 from tasks.app import app
-from tasks.artifacts import keys
+from tasks.artifacts import ArtifactMissing, keys
 from tasks.execution import Work, run_unit
 from tasks.lifecycle import Workplace
 from tasks.options import JobOptions
@@ -54,9 +55,9 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         diarizer = place.diarizer(options)
         bounds = SpeakerBounds(options.num_speakers, options.min_speakers, options.max_speakers)
         found = diarizer.cluster(_voices(place, shards, check), plan.samples, bounds)
-        if options.known_speakers:
-            found = name_speakers(found, _known(place, unit.tenant, options, diarizer))
-        return found.to_json() | {"model": diarizer.name}
+        known, warnings = _known(place, unit.tenant, options, diarizer)
+        named = name_speakers(found, known) if known else found
+        return named.to_json() | {"model": diarizer.name, "warnings": warnings}
 
     return Work(place.records.key(unit), compute, audio_seconds=plan.seconds)
 
@@ -78,16 +79,28 @@ def _voices(
 
 def _known(
     place: Workplace, tenant: str, options: JobOptions, diarizer: Diarizer
-) -> dict[str, Vector]:
-    """How each known speaker sounds; a clip in which nobody speaks is left out."""
+) -> tuple[dict[str, Vector], list[dict[str, str]]]:
+    """How each known speaker sounds; whose clip is of no use has a warning instead."""
     voices: dict[str, Vector] = {}
-    for number, known in enumerate(options.known_speakers):
-        with place.scratch() as scratch:
-            clip, pcm = scratch / str(number), scratch / "pcm"
-            place.store.fetch(keys.source(tenant, known.clip), clip)
-            decode(clip, pcm)
-            length = int(CLIP_SECONDS * SAMPLE_RATE) * 2
-            voice = diarizer.voice(pcm_to_audio(pcm.read_bytes()[:length]))
-            if voice is not None:
-                voices[known.name] = voice
-    return voices
+    warnings: list[dict[str, str]] = []
+    for known in options.known_speakers:
+        try:
+            voice = diarizer.voice(_clip(place, keys.source(tenant, known.clip)))
+            problem = None if voice is not None else "nobody speaks in the clip"
+        except (PermanentError, ArtifactMissing) as error:
+            voice, problem = None, str(error)
+        if voice is not None:
+            voices[known.name] = voice
+        else:
+            message = f"{known.name} cannot be recognised: {problem}."
+            warnings.append({"code": "known_speaker_unusable", "message": message})
+    return voices, warnings
+
+
+def _clip(place: Workplace, key: str) -> Audio:
+    with place.scratch() as scratch:
+        clip, pcm = scratch / "clip", scratch / "pcm"
+        place.store.fetch(key, clip)
+        decode(clip, pcm)
+        with pcm.open("rb") as file:
+            return pcm_to_audio(file.read(int(CLIP_SECONDS * SAMPLE_RATE) * 2))

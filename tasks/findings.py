@@ -64,7 +64,11 @@ class FindingsReader:
             chunks=tuple(ChunkTranscript.from_json(text) if text else None for text in texts),
             missing=tuple(self._missing(index) for index in count if texts[index] is None),
             diarization=Diarization.from_json(diarized) if diarized else None,
-            warnings=(*self._alignment_warnings(len(count)), *self._speaker_warnings()),
+            warnings=(
+                *self._alignment_warnings(len(count)),
+                *self._speaker_warnings(),
+                *(Notice(**warning) for warning in diarized.get("warnings", ())),
+            ),
             receipts={
                 Stage.TRANSCRIBE: [text["receipt"] for text in heard.values()],
                 Stage.ALIGN: [text["receipt"] for text in aligned.values()],

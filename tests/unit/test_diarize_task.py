@@ -96,10 +96,11 @@ def test_a_known_speaker_is_called_by_name(
 ) -> None:
     clip = tmp_path_factory.mktemp("clips") / "anna.wav"
     write_wav(clip, recording(4)[0])
-    silent = clip.with_name("silent.wav")
-    write_wav(silent, recording(4)[0] * 0)
-    known = []
-    for number, path in enumerate((clip, silent)):
+    silent = write_wav(clip.with_name("silent.wav"), recording(4)[0] * 0)
+    broken = clip.with_name("broken.wav")
+    broken.write_bytes(b"no sound")
+    known = [{"name": "gone", "clip": "9" * 64}]
+    for number, path in enumerate((clip, silent, broken)):
         place.store.put_file(keys.source(TENANT, str(number) * 64), path)
         known.append({"name": path.stem, "clip": str(number) * 64})
     manifest = a_manifest("known", shard_seconds=16, known_speakers=known)
@@ -107,4 +108,8 @@ def test_a_known_speaker_is_called_by_name(
     embed("known")
     run_task(a_unit(Stage.DIARIZE, job="known"))
     speakers = {turn.speaker for turn in diarization(place, "known").turns}
-    assert "anna" in speakers and "silent" not in speakers and len(speakers) == 2
+    assert speakers == {"anna", "SPEAKER_00"}
+    key = Records(place.store).key(a_unit(Stage.DIARIZE, job="known"))
+    warned = json.loads(place.store.get(key))["warnings"]
+    assert [warning["code"] for warning in warned] == ["known_speaker_unusable"] * 3
+    assert [warning["message"].split()[0] for warning in warned] == ["gone", "silent", "broken"]

@@ -123,6 +123,18 @@ def test_a_transcript_is_published_without_speakers(place: Workplace, stage: Sta
     assert "speaker" not in transcript["word_segments"][0] and transcript["turns"] == []
 
 
+def test_a_known_speakers_clip_of_no_use_is_a_warning(place: Workplace) -> None:
+    align(place, 0, 1)
+    turns = (Turn(0.0, 20.0, "SPEAKER_00"),)
+    warning = {"code": "known_speaker_unusable", "message": "Anna cannot be recognised: so."}
+    write(
+        place,
+        a_unit(Stage.DIARIZE),
+        Diarization(turns, turns).to_json() | {"warnings": [warning]},
+    )
+    assert published(place)["warnings"] == [warning]
+
+
 def test_words_that_nobody_asked_for_are_left_out(place: Workplace) -> None:
     begin(place, a_manifest("bare", aligner="none"))
     transcript = published(place, "bare")
