@@ -13,6 +13,7 @@
     │   ├── HubTokenMissing       hub_token_missing
     │   ├── ModelGated            model_gated         the hub refuses the token
     │   ├── ModelNotTrusted       model_not_trusted   it could run code of its own
+    │   ├── LibraryMissing        library_missing
     │   ├── NoAlignModel          no_align_model
     │   ├── ChunkCrashed          chunk_crashed       its worker died on it too often
     │   └── RetriesExhausted      retries_exhausted   a transient fault that would not pass
@@ -122,6 +123,13 @@ class NoAlignModel(PermanentError):
 
     code = "no_align_model"
     hint = "Name one with --align-model, or use the engine's times: --aligner cross_attention."
+
+
+class LibraryMissing(PermanentError):
+    """A library that this needs is not installed."""
+
+    code = "library_missing"
+    hint = "Install the worker extra: pip install 'scriptorium[worker]'."
 
 
 class HubTokenMissing(PermanentError):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gpu_worker.alignment import Aligner, AlignerRequest
-from gpu_worker.errors import InvalidOption
+from gpu_worker.errors import InvalidOption, LibraryMissing
 from gpu_worker.loaded import LoadedModels
 
 ALIGNERS = ("ctc", "whisperx")  # by name, each a module of this package
@@ -27,7 +27,7 @@ def register_aligner(name: str, factory: AlignerFactory) -> None:
 def load_aligner(request: AlignerRequest) -> Aligner:
     """Load an aligner and its model.
 
-    Raises InvalidOption, UnknownModel, ModelUnavailable or MemoryError.
+    Raises InvalidOption, LibraryMissing, UnknownModel, ModelUnavailable or MemoryError.
     """
     name = "" if "/" in request.model else request.model.partition("-")[0]
     if name in _factories:
@@ -35,7 +35,10 @@ def load_aligner(request: AlignerRequest) -> Aligner:
     if request.aligner not in ALIGNERS:
         known = ", ".join(ALIGNERS)
         raise InvalidOption(f"There is no aligner {request.aligner!r}, only {known}.")
-    module: Any = importlib.import_module(f"gpu_worker.alignment.{request.aligner}")
+    try:
+        module: Any = importlib.import_module(f"gpu_worker.alignment.{request.aligner}")
+    except ImportError as error:
+        raise LibraryMissing(f"{error}, so words cannot be aligned.") from error
     aligner: Aligner = module.load(request)
     return aligner
 

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from gpu_worker.diarization.models import is_on_hub, needs_token, terms_page
 from gpu_worker.errors import (
     HubTokenMissing,
+    LibraryMissing,
     ModelGated,
     ModelUnavailable,
     ScriptoriumError,
@@ -41,11 +42,9 @@ def check_token(name: str, token: str | None, model_dir: str | None = None) -> N
 
 
 def check_access(name: str, token: str | None, model_dir: str | None = None) -> None:
-    """Ask the hub. Raises UnknownModel, HubTokenMissing, ModelGated or ModelUnavailable."""
+    """Ask the hub. Raises LibraryMissing, or what `load_diarizer` raises."""
     if find_spec("pyannote") is None or find_spec("whisperx") is None:
-        raise UnknownModel(
-            f"{name} needs whisperx and pyannote.audio.", hint="Install scriptorium[worker]."
-        )
+        raise LibraryMissing(f"{name} needs whisperx and pyannote.audio.")
     check_token(name, token, model_dir)
     if not is_on_hub(name) or is_fetched(name, model_dir):
         return

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gpu_worker.diarization import Diarizer, DiarizerRequest
+from gpu_worker.errors import LibraryMissing
 from gpu_worker.loaded import LoadedModels
 
 DiarizerFactory = Callable[[DiarizerRequest], Diarizer]
@@ -25,12 +26,16 @@ def register_diarizer(name: str, factory: DiarizerFactory) -> None:
 def load_diarizer(request: DiarizerRequest) -> Diarizer:
     """Load a model.
 
-    Raises UnknownModel, HubTokenMissing, ModelGated, ModelUnavailable or OutOfMemory.
+    Raises LibraryMissing, UnknownModel, HubTokenMissing, ModelGated, ModelUnavailable or
+    OutOfMemory.
     """
     name = "" if "/" in request.model else request.model.partition("-")[0]
     if name in _factories:
         return _factories[name](request)
-    module: Any = importlib.import_module("gpu_worker.diarization.loading")
+    try:
+        module: Any = importlib.import_module("gpu_worker.diarization.loading")
+    except ImportError as error:
+        raise LibraryMissing(f"{error}, so speakers cannot be told apart.") from error
     diarizer: Diarizer = module.load(request)
     return diarizer
 

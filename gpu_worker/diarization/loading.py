@@ -31,6 +31,7 @@ from gpu_worker.diarization.models import PICO_VOICE_NAME, is_on_hub, terms_page
 from gpu_worker.diarization.pipeline import PyannoteDiarizer
 from gpu_worker.errors import (
     HubTokenMissing,
+    LibraryMissing,
     ModelGated,
     ModelUnavailable,
     ScriptoriumError,
@@ -162,7 +163,5 @@ def _whisperx_assets() -> Path:
     """The directory of the models inside whisperX, found without importing it."""
     found: Any = find_spec("whisperx")
     if found is None:
-        raise UnknownModel(
-            f"{PICO_VOICE_NAME} needs the package whisperx.", hint="Install scriptorium[worker]."
-        )
+        raise LibraryMissing(f"{PICO_VOICE_NAME} needs the package whisperx.")
     return Path(found.origin).parent / "assets"

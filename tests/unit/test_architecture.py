@@ -20,7 +20,10 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 VAGUE = ("util", "helper", "common", "manager", "misc")
 LONGEST_FILE = 250  # lines
 
-MODEL_LIBRARIES = {"torch", "ctranslate2", "faster_whisper", "av", "onnxruntime"}
+MODEL_LIBRARIES = {
+    "torch", "torchaudio", "transformers", "whisperx", "pyannote", "scipy",
+    "ctranslate2", "faster_whisper", "av", "onnxruntime",
+}  # fmt: skip
 SERVICES = {"celery", "kombu", "redis", "boto3", "fastapi"}
 
 

@@ -18,6 +18,7 @@ from gpu_worker.diarization.models import COMMUNITY
 from gpu_worker.errors import (
     HubTokenMissing,
     InvalidOption,
+    LibraryMissing,
     ModelGated,
     ModelUnavailable,
     ScriptoriumError,
@@ -153,7 +154,7 @@ def test_a_built_in_pipeline_without_whisperx_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loading, "find_spec", lambda _: None)
-    with pytest.raises(UnknownModel, match="whisperx"):
+    with pytest.raises(LibraryMissing, match="whisperx"):
         load(DiarizerRequest("pico-voice", device="cpu"))
 
 
