@@ -86,7 +86,7 @@ def _known(
     for known in options.known_speakers:
         try:
             voice = diarizer.voice(_clip(place, keys.source(tenant, known.clip)))
-            problem = None if voice is not None else "nobody speaks in the clip"
+            problem = None if voice is not None else "nobody speaks in the clip for long enough"
         except (PermanentError, ArtifactMissing) as error:
             voice, problem = None, str(error)
         if voice is not None:

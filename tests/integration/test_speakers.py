@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 
 from gpu_worker.builtin import PICO_VOICE
 from orchestrator.jobs import Job
+from orchestrator.submission import upload
 from tasks.artifacts import keys
 from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.speech import DATA, recording, write_wav
+from tests.speech import DATA, heldout, recording, write_wav
 
 FOUR = ("espeak:en-us+f2", "espeak:en-us+m3", "flite:slt", "flite:rms")
 
@@ -63,6 +65,38 @@ def test_turns_equal_those_of_one_process_with_1_2_and_4_workers_and_after_a_kil
             print(f"{path.name}, {workers} workers{', one killed' * kills}: {len(found)} turns")
             assert found == expected
             assert len({turn["speaker"] for turn in found}) >= 2
+
+
+def test_known_voices_are_called_by_their_names(
+    start_cluster: StartCluster, tmp_path: Path
+) -> None:
+    """Two of the conversation's four, each by sentences that are not in it."""
+    cluster = start_cluster(workers=1)
+    names = {"espeak:en-us+f2": "Anna", "flite:rms": "Peter"}
+    known = []
+    for voice, name in names.items():
+        said = [utterance.samples for utterance in heldout() if utterance.voice == voice]
+        clip = write_wav(tmp_path / f"{name}.wav", np.concatenate(said[:4]))
+        stored = upload(cluster.connection, clip, TENANT).artifact or ""
+        known.append({"name": name, "clip": stored.rpartition("/")[2]})
+    job = cluster.submit(
+        DATA / "conversation.ogg", model="fake", language="en", diarize_model="pico-voice",
+        known_speakers=known,
+    )  # fmt: skip
+    assert cluster.wait(job).warnings == ()
+    found = cluster.result(job)["transcript"]["turns"]
+    assert {turn["speaker"] for turn in found} == {"Anna", "Peter", "SPEAKER_00", "SPEAKER_01"}
+    right = total = 0
+    for turn in json.loads((DATA / "conversation.json").read_text())["turns"]:
+        middle = (turn["start"] + turn["end"]) / 2
+        heard = [each["speaker"] for each in found if each["start"] <= middle <= each["end"]]
+        if turn["speaker"] in names:
+            total += 1
+            right += names[turn["speaker"]] in heard
+        else:
+            assert not set(heard) & {"Anna", "Peter"}
+    print(f"{right} of {total} turns of known voices have their names")
+    assert right == total > 5
 
 
 def diarized(cluster: ClusterUnderTest, path: Path, shard_seconds: float) -> Job:
