@@ -6,6 +6,7 @@ worker an hour later.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -177,7 +178,11 @@ def job_options(values: dict[str, Any]) -> JobOptions:
     try:
         return JobOptions.model_validate(values)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
-        )
+        wrong = "; ".join(map(_sentence, error.errors()))
         raise InvalidOption(f"Options are not valid: {wrong}.") from error
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    """One of pydantic's findings; one about several options has no place."""
+    place, message = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

@@ -115,7 +115,7 @@ def test_the_speech_detection_is_told_its_threshold() -> None:
     ],
 )
 def test_options_that_contradict_each_other_are_refused(values: dict[str, Any], words: str) -> None:
-    with pytest.raises(InvalidOption, match=words):
+    with pytest.raises(InvalidOption, match=f"^Options are not valid: .*{words}"):
         job_options(values)
 
 
@@ -151,3 +151,11 @@ def test_words_are_aligned_where_there_is_something_to_align(
     values: dict[str, Any], aligns: bool
 ) -> None:
     assert job_options(values).aligns is aligns
+
+
+def test_what_contradicts_each_other_is_said_without_the_librarys_words() -> None:
+    with pytest.raises(InvalidOption) as caught:
+        job_options({"min_speakers": 3, "max_speakers": 2})
+    assert caught.value.message == (
+        "Options are not valid: min_speakers (3) is more than max_speakers (2)."
+    )
