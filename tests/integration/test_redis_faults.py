@@ -36,7 +36,11 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 def submit(cluster: ClusterUnderTest, path: Path, model: str = "fake-10x") -> Job:
-    return cluster.submit(path, model=model, chunk_seconds=CHUNK_SECONDS, language="en")
+    """With words and speakers, so that every stage is there to be lost."""
+    return cluster.submit(
+        path, model=model, chunk_seconds=CHUNK_SECONDS, language="en", aligner="ctc",
+        diarize=True, shard_seconds=16.0,
+    )  # fmt: skip
 
 
 def assert_completed_once(cluster: ClusterUnderTest, job: Job, path: Path) -> None:

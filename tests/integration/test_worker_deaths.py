@@ -18,6 +18,11 @@ from tests.speech import recording, write_wav
 
 CHUNKS = 20
 CHUNK_SECONDS = 6.0
+# Words and speakers too, so that any stage may be hit.
+OPTIONS: dict[str, Any] = {
+    "chunk_seconds": CHUNK_SECONDS, "language": "en", "aligner": "ctc",
+    "diarize": True, "shard_seconds": 16.0,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("runs", [3, pytest.param(10, marks=pytest.mark.heavy)])
@@ -32,7 +37,7 @@ def test_a_job_survives_kill_9_of_a_random_worker_at_a_random_moment(
         path = write_wav(tmp_path / f"{seed}.wav", samples[: int(CHUNKS * CHUNK_SECONDS * 16_000)])
         calm = run(cluster, path, "fake")
         started = time.monotonic()
-        job = cluster.submit(path, model="fake-10x", chunk_seconds=CHUNK_SECONDS, language="en")
+        job = cluster.submit(path, model="fake-10x", diarize_model="fake-50x", **OPTIONS)
         time.sleep(dice.uniform(0.0, 6.0))
         victim = cluster.kill_random_worker(dice)
         ended = cluster.wait(job)
@@ -51,7 +56,7 @@ def test_every_worker_killed_at_once_only_delays_the_job(
     cluster = start_cluster(workers=2)
     path = write_wav(tmp_path / "speech.wav", recording(60, seed=5)[0])
     calm = run(cluster, path, "fake")
-    job = cluster.submit(path, model="fake-10x", chunk_seconds=CHUNK_SECONDS, language="en")
+    job = cluster.submit(path, model="fake-10x", diarize_model="fake-50x", **OPTIONS)
     cluster.wait_until(lambda: cluster.connection.job("default", job.id).chunks.done >= 2)
     for pid in cluster.local.supervisor.children().values():
         os.killpg(pid, signal.SIGKILL)
@@ -62,14 +67,14 @@ def test_every_worker_killed_at_once_only_delays_the_job(
 
 def run(cluster: ClusterUnderTest, path: Path, model: str) -> Job:
     """The same words as at any other speed of the fake engine, without a fault."""
-    job = cluster.submit(path, model=model, chunk_seconds=CHUNK_SECONDS, language="en")
+    job = cluster.submit(path, model=model, **OPTIONS)
     ended = cluster.wait(job)
     assert ended.status == "completed"
     return ended
 
 
 def computed_again(cluster: ClusterUnderTest, job: Job) -> list[dict[str, Any]]:
-    """Chunks on which work began after their artifact had been written."""
+    """Chunks and shards on which work began after their artifact had been written."""
     written = {
         (line["stage"], line["chunk"]): line["timestamp"]
         for line in cluster.events("unit_ended", job)
@@ -79,5 +84,5 @@ def computed_again(cluster: ClusterUnderTest, job: Job) -> list[dict[str, Any]]:
         line
         for line in cluster.events("unit_started", job)
         if line["timestamp"] > written.get((line["stage"], line["chunk"]), "9")
-        and line["stage"] == "transcribe"
+        and line["stage"] in ("transcribe", "align", "embed_speakers")
     ]
