@@ -66,3 +66,15 @@ def test_an_aligner_that_cannot_be_had_is_a_failure_and_no_exception(place: Work
     run_task(a_unit(index=1, job="other"))
     receipt = run_task(a_unit(Stage.ALIGN, 1, job="other"))
     assert (receipt["outcome"], receipt["detail"]["code"]) == ("failed", "unknown_model")
+
+
+def test_a_language_that_no_model_aligns_says_what_to_do(place: Workplace) -> None:
+    plan = Records(place.store).plan(TENANT, "job-1")
+    zulu = a_manifest("zulu", model="large-v3", language="zu", aligner="ctc")
+    write_records(place.store, zulu, plan)
+    run_task(a_unit(index=1))
+    written = place.store.get(Records(place.store).key(a_unit(index=1)))
+    place.store.put(Records(place.store).key(a_unit(index=1, job="zulu")), written)
+    detail = run_task(a_unit(Stage.ALIGN, 1, job="zulu"))["detail"]
+    assert detail["code"] == "no_align_model" and "'zu'" in detail["message"]
+    assert "--align-model" in detail["hint"]
