@@ -99,16 +99,7 @@ def submit(
         if exists(connection.store, keys.run(unit, "result.json")):
             return connection.job(tenant, manifest.job)
         manifest = first
-    connection.store.put(keys.open_run(unit), b"")
-    try:
-        _issue(connection, manifest, 1)
-    except ScriptoriumError:
-        if idempotency_key is None:  # nobody can ask for it again, so it must not run later
-            with suppress(ScriptoriumError):
-                connection.store.delete(keys.open_run(unit))
-                connection.store.delete(key)
-        raise
-    return connection.job(tenant, manifest.job)
+    return _accept(connection, manifest)
 
 
 def rerun(connection: Connection, tenant: str, job: str, changes: dict[str, Any]) -> Job:
@@ -132,7 +123,6 @@ def rerun(connection: Connection, tenant: str, job: str, changes: dict[str, Any]
             "rerun_of": job,
         }
     )
-    unit = Unit(tenant, manifest.job, 1, Stage.ASSEMBLE)
     plan = keys.plan(tenant, job)
     prepared = exists(connection.store, plan) and all(
         getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS
@@ -142,9 +132,7 @@ def rerun(connection: Connection, tenant: str, job: str, changes: dict[str, Any]
     )
     if prepared:  # the source may be gone; what was decoded of it is here
         connection.store.put(keys.plan(tenant, manifest.job), connection.store.get(plan))
-    connection.store.put(keys.open_run(unit), b"")
-    _issue(connection, manifest, 1, prepared=prepared)
-    return connection.job(tenant, manifest.job)
+    return _accept(connection, manifest, prepared=prepared)
 
 
 def cancel(connection: Connection, tenant: str, job: str) -> Job:
@@ -192,6 +180,22 @@ def _check_models(options: JobOptions, settings: Settings) -> None:
     find_model(options.model)
     if options.diarizes:
         check_trusted(diarize_model(options.model, options.diarize_model), settings.trusted)
+
+
+def _accept(connection: Connection, manifest: Manifest, *, prepared: bool = False) -> Job:
+    """Start the first run of a job whose manifest is in the store."""
+    tenant, job = manifest.tenant, manifest.job
+    open_run = keys.open_run(Unit(tenant, job, 1, Stage.ASSEMBLE))
+    connection.store.put(open_run, b"")
+    try:
+        _issue(connection, manifest, 1, prepared=prepared)
+    except ScriptoriumError:
+        if manifest.idempotency_key is None:  # nobody can ask for it again: it must not run later
+            with suppress(ScriptoriumError):
+                for key in (open_run, keys.plan(tenant, job), keys.manifest(tenant, job)):
+                    connection.store.delete(key)
+        raise
+    return connection.job(tenant, job)
 
 
 def _allow(job: Job, target: Status, verb: str) -> None:

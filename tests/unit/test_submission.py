@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from kombu.exceptions import OperationalError
 from pydantic import SecretStr
 
 from config.settings import Settings
@@ -262,6 +263,21 @@ def test_a_rerun_that_cannot_work_writes_nothing(
     before = everything(connection)
     with pytest.raises(error):
         rerun(connection, TENANT, job.id, changes)
+    assert everything(connection) == before
+
+
+def test_a_rerun_whose_message_cannot_be_sent_leaves_nothing_that_would_run_later(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = finished(connection)
+    before = everything(connection)
+
+    def gone(*_: object, **__: object) -> None:
+        raise OperationalError("no broker")
+
+    monkeypatch.setattr("orchestrator.submission.run_canvas", gone)
+    with pytest.raises(RedisUnavailable, match="not accepted"):
+        rerun(connection, TENANT, job.id, {"max_speakers": 3})
     assert everything(connection) == before
 
 
