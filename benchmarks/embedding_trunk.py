@@ -24,14 +24,14 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.machine import print_machine
-from gpu_worker.diarization.library import (
+from gpu_worker.diarization.loading import load_pico_voice
+from gpu_worker.diarization.pyannote_audio import (
     PyannoteAudioPretrainedSpeakerEmbedding,
     SlidingWindow,
     SlidingWindowFeature,
     SpeakerDiarization,
     XVectorMFCC,
 )
-from gpu_worker.diarization.loading import load_pico_voice
 from gpu_worker.diarization.trunk import SpeakerEmbedder, speaker_masks
 from gpu_worker.transcript import SAMPLE_RATE
 

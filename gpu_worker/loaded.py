@@ -1,14 +1,45 @@
-"""The models that a process holds in memory. Knows neither what they are nor how to load one."""
+"""Which factory loads a model, and the models that a process holds in memory.
+
+Knows neither what they are nor how to load one.
+"""
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-Request = TypeVar("Request", bound=Hashable)
+
+class ModelRequest(Hashable, Protocol):
+    """What names a model."""
+
+    @property
+    def model(self) -> str: ...
+
+
+Request = TypeVar("Request", bound=ModelRequest)
 Model = TypeVar("Model")
+
+
+class Factories(dict[str, Callable[[Request], Model]]):
+    """What loads the models `name` and `name-…`, by that name; all others have the default."""
+
+    def __init__(self, default: Callable[[Request], Model], fake: str) -> None:
+        """`fake` is the module of the models of that name."""
+        super().__init__(fake=lambda request: load_by(fake, request))
+        self._default = default
+
+    def load(self, request: Request) -> Model:
+        """Raises what the factory raises."""
+        name = "" if "/" in request.model else request.model.partition("-")[0]
+        return self.get(name, self._default)(request)
+
+
+def load_by(module: str, request: Any) -> Any:
+    """By the `load` of a module that is imported when it is first asked for. Raises ImportError."""
+    return importlib.import_module(module).load(request)
 
 
 class LoadedModels(Generic[Request, Model]):

@@ -39,8 +39,8 @@ HUB_MODELS = {
     "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
 }
 BUILTIN_MODELS = {"pico": PICO}
-_FAKE_NAME = re.compile(r"^fake(-[1-9]\d{0,5}x)?$")
-_HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+FAKE_NAME = re.compile(r"^fake(-[1-9]\d{0,5}x)?$")
+HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 _MODEL_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*", "preprocessor*")
 
 
@@ -58,13 +58,13 @@ def find_model(name: str, revision: str | None = None) -> ModelSource:
     """Look a model's name up without loading it. Raises UnknownModel."""
     if name in BUILTIN_MODELS:
         return ModelSource(name, directory=BUILTIN_MODELS[name])
-    if _FAKE_NAME.match(name):
+    if FAKE_NAME.match(name):
         return ModelSource(name)
     if name in HUB_MODELS:
         return ModelSource(name, repository=HUB_MODELS[name], revision=revision)
     if Path(name).is_absolute() and (Path(name) / "model.bin").is_file():
         return ModelSource(name, directory=Path(name))
-    if _HUB_NAME.match(name):
+    if HUB_NAME.match(name):
         return ModelSource(name, repository=name, revision=revision)
     raise UnknownModel(f"There is no model named {name!r}.")
 

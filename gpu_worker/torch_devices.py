@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 
-from gpu_worker.errors import DevicePoisoned, InvalidOption
+from gpu_worker import device_faults
+from gpu_worker.errors import InvalidOption
 
 Result = TypeVar("Result")
-_OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory", re.I)
-_POISONED = re.compile(r"illegal memory access|device-side assert|unspecified launch failure", re.I)
 
 
 def pick_device(wanted: str) -> str:
@@ -27,14 +25,10 @@ def pick_device(wanted: str) -> str:
 
 
 def guarded(call: Callable[[], Result]) -> Result:
-    """torch reports everything as RuntimeError; raise MemoryError or DevicePoisoned instead."""
+    """As `device_faults.guarded`; a call that ran out of memory leaves none behind."""
     try:
-        return call()
-    except RuntimeError as error:
-        if _OUT_OF_MEMORY.search(str(error)):
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()  # the next, smaller batch needs other blocks
-            raise MemoryError(str(error)) from error
-        if _POISONED.search(str(error)):
-            raise DevicePoisoned() from error
+        return device_faults.guarded(call)
+    except MemoryError:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # the next, smaller batch needs other blocks
         raise

@@ -6,17 +6,14 @@ model library by importing this.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from typing import Any
 
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.errors import InvalidOption, LibraryMissing
-from gpu_worker.loaded import LoadedModels
+from gpu_worker.loaded import Factories, LoadedModels, load_by
 
 ALIGNERS = ("ctc", "whisperx")  # by name, each a module of this package
 AlignerFactory = Callable[[AlignerRequest], Aligner]
-_factories: dict[str, AlignerFactory] = {}
 
 
 def register_aligner(name: str, factory: AlignerFactory) -> None:
@@ -29,27 +26,21 @@ def load_aligner(request: AlignerRequest) -> Aligner:
 
     Raises InvalidOption, LibraryMissing, UnknownModel, ModelUnavailable or MemoryError.
     """
-    name = "" if "/" in request.model else request.model.partition("-")[0]
-    if name in _factories:
-        return _factories[name](request)
+    try:
+        return _factories.load(request)
+    except ImportError as error:
+        raise LibraryMissing(f"{error}, so words cannot be aligned.") from error
+
+
+def _load_by_aligner(request: AlignerRequest) -> Aligner:
     if request.aligner not in ALIGNERS:
         known = ", ".join(ALIGNERS)
         raise InvalidOption(f"There is no aligner {request.aligner!r}, only {known}.")
-    try:
-        module: Any = importlib.import_module(f"gpu_worker.alignment.{request.aligner}")
-    except ImportError as error:
-        raise LibraryMissing(f"{error}, so words cannot be aligned.") from error
-    aligner: Aligner = module.load(request)
+    aligner: Aligner = load_by(f"gpu_worker.alignment.{request.aligner}", request)
     return aligner
 
 
-def _load_fake(request: AlignerRequest) -> Aligner:
-    module: Any = importlib.import_module("gpu_worker.alignment.fake")
-    aligner: Aligner = module.load(request)
-    return aligner
-
-
-register_aligner("fake", _load_fake)
+_factories = Factories[AlignerRequest, Aligner](_load_by_aligner, fake="gpu_worker.alignment.fake")
 
 
 class LoadedAligners(LoadedModels[AlignerRequest, Aligner]):

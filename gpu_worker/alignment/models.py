@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.errors import ModelUnavailable, NoAlignModel, UnknownModel
+from gpu_worker.models import HUB_NAME
 
 PICO_LANGUAGES = ("en", "es")
 BUILTIN_ALIGN_MODELS = {"pico-align": PICO_ALIGN}
@@ -61,7 +62,6 @@ DEFAULT_ALIGN_MODELS = {
     "zh": "jonatasgrosman/wav2vec2-large-xlsr-53-chinese-zh-cn",
 }
 _BUNDLE_NAME = re.compile(r"^[A-Z][A-Z0-9_]+$")
-_HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 _TEXT_FILES = ("*.json",)
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # the first kind that is there
 
@@ -97,7 +97,7 @@ def fetch_align_model(name: str, model_dir: str | None, token: str | None) -> Pa
         return BUILTIN_ALIGN_MODELS[name]
     if Path(name).is_absolute() and (Path(name) / "config.json").is_file():
         return Path(name)
-    if not _HUB_NAME.match(name):
+    if not HUB_NAME.match(name):
         raise UnknownModel(f"There is no align model named {name!r}.")
     from huggingface_hub import snapshot_download
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_worker.diarization.library import (
+from gpu_worker.diarization.pyannote_audio import (
     AgglomerativeClustering,
     BaseClustering,
     KMeansClustering,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gpu_worker.diarization import SpeakerBounds
 from gpu_worker.diarization.clustering import bounded, take_over
-from gpu_worker.diarization.library import (
+from gpu_worker.diarization.pyannote_audio import (
     Annotation,
     Segment,
     SlidingWindow,

@@ -6,16 +6,17 @@ model library by importing this.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from typing import Any
 
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.errors import LibraryMissing
-from gpu_worker.loaded import LoadedModels
+from gpu_worker.loaded import Factories, LoadedModels, load_by
 
 DiarizerFactory = Callable[[DiarizerRequest], Diarizer]
-_factories: dict[str, DiarizerFactory] = {}
+_factories = Factories[DiarizerRequest, Diarizer](
+    lambda request: load_by("gpu_worker.diarization.loading", request),
+    fake="gpu_worker.diarization.fake",
+)
 
 
 def register_diarizer(name: str, factory: DiarizerFactory) -> None:
@@ -29,24 +30,10 @@ def load_diarizer(request: DiarizerRequest) -> Diarizer:
     Raises LibraryMissing, UnknownModel, HubTokenMissing, ModelGated, ModelUnavailable or
     OutOfMemory.
     """
-    name = "" if "/" in request.model else request.model.partition("-")[0]
-    if name in _factories:
-        return _factories[name](request)
     try:
-        module: Any = importlib.import_module("gpu_worker.diarization.loading")
+        return _factories.load(request)
     except ImportError as error:
         raise LibraryMissing(f"{error}, so speakers cannot be told apart.") from error
-    diarizer: Diarizer = module.load(request)
-    return diarizer
-
-
-def _load_fake(request: DiarizerRequest) -> Diarizer:
-    module: Any = importlib.import_module("gpu_worker.diarization.fake")
-    diarizer: Diarizer = module.load(request)
-    return diarizer
-
-
-register_diarizer("fake", _load_fake)
 
 
 class LoadedDiarizers(LoadedModels[DiarizerRequest, Diarizer]):

@@ -26,9 +26,15 @@ from safetensors.torch import load_file
 from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.diarization import DiarizerRequest
 from gpu_worker.diarization.access import check_token
-from gpu_worker.diarization.library import PLDA, Model, Pipeline, SpeakerDiarization, XVectorMFCC
 from gpu_worker.diarization.models import PICO_VOICE_NAME, is_on_hub, terms_page
 from gpu_worker.diarization.pipeline import PyannoteDiarizer
+from gpu_worker.diarization.pyannote_audio import (
+    PLDA,
+    Model,
+    Pipeline,
+    SpeakerDiarization,
+    XVectorMFCC,
+)
 from gpu_worker.errors import (
     HubTokenMissing,
     LibraryMissing,

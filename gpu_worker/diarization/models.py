@@ -5,35 +5,32 @@ Only names; `loaded.py` loads the models.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
 from gpu_worker.errors import ModelNotTrusted, UnknownModel
+from gpu_worker.models import FAKE_NAME, HUB_NAME
 
 PICO_VOICE_NAME = "pico-voice"
 COMMUNITY = "pyannote/speaker-diarization-community-1"  # the hub's default, CC-BY-4.0, gated
-
-_FAKE_NAME = re.compile(r"^fake(-[1-9]\d{0,5}x)?$")
-_HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
 
 def diarize_model(transcription_model: str, chosen: str | None = None) -> str:
     """The diarization model of a job: the chosen one, else what suits its transcription model."""
     if chosen:
         return chosen
-    if _FAKE_NAME.match(transcription_model):
+    if FAKE_NAME.match(transcription_model):
         return "fake"
     return PICO_VOICE_NAME if transcription_model == "pico" else COMMUNITY
 
 
 def is_on_hub(name: str) -> bool:
     """Whether it is fetched; other models are on this machine. Raises UnknownModel."""
-    if name == PICO_VOICE_NAME or _FAKE_NAME.match(name):
+    if name == PICO_VOICE_NAME or FAKE_NAME.match(name):
         return False
     if Path(name).is_absolute() and (Path(name) / "config.yaml").is_file():
         return False
-    if _HUB_NAME.match(name):
+    if HUB_NAME.match(name):
         return True
     raise UnknownModel(
         f"There is no diarization model named {name!r}.",

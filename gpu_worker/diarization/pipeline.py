@@ -18,7 +18,7 @@ from gpu_worker.batching import run_batches
 from gpu_worker.diarization import Diarization, ShardVoices, Speaker, SpeakerBounds, Vector
 from gpu_worker.diarization.fan_in import FanIn, StitchedVoices, binarize_windows
 from gpu_worker.diarization.grid import Grid
-from gpu_worker.diarization.library import Annotation, SpeakerDiarization
+from gpu_worker.diarization.pyannote_audio import Annotation, SpeakerDiarization
 from gpu_worker.diarization.trunk import SpeakerEmbedder, speaker_masks
 from gpu_worker.engines import Audio
 from gpu_worker.errors import InvalidOption

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpu_worker.diarization.library import (
+from gpu_worker.diarization.pyannote_audio import (
     BaseWeSpeakerResNet,
     PyannoteAudioPretrainedSpeakerEmbedding,
     XVectorMFCC,

@@ -6,10 +6,9 @@ than its pipelines, so that a batch is encoded once for text, words and fallback
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from faster_whisper import WhisperModel
@@ -17,8 +16,9 @@ from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
 
+from gpu_worker.device_faults import guarded
 from gpu_worker.engines import Audio, DecodeOptions, DetectedLanguage, EngineRequest, WindowText
-from gpu_worker.errors import DevicePoisoned, InvalidOption, UnknownModel
+from gpu_worker.errors import InvalidOption, UnknownModel
 from gpu_worker.fallback import best_attempt, compression_ratio, needs_fallback
 from gpu_worker.models import fetch_model, find_model, longest_window
 from gpu_worker.transcript import SAMPLE_RATE, Word
@@ -26,8 +26,6 @@ from gpu_worker.transcript import SAMPLE_RATE, Word
 # openai/whisper's sets of marks that belong to the word after or before them
 OPENING_MARKS = "\"'“¿([{-"
 CLOSING_MARKS = "\"'.。,，!！?？:：”)]}、"
-_POISONED = re.compile(r"illegal memory access|device-side assert|unspecified launch failure", re.I)
-Result = TypeVar("Result")
 
 
 def load(request: EngineRequest) -> FasterWhisperEngine:
@@ -44,7 +42,7 @@ def load(request: EngineRequest) -> FasterWhisperEngine:
         )
 
     try:
-        model = _guarded(build)
+        model = guarded(build)
     except ValueError as error:  # a compute type that this device cannot do
         raise InvalidOption(f"Model {request.model!r} cannot be loaded: {error}.") from error
     except RuntimeError as error:
@@ -79,7 +77,7 @@ class FasterWhisperEngine:
         pending = list(range(len(windows)))
         for temperature in options.temperatures:
             lengths = [len(windows[index]) for index in pending]
-            results = _guarded(
+            results = guarded(
                 partial(self._decode, features[pending], lengths, tokenizer, options, temperature)
             )
             for index, result in zip(pending, results, strict=True):
@@ -94,7 +92,7 @@ class FasterWhisperEngine:
         if not self._model.model.is_multilingual:
             return tuple(DetectedLanguage("en", 1.0) for _ in windows)
         features = self._features(windows)
-        found: Any = _guarded(
+        found: Any = guarded(
             lambda: self._model.model.detect_language(self._model.encode(features))
         )
         return tuple(
@@ -227,15 +225,3 @@ def _sampling(options: DecodeOptions, temperature: float) -> dict[str, Any]:
         "sampling_topk": 0,
         "sampling_temperature": temperature,
     }
-
-
-def _guarded(call: Callable[[], Result]) -> Result:
-    """CTranslate2 reports everything as RuntimeError; tell the cases apart by their text."""
-    try:
-        return call()
-    except RuntimeError as error:
-        if "out of memory" in str(error).lower():
-            raise MemoryError(str(error)) from error
-        if _POISONED.search(str(error)):
-            raise DevicePoisoned() from error
-        raise

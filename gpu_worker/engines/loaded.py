@@ -6,15 +6,16 @@ model library by importing this.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from typing import Any
 
 from gpu_worker.engines import Engine, EngineRequest
-from gpu_worker.loaded import LoadedModels
+from gpu_worker.loaded import Factories, LoadedModels, load_by
 
 EngineFactory = Callable[[EngineRequest], Engine]
-_factories: dict[str, EngineFactory] = {}
+_factories = Factories[EngineRequest, Engine](
+    lambda request: load_by("gpu_worker.engines.faster_whisper", request),
+    fake="gpu_worker.engines.fake",
+)
 
 
 def register_engine(name: str, factory: EngineFactory) -> None:
@@ -24,21 +25,7 @@ def register_engine(name: str, factory: EngineFactory) -> None:
 
 def load_engine(request: EngineRequest) -> Engine:
     """Load a model. Raises UnknownModel, ModelUnavailable or OutOfMemory."""
-    name = "" if "/" in request.model else request.model.partition("-")[0]
-    if name in _factories:
-        return _factories[name](request)
-    module: Any = importlib.import_module("gpu_worker.engines.faster_whisper")
-    engine: Engine = module.load(request)
-    return engine
-
-
-def _load_fake(request: EngineRequest) -> Engine:
-    module: Any = importlib.import_module("gpu_worker.engines.fake")
-    engine: Engine = module.load(request)
-    return engine
-
-
-register_engine("fake", _load_fake)
+    return _factories.load(request)
 
 
 class LoadedEngines(LoadedModels[EngineRequest, Engine]):

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 import yaml
 
-from gpu_worker.diarization.library import BaseWeSpeakerResNet, Model
 from gpu_worker.diarization.loading import _whisperx_assets
+from gpu_worker.diarization.pyannote_audio import BaseWeSpeakerResNet, Model
 from gpu_worker.engines import Audio
 
 SPEAKERS = 3

@@ -12,9 +12,9 @@ import torch
 
 from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.diarization import Diarization, Diarizer, DiarizerRequest, SpeakerBounds
-from gpu_worker.diarization.library import Pipeline
 from gpu_worker.diarization.loaded import load_diarizer
 from gpu_worker.diarization.loading import load_pico_voice
+from gpu_worker.diarization.pyannote_audio import Pipeline
 from gpu_worker.engines import Audio
 from gpu_worker.errors import InvalidOption, OutOfMemory
 from gpu_worker.transcript import Turn

@@ -13,7 +13,8 @@ from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.diarization import SpeakerBounds, clustering, fan_in
 from gpu_worker.diarization.clustering import bounded, take_over
 from gpu_worker.diarization.fan_in import FanIn, StitchedVoices
-from gpu_worker.diarization.library import (
+from gpu_worker.diarization.loading import load_pico_voice
+from gpu_worker.diarization.pyannote_audio import (
     AgglomerativeClustering,
     BaseClustering,
     Pipeline,
@@ -21,7 +22,6 @@ from gpu_worker.diarization.library import (
     SlidingWindowFeature,
     SpeakerDiarization,
 )
-from gpu_worker.diarization.loading import load_pico_voice
 from tests.unit.pyannote_directory import write_pipeline
 
 WINDOWS, SPEAKERS = 150, 4

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gpu_worker.diarization.library import (
+from gpu_worker.diarization.pyannote_audio import (
     PyannoteAudioPretrainedSpeakerEmbedding,
     XVectorMFCC,
     XVectorSincNet,

@@ -1,0 +1,25 @@
+"""What a device's faults are called here; model libraries report them all as RuntimeError."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from gpu_worker.errors import DevicePoisoned
+
+Result = TypeVar("Result")
+_OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory", re.I)
+_POISONED = re.compile(r"illegal memory access|device-side assert|unspecified launch failure", re.I)
+
+
+def guarded(call: Callable[[], Result]) -> Result:
+    """The call's result; raises MemoryError or DevicePoisoned where its RuntimeError means that."""
+    try:
+        return call()
+    except RuntimeError as error:
+        if _OUT_OF_MEMORY.search(str(error)):
+            raise MemoryError(str(error)) from error
+        if _POISONED.search(str(error)):
+            raise DevicePoisoned() from error
+        raise
