@@ -16,8 +16,7 @@ import torch
 import whisperx
 from safetensors.torch import load_file
 
-from benchmarks.speaker_scores import Span
-from gpu_worker.transcript import SAMPLE_RATE
+from gpu_worker.transcript import SAMPLE_RATE, Turn
 
 with warnings.catch_warnings():  # of a library it could decode files with; it is given samples
     warnings.simplefilter("ignore")
@@ -85,9 +84,9 @@ def pyannote_file(samples: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "audio"}
 
 
-def diarize(pipeline: SpeakerDiarization, file: dict[str, Any], **bounds: int) -> list[Span]:
+def diarize(pipeline: SpeakerDiarization, file: dict[str, Any], **bounds: int) -> list[Turn]:
     """Who speaks when; `bounds` are num_speakers, min_speakers, max_speakers."""
     with warnings.catch_warnings():  # it tries how short a sound the embedding can take
         warnings.filterwarnings("ignore", message=".*degrees of freedom.*")
         tracks = pipeline(file, **bounds).speaker_diarization.itertracks(yield_label=True)
-    return [Span(str(speaker), segment.start, segment.end) for segment, _, speaker in tracks]
+    return [Turn(segment.start, segment.end, str(speaker)) for segment, _, speaker in tracks]

@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import ProcessorTime, describe_machine, print_machine
-from benchmarks.speaker_scores import Span, cp_word_error, diarization_error
+from benchmarks.speaker_scores import cp_word_error, diarization_error
 from config.settings import Settings
 from gpu_worker.audio import decode
 from gpu_worker.builtin import PICO_VOICE
-from gpu_worker.transcript import SAMPLE_RATE
+from gpu_worker.transcript import SAMPLE_RATE, Turn
 
 TENANT = "default"
 BOUND = 0.10  # DER, at most, with an unknown number of speakers
@@ -41,7 +41,7 @@ class Reference:
     """What is really said; texts by speaker, words in order of time."""
 
     seconds: float
-    turns: tuple[Span, ...]
+    turns: tuple[Turn, ...]
     texts: dict[str, str]
     words: str  # all of them
 
@@ -50,7 +50,7 @@ class Reference:
 class Heard:
     """What one side says about it; no texts from a side that has no words."""
 
-    turns: tuple[Span, ...]
+    turns: tuple[Turn, ...]
     texts: dict[str, str]
     words: str
     seconds: float
@@ -60,7 +60,7 @@ class Heard:
 def read_reference(path: Path) -> Reference:
     """The .json that make_conversation wrote."""
     data = json.loads(path.read_text(encoding="utf-8"))
-    turns = tuple(Span(turn["speaker"], turn["start"], turn["end"]) for turn in data["turns"])
+    turns = tuple(Turn(turn["start"], turn["end"], turn["speaker"]) for turn in data["turns"])
     words = [(turn["speaker"], turn["text"]) for turn in data["turns"]]
     whole = " ".join(text for _, text in words)
     return Reference(data["seconds"], turns, texts_by_speaker(words), whole)
@@ -95,7 +95,7 @@ def run_cluster(audio: Path, bounds: dict[str, int], workers: int, scratch: Path
         seconds, cpu = time.perf_counter() - began, clock.stop()[0]
         transcript = connection.result(TENANT, job)["transcript"]
     words = [(word.get("speaker"), word["word"]) for word in transcript["word_segments"]]
-    turns = (Span(turn["speaker"], turn["start"], turn["end"]) for turn in transcript["turns"])
+    turns = (Turn(turn["start"], turn["end"], turn["speaker"]) for turn in transcript["turns"])
     whole = " ".join(word for _, word in words)
     return Heard(tuple(turns), texts_by_speaker(words), whole, seconds, cpu)
 

@@ -14,16 +14,9 @@ from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 from scipy.optimize import linear_sum_assignment
 
+from gpu_worker.transcript import Turn
+
 COLLAR = 0.25  # seconds around each reference boundary that are not scored, half on each side
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Somebody speaks; seconds."""
-
-    speaker: str
-    start: float
-    end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +44,8 @@ class DiarizationError:
 
 
 def diarization_error(
-    reference: Iterable[Span],
-    hypothesis: Iterable[Span],
+    reference: Iterable[Turn],
+    hypothesis: Iterable[Turn],
     seconds: float,
     collar: float = COLLAR,
 ) -> DiarizationError:
@@ -73,7 +66,7 @@ def diarization_error(
     )
 
 
-def _annotation(spans: Iterable[Span]) -> Annotation:
+def _annotation(spans: Iterable[Turn]) -> Annotation:
     annotation = Annotation()
     for number, span in enumerate(spans):
         if span.end > span.start:

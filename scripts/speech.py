@@ -123,15 +123,15 @@ def synthesize(said: Utterance) -> Samples:
     rate = int.from_bytes(wav[24:28], "little")
     # The engines cannot seek back on a pipe, so the lengths in the 44-byte header are not true.
     heard = np.frombuffer(wav[44:], dtype="<i2").astype(np.float32) / np.float32(32768)
-    return _level(_trim(_resample(heard, rate)))
+    return level(_trim(resample(heard, rate)))
 
 
 def play(samples: Samples, rate: float) -> Samples:
     """The recording played `rate` times as fast, so higher as well."""
-    return _resample(samples, round(SAMPLE_RATE * rate / 100) * 100)
+    return resample(samples, round(SAMPLE_RATE * rate / 100) * 100)
 
 
-def _resample(samples: Samples, rate: int) -> Samples:
+def resample(samples: Samples, rate: int) -> Samples:
     """Change the rate to SAMPLE_RATE by cutting the spectrum."""
     if rate == SAMPLE_RATE:
         return samples
@@ -147,5 +147,5 @@ def _trim(samples: Samples, threshold: float = 0.005) -> Samples:
     return samples[loud[0] : loud[-1] + 1] if len(loud) else samples
 
 
-def _level(samples: Samples) -> Samples:
+def level(samples: Samples) -> Samples:
     return samples * np.float32(PEAK / max(float(np.abs(samples).max(initial=0.0)), 1e-6))

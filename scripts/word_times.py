@@ -21,7 +21,7 @@ import numpy as np
 
 from gpu_worker.transcript import SAMPLE_RATE
 from scripts.pico_windows import Placed
-from scripts.speech import FLITE_SPEED, Samples, Utterance, _level, _resample
+from scripts.speech import FLITE_SPEED, Samples, Utterance, level, resample
 
 SILENCE = 0.005  # the level under which `scripts.speech` trims both ends
 
@@ -93,7 +93,7 @@ def speak(said: Utterance) -> TimedSpeech | None:
     words = said.text.split()
     if len(spans) != len(words):
         return None
-    samples = _resample(sound.astype(np.float32) / np.float32(32768), rate)
+    samples = resample(sound.astype(np.float32) / np.float32(32768), rate)
     loud = np.flatnonzero(np.abs(samples) > SILENCE)
     if not len(loud):
         return None
@@ -105,7 +105,7 @@ def speak(said: Utterance) -> TimedSpeech | None:
     )
     if any(word.end <= word.start for word in placed):
         return None
-    return TimedSpeech(said, _level(samples[first:last]), placed)
+    return TimedSpeech(said, level(samples[first:last]), placed)
 
 
 def _espeak(said: Utterance) -> tuple[Any, int, list[tuple[float, float]]]:

@@ -8,17 +8,17 @@ import pytest
 
 from benchmarks.speaker_scores import (
     DiarizationError,
-    Span,
     WordError,
     cp_word_error,
     diarization_error,
 )
+from gpu_worker.transcript import Turn
 
-TEN_EACH = [Span("anna", 0.0, 10.0), Span("peter", 10.0, 20.0)]
+TEN_EACH = [Turn(0.0, 10.0, "anna"), Turn(10.0, 20.0, "peter")]
 
 
 def test_the_same_spans_under_other_names_are_no_error() -> None:
-    heard = [Span("B", 0.0, 10.0), Span("A", 10.0, 20.0)]
+    heard = [Turn(0.0, 10.0, "B"), Turn(10.0, 20.0, "A")]
     found = diarization_error(TEN_EACH, heard, 20.0, collar=0.0)
     assert found == DiarizationError(scored=20.0, missed=0.0, false_alarm=0.0, confusion=0.0)
     assert found.rate == 0.0
@@ -26,7 +26,7 @@ def test_the_same_spans_under_other_names_are_no_error() -> None:
 
 def test_confusion_false_alarm_and_missed_speech_are_told_apart() -> None:
     # 8..10 s has the wrong name, 20..21 s is silence, and peter's last 3 s are not heard.
-    heard = [Span("A", 0.0, 8.0), Span("B", 8.0, 17.0), Span("B", 20.0, 21.0)]
+    heard = [Turn(0.0, 8.0, "A"), Turn(8.0, 17.0, "B"), Turn(20.0, 21.0, "B")]
     found = diarization_error(TEN_EACH, heard, 25.0, collar=0.0)
     assert found.scored == pytest.approx(20.0)
     assert found.confusion == pytest.approx(2.0)
@@ -36,24 +36,24 @@ def test_confusion_false_alarm_and_missed_speech_are_told_apart() -> None:
 
 
 def test_half_of_the_collar_is_left_out_on_each_side_of_a_boundary() -> None:
-    heard = [Span("A", 0.0, 10.1), Span("B", 10.1, 20.0)]
+    heard = [Turn(0.0, 10.1, "A"), Turn(10.1, 20.0, "B")]
     found = diarization_error(TEN_EACH, heard, 20.0)
     # 0.125 s at 0 and at 20, and 0.125 s before and after 10.
     assert found.scored == pytest.approx(19.5)
     assert found.confusion == pytest.approx(0.0)
-    late = [Span("A", 0.0, 10.225), Span("B", 10.225, 20.0)]
+    late = [Turn(0.0, 10.225, "A"), Turn(10.225, 20.0, "B")]
     assert diarization_error(TEN_EACH, late, 20.0).confusion == pytest.approx(0.1)
 
 
 def test_two_at_once_count_twice() -> None:
-    both = [Span("anna", 0.0, 10.0), Span("peter", 5.0, 10.0)]
-    found = diarization_error(both, [Span("A", 0.0, 10.0)], 10.0, collar=0.0)
+    both = [Turn(0.0, 10.0, "anna"), Turn(5.0, 10.0, "peter")]
+    found = diarization_error(both, [Turn(0.0, 10.0, "A")], 10.0, collar=0.0)
     assert (found.scored, found.missed) == (pytest.approx(15.0), pytest.approx(5.0))
 
 
 def test_one_name_for_two_speakers_confuses_the_shorter_one() -> None:
-    three = [Span("anna", 0.0, 6.0), Span("peter", 6.0, 10.0)]
-    found = diarization_error(three, [Span("A", 0.0, 10.0)], 10.0, collar=0.0)
+    three = [Turn(0.0, 6.0, "anna"), Turn(6.0, 10.0, "peter")]
+    found = diarization_error(three, [Turn(0.0, 10.0, "A")], 10.0, collar=0.0)
     assert found.confusion == pytest.approx(4.0)
 
 
@@ -63,7 +63,7 @@ def test_nothing_heard_is_all_missed() -> None:
 
 
 def test_speech_heard_in_silence_is_a_false_alarm_without_a_rate() -> None:
-    found = diarization_error([], [Span("A", 1.0, 3.0), Span("A", 4.0, 4.0)], 5.0)
+    found = diarization_error([], [Turn(1.0, 3.0, "A"), Turn(4.0, 4.0, "A")], 5.0)
     assert found.false_alarm == pytest.approx(2.0)
     assert math.isnan(found.rate)
 
