@@ -49,6 +49,47 @@ class Settings(BaseSettings):
     )
     tenant: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
 
+    # The front door
+    api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    api_port: int = Field(default=8000, ge=0, le=65535, description="0: any free one.")
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="One key with every scope for `tenant`, besides those of `scriptorium keys`.",
+    )
+    allow_anonymous: bool = Field(
+        default=False, description="Listen on a public address without any key."
+    )
+    allow_urls: bool = Field(default=False, description="Fetch https:// sources and send webhooks.")
+    trusted_hosts: str = Field(
+        default="",
+        description="host or host:port by comma: may be private, and be spoken to without TLS.",
+    )
+    source_buckets: str = Field(
+        default="", description="Buckets that submitters may name as s3:// sources, by comma."
+    )
+    webhook_key: SecretStr | None = Field(
+        default=None, description="What each tenant's webhook secret is made from."
+    )
+    redelivery_factor: float = Field(
+        default=1.0, ge=0, description="Times the delays between tries of a webhook or output."
+    )
+    hooks_secret: SecretStr | None = Field(
+        default=None, description="Bearer token of POST /v1/hooks/s3. Unset: the hook is closed."
+    )
+    trigger_rules: Path | None = Field(
+        default=None, description="TOML file: which objects of which buckets become jobs."
+    )
+    flower_port: int = Field(default=5555, ge=0, le=65535, description="Of `up --flower`.")
+    flower_password: SecretStr | None = Field(
+        default=None, description="Of its user `scriptorium`. Unset: `up` makes one and prints it."
+    )
+    max_open_jobs: int = Field(default=100_000, ge=1, description="Above: 503 and Retry-After.")
+    jobs_in_flight: int = Field(default=20_000, ge=1, description="Of one tenant. Above: 429.")
+    quotas: dict[str, dict[str, float]] = Field(
+        default={},
+        description="By tenant, as JSON: jobs_in_flight, audio_seconds, source_bytes.",
+    )
+
     # Models
     model: str = "pico"
     model_dir: Path | None = Field(default=None, description="Where fetched models are kept.")
@@ -91,6 +132,11 @@ class Settings(BaseSettings):
     def trusted(self) -> frozenset[str]:
         """The diarization models that jobs may use besides pyannote's own."""
         return frozenset(name.strip() for name in self.trusted_diarize_models.split(","))
+
+    @property
+    def buckets(self) -> frozenset[str]:
+        """The buckets that submitters may name."""
+        return frozenset(name.strip() for name in self.source_buckets.split(",")) - {""}
 
     @model_validator(mode="after")
     def _renewed_in_time(self) -> Self:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from statistics import median
 
+from gpu_worker.heard import HeardWindow
 from gpu_worker.levels import LevelTrack
 from gpu_worker.segmentation import split_lines
 from gpu_worker.transcript import Segment, Turn
-from gpu_worker.transcription import HeardWindow
 
 ECHO_SECONDS = 0.3  # between the starts of a word and of its echo, at most
 ECHO_DB = 6  # an echo is quieter by so much; two people who say the same seldom differ so

@@ -7,6 +7,7 @@
     │   ├── NoAudioSamples        no_audio_samples
     │   ├── AudioOutOfBounds      audio_out_of_bounds
     │   ├── SourceMissing         source_missing
+    │   ├── SourceTooSlow         source_too_slow
     │   ├── InvalidOption         invalid_option
     │   ├── StoreRefused          store_refused       no such bucket, no access, no permission
     │   ├── UnknownModel          unknown_model
@@ -19,6 +20,7 @@
     │   └── RetriesExhausted      retries_exhausted   a transient fault that would not pass
     ├── TransientError            the same call may succeed later; retry with backoff
     │   ├── StoreUnavailable      store_unavailable
+    │   ├── SourceUnavailable     source_unavailable
     │   ├── RedisUnavailable      redis_unavailable
     │   ├── ModelUnavailable      model_unavailable
     │   ├── DevicePoisoned        device_poisoned     this process can compute no more
@@ -95,6 +97,13 @@ class SourceMissing(PermanentError):
 
     code = "source_missing"
     hint = "Check the source's address and that the worker may read it, then submit again."
+
+
+class SourceTooSlow(PermanentError):
+    """The server of the audio's address did not send it in time."""
+
+    code = "source_too_slow"
+    hint = "Upload the file, or put it where it can be fetched faster."
 
 
 class InvalidOption(PermanentError):
@@ -188,6 +197,13 @@ class StoreUnavailable(TransientError):
 
     code = "store_unavailable"
     hint = "Check the store's URL, its credentials and the network: `scriptorium doctor`."
+
+
+class SourceUnavailable(TransientError):
+    """The server of the audio's address does not answer as it should."""
+
+    code = "source_unavailable"
+    hint = "Check that the address can be fetched from the internet, then submit again."
 
 
 class RedisUnavailable(TransientError):

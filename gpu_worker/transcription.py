@@ -7,15 +7,14 @@ where the samples came from.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from gpu_worker.batching import run_batches
 from gpu_worker.engines import Audio, DecodeOptions, Engine, WindowText
 from gpu_worker.fallback import is_silence
+from gpu_worker.heard import ChunkTranscript, HeardWindow
 from gpu_worker.levels import frame_levels
 from gpu_worker.segmentation import Stretch, place_words, split_lines
 from gpu_worker.speech import VadOptions
@@ -23,61 +22,12 @@ from gpu_worker.transcript import (
     SAMPLE_RATE,
     Segment,
     Word,
-    segment_to_json,
-    segments_from_json,
 )
 from gpu_worker.vad import speech_spans
 from gpu_worker.windows import Window, pack_windows
 
 TIME_DIGITS = 3  # milliseconds
 SCORE_DIGITS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class HeardWindow:
-    """What was said in one window."""
-
-    spans: tuple[tuple[int, int], ...]  # of speech, in samples of the file
-    segments: tuple[Segment, ...]
-    levels: tuple[tuple[int, ...], ...] = ()  # of each span's frames, `frame_levels`
-
-    def to_json(self) -> dict[str, Any]:
-        """As an artifact holds it."""
-        return {
-            "spans": [list(span) for span in self.spans],
-            "segments": [segment_to_json(segment) for segment in self.segments],
-            "levels": [list(levels) for levels in self.levels],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> HeardWindow:
-        """The inverse of `to_json`."""
-        return cls(
-            tuple((start, end) for start, end in data["spans"]),
-            segments_from_json(data["segments"]),
-            tuple(tuple(levels) for levels in data.get("levels", ())),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkTranscript:
-    """What was said in one chunk."""
-
-    windows: tuple[HeardWindow, ...]
-
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        """Those of all windows, in order."""
-        return tuple(segment for window in self.windows for segment in window.segments)
-
-    def to_json(self) -> dict[str, Any]:
-        """As the chunk's artifact holds it."""
-        return {"windows": [window.to_json() for window in self.windows]}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> ChunkTranscript:
-        """The inverse of `to_json`."""
-        return cls(tuple(HeardWindow.from_json(window) for window in data["windows"]))
 
 
 def transcribe_chunk(

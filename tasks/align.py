@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gpu_worker.alignment.chunk import align_chunk
-from gpu_worker.transcription import ChunkTranscript, pcm_to_audio
+from gpu_worker.heard import ChunkTranscript
+from gpu_worker.transcription import pcm_to_audio
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, keys
 from tasks.execution import Work, run_unit

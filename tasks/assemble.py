@@ -13,9 +13,9 @@ from dataclasses import asdict
 from typing import Any
 
 from gpu_worker.channels import Conversation, join_channels
+from gpu_worker.heard import HeardWindow
 from gpu_worker.merging import merge_chunks
 from gpu_worker.transcript import Transcript, Turn, transcript_to_json
-from gpu_worker.transcription import HeardWindow
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, keys
 from tasks.execution import Work, run_unit

@@ -16,11 +16,16 @@ VISIBILITY_SECONDS = 6 * 3600  # longer than any unit: the reconciler brings los
 _LOCAL_REDIS = "redis://127.0.0.1:6379/0"
 
 
-def make_app(values: Settings) -> Celery:
-    """An application bound to the broker that the settings name."""
+def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
+    """An application bound to the broker that the settings name.
+
+    One that only sends keeps no results: a chain's first message needs none, and a
+    backend costs each thread connections of its own and each message three requests.
+    """
     url = broker_url(values)
-    celery = Celery("scriptorium", broker=url, backend=url)
-    celery.backend_cls = url
+    backend = "disabled://" if only_sends else url
+    celery = Celery("scriptorium", broker=url, backend=backend)
+    celery.backend_cls = backend
     celery.conf.update(
         # Named for each direction too: CELERY_BROKER_URL in the environment would win otherwise.
         broker_read_url=url,
@@ -58,7 +63,7 @@ def make_app(values: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=True,
-        task_send_sent_event=True,
+        task_send_sent_event=not only_sends,  # a worker tells soon enough that it was received
     )  # fmt: skip
     return celery
 

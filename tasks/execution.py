@@ -65,6 +65,7 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
     ):
         work: Work | None = None
         try:
+            _check(place, unit)  # of a deleted job nothing is left to describe
             work = describe(place, unit)
             receipt = _checkpointed(place, unit, work, task.request.id)
         except Canceled:
@@ -78,7 +79,6 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
 
 
 def _checkpointed(place: Workplace, unit: Unit, work: Work, task_id: str) -> Receipt:
-    _check(place, unit)
     if exists(place.store, work.key):
         return Receipt("cached", audio_seconds=work.audio_seconds)
     owner = f"{place.worker}:{uuid4().hex}"

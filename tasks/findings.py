@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_worker.diarization import Diarization
+from gpu_worker.heard import ChunkTranscript
 from gpu_worker.merging import MissingSpan
 from gpu_worker.transcript import SAMPLE_RATE, Notice
-from gpu_worker.transcription import ChunkTranscript
 from tasks.artifacts import ArtifactMissing, ArtifactStore, keys
 from tasks.manifest import Plan
 from tasks.options import JobOptions

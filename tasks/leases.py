@@ -6,7 +6,7 @@ artifact all the same, the store takes the first. Expiry runs on Redis's clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from redis import Redis
@@ -60,6 +60,11 @@ class Leases:
             return []
         found: Any = self._redis.mget([_PREFIX + key for key in keys])
         return [holder is not None for holder in found]
+
+    def names(self) -> list[str]:
+        """Every key that is leased now."""
+        found: Iterator[bytes] = self._redis.scan_iter(match=_PREFIX + "*", count=1000)
+        return [name.decode().removeprefix(_PREFIX) for name in found]
 
     def release_worker(self, worker: str) -> int:
         """Give up every lease of a worker that is known to be dead."""

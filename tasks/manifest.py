@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from gpu_worker.diarization.grid import shard_count
 from gpu_worker.transcript import SAMPLE_RATE, Notice
@@ -23,13 +23,20 @@ class Source(Record):
 
     name: str  # for people; never used as a path
     artifact: str | None = None
-    url: str | None = None  # s3://bucket/key
+    url: str | None = None  # s3://bucket/key, or https://host/path if the settings allow URLs
 
     @field_validator("name", mode="before")
     @classmethod
     def _printable(cls, name: str) -> str:
         """File names are bytes; those that are no UTF-8 could not be written into a manifest."""
         return name.encode("utf-8", "replace").decode()
+
+
+class Output(Record):
+    """Where the transcript is written besides our store."""
+
+    url: str  # s3://bucket/key without an extension
+    formats: tuple[str, ...] = ("json",)
 
 
 class Manifest(Record):
@@ -43,6 +50,11 @@ class Manifest(Record):
     options: JobOptions
     idempotency_key: str | None = None
     rerun_of: str | None = None  # the job whose source and plan this one has
+    metadata: dict[str, str] = Field(default_factory=dict)  # of the submitter, for itself
+    webhook_url: str | None = None  # told when the job has ended
+    output: Output | None = None
+    max_audio_seconds: float | None = None  # the tenant's quota
+    max_source_bytes: int | None = None  # likewise
 
 
 class Plan(Record):

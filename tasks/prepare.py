@@ -17,16 +17,19 @@ import numpy as np
 from gpu_worker.audio import AudioLimits, DecodedAudio, decode, decode_channels
 from gpu_worker.chunking import ChunkingOptions, plan_chunks
 from gpu_worker.errors import AudioOutOfBounds, SourceMissing
+from tasks.addresses import AddressNotAllowed, AddressPolicy
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, keys
 from tasks.artifacts.opening import open_store
+from tasks.downloads import download
 from tasks.execution import Work, run_unit
 from tasks.lifecycle import Workplace
-from tasks.manifest import Manifest, Plan, Source
+from tasks.manifest import Manifest, Plan
 from tasks.options import JobOptions
 from tasks.pipeline import end_early
 from tasks.records import encode, exists
 from tasks.stages import Stage, Unit
+from tasks.uses import claim
 
 # A slow store may take its time over gigabytes; the decoder has a bound of its own.
 PREPARE_DEADLINE_SECONDS = AudioLimits().wall_seconds + 3600.0
@@ -80,50 +83,93 @@ def _audios(decoded: DecodedAudio) -> tuple[str, ...]:
 def _decoded(place: Workplace, manifest: Manifest, scratch: Path) -> DecodedAudio:
     """What is known of the file; if it was decoded now, its PCM lies in `scratch` by its sha256."""
     tenant, options, source = manifest.tenant, manifest.options, scratch / "source"
-    checksum = _checksum(place, manifest.source, source)
+    checksum = _checksum(place, manifest, source)
+    _claim(place, manifest, (checksum,))
     key = keys.prepared(tenant, checksum, options)
     try:
         known = DecodedAudio.from_json(json.loads(place.store.get(key)))
+        _claim(place, manifest, _audios(known))
         if all(exists(place.store, keys.pcm(tenant, audio)) for audio in _audios(known)):
+            _check_length(known.seconds, manifest)
             return known
     except ArtifactMissing:
         pass
     if not source.exists():
-        _fetch(place, manifest.source, source)
-    limits = AudioLimits(
-        max_seconds=place.settings.max_audio_seconds, max_bytes=place.settings.max_source_bytes
-    )
+        _fetch(place, manifest, source)
+    limits = _limits(place, manifest)
     if options.channels == "split":
         decoded = decode_channels(source, scratch, limits=limits)
     else:
         decoded = decode(source, scratch / "pcm", channel=options.channel, limits=limits)
         (scratch / "pcm").rename(scratch / decoded.sha256)
+    _claim(place, manifest, _audios(decoded))
     for audio in _audios(decoded):
         place.store.put_file(keys.pcm(tenant, audio), scratch / audio)
     place.store.put(key, encode(decoded.to_json()))
     return decoded
 
 
-def _checksum(place: Workplace, source: Source, path: Path) -> str:
-    """Of the bytes as submitted; our own artifacts are named by it."""
-    if source.artifact is not None:
-        return source.artifact.rpartition("/")[2]
-    _fetch(place, source, path)
+def _claim(place: Workplace, manifest: Manifest, contents: tuple[str, ...]) -> None:
+    """Keep deletions of other jobs off, and leave a note for that of this one."""
+    for content in contents:
+        place.store.put(keys.job(manifest.tenant, manifest.job, "uses/") + content, b"")
+    claim(place.store, place.leases, manifest.tenant, manifest.job, contents)
+
+
+def _limits(place: Workplace, manifest: Manifest) -> AudioLimits:
+    """The cluster's bounds, or the tenant's where they are less."""
+    seconds, size = place.settings.max_audio_seconds, place.settings.max_source_bytes
+    return AudioLimits(
+        max_seconds=min(seconds, manifest.max_audio_seconds or seconds),
+        max_bytes=min(size, manifest.max_source_bytes or size),
+    )
+
+
+def _check_length(seconds: float, manifest: Manifest) -> None:
+    """What was decoded for a job with another quota may be too long for this one."""
+    if manifest.max_audio_seconds is not None and seconds > manifest.max_audio_seconds:
+        raise AudioOutOfBounds(
+            f"The audio has {seconds:.0f} s, more than the {manifest.max_audio_seconds:.0f} s "
+            "that are accepted."
+        )
+
+
+def _checksum(place: Workplace, manifest: Manifest, path: Path) -> str:
+    """Of the bytes as submitted; a source among our artifacts is named by it."""
+    named = manifest.source.artifact
+    if named is not None and "/sources/" in named:
+        return named.rpartition("/")[2]
+    _fetch(place, manifest, path)
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _fetch(place: Workplace, source: Source, path: Path) -> None:
-    store, key = place.store, source.artifact or ""
+def _fetch(place: Workplace, manifest: Manifest, path: Path) -> None:
+    source, max_bytes = manifest.source, _limits(place, manifest).max_bytes
+    store, key, url = place.store, source.artifact or "", source.url or ""
+    if source.artifact is None and not url.startswith("s3://"):
+        _download(place, url, path, max_bytes)
+        return
     if source.artifact is None:
-        bucket, _, key = (source.url or "").removeprefix("s3://").partition("/")
+        bucket, _, key = url.removeprefix("s3://").partition("/")
         store = open_store(f"s3://{bucket}", endpoint_url=place.settings.s3_endpoint_url)
     size = store.size(key)
     if size is None:
         raise SourceMissing(f"{source.name!r} is not where it was submitted from.")
-    if size > place.settings.max_source_bytes:
+    if size > max_bytes:
         raise AudioOutOfBounds(f"The file has {size} bytes, more than are accepted.")
     store.fetch(key, path)
+
+
+def _download(place: Workplace, url: str, path: Path, max_bytes: int) -> None:
+    values = place.settings
+    if not values.allow_urls:
+        raise AddressNotAllowed(
+            "This cluster fetches nothing from web addresses.",
+            hint="Upload the file; whoever runs the cluster can set SCRIPTORIUM_ALLOW_URLS=true.",
+        )
+    policy = AddressPolicy.of(values.trusted_hosts)
+    download(url, path, policy, max_bytes=max_bytes)
 
 
 def _chunks(

@@ -67,6 +67,12 @@ class Records:
             self.language(manifest, plan),
         )
 
+    def forget(self, tenant: str, job: str) -> None:
+        """Read the job's manifest and plan anew the next time."""
+        with self._lock:
+            self._known.pop(keys.manifest(tenant, job), None)
+            self._known.pop(keys.plan(tenant, job), None)
+
     def _read(self, key: str) -> Any:
         with self._lock:
             if key in self._known:

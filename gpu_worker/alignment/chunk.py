@@ -16,9 +16,10 @@ from gpu_worker.alignment import Aligner, SpokenWindow
 from gpu_worker.alignment.characters import LANGUAGES_WITHOUT_SPACES
 from gpu_worker.batching import run_batches
 from gpu_worker.engines import Audio
+from gpu_worker.heard import ChunkTranscript, HeardWindow
 from gpu_worker.segmentation import Stretch, place_words, split_lines
 from gpu_worker.transcript import SAMPLE_RATE, Segment, Word
-from gpu_worker.transcription import SCORE_DIGITS, TIME_DIGITS, ChunkTranscript, HeardWindow
+from gpu_worker.transcription import SCORE_DIGITS, TIME_DIGITS
 
 _SPACED = re.compile(r"(\S+)(\s*)")
 _UNSPACED = re.compile(r"(\S)(\s*)")  # each character is a word

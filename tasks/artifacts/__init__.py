@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 
 class ArtifactMissing(KeyError):
@@ -35,6 +35,12 @@ class ArtifactStore(Protocol):
 
     def put_file(self, key: str, path: Path) -> bool:
         """`put` from a local file, streamed."""
+
+    def put_stream(self, key: str, file: BinaryIO) -> bool:
+        """`put` from an open file that can be sought, from its start to its end, streamed."""
+
+    def presigned_put(self, key: str, size: int, seconds: int) -> str | None:
+        """An address that takes `size` bytes by PUT for so long; None if there can be none."""
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """The bytes, or `length` of them from byte `start`; short at the end of the artifact."""

@@ -4,11 +4,20 @@ A stage's artifact is keyed by tenant, audio, span and a digest of just those
 options that change it; so a retry, a resume and a second submission find it.
 
     open/<tenant>/<job>/<run>                      the run has no result yet
+    outbox/<tenant>/<job>/<run>                    it has ended, and somebody must be told so
+    deleted/<tenant>/<job>                         the job is deleted; some of it may be left
     dead-letters/<tenant>/<job>/<run>/<stage>/<index>
+    dead-letters-triggers/<message>.json           an event that nothing can be made of
     tenants/<tenant>/sources/<sha256>              bytes as submitted
+    tenants/<tenant>/uploads/<upload>              bytes put there by an upload URL
+    tenants/<tenant>/uses/<content>/<job>          the job needs that source, upload or audio
+    tenants/<tenant>/idempotency/<sha256>          the job that an idempotency key stands for
     tenants/<tenant>/jobs/<job>/manifest.json
                                /plan.json
+                               /uses/<content>     that prepare found it to need
+                               /speakers/<version>.json     their names
                                /runs/<run>/started.json, failed/…, canceled, timings.json
+                               /runs/<run>/delivery/<part>/<try>, <part>.json   what was owed
                                /runs/<run>/result.json        the commit point
     tenants/<tenant>/prepared/<sha256>-<digest>.json
     tenants/<tenant>/audio/<sha256>/pcm            mono, 16 kHz, s16le
@@ -31,7 +40,10 @@ from tasks.options import JobOptions
 from tasks.stages import Stage, Unit
 
 OPEN = "open/"
+OUTBOX = "outbox/"
+DELETED = "deleted/"
 DEAD_LETTERS = "dead-letters/"
+DEAD_TRIGGERS = "dead-letters-triggers/"
 
 # What changes the text of a window, apart from its samples. The batch size does not.
 _DECODE_OPTIONS = frozenset(
@@ -65,16 +77,51 @@ def open_run(unit: Unit) -> str:
     return f"{OPEN}{unit.tenant}/{unit.job}/{unit.run}"
 
 
+def owed(unit: Unit) -> str:
+    return f"{OUTBOX}{unit.tenant}/{unit.job}/{unit.run}"
+
+
+def tombstone(tenant: str, job: str) -> str:
+    return f"{DELETED}{tenant}/{job}"
+
+
 def dead_letter(unit: Unit) -> str:
     return f"{DEAD_LETTERS}{unit.tenant}/{unit.job}/{unit.run}/{unit.field}"
+
+
+def dead_trigger(message: str) -> str:
+    return f"{DEAD_TRIGGERS}{message}.json"
 
 
 def source(tenant: str, checksum: str) -> str:
     return f"tenants/{tenant}/sources/{checksum}"
 
 
+def upload(tenant: str, upload: str) -> str:
+    return f"tenants/{tenant}/uploads/{upload}"
+
+
+def content(key: str) -> str:
+    """Of a source's, upload's or audio's key: the part by which `uses` names it."""
+    return key.split("/")[3]
+
+
+def uses(tenant: str, content: str) -> str:
+    """The folder with an entry for each job that needs the content."""
+    return f"tenants/{tenant}/uses/{content}/"
+
+
+def idempotency(tenant: str, key: str) -> str:
+    return f"tenants/{tenant}/idempotency/{sha256(key.encode()).hexdigest()}"
+
+
 def jobs(tenant: str) -> str:
     return f"tenants/{tenant}/jobs/"
+
+
+def job(tenant: str, job: str, folder: str = "") -> str:
+    """A job's own folder, or `uses/` or `speakers/` in it."""
+    return f"{jobs(tenant)}{job}/{folder}"
 
 
 def manifest(tenant: str, job: str) -> str:
@@ -94,6 +141,15 @@ def run(unit: Unit, name: str) -> str:
     return f"{runs(unit.tenant, unit.job)}{unit.run}/{name}"
 
 
+def tries(unit: Unit, part: str) -> str:
+    """The folder with an entry for each time that a part of what is owed was tried."""
+    return run(unit, f"delivery/{part}/")
+
+
+def delivered(unit: Unit, part: str) -> str:
+    return run(unit, f"delivery/{part}.json")
+
+
 def failed(unit: Unit) -> str:
     return run(unit, f"failed/{unit.field}.json")
 
@@ -106,6 +162,11 @@ def prepared(tenant: str, checksum: str, options: JobOptions) -> str:
 
 def pcm(tenant: str, audio: str) -> str:
     return f"tenants/{tenant}/audio/{audio}/pcm"
+
+
+def made_of(tenant: str, content: str) -> tuple[str, str]:
+    """The beginnings of all keys of what was made of a source, an upload or an audio."""
+    return f"tenants/{tenant}/prepared/{content}-", f"tenants/{tenant}/audio/{content}/"
 
 
 def chunks(tenant: str, audio: str, options: JobOptions) -> str:

@@ -54,6 +54,13 @@ class LocalStore:
         with path.open("rb") as source:
             return self._write_once(key, lambda file: shutil.copyfileobj(source, file, COPY_BYTES))
 
+    def put_stream(self, key: str, file: BinaryIO) -> bool:
+        file.seek(0)
+        return self._write_once(key, lambda own: shutil.copyfileobj(file, own, COPY_BYTES))
+
+    def presigned_put(self, key: str, size: int, seconds: int) -> str | None:
+        return None
+
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         checked_range(start, length)
         with self._opened(key) as file, disk_faults(self.url):
@@ -99,7 +106,8 @@ class LocalStore:
             with unfinished.open("xb") as file:
                 write(file)
                 file.flush()
-                os.fsync(file.fileno())
+                if file.tell():  # an empty one is all name, which is brought there below
+                    os.fsync(file.fileno())
             return self._link(unfinished, path)
 
     def _link(self, unfinished: Path, path: Path) -> bool:

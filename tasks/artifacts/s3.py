@@ -9,10 +9,11 @@ boto3 takes a while to import, so only an `s3://` URL imports this module.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import boto3.session
 from botocore.config import Config
@@ -77,13 +78,28 @@ class S3Store:
         )
 
     def put_file(self, key: str, path: Path) -> bool:
-        size = path.stat().st_size
+        with path.open("rb") as file:
+            return self.put_stream(key, file)
+
+    def put_stream(self, key: str, file: BinaryIO) -> bool:
+        size = file.seek(0, os.SEEK_END)
         if size > MULTIPART_BYTES:
             # Asked first, since only the last request of the many says that it was in vain.
             if self.size(key) is not None:
                 return False
-            return self._write_once(key, lambda: self._put_parts(key, path, size))
-        return self._write_once(key, lambda: self._put_whole(key, path))
+            return self._write_once(key, lambda: self._put_parts(key, file, size))
+        return self._write_once(key, lambda: self._put_whole(key, file))
+
+    def presigned_put(self, key: str, size: int, seconds: int) -> str | None:
+        # Not conditional: the header would have to be sent by whoever has the address.
+        with s3_faults(self._bucket, key):
+            url: str = self._client.generate_presigned_url(
+                "put_object",
+                Params=self._named(key) | {"ContentLength": size},
+                ExpiresIn=seconds,
+                HttpMethod="PUT",
+            )
+        return url
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         checked_range(start, length)
@@ -150,17 +166,16 @@ class S3Store:
                 raise
         return True
 
-    def _put_whole(self, key: str, path: Path) -> None:
-        # Opened for each try: after the first one the file has been read to its end.
-        with path.open("rb") as file:
-            self._client.put_object(**self._named(key), Body=file, IfNoneMatch="*")
+    def _put_whole(self, key: str, file: BinaryIO) -> None:
+        file.seek(0)  # after the first try it has been read to its end
+        self._client.put_object(**self._named(key), Body=file, IfNoneMatch="*")
 
-    def _put_parts(self, key: str, path: Path, size: int) -> None:
+    def _put_parts(self, key: str, file: BinaryIO, size: int) -> None:
         named = self._named(key)
         upload = named | {"UploadId": self._client.create_multipart_upload(**named)["UploadId"]}
         try:
             part_bytes = max(PART_BYTES, -(-size // MAX_PARTS))
-            parts = _upload_parts(self._client, upload, path, part_bytes)
+            parts = _upload_parts(self._client, upload, file, part_bytes)
             self._client.complete_multipart_upload(
                 **upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
             )
@@ -172,14 +187,14 @@ class S3Store:
 
 
 def _upload_parts(
-    client: Any, upload: dict[str, str], path: Path, part_bytes: int
+    client: Any, upload: dict[str, str], file: BinaryIO, part_bytes: int
 ) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
-    with path.open("rb") as file:
-        while data := file.read(part_bytes):
-            number = len(parts) + 1
-            reply = client.upload_part(**upload, PartNumber=number, Body=data)
-            parts.append({"PartNumber": number, "ETag": reply["ETag"]})
+    file.seek(0)
+    while data := file.read(part_bytes):
+        number = len(parts) + 1
+        reply = client.upload_part(**upload, PartNumber=number, Body=data)
+        parts.append({"PartNumber": number, "ETag": reply["ETag"]})
     return parts
 
 

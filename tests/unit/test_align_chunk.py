@@ -15,8 +15,8 @@ from gpu_worker.alignment.chunk import align_chunk
 from gpu_worker.alignment.fake import FakeAligner
 from gpu_worker.alignment.loaded import load_aligner
 from gpu_worker.errors import OutOfMemory
+from gpu_worker.heard import ChunkTranscript, HeardWindow
 from gpu_worker.transcript import SAMPLE_RATE, Segment, Word
-from gpu_worker.transcription import ChunkTranscript, HeardWindow
 from tests.speech import recording
 
 FIRST = 5 * SAMPLE_RATE  # the chunk's place in the file

@@ -17,9 +17,9 @@ from gpu_worker.channels import (
     channel_speaker,
     join_channels,
 )
+from gpu_worker.heard import HeardWindow
 from gpu_worker.levels import FRAME_SAMPLES
 from gpu_worker.transcript import SAMPLE_RATE, Segment, Turn, Word
-from gpu_worker.transcription import HeardWindow
 
 LOUD, ECHO = -20, -32
 

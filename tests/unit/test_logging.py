@@ -36,6 +36,14 @@ def test_less_than_the_level_is_left_out(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == ""
 
 
+def test_debugging_shows_our_lines_and_no_library_s(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("DEBUG", "json")
+    logging.getLogger("tasks.prepare").debug("ours")
+    logging.getLogger("botocore.auth").debug("x-amz-security-token: secret")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == "ours"
+
+
 def test_an_exception_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("INFO", "json")
     try:

@@ -12,19 +12,21 @@ import pytest
 from orchestrator.connection import Connection
 from orchestrator.jobs import Status
 from orchestrator.queues import queue_lengths
-from orchestrator.submission import submit, upload
+from orchestrator.sources import upload
+from orchestrator.submission import submit
 from tasks import execution
 from tasks import prepare as module
 from tasks.artifacts import keys
 from tasks.lifecycle import Workplace
 from tasks.manifest import Source
 from tasks.options import JobOptions
-from tasks.records import Records, failures
+from tasks.records import Records, encode, failures
 from tasks.stages import Stage, Unit
 from tests.bad_audio import wav
 from tests.speech import Samples, recording, write_wav
 from tests.unit.examples import TENANT
 from tests.unit.inline import run_task
+from tests.web_server import body, web_server
 
 
 @pytest.fixture
@@ -32,8 +34,12 @@ def file(tmp_path: Path) -> Path:
     return write_wav(tmp_path / "talk.wav", recording(12)[0])
 
 
-def prepared(connection: Connection, source: Source, **options: Any) -> Unit:
+def prepared(
+    connection: Connection, source: Source, *, source_stays: bool = True, **options: Any
+) -> Unit:
     job = submit(connection, source, JobOptions(model="fake", **options), tenant=TENANT)
+    if not source_stays:
+        connection.store.delete(source.artifact or "")
     unit = Unit(TENANT, job.id, 1, Stage.PREPARE)
     connection.redis.flushall()
     run_task(unit)
@@ -184,8 +190,8 @@ def test_a_source_that_is_gone_is_reported(
     connection: Connection, place: Workplace, file: Path
 ) -> None:
     source = upload(connection, file, TENANT)
-    place.store.delete(source.artifact or "")
-    assert failure(place, prepared(connection, source)) == "source_missing"
+    unit = prepared(connection, source, source_stays=False)
+    assert failure(place, unit) == "source_missing"
 
 
 def test_a_source_that_is_too_large_is_not_fetched(
@@ -221,9 +227,8 @@ def test_audio_decoded_before_a_crash_is_not_fetched_again(
     source = upload(connection, file, TENANT)
     first = prepared(connection, source)
     plan = Records(place.store).plan(TENANT, first.job)
-    place.store.delete(source.artifact or "")
     place.store.delete(keys.chunks(TENANT, plan.audio, JobOptions()))
-    second = prepared(connection, source)
+    second = prepared(connection, source, source_stays=False)
     assert Records(place.store).plan(TENANT, second.job) == plan
 
 
@@ -241,3 +246,58 @@ def test_the_pcm_is_the_audio(connection: Connection, place: Workplace, file: Pa
     pcm = np.frombuffer(place.store.get(keys.pcm(TENANT, audio)), "<i2")
     expected = (np.clip(recording(12)[0], -1, 1) * 32767).astype("<i2")
     assert np.array_equal(pcm, expected)
+
+
+def test_a_web_address_is_fetched_and_named_by_its_content(
+    connection: Connection, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = place.settings.model_copy(update={"allow_urls": True, "trusted_hosts": "127.0.0.1"})
+    monkeypatch.setattr(execution, "workplace", lambda: replace(place, settings=values))
+    with web_server(body(file.read_bytes())) as server:
+        theirs = Source(name="talk.wav", url=server.url())
+        units = [prepared(connection, each) for each in (theirs, upload(connection, file, TENANT))]
+    plans = [Records(place.store).plan(TENANT, unit.job) for unit in units]
+    assert plans[0] == plans[1]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "address"),
+    [
+        (False, "http://127.0.0.1:{port}/talk.wav"),
+        (True, "http://127.0.0.1:{port}/talk.wav"),
+        (True, "https://localhost/talk.wav"),
+        (True, "file:///etc/passwd"),
+        (True, ""),
+    ],
+)
+def test_an_address_that_is_not_allowed_is_not_fetched_though_it_was_submitted(
+    connection: Connection,
+    place: Workplace,
+    monkeypatch: pytest.MonkeyPatch,
+    allowed: bool,
+    address: str,
+) -> None:
+    values = place.settings.model_copy(update={"allow_urls": allowed})
+    monkeypatch.setattr(execution, "workplace", lambda: replace(place, settings=values))
+    with web_server(body(b"secret")) as canary:
+        source = Source(name="talk.wav", url=address.replace("{port}", str(canary.port)))
+        assert failure(place, prepared(connection, source)) == "address_not_allowed"
+    assert not canary.connections
+
+
+@pytest.mark.parametrize("bound", [{"max_audio_seconds": 5.0}, {"max_source_bytes": 100}])
+def test_a_tenant_s_quota_holds_for_every_source(
+    connection: Connection, place: Workplace, file: Path, bound: dict[str, float]
+) -> None:
+    upload_of = upload(connection, file, TENANT).artifact or ""
+    lying = keys.upload(TENANT, "0" * 23)
+    connection.store.put(lying, connection.store.get(upload_of))
+    job = submit(connection, Source(name="a", artifact=lying), JobOptions(), tenant=TENANT)
+    manifest = connection.records.manifest(TENANT, job.id).model_copy(update=bound)
+    key = keys.manifest(TENANT, job.id)
+    connection.store.delete(key)
+    connection.store.put(key, encode(manifest.model_dump(mode="json")))
+    place.records.forget(TENANT, job.id)
+    unit = Unit(TENANT, job.id, 1, Stage.PREPARE)
+    run_task(unit)
+    assert failure(place, unit) == "audio_out_of_bounds"

@@ -49,3 +49,24 @@ def test_a_ledger_holds_the_last_receipt_of_each_unit_of_a_run(redis: Redis) -> 
 
 def test_an_unknown_run_has_no_receipts(redis: Redis) -> None:
     assert Ledger(redis).read(TENANT, "nobody", 1) == {}
+
+
+def test_the_history_says_once_which_unit_settled_when(redis: Redis) -> None:
+    ledger = Ledger(redis)
+    for unit in (a_unit(Stage.PREPARE), a_unit(index=1), a_unit(index=0), a_unit(index=1)):
+        ledger.record(unit, Receipt("computed"))
+    history = ledger.history(TENANT, JOB, 1)
+    assert [unit for _, unit in history] == [
+        (Stage.PREPARE, 0),
+        (Stage.TRANSCRIBE, 1),
+        (Stage.TRANSCRIBE, 0),
+    ]
+    ids = [tuple(map(int, entry.split("-"))) for entry, _ in history]
+    assert ids == sorted(ids) and len(set(ids)) == 3
+
+
+def test_the_receipts_of_many_runs_are_read_at_once(redis: Redis) -> None:
+    ledger = Ledger(redis)
+    ledger.record(a_unit(Stage.PREPARE, job="b"), Receipt("cached"))
+    runs = [a_unit(job=job) for job in "abc"]
+    assert [sorted(found) for found in ledger.read_all(runs)] == [[], [(Stage.PREPARE, 0)], []]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gpu_worker.transcription import ChunkTranscript
+from gpu_worker.heard import ChunkTranscript
 from tasks.artifacts import keys
 from tasks.lifecycle import Workplace
 from tasks.manifest import Plan

@@ -11,14 +11,9 @@ import pytest
 from gpu_worker.engines import Audio, DecodeOptions, DetectedLanguage, WindowText
 from gpu_worker.engines.fake import FakeEngine
 from gpu_worker.errors import OutOfMemory
+from gpu_worker.heard import ChunkTranscript, HeardWindow
 from gpu_worker.levels import frame_levels
-from gpu_worker.transcription import (
-    ChunkTranscript,
-    HeardWindow,
-    detect_language,
-    pcm_to_audio,
-    transcribe_chunk,
-)
+from gpu_worker.transcription import detect_language, pcm_to_audio, transcribe_chunk
 from tests.speech import recording
 
 RATE = 16_000
