@@ -13,6 +13,7 @@ from redis import Redis
 from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
 from orchestrator.jobs import Job, Summary, describe_job
+from orchestrator.outbox.entries import Outbox
 from orchestrator.store import JobStore, newest_run
 from tasks.artifacts import ArtifactMissing, ArtifactStore, keys
 from tasks.artifacts.opening import open_store
@@ -21,7 +22,7 @@ from tasks.cancellation import Cancellations
 from tasks.leases import Leases
 from tasks.manifest import Plan
 from tasks.receipts import Ledger
-from tasks.records import Records
+from tasks.records import Records, exists
 from tasks.stages import Stage, Unit
 
 
@@ -52,6 +53,7 @@ class Connection:
     leases: Leases
     cancellations: Cancellations
     records: Records
+    outbox: Outbox
 
     def close(self) -> None:
         """Let the connections go."""
@@ -100,13 +102,26 @@ class Connection:
         except ArtifactMissing:
             return None
         summary = Summary.of_result(result)
+        self._owe(unit)  # first: if we die now the run is still open, and is settled again
         self.store.delete(keys.open_run(unit))
         self.jobs.close(unit, summary)
         return summary
 
+    def _owe(self, unit: Unit) -> None:
+        """Put into the outbox that the run has ended, if somebody wants to know."""
+        try:
+            manifest = self.records.manifest(unit.tenant, unit.job)
+        except ArtifactMissing:  # the job was deleted
+            return
+        if (manifest.output or manifest.webhook_url) and exists(self.store, keys.open_run(unit)):
+            self.outbox.add(unit)
+
     def _restore(self, tenant: str, job: str) -> tuple[Any, int, Summary | None]:
         """A job that Redis does not know but the store may."""
+        self.records.forget(tenant, job)  # it may have been deleted by another process
         try:
+            if exists(self.store, keys.tombstone(tenant, job)):
+                raise UnknownJob(f"There is no job {job!r}.")
             manifest = self.records.manifest(tenant, job)
         except (ArtifactMissing, ValueError) as error:
             raise UnknownJob(f"There is no job {job!r}.") from error
@@ -117,7 +132,7 @@ class Connection:
 
 def connect(settings: Settings) -> Connection:
     """Open everything. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
-    celery = make_app(settings)
+    celery = make_app(settings, only_sends=True)
     redis: Redis = Redis.from_url(
         celery.conf.broker_write_url, socket_timeout=15, socket_connect_timeout=5
     )
@@ -138,6 +153,7 @@ def connect(settings: Settings) -> Connection:
         leases=Leases(redis, settings.lease_seconds),
         cancellations=Cancellations(redis, store),
         records=Records(store),
+        outbox=Outbox(store, redis),
     )
 
 

@@ -7,7 +7,7 @@ always be told again from the artifacts. Pure: no Redis, no store.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -107,6 +107,7 @@ class Job:
     language: str | None = None
     warnings: tuple[dict[str, Any], ...] = ()
     error: dict[str, Any] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -130,6 +131,7 @@ class Job:
             "language": self.language,
             "warnings": list(self.warnings),
             "error": self.error,
+            "metadata": dict(self.metadata),
         }
 
 
@@ -163,6 +165,7 @@ def describe_job(
         language=summary.language if summary else manifest.options.language,
         warnings=summary.warnings if summary else (),
         error=summary.error if summary else None,
+        metadata=manifest.metadata,
     )
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from uuid import uuid4
 
 import structlog
@@ -16,11 +18,14 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
-from orchestrator.connection import Connection
+from orchestrator.access.tenants import known_tenants
+from orchestrator.connection import Connection, UnknownJob
 from orchestrator.jobs import Receipts
 from orchestrator.queues import queued_units
 from orchestrator.reconciliation import RunFacts, lost, needed_units, overdue
 from orchestrator.store import known_jobs, newest_run, open_runs
+from orchestrator.tombstones import Tombstones
+from orchestrator.uploads import sweep_uploads
 from tasks.artifacts import ArtifactMissing, keys
 from tasks.pipeline import in_turn, run_canvas
 from tasks.receipts import Receipt
@@ -29,6 +34,9 @@ from tasks.stages import Lane, Stage, Unit
 from tasks.units import units_behind
 
 _LEADER = "scriptorium:reconciler"
+PAGE = 500  # runs asked about at once
+TIDY_SECONDS = 3600.0
+PAUSE_FACTOR = 4.0  # at least so many times what the last pass took, before the next
 log = structlog.get_logger(__name__)
 
 
@@ -48,15 +56,19 @@ class Reconciler:
         self._clock = clock
         self._idle_since: dict[Unit, float] = {}
         self._missing: set[Unit] = set()  # at the last pass
+        self._tombstones = Tombstones(connection)
         self._audited = float("-inf")
+        self._tidied = float("-inf")
         self._name = uuid4().hex
 
     def run(self, stop: threading.Event) -> None:
         """Passes until told to stop; a fault ends a pass, never the loop."""
         waiting = False  # said once, not at every pass of an outage
-        while not stop.wait(self._connection.settings.reconcile_seconds):
+        pause = self._connection.settings.reconcile_seconds
+        while not stop.wait(pause):
+            began = self._clock()
             try:
-                if self._leads():
+                if self._leads(pause):
                     self.reconcile()
                 waiting = False
             except (RedisError, OperationalError, ScriptoriumError) as error:
@@ -65,12 +77,20 @@ class Reconciler:
                 waiting = True
             except Exception:
                 log.exception("reconciler_pass_failed")
+            # With tens of thousands of jobs a pass takes seconds, which are others' too.
+            took = self._clock() - began
+            pause = max(self._connection.settings.reconcile_seconds, took * PAUSE_FACTOR)
 
     def reconcile(self) -> tuple[Unit, ...]:
         """One pass. Gives the units that were issued again."""
         self._audit()
-        self._seen = set(self._connection.jobs.open_runs())
-        idle = [unit for run in self._seen for unit in self._idle(run)]
+        runs = self._connection.jobs.open_runs()
+        self._seen = set(runs)
+        idle = [
+            unit
+            for first in range(0, len(runs), PAGE)
+            for unit in self._idle(runs[first : first + PAGE])
+        ]
         grace = self._connection.settings.reconcile_grace_seconds
         self._idle_since, suspects = overdue(self._idle_since, idle, self._clock(), grace)
         if not suspects:
@@ -84,24 +104,32 @@ class Reconciler:
             self._idle_since.pop(unit, None)
         return tuple(unit for unit in suspects if unit in certain and self._mend(unit))
 
-    def _idle(self, run: Unit) -> list[Unit]:
-        """The run's needed units on which nobody works."""
+    def _idle(self, runs: Sequence[Unit]) -> list[Unit]:
+        """The runs' needed units on which nobody works."""
+        ledger, leases = self._connection.ledger, self._connection.leases
+        needed: list[tuple[Unit, str, str]] = []  # with its key and its run's fan-out
+        for run, receipts in zip(runs, ledger.read_all(runs), strict=True):
+            fan_out = keys.run(run, Stage.FAN_OUT.value)
+            needed += [(unit, key, fan_out) for unit, key in self._needed(run, receipts)]
+        # While a fan-out is leased, the messages are just being written.
+        working = leases.held([name for _, *names in needed for name in names])
+        pairs = zip(working[::2], working[1::2], strict=True)
+        return [unit for (unit, *_), busy in zip(needed, pairs, strict=True) if not any(busy)]
+
+    def _needed(self, run: Unit, receipts: Receipts) -> list[tuple[Unit, str]]:
+        """What the run needs next, with the keys; nothing if it has ended."""
         connection = self._connection
-        receipts = connection.ledger.read(run.tenant, run.job, run.run)
+        if not receipts:  # most of a long queue: no record is read for them
+            first = replace(run, stage=Stage.PREPARE)
+            return [(first, keys.plan(run.tenant, run.job))]
         if (Stage.ASSEMBLE, 0) in receipts and connection.settle(run) is not None:
             return []
         try:
-            needed = needed_units(self._facts(run, receipts))
-            wanted = [connection.records.key(unit) for unit in needed]
-            fans_out, *leased = connection.leases.held(
-                [keys.run(run, Stage.FAN_OUT.value), *wanted]
-            )
+            units = needed_units(self._facts(run, receipts))
+            return [(unit, connection.records.key(unit)) for unit in units]
         except ArtifactMissing as error:
             log.warning("record_missing", unit=run.name, artifact=str(error))
             return []
-        if fans_out:  # the messages are just being written
-            return []
-        return [unit for unit, held in zip(needed, leased, strict=True) if not held]
 
     def _facts(self, run: Unit, receipts: Receipts) -> RunFacts:
         return RunFacts(
@@ -115,6 +143,11 @@ class Reconciler:
     def _mend(self, unit: Unit) -> bool:
         """Record what the store has after all, or issue the unit again (True)."""
         connection = self._connection
+        try:
+            manifest = connection.records.manifest(unit.tenant, unit.job)
+        except ArtifactMissing as error:
+            log.warning("record_missing", unit=unit.name, artifact=str(error))
+            return False
         if exists(connection.store, connection.records.key(unit)):
             connection.ledger.record(unit, Receipt("cached"))
             return False
@@ -122,7 +155,6 @@ class Reconciler:
             connection.ledger.record(unit, Receipt("failed"))
             return False
         log.warning("unit_reissued", unit=unit.name)
-        manifest = connection.records.manifest(unit.tenant, unit.job)
         if unit.stage in (Stage.PREPARE, Stage.DETECT_LANGUAGE):
             prepared = unit.stage is Stage.DETECT_LANGUAGE
             message = run_canvas(connection.celery, manifest, unit.run, prepared=prepared)
@@ -146,13 +178,29 @@ class Reconciler:
             if unit not in known and (self._adopt or unit in self._seen):
                 self._restore(unit)
         if wiped and self._adopt:
-            for job in known_jobs(connection.store, connection.settings.tenant):
-                connection.job(connection.settings.tenant, job)
+            for tenant in known_tenants(connection.store, connection.settings):
+                for job in known_jobs(connection.store, tenant):
+                    with suppress(UnknownJob):  # it is being deleted
+                        connection.job(tenant, job)
+        if self._adopt:
+            connection.outbox.restore()
         connection.jobs.restored()
         self._audited = self._clock()
+        if self._adopt:
+            self._tombstones.sweep()
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Now and then: remove what was uploaded and never submitted."""
+        if self._clock() - self._tidied >= TIDY_SECONDS:
+            self._tidied = self._clock()
+            for tenant in known_tenants(self._connection.store, self._connection.settings):
+                sweep_uploads(self._connection, tenant)
 
     def _restore(self, unit: Unit) -> None:
         connection = self._connection
+        if exists(connection.store, keys.tombstone(unit.tenant, unit.job)):
+            return
         try:
             manifest = connection.records.manifest(unit.tenant, unit.job)
         except ArtifactMissing:
@@ -162,15 +210,18 @@ class Reconciler:
             connection.cancellations.flag(unit)
         newest = max(unit.run, newest_run(connection.store, unit.tenant, unit.job))
         connection.jobs.add(manifest, newest)
+        if connection.plan(unit) is not None:
+            prepare = replace(unit, stage=Stage.PREPARE)
+            connection.ledger.record(prepare, Receipt("cached", finished_at=time.time()))
         for stage, index in failures(connection.store, unit):
             failed = Unit(unit.tenant, unit.job, unit.run, stage, index)
             connection.ledger.record(failed, Receipt("failed"))
         connection.settle(unit)
 
-    def _leads(self) -> bool:
+    def _leads(self, pause: float) -> bool:
         """Hold or take the leadership for a few passes."""
         redis, name = self._connection.redis, self._name.encode()
-        milliseconds = int(self._connection.settings.reconcile_seconds * 5000) + 5000
+        milliseconds = int(pause * 5000) + 5000
         if redis.set(_LEADER, name, nx=True, px=milliseconds):
             return True
         if redis.get(_LEADER) != name:

@@ -14,6 +14,7 @@ from gpu_worker.formats import FORMATS, render
 from gpu_worker.subtitles import SubtitleOptions
 from gpu_worker.transcript import transcript_from_json
 from orchestrator.connection import Connection, NotFinished
+from orchestrator.speaker_names import given_names, with_names
 from tasks.stages import Stage, Unit
 
 LONGEST_STEM_BYTES = 200  # leaves room for an extension in a name of 255
@@ -49,14 +50,13 @@ def render_result(
         raise NotFinished(
             f"Job {job} has no transcript.", hint="`scriptorium status JOB` says why."
         )
+    transcript = with_names(result["transcript"], given_names(connection, tenant, job))
     if form != "json":
         name = connection.records.manifest(tenant, job).source.name
-        return render(
-            transcript_from_json(result["transcript"]), form, options, file_id=Path(name).stem
-        )
+        return render(transcript_from_json(transcript), form, options, file_id=Path(name).stem)
     run = connection.job(tenant, job).run
     timings = connection.timings(Unit(tenant, job, run, Stage.ASSEMBLE))
-    body = result["transcript"] | {"job": job, "timings": timings}
+    body = transcript | {"job": job, "timings": timings}
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
 
 

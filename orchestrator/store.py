@@ -15,10 +15,23 @@ from redis import Redis
 from orchestrator.jobs import Summary
 from tasks.artifacts import ArtifactStore, keys
 from tasks.manifest import Manifest
+from tasks.receipts import CHANGED
 from tasks.stages import Stage, Unit
 
 _OPEN = "scriptorium:open"
 _MARK = "scriptorium:known"
+_ADMITTED_SECONDS = 60.0  # a submission that was let in and never arrived
+
+# Counting and letting in are one step, so that many submissions at once cannot pass together.
+_ADMIT = """
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2] - ARGV[3])
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then return 'admitted' end
+if redis.call('SCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 'full' end
+local own = redis.call('SCARD', KEYS[2]) + redis.call('ZCARD', KEYS[3])
+if own >= tonumber(ARGV[5]) and not redis.call('ZSCORE', KEYS[3], ARGV[1]) then return 'quota' end
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+return 'admitted'
+"""
 
 
 class JobStore:
@@ -26,6 +39,22 @@ class JobStore:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._admit = redis.register_script(_ADMIT)
+
+    def admit(self, tenant: str, job: str, *, in_all: int, in_flight: int, now: float) -> str:
+        """Take a place for a job that is about to be added: `admitted`, or `full` or `quota`.
+
+        `full`: there are `in_all` open runs. `quota`: the tenant has `in_flight` of them.
+        """
+        answer: Any = self._admit(
+            keys=[_OPEN, _open_of(tenant), _admitted(tenant)],
+            args=[f"{tenant}/{job}/1", now, _ADMITTED_SECONDS, in_all, in_flight],
+        )
+        return str(answer.decode())
+
+    def refuse(self, tenant: str, job: str) -> None:
+        """Give back the place of a job that was admitted and not added."""
+        self._redis.zrem(_admitted(tenant), f"{tenant}/{job}/1")
 
     def add(self, manifest: Manifest, run: int, *, is_open: bool = True) -> None:
         """Index a job, or its next run."""
@@ -34,7 +63,11 @@ class JobStore:
         pipe.hset(name, mapping={"manifest": manifest.model_dump_json(), "run": run})
         pipe.zadd(_listing(manifest.tenant), {manifest.job: manifest.created_at})
         if is_open:
-            pipe.sadd(_OPEN, f"{manifest.tenant}/{manifest.job}/{run}")
+            member = f"{manifest.tenant}/{manifest.job}/{run}"
+            pipe.sadd(_OPEN, member)
+            pipe.sadd(_open_of(manifest.tenant), member)
+            pipe.zrem(_admitted(manifest.tenant), member)
+        pipe.publish(CHANGED, f"{manifest.tenant}/{manifest.job}")
         pipe.execute()
 
     def find(self, tenant: str, job: str) -> tuple[Manifest, int, Summary | None] | None:
@@ -51,13 +84,44 @@ class JobStore:
         """The run has its result."""
         pipe = self._redis.pipeline()
         pipe.hset(_job(unit.tenant, unit.job), f"summary/{unit.run}", json.dumps(asdict(summary)))
-        pipe.srem(_OPEN, f"{unit.tenant}/{unit.job}/{unit.run}")
+        member = f"{unit.tenant}/{unit.job}/{unit.run}"
+        pipe.srem(_OPEN, member)
+        pipe.srem(_open_of(unit.tenant), member)
+        pipe.publish(CHANGED, f"{unit.tenant}/{unit.job}")
         pipe.execute()
 
-    def newest(self, tenant: str, limit: int, offset: int = 0) -> list[str]:
-        """Job ids, newest first."""
-        found: Any = self._redis.zrevrange(_listing(tenant), offset, offset + limit - 1)
-        return [job.decode() for job in found]
+    def forget(self, tenant: str, job: str) -> None:
+        """Take a job and all its runs out of the index."""
+        newest: Any = self._redis.hget(_job(tenant, job), "run")
+        pipe = self._redis.pipeline()
+        pipe.delete(_job(tenant, job))
+        pipe.zrem(_listing(tenant), job)
+        for run in range(1, int(newest or 1) + 1):
+            pipe.srem(_OPEN, f"{tenant}/{job}/{run}")
+            pipe.srem(_open_of(tenant), f"{tenant}/{job}/{run}")
+        pipe.publish(CHANGED, f"{tenant}/{job}")
+        pipe.execute()
+
+    def newest(
+        self, tenant: str, limit: int, before: tuple[float, str] | None = None
+    ) -> list[tuple[str, float]]:
+        """Job ids with their times, newest first, from behind `before` (a time and an id) on."""
+        listing, found = _listing(tenant), []
+        if before is None:
+            found = self._page(listing, "+inf", limit)
+        else:
+            time, last = before
+            # Jobs of one moment sort by their ids; those at the mark's are looked at again.
+            same: Any = self._redis.zrevrangebyscore(listing, time, time)
+            found = [(job.decode(), time) for job in same if job.decode() < last]
+            found += self._page(listing, f"({time!r}", limit)
+        return found[:limit]
+
+    def _page(self, listing: str, highest: str, limit: int) -> list[tuple[str, float]]:
+        rows: Any = self._redis.zrevrangebyscore(
+            listing, highest, "-inf", start=0, num=limit, withscores=True
+        )
+        return [(job.decode(), time) for job, time in rows]
 
     def open_runs(self) -> list[Unit]:
         """Every run without a result, as its assemble unit."""
@@ -110,6 +174,14 @@ def _run(name: str) -> Unit:
 
 def _job(tenant: str, job: str) -> str:
     return f"scriptorium:job:{tenant}/{job}"
+
+
+def _open_of(tenant: str) -> str:
+    return f"{_OPEN}:{tenant}"
+
+
+def _admitted(tenant: str) -> str:
+    return f"scriptorium:admitted:{tenant}"
 
 
 def _listing(tenant: str) -> str:

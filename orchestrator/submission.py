@@ -1,4 +1,4 @@
-"""Taking jobs in, and what one can do to a job: submit, cancel, retry.
+"""Taking jobs in: a new one, or a finished one's audio again with other options.
 
 A job is accepted when its manifest is in the store, Redis knows it and its first
 message is sent, in this order. Dying in between loses nothing: the same submission
@@ -7,35 +7,37 @@ with the same idempotency key goes on where the first one stopped.
 
 from __future__ import annotations
 
-import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import file_digest, sha256
-from pathlib import Path
 from typing import Any
 
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from config.settings import Settings
 from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.errors import (
-    AudioOutOfBounds,
     PermanentError,
     RedisUnavailable,
     ScriptoriumError,
     SourceMissing,
 )
 from gpu_worker.models import find_model
+from orchestrator.access import ClusterFull, QuotaExceeded
+from orchestrator.access.quotas import Quota
 from orchestrator.connection import Connection
-from orchestrator.jobs import TRANSITIONS, Job, Status
+from orchestrator.job_ids import forget_key, job_id, keyed_job
+from orchestrator.jobs import Job, describe_job
+from orchestrator.runs import IllegalTransition, issue
 from tasks.artifacts import keys
-from tasks.manifest import Manifest, Source
+from tasks.manifest import Manifest, Output, Source
 from tasks.options import JobOptions, job_options
-from tasks.pipeline import run_canvas
-from tasks.records import encode, exists, result_record
+from tasks.records import encode, exists
 from tasks.stages import Stage, Unit
+from tasks.uses import claim
 
+_UPLOAD_AGAIN = "Upload the file again and submit it then."
+_SUBMITTED = ("source", "options", "metadata", "webhook_url", "output")  # what makes two the same
 _PLAN_OPTIONS = ("channel", "channels", "chunk_seconds")  # those that `prepare` follows
 
 
@@ -46,29 +48,6 @@ class IdempotencyConflict(PermanentError):
     hint = "Use a new key for a new submission."
 
 
-class IllegalTransition(PermanentError):
-    """The job is not in a state in which that can be done."""
-
-    code = "illegal_transition"
-    hint = "`scriptorium status JOB` shows where it stands."
-
-
-def upload(connection: Connection, path: Path, tenant: str) -> Source:
-    """Put a local file into the store, named by its content. Raises SourceMissing."""
-    try:
-        with path.open("rb") as file:
-            checksum = file_digest(file, "sha256").hexdigest()
-        size = path.stat().st_size
-    except OSError as error:
-        raise SourceMissing(f"{path.name!r} cannot be read: {error.strerror}.") from error
-    if size > connection.settings.max_source_bytes:
-        raise AudioOutOfBounds(f"{path.name!r} has {size} bytes, more than are accepted.")
-    key = keys.source(tenant, checksum)
-    if not exists(connection.store, key):
-        connection.store.put_file(key, path)
-    return Source(name=path.name, artifact=key)
-
-
 def submit(
     connection: Connection,
     source: Source,
@@ -76,33 +55,62 @@ def submit(
     *,
     tenant: str,
     idempotency_key: str | None = None,
+    metadata: dict[str, str] | None = None,
+    webhook_url: str | None = None,
+    output: Output | None = None,
+    quota: Quota | None = None,
 ) -> Job:
-    """Accept a job.
+    """Accept a job. Operators submit without a quota.
 
-    Raises UnknownModel, IdempotencyConflict, RedisUnavailable or StoreUnavailable.
+    Raises UnknownModel, IdempotencyConflict, SourceMissing, QuotaExceeded, ClusterFull,
+    RedisUnavailable or StoreUnavailable.
     """
     _check_models(options, connection.settings)
+    store = connection.store
     manifest = Manifest(
         tenant=tenant,
-        job=job_id(tenant, idempotency_key),
+        job=job_id() if idempotency_key is None else keyed_job(store, tenant, idempotency_key),
         created_at=round(time.time(), 3),
         source=source,
         options=options,
         idempotency_key=idempotency_key,
+        metadata=metadata or {},
+        webhook_url=webhook_url,
+        output=output,
+        max_audio_seconds=quota.audio_seconds if quota else None,
+        max_source_bytes=quota.source_bytes if quota else None,
     )
-    unit = Unit(tenant, manifest.job, 1, Stage.ASSEMBLE)
+    _admit(connection, manifest, quota)
     key = keys.manifest(tenant, manifest.job)
-    if not connection.store.put(key, encode(manifest.model_dump(mode="json"))):
-        first = connection.records.manifest(tenant, manifest.job)
-        if (first.source, first.options) != (source, options):
-            raise IdempotencyConflict()
-        if exists(connection.store, keys.run(unit, "result.json")):
+    is_first = store.put(key, encode(manifest.model_dump(mode="json")))
+    if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
+        # It was deleted after we had read which job the key stands for: the next one is new.
+        forget_key(store, manifest)
+        if is_first:
+            store.delete(key)
+        connection.jobs.refuse(tenant, manifest.job)
+        named = {name: getattr(manifest, name) for name in _SUBMITTED}
+        return submit(
+            connection, **named, tenant=tenant, idempotency_key=idempotency_key, quota=quota
+        )
+    if not is_first:
+        manifest = _first(connection, manifest)
+        result = keys.run(Unit(tenant, manifest.job, 1, Stage.ASSEMBLE), "result.json")
+        # The reconciler sees to a job that is known.
+        if connection.jobs.find(tenant, manifest.job) or exists(store, result):
+            connection.jobs.refuse(tenant, manifest.job)
             return connection.job(tenant, manifest.job)
-        manifest = first
-    return _accept(connection, manifest)
+    return _accept(connection, manifest, _uploaded(manifest))
 
 
-def rerun(connection: Connection, tenant: str, job: str, changes: dict[str, Any]) -> Job:
+def rerun(
+    connection: Connection,
+    tenant: str,
+    job: str,
+    changes: dict[str, Any],
+    *,
+    quota: Quota | None = None,
+) -> Job:
     """A new job of a finished one's audio with some options changed; the old one stays.
 
     What the changes leave as it was is found in the store and not computed again. Raises
@@ -116,13 +124,14 @@ def rerun(connection: Connection, tenant: str, job: str, changes: dict[str, Any]
     _check_models(options, connection.settings)
     manifest = first.model_copy(
         update={
-            "job": job_id(tenant, None),
+            "job": job_id(),
             "created_at": round(time.time(), 3),
             "options": options,
             "idempotency_key": None,
             "rerun_of": job,
         }
     )
+    _admit(connection, manifest, quota)
     plan = keys.plan(tenant, job)
     prepared = exists(connection.store, plan) and all(
         getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS
@@ -130,49 +139,12 @@ def rerun(connection: Connection, tenant: str, job: str, changes: dict[str, Any]
     connection.store.put(
         keys.manifest(tenant, manifest.job), encode(manifest.model_dump(mode="json"))
     )
+    needed = _uploaded(manifest)
     if prepared:  # the source may be gone; what was decoded of it is here
+        known = connection.records.plan(tenant, job)
+        needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
         connection.store.put(keys.plan(tenant, manifest.job), connection.store.get(plan))
-    return _accept(connection, manifest, prepared=prepared)
-
-
-def cancel(connection: Connection, tenant: str, job: str) -> Job:
-    """End a job without a result. Raises UnknownJob, or IllegalTransition once it has ended."""
-    current = connection.job(tenant, job)
-    _allow(current, Status.CANCELED, "canceled")
-    unit = Unit(tenant, job, current.run, Stage.ASSEMBLE)
-    connection.cancellations.cancel(unit)
-    connection.store.put(keys.run(unit, "result.json"), encode(result_record(canceled=True)))
-    connection.settle(unit)
-    return connection.job(tenant, job)
-
-
-def retry(connection: Connection, tenant: str, job: str) -> Job:
-    """Start the next run of a job that did not complete; what was computed stays.
-
-    Raises UnknownJob or IllegalTransition.
-    """
-    current = connection.job(tenant, job)
-    if current.status is Status.COMPLETED:
-        raise IllegalTransition(
-            f"Job {job} is completed; there is nothing to retry.",
-            hint="`scriptorium rerun JOB` computes what its warnings say is missing.",
-        )
-    _allow(current, Status.QUEUED, "retried")
-    unit = Unit(tenant, job, current.run + 1, Stage.ASSEMBLE)
-    connection.store.put(keys.open_run(unit), b"")
-    connection.store.put(keys.run(unit, "started.json"), encode({"started_at": time.time()}))
-    for letter in connection.store.list(f"{keys.DEAD_LETTERS}{tenant}/{job}/"):
-        connection.store.delete(letter)
-    manifest = connection.records.manifest(tenant, job)
-    _issue(connection, manifest, unit.run, prepared=connection.plan(unit) is not None)
-    return connection.job(tenant, job)
-
-
-def job_id(tenant: str, idempotency_key: str | None) -> str:
-    """Sorts by time; with an idempotency key it follows from the key alone."""
-    if idempotency_key is not None:
-        return "k" + sha256(f"{tenant}\n{idempotency_key}".encode()).hexdigest()[:23]
-    return f"{int(time.time() * 1000):011x}{secrets.token_hex(6)}"
+    return _accept(connection, manifest, needed, prepared=prepared)
 
 
 def _check_models(options: JobOptions, settings: Settings) -> None:
@@ -182,34 +154,61 @@ def _check_models(options: JobOptions, settings: Settings) -> None:
         check_trusted(diarize_model(options.model, options.diarize_model), settings.trusted)
 
 
-def _accept(connection: Connection, manifest: Manifest, *, prepared: bool = False) -> Job:
-    """Start the first run of a job whose manifest is in the store."""
+def _admit(connection: Connection, manifest: Manifest, quota: Quota | None) -> None:
+    """Raise QuotaExceeded or ClusterFull if there is no place for another job."""
+    if quota is None:
+        return
+    try:
+        answer = connection.jobs.admit(
+            *(manifest.tenant, manifest.job),
+            in_all=quota.open_jobs,
+            in_flight=quota.jobs_in_flight,
+            now=manifest.created_at,
+        )
+    except RedisError as error:
+        raise RedisUnavailable("Redis cannot be reached, so the job was not accepted.") from error
+    if answer == "full":
+        raise ClusterFull()
+    if answer == "quota":
+        raise QuotaExceeded(f"There are {quota.jobs_in_flight} jobs in flight already.")
+
+
+def _first(connection: Connection, manifest: Manifest) -> Manifest:
+    """What was submitted first with this job's idempotency key. Raises IdempotencyConflict."""
+    first = connection.records.manifest(manifest.tenant, manifest.job)
+    if any(getattr(first, name) != getattr(manifest, name) for name in _SUBMITTED):
+        connection.jobs.refuse(manifest.tenant, manifest.job)
+        raise IdempotencyConflict()
+    return first
+
+
+def _accept(
+    connection: Connection, manifest: Manifest, needed: Sequence[str], *, prepared: bool = False
+) -> Job:
+    """Start the first run of a job whose manifest is in the store and which needs these keys."""
     tenant, job = manifest.tenant, manifest.job
     open_run = keys.open_run(Unit(tenant, job, 1, Stage.ASSEMBLE))
-    connection.store.put(open_run, b"")
+    contents = [keys.content(key) for key in needed]
+    uses = [keys.uses(tenant, content) + job for content in contents]
     try:
-        _issue(connection, manifest, 1, prepared=prepared)
+        claim(connection.store, connection.leases, tenant, job, contents)
+        for key in needed:
+            if not exists(connection.store, key):
+                raise SourceMissing("What was uploaded for it is not there.", hint=_UPLOAD_AGAIN)
+        connection.store.put(open_run, b"")
+        issue(connection, manifest, 1, prepared=prepared)
     except ScriptoriumError:
         if manifest.idempotency_key is None:  # nobody can ask for it again: it must not run later
-            with suppress(ScriptoriumError):
-                for key in (open_run, keys.plan(tenant, job), keys.manifest(tenant, job)):
+            own = (open_run, *uses, keys.plan(tenant, job), keys.manifest(tenant, job))
+            with suppress(ScriptoriumError, RedisError):
+                for key in own:
                     connection.store.delete(key)
+                connection.jobs.refuse(tenant, job)
         raise
-    return connection.job(tenant, job)
+    return describe_job(manifest, 1, {}, None, None, time.time())
 
 
-def _allow(job: Job, target: Status, verb: str) -> None:
-    if target not in TRANSITIONS[job.status]:
-        raise IllegalTransition(f"Job {job.id} is {job.status.value}; it cannot be {verb}.")
-
-
-def _issue(connection: Connection, manifest: Manifest, run: int, *, prepared: bool = False) -> None:
-    try:
-        connection.jobs.add(manifest, run)
-        run_canvas(connection.celery, manifest, run, prepared=prepared).apply_async(
-            ignore_result=True,  # else this process subscribes to it and never hears the end
-            retry=True,
-            retry_policy={"max_retries": 2, "interval_start": 0.2},
-        )
-    except (RedisError, OperationalError) as error:
-        raise RedisUnavailable("Redis cannot be reached, so the job was not accepted.") from error
+def _uploaded(manifest: Manifest) -> list[str]:
+    """What of our store a job is made from: its source, the clips of voices that it knows."""
+    clips = [keys.source(manifest.tenant, it.clip) for it in manifest.options.known_speakers]
+    return [manifest.source.artifact, *clips] if manifest.source.artifact else clips

@@ -27,7 +27,7 @@ def test_a_job_that_redis_forgot_is_told_from_the_store(connection: Connection) 
     write_records(connection.store, a_manifest(), a_plan(10, 10))
     job = connection.job(TENANT, JOB)
     assert (job.status, job.chunks.total) == (Status.QUEUED, 2)
-    assert connection.jobs.newest(TENANT, 9) == [JOB]
+    assert connection.jobs.newest(TENANT, 9) == [(JOB, 1000.0)]
     assert connection.jobs.open_runs() == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from redis import Redis
 
@@ -9,6 +11,7 @@ from orchestrator.jobs import Summary
 from orchestrator.store import JobStore, known_jobs, newest_run, open_runs
 from tasks.artifacts import keys
 from tasks.artifacts.memory import MemoryStore
+from tasks.receipts import CHANGED
 from tasks.stages import Stage
 from tests.unit.examples import JOB, TENANT, a_manifest, a_unit, write_records
 
@@ -63,8 +66,8 @@ def test_open_runs_are_those_without_a_result(jobs: JobStore) -> None:
 def test_the_newest_jobs_come_first_and_by_pages(jobs: JobStore) -> None:
     for second, job in enumerate("abcd"):
         jobs.add(a_manifest(job).model_copy(update={"created_at": float(second)}), 1)
-    assert jobs.newest(TENANT, 2) == ["d", "c"]
-    assert jobs.newest(TENANT, 2, offset=2) == ["b", "a"]
+    assert jobs.newest(TENANT, 2) == [("d", 3.0), ("c", 2.0)]
+    assert jobs.newest(TENANT, 2, before=(2.0, "c")) == [("b", 1.0), ("a", 0.0)]
     assert jobs.newest("another", 2) == []
 
 
@@ -92,3 +95,77 @@ def test_the_newest_run_is_the_last_that_was_started() -> None:
         store.put(keys.run(a_unit(run=run), "started.json"), b"{}")
     store.put(keys.run(a_unit(run=11), "canceled"), b"")
     assert newest_run(store, TENANT, JOB) == 10
+
+
+def admit(
+    jobs: JobStore, job: str, *, in_all: int = 9, in_flight: int = 9, now: float = 0.0
+) -> str:
+    return jobs.admit(TENANT, job, in_all=in_all, in_flight=in_flight, now=now)
+
+
+def test_a_tenant_has_no_more_places_than_its_quota_however_many_ask_at_once(
+    jobs: JobStore,
+) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda n: admit(jobs, f"job{n}", in_flight=5), range(40)))
+    assert answers.count("admitted") == 5 and answers.count("quota") == 35
+
+
+def test_a_job_is_admitted_once_however_often_it_asks(jobs: JobStore) -> None:
+    assert [admit(jobs, "same", in_flight=1) for _ in range(3)] == ["admitted"] * 3
+    jobs.add(a_manifest("same"), 1)
+    assert admit(jobs, "same", in_flight=1) == "admitted"
+    assert admit(jobs, "other", in_flight=1) == "quota"
+
+
+def test_a_job_that_ended_or_was_refused_gives_its_place_back(jobs: JobStore) -> None:
+    admit(jobs, JOB, in_flight=1)
+    jobs.add(a_manifest(), 1)
+    jobs.close(a_unit(), SUMMARY)
+    assert admit(jobs, "next", in_flight=1) == "admitted"
+    jobs.refuse(TENANT, "next")
+    assert admit(jobs, "third", in_flight=1) == "admitted"
+
+
+def test_a_submission_that_died_gives_its_place_back_a_minute_later(jobs: JobStore) -> None:
+    admit(jobs, "died", in_flight=1)
+    assert admit(jobs, "next", in_flight=1, now=59.0) == "quota"
+    assert admit(jobs, "next", in_flight=1, now=61.0) == "admitted"
+
+
+def test_all_tenants_together_have_no_more_places_than_the_cluster(jobs: JobStore) -> None:
+    jobs.add(a_manifest("theirs").model_copy(update={"tenant": "other"}), 1)
+    assert admit(jobs, JOB, in_all=1) == "full"
+    assert admit(jobs, JOB, in_all=2) == "admitted"
+
+
+def test_a_forgotten_job_is_in_no_index(jobs: JobStore) -> None:
+    jobs.add(a_manifest(), 1)
+    jobs.add(a_manifest(), 2)
+    jobs.add(a_manifest("stays"), 1)
+    jobs.forget(TENANT, JOB)
+    assert jobs.find(TENANT, JOB) is None
+    assert [job for job, _ in jobs.newest(TENANT, 9)] == ["stays"]
+    assert {unit.job for unit in jobs.open_runs()} == {"stays"}
+    assert admit(jobs, "next", in_flight=2) == "admitted"
+
+
+def test_pages_of_jobs_of_one_moment_miss_none_and_repeat_none(jobs: JobStore) -> None:
+    for job in "abcdefg":
+        jobs.add(a_manifest(job), 1)
+    seen: list[str] = []
+    before: tuple[float, str] | None = None
+    while page := jobs.newest(TENANT, 3, before):
+        seen += [job for job, _ in page]
+        before = (page[-1][1], page[-1][0])
+    assert seen == list("gfedcba")
+
+
+def test_whoever_listens_is_told_which_job_changed(jobs: JobStore, redis: Redis) -> None:
+    with redis.pubsub(ignore_subscribe_messages=True) as channel:
+        channel.subscribe(CHANGED)
+        channel.get_message(timeout=1)
+        jobs.add(a_manifest(), 1)
+        jobs.close(a_unit(), SUMMARY)
+        heard = [channel.get_message(timeout=1) for _ in range(2)]
+    assert [message and message["data"] for message in heard] == [f"{TENANT}/{JOB}".encode()] * 2

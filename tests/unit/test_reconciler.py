@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from orchestrator.connection import Connection
 from orchestrator.jobs import Status
 from orchestrator.queues import queued_units
 from orchestrator.reconciler import Reconciler
-from orchestrator.submission import cancel, submit
+from orchestrator.runs import cancel
+from orchestrator.submission import submit
 from tasks.artifacts import keys
 from tasks.manifest import Plan, Source
 from tasks.receipts import Receipt
@@ -50,6 +52,8 @@ def open_job(connection: Connection, plan: Plan | None = None, **options: Any) -
     write_records(connection.store, a_manifest(**options), plan)
     connection.store.put(keys.open_run(ASSEMBLE), b"")
     connection.jobs.add(a_manifest(**options), 1)
+    if plan is not None:
+        connection.ledger.record(a_unit(Stage.PREPARE), Receipt("computed"))
     connection.jobs.restored()
 
 
@@ -104,7 +108,7 @@ def test_a_message_that_was_lost_again_is_issued_again(
 def test_queued_work_is_left_alone(
     connection: Connection, reconciler: Reconciler, clock: Clock
 ) -> None:
-    source = Source(name="talk.wav", artifact=keys.source(TENANT, "ab"))
+    source = Source(name="talk.wav", url="s3://calls/talk.wav")
     submit(connection, source, a_manifest().options, tenant=TENANT)
     assert issued(reconciler, clock) == []
 
@@ -159,9 +163,10 @@ def test_a_chunk_whose_receipt_was_lost_is_not_computed_again(
     connection.store.put(keys.failed(a_unit(index=1)), b"{}")
     assert issued(reconciler, clock) == []
     ledger = connection.ledger.read(TENANT, JOB, 1)
-    assert {index: receipt.outcome for (_, index), receipt in ledger.items()} == {
-        0: "cached",
-        1: "failed",
+    assert {unit: receipt.outcome for unit, receipt in ledger.items()} == {
+        (Stage.PREPARE, 0): "computed",
+        (Stage.TRANSCRIBE, 0): "cached",
+        (Stage.TRANSCRIBE, 1): "failed",
     }
 
 
@@ -204,7 +209,7 @@ def test_after_a_wipe_ended_jobs_are_listed_again(
     write_records(connection.store, a_manifest())
     connection.store.put(keys.run(ASSEMBLE, "result.json"), encode(result_record(canceled=True)))
     reconciler.reconcile()
-    assert connection.jobs.newest(TENANT, 9) == [JOB]
+    assert [job for job, _ in connection.jobs.newest(TENANT, 9)] == [JOB]
     assert connection.job(TENANT, JOB).status is Status.CANCELED
     assert not connection.jobs.is_wiped()
 
@@ -329,3 +334,13 @@ def test_the_loop_outlives_a_redis_that_is_away(
     monkeypatch.setattr(broken.redis, "set", leads)
     Reconciler(broken).run(stop)
     assert asked == 3
+
+
+def test_uploads_that_nobody_submitted_go_after_a_day(
+    connection: Connection, reconciler: Reconciler, clock: Clock
+) -> None:
+    old, new = (f"{int((time.time() - age) * 1000):011x}0123" for age in (25 * 3600, 60))
+    for upload in (old, new):
+        connection.store.put(keys.upload(TENANT, upload), b"audio")
+    reconciler.reconcile()
+    assert list(connection.store.list(keys.upload(TENANT, ""))) == [keys.upload(TENANT, new)]

@@ -19,19 +19,13 @@ from gpu_worker.errors import (
     UnknownModel,
 )
 from orchestrator.connection import Connection, UnknownJob, connect
+from orchestrator.job_ids import job_id, keyed_job
 from orchestrator.jobs import Job, Status, Summary
 from orchestrator.queues import queued_units
 from orchestrator.redis_server import RedisServer
-from orchestrator.submission import (
-    IdempotencyConflict,
-    IllegalTransition,
-    cancel,
-    job_id,
-    rerun,
-    retry,
-    submit,
-    upload,
-)
+from orchestrator.runs import IllegalTransition, cancel, retry
+from orchestrator.sources import upload
+from orchestrator.submission import IdempotencyConflict, rerun, submit
 from tasks.artifacts import keys
 from tasks.manifest import Source
 from tasks.options import JobOptions
@@ -40,7 +34,8 @@ from tasks.stages import Stage
 from tests.unit.examples import TENANT, a_plan, a_unit
 
 OPTIONS = JobOptions(model="fake", language="en")
-SOURCE = Source(name="talk.wav", artifact=keys.source(TENANT, "ab"))
+SOURCE = Source(name="talk.wav", url="s3://calls/talk.wav")
+UPLOADED = Source(name="talk.wav", artifact=keys.source(TENANT, "ab"))
 
 
 def taken(connection: Connection, key: str | None = None, source: Source = SOURCE) -> Job:
@@ -75,10 +70,12 @@ def test_two_submissions_without_a_key_are_two_jobs(connection: Connection) -> N
     assert taken(connection).id != taken(connection).id
 
 
-def test_job_ids_sort_by_time_or_follow_from_the_key() -> None:
-    assert job_id(TENANT, "key") == job_id(TENANT, "key") != job_id("other", "key")
-    assert job_id(TENANT, None) != job_id(TENANT, None)
-    assert len({len(job_id(TENANT, key)) for key in ("a", "b" * 300, None)}) == 2
+def test_job_ids_sort_by_time_and_a_key_stands_for_one(connection: Connection) -> None:
+    assert len(job_id()) == len(job_id()) == 23 and job_id() != job_id()
+    store = connection.store
+    assert keyed_job(store, TENANT, "key") == keyed_job(store, TENANT, "key")
+    assert keyed_job(store, TENANT, "key") != keyed_job(store, "other", "key")
+    assert keyed_job(store, TENANT, "") != keyed_job(store, TENANT, "ü" * 300)
 
 
 def test_the_same_key_is_the_same_job(connection: Connection) -> None:
@@ -99,7 +96,7 @@ def test_the_same_key_for_something_else_is_a_conflict(
     connection: Connection, options: JobOptions
 ) -> None:
     taken(connection, "key")
-    other = Source(name="other.wav", artifact=keys.source(TENANT, "cd"))
+    other = Source(name="other.wav", url="s3://calls/other.wav")
     source = other if options == OPTIONS else SOURCE
     with pytest.raises(IdempotencyConflict):
         submit(connection, source, options, tenant=TENANT, idempotency_key="key")
@@ -156,6 +153,22 @@ def test_without_redis_a_job_with_a_key_can_be_asked_for_again(
     job = taken(connection, "key")
     assert job.status is Status.QUEUED
     assert everything(connection) == everything(lonely)
+
+
+def test_a_job_says_which_upload_it_needs(connection: Connection) -> None:
+    connection.store.put(UPLOADED.artifact or "", b"sound")
+    job = taken(connection, source=UPLOADED)
+    assert list(connection.store.list(keys.uses(TENANT, "ab"))) == [
+        keys.uses(TENANT, "ab") + job.id
+    ]
+
+
+def test_a_job_whose_upload_is_gone_is_not_accepted_and_leaves_nothing(
+    connection: Connection,
+) -> None:
+    with pytest.raises(SourceMissing):
+        taken(connection, source=UPLOADED)
+    assert everything(connection) == []
 
 
 def test_a_canceled_job_has_ended(connection: Connection) -> None:
@@ -223,7 +236,9 @@ def test_a_retry_keeps_what_was_prepared_and_forgets_the_dead_letters(
 def finished(connection: Connection) -> Job:
     """A job that was prepared and has its result."""
     job = taken(connection)
-    connection.store.put(keys.plan(TENANT, job.id), encode(a_plan(10, 10).model_dump(mode="json")))
+    plan = a_plan(10, 10)
+    connection.store.put(keys.plan(TENANT, job.id), encode(plan.model_dump(mode="json")))
+    connection.store.put(keys.pcm(TENANT, plan.audio), b"")
     end(connection, job, transcript={})
     return job
 
@@ -275,7 +290,7 @@ def test_a_rerun_whose_message_cannot_be_sent_leaves_nothing_that_would_run_late
     def gone(*_: object, **__: object) -> None:
         raise OperationalError("no broker")
 
-    monkeypatch.setattr("orchestrator.submission.run_canvas", gone)
+    monkeypatch.setattr("orchestrator.runs.run_canvas", gone)
     with pytest.raises(RedisUnavailable, match="not accepted"):
         rerun(connection, TENANT, job.id, {"max_speakers": 3})
     assert everything(connection) == before

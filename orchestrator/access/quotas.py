@@ -1,0 +1,32 @@
+"""How much one tenant may have: by default the cluster's own limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a tenant's submissions are held to."""
+
+    jobs_in_flight: int
+    audio_seconds: float  # of one file
+    source_bytes: int  # of one file
+    open_jobs: int  # of all tenants together
+
+
+def quota_of(settings: Settings, tenant: str) -> Quota:
+    """The tenant's own numbers where the settings have some; never above the cluster's."""
+    own = settings.quotas.get(tenant, {})
+    return Quota(
+        jobs_in_flight=int(own.get("jobs_in_flight", settings.jobs_in_flight)),
+        audio_seconds=min(
+            float(own.get("audio_seconds", settings.max_audio_seconds)), settings.max_audio_seconds
+        ),
+        source_bytes=min(
+            int(own.get("source_bytes", settings.max_source_bytes)), settings.max_source_bytes
+        ),
+        open_jobs=settings.max_open_jobs,
+    )

@@ -1,0 +1,106 @@
+"""One step of what is owed for a run: which part is next, its try, and what came of it.
+
+A try is counted by an artifact before it is made, so that one which kills its process counts
+too; its end is an artifact as well. Steps of two processes at once do no harm: files are
+written again as they were, and a webhook has the same id each time.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpcore
+import structlog
+
+from orchestrator.connection import Connection
+from orchestrator.jobs import Summary
+from orchestrator.outbox.outputs import write_outputs
+from orchestrator.outbox.schedule import (
+    DONE,
+    MAX_TRIES,
+    Outcome,
+    of_error,
+    verdict,
+)
+from orchestrator.outbox.webhooks import event, send
+from tasks.artifacts import ArtifactMissing, keys
+from tasks.manifest import Manifest
+from tasks.records import encode, exists
+from tasks.stages import Unit
+
+OUTPUT, WEBHOOK = "output", "webhook"  # in this order: whoever is told finds the files
+BUSY_SECONDS = 30.0  # somebody else has counted this very try
+log = structlog.get_logger(__name__)
+
+
+def deliver(
+    connection: Connection, run: Unit, webhooks: Callable[[], httpcore.ConnectionPool]
+) -> float | None:
+    """Make one try. Gives the seconds until the next step, or None if nothing is owed now.
+
+    Raises redis.RedisError and what the store raises, if it cannot be told what is owed.
+    """
+    store = connection.store
+    try:
+        owed = json.loads(store.get(keys.owed(run)))
+        manifest = connection.records.manifest(run.tenant, run.job)
+        summary = Summary.of_result(json.loads(store.get(keys.run(run, "result.json"))))
+    except ArtifactMissing:  # it is delivered, or the job was deleted
+        return None
+    parts = [name for name in wanted(manifest) if not exists(store, keys.delivered(run, name))]
+    if not parts:
+        return None
+    part = parts[0]
+    tries = sum(1 for _ in store.list(keys.tries(run, part)))
+    outcome = Outcome(False, "The process died in the last try.")
+    if tries < MAX_TRIES:
+        tries += 1
+        if not store.put(keys.tries(run, part) + str(tries), b""):
+            return BUSY_SECONDS
+        if part == OUTPUT:
+            outcome = _write(connection, manifest, run, summary)
+        else:
+            said = event(manifest, run, summary, owed["ended_at"])
+            url = manifest.webhook_url or ""
+            outcome = send(webhooks(), connection.settings, url, run, said)
+    following = verdict(outcome, tries, connection.settings.redelivery_factor)
+    _log(run, part, tries, outcome)
+    if following.final:
+        store.put(keys.delivered(run, part), encode(_record(outcome, tries)))
+        return 0.0 if len(parts) > 1 else None
+    return following.delay_seconds
+
+
+def wanted(manifest: Manifest) -> list[str]:
+    """The parts of what is owed at a run's end, in their order."""
+    owed = {OUTPUT: manifest.output, WEBHOOK: manifest.webhook_url}
+    return [part for part, place in owed.items() if place]
+
+
+def _write(connection: Connection, manifest: Manifest, run: Unit, summary: Summary) -> Outcome:
+    try:
+        write_outputs(connection, manifest, run, summary)
+    except Exception as error:  # a fault of ours has its ten tries too, and then its end
+        log.debug("output_failed_at", exc_info=error)
+        return of_error(error)
+    return DONE
+
+
+def _record(outcome: Outcome, tries: int) -> dict[str, Any]:
+    return {
+        "status": "delivered" if outcome.done else "failed",
+        "tries": tries,
+        "error": outcome.reason,
+        "ended_at": round(time.time(), 3),
+    }
+
+
+def _log(run: Unit, part: str, tries: int, outcome: Outcome) -> None:
+    named = {"tenant": run.tenant, "job": run.job, "run": run.run, "part": part, "try": tries}
+    if outcome.done:
+        log.info("delivered", **named)
+    else:
+        log.warning("delivery_failed", **named, reason=outcome.reason)

@@ -1,0 +1,84 @@
+"""A transcript as files in the bucket that its submitter named.
+
+They are plain objects: writing them twice changes nothing. What the bucket's keys mean to
+anybody is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+from gpu_worker.errors import StoreRefused
+from gpu_worker.formats import format_named
+from gpu_worker.subtitles import SubtitleOptions
+from orchestrator.connection import Connection
+from orchestrator.jobs import Summary
+from orchestrator.results import render_result
+from orchestrator.store import newest_run
+from tasks.artifacts import ArtifactMissing
+from tasks.manifest import Manifest, Output
+from tasks.stages import Unit
+
+ATTEMPTS = 2  # of one request; the outbox tries again later anyway
+ERROR_EXTENSION = ".error.json"
+
+
+def write_outputs(connection: Connection, manifest: Manifest, run: Unit, summary: Summary) -> None:
+    """Write what the run came to: the transcript, or the job with its error.
+
+    Nothing is written of a canceled run, nor of one that a retry has overtaken. Raises
+    StoreRefused, StoreUnavailable or DiskFull.
+    """
+    output = manifest.output
+    overtaken = newest_run(connection.store, run.tenant, run.job) > run.run
+    if output is None or summary.canceled or overtaken:
+        return
+    client = _client(connection.settings.s3_endpoint_url)
+    if summary.error is not None:
+        job = connection.job(run.tenant, run.job).to_json()
+        text = json.dumps(job, ensure_ascii=False, indent=2) + "\n"
+        _put(client, output, ERROR_EXTENSION, text, "application/json")
+        return
+    for name in output.formats:
+        form = format_named(name)
+        text = render_result(connection, run.tenant, run.job, name, SubtitleOptions())
+        _put(client, output, form.extension, text, form.media_type)
+    if run.run > 1:  # what an earlier run may have left is not so any more
+        _remove(client, output, ERROR_EXTENSION)
+
+
+def _put(client: Any, output: Output, extension: str, text: str, media_type: str) -> None:
+    from tasks.artifacts.s3_faults import s3_faults
+
+    bucket, key = _place(output, extension)
+    try:
+        with s3_faults(bucket, key):
+            client.put_object(
+                Bucket=bucket, Key=key, Body=text.encode("utf-8"), ContentType=media_type
+            )
+    except ArtifactMissing as error:  # some stores' word for a missing bucket
+        raise StoreRefused(f"There is no bucket {bucket!r} to write to.") from error
+
+
+def _remove(client: Any, output: Output, extension: str) -> None:
+    """Best effort: who may write to a bucket need not be allowed to delete in it."""
+    from tasks.artifacts.s3_faults import s3_faults
+
+    bucket, key = _place(output, extension)
+    with suppress(StoreRefused, ArtifactMissing), s3_faults(bucket, key):
+        client.delete_object(Bucket=bucket, Key=key)
+
+
+def _place(output: Output, extension: str) -> tuple[str, str]:
+    bucket, _, key = output.url.removeprefix("s3://").partition("/")
+    return bucket, key + extension
+
+
+@lru_cache(maxsize=4)
+def _client(endpoint_url: str | None) -> Any:
+    from tasks.artifacts.s3 import s3_client  # boto3 takes a while to import
+
+    return s3_client(endpoint_url, attempts=ATTEMPTS)

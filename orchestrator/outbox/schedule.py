@@ -1,0 +1,84 @@
+"""When something owed is tried again, and when it is given up. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from gpu_worker.errors import PermanentError, ScriptoriumError
+
+# Seconds after the first try, the second and so on: ten tries within 16 hours.
+DELAYS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
+MAX_TRIES = len(DELAYS) + 1
+LONGEST_RETRY_AFTER = 3600.0  # seconds; a receiver may not put us off for longer
+_PASSING = (408, 425, 429)  # statuses below 500 that say: later
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one try came to."""
+
+    done: bool
+    reason: str | None = None  # why not
+    passing: bool = False  # another try may do better
+    retry_after: float = 0.0  # seconds that the receiver asks for
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What follows: it is over, or there is another try after `delay_seconds`."""
+
+    delay_seconds: float | None = None
+
+    @property
+    def final(self) -> bool:
+        """No more tries."""
+        return self.delay_seconds is None
+
+
+DONE = Outcome(done=True)
+
+
+def verdict(outcome: Outcome, tries: int, factor: float = 1.0) -> Verdict:
+    """What follows from the outcome of the last of so many tries."""
+    if outcome.done or not outcome.passing or tries >= MAX_TRIES:
+        return Verdict()
+    return Verdict(max(DELAYS[tries - 1], outcome.retry_after) * factor)
+
+
+def of_status(status: int, retry_after: float = 0.0) -> Outcome:
+    """What an HTTP status says: only 2xx is success, and a redirect is not followed."""
+    if 200 <= status < 300:
+        return DONE
+    if 300 <= status < 400:
+        return Outcome(False, f"The receiver answered with a redirect ({status}).")
+    passing = status >= 500 or status in _PASSING
+    return Outcome(False, f"The receiver answered {status}.", passing, retry_after)
+
+
+def of_error(error: Exception) -> Outcome:
+    """What a fault of the try itself says."""
+    reason = error.message if isinstance(error, ScriptoriumError) else f"{error!r}"
+    return Outcome(False, reason, passing=not isinstance(error, PermanentError))
+
+
+def retry_after_seconds(headers: Sequence[tuple[bytes, bytes]], now: datetime) -> float:
+    """What a Retry-After header asks for, as seconds or as a date; at most the bound."""
+    for name, value in headers:
+        if name.lower() == b"retry-after":
+            return min(max(_seconds(value.decode("latin-1"), now), 0.0), LONGEST_RETRY_AFTER)
+    return 0.0
+
+
+def _seconds(text: str, now: datetime) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(text) - now).total_seconds()
+        except (ValueError, TypeError):  # TypeError: a date without its zone
+            return 0.0
+    return seconds if math.isfinite(seconds) else 0.0

@@ -1,0 +1,114 @@
+"""Webhooks: a small signed message that says which job has ended, and how.
+
+The signature is that of Standard Webhooks. Each tenant has a secret of its own, made from
+the cluster's key, so nothing has to be kept. Addresses are the submitters': they are spoken
+to under the same guard as sources (`tasks/outbound.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpcore
+from standardwebhooks import Webhook
+
+from config.settings import Settings
+from gpu_worker.errors import PermanentError
+from orchestrator.jobs import Summary
+from orchestrator.outbox.schedule import Outcome, of_error, of_status, retry_after_seconds
+from tasks.addresses import AddressPolicy, WebAddress
+from tasks.manifest import Manifest
+from tasks.outbound import USER_AGENT, guarded_pool, location
+from tasks.stages import Unit
+
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 7.0  # with the above: 10 s for one try
+
+
+class WebhookNotAllowed(PermanentError):
+    """This cluster sends no webhooks."""
+
+    code = "webhook_not_allowed"
+    hint = (
+        "Ask for the job's status instead; whoever runs the cluster can set "
+        "SCRIPTORIUM_ALLOW_URLS=true and SCRIPTORIUM_WEBHOOK_KEY."
+    )
+
+
+def webhook_secret(settings: Settings, tenant: str) -> str:
+    """What a tenant verifies its webhooks with. Raises WebhookNotAllowed."""
+    if settings.webhook_key is None:
+        raise WebhookNotAllowed()
+    key = settings.webhook_key.get_secret_value().encode()
+    secret = hmac.digest(key, f"scriptorium webhooks of {tenant}".encode(), "sha256")
+    return "whsec_" + base64.b64encode(secret).decode()
+
+
+def check_webhook_url(settings: Settings, url: str) -> WebAddress:
+    """An address that webhooks may be sent to. Raises WebhookNotAllowed, AddressNotAllowed."""
+    if not settings.allow_urls or settings.webhook_key is None:
+        raise WebhookNotAllowed()
+    return AddressPolicy.of(settings.trusted_hosts).parse(url)
+
+
+def webhook_pool(settings: Settings) -> httpcore.ConnectionPool:
+    """What webhooks are sent through; threads may share it, and it has to be closed."""
+    return guarded_pool(
+        AddressPolicy.of(settings.trusted_hosts),
+        connect_seconds=CONNECT_SECONDS,
+        read_seconds=ANSWER_SECONDS,
+        total_seconds=ANSWER_SECONDS,
+    )
+
+
+def event(manifest: Manifest, run: Unit, summary: Summary, ended_at: float) -> dict[str, Any]:
+    """What a webhook says; the same at every try."""
+    status = summary.status.value
+    moment = datetime.fromtimestamp(ended_at, UTC).isoformat(timespec="milliseconds")
+    return {
+        "type": f"job.{status}",
+        "timestamp": moment.replace("+00:00", "Z"),
+        "data": {
+            "id": manifest.job,
+            "run": run.run,
+            "status": status,
+            "name": manifest.source.name,
+            "metadata": manifest.metadata,
+        },
+    }
+
+
+def send(
+    pool: httpcore.ConnectionPool, settings: Settings, url: str, run: Unit, said: dict[str, Any]
+) -> Outcome:
+    """One try. It raises nothing that the other side or the network can bring about."""
+    try:
+        address = check_webhook_url(settings, url)
+        body = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+        headers = _headers(webhook_secret(settings, run.tenant), f"msg_{run.job}_{run.run}", body)
+        with pool.stream(
+            "POST", location(address), headers=headers, content=body.encode()
+        ) as answer:  # its body is nobody's business
+            wait = retry_after_seconds(answer.headers, datetime.now(UTC))
+            return of_status(answer.status, wait)
+    except httpcore.TimeoutException as error:
+        return Outcome(False, f"The receiver did not answer in time ({error!r}).", passing=True)
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        return Outcome(False, f"The receiver could not be spoken to: {error}.", passing=True)
+    except PermanentError as error:
+        return of_error(error)
+
+
+def _headers(secret: str, message: str, body: str) -> list[tuple[str, str]]:
+    now = datetime.now(UTC)
+    return [
+        ("content-type", "application/json"),
+        ("user-agent", USER_AGENT),
+        ("webhook-id", message),
+        ("webhook-timestamp", str(int(now.timestamp()))),
+        ("webhook-signature", Webhook(secret).sign(message, now, body)),
+    ]
