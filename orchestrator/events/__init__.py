@@ -1,0 +1,190 @@
+"""What somebody who watches a job is told: events, derived from facts, in one order.
+
+    <run>.0                      job        the job as it was queued
+    <run>.<entry>                job        the job once a unit had settled; entry as in history
+    <run>.<entry>.<chunk>        segments   a chunk's text, as soon as all before it are settled
+    <run>.end.<chunk>            segments   text that the history did not bring
+    <run>.end                    end        the job with its final status
+
+The same facts give the same bytes, and a longer history only appends. Pure: no Redis,
+no store.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+from orchestrator.jobs import Job, Receipts, Summary, describe_job
+from tasks.manifest import Manifest, Plan
+from tasks.receipts import Receipt
+from tasks.stages import Stage
+
+Kind = Literal["job", "segments", "end"]
+Position = tuple[int, ...]  # sorts as the events do: run, then where in it
+
+_ID = re.compile(r"(\d{1,9})\.(?:(0)|(\d{1,20})-(\d{1,20})|(end))(?:\.(\d{1,9}))?", re.ASCII)
+_END = 10**21  # behind the time of every entry
+_FIRST = "0"  # stands for the entry of a job that was queued
+# By these many clients end a line too, though the standard does not.
+_LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event; `data` is JSON on one line."""
+
+    id: str
+    kind: Kind
+    data: str
+
+    @cached_property
+    def wire(self) -> bytes:
+        """As it is sent, made once for all who watch."""
+        return f"id: {self.id}\nevent: {self.kind}\ndata: {self.data}\n\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one run."""
+
+    manifest: Manifest
+    run: int
+    plan: Plan | None
+    history: Sequence[tuple[str, tuple[Stage, int]]]
+    receipts: Receipts
+    summary: Summary | None
+
+    @property
+    def ended(self) -> Job | None:
+        """The job with its final status; None while it runs."""
+        if self.summary is None:
+            return None
+        return describe_job(self.manifest, self.run, self.receipts, self.plan, self.summary, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How far the telling has come."""
+
+    entries: int = 0  # the queued job counts as one
+    entry: str = ""  # the last of them
+    chunks: int = 0
+    ended: bool = False
+
+
+Text = Callable[[int], Sequence[Mapping[str, Any]]]  # a chunk's segments as JSON
+
+
+def tell(facts: Facts, text: Text, told: Told = Told()) -> Iterator[tuple[Event, Told]]:
+    """The events that follow on what was told, each with how far it brings the telling.
+
+    A history that was begun anew, because Redis was wiped, is told from its first entry,
+    but for the chunks that were told already. Raises what `text` raises; the telling can
+    be taken up again where it stopped.
+    """
+    entries = _entries(facts)
+    if told.entries and told.entry not in [entry for entry, _ in entries[told.entries - 1 :][:1]]:
+        told = replace(told, entries=1, entry=_FIRST)
+    seen: dict[tuple[Stage, int], Receipt] = {}
+    plan: Plan | None = None
+    for number, (entry, unit) in enumerate(entries, 1):
+        if unit is not None:
+            receipt = facts.receipts.get(unit, Receipt("cached"))
+            # By the entry's own time, for a receipt may be replaced by a later one.
+            seen[unit] = replace(receipt, finished_at=_seconds(entry))
+            if unit[0] is not Stage.ASSEMBLE and receipt.outcome != "failed":
+                plan = facts.plan  # nothing but `prepare` succeeds without
+        if number < told.entries:
+            continue
+        if number > told.entries:
+            told = replace(told, entries=number, entry=entry)
+            job = describe_job(facts.manifest, facts.run, seen, plan, None, _seconds(entry))
+            yield _event(f"{facts.run}.{entry}", "job", job_json(job)), told
+        while plan and told.chunks < _live_chunks(plan) and _is_settled(facts, told.chunks, seen):
+            yield _release(facts, text, told, entry)
+            told = replace(told, chunks=told.chunks + 1)
+    if facts.summary is None or told.ended:
+        return
+    if not facts.summary.error and not facts.summary.canceled and facts.plan:
+        for _ in range(told.chunks, _chunks(facts.plan)):
+            yield _release(facts, text, told, "end")
+            told = replace(told, chunks=told.chunks + 1)
+    job = describe_job(facts.manifest, facts.run, seen, facts.plan, facts.summary, 0.0)
+    yield _event(end_id(facts.run), "end", job_json(job)), replace(told, ended=True)
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """A job as the API tells it."""
+    return {"object": "transcription.job", **job.to_json()}
+
+
+def end_id(run: int) -> str:
+    """Of the last event of a run."""
+    return f"{run}.end"
+
+
+def position(id: str) -> Position | None:
+    """Where the event of that id stands among all; None if no event is called so."""
+    found = _ID.fullmatch(id)
+    if found is None:
+        return None
+    run, _, time, sequence, end, chunk = found.groups()
+    if end and chunk is None:
+        return (int(run), _END, 1)
+    place = (_END, 0) if end else (int(time or 0), int(sequence or 0))
+    return (int(run), *place, -1 if chunk is None else int(chunk))
+
+
+def seen_before(last_event_id: str | None, run: int) -> Position | None:
+    """Behind which position a run's events are new to who saw that one; None: all are."""
+    found = position(last_event_id) if last_event_id else None
+    return found if found and found[0] == run else None
+
+
+def _entries(facts: Facts) -> list[tuple[str, tuple[Stage, int] | None]]:
+    """From the queued job to the assembled one; what is recorded still later changes nothing."""
+    entries: list[tuple[str, tuple[Stage, int] | None]] = [(_FIRST, None)]
+    for entry, unit in facts.history:
+        entries.append((entry, unit))
+        if unit[0] is Stage.ASSEMBLE:
+            break
+    return entries
+
+
+def _release(facts: Facts, text: Text, told: Told, entry: str) -> tuple[Event, Told]:
+    chunk = told.chunks
+    data = {"chunk": chunk, "segments": list(text(chunk))}
+    event = _event(f"{facts.run}.{entry}.{chunk}", "segments", data)
+    return event, replace(told, chunks=chunk + 1)
+
+
+def _event(id: str, kind: Kind, data: Mapping[str, Any]) -> Event:
+    written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return Event(id, kind, written.translate(_LINE_ENDS))
+
+
+def _chunks(plan: Plan) -> int:
+    """How many are told. Split channels are one: only all together show what is an echo."""
+    return 1 if plan.channels else len(plan.chunks)
+
+
+def _live_chunks(plan: Plan) -> int:
+    """How many are told while others still run."""
+    return 0 if plan.channels else len(plan.chunks)
+
+
+def _is_settled(facts: Facts, chunk: int, seen: Receipts) -> bool:
+    heard = seen.get((Stage.TRANSCRIBE, chunk))
+    if not facts.manifest.options.aligns or (heard and heard.outcome == "failed"):
+        return heard is not None
+    return (Stage.ALIGN, chunk) in seen
+
+
+def _seconds(entry: str) -> float:
+    """Since 1970; an entry's id begins with its milliseconds."""
+    return int(entry.partition("-")[0]) / 1000

@@ -1,0 +1,85 @@
+"""The facts of one run, read from Redis and the store, and the text of its chunks.
+
+Every method may raise redis.RedisError or StoreUnavailable.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from gpu_worker.heard import ChunkTranscript
+from gpu_worker.transcript import segment_to_json
+from orchestrator.connection import Connection, UnknownJob
+from orchestrator.events import Facts
+from tasks.artifacts import ArtifactMissing, keys
+from tasks.records import exists
+from tasks.stages import Stage, Unit
+
+
+class FactsReader:
+    """Reads what is told of jobs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def newest_run(self, tenant: str, job: str) -> int:
+        """The run that a job is in. Raises UnknownJob."""
+        return self._connection.job(tenant, job).run
+
+    def read(self, tenant: str, job: str, run: int) -> Facts | None:
+        """As it stands; None while Redis has forgotten the job. Raises UnknownJob."""
+        connection = self._connection
+        found = connection.jobs.find(tenant, job)
+        if found is None:
+            # Not restored from here; the reconciler does it, or whoever asks for the job.
+            is_deleted = exists(connection.store, keys.tombstone(tenant, job))
+            if is_deleted or not exists(connection.store, keys.manifest(tenant, job)):
+                raise UnknownJob(f"There is no job {job!r}.")
+            return None
+        manifest, newest, summary = found
+        unit = Unit(tenant, job, run, Stage.ASSEMBLE)
+        # In this order: an ended run's history is whole, and each of its entries has a receipt.
+        history = connection.ledger.history(tenant, job, run)
+        receipts = connection.ledger.read(tenant, job, run)
+        is_assembled = (Stage.ASSEMBLE, 0) in (settled for _, settled in history)
+        if run != newest or (summary is None and is_assembled):
+            summary = connection.settle(unit)
+        return Facts(manifest, run, connection.plan(unit), history, receipts, summary)
+
+    def text(self, facts: Facts, chunk: int) -> Sequence[dict[str, Any]]:
+        """A chunk's segments: aligned if they are; none if it was given up."""
+        manifest = facts.manifest
+        unit = Unit(manifest.tenant, manifest.job, facts.run, Stage.ASSEMBLE)
+        if facts.plan and facts.plan.channels:
+            return self._published(unit)
+        stages = [Stage.ALIGN, Stage.TRANSCRIBE] if manifest.options.aligns else [Stage.TRANSCRIBE]
+        for stage in stages:
+            receipt = facts.receipts.get((stage, chunk))
+            if receipt and receipt.outcome == "failed":
+                continue
+            try:
+                key = self._connection.records.key(replace(unit, stage=stage, index=chunk))
+                heard = ChunkTranscript.from_json(self._read(key))
+            except ArtifactMissing:
+                continue
+            segments = heard.segments
+            if manifest.options.aligner == "none":
+                segments = tuple(replace(segment, words=()) for segment in segments)
+            return [segment_to_json(segment) for segment in segments]
+        return []
+
+    def _published(self, unit: Unit) -> Sequence[dict[str, Any]]:
+        """Of the whole file."""
+        transcript = self._read(keys.run(unit, "result.json"))["transcript"] or {}
+        segments: list[dict[str, Any]] = transcript.get("segments", [])
+        return segments
+
+    def _read(self, key: str) -> dict[str, Any]:
+        """JSON without the numbers that JSON has not: an engine may give NaN for a score."""
+        data: dict[str, Any] = json.loads(
+            self._connection.store.get(key), parse_constant=lambda _: None
+        )
+        return data

@@ -1,0 +1,218 @@
+"""What happens to jobs, brought to everybody of one process who watches.
+
+One thread hears from Redis which jobs have changed. A job that is watched is rendered
+by a few others, once for all its watchers, and the event loop hands the events out. A
+job that nobody watches costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from gpu_worker.errors import TransientError
+from orchestrator.connection import Connection
+from orchestrator.events import Event
+from orchestrator.events.facts import FactsReader
+from orchestrator.events.hints import LOOK_SECONDS, Hints
+from orchestrator.events.renderer import Renderer
+from orchestrator.events.watchers import EventList, Watcher
+from orchestrator.jobs import Job
+
+MOST_WATCHERS = 2000  # in one process
+RENDERERS = 4  # threads; reading a chunk from S3 is nearly all waiting
+PAUSE_SECONDS = 0.05  # between two renderings of one job, so that a burst is one
+PAUSE_FACTOR = 4.0  # at least so many times what the last one took
+
+
+class TooManyWatchers(TransientError):
+    """This server has as many open event streams as it can serve."""
+
+    code = "too_many_watchers"
+    hint = "Try again later, or ask for the job's status instead."
+
+
+class ServerStopping(TransientError):
+    """This server is being stopped."""
+
+    code = "server_stopping"
+    hint = "Connect again; another server or the next start will answer."
+
+
+class Hub:
+    """The events of all jobs, for one event loop."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._facts = FactsReader(connection)
+        self._renderer = Renderer(self._facts, self._post, self._fail)
+        self._lists: dict[tuple[str, str], EventList] = {}  # those that somebody holds
+        self._watchers: set[Watcher] = set()
+        self._opening = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._hints: Hints | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Listen to Redis from now on, on behalf of that loop."""
+        self._loop = loop
+        self._pool = ThreadPoolExecutor(RENDERERS, "events")
+        self._hints = Hints(self._connection.redis, self._hear, lambda: self._post(self._look))
+        self._hints.start()
+
+    def stop(self) -> None:
+        """End every stream and the threads; to be called on the loop."""
+        for source in list(self._lists.values()):
+            self._fail(source, ServerStopping())
+        if self._pool and self._hints:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+            self._hints.stop()
+
+    async def open(self, tenant: str, job: str, last_event_id: str | None = None) -> Watcher:
+        """A watcher of the job's newest run, to be closed by whoever asked for it.
+
+        Raises UnknownJob, TooManyWatchers, or what Redis or the store fail with.
+        """
+        if len(self._watchers) + self._opening >= MOST_WATCHERS:
+            raise TooManyWatchers()
+        self._opening += 1
+        try:
+            source = await self._hold(tenant, job, is_read=True)
+        finally:
+            self._opening -= 1
+        watcher = Watcher(source, last_event_id)
+        self._watchers.add(watcher)
+        return watcher
+
+    async def events(
+        self, tenant: str, job: str, last_event_id: str | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """The job's events behind the one that was seen last, until its end. Raises as `open`."""
+        watcher = await self.open(tenant, job, last_event_id)
+        try:
+            async for batch in watcher:
+                for event in batch:
+                    yield event
+        finally:
+            self.close(watcher)
+
+    def close(self, watcher: Watcher) -> None:
+        """It reads no more."""
+        if watcher in self._watchers:
+            self._watchers.remove(watcher)
+            self._release(watcher.source)
+
+    async def ended(self, tenant: str, job: str, timeout: float | None = None) -> Job:
+        """The job once it has ended. Raises TimeoutError, UnknownJob, or as `open` does."""
+        async with asyncio.timeout(timeout):
+            source = await self._hold(tenant, job, is_read=False)
+            try:
+                while source.ended is None:
+                    if source.error is not None:
+                        raise source.error
+                    await source.changed()
+                return source.ended
+            finally:
+                self._release(source)
+
+    async def _hold(self, tenant: str, job: str, *, is_read: bool) -> EventList:
+        """The shared list of the job's newest run, which is known by then; to be released."""
+        if self._pool is None:
+            raise ServerStopping()
+        source = self._lists.get((tenant, job))
+        if source and (source.ended or source.error):
+            newest = await self._call(lambda: self._facts.newest_run(tenant, job))
+            known = self._lists.get((tenant, job))
+            source = known if known and known.run in (0, newest) and not known.error else None
+        is_new = source is None
+        if source is None:
+            source = self._lists[tenant, job] = EventList(tenant, job)
+        source.holders += 1
+        if is_new or (is_read and not source.is_read):
+            source.is_read = is_read
+            self._mark(source)
+        try:
+            while not source.run and not source.error:
+                await source.changed()
+            if source.error:
+                raise source.error
+        except BaseException:
+            self._release(source)
+            raise
+        return source
+
+    def _release(self, source: EventList) -> None:
+        """One holder less; with the last of them the list is gone."""
+        source.holders -= 1
+        name = (source.tenant, source.job)
+        if not source.holders and self._lists.get(name) is source:
+            del self._lists[name]
+
+    async def _call(self, function: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+    # On the loop: when a list is rendered.
+
+    def _mark(self, source: EventList) -> None:
+        """Something may have changed."""
+        source.is_dirty = True
+        source.marked_at = time.monotonic()
+        if not source.is_rendering:
+            self._begin(source)
+
+    def _mark_named(self, name: tuple[str, str]) -> None:
+        if source := self._lists.get(name):
+            self._mark(source)
+
+    def _look(self) -> None:
+        """See to all of which nothing was heard for a while."""
+        quiet = time.monotonic() - LOOK_SECONDS / 2
+        for source in list(self._lists.values()):
+            if source.marked_at < quiet:
+                self._mark(source)
+
+    def _begin(self, source: EventList) -> None:
+        done = source.is_complete if source.is_read else source.ended is not None
+        is_over = done or source.error is not None or not source.holders
+        if source.is_dirty and not is_over and self._pool:
+            source.is_dirty, source.is_rendering = False, True
+            self._pool.submit(self._render, source, source.is_read)
+
+    def _rest(self, source: EventList, seconds: float) -> None:
+        """A rendering is through; the next may follow after a pause."""
+        assert self._loop is not None
+        self._loop.call_later(seconds, self._go_on, source)
+
+    def _go_on(self, source: EventList) -> None:
+        source.is_rendering = False
+        self._begin(source)
+
+    def _fail(self, source: EventList, error: Exception) -> None:
+        source.error = source.error or error
+        name = (source.tenant, source.job)
+        if self._lists.get(name) is source:
+            del self._lists[name]
+        source.wake()
+
+    # On other threads.
+
+    def _render(self, source: EventList, is_read: bool) -> None:
+        began = time.monotonic()
+        self._renderer.render(source, is_read)
+        pause = max(PAUSE_SECONDS, PAUSE_FACTOR * (time.monotonic() - began))
+        self._post(self._rest, source, pause)
+
+    def _hear(self, tenant: str, job: str) -> None:
+        if (tenant, job) in self._lists:
+            self._post(self._mark_named, (tenant, job))
+
+    def _post(self, function: Callable[..., None], *args: Any) -> None:
+        """Have the loop do it, unless it is gone."""
+        assert self._loop is not None
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *args)
