@@ -1,0 +1,80 @@
+"""The application: every router, one way to say errors, one set of headers.
+
+It is made from a connection, so a test may run it in its own process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import CapacityLimiter
+from fastapi import FastAPI
+
+from orchestrator.access.keys import ApiKeys
+from orchestrator.api import (
+    admin,
+    documents,
+    errors,
+    events,
+    health,
+    hooks,
+    jobs,
+    page,
+    recordings,
+    sessions,
+    speakers,
+    transcripts,
+    uploads,
+    webhooks,
+)
+from orchestrator.api.bodies import TRANSFERS, BodyLimit
+from orchestrator.api.headers import Headers
+from orchestrator.api.openai import audio, models
+from orchestrator.api.origins import OwnPagesOnly
+from orchestrator.connection import Connection
+from orchestrator.events.hub import Hub
+
+ROUTERS = (
+    *(jobs, events, transcripts, recordings, uploads, audio, models, hooks),
+    *(speakers, webhooks, sessions, admin, health, documents, page),
+)
+
+
+def make_application(connection: Connection) -> FastAPI:
+    """The API of one cluster; it closes nothing."""
+
+    @asynccontextmanager
+    async def lifespan(application: FastAPI) -> AsyncIterator[None]:
+        application.state.hub.start(asyncio.get_running_loop())
+        try:
+            yield
+        finally:
+            application.state.hub.stop()
+
+    application = FastAPI(
+        title="Scriptorium",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    application.state.connection = connection
+    application.state.hub = Hub(connection)
+    application.state.keys = ApiKeys(connection.store, connection.settings)
+    application.state.serves_anybody = True  # while there are no keys; the server says where
+    application.state.transfers = CapacityLimiter(TRANSFERS)
+    hooks.open_hook(application)  # rules with a mistake in them are told now
+    errors.install(application)
+    documents.install(application)
+    for part in ROUTERS:
+        application.include_router(part.router)
+    # The last one added is the first to see a request.
+    application.add_middleware(BodyLimit)
+    application.add_middleware(
+        OwnPagesOnly, keys=application.state.keys, settings=connection.settings
+    )
+    application.add_middleware(Headers)
+    return application

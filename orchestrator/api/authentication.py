@@ -1,0 +1,112 @@
+"""Who sent a request: by its API key, or anybody where no keys exist.
+
+Routes name the scope that they need: `caller: Reader`, `Writer` or `Admin`. A browser sends
+its key as a cookie that scripts cannot read (`orchestrator/api/sessions.py`).
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.concurrency import run_in_threadpool
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
+
+from orchestrator.access import (
+    EVERY_SCOPE,
+    NotAllowed,
+    NotAuthenticated,
+    Principal,
+    Scope,
+)
+from orchestrator.access.keys import ApiKeys
+from orchestrator.connection import Connection
+
+COOKIE = "scriptorium_session"
+LONGEST_KEY = 512  # characters; ours have 47
+
+_bearer = HTTPBearer(auto_error=False, description="An API key: `scriptorium keys create`.")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False)
+_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by POST /v1/session.")
+
+
+def connection_of(request: Request) -> Connection:
+    """The cluster that this application fronts."""
+    found: Connection = request.app.state.connection
+    return found
+
+
+async def _cluster(request: Request) -> Connection:
+    return connection_of(request)  # a dependency that is no coroutine would take a thread
+
+
+def keys_of(request: Request) -> ApiKeys:
+    """The keys that are accepted."""
+    found: ApiKeys = request.app.state.keys
+    return found
+
+
+def secret_of(request: Request) -> str | None:
+    """The API key that a request holds, if any; headers win over the cookie."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and bearer.strip():
+        return bearer.strip()
+    return request.headers.get("x-api-key") or _from_cookie(request.cookies.get(COOKIE))
+
+
+def in_cookie(secret: str) -> str:
+    """A key as a cookie can hold it."""
+    return urlsafe_b64encode(secret.encode()).decode().rstrip("=")
+
+
+def _from_cookie(value: str | None) -> str | None:
+    if not value:
+        return None
+    try:
+        return urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode()
+    except ValueError:
+        return value  # an unknown key, not none at all
+
+
+async def principal_of(request: Request) -> Principal:
+    """Who asks. Raises NotAuthenticated."""
+    keys, secret = keys_of(request), secret_of(request)
+    if secret:
+        if len(secret) > LONGEST_KEY:
+            raise NotAuthenticated()
+        if keys.remembers(secret):  # without a thread: this is on the way of every request
+            return keys.principal(secret)
+        return await run_in_threadpool(keys.principal, secret)
+    needed = await run_in_threadpool(keys.exist) if keys.is_stale else keys.exist()
+    if needed or not request.app.state.serves_anybody:
+        raise NotAuthenticated()
+    return Principal(connection_of(request).settings.tenant, EVERY_SCOPE)
+
+
+def _having(scope: Scope) -> Callable[..., Awaitable[Principal]]:
+    async def check(
+        request: Request,
+        # Declared for the documentation; `secret_of` reads them.
+        bearer: Annotated[object, Security(_bearer)],
+        header: Annotated[object, Security(_header)],
+        cookie: Annotated[object, Security(_cookie)],
+    ) -> Principal:
+        principal = await principal_of(request)
+        if not principal.may(scope):
+            raise NotAllowed(f"This needs a key with the scope {scope.value!r}.")
+        return principal
+
+    return check
+
+
+async def _keys(request: Request) -> ApiKeys:
+    return keys_of(request)
+
+
+Keys = Annotated[ApiKeys, Depends(_keys)]
+Cluster = Annotated[Connection, Depends(_cluster)]
+Reader = Annotated[Principal, Depends(_having(Scope.READ))]
+Writer = Annotated[Principal, Depends(_having(Scope.WRITE))]
+Admin = Annotated[Principal, Depends(_having(Scope.ADMIN))]

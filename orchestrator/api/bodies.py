@@ -1,0 +1,78 @@
+"""How large a request's body may be, counted as it streams in.
+
+Every body is held to a small size. A route that takes files allows more, once it knows who
+asks: a stranger cannot make this process read a file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anyio import CapacityLimiter
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gpu_worker.errors import PermanentError
+
+SMALL_BYTES = 1 << 20
+TRANSFERS = 8  # files that are copied into the store at once; there are 40 threads
+_IN_SCOPE = "scriptorium.body_limit"
+
+
+class BodyTooLarge(PermanentError):
+    """The body of the request is larger than is accepted."""
+
+    code = "body_too_large"
+    hint = "Send less; a file goes to POST /v1/uploads or into a form."
+
+
+class BodyLimit:
+    """ASGI middleware; a body that is too large raises BodyTooLarge where it is read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        allowed: dict[str, int] = {"bytes": SMALL_BYTES}
+        scope[_IN_SCOPE] = allowed
+        declared = _declared(scope)
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            if declared > allowed["bytes"]:  # said before a byte of it is read
+                raise _too_large(allowed["bytes"])
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > allowed["bytes"]:
+                raise _too_large(allowed["bytes"])
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def allow_body(request: Request, size_bytes: int) -> None:
+    """Let this request's body be as large as that."""
+    allowed: dict[str, int] = request.scope.setdefault(_IN_SCOPE, {})
+    allowed["bytes"] = size_bytes
+
+
+def transfers_of(request: Request) -> CapacityLimiter:
+    """Held while a thread copies a file, so that many large ones leave threads for the rest."""
+    found: CapacityLimiter = request.app.state.transfers
+    return found
+
+
+def _declared(scope: Scope) -> int:
+    headers: Any = scope["headers"]
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body has more than {limit} bytes.")

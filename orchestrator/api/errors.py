@@ -1,0 +1,144 @@
+"""Errors as replies: one envelope for all, `{"error": {message, type, param, code}}`.
+
+The sentence says what happened and then what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
+
+from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
+
+RETRY_AFTER_SECONDS = 5
+# Every code that is not 400 (permanent) or 503 (transient).
+STATUSES = {
+    "not_authenticated": 401,
+    "not_allowed": 403,
+    "source_not_allowed": 403,
+    "address_not_allowed": 403,
+    "webhook_not_allowed": 403,
+    "foreign_page": 403,
+    "foreign_host": 403,
+    "unknown_job": 404,
+    "unknown_model": 404,
+    "unknown_upload": 404,
+    "unknown_key": 404,
+    "hook_closed": 404,
+    "audio_missing": 404,
+    "not_finished": 409,
+    "idempotency_conflict": 409,
+    "illegal_transition": 409,
+    "upload_exists": 409,
+    "audio_out_of_bounds": 413,
+    "body_too_large": 413,
+    "unsupported_media_type": 415,
+    "range_not_satisfiable": 416,
+    "quota_exceeded": 429,
+    "store_refused": 500,  # the operator's to mend
+    "disk_full": 507,
+}
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 400: "bad_request"}
+LONGEST_MESSAGE = 2000  # characters; input that is told back is not worth more
+log = structlog.get_logger(__name__)
+
+
+def install(application: FastAPI) -> None:
+    """Answer every error of the application by the envelope."""
+    application.add_exception_handler(ScriptoriumError, _known)
+    application.add_exception_handler(RedisError, _redis)
+    application.add_exception_handler(RequestValidationError, _invalid)
+    application.add_exception_handler(HTTPException, _http)
+
+
+def envelope(
+    status: int, message: str, code: str, param: str | None = None, *, retry: bool = False
+) -> JSONResponse:
+    """One error as a reply."""
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if retry else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    error = {"message": _sayable(message), "type": kind, "param": param, "code": code}
+    if param is not None:
+        error["param"] = _sayable(param)
+    return JSONResponse({"error": error}, status, headers)
+
+
+def status_of(error: ScriptoriumError) -> int:
+    """The HTTP status of one of our errors."""
+    return STATUSES.get(error.code, 503 if isinstance(error, TransientError) else 400)
+
+
+def reply_to(error: ScriptoriumError) -> JSONResponse:
+    """One of our errors as a reply."""
+    status = status_of(error)
+    param: str | None = getattr(error, "param", None)
+    retry = status in (429, 503, 507)
+    return envelope(status, f"{error.message} {error.advice}", error.code, param, retry=retry)
+
+
+def _sayable(text: str) -> str:
+    """Halves of surrogate pairs cannot be sent; what is very long need not be."""
+    return text[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
+
+
+async def _known(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ScriptoriumError)
+    return reply_to(error)
+
+
+async def _redis(_: Request, error: Exception) -> JSONResponse:
+    log.warning("redis_unavailable", reason=str(error))
+    return reply_to(RedisUnavailable("Redis cannot be reached now."))
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return invalid(error.errors())
+
+
+def invalid(errors: Sequence[Mapping[str, Any]]) -> JSONResponse:
+    """The first of pydantic's findings as a reply; its place begins with the request's part."""
+    place = errors[0]["loc"][1:]
+    if errors[0]["type"] == "json_invalid":
+        place = ()  # a number of characters
+    param = ".".join(str(part) for part in place)[:200] or None
+    message = f"{param or 'The request'}: {errors[0]['msg'].removeprefix('Value error, ')}."
+    return envelope(422, message, "invalid_request", param)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, ScriptoriumError):  # raised while FastAPI read the body
+        return reply_to(error.__cause__)
+    code = _HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
+    reply = envelope(error.status_code, f"{error.detail.rstrip('.')}.", code)
+    reply.headers.update(error.headers or {})
+    if error.status_code == 405:
+        reply.headers["Allow"] = _allowed(request)
+    return reply
+
+
+def _allowed(request: Request) -> str:
+    """The methods of every route at this path; the router names those of the first only."""
+    found: set[str] = set()
+    for context in iter_route_contexts(request.app.routes):
+        if context.path and compile_path(context.path)[0].match(request.scope["path"]):
+            found |= context.methods or set()
+    return ", ".join(sorted(found))

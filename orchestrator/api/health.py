@@ -1,0 +1,28 @@
+"""Whether this process lives, and whether it can do its work."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from orchestrator.api.authentication import Cluster
+from orchestrator.api.replies import HealthReply, error_replies
+
+router = APIRouter(
+    tags=["health"],
+    responses={200: {"model": HealthReply}, **error_replies(400, 403, 413, 422, 500)},
+)
+
+
+@router.get("/healthz", response_model=None)
+async def healthz() -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz", response_model=None, responses=error_replies(503))
+def readyz(cluster: Cluster) -> Response:
+    """Redis and the store answer; else 503."""
+    cluster.redis.ping()
+    cluster.store.size("readyz")
+    return JSONResponse({"status": "ok"})

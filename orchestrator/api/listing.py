@@ -1,0 +1,78 @@
+"""A tenant's jobs by pages, newest first.
+
+A cursor is where the last page ended: a time and an id. What is submitted meanwhile moves
+nothing.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from math import isfinite
+
+from fastapi.exceptions import RequestValidationError
+
+from orchestrator.connection import Connection, UnknownJob
+from orchestrator.jobs import Job, Status
+
+SCANNED = 500  # jobs that one request looks at while it looks for a status
+_PIECE = 100
+
+Place = tuple[float, str]
+
+
+def page(
+    connection: Connection, tenant: str, limit: int, before: Place | None, status: Status | None
+) -> tuple[list[Job], Place | None]:
+    """Up to `limit` jobs from behind a place, and the place to go on from if there are more.
+
+    With a status, a page may be short, even empty, and still not be the last.
+    """
+    found: list[Job] = []
+    for _ in range(0, SCANNED, _PIECE):
+        wanted = limit - len(found) if status is None else _PIECE
+        listed = connection.jobs.newest(tenant, wanted + 1, before)
+        for job, time in listed[:wanted]:
+            before = (time, job)
+            now = _job(connection, tenant, job)
+            if now is not None and status in (None, now.status):
+                found.append(now)
+                if len(found) == limit:
+                    return found, before if listed[-1][0] != job else None
+        if len(listed) <= wanted:
+            return found, None
+    return found, before
+
+
+def cursor_of(place: Place | None) -> str | None:
+    """A place as clients pass it on."""
+    if place is None:
+        return None
+    return urlsafe_b64encode(f"{place[0]!r} {place[1]}".encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str | None) -> Place | None:
+    """The inverse of `cursor_of`. Raises RequestValidationError for what is none."""
+    if cursor is None:
+        return None
+    try:
+        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        time, _, job = text.partition(" ")
+        place = float(time), job
+    except ValueError:
+        place = float("nan"), ""
+    if not isfinite(place[0]) or not job_like(place[1]):
+        error = {"loc": ("query", "cursor"), "msg": "is not a next_cursor of ours", "type": "value"}
+        raise RequestValidationError([error])
+    return place
+
+
+def job_like(text: str) -> bool:
+    """Whether an id could be one."""
+    return text.isascii() and text.replace("-", "").isalnum() and len(text) <= 64
+
+
+def _job(connection: Connection, tenant: str, job: str) -> Job | None:
+    try:
+        return connection.job(tenant, job)
+    except UnknownJob:  # deleted since it was listed
+        return None

@@ -1,0 +1,182 @@
+"""OpenAI's audio routes: the file becomes a job, and the reply is its transcript.
+
+The job is an ordinary one. It goes on when its client has gone, and is found by the
+`X-Scriptorium-Job` of the reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from io import BytesIO
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse
+from redis.exceptions import RedisError
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
+from gpu_worker.transcript import Transcript, segments_from_json, transcript_from_json
+from orchestrator.access.quotas import quota_of
+from orchestrator.api.authentication import Cluster, Writer
+from orchestrator.api.bodies import transfers_of
+from orchestrator.api.errors import reply_to
+from orchestrator.api.forms import UploadForm, upload_form
+from orchestrator.api.openai.contract import AUDIO_RESPONSES, audio_body
+from orchestrator.api.openai.failures import failure_of
+from orchestrator.api.openai.replies import reply_json, reply_text
+from orchestrator.api.openai.requests import AudioRequest, Task, audio_request, with_voices
+from orchestrator.api.openai.stream import TextStream
+from orchestrator.connection import Connection
+from orchestrator.events.hub import Hub
+from orchestrator.jobs import Job
+from orchestrator.sources import display_name, take_file
+from orchestrator.submission import submit
+from orchestrator.uploads import drop_unused
+from tasks.artifacts import keys
+from tasks.manifest import Source
+
+JOB_HEADER = "X-Scriptorium-Job"
+PING_SECONDS = 15  # a proxy must not take a long chunk for a dead connection
+
+router = APIRouter(prefix="/v1/audio", tags=["openai"], responses=AUDIO_RESPONSES)
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
+
+
+@router.post("/transcriptions", openapi_extra=audio_body(), response_class=Response)
+async def transcribe(
+    request: Request, cluster: Cluster, caller: Writer, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Transcribe a file; the reply comes when the job has ended, or as it goes with `stream`."""
+    return await _answer(request, cluster, caller.tenant, "transcribe", idempotency_key)
+
+
+@router.post("/translations", openapi_extra=audio_body(), response_class=Response)
+async def translate(
+    request: Request, cluster: Cluster, caller: Writer, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """The same, as English text."""
+    return await _answer(request, cluster, caller.tenant, "translate", idempotency_key)
+
+
+async def _answer(
+    request: Request, cluster: Connection, tenant: str, task: Task, idempotency_key: str | None
+) -> Response:
+    limit = quota_of(cluster.settings, tenant).source_bytes
+    async with upload_form(request, limit) as form:
+        asked = audio_request(form.fields, model=cluster.settings.model, task=task)
+        async with transfers_of(request):
+            job = await run_in_threadpool(_submit, cluster, tenant, form, asked, idempotency_key)
+    hub: Hub = request.app.state.hub
+    headers = {JOB_HEADER: job.id}
+    if asked.stream:
+        return EventSourceResponse(
+            _events(cluster, hub, job, asked), headers=headers, ping=PING_SECONDS
+        )
+    await _wait(request, hub, job)
+    try:
+        reply = await run_in_threadpool(_reply, cluster, job, asked)
+    except ScriptoriumError as error:
+        reply = reply_to(error)
+    reply.headers.update(headers)
+    return reply
+
+
+async def _wait(request: Request, hub: Hub, job: Job) -> None:
+    """Until the job has ended. Raises ClientDisconnect as soon as nobody waits any more."""
+    ended = asyncio.ensure_future(hub.ended(job.tenant, job.id))
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((ended, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            raise ClientDisconnect
+        await ended
+    finally:
+        ended.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _submit(
+    cluster: Connection,
+    tenant: str,
+    form: UploadForm,
+    asked: AudioRequest,
+    idempotency_key: str | None,
+) -> Job:
+    """Take the files in and submit them; if that is refused, none of them is kept."""
+    files = [(form.file.file, display_name(form.name))]
+    files += [(BytesIO(voice.clip), voice.name) for voice in asked.voices]
+    taken: list[Source] = []
+    try:
+        for file, name in files:
+            taken.append(take_file(cluster, file, name, tenant))
+        clips = [keys.content(source.artifact or "") for source in taken[1:]]
+        names = [voice.name for voice in asked.voices]
+        return submit(
+            cluster,
+            taken[0],
+            with_voices(asked.options, list(zip(names, clips, strict=True))),
+            tenant=tenant,
+            idempotency_key=idempotency_key,
+            quota=quota_of(cluster.settings, tenant),
+        )
+    except BaseException:
+        for source in taken:
+            drop_unused(cluster, tenant, source)
+        raise
+
+
+def _outcome(cluster: Connection, job: Job) -> Transcript | JSONResponse:
+    """What became of a job that has ended."""
+    failure = failure_of(cluster.job(job.tenant, job.id))
+    if failure is not None:
+        return failure
+    return transcript_from_json(cluster.result(job.tenant, job.id)["transcript"])
+
+
+def _reply(cluster: Connection, job: Job, asked: AudioRequest) -> Response:
+    found = _outcome(cluster, job)
+    if isinstance(found, Response):
+        return found
+    if asked.form.is_text:
+        return Response(reply_text(found, asked.form), media_type=asked.form.media_type)
+    return JSONResponse(
+        reply_json(found, asked.form, task=asked.options.task, granularities=asked.granularities)
+    )
+
+
+async def _events(
+    cluster: Connection, hub: Hub, job: Job, asked: AudioRequest
+) -> AsyncIterator[ServerSentEvent]:
+    stream = TextStream(asked.form)
+    try:
+        with suppress(TransientError, RedisError):  # what is not told now is told at the end
+            async for event in hub.events(job.tenant, job.id):
+                if event.kind == "segments":
+                    for data in stream.more(segments_from_json(json.loads(event.data)["segments"])):
+                        yield _event(data["type"], data)
+        await hub.ended(job.tenant, job.id)
+        found = await run_in_threadpool(_outcome, cluster, job)
+    except ScriptoriumError as error:
+        found = reply_to(error)
+    except RedisError:
+        found = reply_to(RedisUnavailable("Redis cannot be reached now."))
+    if isinstance(found, Response):
+        yield _event("error", json.loads(bytes(found.body)))
+        return
+    for data in stream.end(found):
+        yield _event(data["type"], data)
+
+
+def _event(kind: str, data: dict[str, Any]) -> ServerSentEvent:
+    return ServerSentEvent(json.dumps(data), event=kind)

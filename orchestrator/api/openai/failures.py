@@ -1,0 +1,32 @@
+"""How a job that has no transcript is told: its own code and sentence in the envelope."""
+
+from __future__ import annotations
+
+from fastapi.responses import JSONResponse
+
+from orchestrator.api.errors import STATUSES, envelope
+from orchestrator.jobs import Job, Status
+
+# What went wrong was here, not in what was sent.
+_OURS = frozenset(
+    {
+        "chunk_crashed", "gpu_out_of_memory", "hub_token_missing", "internal_error",
+        "library_missing", "model_gated", "retries_exhausted", "store_refused",
+    }
+)  # fmt: skip
+# OpenAI's clients try 409 and 5xx again by themselves, and each time would be a job of its own.
+_FINAL = {"x-should-retry": "false"}
+
+
+def failure_of(job: Job) -> JSONResponse | None:
+    """The reply to a job that failed or was canceled; None for one with a transcript."""
+    if job.status is Status.CANCELED:
+        reply = envelope(409, "The job was canceled. Send the file again.", "canceled")
+    elif job.error is not None:
+        code = job.error["code"]
+        status = 500 if code in _OURS else STATUSES.get(code, 400)
+        reply = envelope(status, f"{job.error['message']} {job.error['hint']}", code)
+    else:
+        return None
+    reply.headers.update(_FINAL)
+    return reply

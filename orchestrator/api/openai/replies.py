@@ -1,0 +1,167 @@
+"""A transcript in the shapes of OpenAI's audio API: what a client of theirs reads. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import count
+from string import ascii_uppercase
+from typing import Any
+
+from gpu_worker.formats import render
+from gpu_worker.languages import LANGUAGES
+from gpu_worker.transcript import Segment, Transcript
+
+SEEK_PER_SECOND = 100  # openai/whisper counts `seek` in frames of 10 ms
+NOBODY = "unknown"  # a diarized segment always names a speaker
+_LABEL = "SPEAKER_"
+
+
+class ReplyFormat(StrEnum):
+    """What `response_format` may be."""
+
+    JSON = "json"
+    TEXT = "text"
+    SRT = "srt"
+    VTT = "vtt"
+    VERBOSE_JSON = "verbose_json"
+    DIARIZED_JSON = "diarized_json"
+
+    @property
+    def media_type(self) -> str:
+        """As in a Content-Type header."""
+        return _MEDIA_TYPES.get(self, "application/json")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is no JSON."""
+        return self in _MEDIA_TYPES
+
+
+_MEDIA_TYPES = {
+    ReplyFormat.TEXT: "text/plain; charset=utf-8",
+    ReplyFormat.SRT: "application/x-subrip; charset=utf-8",
+    ReplyFormat.VTT: "text/vtt; charset=utf-8",
+}
+
+
+def reply_text(transcript: Transcript, form: ReplyFormat) -> str:
+    """The body of a reply that is not JSON."""
+    if form is ReplyFormat.TEXT:
+        return _clean(transcript.text) + "\n"
+    return render(transcript, form.value)
+
+
+def reply_json(
+    transcript: Transcript,
+    form: ReplyFormat,
+    *,
+    task: str = "transcribe",
+    granularities: frozenset[str] = frozenset({"segment"}),
+) -> dict[str, Any]:
+    """The body of a JSON reply. What is missing of a partial job is in its `warnings`."""
+    head: dict[str, Any] = {}
+    if form is not ReplyFormat.JSON:
+        head = {"task": task, "duration": _number(transcript.duration)}
+    if form is ReplyFormat.VERBOSE_JSON:
+        head["language"] = _language(transcript, task)
+    body = head | {"text": _clean(transcript.text)}
+    if form is ReplyFormat.DIARIZED_JSON:
+        body["segments"] = list(diarized_segments(transcript))
+    if form is ReplyFormat.VERBOSE_JSON:
+        if "segment" in granularities:
+            body["segments"] = [
+                _segment(number, segment) for number, segment in enumerate(transcript.segments)
+            ]
+        if "word" in granularities:
+            body["words"] = [
+                {
+                    "word": _clean(word.word),
+                    "start": _number(word.start),
+                    "end": _number(word.end),
+                }
+                for word in transcript.words
+            ]
+    return body | closing(transcript)
+
+
+def closing(transcript: Transcript) -> dict[str, Any]:
+    """What ends each reply: how long the audio is, and what its reader should know."""
+    found = [
+        {"code": notice.code, "message": _clean(notice.message)}
+        | {
+            name: _number(at)
+            for name, at in (("start", notice.start), ("end", notice.end))
+            if at is not None
+        }
+        for notice in transcript.warnings
+    ]
+    return {"usage": _usage(transcript)} | ({"warnings": found} if found else {})
+
+
+def diarized_segments(transcript: Transcript) -> Iterator[dict[str, Any]]:
+    """The segments that have text, each with its speaker."""
+    speakers = speaker_letters(transcript)
+    spoken = (segment for segment in transcript.segments if segment.text.strip())
+    for number, segment in enumerate(spoken):
+        yield {
+            "type": "transcript.text.segment",
+            "id": f"seg_{number:03d}",
+            "start": _number(segment.start),
+            "end": _number(segment.end),
+            "speaker": speakers.get(segment.speaker or "", NOBODY),
+            "text": _clean(segment.text.strip()),
+        }
+
+
+def speaker_letters(transcript: Transcript) -> dict[str, str]:
+    """A, B, … for our labels in the order in which they are first heard; a name stays."""
+    heard = dict.fromkeys(item.speaker for item in transcript.segments if item.speaker)
+    named = {speaker: _clean(speaker) for speaker in heard if not speaker.startswith(_LABEL)}
+    letters = (letter for letter in map(_letters, count()) if letter not in named.values())
+    return {speaker: named[speaker] if speaker in named else next(letters) for speaker in heard}
+
+
+def _letters(number: int) -> str:
+    """A to Z, then AA, AB, … as the columns of a sheet."""
+    before, last = divmod(number, len(ascii_uppercase))
+    return (_letters(before - 1) if before else "") + ascii_uppercase[last]
+
+
+def _usage(transcript: Transcript) -> dict[str, Any]:
+    """The length of the audio as OpenAI bills it: in begun seconds."""
+    return {"type": "duration", "seconds": math.ceil(_number(transcript.duration))}
+
+
+def _segment(number: int, segment: Segment) -> dict[str, Any]:
+    speaker = {"speaker": _clean(segment.speaker)} if segment.speaker else {}
+    return {
+        "id": number,
+        "seek": round(_number(segment.start) * SEEK_PER_SECOND),
+        "start": _number(segment.start),
+        "end": _number(segment.end),
+        "text": _clean(segment.text),
+        "tokens": [],  # they are not kept
+        "temperature": _number(segment.temperature),
+        "avg_logprob": _number(segment.avg_logprob),
+        "compression_ratio": _number(segment.compression_ratio),
+        "no_speech_prob": _number(segment.no_speech_prob),
+    } | speaker
+
+
+def _language(transcript: Transcript, task: str) -> str:
+    if task == "translate":
+        return "english"
+    code = transcript.language
+    return LANGUAGES.get(code, code) if code else "unknown"
+
+
+def _number(value: float) -> float:
+    """JSON knows neither infinity nor what is not a number."""
+    return value if math.isfinite(value) else 0.0
+
+
+def _clean(text: str) -> str:
+    """Always encodable as UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")

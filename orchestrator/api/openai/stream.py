@@ -1,0 +1,40 @@
+"""The events of a streamed transcription, in OpenAI's shapes. Pure.
+
+Text is sent as soon as it is certain: chunk by chunk, in order. The pieces joined are the
+transcript's text. Speakers are only known when all of the file was heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gpu_worker.transcript import Segment, Transcript
+from orchestrator.api.openai.replies import ReplyFormat, closing, diarized_segments
+
+
+class TextStream:
+    """What of one transcript was sent so far."""
+
+    def __init__(self, form: ReplyFormat) -> None:
+        self._form = form
+        self._sent: list[str] = []
+
+    def more(self, segments: Iterable[Segment]) -> Iterator[dict[str, Any]]:
+        """One event for each of the next segments that has text."""
+        for segment in segments:
+            if text := segment.text.strip():
+                yield self._delta(f" {text}" if self._sent else text)
+
+    def end(self, transcript: Transcript) -> Iterator[dict[str, Any]]:
+        """The last events, from the published transcript."""
+        text, sent = transcript.text, "".join(self._sent)
+        if text.startswith(sent) and text != sent:
+            yield self._delta(text[len(sent) :])
+        if self._form is ReplyFormat.DIARIZED_JSON:
+            yield from diarized_segments(transcript)
+        yield {"type": "transcript.text.done", "text": text, **closing(transcript)}
+
+    def _delta(self, text: str) -> dict[str, Any]:
+        self._sent.append(text)
+        return {"type": "transcript.text.delta", "delta": text}

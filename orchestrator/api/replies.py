@@ -1,0 +1,169 @@
+"""What replies look like, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.access import Scope
+from orchestrator.jobs import Status
+from tasks.stages import Stage
+
+
+class ErrorBody(BaseModel):
+    """What went wrong and what to do."""
+
+    model_config = ConfigDict(title="Error")
+
+    message: str = Field(description="What happened, then what to do.")
+    type: str = Field(description="The kind of error, by its status.")
+    param: str | None = Field(description="The field that is at fault, if it is one.")
+    code: str = Field(description="For programs; it does not change.")
+
+
+class ErrorReply(BaseModel):
+    """The body of every reply that is not a success."""
+
+    error: ErrorBody
+
+
+def error_replies(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer with these statuses."""
+    return {status: {"model": ErrorReply} for status in statuses}
+
+
+class ChunkCounts(BaseModel):
+    """Of a job's chunks."""
+
+    total: int
+    done: int
+    failed: int
+
+
+class Warned(BaseModel):
+    """Something that the reader of a transcript should know."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    message: str
+    start: float | None = None
+    end: float | None = None
+
+
+class Failure(BaseModel):
+    """Why a job failed, and what to do."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    code: str
+    message: str
+    hint: str
+
+
+class JobReply(BaseModel):
+    """A job as it stands."""
+
+    model_config = ConfigDict(title="Job")
+
+    object: Literal["transcription.job"]
+    id: str
+    tenant: str
+    run: int = Field(description="1, and one more for each retry.")
+    name: str = Field(description="Of the file, for people.")
+    model: str
+    status: Status
+    stage: Stage | None = Field(description="The stage it is in; null once it has ended.")
+    progress: float = Field(ge=0, le=1, description="By audio seconds.")
+    chunks: ChunkCounts
+    created_at: float = Field(description="Seconds since 1970.")
+    audio_seconds: float | None
+    eta_seconds: float | None
+    language: str | None
+    warnings: list[Warned]
+    error: Failure | None
+    metadata: dict[str, str]
+
+
+class JobList(BaseModel):
+    """Jobs, newest first."""
+
+    object: Literal["list"]
+    data: list[JobReply]
+    next_cursor: str | None = Field(description="For the next page; null on the last one.")
+
+
+class UploadReply(BaseModel):
+    """Where to put a file, and how."""
+
+    id: str = Field(description="For `upload_id` of POST /v1/jobs.")
+    url: str
+    method: Literal["PUT"]
+    headers: dict[str, str] = Field(description="To be sent with the PUT as they are.")
+    expires_at: float = Field(description="Seconds since 1970.")
+
+
+class SessionReply(BaseModel):
+    """Who a browser is."""
+
+    tenant: str | None
+    scopes: list[Scope]
+    anonymous: bool = Field(description="No key is needed here and none was sent.")
+    needs_key: bool
+
+
+class KeyReply(BaseModel):
+    """What is known of an API key."""
+
+    id: str
+    name: str
+    tenant: str
+    scopes: list[Scope]
+    created_at: float = Field(description="Seconds since 1970.")
+
+
+class NewKeyReply(KeyReply):
+    """A new API key."""
+
+    key: str = Field(description="Shown this once.")
+
+
+class KeyList(BaseModel):
+    """The tenant's API keys."""
+
+    object: Literal["list"]
+    data: list[KeyReply]
+
+
+class DeadLetter(BaseModel):
+    """A unit of work that was given up."""
+
+    model_config = ConfigDict(extra="allow")
+
+    job: str
+    run: int
+    stage: Stage
+    chunk: int
+
+
+class DeadLetterList(BaseModel):
+    """The tenant's dead letters."""
+
+    object: Literal["list"]
+    data: list[DeadLetter]
+
+
+class HealthReply(BaseModel):
+    """All is well."""
+
+    status: Literal["ok"]
+
+
+# Each event of a stream; OpenAPI has no other word for it before 3.2.
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+}

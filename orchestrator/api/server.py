@@ -1,0 +1,92 @@
+"""The server: uvicorn around the application, on an address that it may listen on."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import uvicorn
+
+from gpu_worker.errors import InvalidOption
+from orchestrator.access.exposure import check_exposure
+from orchestrator.api.application import make_application
+from orchestrator.connection import Connection
+
+GRACE_SECONDS = 5  # for replies in hand when it is told to end
+BACKLOG = 2048
+
+
+def run_server(
+    connection: Connection, host: str, port: int, sockets: Sequence[socket.socket] | None = None
+) -> None:
+    """Serve the API until SIGTERM or SIGINT, on `sockets` if some are open already.
+
+    Raises InvalidOption for a public address without API keys, or one that cannot be had.
+    """
+    server = make_server(connection, host, port)
+    opened = list(sockets) if sockets else [listen(host, port)]
+    try:
+        server.run(sockets=opened)
+    finally:
+        for one in opened:
+            one.close()
+
+
+def make_server(connection: Connection, host: str, port: int) -> uvicorn.Server:
+    """A server that is not running yet. Raises InvalidOption for a public address without keys."""
+    settings = connection.settings
+    serves_anybody = check_exposure(connection.store, settings, host)
+    if settings.work_dir is not None:  # where uploads lie while they come in
+        settings.work_dir.mkdir(parents=True, exist_ok=True)
+        tempfile.tempdir = str(settings.work_dir)
+    application = make_application(connection)
+    application.state.serves_anybody = serves_anybody
+    return _Server(
+        uvicorn.Config(
+            application,
+            host=host,
+            port=port,
+            loop="uvloop",
+            http="httptools",
+            lifespan="on",
+            log_config=None,  # the process's own logging, which is structlog's
+            access_log=False,
+            proxy_headers=False,  # anybody could send them
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            backlog=BACKLOG,
+        )
+    )
+
+
+class _Server(uvicorn.Server):
+    """One that ends its event streams first: it would wait for them."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called once, when it was told to end."""
+        application: Any = self.config.app
+        application.state.hub.stop()
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket; port 0 is any free one. Raises InvalidOption.
+
+    Several `shared` ones may have the same port; the kernel spreads connections over them.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
+    except OSError as error:
+        reason = (
+            "something else listens there"
+            if error.errno == errno.EADDRINUSE
+            else error.strerror or str(error)
+        )
+        raise InvalidOption(
+            f"The API cannot listen on {host} port {port}: {reason}.",
+            hint="Choose another with --host and --port, or SCRIPTORIUM_API_PORT.",
+        ) from error

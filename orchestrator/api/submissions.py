@@ -1,0 +1,129 @@
+"""A request to submit: JSON that names a source, or a form that holds the file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TypeVar
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from gpu_worker.errors import PermanentError
+from orchestrator.access import Principal
+from orchestrator.access.quotas import quota_of
+from orchestrator.api.bodies import transfers_of
+from orchestrator.api.forms import UploadForm, upload_form
+from orchestrator.api.requests import FormRequest, JobRequest
+from orchestrator.connection import Connection
+from orchestrator.jobs import Job
+from orchestrator.outbox.webhooks import check_webhook_url
+from orchestrator.sources import display_name, named_source, take_file
+from orchestrator.submission import submit
+from orchestrator.uploads import drop_unused, uploaded
+from tasks.manifest import Source
+
+_JSON_FIELDS = ("options", "metadata")  # of a form
+Parsed = TypeVar("Parsed", bound=BaseModel)
+
+
+class UnsupportedMediaType(PermanentError):
+    """The body is neither JSON nor a form."""
+
+    code = "unsupported_media_type"
+    hint = "Send it as application/json, or as multipart/form-data with the audio as `file`."
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Who submits, and by which key of theirs."""
+
+    connection: Connection
+    tenant: str
+    idempotency_key: str | None
+
+    def submit(self, source: Source, asked: JobRequest | FormRequest) -> Job:
+        """Accept a job under the tenant's quota. Raises what `submit` raises."""
+        settings = self.connection.settings
+        if asked.webhook_url is not None:
+            check_webhook_url(settings, asked.webhook_url)
+        return submit(
+            self.connection,
+            source,
+            asked.options,
+            tenant=self.tenant,
+            idempotency_key=self.idempotency_key,
+            metadata=asked.metadata,
+            webhook_url=asked.webhook_url,
+            quota=quota_of(settings, self.tenant),
+        )
+
+    def submit_named(self, asked: JobRequest) -> Job:
+        """A job of what lies at an address or was uploaded."""
+        if asked.upload_id is not None:
+            source = uploaded(self.connection, self.tenant, asked.upload_id)
+            if asked.name is not None:
+                source = source.model_copy(update={"name": display_name(asked.name)})
+        else:
+            source = named_source(self.connection.settings, asked.source or "", asked.name)
+        return self.submit(source, asked)
+
+    def submit_file(self, file: BinaryIO, name: str, asked: FormRequest) -> Job:
+        """A job of a file; if it is not accepted, the file is not kept either."""
+        source = take_file(self.connection, file, display_name(asked.name or name), self.tenant)
+        try:
+            return self.submit(source, asked)
+        except BaseException:
+            drop_unused(self.connection, self.tenant, source)
+            raise
+
+
+async def take_submission(
+    request: Request, connection: Connection, caller: Principal, idempotency_key: str | None
+) -> Job:
+    """Accept the job that a request asks for, by its content type."""
+    submitter = Submitter(connection, caller.tenant, idempotency_key)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        asked = parse(JobRequest, await request.body())
+        return await run_in_threadpool(submitter.submit_named, asked)
+    if kind != "multipart/form-data":
+        raise UnsupportedMediaType()
+    limit = quota_of(connection.settings, caller.tenant).source_bytes
+    async with upload_form(request, limit) as form:
+        fields = _fields(form)
+        file = form.file.file
+        async with transfers_of(request):
+            return await run_in_threadpool(submitter.submit_file, file, form.name, fields)
+
+
+def parse(model: type[Parsed], body: bytes) -> Parsed:
+    """A JSON body. Raises RequestValidationError."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise _refused(error) from error
+
+
+def _fields(form: UploadForm) -> FormRequest:
+    """The fields besides the file. Raises RequestValidationError."""
+    values: dict[str, Any] = dict(form.fields)
+    for name in _JSON_FIELDS:
+        if name in values:
+            try:
+                values[name] = json.loads(values[name])
+            except (ValueError, RecursionError):
+                raise RequestValidationError(
+                    [{"loc": ("body", name), "msg": "is not JSON", "type": "value_error"}]
+                ) from None
+    try:
+        return FormRequest.model_validate(values)
+    except ValidationError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: ValidationError) -> RequestValidationError:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return RequestValidationError([item | {"loc": ("body", *item["loc"])} for item in found])

@@ -1,0 +1,26 @@
+"""What a receiver of webhooks needs over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from orchestrator.api.authentication import Cluster, Writer
+from orchestrator.api.replies import error_replies
+from orchestrator.outbox.webhooks import webhook_secret
+
+router = APIRouter(
+    prefix="/v1/webhooks", tags=["webhooks"], responses=error_replies(401, 403, 500, 503)
+)
+
+
+class WebhookSecret(BaseModel):
+    """What webhooks are verified with."""
+
+    secret: str
+
+
+@router.get("/secret")
+def show_secret(cluster: Cluster, caller: Writer) -> WebhookSecret:
+    """Show the secret of your webhooks, as Standard Webhooks libraries take it."""
+    return WebhookSecret(secret=webhook_secret(cluster.settings, caller.tenant))

@@ -1,0 +1,76 @@
+// The HTTP API as this page uses it. The browser sends the session's cookie.
+
+/** A request that did not succeed; its message says what to do. */
+export class ApiError extends Error {
+  constructor(status, message, code) {
+    super(message);
+    this.status = status; // 0: nothing answered
+    this.code = code;
+  }
+}
+
+/** The error that a reply's body describes. */
+export function errorOf(status, text) {
+  try {
+    const { message, code } = JSON.parse(text).error;
+    return new ApiError(status, message, code);
+  } catch {
+    return new ApiError(status, `The server answered ${status}. Try again later.`, `http_${status}`);
+  }
+}
+
+/** The error of a request that nothing answered. */
+export function unreachable() {
+  return new ApiError(0, "The server cannot be reached. Check the connection and try again.", "offline");
+}
+
+async function request(method, path, body) {
+  const options = { method, headers: {} };
+  if (body !== undefined) {
+    options.body = JSON.stringify(body);
+    options.headers["Content-Type"] = "application/json";
+  }
+  let reply;
+  try {
+    reply = await fetch(path, options);
+  } catch {
+    throw unreachable();
+  }
+  if (!reply.ok) {
+    if (reply.status === 401 && path !== "/v1/session") {
+      document.dispatchEvent(new CustomEvent("key-needed"));
+    }
+    throw errorOf(reply.status, await reply.text());
+  }
+  return reply.status === 204 ? null : reply.json();
+}
+
+/** Where something of a job is. */
+export function jobPath(id, part = "") {
+  return `/v1/jobs/${encodeURIComponent(id)}${part}`;
+}
+
+/** Where a job's transcript is, as a file of one format. */
+export function downloadPath(id, format) {
+  return jobPath(id, `/transcript?format=${format}&download=true`);
+}
+
+export const api = {
+  session: () => request("GET", "/v1/session"),
+  logIn: (key) => request("POST", "/v1/session", { key }),
+  logOut: () => request("DELETE", "/v1/session"),
+  models: () => request("GET", "/v1/models"),
+  jobs: ({ limit, cursor, status }) => {
+    const query = new URLSearchParams({ limit });
+    if (cursor) query.set("cursor", cursor);
+    if (status) query.set("status", status);
+    return request("GET", `/v1/jobs?${query}`);
+  },
+  job: (id) => request("GET", jobPath(id)),
+  cancel: (id) => request("POST", jobPath(id, "/cancel")),
+  retry: (id) => request("POST", jobPath(id, "/retry")),
+  remove: (id) => request("DELETE", jobPath(id)),
+  transcript: (id) => request("GET", jobPath(id, "/transcript?format=json")),
+  speakers: (id) => request("GET", jobPath(id, "/speakers")),
+  nameSpeakers: (id, names) => request("PUT", jobPath(id, "/speakers"), names),
+};

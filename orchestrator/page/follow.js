@@ -1,0 +1,74 @@
+// The word that is heard: marked, and kept in sight unless the reader scrolls away.
+
+import { byId } from "./element.js";
+import { player } from "./player.js";
+
+const LOOK_MILLISECONDS = 400; // how often the word's place on the screen is asked for
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const button = byId("player-follow");
+let following = true;
+
+function follow(on) {
+  following = on;
+  button.setAttribute("aria-pressed", String(on));
+}
+
+button.addEventListener("click", () => follow(!following));
+for (const name of ["wheel", "touchmove"]) {
+  document.addEventListener(
+    name,
+    () => {
+      if (!player.audio.paused) follow(false);
+    },
+    { passive: true },
+  );
+}
+
+/** Marks the word of one transcript that the player is at. */
+export class Follower {
+  constructor(words) {
+    this.words = words;
+    this.number = -1;
+    this.looked = 0;
+    this.stop = player.listen((seconds, playing) => this.at(seconds, playing));
+  }
+
+  at(seconds, playing) {
+    const number = this.words.at(seconds);
+    const drawn = this.words.elements[number];
+    if (drawn !== this.marked) {
+      this.marked?.classList.remove("now");
+      drawn?.classList.add("now");
+      this.marked = drawn;
+    }
+    this.number = number;
+    if (playing && following) this.keepInSight();
+  }
+
+  /** Go to the word before or after; the reader wants to see it. */
+  step(by) {
+    const number = Math.min(Math.max(this.number + by, 0), this.words.length - 1);
+    if (number >= 0) this.go(number);
+  }
+
+  go(number) {
+    player.seek(this.words.starts[number]);
+    follow(true);
+    this.looked = 0;
+    this.keepInSight();
+  }
+
+  keepInSight() {
+    const now = performance.now();
+    if (!this.marked || now - this.looked < LOOK_MILLISECONDS) return;
+    this.looked = now;
+    const { top, bottom } = this.marked.getBoundingClientRect();
+    if (top > innerHeight * 0.12 && bottom < innerHeight * 0.75) return;
+    this.marked.scrollIntoView({ block: "center", behavior: calm.matches ? "auto" : "smooth" });
+  }
+
+  close() {
+    this.stop();
+    this.marked?.classList.remove("now");
+  }
+}

@@ -1,0 +1,81 @@
+// The head of a job: name, facts, actions, progress, and what the reader should know.
+
+import { offerDownloads } from "./downloads.js";
+import { byId, element } from "./element.js";
+import { announce } from "./notices.js";
+import { player } from "./player.js";
+import { STAGES, STATUSES, clock, exactly, hasTranscript, isOpen, languageName, remaining } from "./wording.js";
+
+let shown = ""; // the remarks that are on the page, so that they are not written again
+
+/** Everything about a job but its text. */
+export function showJob(job) {
+  byId("job-name").textContent = job.name;
+  document.title = `${job.name} · Scriptorium`;
+  const facts = [exactly(job.created_at), job.model];
+  if (job.language) facts.unshift(languageName(job.language));
+  if (job.audio_seconds) facts.unshift(clock(job.audio_seconds));
+  byId("job-meta").replaceChildren(
+    element("span", { class: `status status-${job.status}` }, STATUSES[job.status] ?? job.status),
+    ...facts.map((fact) => element("span", {}, fact)),
+  );
+  byId("downloads").hidden = !hasTranscript(job);
+  if (hasTranscript(job) && byId("downloads").dataset.job !== job.id) {
+    byId("downloads").dataset.job = job.id;
+    offerDownloads(job.id);
+  }
+  byId("job-cancel").hidden = !isOpen(job);
+  byId("job-retry").hidden = !["partial", "failed", "canceled"].includes(job.status);
+  byId("job-delete").hidden = isOpen(job);
+  byId("job-actions").hidden = false;
+  showProgress(isOpen(job) ? job : null);
+  showRemarks(job);
+  if (!isOpen(job)) announce(`${STATUSES[job.status]}.`);
+}
+
+/** The bar of a job that runs; none without a job. */
+export function showProgress(job) {
+  byId("job-progress").hidden = !job;
+  if (!job) {
+    byId("job-connection").hidden = true;
+    return;
+  }
+  const percent = Math.floor(job.progress * 100);
+  const stage = job.status === "queued" ? "Waiting for a worker" : (STAGES[job.stage] ?? "Working");
+  byId("job-stage").textContent = stage;
+  const eta = remaining(job.eta_seconds);
+  byId("job-eta").textContent = eta ? `${percent} %, ${eta}` : `${percent} %`;
+  byId("job-bar").value = job.progress;
+  announce(`${stage}, ${Math.floor(percent / 10) * 10} %`); // every tenth is enough to hear
+}
+
+/** In place of a job that is not there. */
+export function showMissing(message) {
+  byId("job-name").textContent = message ? "There is no such job" : "";
+  byId("job-meta").replaceChildren();
+  byId("job-actions").hidden = true;
+  byId("reading").hidden = true;
+  showProgress(null);
+  shown = "";
+  byId("job-notices").replaceChildren(...(message ? [remark("error", message)] : []));
+}
+
+function showRemarks(job) {
+  const { error, warnings } = job;
+  const now = JSON.stringify([job.id, error, warnings]);
+  if (now === shown) return;
+  shown = now;
+  const remarks = warnings.map((warning) => remark("", warning.message, warning.hint, warning.start));
+  if (error) remarks.unshift(remark("error", error.message, error.hint));
+  byId("job-notices").replaceChildren(...remarks);
+}
+
+function remark(kind, message, hint, start) {
+  const made = element("div", { class: `remark ${kind}` }, element("p", {}, element("strong", {}, message)));
+  if (hint) made.append(element("p", {}, hint));
+  if (start !== undefined && start !== null) {
+    const play = element("button", { type: "button", onclick: () => player.seek(start) }, `Go to ${clock(start)}`);
+    made.append(element("p", {}, play));
+  }
+  return made;
+}

@@ -1,0 +1,48 @@
+// Keys for reading without a mouse; they can be switched off in the help.
+
+import { showHelp } from "./dialogs.js";
+import { byId } from "./element.js";
+import { openReading } from "./job.js";
+import { player } from "./player.js";
+
+const STEP_SECONDS = 5;
+const TYPING = "input:not([type=range], [type=checkbox]), select, textarea";
+const ACTIVE = `${TYPING}, button, summary, a, [type=range], [type=checkbox]`;
+
+const KEYS = {
+  " ": () => player.toggle(),
+  ArrowLeft: () => player.skip(-STEP_SECONDS),
+  ArrowRight: () => player.skip(STEP_SECONDS),
+  ",": () => openReading()?.step(-1),
+  ".": () => openReading()?.step(1),
+  "/": () => byId(byId("job-view").hidden ? "filter-name" : "find-text").focus(),
+  "?": showHelp,
+};
+
+/** Listen to the keys. */
+export function openKeyboard() {
+  const on = byId("keys-on");
+  try {
+    on.checked = localStorage.getItem("keys") !== "off";
+  } catch {
+    // Storage is switched off; the keys are on.
+  }
+  on.addEventListener("change", () => {
+    try {
+      localStorage.setItem("keys", on.checked ? "on" : "off");
+    } catch {
+      // As above.
+    }
+  });
+  byId("help-open").addEventListener("click", showHelp);
+  document.addEventListener("keydown", (event) => {
+    const act = KEYS[event.key];
+    const other = event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented;
+    if (!act || other || !on.checked || document.querySelector("dialog[open]")) return;
+    // Space presses a button, and arrows move a slider, when one has the focus.
+    const busy = event.key === " " ? ACTIVE : `${TYPING}${event.key.startsWith("Arrow") ? ", [type=range]" : ""}`;
+    if (event.target.closest?.(busy)) return;
+    event.preventDefault();
+    act();
+  });
+}

@@ -1,0 +1,76 @@
+// What is chosen for new recordings; remembered in this browser.
+
+import { api } from "./api.js";
+import { byId, element } from "./element.js";
+import { languages } from "./languages.js";
+
+const REMEMBERED = "options";
+const MOST_SPEAKERS = 10;
+// Names that stand for the cluster's own model in OpenAI's routes, and one for tests.
+const NOT_OFFERED = /^(whisper-1|gpt-.*|fake)$/;
+const form = byId("options");
+
+/** Fill the lists and bring back the last choice. */
+export async function openOptions() {
+  const language = byId("option-language");
+  language.append(...languages().map(([code, name]) => element("option", { value: code }, name)));
+  const speakers = byId("option-speakers");
+  for (let count = 2; count <= MOST_SPEAKERS; count += 1) {
+    speakers.append(element("option", { value: count }, `${count} speakers`));
+  }
+  speakers.append(element("option", { value: "channels" }, "One on each channel"));
+  await listModels();
+  recall();
+  form.addEventListener("change", remember);
+  form.addEventListener("submit", (event) => event.preventDefault());
+}
+
+async function listModels() {
+  let names = [];
+  try {
+    names = (await api.models()).data.map(({ id }) => id).filter((id) => !NOT_OFFERED.test(id));
+  } catch {
+    // The default will do.
+  }
+  if (!names.length) names = ["pico"];
+  byId("option-model").replaceChildren(
+    ...names.map((name) => element("option", { value: name }, name)),
+  );
+}
+
+function remember() {
+  try {
+    localStorage.setItem(REMEMBERED, JSON.stringify(Object.fromEntries(new FormData(form))));
+  } catch {
+    // Storage is switched off.
+  }
+}
+
+function recall() {
+  let kept = {};
+  try {
+    kept = JSON.parse(localStorage.getItem(REMEMBERED) ?? "{}");
+  } catch {
+    return;
+  }
+  for (const [name, value] of Object.entries(kept)) {
+    const field = form.elements.namedItem(name);
+    const known = field?.options ? [...field.options].some((each) => each.value === value) : field;
+    if (known) field.value = value;
+  }
+}
+
+/** The choice as the API's options; what was left alone is left out. */
+export function chosenOptions() {
+  const chosen = Object.fromEntries(new FormData(form));
+  const options = { model: chosen.other_model.trim() || chosen.model };
+  for (const name of ["language", "task", "aligner"]) {
+    if (chosen[name]) options[name] = chosen[name];
+  }
+  if (chosen.hotwords.trim()) options.hotwords = chosen.hotwords.trim();
+  if (chosen.chunk_seconds) options.chunk_seconds = Number(chosen.chunk_seconds);
+  if (chosen.speakers === "channels") options.channels = "split";
+  else if (chosen.speakers) options.diarize = true;
+  if (Number(chosen.speakers)) options.num_speakers = Number(chosen.speakers);
+  return options;
+}

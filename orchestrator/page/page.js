@@ -1,0 +1,46 @@
+// The page: opens a session, then shows what the address names.
+
+import { byId } from "./element.js";
+import { closeJob, openJob } from "./job.js";
+import { hideJobs, openJobs, showJobs, showNewJob } from "./jobs.js";
+import { openKeyboard } from "./keyboard.js";
+import { openOptions } from "./options.js";
+import { openSession } from "./session.js";
+import { openUploads } from "./upload.js";
+
+let first = true;
+
+async function show() {
+  const job = /^#\/jobs\/([^/]+)$/.exec(location.hash)?.[1];
+  byId("job-view").hidden = !job;
+  byId("list-view").hidden = Boolean(job);
+  scrollTo(0, 0);
+  if (!first) byId(job ? "job-name" : "intake-title").focus({ preventScroll: true });
+  first = false;
+  if (job) {
+    hideJobs();
+    await openJob(decodeURIComponent(job));
+  } else {
+    closeJob();
+    document.title = "Scriptorium";
+    await showJobs();
+  }
+}
+
+let started = false;
+
+openKeyboard();
+openJobs();
+openUploads(showNewJob);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address names what is shown
+  byId("main").focus();
+});
+openSession(async () => {
+  if (!started) {
+    started = true;
+    window.addEventListener("hashchange", show);
+    openOptions();
+  }
+  await show();
+});

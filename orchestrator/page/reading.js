@@ -1,0 +1,66 @@
+// A transcript being read: the text, its speakers, the search and the word that is heard.
+
+import { byId, element } from "./element.js";
+import { Follower } from "./follow.js";
+import { player } from "./player.js";
+import { Search } from "./search.js";
+import { Speakers } from "./speakers.js";
+import { Transcript } from "./transcript.js";
+
+export class Reading {
+  /** The text of a job that still runs; speakers come at the end. */
+  static live(job) {
+    const reading = new Reading(job, null);
+    byId("transcript").classList.add("live");
+    byId("reading").hidden = true; // until there is something to read
+    return reading;
+  }
+
+  /** The whole text of a finished job. */
+  static finished(job, transcript, names) {
+    const speakers = new Speakers(job.id, names, () => reading.text.rename());
+    speakers.show(transcript.segments);
+    const reading = new Reading(job, speakers, transcript.language);
+    reading.append(transcript.segments);
+    if (!transcript.segments.length) {
+      const note = element("p", { class: "transcript-note" }, "Nothing was said in this recording.");
+      byId("transcript").append(note);
+    }
+    byId("reading").hidden = false;
+    return reading;
+  }
+
+  constructor(job, speakers, language = job.language) {
+    byId("transcript").classList.remove("live");
+    this.speakers = speakers;
+    this.text = new Transcript({
+      language,
+      voice: (speaker) => speakers?.voice(speaker) ?? { name: speaker, look: "voice-6" },
+      chosen: (number) => this.follower.go(number),
+    });
+    this.follower = new Follower(this.text.words);
+    this.search = new Search(this.text.words);
+  }
+
+  /** Add segments that have just been transcribed. */
+  append(segments) {
+    this.text.append(segments);
+    if (segments.length) byId("reading").hidden = false;
+    if (byId("find-text").value) this.search.look();
+    this.follower.at(player.audio.currentTime, false);
+  }
+
+  /** Go to the next word or the one before. */
+  step(by) {
+    this.follower.step(by);
+  }
+
+  close() {
+    this.follower.close();
+    this.search.close();
+    this.speakers?.close();
+    this.text.close();
+    byId("transcript").classList.remove("live");
+    byId("reading").hidden = true;
+  }
+}

@@ -1,0 +1,64 @@
+// Who is asking: a key is exchanged for a cookie, and given back at log-out.
+
+import { api } from "./api.js";
+import { byId } from "./element.js";
+import { complain } from "./notices.js";
+
+const dialog = byId("key-dialog");
+let loggedIn = () => {};
+
+/** Ask for a key if one is needed, and again whenever the session has ended. */
+export async function openSession(then) {
+  loggedIn = then;
+  document.addEventListener("key-needed", ask);
+  dialog.addEventListener("cancel", (event) => event.preventDefault()); // nothing works without
+  byId("key-form").addEventListener("submit", enter);
+  byId("log-out").addEventListener("click", leave);
+  await look();
+}
+
+async function look() {
+  try {
+    const session = await api.session();
+    const isNobody = session.tenant === null;
+    byId("log-out").hidden = isNobody || session.anonymous;
+    if (isNobody && session.needs_key) ask();
+    else loggedIn(session);
+  } catch (error) {
+    complain(error);
+    setTimeout(look, 5000);
+  }
+}
+
+function ask() {
+  if (dialog.open) return;
+  for (const other of document.querySelectorAll("dialog[open]")) other.close();
+  byId("key-error").hidden = true;
+  dialog.showModal();
+  byId("key-text").focus();
+}
+
+async function enter(event) {
+  event.preventDefault();
+  const field = byId("key-text");
+  try {
+    await api.logIn(field.value.trim());
+    field.value = "";
+    dialog.close();
+    await look();
+  } catch (error) {
+    const unknown = "This key is not known. Check that it is whole, and that it was not revoked.";
+    byId("key-error").textContent = error.status === 401 ? unknown : error.message;
+    byId("key-error").hidden = false;
+    field.select();
+  }
+}
+
+async function leave() {
+  try {
+    await api.logOut();
+    location.assign("/"); // nothing of the last session stays on the page
+  } catch (error) {
+    complain(error);
+  }
+}

@@ -1,0 +1,156 @@
+// Recordings on their way to the cluster: one after the other, each with a bar.
+
+import { errorOf, unreachable } from "./api.js";
+import { byId, element } from "./element.js";
+import { announce } from "./notices.js";
+import { chosenOptions } from "./options.js";
+import { size } from "./wording.js";
+
+const waiting = [];
+let sending = null;
+
+/** Take files from the drop area, the button and anywhere in the list's window. */
+export function openUploads(accepted) {
+  const files = byId("files");
+  const drop = byId("drop");
+  const take = (list) => {
+    for (const file of list) waiting.push(new Upload(file, chosenOptions(), accepted));
+    next();
+  };
+  byId("choose").addEventListener("click", () => files.click());
+  files.addEventListener("change", () => {
+    take([...files.files]);
+    files.value = ""; // the same file may be chosen again
+  });
+  const isOver = (event) => event.dataTransfer?.types.includes("Files");
+  document.addEventListener("dragover", (event) => {
+    if (!isOver(event)) return;
+    event.preventDefault(); // else the browser would open the file
+    drop.classList.add("over");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) drop.classList.remove("over");
+  });
+  document.addEventListener("drop", (event) => {
+    if (!isOver(event)) return;
+    event.preventDefault();
+    drop.classList.remove("over");
+    location.hash = "#/";
+    take([...event.dataTransfer.files]);
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (sending) event.preventDefault();
+  });
+}
+
+function next() {
+  if (sending || !waiting.length) return;
+  sending = waiting.shift();
+  sending.send().finally(() => {
+    sending = null;
+    next();
+  });
+}
+
+/** A key that makes one job of a file, however often it is sent. */
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+class Upload {
+  constructor(file, options, accepted) {
+    this.file = file;
+    this.options = options;
+    this.accepted = accepted;
+    this.key = newKey();
+    this.build();
+  }
+
+  build() {
+    this.state = element("p", { class: "upload-state" }, `Waiting · ${size(this.file.size)}`);
+    this.bar = element("progress", { max: 1, value: 0, "aria-label": `Upload of ${this.file.name}` });
+    this.again = element("button", { type: "button", hidden: true, onclick: () => this.retry() }, "Try again");
+    this.stop = element("button", { type: "button", class: "quiet", onclick: () => this.cancel() }, "Cancel");
+    this.row = element(
+      "li",
+      { class: "upload" },
+      element("p", { class: "upload-name", dir: "auto" }, this.file.name),
+      this.state,
+      element("div", { class: "upload-buttons" }, this.again, this.stop),
+      this.bar,
+    );
+    byId("uploads").append(this.row);
+  }
+
+  async send() {
+    if (this.canceled) return;
+    this.row.classList.remove("failed");
+    this.again.hidden = true;
+    this.bar.hidden = false;
+    this.stop.textContent = "Cancel";
+    this.stop.setAttribute("aria-label", `Cancel ${this.file.name}`);
+    try {
+      const job = await this.transfer();
+      this.row.remove();
+      announce(`${this.file.name} was accepted.`);
+      this.accepted(job);
+    } catch (error) {
+      if (!this.canceled) this.fail(error);
+    }
+  }
+
+  transfer() {
+    const form = new FormData(); // the options first: the server reads in this order
+    form.append("options", JSON.stringify(this.options));
+    form.append("file", this.file, this.file.name);
+    const call = new XMLHttpRequest(); // fetch does not tell how much has been sent
+    this.call = call;
+    return new Promise((resolve, reject) => {
+      call.upload.addEventListener("progress", (event) => this.show(event.loaded / event.total));
+      call.addEventListener("load", () => {
+        if (call.status >= 200 && call.status < 300) return resolve(JSON.parse(call.responseText));
+        if (call.status === 401) document.dispatchEvent(new CustomEvent("key-needed"));
+        return reject(errorOf(call.status, call.responseText));
+      });
+      call.addEventListener("error", () => reject(unreachable()));
+      call.addEventListener("abort", () => reject(unreachable()));
+      call.open("POST", "/v1/jobs");
+      call.setRequestHeader("Idempotency-Key", this.key);
+      call.send(form);
+    });
+  }
+
+  show(part) {
+    this.bar.value = part;
+    this.state.textContent =
+      part < 1 ? `${Math.round(part * 100)} % of ${size(this.file.size)}` : "Sent; being accepted";
+  }
+
+  fail(error) {
+    // Refused as it is; what may have arrived keeps its key, so that it becomes one job.
+    this.isRefused = error.status >= 400 && error.status < 500 && ![401, 429].includes(error.status);
+    this.row.classList.add("failed");
+    this.state.textContent = error.message;
+    this.bar.hidden = true;
+    this.again.hidden = false;
+    this.stop.textContent = "Remove";
+    this.stop.setAttribute("aria-label", `Remove ${this.file.name}`);
+    announce(`${this.file.name}: ${error.message}`);
+  }
+
+  retry() {
+    if (this.isRefused) {
+      this.options = chosenOptions();
+      this.key = newKey();
+    }
+    waiting.push(this);
+    next();
+  }
+
+  cancel() {
+    this.canceled = true;
+    this.call?.abort();
+    this.row.remove();
+  }
+}

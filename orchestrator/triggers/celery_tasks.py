@@ -1,0 +1,158 @@
+"""Jobs by Celery message: `scriptorium.submit` and `scriptorium.status` on queue `submit`.
+
+Whoever may write to our Redis is trusted to say whose job it is. A message that comes again
+gives the same job: its id is the idempotency key where the sender names none.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import structlog
+from celery import Celery, Task
+from celery.signals import setup_logging
+from celery.worker.request import Request
+from kombu.entity import Queue
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from config.logging import configure_logging
+from config.settings import Settings, settings
+from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
+from orchestrator.access import ClusterFull, QuotaExceeded
+from orchestrator.api.submissions import Submitter
+from orchestrator.connection import Connection, connect
+from orchestrator.triggers.contract import (
+    StatusMessage,
+    SubmitMessage,
+    error_reply,
+    job_reply,
+    parse_message,
+)
+from tasks.broker import make_app
+from tasks.retries import backoff
+
+QUEUE = "submit"
+RETRIES = 5  # after transient faults: some 30 s in all
+# A killed worker's message comes back after this. It is longer than the longest delay between
+# tries, or a message that waits would come twice.
+VISIBILITY_SECONDS = 120
+_CONNECTING = Lock()
+log = structlog.get_logger(__name__)
+
+Reply = dict[str, Any]
+
+
+class PrivateRequest(Request):  # type: ignore[misc]
+    """Keeps the arguments out of events and logs: a source's address may hold a signature."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._argsrepr = self._kwargsrepr = "..."
+
+
+class ContractTask(Task):  # type: ignore[misc]
+    """Takes arguments of any name: Celery's own call has a `self` among its names."""
+
+    def __call__(self, /, *arguments: Any, **fields: Any) -> Any:
+        return self.run(*arguments, **fields)
+
+
+def make_trigger(values: Settings) -> Celery:
+    """An application that reads our queue alone, with the same hard settings as the workers'."""
+    celery = make_app(values)
+    celery.conf.update(
+        include=[],
+        task_queues=[Queue(QUEUE)],  # type: ignore[no-untyped-call]
+        task_default_queue=QUEUE,
+        task_send_sent_event=False,  # a retry would tell the arguments
+        broker_transport_options=celery.conf.broker_transport_options
+        | {
+            "visibility_timeout": VISIBILITY_SECONDS,
+            # Apart from the stages': their messages are not to come back this soon.
+            "unacked_key": f"{QUEUE}.unacked",
+            "unacked_index_key": f"{QUEUE}.unacked_index",
+            "unacked_mutex_key": f"{QUEUE}.unacked_mutex",
+        },
+    )
+    return celery
+
+
+app = make_trigger(settings())
+_task = {
+    "base": ContractTask,
+    "bind": True,
+    "Request": PrivateRequest,
+    "typing": False,
+    "resultrepr_maxsize": 0,
+}
+
+
+@app.task(name="scriptorium.submit", **_task)  # type: ignore[untyped-decorator]
+def submit(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
+    """Accept a job. Answers it, or what is wrong."""
+
+    def work() -> Reply:
+        asked = parse_message(SubmitMessage, arguments, fields)
+        cluster = open_cluster()
+        key = asked.idempotency_key or f"celery:{self.request.id}"
+        submitter = Submitter(cluster, asked.tenant or cluster.settings.tenant, key)
+        return job_reply(submitter.submit_named(asked))
+
+    return _answer(self, work)
+
+
+@app.task(name="scriptorium.status", **_task)  # type: ignore[untyped-decorator]
+def status(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
+    """Tell where a job stands."""
+
+    def work() -> Reply:
+        asked = parse_message(StatusMessage, arguments, fields)
+        cluster = open_cluster()
+        return job_reply(cluster.job(asked.tenant or cluster.settings.tenant, asked.job))
+
+    return _answer(self, work)
+
+
+def _answer(task: Task, work: Callable[[], Reply]) -> Reply:
+    """What the work answers; a fault that may pass is tried again first."""
+    try:
+        reply = work()
+        log.info("message_taken", task=task.name, message=task.request.id, job=reply["job"]["id"])
+        return reply
+    except (RedisError, OperationalError):
+        error: ScriptoriumError = RedisUnavailable("Redis cannot be reached now.")
+    except ScriptoriumError as known:
+        error = known
+    except Exception:
+        log.exception("message_failed", task=task.name, message=task.request.id)
+        error = ScriptoriumError("Something went wrong here; the log has it.")
+    passing = isinstance(error, TransientError) and not isinstance(
+        error,
+        (QuotaExceeded, ClusterFull),  # the sender knows better when to come again
+    )
+    if passing and task.request.retries < RETRIES:
+        delay = backoff(task.request.retries, random.random())
+        raise task.retry(exc=error, countdown=delay, max_retries=None)
+    log.info("message_refused", task=task.name, message=task.request.id, code=error.code)
+    return error_reply(error)
+
+
+def open_cluster() -> Connection:
+    """This process's connection to the cluster; made at the first message."""
+    with _CONNECTING:
+        return _open()
+
+
+@lru_cache(maxsize=1)
+def _open() -> Connection:
+    return connect(settings())
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _log(**_: Any) -> None:
+    configure_logging(settings().log_level, settings().log_format)

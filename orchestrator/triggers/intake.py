@@ -1,0 +1,165 @@
+"""From a message to jobs: each object that a rule names becomes one job.
+
+The job's idempotency key is made of the object as it is now (its version, or its ETag),
+so an event may come twice, late or in another order than its neighbours. What an event
+says of the content is not looked at. How messages arrive is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gpu_worker.errors import PermanentError, ScriptoriumError, StoreRefused
+from orchestrator.access.quotas import Quota
+from orchestrator.connection import Connection
+from orchestrator.job_ids import keyed_job
+from orchestrator.submission import IdempotencyConflict, submit
+from orchestrator.triggers.events import ObjectEvent, created_objects
+from orchestrator.triggers.rules import Rule, Rules, read_rules
+from tasks.artifacts import ArtifactMissing, keys
+from tasks.artifacts.names import KEY_BYTES, checked_key
+from tasks.manifest import Source
+
+log = structlog.get_logger(__name__)
+
+
+class UnusableKey(PermanentError):
+    """The object's key is one that cannot be read from or written to."""
+
+    code = "unusable_key"
+    hint = "Give it a name without empty parts, `.`, `..` or control characters."
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a message."""
+
+    jobs: tuple[str, ...] = ()  # ids, of known ones too
+    ignored: int = 0  # objects that no rule names, or that are gone
+    refused: tuple[ScriptoriumError, ...] = ()  # one for each object that can be no job
+
+
+class Intake:
+    """Any number of threads may use one."""
+
+    def __init__(self, connection: Connection, rules: Rules, client: Any) -> None:
+        self._connection = connection
+        self._rules = rules
+        self._client = client  # boto3's for S3
+        settings = connection.settings
+        # Whoever wrote the rules is held to the cluster's bounds alone.
+        self._quota = Quota(
+            jobs_in_flight=settings.max_open_jobs,
+            audio_seconds=settings.max_audio_seconds,
+            source_bytes=settings.max_source_bytes,
+            open_jobs=settings.max_open_jobs,
+        )
+
+    def take(self, body: str | bytes) -> Taken:
+        """Accept every object of a message; when it returns the jobs are durable.
+
+        Raises MalformedEvent, and TransientError, RedisError or StoreRefused if it must be
+        taken again later; then some of its objects may be jobs already.
+        """
+        jobs: list[str] = []
+        refused: list[ScriptoriumError] = []
+        ignored = 0
+        for event in created_objects(body):
+            try:
+                job = self._accept(event)
+            except StoreRefused:  # a person can mend that, and the event is still good then
+                raise
+            except PermanentError as error:
+                log.warning("object_refused", **_named(event), code=error.code, reason=str(error))
+                refused.append(error)
+                continue
+            if job is None:
+                ignored += 1
+            else:
+                jobs.append(job)
+        return Taken(tuple(dict.fromkeys(jobs)), ignored, tuple(refused))
+
+    def bury(self, name: str, body: str | bytes, error: ScriptoriumError) -> None:
+        """Keep a message that nothing can be made of, for a person to look at."""
+        text = body if isinstance(body, str) else body.decode("utf-8", "replace")
+        record = {"body": text, "error": error.to_json(), "buried_at": round(time.time(), 3)}
+        self._connection.store.put(keys.dead_trigger(name), json.dumps(record).encode())
+        log.error("message_buried", message=name, code=error.code, reason=str(error))
+
+    def _accept(self, event: ObjectEvent) -> str | None:
+        rule = self._rules.rule_for(event.bucket, event.key)
+        if rule is None or event.key.endswith("/"):  # a console's folder is an empty object
+            log.info("object_ignored", **_named(event), reason="no rule names it")
+            return None
+        self._check_keys(rule, event.key)
+        state = self._state(event)
+        if state is None:
+            log.info("object_ignored", **_named(event), reason="it is gone")
+            return None
+        url = f"s3://{event.bucket}/{event.key}"
+        wanted = {
+            "source": Source(name=event.key.rpartition("/")[2], url=url),
+            "options": rule.options,
+            "metadata": rule.metadata,
+            "webhook_url": rule.webhook_url,
+            "output": rule.output_of(event.key),
+        }
+        job = self._submit(rule.tenant, f"trigger {url} {state}", wanted)
+        log.info("object_accepted", **_named(event), job=job)
+        return job
+
+    def _submit(self, tenant: str, key: str, wanted: dict[str, Any]) -> str:
+        named: dict[str, Any] = {"tenant": tenant, "idempotency_key": key, "quota": self._quota}
+        try:
+            return submit(self._connection, **wanted, **named).id
+        except IdempotencyConflict:
+            # It was taken when the rules were others. Whoever took it may have died before the
+            # job was whole, so it is submitted once more, as it was.
+            job = keyed_job(self._connection.store, tenant, key)
+            first = self._connection.records.manifest(tenant, job)
+            return submit(
+                self._connection, **{name: getattr(first, name) for name in wanted}, **named
+            ).id
+
+    def _check_keys(self, rule: Rule, key: str) -> None:
+        output = rule.output_of(key)
+        place = output.url.removeprefix("s3://").partition("/")[2] if output else ""
+        try:
+            checked_key(key)
+        except ValueError as error:
+            raise UnusableKey() from error
+        if any(len(f"{place}{end}".encode()) > KEY_BYTES for end in rule.extensions):
+            raise UnusableKey(
+                f"The transcript's key would have more than {KEY_BYTES} bytes.",
+                hint="Give the object a shorter name, or the rule a shorter output.",
+            )
+
+    def _state(self, event: ObjectEvent) -> str | None:
+        """What the object is now: its version, else its ETag; None if it is gone."""
+        from tasks.artifacts.s3_faults import s3_faults  # botocore takes a while to import
+
+        try:
+            with s3_faults(event.bucket, event.key):
+                found = self._client.head_object(Bucket=event.bucket, Key=event.key)
+        except ArtifactMissing:
+            return None
+        version = found.get("VersionId", "null")
+        return str(found["ETag"]).strip('"') if version == "null" else str(version)
+
+
+def open_intake(connection: Connection, path: Path) -> Intake:
+    """An intake by the rules of a file. Raises InvalidRules."""
+    from tasks.artifacts.s3 import s3_client
+
+    rules = read_rules(path, connection.settings)
+    return Intake(connection, rules, s3_client(connection.settings.s3_endpoint_url))
+
+
+def _named(event: ObjectEvent) -> dict[str, str]:
+    return {"bucket": event.bucket, "object": event.key}
