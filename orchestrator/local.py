@@ -1,4 +1,4 @@
-"""A whole cluster on this machine: Redis, workers, reconciler; real processes, no root.
+"""A whole cluster on this machine: Redis, workers, reconciler, front door; no root needed.
 
 Each part is replaced by a real one when the settings name it.
 """
@@ -9,6 +9,8 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -17,11 +19,21 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption
+from orchestrator.access.exposure import check_exposure
 from orchestrator.connection import Connection, connect
+from orchestrator.front_door import (
+    api_programs,
+    celery_program,
+    flower_program,
+    url_of,
+    wait_until_ready,
+    with_addresses,
+)
+from orchestrator.programs import Program
 from orchestrator.reconciler import Reconciler
 from orchestrator.redis_server import RedisServer
 from orchestrator.supervisor import Supervisor
-from orchestrator.workers import WorkerSpec, count_gpus, plan_workers
+from orchestrator.workers import count_gpus, plan_workers, worker_program
 
 ADDRESS_FILE = "cluster.json"
 
@@ -36,38 +48,49 @@ class LocalCluster:
         workers: int | None = None,
         adopt: bool = True,
         plugins: tuple[str, ...] = (),
+        api: bool = False,
+        celery_trigger: bool = False,
+        flower: bool = False,
     ) -> None:
         self._settings = settings
+        self._api, self._celery_trigger, self._flower = api, celery_trigger, flower
         self._gpus = count_gpus()
         self._workers = workers or self._gpus or min(2, os.cpu_count() or 1)
         self._adopt = adopt
         self._plugins = plugins
         self.redis: RedisServer | None = None
         self._stop = threading.Event()
-        self._reconciler: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self.logs = settings.home / "logs"
         self.supervisor: Supervisor
         self.connection: Connection
 
     def __enter__(self) -> Self:
-        settings = self._with_directories(self._settings)
+        settings = with_addresses(self._settings, api=self._api, flower=self._flower)
+        settings = self._with_directories(settings)
         try:
             if settings.redis_url is None:
                 self.redis = RedisServer(self.logs)
                 self.redis.start()
                 settings = settings.model_copy(update={"redis_url": SecretStr(self.redis.url)})
             self.connection = connect(settings)
-            self.supervisor = Supervisor(settings, self.connection.leases, self.logs)
-            self.supervisor.start(self._specs())
-            reconciler = Reconciler(self.connection, adopt=self._adopt)
-            self._reconciler = threading.Thread(
-                target=reconciler.run, args=(self._stop,), name="reconciler", daemon=True
-            )
-            self._reconciler.start()
+            if self._api:
+                check_exposure(self.connection.store, settings, settings.api_host)
+            self.supervisor = Supervisor(self.connection.leases)
+            self.supervisor.start(self._programs(settings))
+            from orchestrator.outbox.courier import Courier  # brings an HTTP client along
+
+            self._start_thread("reconciler", Reconciler(self.connection, adopt=self._adopt).run)
+            self._start_thread("courier", Courier(self.connection).run)
         except BaseException:
             self.close()
             raise
         return self
+
+    def _start_thread(self, name: str, loop: Callable[[threading.Event], None]) -> None:
+        thread = threading.Thread(target=loop, args=(self._stop,), name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -75,9 +98,8 @@ class LocalCluster:
     def close(self, grace_seconds: float = 0.0) -> None:
         """Stop everything; work in hand is given the grace to finish."""
         self._stop.set()
-        if self._reconciler is not None:
-            self._reconciler.join()
-            self._reconciler = None
+        while self._threads:
+            self._threads.pop().join()
         if hasattr(self, "supervisor"):
             self.supervisor.stop(grace_seconds)
         if hasattr(self, "connection"):
@@ -86,13 +108,27 @@ class LocalCluster:
             self.redis.stop()
             self.redis = None
 
-    def _specs(self) -> tuple[WorkerSpec, ...]:
+    @property
+    def api_url(self) -> str | None:
+        """Where the API is for programs of this machine, if there is one."""
+        settings = self.connection.settings
+        return url_of(settings.api_host, settings.api_port) if self._api else None
+
+    def wait_until_ready(self, stop: threading.Event) -> None:
+        """Wait for the API to answer, or for the stop. Raises NotReady."""
+        if self.api_url is not None:
+            wait_until_ready(self.api_url, self.logs / "api.log", lambda: not stop.is_set())
+
+    def _programs(self, settings: Settings) -> tuple[Program, ...]:
         name = f"local-{uuid4().hex[:8]}"
-        specs = plan_workers(self._workers, self._gpus, name, self._settings.cpu_threads)
-        return tuple(
-            WorkerSpec(s.name, s.pool, s.gpu, s.threads, s.concurrency, self._plugins)
-            for s in specs
-        )
+        specs = plan_workers(self._workers, self._gpus, name, settings.cpu_threads)
+        workers = (replace(spec, plugins=self._plugins) for spec in specs)
+        front_door = api_programs(settings, self.logs) if self._api else []
+        if self._celery_trigger:
+            front_door.append(celery_program(settings, self.logs, name))
+        if self._flower:
+            front_door.append(flower_program(settings, self.logs))
+        return (*front_door, *(worker_program(spec, settings, self.logs) for spec in workers))
 
     def _with_directories(self, settings: Settings) -> Settings:
         store = settings.home / "store"
@@ -120,6 +156,7 @@ def announce(cluster: LocalCluster, home: Path) -> Path:
             {
                 "redis_url": settings.redis_url.get_secret_value() if settings.redis_url else "",
                 "store_url": settings.store_url,
+                "api_url": cluster.api_url,
                 "pid": os.getpid(),
                 "started_at": time.time(),
             }

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -23,6 +24,7 @@ class Child:
         log_path: Path,
         environment: Mapping[str, str],
         stdin: bytes | None = None,
+        niceness: int = 0,
     ) -> None:
         self.name = name
         self.log_path = log_path
@@ -34,7 +36,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 start_new_session=True,  # Ctrl-C is for us; we decide what our children do
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_begin, niceness),
             )
         if stdin is not None and self._process.stdin is not None:
             self._process.stdin.write(stdin)
@@ -74,5 +76,11 @@ class Child:
         self._process.wait()
 
 
-def _die_with_parent() -> None:
+def _begin(niceness: int) -> None:
+    """In the child, before the program: die with the parent, give way to others."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if niceness:
+        os.nice(niceness)
+        # Where the kernel shares time between sessions first, a session has a niceness too.
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness))

@@ -1,49 +1,44 @@
-"""Keeps worker processes alive: starts them, starts them again when they die, stops them.
+"""Keeps programs alive: starts them, starts them again when they die, stops them.
 
-When one dies its leases are let go at once, so nobody waits for them to expire.
+When a worker dies its leases are let go at once, so nobody waits for them to expire.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import structlog
 from redis.exceptions import RedisError
 
-from config.settings import Settings
 from orchestrator.process import Child
-from orchestrator.workers import WorkerSpec, worker_command, worker_environment
+from orchestrator.programs import Program
 from tasks.leases import Leases
 
 POLL_SECONDS = 0.2
-STABLE_SECONDS = 30.0  # a worker that lived this long is restarted without delay
+STABLE_SECONDS = 30.0  # a program that lived this long is restarted without delay
 LONGEST_DELAY_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
 def restart_delay(lived_seconds: float, quick_deaths: int) -> float:
-    """Nothing at first; doubling for a worker that keeps dying as soon as it starts."""
+    """Nothing at first; doubling for a program that keeps dying as soon as it starts."""
     if lived_seconds >= STABLE_SECONDS or quick_deaths <= 3:
         return 0.0
     return min(LONGEST_DELAY_SECONDS, 2.0 ** (quick_deaths - 3))
 
 
 class Supervisor:
-    """The workers of one machine.
+    """The programs of one machine.
 
     Its thread starts and ends them all: a child that dies with its parent dies, to the
     kernel, with the thread that started it.
     """
 
-    def __init__(self, settings: Settings, leases: Leases, logs: Path) -> None:
-        self._settings = settings
+    def __init__(self, leases: Leases) -> None:
         self._leases = leases
-        self._logs = logs
-        self._specs: dict[str, WorkerSpec] = {}
+        self._programs: dict[str, Program] = {}
         self._children: dict[str, Child] = {}
         self._started: dict[str, float] = {}
         self._quick_deaths: dict[str, int] = {}
@@ -53,16 +48,16 @@ class Supervisor:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
 
-    def start(self, specs: tuple[WorkerSpec, ...]) -> None:
+    def start(self, programs: tuple[Program, ...]) -> None:
         """Start all of them and keep them alive."""
         with self._lock:
-            for spec in specs:
-                self._specs[spec.name] = spec
-                self._due[spec.name] = 0.0
+            for program in programs:
+                self._programs[program.name] = program
+                self._due[program.name] = 0.0
         self._thread.start()
 
     def children(self) -> dict[str, int]:
-        """Process ids by worker name."""
+        """Process ids by name."""
         with self._lock:
             return {
                 name: child.pid
@@ -85,7 +80,7 @@ class Supervisor:
                         self._bury(name, child)
                 for name, due in list(self._due.items()):
                     if time.monotonic() >= due:
-                        self._launch(self._specs[name])
+                        self._launch(self._programs[name])
             self._stop.wait(POLL_SECONDS)
         self._end(list(self._children.values()))
 
@@ -98,14 +93,15 @@ class Supervisor:
             child.wait(max(0.0, deadline - time.monotonic()))
             child.kill()
 
-    def _launch(self, spec: WorkerSpec) -> None:
-        del self._due[spec.name]
-        self._started[spec.name] = time.monotonic()
-        self._children[spec.name] = Child(
-            spec.name,
-            worker_command(spec),
-            self._logs / f"{spec.name.partition('@')[0]}.log",
-            worker_environment(spec, self._settings, os.environ),
+    def _launch(self, program: Program) -> None:
+        del self._due[program.name]
+        self._started[program.name] = time.monotonic()
+        self._children[program.name] = Child(
+            program.name,
+            program.command,
+            program.log,
+            program.environment,
+            niceness=program.niceness,
         )
 
     def _bury(self, name: str, child: Child) -> None:
@@ -114,7 +110,7 @@ class Supervisor:
         self._quick_deaths[name] = quick
         delay = restart_delay(lived, quick)
         log.warning(
-            "worker_died", worker=name, exit_status=child.exit_status, restart_seconds=delay
+            "program_died", program=name, exit_status=child.exit_status, restart_seconds=delay
         )
         child.kill()  # what is left of its group
         del self._children[name]

@@ -10,11 +10,16 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from config.settings import Settings
+from orchestrator.programs import FRONT_DOOR_SECRETS, Program, settings_environment
 from tasks.stages import Pool, queues
 
 CPU_PROCESSES = 2  # prepares and fan-ins at once
+# A model takes every core it is given, for minutes. The API beside it on the same machine needs
+# a few milliseconds at once, so the workers give way; alone on the machine they lose nothing.
+WORKER_NICENESS = 10
 # Keep freed memory instead of handing it back to the kernel after every batch: CTranslate2 takes
 # some 150 MB a window on the CPU, and the page faults cost 40 % of the time (docs/speed.md).
 KEEP_MEMORY = {
@@ -54,13 +59,8 @@ def worker_command(spec: WorkerSpec) -> list[str]:
 def worker_environment(
     spec: WorkerSpec, settings: Settings, base: Mapping[str, str]
 ) -> dict[str, str]:
-    """The child's environment: ours, with the settings written out."""
-    environment = dict(base)
-    for field, value in settings.model_dump(exclude_none=True, exclude={"redis_url"}).items():
-        secret = getattr(value, "get_secret_value", None)
-        environment[f"SCRIPTORIUM_{field.upper()}"] = str(secret() if secret else value)
-    if settings.redis_url is not None:
-        environment["SCRIPTORIUM_REDIS_URL"] = settings.redis_url.get_secret_value()
+    """The child's environment: ours, with the settings it needs written out."""
+    environment = settings_environment(settings, base, without=FRONT_DOOR_SECRETS)
     environment["SCRIPTORIUM_CPU_THREADS"] = str(spec.threads)
     environment["OMP_NUM_THREADS"] = str(spec.threads)
     if spec.pool is Pool.GPU:
@@ -72,6 +72,17 @@ def worker_environment(
         environment["SCRIPTORIUM_DEVICE"] = "cpu"  # diarize clusters there, whatever GPUs there are
         environment["REMAP_SIGTERM"] = "SIGQUIT"  # prefork hands its task back at once
     return environment
+
+
+def worker_program(spec: WorkerSpec, settings: Settings, logs: Path) -> Program:
+    """A worker of this machine, to be kept alive."""
+    return Program(
+        name=spec.name,
+        command=tuple(worker_command(spec)),
+        environment=worker_environment(spec, settings, os.environ),
+        log=logs / f"{spec.name.partition('@')[0]}.log",
+        niceness=WORKER_NICENESS,
+    )
 
 
 def plan_workers(

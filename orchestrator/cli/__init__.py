@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from gpu_worker.errors import InvalidOption, ScriptoriumError, UnknownModel
-from orchestrator.cli import cluster, doctor, jobs, models, transcribe
+from orchestrator.cli import cluster, doctor, jobs, keys, models, transcribe, triggers
 from orchestrator.cli.context import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, remember
 
 app = typer.Typer(
@@ -34,11 +34,15 @@ app.command(name="list")(jobs.list_jobs)
 app.command()(jobs.cancel)
 app.command()(jobs.retry)
 app.command()(jobs.rerun)
+app.command()(jobs.delete)
 app.command(name="dead-letters")(jobs.dead_letters)
 app.command()(cluster.up)
+app.command()(cluster.serve)
 app.command()(cluster.worker)
 app.command()(cluster.reconciler)
+app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
+app.add_typer(triggers.app, name="triggers")
 app.command()(doctor.doctor)
 
 

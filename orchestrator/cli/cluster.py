@@ -1,4 +1,4 @@
-"""Commands that are a part of a cluster: `up` (all of it here), `worker`, `reconciler`."""
+"""Commands that are parts of a cluster: `up` (all of it here), `serve`, `worker`, `reconciler`."""
 
 from __future__ import annotations
 
@@ -6,39 +6,82 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from config.logging import configure_logging
+from config.settings import Settings
 from orchestrator.cli.context import connection, current_settings
 from orchestrator.connection import masked
+from orchestrator.front_door import FLOWER_HOST, FLOWER_USER, url_of
 from orchestrator.local import LocalCluster, announce
+from orchestrator.outbox.courier import Courier
 from orchestrator.reconciler import Reconciler as Loop
 from orchestrator.workers import CPU_PROCESSES, WorkerSpec, worker_command, worker_environment
 from tasks.stages import Pool
 
+Host = Annotated[
+    str | None, typer.Option(help="Address that the API listens on (SCRIPTORIUM_API_HOST).")
+]
+Port = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Its port (SCRIPTORIUM_API_PORT); 0: any free one."),
+]
 GRACE_SECONDS = 60.0  # what `up` gives its workers to finish what they do
 
 
 def up(
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="GPU workers.")] = None,
+    host: Host = None,
+    port: Port = None,
+    no_api: Annotated[bool, typer.Option("--no-api", help="No API and no web page.")] = False,
+    flower: Annotated[bool, typer.Option("--flower", help="Also Flower, to look at.")] = False,
+    flower_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of Flower; 0: any free one.")
+    ] = None,
 ) -> None:
-    """Run a whole cluster on this machine until Ctrl-C."""
-    values = current_settings()
+    """Run a whole cluster on this machine until Ctrl-C: workers, API, web page, Celery trigger."""
+    values = _listening(host, port, flower_port)
     configure_logging("WARNING", "text")  # deaths and repairs are worth a line here
     stop = _stop_event()
-    with LocalCluster(values, workers=workers) as cluster:
-        settings = cluster.connection.settings
+    with LocalCluster(
+        values, workers=workers, api=not no_api, celery_trigger=True, flower=flower
+    ) as cluster:
         address = announce(cluster, values.home)
-        url = settings.redis_url.get_secret_value() if settings.redis_url else ""
-        typer.echo(f"Redis:  {masked(url)}\nStore:  {settings.store_url}\nLogs:   {cluster.logs}")
-        typer.echo("Ready. `scriptorium submit FILE` in another terminal; Ctrl-C stops it.")
-        stop.wait()
-        typer.echo("Stopping; work in hand is finished first. Ctrl-C again ends it now.")
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        address.unlink(missing_ok=True)
+        try:
+            cluster.wait_until_ready(stop)
+            typer.echo("\n".join(_places(cluster, values, flower)))
+            typer.echo("Ready. `scriptorium submit FILE` in another terminal; Ctrl-C stops it.")
+            while not stop.wait(1.0):  # without a bound, a signal just before it would be missed
+                pass
+            typer.echo("Stopping; work in hand is finished first. Ctrl-C again ends it now.")
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        finally:
+            address.unlink(missing_ok=True)
         cluster.close(GRACE_SECONDS)
+
+
+def serve(
+    host: Host = None,
+    port: Port = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Others with --shared may listen there too.")
+    ] = False,
+) -> None:
+    """Run the API and the web page of a cluster; any number may run."""
+    # They bring the web framework along.
+    from orchestrator.api.server import listen, run_server
+
+    to = connection()
+    values = _listening(host, port)
+    configure_logging(values.log_level, values.log_format)
+    try:
+        sockets = [listen(values.api_host, values.api_port, shared=True)] if shared else None
+        run_server(to, values.api_host, values.api_port, sockets)
+    finally:
+        to.close()
 
 
 def worker(
@@ -65,9 +108,45 @@ def worker(
 
 
 def reconciler() -> None:
-    """Run the loop that issues lost work again; one a cluster is enough, two are safe."""
+    """Run the loops that issue lost work again, see deletions through and send webhooks.
+
+    One a cluster is enough, two are safe.
+    """
     configure_logging(current_settings().log_level, current_settings().log_format)
-    Loop(connection()).run(_stop_event())
+    to, stop = connection(), _stop_event()
+    courier = threading.Thread(target=Courier(to).run, args=(stop,), name="courier")
+    courier.start()
+    try:
+        Loop(to).run(stop)
+    finally:
+        stop.set()
+        courier.join()
+
+
+def _listening(host: str | None, port: int | None, flower_port: int | None = None) -> Settings:
+    """The settings with the addresses that the command line gives."""
+    given = {"api_host": host, "api_port": port, "flower_port": flower_port}
+    return current_settings().model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
+
+
+def _places(cluster: LocalCluster, values: Settings, flower: bool) -> Iterator[str]:
+    """Where everything is, a line each."""
+    settings = cluster.connection.settings
+    if cluster.api_url is not None:
+        yield f"Page:   {cluster.api_url}/"
+        yield f"API:    {cluster.api_url}/v1"
+        yield f"Docs:   {cluster.api_url}/docs"
+    if flower and settings.flower_password is not None:
+        yield f"Flower: {url_of(FLOWER_HOST, settings.flower_port)}/"
+        known = values.flower_password is not None
+        password = "in the settings" if known else settings.flower_password.get_secret_value()
+        yield f"        user {FLOWER_USER}, password {password}"
+    url = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    yield f"Redis:  {masked(url)}"
+    yield f"Store:  {settings.store_url}"
+    yield f"Logs:   {cluster.logs}"
 
 
 def _stop_event() -> threading.Event:

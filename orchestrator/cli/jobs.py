@@ -1,4 +1,4 @@
-"""Commands about jobs: submit, status, watch, get, list, cancel, retry, dead-letters."""
+"""Commands about jobs: submit, status, watch, get, list, cancel, retry, delete, dead-letters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
-from orchestrator import submission
+from orchestrator import runs, submission
 from orchestrator.cli.bars import describe, watch_jobs
 from orchestrator.cli.context import connection, exit_status, print_json, tenant
 from orchestrator.cli.options import spellings, with_job_options
@@ -22,8 +22,10 @@ from orchestrator.cli.speakers import (
     with_known_speakers,
 )
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
+from orchestrator.deletion import delete_job
 from orchestrator.jobs import Job
 from orchestrator.results import parse_formats, render_result
+from orchestrator.sources import upload
 from tasks.artifacts import keys
 from tasks.manifest import Source
 from tasks.options import JobOptions
@@ -49,7 +51,7 @@ def submit(
     to = connection()
     job = submission.submit(
         to,
-        _source(source) or submission.upload(to, Path(source), tenant()),
+        _source(source) or upload(to, Path(source), tenant()),
         with_known_speakers(to, tenant(), options, known_speaker),
         tenant=tenant(),
         idempotency_key=idempotency_key,
@@ -122,7 +124,7 @@ def list_jobs(
 ) -> None:
     """Show the newest jobs."""
     to = connection()
-    found = [to.job(tenant(), job) for job in to.jobs.newest(tenant(), limit)]
+    found = [to.job(tenant(), job) for job, _ in to.jobs.newest(tenant(), limit)]
     if as_json:
         print_json([job.to_json() for job in found])
         return
@@ -138,14 +140,20 @@ def list_jobs(
 
 def cancel(job: JobId, as_json: AsJson = False) -> None:
     """End a job without a result."""
-    ended = submission.cancel(connection(), tenant(), job)
+    ended = runs.cancel(connection(), tenant(), job)
     print_json(ended.to_json()) if as_json else _show(ended)
 
 
 def retry(job: JobId, as_json: AsJson = False) -> None:
     """Run a failed, partial or canceled job again; finished chunks are kept."""
-    again = submission.retry(connection(), tenant(), job)
+    again = runs.retry(connection(), tenant(), job)
     print_json(again.to_json()) if as_json else _show(again)
+
+
+def delete(job: JobId) -> None:
+    """Remove a job with its audio and transcript, also one that is being worked on."""
+    delete_job(connection(), tenant(), job)
+    typer.echo(f"Job {job} is deleted.")
 
 
 def dead_letters(as_json: AsJson = False) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from gpu_worker.errors import InvalidOption
 from orchestrator.connection import Connection
-from orchestrator.submission import upload
+from orchestrator.sources import upload
 from tasks.options import JobOptions, job_options
 
 KnownSpeakers = Annotated[

@@ -31,7 +31,9 @@ from orchestrator.connection import Connection, connect
 from orchestrator.jobs import Job
 from orchestrator.local import LocalCluster
 from orchestrator.results import parse_formats, write_results
-from orchestrator.submission import cancel, submit, upload
+from orchestrator.runs import cancel
+from orchestrator.sources import upload
+from orchestrator.submission import submit
 from tasks.options import JobOptions
 
 SHOWN_WORDS = 10  # of the demo's, with their times

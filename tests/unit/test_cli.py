@@ -29,7 +29,8 @@ from tests.unit.inline import run_job
 
 COMMANDS = [
     "transcribe", "demo", "submit", "status", "watch", "get", "list", "cancel", "retry",
-    "rerun", "dead-letters", "up", "worker", "reconciler", "models", "doctor",
+    "rerun", "delete", "dead-letters", "up", "serve", "worker", "reconciler", "models", "keys",
+    "triggers", "doctor",
 ]  # fmt: skip
 
 
@@ -190,6 +191,8 @@ def test_a_submitted_job_is_shown_listed_and_canceled(
     assert run("cancel", job).status == 1
     assert run("watch", job).status == 1
     assert run("retry", job, "--json").json["run"] == 2
+    assert "deleted" in run("delete", job).out
+    assert "unknown_job" in run("status", job).err
 
 
 def test_an_object_of_a_bucket_is_submitted_by_its_address(run: Run, cluster: Connection) -> None:
@@ -360,7 +363,7 @@ def test_an_interruption_cancels_the_jobs(
     ended = run("transcribe", talk, "--model", "fake")
     assert ended.status == 130
     assert "Stopped." in ended.err
-    (job,) = cluster.jobs.newest(TENANT, 9)
+    ((job, _),) = cluster.jobs.newest(TENANT, 9)
     assert cluster.job(TENANT, job).status.value == "canceled"
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from redis.exceptions import RedisError
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
-from orchestrator import cli, supervisor
+from orchestrator import cli, local, workers
+from orchestrator.access.exposure import check_exposure
 from orchestrator.cli import cluster as commands
 from orchestrator.local import ADDRESS_FILE, LocalCluster, announce, running_cluster
+from orchestrator.programs import Program
+from tasks.artifacts.opening import open_store
 from tasks.stages import Stage
 from tests.unit.eventually import eventually
 from tests.unit.examples import a_manifest, a_unit, write_records
@@ -26,7 +30,7 @@ from tests.unit.examples import a_manifest, a_unit, write_records
 @pytest.fixture(autouse=True)
 def _waiting_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import signal; signal.pause()"
-    monkeypatch.setattr(supervisor, "worker_command", lambda spec: [sys.executable, "-c", code])
+    monkeypatch.setattr(workers, "worker_command", lambda spec: [sys.executable, "-c", code])
 
 
 @pytest.fixture
@@ -128,7 +132,7 @@ def test_up_runs_until_it_is_told_to_stop(
     monkeypatch.setattr(commands, "_stop_event", lambda: stop)
     monkeypatch.setattr(commands, "GRACE_SECONDS", 0.0)
     monkeypatch.setattr(
-        sys, "argv", ["scriptorium", "--home", str(tmp_path), "up", "--workers", "1"]
+        sys, "argv", ["scriptorium", "--home", str(tmp_path), "up", "--workers", "1", "--port", "0"]
     )
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -139,7 +143,41 @@ def test_up_runs_until_it_is_told_to_stop(
     assert not end.value.code
     out = capsys.readouterr().out
     assert "redis://***@127.0.0.1" in out and "Ready." in out
+    assert "/docs" in out and "Flower" not in out
     assert not (tmp_path / ADDRESS_FILE).exists()
+
+
+def test_the_front_door_is_supervised_where_it_is_wanted(
+    values: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waiting(name: str) -> Callable[..., Program]:
+        command = (sys.executable, "-c", "import signal; signal.pause()")
+        return lambda settings, logs, *_: Program(name, command, {}, logs / "log")
+
+    monkeypatch.setattr(local, "api_programs", lambda *it: [waiting("api")(*it)])
+    for name in ("celery", "flower"):
+        monkeypatch.setattr(local, f"{name}_program", waiting(name))
+    free = values.model_copy(update={"api_port": 0, "flower_port": 0})
+    with LocalCluster(free, workers=1, api=True, celery_trigger=True, flower=True) as cluster:
+        assert eventually(lambda: len(cluster.supervisor.children()) == 5)
+        assert {"api", "celery", "flower"} <= set(cluster.supervisor.children())
+        assert cluster.api_url == f"http://127.0.0.1:{cluster.connection.settings.api_port}"
+        told = json.loads(announce(cluster, values.home).read_text())
+        assert told["api_url"] == cluster.api_url
+
+
+def test_a_public_address_without_keys_is_refused_before_a_program_starts(
+    values: Settings,
+) -> None:
+    public = values.model_copy(update={"api_host": "0.0.0.0", "api_port": 0})
+    cluster = LocalCluster(public, workers=1, api=True)
+    with pytest.raises(InvalidOption, match="no API keys"):
+        cluster.__enter__()
+    assert not hasattr(cluster, "supervisor")
+    keyed = public.model_copy(update={"api_key": SecretStr("scr_x")})
+    assert check_exposure(open_store(values.home.as_uri()), keyed, "0.0.0.0") is False
+    allowed = public.model_copy(update={"allow_anonymous": True})
+    assert check_exposure(open_store(values.home.as_uri()), allowed, "0.0.0.0") is True
 
 
 def test_a_redis_that_is_away_is_reported(values: Settings) -> None:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from config.settings import Settings
 from orchestrator import supervisor as module
+from orchestrator.programs import Program
 from orchestrator.supervisor import (
     LONGEST_DELAY_SECONDS,
     STABLE_SECONDS,
     Supervisor,
     restart_delay,
 )
-from orchestrator.workers import WorkerSpec
 from tasks.leases import Leases
-from tasks.stages import Pool
 from tests.unit.eventually import eventually
 
-SPEC = WorkerSpec("gpu0@test", Pool.GPU)
+NAME = "gpu0@test"
 WAITING = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); signal.pause()"
 
 
@@ -51,31 +50,29 @@ def leases(redis: Redis) -> Leases:
 
 @pytest.fixture
 def supervised(
-    settings: Settings, leases: Leases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    leases: Leases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Supervisor]:
-    """One worker that waits to be told to end, in place of Celery's."""
-    import sys
-
-    monkeypatch.setattr(module, "worker_command", lambda spec: [sys.executable, "-c", WAITING])
+    """One program that waits to be told to end."""
     monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
-    supervisor = Supervisor(settings, leases, tmp_path)
-    supervisor.start((SPEC,))
+    supervisor = Supervisor(leases)
+    command = (sys.executable, "-c", WAITING)
+    supervisor.start((Program(NAME, command, {"GREETING": "hello"}, tmp_path / "log", niceness=3),))
     yield supervisor
     supervisor.stop(0.0)
 
 
 def pid_of(supervised: Supervisor) -> int:
     assert eventually(lambda: bool(supervised.children()))
-    return supervised.children()[SPEC.name]
+    return supervised.children()[NAME]
 
 
 def test_a_worker_that_died_is_started_again_and_its_leases_let_go(
     supervised: Supervisor, leases: Leases
 ) -> None:
     first = pid_of(supervised)
-    leases.take("key", f"{SPEC.name}:1")
+    leases.take("key", f"{NAME}:1")
     os.kill(first, signal.SIGKILL)
-    assert eventually(lambda: supervised.children().get(SPEC.name, first) != first)
+    assert eventually(lambda: supervised.children().get(NAME, first) != first)
     assert eventually(lambda: leases.held(["key"]) == [False])
 
 
@@ -87,12 +84,14 @@ def test_stopping_ends_every_worker(supervised: Supervisor) -> None:
         os.kill(pid, 0)
 
 
-def test_each_worker_has_a_log_of_its_own(supervised: Supervisor, tmp_path: Path) -> None:
-    pid_of(supervised)
-    assert (tmp_path / "gpu0.log").exists()
-
-
-def test_stopping_before_the_start_is_no_error(
-    settings: Settings, leases: Leases, tmp_path: Path
+def test_a_program_has_its_log_environment_and_niceness(
+    supervised: Supervisor, tmp_path: Path
 ) -> None:
-    Supervisor(settings, leases, tmp_path).stop(0.0)
+    pid = pid_of(supervised)
+    assert (tmp_path / "log").exists()
+    assert eventually(lambda: os.getpriority(os.PRIO_PROCESS, pid) == 3)
+    assert b"GREETING=hello" in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_stopping_before_the_start_is_no_error(leases: Leases) -> None:
+    Supervisor(leases).stop(0.0)

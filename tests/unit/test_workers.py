@@ -13,6 +13,7 @@ from orchestrator.workers import (
     plan_workers,
     worker_command,
     worker_environment,
+    worker_program,
 )
 from tasks.stages import Pool, queues
 
@@ -22,6 +23,8 @@ VALUES = Settings(
     hf_token=SecretStr("hf_token"),
     home=Path("/home/x"),
     max_attempts=7,
+    api_key=SecretStr("front door"),
+    quotas={"acme": {"jobs_in_flight": 5}},
 )
 
 
@@ -71,7 +74,20 @@ def test_the_child_reads_the_same_settings(monkeypatch: object) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        assert Settings() == VALUES.model_copy(update={"cpu_threads": 1})
+        assert Settings() == VALUES.model_copy(update={"cpu_threads": 1, "api_key": None})
+
+
+def test_a_worker_is_not_told_the_front_door_s_secrets() -> None:
+    base = {"SCRIPTORIUM_API_KEY": "front door", "SCRIPTORIUM_HOOKS_SECRET": "front door"}
+    environment = worker_environment(WorkerSpec("x", Pool.GPU), VALUES, base)
+    assert "front door" not in environment.values()
+
+
+def test_a_worker_of_this_machine_gives_way_to_the_api() -> None:
+    program = worker_program(WorkerSpec("gpu0@x", Pool.GPU), VALUES, Path("/logs"))
+    assert (program.name, program.log) == ("gpu0@x", Path("/logs/gpu0.log"))
+    assert program.niceness > 0
+    assert list(program.command) == worker_command(WorkerSpec("gpu0@x", Pool.GPU))
 
 
 def test_a_cpu_worker_sees_no_gpu_and_hands_its_task_back() -> None:

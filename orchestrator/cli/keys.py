@@ -1,0 +1,88 @@
+"""Commands for API keys: who may come in through the API."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from gpu_worker.errors import InvalidOption
+from orchestrator.access import EVERY_SCOPE, Scope
+from orchestrator.access.keys import ApiKeys
+from orchestrator.cli.context import connection, print_json, tenant
+
+app = typer.Typer(
+    help="Make, list and revoke the API's keys. Once there is one, every request needs one.",
+    no_args_is_help=True,
+)
+TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # as in the settings
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="Whose or what for; for people.")] = "",
+    of: Annotated[
+        str | None, typer.Option("--tenant", help="Whose jobs it sees; by default yours.")
+    ] = None,
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(help="read, write or admin; again for another. By default read and write."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it, this once: only its hash is kept."""
+    owner = of or tenant()
+    if not TENANT.fullmatch(owner):
+        raise InvalidOption(
+            f"{owner!r} cannot be a tenant.",
+            hint="Use lower case letters, digits and dashes, at most 63.",
+        )
+    scopes = frozenset(scope) if scope else EVERY_SCOPE - {Scope.ADMIN}
+    secret, key = _keys().create(owner, name, scopes)
+    if as_json:
+        print_json({"key": secret, **key.to_json()})
+        return
+    typer.echo(secret)
+    typer.echo(
+        f"Key {key.id} of tenant {key.tenant}, may {', '.join(sorted(scopes))}. "
+        "It is not shown again.",
+        err=True,  # so that the key alone can be piped
+    )
+
+
+@app.command(name="list")
+def list_keys(as_json: AsJson = False) -> None:
+    """Show every tenant's keys; the keys themselves are not known."""
+    found = sorted(_keys().list(), key=lambda key: key.created_at)
+    if as_json:
+        print_json([key.to_json() for key in found])
+        return
+    table = Table(Column("id", no_wrap=True), "created", "tenant", "name", "scopes", box=None)
+    for key in found:
+        created = datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(
+            key.id, created, key.tenant, repr(key.name)[1:-1], " ".join(sorted(key.scopes))
+        )
+    Console(highlight=False, markup=False).print(table)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+) -> None:
+    """Take a key back; running APIs forget it within seconds."""
+    if not _keys().revoke(key_id):
+        raise InvalidOption(
+            f"There is no key {key_id!r}.", hint="`scriptorium keys list` shows the ids."
+        )
+    typer.echo(f"Key {key_id} is revoked.")
+
+
+def _keys() -> ApiKeys:
+    to = connection()
+    return ApiKeys(to.store, to.settings)

@@ -1,0 +1,96 @@
+"""Commands about work that others bring: `triggers sqs`, `… celery`, `… dead-letters`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config.logging import configure_logging
+from gpu_worker.errors import InvalidOption
+from orchestrator.cli.context import connection, current_settings, print_json
+from orchestrator.front_door import celery_command
+from orchestrator.programs import FRONT_DOOR_SECRETS, settings_environment
+from tasks.artifacts import keys
+
+app = typer.Typer(help="Take jobs from buckets and queues.", no_args_is_help=True)
+
+
+@app.callback()
+def triggers() -> None:
+    """Take jobs from buckets and queues."""
+
+
+@app.command()
+def sqs(
+    queue_url: Annotated[
+        str, typer.Option("--queue-url", help="Of the queue that the bucket's events go to.")
+    ],
+    rules: Annotated[
+        Path | None,
+        typer.Option("--rules", help="TOML file; by default SCRIPTORIUM_TRIGGER_RULES."),
+    ] = None,
+) -> None:
+    """Make a job of each new object that a queue tells of, until SIGTERM or Ctrl-C."""
+    from orchestrator.triggers.intake import open_intake
+    from orchestrator.triggers.sqs import Poller, sqs_client
+
+    settings = current_settings()
+    path = rules or settings.trigger_rules
+    if path is None:
+        raise InvalidOption(
+            "There are no rules that say which objects become jobs.",
+            hint="Give a file with --rules or SCRIPTORIUM_TRIGGER_RULES; see docs/triggers.md.",
+        )
+    configure_logging(settings.log_level, settings.log_format)
+    cluster = connection()
+    try:
+        intake = open_intake(cluster, path)
+        Poller(intake, sqs_client(queue_url), queue_url).run(_stop_event())
+    finally:
+        cluster.close()
+
+
+@app.command()
+def celery(
+    name: Annotated[str | None, typer.Option(help="Unique in the cluster.")] = None,
+) -> None:
+    """Take `scriptorium.submit` messages; it becomes `celery worker`. Any number may run."""
+    cluster = connection()  # says in a sentence what is wrong with it
+    environment = settings_environment(cluster.settings, os.environ, without=FRONT_DOOR_SECRETS)
+    cluster.close()
+    command = celery_command(name or f"submit-{os.getpid()}@{socket.gethostname()}")
+    os.execve(command[0], command, environment)
+
+
+@app.command("dead-letters")
+def dead_letters() -> None:
+    """Print the events that nothing could be made of, and why, as JSON."""
+    cluster = connection()
+    try:
+        found = [
+            {"message": key.removeprefix(keys.DEAD_TRIGGERS).removesuffix(".json")}
+            | json.loads(cluster.store.get(key))
+            for key in cluster.store.list(keys.DEAD_TRIGGERS)
+        ]
+    finally:
+        cluster.close()
+    print_json(found)
+
+
+def _stop_event() -> threading.Event:
+    stop = threading.Event()
+
+    def ask(number: int, _: object) -> None:
+        stop.set()
+        signal.signal(number, signal.default_int_handler)  # a second Ctrl-C ends it now
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return stop

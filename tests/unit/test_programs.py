@@ -1,0 +1,43 @@
+"""What programs are told by their environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from config.settings import Settings
+from orchestrator.programs import FRONT_DOOR_SECRETS, Program, settings_environment
+
+VALUES = Settings(
+    redis_url=SecretStr("redis://:secret@host/0"),
+    home=Path("/home/x"),
+    api_key=SecretStr("scr_key"),
+    webhook_key=SecretStr("webhooks"),
+    hooks_secret=SecretStr("hooks"),
+    flower_password=SecretStr("flowers"),
+    allow_urls=True,
+    quotas={"acme": {"jobs_in_flight": 5}},
+)
+
+
+def test_a_program_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in settings_environment(VALUES, {}).items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == VALUES
+
+
+def test_what_is_left_out_is_not_inherited_either() -> None:
+    base = {f"SCRIPTORIUM_{name.upper()}": "inherited" for name in FRONT_DOOR_SECRETS}
+    environment = settings_environment(VALUES, base | {"PATH": "/bin"}, without=FRONT_DOOR_SECRETS)
+    told = " ".join(environment.values())
+    assert not any(secret in told for secret in ("scr_key", "webhooks", "hooks", "flowers"))
+    assert "inherited" not in told
+    assert environment["PATH"] == "/bin"
+    assert environment["SCRIPTORIUM_REDIS_URL"] == "redis://:secret@host/0"
+
+
+def test_a_program_does_not_show_its_environment() -> None:
+    program = Program("x", ("true",), {"SECRET": "hunter2"}, Path("log"))
+    assert "hunter2" not in repr(program)
