@@ -36,7 +36,8 @@ from benchmarks.workloads import Model, model_named, write_files
 from config.settings import Settings
 from orchestrator.local import LocalCluster
 from orchestrator.progress import follow
-from orchestrator.submission import submit, upload
+from orchestrator.sources import upload
+from orchestrator.submission import submit
 from orchestrator.workers import KEEP_MEMORY
 from tasks.options import job_options
 from tasks.stages import Stage

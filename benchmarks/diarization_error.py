@@ -78,7 +78,8 @@ def run_cluster(audio: Path, bounds: dict[str, int], workers: int, scratch: Path
     """A job on a local cluster; its time includes loading the models."""
     from orchestrator.local import LocalCluster
     from orchestrator.progress import follow
-    from orchestrator.submission import submit, upload
+    from orchestrator.sources import upload
+    from orchestrator.submission import submit
     from tasks.options import job_options
 
     options = job_options({"model": "pico", "language": "en", "diarize": True} | bounds)

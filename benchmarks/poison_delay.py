@@ -21,7 +21,8 @@ from benchmarks.machine import print_machine
 from config.settings import Settings
 from orchestrator.local import LocalCluster
 from orchestrator.progress import follow
-from orchestrator.submission import submit, upload
+from orchestrator.sources import upload
+from orchestrator.submission import submit
 from tasks.options import job_options
 from tests.faults.deadly_chunk import SHOUT
 from tests.speech import recording, write_wav

@@ -17,7 +17,8 @@ from pathlib import Path
 from benchmarks.machine import print_machine, resident_mb
 from config.settings import Settings
 from orchestrator.local import LocalCluster
-from orchestrator.submission import submit, upload
+from orchestrator.sources import upload
+from orchestrator.submission import submit
 from tasks.options import job_options
 from tests.speech import SAMPLE_RATE, recording, write_wav
 

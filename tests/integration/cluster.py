@@ -16,7 +16,8 @@ from orchestrator.connection import Connection
 from orchestrator.jobs import Job
 from orchestrator.local import LocalCluster
 from orchestrator.progress import follow
-from orchestrator.submission import submit, upload
+from orchestrator.sources import upload
+from orchestrator.submission import submit
 from tasks.artifacts import keys
 from tasks.options import job_options
 from tasks.stages import Stage, Unit

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator.submission import retry
+from orchestrator.runs import retry
 from tasks.artifacts import keys
 from tests.faults.deadly_chunk import SHOUT
 from tests.integration.cluster import TENANT

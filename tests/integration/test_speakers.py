@@ -13,7 +13,7 @@ import pytest
 
 from gpu_worker.builtin import PICO_VOICE
 from orchestrator.jobs import Job
-from orchestrator.submission import upload
+from orchestrator.sources import upload
 from tasks.artifacts import keys
 from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
