@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from orchestrator.api.requests import JobRequest
 FILES = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
-    "favicon-32x32.png": "image/png",
+    "favicon.png": "image/png",
 }
 # Swagger writes styles into its elements and draws its icons from data URLs.
 POLICY = (
@@ -33,7 +34,7 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Scriptorium API</title>
 <link rel="stylesheet" href="/docs/swagger-ui.css">
-<link rel="icon" href="/docs/favicon-32x32.png">
+<link rel="icon" href="/docs/favicon.png">
 </head>
 <body>
 <div id="swagger-ui"></div>
@@ -103,7 +104,7 @@ def show_start() -> Response:
 
 @router.get("/docs/{name}")
 def show_file(name: str) -> Response:
-    """A file of Swagger's."""
+    """A file of Swagger UI's."""
     if name not in FILES:
         raise HTTPException(404, "There is no such file")
     return FileResponse(_swagger() / name, media_type=FILES[name], headers=_HEADERS)
@@ -111,6 +112,6 @@ def show_file(name: str) -> Response:
 
 @lru_cache(maxsize=1)
 def _swagger() -> Path:
-    import swagger_ui_bundle  # takes its time, and few ask for it
-
-    return Path(str(swagger_ui_bundle.swagger_ui_path))
+    found = find_spec("fastapi_offline")  # for its files; none of its code is run
+    assert found is not None and found.origin is not None
+    return Path(found.origin).parent / "static"

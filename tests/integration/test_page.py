@@ -439,3 +439,14 @@ def test_a_hundred_thousand_words_stay_quick(
         print(f"first words after {first:.2f} s, all after {whole:.2f} s, a step {step:.2f} ms")
         assert step < 16  # milliseconds: a frame
         visitor.picture("long")
+
+
+def test_the_documents_show_every_route(browser: Browser, address: str, tmp_path: Path) -> None:
+    document = fetched(f"{address}/openapi.json")
+    count = sum(len(operations) for operations in document["paths"].values())
+    with visit(browser, f"{address}/docs", tmp_path) as visitor:
+        visitor.page.wait_for_selector(".opblock")
+        assert visitor.page.locator(".opblock").count() == count
+        visitor.page.click(".opblock >> nth=0")
+        visitor.page.wait_for_selector(".opblock-body")
+        visitor.picture("documents")

@@ -84,7 +84,7 @@ def test_documents_come_from_this_host_only(connection: Connection, own_tempdir:
         page = http.get("/docs")
         assert "'self'" in page.headers["Content-Security-Policy"]
         assert "http" not in page.text.replace("http-equiv", "")
-        for name in ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", "start.js"):
+        for name in ("swagger-ui.css", "swagger-ui-bundle.js", "favicon.png", "start.js"):
             assert http.get(f"/docs/{name}").status_code == 200
         for name in ("index.html", "..%2Fsetup.py", "%2e%2e"):
             assert http.get(f"/docs/{name}").status_code in (404, 200) and name
