@@ -40,7 +40,7 @@ HUB_MODELS = {
 }
 BUILTIN_MODELS = {"pico": PICO}
 FAKE_NAME = re.compile(r"^fake(-[1-9]\d{0,5}x)?$")
-HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
 _MODEL_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*", "preprocessor*")
 
 

@@ -22,7 +22,7 @@ from orchestrator.access.tenants import known_tenants
 from orchestrator.connection import Connection, UnknownJob
 from orchestrator.jobs import Receipts
 from orchestrator.queues import queued_units
-from orchestrator.reconciliation import RunFacts, lost, needed_units, overdue
+from orchestrator.reconciliation import RunFacts, lost, needed_units, overdue, pause_after
 from orchestrator.store import known_jobs, newest_run, open_runs
 from orchestrator.tombstones import Tombstones
 from orchestrator.uploads import sweep_uploads
@@ -36,7 +36,6 @@ from tasks.units import units_behind
 _LEADER = "scriptorium:reconciler"
 PAGE = 500  # runs asked about at once
 TIDY_SECONDS = 3600.0
-PAUSE_FACTOR = 4.0  # at least so many times what the last pass took, before the next
 log = structlog.get_logger(__name__)
 
 
@@ -67,9 +66,11 @@ class Reconciler:
         pause = self._connection.settings.reconcile_seconds
         while not stop.wait(pause):
             began = self._clock()
+            pause = self._connection.settings.reconcile_seconds
             try:
-                if self._leads(pause):
+                if self._leads():
                     self.reconcile()
+                    pause = pause_after(self._clock() - began, pause)
                 waiting = False
             except (RedisError, OperationalError, ScriptoriumError) as error:
                 if not waiting:
@@ -77,9 +78,6 @@ class Reconciler:
                 waiting = True
             except Exception:
                 log.exception("reconciler_pass_failed")
-            # With tens of thousands of jobs a pass takes seconds, which are others' too.
-            took = self._clock() - began
-            pause = max(self._connection.settings.reconcile_seconds, took * PAUSE_FACTOR)
 
     def reconcile(self) -> tuple[Unit, ...]:
         """One pass. Gives the units that were issued again."""
@@ -218,10 +216,10 @@ class Reconciler:
             connection.ledger.record(failed, Receipt("failed"))
         connection.settle(unit)
 
-    def _leads(self, pause: float) -> bool:
+    def _leads(self) -> bool:
         """Hold or take the leadership for a few passes."""
         redis, name = self._connection.redis, self._name.encode()
-        milliseconds = int(pause * 5000) + 5000
+        milliseconds = int(self._connection.settings.reconcile_seconds * 5000) + 5000
         if redis.set(_LEADER, name, nx=True, px=milliseconds):
             return True
         if redis.get(_LEADER) != name:

@@ -13,6 +13,9 @@ from tasks.manifest import Manifest, Plan
 from tasks.stages import EARLY_STAGES, HEADER_STAGES, Stage, Unit
 from tasks.units import fan_in, header_chains
 
+PAUSE_FACTOR = 4.0  # at least so many times what the last pass took, before the next
+LONGEST_PAUSE_SECONDS = 10.0  # for that reason
+
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -62,6 +65,15 @@ def overdue(
     """Since when each idle unit has been idle, and those idle for longer than the grace."""
     since = {unit: seen.get(unit, now) for unit in idle}
     return since, tuple(unit for unit, first in since.items() if now - first >= grace)
+
+
+def pause_after(took_seconds: float, shortest_seconds: float) -> float:
+    """Seconds until the next pass.
+
+    With tens of thousands of jobs a pass takes seconds, which are others' too; but what is lost
+    meanwhile waits for the next one.
+    """
+    return max(shortest_seconds, min(took_seconds * PAUSE_FACTOR, LONGEST_PAUSE_SECONDS))
 
 
 def lost(suspects: Iterable[Unit], queued: Set[Unit]) -> tuple[Unit, ...]:

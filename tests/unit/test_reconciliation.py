@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.reconciliation import RunFacts, lost, needed_units, overdue
+from orchestrator.reconciliation import RunFacts, lost, needed_units, overdue, pause_after
 from tasks.manifest import Plan
 from tasks.stages import Stage, Unit
 from tests.unit.examples import a_manifest, a_plan, a_unit
@@ -128,3 +128,13 @@ def test_a_chunk_of_a_run_still_to_be_fanned_out_is_not_lost() -> None:
     assert lost([a_unit(index=3, run=2)], {fan_out}) == (a_unit(index=3, run=2),)
     assert lost([a_unit(Stage.ASSEMBLE)], {fan_out}) == (a_unit(Stage.ASSEMBLE),)
     assert lost([a_unit(index=3)], {replace(fan_out, job="other")}) == (a_unit(index=3),)
+
+
+@pytest.mark.parametrize(
+    ("took", "shortest", "pause"),
+    [(0.01, 2.0, 2.0), (1.0, 2.0, 4.0), (60.0, 2.0, 10.0), (60.0, 20.0, 20.0)],
+)
+def test_a_long_pass_is_followed_by_a_longer_pause_within_a_bound(
+    took: float, shortest: float, pause: float
+) -> None:
+    assert pause_after(took, shortest) == pause
