@@ -204,8 +204,8 @@ class Hub:
     def _render(self, source: EventList, is_read: bool) -> None:
         began = time.monotonic()
         self._renderer.render(source, is_read)
-        pause = max(PAUSE_SECONDS, PAUSE_FACTOR * (time.monotonic() - began))
-        self._post(self._rest, source, pause)
+        pause = min(LOOK_SECONDS, PAUSE_FACTOR * (time.monotonic() - began))
+        self._post(self._rest, source, max(PAUSE_SECONDS, pause))
 
     def _hear(self, tenant: str, job: str) -> None:
         if (tenant, job) in self._lists:
