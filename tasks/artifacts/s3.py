@@ -44,6 +44,7 @@ def s3_client(endpoint_url: str | None = None, *, attempts: int = ATTEMPTS) -> A
         connect_timeout=10,
         read_timeout=60,
         max_pool_connections=32,
+        signature_version="s3v4",  # else a presigned address does not hold the file's size
         # Stores other than Amazon's seldom have a host name for each bucket.
         s3={"addressing_style": "path" if endpoint_url else "auto"},
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from orchestrator.submission import submit
 from tasks.manifest import Source
 from tasks.options import job_options
+from tests.api_server import serving
 from tests.integration.cluster import TENANT
 from tests.integration.conftest import StartCluster
 from tests.speech import recording, write_wav
@@ -52,3 +55,22 @@ def test_an_object_that_is_gone_fails_the_job_with_source_missing(
     assert job.status == "failed"
     assert job.error is not None
     assert job.error["code"] == "source_missing"
+
+
+def test_a_file_goes_straight_into_the_bucket_and_becomes_a_job(
+    start_cluster: StartCluster, tmp_path: Path, s3_endpoint: str, bucket: str
+) -> None:
+    sound = write_wav(tmp_path / "speech.wav", recording(10, seed=96)[0]).read_bytes()
+    cluster = start_cluster(
+        workers=1, store_url=f"s3://{bucket}/scriptorium", s3_endpoint_url=s3_endpoint
+    )
+    with serving(cluster.connection) as address, httpx.Client(base_url=address) as http:
+        upload = http.post("/v1/uploads", json={"name": "a.wav", "size": len(sound)}).json()
+        assert upload["url"].startswith(f"{s3_endpoint}/{bucket}/")
+        assert httpx.put(upload["url"], content=sound).status_code == 200
+        asked = {"upload_id": upload["id"], "options": {"model": "fake", "language": "en"}}
+        job = http.post("/v1/jobs", json=asked).json()
+        ended = cluster.wait(cluster.connection.job(TENANT, job["id"]))
+        assert (ended.status, ended.name) == ("completed", "a.wav")
+        http.delete(f"/v1/jobs/{job['id']}").raise_for_status()
+        assert not list(cluster.connection.store.list(f"tenants/{TENANT}/uploads/"))

@@ -6,7 +6,9 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from botocore.awsrequest import AWSResponse
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -212,3 +214,15 @@ def test_missing_credentials_are_named(
     with pytest.raises(StoreRefused, match=bucket) as refused:
         S3Store(bucket, "", s3_client(s3_endpoint)).put("key", b"")
     assert "AWS_ACCESS_KEY_ID" in refused.value.advice
+
+
+def test_a_presigned_address_takes_a_file_of_that_size_for_that_key(
+    store: S3Store, client: Any, bucket: str
+) -> None:
+    address = store.presigned_put("uploads/one", 5, 60)
+    assert address is not None
+    signed = parse_qs(urlsplit(address).query)
+    assert signed["X-Amz-SignedHeaders"] == ["content-length;host"]
+    assert signed["X-Amz-Expires"] == ["60"]
+    assert httpx.put(address, content=b"sound", trust_env=False).status_code == 200
+    assert store.get("uploads/one") == b"sound"
