@@ -14,7 +14,13 @@ from rich.console import Console
 
 from gpu_worker.errors import InvalidOption, ScriptoriumError, UnknownModel
 from orchestrator.cli import cluster, doctor, jobs, keys, models, transcribe, triggers
-from orchestrator.cli.context import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, remember
+from orchestrator.cli.context import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    interruptible,
+    remember,
+)
 
 app = typer.Typer(
     name="scriptorium",
@@ -53,7 +59,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     console = Console(stderr=True, highlight=False)
     try:
-        app()
+        with interruptible():
+            app()
     except ScriptoriumError as error:
         console.print(f"[bold red]{error.code}[/]: ", end="")
         console.print(f"{error.message}\n{error.advice}", markup=False)

@@ -7,6 +7,7 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from orchestrator.cli.context import check_interrupted
 from orchestrator.connection import Connection
 from orchestrator.jobs import Job
 from orchestrator.progress import follow
@@ -32,6 +33,7 @@ def watch_jobs(
             for job in jobs
         }
         for job in follow(connection, tenant, [job.id for job in jobs]):
+            check_interrupted()
             before, ended[job.id] = ended[job.id], job
             progress.update(rows[job.id], completed=job.progress, state=describe(job))
             moved = (before.stage, before.chunks) != (job.stage, job.chunks)

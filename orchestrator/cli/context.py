@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +23,7 @@ from orchestrator.local import running_cluster
 EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _state: dict[str, Settings] = {}
+_interrupted = threading.Event()
 
 
 def _version(asked: bool) -> None:
@@ -64,6 +68,31 @@ def remember(
     given = {name: value for name, value in given.items() if value is not None}
     _state["settings"] = values.model_copy(update=given)
     configure_logging(log_level or "ERROR", "text")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """In the block Ctrl-C raises KeyboardInterrupt and is remembered for `check_interrupted`."""
+
+    def interrupt(*_: object) -> None:
+        _interrupted.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        _interrupted.clear()
+
+
+def check_interrupted() -> None:
+    """Raise the KeyboardInterrupt that came where Python can only report it: in a finalizer."""
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
 
 
 def current_settings() -> Settings:

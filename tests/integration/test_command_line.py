@@ -211,7 +211,7 @@ def test_ctrl_c_stops_everything_and_the_same_command_goes_on_from_the_finished_
             time.sleep(0.1)
         first.send_signal(signal.SIGINT)
         _, errors = first.communicate(timeout=30)
-    assert first.returncode == 130
+    assert first.returncode == 130, errors
     assert "same command goes on" in errors
     assert "Traceback" not in errors
     assert shell.processes() == []
