@@ -80,8 +80,9 @@ def submit(
         max_audio_seconds=quota.audio_seconds if quota else None,
         max_source_bytes=quota.source_bytes if quota else None,
     )
-    _admit(connection, manifest, quota)
     key = keys.manifest(tenant, manifest.job)
+    if idempotency_key is None or not exists(store, key):  # else it has its place, or has ended
+        _admit(connection, manifest, quota)
     is_first = store.put(key, encode(manifest.model_dump(mode="json")))
     if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
         # It was deleted after we had read which job the key stands for: the next one is new.
@@ -98,7 +99,6 @@ def submit(
         result = keys.run(Unit(tenant, manifest.job, 1, Stage.ASSEMBLE), "result.json")
         # The reconciler sees to a job that is known.
         if connection.jobs.find(tenant, manifest.job) or exists(store, result):
-            connection.jobs.refuse(tenant, manifest.job)
             return connection.job(tenant, manifest.job)
     return _accept(connection, manifest, _uploaded(manifest))
 
@@ -177,7 +177,6 @@ def _first(connection: Connection, manifest: Manifest) -> Manifest:
     """What was submitted first with this job's idempotency key. Raises IdempotencyConflict."""
     first = connection.records.manifest(manifest.tenant, manifest.job)
     if any(getattr(first, name) != getattr(manifest, name) for name in _SUBMITTED):
-        connection.jobs.refuse(manifest.tenant, manifest.job)
         raise IdempotencyConflict()
     return first
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kombu.exceptions import OperationalError
@@ -18,6 +20,8 @@ from gpu_worker.errors import (
     SourceMissing,
     UnknownModel,
 )
+from orchestrator.access import QuotaExceeded
+from orchestrator.access.quotas import quota_of
 from orchestrator.connection import Connection, UnknownJob, connect
 from orchestrator.job_ids import job_id, keyed_job
 from orchestrator.jobs import Job, Status, Summary
@@ -357,3 +361,17 @@ def test_nobody_listens_for_the_results_of_messages(connection: Connection) -> N
     before = set(connection.redis.pubsub_channels())  # other tests' own
     taken(connection)
     assert set(connection.redis.pubsub_channels()) == before
+
+
+def test_a_key_gives_its_ended_job_though_the_tenant_has_no_place_left(
+    connection: Connection,
+) -> None:
+    quota = replace(quota_of(connection.settings, TENANT), jobs_in_flight=1)
+    asked: dict[str, Any] = {"tenant": TENANT, "quota": quota}
+    first = submit(connection, SOURCE, OPTIONS, idempotency_key="key", **asked)
+    end(connection, first, transcript={"language": "en"})
+    submit(connection, SOURCE, OPTIONS, **asked)
+    again = submit(connection, SOURCE, OPTIONS, idempotency_key="key", **asked)
+    assert (again.id, again.status) == (first.id, Status.COMPLETED)
+    with pytest.raises(QuotaExceeded):
+        submit(connection, SOURCE, OPTIONS, idempotency_key="another", **asked)
