@@ -34,11 +34,11 @@ from benchmarks.baseline import Baseline
 from benchmarks.machine import ProcessorTime, describe_machine, print_machine
 from benchmarks.workloads import Model, model_named, write_files
 from config.settings import Settings
-from orchestrator.local import LocalCluster
+from orchestrator.local.cluster import LocalCluster
+from orchestrator.local.workers import KEEP_MEMORY
 from orchestrator.progress import follow
 from orchestrator.sources import upload
 from orchestrator.submission import submit
-from orchestrator.workers import KEEP_MEMORY
 from tasks.options import job_options
 from tasks.stages import Stage
 

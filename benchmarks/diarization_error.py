@@ -76,7 +76,7 @@ def texts_by_speaker(said: Sequence[tuple[str | None, str]]) -> dict[str, str]:
 
 def run_cluster(audio: Path, bounds: dict[str, int], workers: int, scratch: Path) -> Heard:
     """A job on a local cluster; its time includes loading the models."""
-    from orchestrator.local import LocalCluster
+    from orchestrator.local.cluster import LocalCluster
     from orchestrator.progress import follow
     from orchestrator.sources import upload
     from orchestrator.submission import submit

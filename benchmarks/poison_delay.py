@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.machine import print_machine
 from config.settings import Settings
-from orchestrator.local import LocalCluster
+from orchestrator.local.cluster import LocalCluster
 from orchestrator.progress import follow
 from orchestrator.sources import upload
 from orchestrator.submission import submit

@@ -17,7 +17,7 @@ import uvicorn
 from celery import Celery
 from fastapi import Body, FastAPI
 
-from orchestrator.redis_server import RedisServer
+from orchestrator.local.redis_server import RedisServer
 
 
 def make_application(redis_url: str) -> FastAPI:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.machine import print_machine
-from orchestrator.redis_server import RedisServer
+from orchestrator.local.redis_server import RedisServer
 
 PIECE = bytes(range(256)) * 4096  # 1 MiB
 BOUNDARY = "upload-memory"

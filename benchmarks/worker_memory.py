@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.machine import print_machine, resident_mb
 from config.settings import Settings
-from orchestrator.local import LocalCluster
+from orchestrator.local.cluster import LocalCluster
 from orchestrator.sources import upload
 from orchestrator.submission import submit
 from tasks.options import job_options

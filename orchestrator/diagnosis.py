@@ -20,7 +20,7 @@ from gpu_worker.diarization.models import diarize_model
 from gpu_worker.errors import ScriptoriumError
 from gpu_worker.models import find_model
 from orchestrator.connection import masked
-from orchestrator.redis_server import server_binary
+from orchestrator.local.redis_server import server_binary
 from tasks.artifacts.opening import open_store
 
 OLDEST_REDIS = (6, 2)  # what celery 5.7 and kombu 5.7 ask for

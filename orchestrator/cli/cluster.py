@@ -15,11 +15,11 @@ from config.logging import configure_logging
 from config.settings import Settings
 from orchestrator.cli.context import connection, current_settings
 from orchestrator.connection import masked
-from orchestrator.front_door import FLOWER_HOST, FLOWER_USER, url_of
-from orchestrator.local import LocalCluster, announce
+from orchestrator.local.cluster import LocalCluster, announce
+from orchestrator.local.front_door import FLOWER_HOST, FLOWER_USER, url_of
+from orchestrator.local.workers import CPU_PROCESSES, WorkerSpec, worker_command, worker_environment
 from orchestrator.outbox.courier import Courier
 from orchestrator.reconciler import Reconciler as Loop
-from orchestrator.workers import CPU_PROCESSES, WorkerSpec, worker_command, worker_environment
 from tasks.stages import Pool
 
 Host = Annotated[

@@ -18,7 +18,7 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.connection import Connection, connect
 from orchestrator.jobs import Job, Status
-from orchestrator.local import running_cluster
+from orchestrator.local.cluster import running_cluster
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -29,7 +29,7 @@ from orchestrator.cli.speakers import KnownSpeakers, with_known_speakers
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
 from orchestrator.connection import Connection, connect
 from orchestrator.jobs import Job
-from orchestrator.local import LocalCluster
+from orchestrator.local.cluster import LocalCluster
 from orchestrator.results import parse_formats, write_results
 from orchestrator.runs import cancel
 from orchestrator.sources import upload

@@ -15,8 +15,8 @@ import typer
 from config.logging import configure_logging
 from gpu_worker.errors import InvalidOption
 from orchestrator.cli.context import connection, current_settings, print_json
-from orchestrator.front_door import celery_command
-from orchestrator.programs import FRONT_DOOR_SECRETS, settings_environment
+from orchestrator.local.front_door import celery_command
+from orchestrator.local.programs import FRONT_DOOR_SECRETS, settings_environment
 from tasks.artifacts import keys
 
 app = typer.Typer(help="Take jobs from buckets and queues.", no_args_is_help=True)

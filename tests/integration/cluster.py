@@ -14,7 +14,7 @@ from typing import Any, Self
 from config.settings import Settings
 from orchestrator.connection import Connection
 from orchestrator.jobs import Job
-from orchestrator.local import LocalCluster
+from orchestrator.local.cluster import LocalCluster
 from orchestrator.progress import follow
 from orchestrator.sources import upload
 from orchestrator.submission import submit

@@ -18,7 +18,7 @@ from celery import Celery
 from celery.exceptions import TimeoutError as NoReply
 from redis import Redis
 
-from orchestrator.local import LocalCluster
+from orchestrator.local.cluster import LocalCluster
 from tests.integration.cluster import TENANT, quick_settings
 from tests.speech import recording, write_wav
 from tests.unit.eventually import eventually

@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from orchestrator.jobs import Job
+from orchestrator.local.redis_server import RedisServer
 from orchestrator.queues import read_unit
-from orchestrator.redis_server import RedisServer
 from tasks.stages import Lane, Stage
 from tests.integration.cluster import ClusterUnderTest
 from tests.integration.conftest import StartCluster

@@ -18,9 +18,9 @@ from celery import Celery
 from pydantic import SecretStr
 
 from orchestrator.client import ApiError, Client
-from orchestrator.front_door import FLOWER_USER
-from orchestrator.local import LocalCluster
-from orchestrator.redis_server import RedisServer
+from orchestrator.local.cluster import LocalCluster
+from orchestrator.local.front_door import FLOWER_USER
+from orchestrator.local.redis_server import RedisServer
 from tests.integration.cluster import quick_settings
 from tests.speech import recording, write_wav
 

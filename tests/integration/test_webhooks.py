@@ -15,8 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
+from orchestrator.local.programs import settings_environment
 from orchestrator.outbox.webhooks import webhook_secret
-from orchestrator.programs import settings_environment
 from orchestrator.sources import upload
 from orchestrator.submission import submit
 from tasks.artifacts import keys

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from config.settings import Settings
 from config.settings import settings as process_settings
 from orchestrator.connection import Connection, connect
-from orchestrator.redis_server import RedisServer
+from orchestrator.local.redis_server import RedisServer
 from tasks import lifecycle
 from tasks.lifecycle import Workplace, workplace
 
@@ -75,7 +75,7 @@ def connection(settings: Settings, redis: Redis) -> Iterator[Connection]:
 @pytest.fixture
 def place(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
     """The same cluster's workplace in this process, for tasks that are called here."""
-    from orchestrator.workers import plan_workers, worker_environment
+    from orchestrator.local.workers import plan_workers, worker_environment
     from tasks.app import app
 
     spec = plan_workers(1, 0, "test")[0]

@@ -15,7 +15,7 @@ from gpu_worker.errors import InvalidOption
 from orchestrator.api import server
 from orchestrator.cli.cluster import _places
 from orchestrator.connection import Connection
-from orchestrator.front_door import celery_command
+from orchestrator.local.front_door import celery_command
 from tests.unit.test_cli import Run, cluster, run
 
 __all__ = ["cluster", "run"]

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, LibraryMissing
-from orchestrator import front_door
-from orchestrator.front_door import (
+from orchestrator.local import front_door
+from orchestrator.local.front_door import (
     API_PROCESSES,
     FLOWER_USER,
     NotReady,

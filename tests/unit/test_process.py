@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.process import Child
+from orchestrator.local.process import Child
 from tests.unit.eventually import eventually
 
 FOREVER = "import signal; signal.pause()"
@@ -81,7 +81,7 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     code = (
         "import sys, signal\n"
         "from pathlib import Path\n"
-        "from orchestrator.process import Child\n"
+        "from orchestrator.local.process import Child\n"
         f"child = Child('c', [sys.executable, '-c', {FOREVER!r}], Path(sys.argv[1]), {{}})\n"
         "print(child.pid, flush=True)\n"
         "signal.pause()"

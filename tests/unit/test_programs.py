@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
-from orchestrator.programs import FRONT_DOOR_SECRETS, Program, settings_environment
+from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_environment
 
 VALUES = Settings(
     redis_url=SecretStr("redis://:secret@host/0"),

@@ -10,8 +10,8 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
 from gpu_worker.errors import RedisUnavailable
-from orchestrator import redis_server as module
-from orchestrator.redis_server import RedisServer, server_binary
+from orchestrator.local import redis_server as module
+from orchestrator.local.redis_server import RedisServer, server_binary
 from tests.unit.eventually import eventually
 
 

@@ -25,8 +25,8 @@ from orchestrator.access.quotas import quota_of
 from orchestrator.connection import Connection, UnknownJob, connect
 from orchestrator.job_ids import job_id, keyed_job
 from orchestrator.jobs import Job, Status, Summary
+from orchestrator.local.redis_server import RedisServer
 from orchestrator.queues import queued_units
-from orchestrator.redis_server import RedisServer
 from orchestrator.runs import IllegalTransition, cancel, retry
 from orchestrator.sources import upload
 from orchestrator.submission import IdempotencyConflict, rerun, submit

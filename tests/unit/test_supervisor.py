@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from orchestrator import supervisor as module
-from orchestrator.programs import Program
-from orchestrator.supervisor import (
+from orchestrator.local import supervisor as module
+from orchestrator.local.programs import Program
+from orchestrator.local.supervisor import (
     LONGEST_DELAY_SECONDS,
     STABLE_SECONDS,
     Supervisor,

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from config.settings import Settings
-from orchestrator.workers import (
+from orchestrator.local.workers import (
     WorkerSpec,
     count_gpus,
     plan_workers,

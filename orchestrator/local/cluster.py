@@ -21,7 +21,7 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.access.exposure import check_exposure
 from orchestrator.connection import Connection, connect
-from orchestrator.front_door import (
+from orchestrator.local.front_door import (
     api_programs,
     celery_program,
     flower_program,
@@ -29,11 +29,11 @@ from orchestrator.front_door import (
     wait_until_ready,
     with_addresses,
 )
-from orchestrator.programs import Program
+from orchestrator.local.programs import Program
+from orchestrator.local.redis_server import RedisServer
+from orchestrator.local.supervisor import Supervisor
+from orchestrator.local.workers import count_gpus, plan_workers, worker_program
 from orchestrator.reconciler import Reconciler
-from orchestrator.redis_server import RedisServer
-from orchestrator.supervisor import Supervisor
-from orchestrator.workers import count_gpus, plan_workers, worker_program
 
 ADDRESS_FILE = "cluster.json"
 

@@ -16,11 +16,13 @@ from redis.exceptions import RedisError
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
-from orchestrator import cli, local, workers
+from orchestrator import cli
 from orchestrator.access.exposure import check_exposure
 from orchestrator.cli import cluster as commands
-from orchestrator.local import ADDRESS_FILE, LocalCluster, announce, running_cluster
-from orchestrator.programs import Program
+from orchestrator.local import cluster as local
+from orchestrator.local import workers
+from orchestrator.local.cluster import ADDRESS_FILE, LocalCluster, announce, running_cluster
+from orchestrator.local.programs import Program
 from tasks.artifacts.opening import open_store
 from tasks.stages import Stage
 from tests.unit.eventually import eventually

@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import RedisUnavailable
-from orchestrator.process import Child
+from orchestrator.local.process import Child
 
 START_SECONDS = 10.0
 POLL_SECONDS = 0.2

@@ -12,8 +12,8 @@ from contextlib import suppress
 import structlog
 from redis.exceptions import RedisError
 
-from orchestrator.process import Child
-from orchestrator.programs import Program
+from orchestrator.local.process import Child
+from orchestrator.local.programs import Program
 from tasks.leases import Leases
 
 POLL_SECONDS = 0.2

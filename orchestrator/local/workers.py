@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.settings import Settings
-from orchestrator.programs import FRONT_DOOR_SECRETS, Program, settings_environment
+from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_environment
 from tasks.stages import Pool, queues
 
 CPU_PROCESSES = 2  # prepares and fan-ins at once

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, LibraryMissing, PermanentError
-from orchestrator.programs import FRONT_DOOR_SECRETS, Program, settings_environment
+from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_environment
 
 # One process has one interpreter lock, for which its threads wait: at 200 submissions a second it
 # falls behind where two have time to spare (benchmarks/front_door.py).
