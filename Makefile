@@ -10,7 +10,7 @@ help:  ## Show the commands
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[worker,embedded,flower,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[worker,embedded,flower,tracing,dev]'
 	@touch $@
 
 install: $(STAMP)  ## Create .venv with everything; the command line is .venv/bin/scriptorium

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -124,6 +124,31 @@ class Settings(BaseSettings):
     # Limits
     max_audio_seconds: float = Field(default=24 * 3600.0, gt=0)
     max_source_bytes: int = Field(default=8 * 1024**3, gt=0)
+
+    # Scaling, and what is told of the cluster
+    pools: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="By pool of workers, as JSON: stages, minimum, maximum, target_drain_seconds.",
+    )
+    worker_pool: str = Field(default="", description="Of this worker; its launcher sets it.")
+    heartbeat_file: Path | None = Field(
+        default=None, description="Touched while the process does its work, for health checks."
+    )
+    metrics_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Serve /metrics on it, without a key."
+    )
+    metrics_dir: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices("PROMETHEUS_MULTIPROC_DIR"),
+        description="Where processes of one machine count together.",
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+        ),
+        description="Where traces go. Unset: there are none.",
+    )
 
     log_level: str = Field(default="INFO", pattern="^(?i:debug|info|warning|error|critical)$")
     log_format: str = Field(default="json", pattern="^(json|text)$")

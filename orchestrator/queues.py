@@ -13,6 +13,7 @@ from typing import Any
 
 from redis import Redis
 
+from tasks.broker import SENT_AT
 from tasks.stages import Stage, Unit, queues
 
 PAGE = 1000  # messages read at once
@@ -28,6 +29,19 @@ def queue_lengths(redis: Redis) -> dict[str, int]:
     """Messages waiting in each queue."""
     lengths: dict[str, Any] = {queue: redis.llen(queue) for queue in queues()}
     return lengths
+
+
+def queue_ages(redis: Redis, now: float) -> dict[str, float]:
+    """How many seconds the first message of each queue has waited, where one waits."""
+    pipe = redis.pipeline(transaction=False)
+    for queue in queues():
+        pipe.lindex(queue, -1)  # workers take from the tail
+    ages = {}
+    for queue, message in zip(queues(), pipe.execute(), strict=True):
+        sent_at = json.loads(message)["headers"].get(SENT_AT) if message else None
+        if sent_at is not None:
+            ages[queue] = max(0.0, now - sent_at)
+    return ages
 
 
 def _units(redis: Redis, queue: str) -> Iterator[Unit]:

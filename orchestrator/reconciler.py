@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
@@ -20,10 +20,11 @@ from redis.exceptions import RedisError
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.access.tenants import known_tenants
 from orchestrator.connection import Connection, UnknownJob
-from orchestrator.jobs import Receipts
 from orchestrator.queues import queued_units
-from orchestrator.reconciliation import RunFacts, lost, needed_units, overdue, pause_after
+from orchestrator.reconciliation import lost, overdue, pause_after
+from orchestrator.scaling.scaler import Scaler
 from orchestrator.store import known_jobs, newest_run, open_runs
+from orchestrator.survey import survey
 from orchestrator.tombstones import Tombstones
 from orchestrator.uploads import sweep_uploads
 from tasks.artifacts import ArtifactMissing, keys
@@ -34,7 +35,6 @@ from tasks.stages import Lane, Stage, Unit
 from tasks.units import units_behind
 
 _LEADER = "scriptorium:reconciler"
-PAGE = 500  # runs asked about at once
 TIDY_SECONDS = 3600.0
 log = structlog.get_logger(__name__)
 
@@ -56,6 +56,7 @@ class Reconciler:
         self._idle_since: dict[Unit, float] = {}
         self._missing: set[Unit] = set()  # at the last pass
         self._tombstones = Tombstones(connection)
+        self._scaler = Scaler(connection)
         self._audited = float("-inf")
         self._tidied = float("-inf")
         self._name = uuid4().hex
@@ -84,11 +85,9 @@ class Reconciler:
         self._audit()
         runs = self._connection.jobs.open_runs()
         self._seen = set(runs)
-        idle = [
-            unit
-            for first in range(0, len(runs), PAGE)
-            for unit in self._idle(runs[first : first + PAGE])
-        ]
+        surveys = tuple(survey(self._connection, runs))
+        self._scaler.publish(surveys)
+        idle = [unit for one in surveys for unit in one.idle]
         grace = self._connection.settings.reconcile_grace_seconds
         self._idle_since, suspects = overdue(self._idle_since, idle, self._clock(), grace)
         if not suspects:
@@ -100,43 +99,9 @@ class Reconciler:
         certain, self._missing = missing & self._missing, missing - self._missing
         for unit in set(suspects) - self._missing:  # answered; the grace begins anew
             self._idle_since.pop(unit, None)
-        return tuple(unit for unit in suspects if unit in certain and self._mend(unit))
-
-    def _idle(self, runs: Sequence[Unit]) -> list[Unit]:
-        """The runs' needed units on which nobody works."""
-        ledger, leases = self._connection.ledger, self._connection.leases
-        needed: list[tuple[Unit, str, str]] = []  # with its key and its run's fan-out
-        for run, receipts in zip(runs, ledger.read_all(runs), strict=True):
-            fan_out = keys.run(run, Stage.FAN_OUT.value)
-            needed += [(unit, key, fan_out) for unit, key in self._needed(run, receipts)]
-        # While a fan-out is leased, the messages are just being written.
-        working = leases.held([name for _, *names in needed for name in names])
-        pairs = zip(working[::2], working[1::2], strict=True)
-        return [unit for (unit, *_), busy in zip(needed, pairs, strict=True) if not any(busy)]
-
-    def _needed(self, run: Unit, receipts: Receipts) -> list[tuple[Unit, str]]:
-        """What the run needs next, with the keys; nothing if it has ended."""
-        connection = self._connection
-        if not receipts:  # most of a long queue: no record is read for them
-            first = replace(run, stage=Stage.PREPARE)
-            return [(first, keys.plan(run.tenant, run.job))]
-        if (Stage.ASSEMBLE, 0) in receipts and connection.settle(run) is not None:
-            return []
-        try:
-            units = needed_units(self._facts(run, receipts))
-            return [(unit, connection.records.key(unit)) for unit in units]
-        except ArtifactMissing as error:
-            log.warning("record_missing", unit=run.name, artifact=str(error))
-            return []
-
-    def _facts(self, run: Unit, receipts: Receipts) -> RunFacts:
-        return RunFacts(
-            manifest=self._connection.records.manifest(run.tenant, run.job),
-            run=run.run,
-            plan=self._connection.plan(run),
-            settled=receipts.keys(),
-            failed={unit for unit, receipt in receipts.items() if receipt.outcome == "failed"},
-        )
+        reissued = tuple(unit for unit in suspects if unit in certain and self._mend(unit))
+        self._scaler.reissued_units += len(reissued)
+        return reissued
 
     def _mend(self, unit: Unit) -> bool:
         """Record what the store has after all, or issue the unit again (True)."""

@@ -6,13 +6,18 @@ says what happened without it.
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from celery import Celery
+from celery.signals import before_task_publish
 from kombu.entity import Queue
 
 from config.settings import Settings
 from tasks.stages import queues
 
 VISIBILITY_SECONDS = 6 * 3600  # longer than any unit: the reconciler brings lost work back
+SENT_AT = "scriptorium_sent_at"  # header of every message: seconds since 1970
 _LOCAL_REDIS = "redis://127.0.0.1:6379/0"
 
 
@@ -66,6 +71,13 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
         task_send_sent_event=not only_sends,  # a worker tells soon enough that it was received
     )  # fmt: skip
     return celery
+
+
+@before_task_publish.connect
+def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
+    """Say when it was sent: a queue's age is that of its first message."""
+    if headers is not None:
+        headers[SENT_AT] = round(time.time(), 3)
 
 
 def broker_url(values: Settings) -> str:

@@ -28,6 +28,7 @@ from gpu_worker.errors import (
     ScriptoriumError,
     TransientError,
 )
+from tasks.accounting import account
 from tasks.artifacts import keys
 from tasks.cancellation import Canceled
 from tasks.lifecycle import Workplace, workplace
@@ -74,7 +75,7 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
             receipt = settle(task, place, unit, error, work.key if work else None)
         receipt = replace(receipt, worker=place.worker, finished_at=time.time())
         log.info("unit_ended", **receipt.to_json())
-        _record(place, unit, receipt)
+        account(place, unit, receipt)
         return receipt
 
 
@@ -180,12 +181,3 @@ def _deadline(place: Workplace, work: Work) -> float:
     values = place.settings
     by_audio = work.audio_seconds * values.deadline_factor
     return max(values.deadline_floor_seconds, work.deadline_seconds, by_audio)
-
-
-def _record(place: Workplace, unit: Unit, receipt: Receipt) -> None:
-    if not receipt.settled:
-        return
-    try:
-        place.ledger.record(unit, receipt)
-    except RedisError as error:  # a hint; the artifact is there
-        log.warning("receipt_not_recorded", reason=str(error))

@@ -40,6 +40,7 @@ from tasks.leases import Leases
 from tasks.options import JobOptions
 from tasks.receipts import Ledger
 from tasks.records import Records
+from tasks.speeds import Speeds
 from tasks.watchdog import Watchdog
 
 _names: dict[str, str] = {}
@@ -57,6 +58,7 @@ class Workplace:
     attempts: Attempts
     cancellations: Cancellations
     ledger: Ledger
+    speeds: Speeds
     watchdog: Watchdog
     engines: LoadedEngines
     aligners: LoadedAligners
@@ -129,6 +131,7 @@ def _open(pid: int) -> Workplace:
         attempts=Attempts(redis),
         cancellations=Cancellations(redis, store),
         ledger=Ledger(redis),
+        speeds=Speeds(redis),
         watchdog=Watchdog(leases, values.heartbeat_seconds),
         engines=LoadedEngines(values.loaded_models),
         aligners=LoadedAligners(values.loaded_models),

@@ -1,0 +1,130 @@
+"""What is still to be done for each run, in seconds of audio a stage. Pure.
+
+Work that has begun counts in full until it is done. Of a run that was not prepared only its
+`prepare` is known: nobody has heard yet how long the file is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from orchestrator.reconciliation import RunFacts
+from orchestrator.scaling.policy import Load, StageLoad
+from orchestrator.scaling.pools import WorkerPool
+from tasks.speeds import Speed, SpeedName
+from tasks.stages import EARLY_STAGES, HEADER_STAGES, Stage, Unit
+from tasks.units import fan_in, header_chains
+
+# Until the cluster has measured itself: seconds of audio a second of one unit of work, on a small
+# GPU and on one core. Wrong by some factor for anybody's hardware; the first units correct it.
+FIRST_SPEEDS: Mapping[Stage, float] = {
+    Stage.PREPARE: 300.0,
+    Stage.DETECT_LANGUAGE: 300.0,
+    Stage.FAN_OUT: 10_000.0,
+    Stage.TRANSCRIBE: 40.0,
+    Stage.ALIGN: 100.0,
+    Stage.EMBED_SPEAKERS: 50.0,
+    Stage.DIARIZE: 500.0,
+    Stage.ASSEMBLE: 2_000.0,
+}
+FIRST_JOB_SECONDS = 600.0  # length of a file, as long as none was prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One stage's open units of one run."""
+
+    stage: Stage
+    model: str
+    audio_seconds: float
+    units: int
+
+
+def remaining_work(facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS) -> tuple[Work, ...]:
+    """All that is open of one run, by stage. `job_seconds`: an unknown file's likely length."""
+    options = facts.manifest.options
+    run = Unit(facts.manifest.tenant, facts.manifest.job, facts.run, Stage.ASSEMBLE)
+    if facts.plan is None:
+        open_units = [(replace(run, stage=Stage.PREPARE), job_seconds)]
+    else:
+        first = [] if options.language is not None else [Stage.DETECT_LANGUAGE]
+        units = [replace(run, stage=stage) for stage in first]
+        for chain in header_chains(run, options, facts.plan):
+            units += _open_of(chain, facts)
+        units += fan_in(run, options, facts.plan)
+        open_units = [
+            (unit, _seconds(unit, facts))
+            for unit in units
+            if (unit.stage, unit.index) not in facts.settled
+        ]
+    found: dict[Stage, tuple[float, int]] = {}
+    for unit, seconds in open_units:
+        audio, count = found.get(unit.stage, (0.0, 0))
+        found[unit.stage] = (audio + seconds, count + 1)
+    return tuple(
+        Work(stage, options.model, audio, count) for stage, (audio, count) in found.items()
+    )
+
+
+def _open_of(chain: Iterable[Unit], facts: RunFacts) -> list[Unit]:
+    """The chain's units that are not settled; nothing is aligned that was not transcribed."""
+    units: list[Unit] = []
+    for unit in chain:
+        if (unit.stage, unit.index) not in facts.settled:
+            units.append(unit)
+        elif unit.stage is Stage.TRANSCRIBE and (unit.stage, unit.index) in facts.failed:
+            return []
+    return units
+
+
+def _seconds(unit: Unit, facts: RunFacts) -> float:
+    """The audio that one unit is about; the whole file for a stage of the job."""
+    plan = facts.plan
+    if plan is None or unit.stage not in HEADER_STAGES:
+        return plan.seconds if plan else FIRST_JOB_SECONDS
+    if unit.stage is Stage.EMBED_SPEAKERS:
+        return plan.shard_seconds(unit.index, facts.manifest.options)
+    return plan.chunk_seconds(unit.index)
+
+
+def pool_load(
+    pool: WorkerPool,
+    work: Iterable[Work],
+    in_flight: Mapping[Stage, int],
+    speeds: Mapping[SpeedName, Speed],
+) -> Load:
+    """One pool's part of all runs' work, at the speed that its workers have shown."""
+    stages: dict[Stage, StageLoad] = {}
+    is_early = False
+    for item in work:
+        is_early = is_early or item.stage in EARLY_STAGES
+        if item.stage not in pool.work:
+            continue
+        speed = speed_of(pool, item.stage, item.model, speeds)
+        old = stages.get(item.stage, StageLoad(0.0, speed))
+        audio = old.audio_seconds + item.audio_seconds
+        seconds = old.audio_seconds / old.speed + item.audio_seconds / speed
+        # Work of several models has the speed of the mixture.
+        stages[item.stage] = StageLoad(
+            audio, audio / seconds if seconds else speed, old.units + item.units
+        )
+    loads = {
+        stage: replace(load, in_flight=in_flight.get(stage, 0)) for stage, load in stages.items()
+    }
+    return Load(loads, is_expected=is_early and not loads and Stage.TRANSCRIBE in pool.work)
+
+
+def speed_of(
+    pool: WorkerPool, stage: Stage, model: str, speeds: Mapping[SpeedName, Speed]
+) -> float:
+    """As measured in this pool, else with another model there, else a first guess."""
+    measured = speeds.get(SpeedName(pool.name, stage, model))
+    if measured is None:
+        others = [
+            speed
+            for name, speed in speeds.items()
+            if name.pool == pool.name and name.stage is stage
+        ]
+        measured = min(others, key=lambda one: one.audio_seconds_per_second, default=None)
+    return measured.audio_seconds_per_second if measured else FIRST_SPEEDS[stage]

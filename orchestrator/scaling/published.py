@@ -1,0 +1,94 @@
+"""What the reconciler measured and decided, in Redis for whoever asks: the API, the local fleet.
+
+Redis may be wiped: the next pass of the reconciler writes it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+from redis import Redis
+
+from gpu_worker.errors import TransientError
+from orchestrator.scaling.policy import Recommendation
+
+_NAME = "scriptorium:load"
+STALE_SECONDS = 90.0  # passes are never so far apart
+
+
+class LoadUnknown(TransientError):
+    """Nobody has measured the cluster's load of late."""
+
+    code = "load_unknown"
+    hint = "Is a reconciler running? Its log says what it waits for."
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLoad:
+    """One queue: a stage in one lane."""
+
+    depth: int  # messages waiting
+    oldest_seconds: float | None = None  # how long the first of them has waited; None: unknown
+
+
+@dataclass(frozen=True, slots=True)
+class StageBacklog:
+    """One stage's part of a pool's backlog."""
+
+    backlog_seconds: float  # of audio, waiting or in flight
+    units: int  # likewise
+    in_flight: int  # units that are being worked on
+    speed: float  # seconds of audio a second, of one worker
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLoad:
+    """One pool: what it has to do and how many workers it should have."""
+
+    desired: int
+    backlog_seconds: float
+    in_flight: int
+    minimum: int
+    maximum: int
+    stages: Mapping[str, StageBacklog] = field(default_factory=dict)
+    recommendations: tuple[Recommendation, ...] = ()  # that the next decision needs
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedLoad:
+    """The cluster's load at one moment."""
+
+    measured_at: float  # seconds since 1970
+    open_runs: int
+    queues: Mapping[str, QueueLoad]
+    pools: Mapping[str, PoolLoad]
+    reissued_units: int = 0  # by this Redis's reconcilers so far
+
+
+_LOAD: TypeAdapter[PublishedLoad] = TypeAdapter(PublishedLoad)
+
+
+def publish(redis: Redis, load: PublishedLoad) -> None:
+    """Replace what is published. May raise redis.RedisError."""
+    redis.set(_NAME, _LOAD.dump_json(load))
+
+
+def published(redis: Redis) -> PublishedLoad | None:
+    """What was published last, however old. May raise redis.RedisError."""
+    raw: Any = redis.get(_NAME)
+    return _LOAD.validate_python(json.loads(raw)) if raw else None
+
+
+def fresh_load(redis: Redis, now: float) -> PublishedLoad:
+    """What was published of late. Raises LoadUnknown; may raise redis.RedisError."""
+    load = published(redis)
+    if load is None:
+        raise LoadUnknown()
+    age = now - load.measured_at
+    if age > STALE_SECONDS:
+        raise LoadUnknown(f"The cluster's load was measured {age:.0f} s ago.")
+    return load

@@ -1,0 +1,98 @@
+"""Measures every pool's load, decides how many workers it should have, and publishes both."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from orchestrator.connection import Connection
+from orchestrator.queues import queue_ages, queue_lengths
+from orchestrator.scaling.backlog import FIRST_JOB_SECONDS, Work, pool_load, remaining_work
+from orchestrator.scaling.policy import Load, Recommendation, recommend
+from orchestrator.scaling.pools import WorkerPool, worker_pools
+from orchestrator.scaling.published import (
+    PoolLoad,
+    PublishedLoad,
+    QueueLoad,
+    StageBacklog,
+    publish,
+    published,
+)
+from orchestrator.survey import RunSurvey
+from tasks.speeds import Speed, SpeedName, Speeds
+from tasks.stages import Stage
+
+
+class Scaler:
+    """Decides; whoever starts and stops workers applies it: KEDA, or the fleet of one machine."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._redis = connection.redis
+        self._default_model = connection.settings.model
+        self._pools = worker_pools(connection.settings.pools)
+        self._speeds = Speeds(connection.redis)
+        self.reissued_units = 0
+
+    def publish(self, surveys: Sequence[RunSurvey]) -> PublishedLoad:
+        """Measure, decide and publish. May raise redis.RedisError."""
+        now = time.time()
+        before = published(self._redis)
+        speeds = self._speeds.read()
+        work = self._work(surveys, speeds)
+        in_flight = Counter(
+            need.unit.stage for one in surveys for need in one.needs if need.is_leased
+        )
+        pools = {}
+        for name, pool in self._pools.items():
+            load = pool_load(pool, work, in_flight, speeds)
+            known = before.pools.get(name) if before else None
+            desired, kept = recommend(load, pool, known.recommendations if known else (), now)
+            pools[name] = _described(pool, load, desired, kept)
+        lengths, ages = queue_lengths(self._redis), queue_ages(self._redis, now)
+        measured = PublishedLoad(
+            measured_at=now,
+            open_runs=len(surveys),
+            queues={name: QueueLoad(depth, ages.get(name)) for name, depth in lengths.items()},
+            pools=pools,
+            reissued_units=self.reissued_units,
+        )
+        publish(self._redis, measured)
+        return measured
+
+    def _work(self, surveys: Sequence[RunSurvey], speeds: dict[SpeedName, Speed]) -> list[Work]:
+        prepared = [speed for name, speed in speeds.items() if name.stage is Stage.PREPARE]
+        lengths = [speed.audio_seconds_per_unit for speed in prepared]
+        likely = sum(lengths) / len(lengths) if lengths else FIRST_JOB_SECONDS
+        work: list[Work] = []
+        unread = 0
+        for one in surveys:
+            if one.facts is None:
+                unread += 1
+            else:
+                work += remaining_work(one.facts, likely)
+        if unread:
+            work.append(Work(Stage.PREPARE, self._default_model, unread * likely, unread))
+        return work
+
+
+def _described(
+    pool: WorkerPool, load: Load, desired: int, kept: Sequence[Recommendation]
+) -> PoolLoad:
+    return PoolLoad(
+        desired=desired,
+        backlog_seconds=round(load.backlog_seconds, 3),
+        in_flight=load.in_flight,
+        minimum=pool.minimum,
+        maximum=pool.maximum,
+        stages={
+            stage.value: StageBacklog(
+                backlog_seconds=round(one.audio_seconds, 3),
+                units=one.units,
+                in_flight=one.in_flight,
+                speed=round(one.speed * pool.concurrency, 3),
+            )
+            for stage, one in load.stages.items()
+        },
+        recommendations=tuple(kept),
+    )
