@@ -24,9 +24,11 @@ class Scope(StrEnum):
     READ = "read"  # look at jobs and fetch transcripts
     WRITE = "write"  # submit, cancel, retry, delete
     ADMIN = "admin"  # keys, dead letters
+    OPERATE = "operate"  # the whole cluster's load and metrics; nothing of what jobs hold
 
 
 EVERY_SCOPE = frozenset(Scope)
+USUAL_SCOPES = frozenset({Scope.READ, Scope.WRITE})  # of a key that is made without a word
 
 
 @dataclass(frozen=True, slots=True)

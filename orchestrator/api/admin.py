@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from gpu_worker.errors import PermanentError
+from orchestrator.access import NotAllowed, Scope
 from orchestrator.api.authentication import Admin, Cluster, Keys
 from orchestrator.api.replies import DeadLetterList, KeyList, NewKeyReply, error_replies
 from orchestrator.api.requests import KeyRequest
@@ -38,6 +39,8 @@ def list_keys(known: Keys, caller: Admin) -> Response:
 @router.post("/keys", status_code=201, response_model=None, responses={201: {"model": NewKeyReply}})
 def create_key(body: KeyRequest, known: Keys, caller: Admin) -> Response:
     """Make a key of the same tenant. It is shown this once."""
+    if Scope.OPERATE in body.scopes and not caller.may(Scope.OPERATE):
+        raise NotAllowed("Only who may operate the cluster can allow others to.")
     secret, key = known.create(caller.tenant, body.name, frozenset(body.scopes))
     return JSONResponse(key.to_json() | {"key": secret}, 201)
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from orchestrator.access.keys import ApiKeys
 from orchestrator.api import (
     admin,
+    autoscale,
     documents,
     errors,
     events,
@@ -38,7 +39,7 @@ from orchestrator.events.hub import Hub
 
 ROUTERS = (
     *(jobs, events, transcripts, recordings, uploads, audio, models, hooks),
-    *(speakers, webhooks, sessions, admin, health, documents, page),
+    *(speakers, webhooks, sessions, admin, autoscale, health, documents, page),
 )
 
 

@@ -1,7 +1,7 @@
 """Who sent a request: by its API key, or anybody where no keys exist.
 
-Routes name the scope that they need: `caller: Reader`, `Writer` or `Admin`. A browser sends
-its key as a cookie that scripts cannot read (`orchestrator/api/sessions.py`).
+Routes name the scope that they need: `caller: Reader`, `Writer`, `Admin` or `Operator`. A browser
+sends its key as a cookie that scripts cannot read (`orchestrator/api/sessions.py`).
 """
 
 from __future__ import annotations
@@ -110,3 +110,5 @@ Cluster = Annotated[Connection, Depends(_cluster)]
 Reader = Annotated[Principal, Depends(_having(Scope.READ))]
 Writer = Annotated[Principal, Depends(_having(Scope.WRITE))]
 Admin = Annotated[Principal, Depends(_having(Scope.ADMIN))]
+operating = _having(Scope.OPERATE)
+Operator = Annotated[Principal, Depends(operating)]

@@ -33,6 +33,7 @@ STATUSES = {
     "unknown_model": 404,
     "unknown_upload": 404,
     "unknown_key": 404,
+    "unknown_pool": 404,
     "hook_closed": 404,
     "audio_missing": 404,
     "not_finished": 409,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.access import Scope
 from orchestrator.jobs import Status
-from tasks.stages import Stage
+from tasks.stages import Lane, Stage
 
 
 class ErrorBody(BaseModel):
@@ -167,3 +167,46 @@ EVENT: dict[str, Any] = {
     "required": ["data"],
     "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
 }
+
+
+class QueueReply(BaseModel):
+    """One queue."""
+
+    stage: Stage
+    lane: Lane
+    depth: int = Field(description="Messages waiting.")
+    oldest_seconds: float | None = Field(description="How long the first has waited.")
+
+
+class StageLoadReply(BaseModel):
+    """One stage's part of a pool's backlog."""
+
+    stage: Stage
+    backlog_seconds: float = Field(description="Of audio, waiting or in flight.")
+    units: int = Field(description="Chunks or shards, likewise; 1 for a stage of the whole job.")
+    in_flight: int = Field(description="Of the units.")
+    speed: float = Field(description="Seconds of audio a second, of one worker.")
+
+
+class PoolReply(BaseModel):
+    """One pool of workers."""
+
+    object: Literal["pool"]
+    pool: str
+    desired: int = Field(description="Workers that it should have.")
+    minimum: int
+    maximum: int
+    backlog_seconds: float = Field(description="Of audio, waiting or in flight.")
+    in_flight: int = Field(description="Units that are being worked on.")
+    stages: list[StageLoadReply]
+    measured_at: float = Field(description="Seconds since 1970.")
+
+
+class LoadReply(BaseModel):
+    """The cluster's load."""
+
+    object: Literal["load"]
+    measured_at: float = Field(description="Seconds since 1970.")
+    open_jobs: int
+    queues: list[QueueReply]
+    pools: list[PoolReply]

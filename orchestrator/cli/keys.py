@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
-from orchestrator.access import EVERY_SCOPE, Scope
+from orchestrator.access import USUAL_SCOPES, Scope
 from orchestrator.access.keys import ApiKeys
 from orchestrator.cli.context import connection, print_json, tenant
 
@@ -31,7 +31,7 @@ def create(
     ] = None,
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(help="read, write or admin; again for another. By default read and write."),
+        typer.Option(help="read, write, admin or operate; again for another. By default read, write."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -42,7 +42,7 @@ def create(
             f"{owner!r} cannot be a tenant.",
             hint="Use lower case letters, digits and dashes, at most 63.",
         )
-    scopes = frozenset(scope) if scope else EVERY_SCOPE - {Scope.ADMIN}
+    scopes = frozenset(scope) if scope else USUAL_SCOPES
     secret, key = _keys().create(owner, name, scopes)
     if as_json:
         print_json({"key": secret, **key.to_json()})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -92,3 +92,33 @@ def fresh_load(redis: Redis, now: float) -> PublishedLoad:
     if age > STALE_SECONDS:
         raise LoadUnknown(f"The cluster's load was measured {age:.0f} s ago.")
     return load
+
+
+def load_to_json(load: PublishedLoad) -> dict[str, Any]:
+    """Everything, as the API and the command line show it."""
+    return {
+        "object": "load",
+        "measured_at": load.measured_at,
+        "open_jobs": load.open_runs,
+        "queues": [
+            dict(zip(("stage", "lane"), name.split("."), strict=True)) | asdict(queue)
+            for name, queue in load.queues.items()
+        ],
+        "pools": [pool_to_json(name, load) for name in load.pools],
+    }
+
+
+def pool_to_json(name: str, load: PublishedLoad) -> dict[str, Any]:
+    """One pool, without what only the next decision needs."""
+    pool = load.pools[name]
+    return {
+        "object": "pool",
+        "pool": name,
+        "desired": pool.desired,
+        "minimum": pool.minimum,
+        "maximum": pool.maximum,
+        "backlog_seconds": pool.backlog_seconds,
+        "in_flight": pool.in_flight,
+        "stages": [{"stage": stage} | asdict(one) for stage, one in pool.stages.items()],
+        "measured_at": load.measured_at,
+    }

@@ -51,6 +51,8 @@ ROUTES: dict[str, tuple[Scope | None, dict[str, Any]]] = {
     "POST /v1/admin/keys": (Scope.ADMIN, {"json": {"name": "new"}}),
     "DELETE /v1/admin/keys/{key}": (Scope.ADMIN, {}),
     "GET /v1/admin/dead-letters": (Scope.ADMIN, {}),
+    "GET /v1/autoscale": (Scope.OPERATE, {}),
+    "GET /v1/autoscale/{pool}": (Scope.OPERATE, {}),
     "GET /v1/session": (OPEN, {}),
     "POST /v1/session": (OPEN, {"json": {"key": "wrong"}}),
     "DELETE /v1/session": (OPEN, {}),
@@ -240,7 +242,7 @@ def test_without_keys_everybody_on_this_machine_may_do_everything(house: House) 
     session = house.http.get("/v1/session").json()
     assert session == {
         "tenant": TENANT,
-        "scopes": ["admin", "read", "write"],
+        "scopes": ["admin", "operate", "read", "write"],
         "anonymous": True,
         "needs_key": False,
     }
@@ -266,6 +268,15 @@ def test_a_key_is_made_and_works_and_is_shown_once(house: House) -> None:
     assert house.http.get("/v1/jobs", headers=reader).status_code == 200
     assert house.http.get("/v1/admin/keys", headers=reader).status_code == 403
     assert code(house.http.post("/v1/admin/keys", json={"name": "x", "scopes": []}, headers=owner))
+
+
+def test_only_who_may_operate_the_cluster_can_allow_others_to(house: House) -> None:
+    body = {"name": "keda", "scopes": ["operate"]}
+    admin = house.key("anna", Scope.ADMIN)
+    refused = house.http.post("/v1/admin/keys", json=body, headers=admin)
+    assert code(refused) == (403, "not_allowed")
+    operator = house.key("anna", Scope.ADMIN, Scope.OPERATE)
+    assert house.http.post("/v1/admin/keys", json=body, headers=operator).status_code == 201
 
 
 FOREIGN_PAGES: list[dict[str, str]] = [

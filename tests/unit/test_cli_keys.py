@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.access import EVERY_SCOPE, NotAuthenticated, Scope
+from orchestrator.access import USUAL_SCOPES, NotAuthenticated, Scope
 from orchestrator.access.keys import ApiKeys
 from orchestrator.connection import Connection
 from tests.unit.test_cli import Run, cluster, run
@@ -21,7 +21,7 @@ def test_a_key_is_printed_alone_and_once(run: Run, known: ApiKeys) -> None:
     made = run("keys", "create", "--name", "the page")
     key = made.out.strip()
     found = known.principal(key)
-    assert (found.tenant, found.scopes) == ("default", EVERY_SCOPE - {Scope.ADMIN})
+    assert (found.tenant, found.scopes) == ("default", USUAL_SCOPES)
     assert "not shown again" in made.err and key not in made.err
     listed = run("keys", "list")
     assert "the page" in listed.out and key not in listed.out
