@@ -26,6 +26,10 @@ from tasks.records import Records, exists
 from tasks.stages import Stage, Unit
 
 
+# Of 20,000 open jobs the manifest and the plan: the reconciler looks at them every few seconds.
+REMEMBERED_RECORDS = 40_000
+
+
 class UnknownJob(PermanentError):
     """There is no job with that id."""
 
@@ -152,7 +156,7 @@ def connect(settings: Settings) -> Connection:
         ledger=Ledger(redis),
         leases=Leases(redis, settings.lease_seconds),
         cancellations=Cancellations(redis, store),
-        records=Records(store),
+        records=Records(store, REMEMBERED_RECORDS),
         outbox=Outbox(store, redis),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
@@ -21,27 +21,28 @@ REMEMBERED = 4096
 class Records:
     """Raises ArtifactMissing for a record that has not been written yet."""
 
-    def __init__(self, store: ArtifactStore) -> None:
+    def __init__(self, store: ArtifactStore, remembered: int = REMEMBERED) -> None:
         self._store = store
+        self._remembered = remembered
         self._known: OrderedDict[str, Any] = OrderedDict()
         self._lock = Lock()
 
     def manifest(self, tenant: str, job: str) -> Manifest:
         """The job as it was accepted."""
-        return Manifest.model_validate(self._read(keys.manifest(tenant, job)))
+        manifest: Manifest = self._read(keys.manifest(tenant, job), Manifest.model_validate)
+        return manifest
 
     def plan(self, tenant: str, job: str) -> Plan:
         """The job's audio and chunks."""
-        data = dict(self._read(keys.plan(tenant, job)))
-        data.pop("receipt", None)
-        return Plan.model_validate(data)
+        plan: Plan = self._read(keys.plan(tenant, job), _plan)
+        return plan
 
     def language(self, manifest: Manifest, plan: Plan) -> str | None:
         """The language as given, else as detected; None if nobody speaks."""
         if manifest.options.language is not None:
             return manifest.options.language
-        found = self._read(keys.language(manifest.tenant, plan.heard, manifest.options))
-        language: str | None = found["language"]
+        key = keys.language(manifest.tenant, plan.heard, manifest.options)
+        language: str | None = self._read(key, lambda data: data["language"])
         return language
 
     def key(self, unit: Unit) -> str:
@@ -73,17 +74,21 @@ class Records:
             self._known.pop(keys.manifest(tenant, job), None)
             self._known.pop(keys.plan(tenant, job), None)
 
-    def _read(self, key: str) -> Any:
+    def _read(self, key: str, parse: Callable[[Any], Any]) -> Any:
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        data = json.loads(self._store.get(key))
+        record = parse(json.loads(self._store.get(key)))
         with self._lock:
-            self._known[key] = data
-            while len(self._known) > REMEMBERED:
+            self._known[key] = record
+            while len(self._known) > self._remembered:
                 self._known.popitem(last=False)
-        return data
+        return record
+
+
+def _plan(data: dict[str, Any]) -> Plan:
+    return Plan.model_validate({name: it for name, it in data.items() if name != "receipt"})
 
 
 def failures(store: ArtifactStore, unit: Unit) -> dict[tuple[Stage, int], dict[str, Any]]:

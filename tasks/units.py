@@ -7,8 +7,6 @@ then             diarize → assemble
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tasks.manifest import Plan
 from tasks.options import JobOptions
 from tasks.stages import Stage, Unit
@@ -21,21 +19,23 @@ def chunk_stages(options: JobOptions) -> tuple[Stage, ...]:
 
 def header_chains(run: Unit, options: JobOptions, plan: Plan) -> tuple[tuple[Unit, ...], ...]:
     """What can be done side by side: units that follow one another, for each chunk and shard."""
+    stages = chunk_stages(options)
     chunks = (
-        tuple(replace(run, stage=stage, index=index) for stage in chunk_stages(options))
-        for index in range(len(plan.chunks))
+        tuple(_unit(run, stage, index) for stage in stages) for index in range(len(plan.chunks))
     )
-    shards = (
-        (replace(run, stage=Stage.EMBED_SPEAKERS, index=index),)
-        for index in range(plan.shards(options))
-    )
+    shards = ((_unit(run, Stage.EMBED_SPEAKERS, index),) for index in range(plan.shards(options)))
     return (*chunks, *shards)
 
 
 def fan_in(run: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
     """What follows on all of them, in this order."""
     stages = (Stage.DIARIZE, Stage.ASSEMBLE) if plan.shards(options) else (Stage.ASSEMBLE,)
-    return tuple(replace(run, stage=stage, index=0) for stage in stages)
+    return tuple(_unit(run, stage, 0) for stage in stages)
+
+
+def _unit(run: Unit, stage: Stage, index: int) -> Unit:
+    # Not dataclasses.replace: the reconciler makes a million of them in a pass.
+    return Unit(run.tenant, run.job, run.run, stage, index)
 
 
 def units_behind(unit: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:

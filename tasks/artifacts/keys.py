@@ -32,6 +32,7 @@ options that change it; so a retry, a resume and a second submission find it.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -192,8 +193,7 @@ def aligned(
     tenant: str, audio: str, chunk: tuple[int, int], options: JobOptions, spoken: str | None
 ) -> str:
     first, last = chunk
-    values = options.model_dump(mode="json", include={"aligner", "align_model"})
-    mark = digest(Stage.ALIGN, values | {"words": _transcribe_mark(options, spoken)})
+    mark = _align_mark(options, spoken)
     return f"tenants/{tenant}/audio/{audio}/align/{first}-{last}-{mark}.json"
 
 
@@ -213,6 +213,14 @@ def receipt(key: str) -> str:
     return f"{key}.receipt.json"
 
 
+# The control plane asks for the keys of thousands of chunks of the same few options.
+@lru_cache(maxsize=1024)
+def _align_mark(options: JobOptions, spoken: str | None) -> str:
+    values = options.model_dump(mode="json", include={"aligner", "align_model"})
+    return digest(Stage.ALIGN, values | {"words": _transcribe_mark(options, spoken)})
+
+
+@lru_cache(maxsize=1024)
 def _transcribe_mark(options: JobOptions, spoken: str | None) -> str:
     values = options.model_dump(mode="json", include=set(_DECODE_OPTIONS))
     return digest(Stage.TRANSCRIBE, values | {"language": spoken})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tasks import records as module
 from tasks.artifacts import ArtifactMissing, keys
 from tasks.artifacts.memory import MemoryStore
 from tasks.records import Records, encode, exists, failures, result_record
@@ -39,12 +38,11 @@ def test_a_record_is_read_from_the_store_once() -> None:
     assert store.reads == 1
 
 
-def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REMEMBERED", 1)
+def test_only_so_many_are_remembered() -> None:
     store = Counting()
     for job in ("a", "b"):
         write_records(store, a_manifest(job))
-    records = Records(store)
+    records = Records(store, remembered=1)
     for job in ("a", "b", "b", "a"):
         records.manifest(TENANT, job)
     assert store.reads == 3
