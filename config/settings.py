@@ -19,7 +19,11 @@ class Settings(BaseSettings):
     """Values only; each is passed by hand to whatever needs it."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SCRIPTORIUM_", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="SCRIPTORIUM_",
+        env_ignore_empty=True,  # Compose and Helm write a variable that nobody has set as empty
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
     )
 
     # Where things are
@@ -27,6 +31,9 @@ class Settings(BaseSettings):
         default=None,
         validation_alias=AliasChoices("SCRIPTORIUM_REDIS_URL", "REDIS_URL", "CELERY_BROKER_URL"),
         description="Broker, results and leases. Unset: the local cluster starts its own.",
+    )
+    broker_url: SecretStr | None = Field(
+        default=None, description="RabbitMQ, amqp:// or amqps://. Unset: Redis carries messages."
     )
     store_url: str | None = Field(
         default=None,

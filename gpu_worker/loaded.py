@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, Protocol, TypeVar
@@ -21,6 +22,7 @@ class ModelRequest(Hashable, Protocol):
 
 Request = TypeVar("Request", bound=ModelRequest)
 Model = TypeVar("Model")
+Tell = Callable[[float | None], None]
 
 
 class Factories(dict[str, Callable[[Request], Model]]):
@@ -42,22 +44,39 @@ def load_by(module: str, request: Any) -> Any:
     return importlib.import_module(module).load(request)
 
 
+def tell_nobody(_: float | None) -> None:
+    """For those who need not know."""
+
+
 class LoadedModels(Generic[Request, Model]):
     """Loads each model once, also when several threads ask at the same time."""
 
-    def __init__(self, capacity: int, load: Callable[[Request], Model]) -> None:
-        """At most `capacity` at once; the one used least recently goes first."""
+    def __init__(
+        self,
+        capacity: int,
+        load: Callable[[Request], Model],
+        tell: Tell = tell_nobody,
+    ) -> None:
+        """At most `capacity` at once; the one used least recently goes first.
+
+        `tell` is told of each model that was got: the seconds of loading it, None if it was there.
+        """
         self._capacity = capacity
         self._load = load
+        self._tell = tell
         self._models: OrderedDict[Request, Model] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, request: Request) -> Model:
         """The model, loaded if need be. Raises what loading it raises."""
         with self._lock:
+            seconds = None
             if request not in self._models:
                 while len(self._models) >= self._capacity:
                     self._models.popitem(last=False)
+                started = time.perf_counter()
                 self._models[request] = self._load(request)
+                seconds = time.perf_counter() - started
+            self._tell(seconds)
             self._models.move_to_end(request)
             return self._models[request]

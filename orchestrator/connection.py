@@ -14,17 +14,18 @@ from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
 from orchestrator.jobs import Job, Summary, describe_job
 from orchestrator.outbox.entries import Outbox
+from orchestrator.queues import Queues, RedisQueues
+from orchestrator.rabbitmq import AmqpQueues
 from orchestrator.store import JobStore, newest_run
 from tasks.artifacts import ArtifactMissing, ArtifactStore, keys
 from tasks.artifacts.opening import open_store
-from tasks.broker import make_app
+from tasks.broker import make_app, redis_url
 from tasks.cancellation import Cancellations
 from tasks.leases import Leases
 from tasks.manifest import Plan
 from tasks.receipts import Ledger
 from tasks.records import Records, exists
 from tasks.stages import Stage, Unit
-
 
 # Of 20,000 open jobs the manifest and the plan: the reconciler looks at them every few seconds.
 REMEMBERED_RECORDS = 40_000
@@ -58,6 +59,7 @@ class Connection:
     cancellations: Cancellations
     records: Records
     outbox: Outbox
+    queues: Queues
 
     def close(self) -> None:
         """Let the connections go."""
@@ -137,16 +139,14 @@ class Connection:
 def connect(settings: Settings) -> Connection:
     """Open everything. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
     celery = make_app(settings, only_sends=True)
-    redis: Redis = Redis.from_url(
-        celery.conf.broker_write_url, socket_timeout=15, socket_connect_timeout=5
-    )
+    url = redis_url(settings)
+    redis: Redis = Redis.from_url(url, socket_timeout=15, socket_connect_timeout=5)
     try:
         redis.ping()
     except Exception as error:
-        raise RedisUnavailable(
-            f"Redis cannot be reached at {masked(celery.conf.broker_write_url)}."
-        ) from error
+        raise RedisUnavailable(f"Redis cannot be reached at {masked(url)}.") from error
     store = open_store(settings.store_url or "", endpoint_url=settings.s3_endpoint_url)
+    records = Records(store, REMEMBERED_RECORDS)
     return Connection(
         settings=settings,
         celery=celery,
@@ -156,8 +156,9 @@ def connect(settings: Settings) -> Connection:
         ledger=Ledger(redis),
         leases=Leases(redis, settings.lease_seconds),
         cancellations=Cancellations(redis, store),
-        records=Records(store, REMEMBERED_RECORDS),
+        records=records,
         outbox=Outbox(store, redis),
+        queues=AmqpQueues(celery, records) if settings.broker_url else RedisQueues(redis),
     )
 
 

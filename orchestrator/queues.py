@@ -1,18 +1,20 @@
-"""What waits in the queues: the units that messages in Redis ask for.
+"""What waits in the queues: the units that messages ask for, behind one interface.
 
-Reads the list that kombu's Redis transport keeps for each queue. Messages that a
-worker has taken are not in it; leases say what becomes of those.
+Redis' messages can be read where they lie. RabbitMQ's cannot; what is known of them all the
+same is in `rabbitmq.py`. Messages that a worker has taken are in no queue; leases say what
+becomes of those.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, Protocol
 
 from redis import Redis
 
+from orchestrator.reconciliation import lost
 from tasks.broker import SENT_AT
 from tasks.stages import Stage, Unit, queues
 
@@ -20,28 +22,59 @@ PAGE = 1000  # messages read at once
 _STAGES = {stage.task_name: stage for stage in Stage}
 
 
+class Queues(Protocol):
+    """The queues of one broker. May raise redis.RedisError or BrokerUnavailable."""
+
+    def queued(self, suspects: Collection[Unit]) -> set[Unit]:
+        """Those of the suspects that a waiting message may still bring about.
+
+        A fan-out's message brings about the run's chunks and shards.
+        """
+
+    def issued(self, unit: Unit) -> None:
+        """Take note that a message for the unit was sent again."""
+
+    def lengths(self) -> dict[str, int]:
+        """Messages waiting in each queue."""
+
+    def ages(self, now: float) -> dict[str, float]:
+        """How many seconds the first message of each queue has waited, where one waits."""
+
+
+class RedisQueues:
+    """Reads the list that kombu's Redis transport keeps for each queue."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def queued(self, suspects: Collection[Unit]) -> set[Unit]:
+        """Those of the suspects that a waiting message asks for."""
+        return set(suspects).difference(lost(suspects, queued_units(self._redis)))
+
+    def issued(self, unit: Unit) -> None:
+        """Nothing: the message will be seen."""
+
+    def lengths(self) -> dict[str, int]:
+        """The lists' lengths."""
+        lengths: dict[str, Any] = {queue: self._redis.llen(queue) for queue in queues()}
+        return lengths
+
+    def ages(self, now: float) -> dict[str, float]:
+        """By the stamp of each list's last message: workers take from the tail."""
+        pipe = self._redis.pipeline(transaction=False)
+        for queue in queues():
+            pipe.lindex(queue, -1)
+        ages = {}
+        for queue, message in zip(queues(), pipe.execute(), strict=True):
+            sent_at = json.loads(message)["headers"].get(SENT_AT) if message else None
+            if sent_at is not None:
+                ages[queue] = max(0.0, now - sent_at)
+        return ages
+
+
 def queued_units(redis: Redis) -> set[Unit]:
-    """Every unit that a message waits for."""
+    """Every unit that a message in Redis waits for."""
     return {unit for queue in queues() for unit in _units(redis, queue)}
-
-
-def queue_lengths(redis: Redis) -> dict[str, int]:
-    """Messages waiting in each queue."""
-    lengths: dict[str, Any] = {queue: redis.llen(queue) for queue in queues()}
-    return lengths
-
-
-def queue_ages(redis: Redis, now: float) -> dict[str, float]:
-    """How many seconds the first message of each queue has waited, where one waits."""
-    pipe = redis.pipeline(transaction=False)
-    for queue in queues():
-        pipe.lindex(queue, -1)  # workers take from the tail
-    ages = {}
-    for queue, message in zip(queues(), pipe.execute(), strict=True):
-        sent_at = json.loads(message)["headers"].get(SENT_AT) if message else None
-        if sent_at is not None:
-            ages[queue] = max(0.0, now - sent_at)
-    return ages
 
 
 def _units(redis: Redis, queue: str) -> Iterator[Unit]:

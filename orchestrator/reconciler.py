@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 from uuid import uuid4
 
 import structlog
@@ -20,14 +21,14 @@ from redis.exceptions import RedisError
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.access.tenants import known_tenants
 from orchestrator.connection import Connection, UnknownJob
-from orchestrator.queues import queued_units
-from orchestrator.reconciliation import lost, overdue, pause_after
+from orchestrator.reconciliation import overdue, pause_after
 from orchestrator.scaling.scaler import Scaler
 from orchestrator.store import known_jobs, newest_run, open_runs
 from orchestrator.survey import survey
 from orchestrator.tombstones import Tombstones
 from orchestrator.uploads import sweep_uploads
 from tasks.artifacts import ArtifactMissing, keys
+from tasks.heartbeat import Heartbeat
 from tasks.pipeline import in_turn, run_canvas
 from tasks.receipts import Receipt
 from tasks.records import exists, failures
@@ -36,6 +37,7 @@ from tasks.units import units_behind
 
 _LEADER = "scriptorium:reconciler"
 TIDY_SECONDS = 3600.0
+Item = TypeVar("Item")
 log = structlog.get_logger(__name__)
 
 
@@ -60,6 +62,7 @@ class Reconciler:
         self._audited = float("-inf")
         self._tidied = float("-inf")
         self._name = uuid4().hex
+        self._heartbeat = Heartbeat(connection.settings.heartbeat_file)
 
     def run(self, stop: threading.Event) -> None:
         """Passes until told to stop; a fault ends a pass, never the loop."""
@@ -73,10 +76,12 @@ class Reconciler:
                     self.reconcile()
                     pause = pause_after(self._clock() - began, pause)
                 waiting = False
+                self._heartbeat.beat()
             except (RedisError, OperationalError, ScriptoriumError) as error:
                 if not waiting:
                     log.warning("reconciler_waits", reason=str(error))
                 waiting = True
+                self._heartbeat.beat()  # started again, it would wait for the same
             except Exception:
                 log.exception("reconciler_pass_failed")
 
@@ -85,7 +90,7 @@ class Reconciler:
         self._audit()
         runs = self._connection.jobs.open_runs()
         self._seen = set(runs)
-        surveys = tuple(survey(self._connection, runs))
+        surveys = tuple(self._beating(survey(self._connection, runs)))
         self._scaler.publish(surveys)
         idle = [unit for one in surveys for unit in one.idle]
         grace = self._connection.settings.reconcile_grace_seconds
@@ -93,7 +98,7 @@ class Reconciler:
         if not suspects:
             self._missing = set()
             return ()
-        missing = set(lost(suspects, queued_units(self._connection.redis)))
+        missing = set(suspects) - self._connection.queues.queued(suspects)
         # A worker may have taken the message between our look at the leases and at the queues:
         # only what is missing at two passes is lost.
         certain, self._missing = missing & self._missing, missing - self._missing
@@ -102,6 +107,12 @@ class Reconciler:
         reissued = tuple(unit for unit in suspects if unit in certain and self._mend(unit))
         self._scaler.reissued_units += len(reissued)
         return reissued
+
+    def _beating(self, items: Iterable[Item]) -> Iterator[Item]:
+        """They may be many, and a pass that goes through them takes its time but does not hang."""
+        for item in items:
+            self._heartbeat.beat()
+            yield item
 
     def _mend(self, unit: Unit) -> bool:
         """Record what the store has after all, or issue the unit again (True)."""
@@ -127,6 +138,7 @@ class Reconciler:
             lane = plan.lane(options) if plan else Lane.INTERACTIVE
             message = in_turn(connection.celery, units, lane)
         message.apply_async(ignore_result=True)
+        connection.queues.issued(unit)
         return True
 
     def _audit(self) -> None:
@@ -137,12 +149,12 @@ class Reconciler:
         if not (wiped or due):
             return
         known = set(connection.jobs.open_runs())
-        for unit in open_runs(connection.store):
+        for unit in self._beating(open_runs(connection.store)):
             if unit not in known and (self._adopt or unit in self._seen):
                 self._restore(unit)
         if wiped and self._adopt:
             for tenant in known_tenants(connection.store, connection.settings):
-                for job in known_jobs(connection.store, tenant):
+                for job in self._beating(known_jobs(connection.store, tenant)):
                     with suppress(UnknownJob):  # it is being deleted
                         connection.job(tenant, job)
         if self._adopt:

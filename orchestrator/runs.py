@@ -11,6 +11,7 @@ from gpu_worker.errors import PermanentError, RedisUnavailable
 from orchestrator.connection import Connection
 from orchestrator.jobs import TRANSITIONS, Job, Status
 from tasks.artifacts import keys
+from tasks.broker import BrokerUnavailable
 from tasks.manifest import Manifest
 from tasks.pipeline import run_canvas
 from tasks.receipts import Receipt
@@ -31,7 +32,11 @@ def cancel(connection: Connection, tenant: str, job: str) -> Job:
     _allow(current, Status.CANCELED, "canceled")
     unit = Unit(tenant, job, current.run, Stage.ASSEMBLE)
     connection.cancellations.cancel(unit)
-    connection.store.put(keys.run(unit, "result.json"), encode(result_record(canceled=True)))
+    data = encode(result_record(canceled=True))
+    if connection.store.put(keys.run(unit, "result.json"), data):
+        from tasks.metrics import JOBS_ENDED  # which most commands do without
+
+        JOBS_ENDED.labels("canceled").inc()
     connection.settle(unit)
     return connection.job(tenant, job)
 
@@ -64,7 +69,7 @@ def _allow(job: Job, target: Status, verb: str) -> None:
 
 
 def issue(connection: Connection, manifest: Manifest, run: int, *, prepared: bool = False) -> None:
-    """Index a run and send its first message. Raises RedisUnavailable."""
+    """Index a run and send its first message. Raises RedisUnavailable or BrokerUnavailable."""
     try:
         connection.jobs.add(manifest, run)
         if prepared:
@@ -76,4 +81,8 @@ def issue(connection: Connection, manifest: Manifest, run: int, *, prepared: boo
             retry_policy={"max_retries": 2, "interval_start": 0.2},
         )
     except (RedisError, OperationalError) as error:
+        if connection.settings.broker_url and isinstance(error, OperationalError):
+            raise BrokerUnavailable(
+                "RabbitMQ cannot be reached, so the job was not accepted."
+            ) from error
         raise RedisUnavailable("Redis cannot be reached, so the job was not accepted.") from error

@@ -34,6 +34,7 @@ from tasks.manifest import Manifest, Output, Source
 from tasks.options import JobOptions, job_options
 from tasks.records import encode, exists
 from tasks.stages import Stage, Unit
+from tasks.tracing import submission_span
 from tasks.uses import claim
 
 _UPLOAD_AGAIN = "Upload the file again and submit it then."
@@ -59,27 +60,39 @@ def submit(
     webhook_url: str | None = None,
     output: Output | None = None,
     quota: Quota | None = None,
+    way: str | None = None,
 ) -> Job:
     """Accept a job. Operators submit without a quota.
 
+    `way`: how it came in, for the metrics of a process that can be asked for them.
     Raises UnknownModel, IdempotencyConflict, SourceMissing, QuotaExceeded, ClusterFull,
     RedisUnavailable or StoreUnavailable.
     """
     _check_models(options, connection.settings)
     store = connection.store
-    manifest = Manifest(
-        tenant=tenant,
-        job=job_id() if idempotency_key is None else keyed_job(store, tenant, idempotency_key),
-        created_at=round(time.time(), 3),
-        source=source,
-        options=options,
-        idempotency_key=idempotency_key,
-        metadata=metadata or {},
-        webhook_url=webhook_url,
-        output=output,
-        max_audio_seconds=quota.audio_seconds if quota else None,
-        max_source_bytes=quota.source_bytes if quota else None,
-    )
+    job = job_id() if idempotency_key is None else keyed_job(store, tenant, idempotency_key)
+    with submission_span(connection.settings, tenant, job) as traceparent:
+        manifest = Manifest(
+            tenant=tenant,
+            job=job,
+            created_at=round(time.time(), 3),
+            source=source,
+            options=options,
+            idempotency_key=idempotency_key,
+            metadata=metadata or {},
+            webhook_url=webhook_url,
+            output=output,
+            max_audio_seconds=quota.audio_seconds if quota else None,
+            max_source_bytes=quota.source_bytes if quota else None,
+            traceparent=traceparent,
+        )
+        return _submit(connection, manifest, quota, way)
+
+
+def _submit(
+    connection: Connection, manifest: Manifest, quota: Quota | None, way: str | None
+) -> Job:
+    store, tenant, idempotency_key = connection.store, manifest.tenant, manifest.idempotency_key
     key = keys.manifest(tenant, manifest.job)
     if idempotency_key is None or not exists(store, key):  # else it has its place, or has ended
         _admit(connection, manifest, quota)
@@ -91,16 +104,15 @@ def submit(
             store.delete(key)
         connection.jobs.refuse(tenant, manifest.job)
         named = {name: getattr(manifest, name) for name in _SUBMITTED}
-        return submit(
-            connection, **named, tenant=tenant, idempotency_key=idempotency_key, quota=quota
-        )
+        named |= {"idempotency_key": idempotency_key, "quota": quota, "way": way}
+        return submit(connection, **named, tenant=tenant)
     if not is_first:
         manifest = _first(connection, manifest)
         result = keys.run(Unit(tenant, manifest.job, 1, Stage.ASSEMBLE), "result.json")
         # The reconciler sees to a job that is known.
         if connection.jobs.find(tenant, manifest.job) or exists(store, result):
             return connection.job(tenant, manifest.job)
-    return _accept(connection, manifest, _uploaded(manifest))
+    return _accept(connection, manifest, _uploaded(manifest), way)
 
 
 def rerun(
@@ -110,6 +122,7 @@ def rerun(
     changes: dict[str, Any],
     *,
     quota: Quota | None = None,
+    way: str | None = None,
 ) -> Job:
     """A new job of a finished one's audio with some options changed; the old one stays.
 
@@ -122,17 +135,31 @@ def rerun(
     first = connection.records.manifest(tenant, job)
     options = job_options(first.options.model_dump(mode="json") | changes)
     _check_models(options, connection.settings)
-    manifest = first.model_copy(
-        update={
-            "job": job_id(),
-            "created_at": round(time.time(), 3),
-            "options": options,
-            "idempotency_key": None,
-            "rerun_of": job,
-        }
-    )
+    new = job_id()
+    with submission_span(connection.settings, tenant, new) as traceparent:
+        manifest = first.model_copy(
+            update={
+                "job": new,
+                "created_at": round(time.time(), 3),
+                "options": options,
+                "idempotency_key": None,
+                "rerun_of": job,
+                "traceparent": traceparent,
+            }
+        )
+        return _run_again(connection, first, manifest, quota, way)
+
+
+def _run_again(
+    connection: Connection,
+    first: Manifest,
+    manifest: Manifest,
+    quota: Quota | None,
+    way: str | None,
+) -> Job:
+    tenant, options = manifest.tenant, manifest.options
     _admit(connection, manifest, quota)
-    plan = keys.plan(tenant, job)
+    plan = keys.plan(tenant, first.job)
     prepared = exists(connection.store, plan) and all(
         getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS
     )
@@ -141,10 +168,10 @@ def rerun(
     )
     needed = _uploaded(manifest)
     if prepared:  # the source may be gone; what was decoded of it is here
-        known = connection.records.plan(tenant, job)
+        known = connection.records.plan(tenant, first.job)
         needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
         connection.store.put(keys.plan(tenant, manifest.job), connection.store.get(plan))
-    return _accept(connection, manifest, needed, prepared=prepared)
+    return _accept(connection, manifest, needed, way, prepared=prepared)
 
 
 def _check_models(options: JobOptions, settings: Settings) -> None:
@@ -182,7 +209,12 @@ def _first(connection: Connection, manifest: Manifest) -> Manifest:
 
 
 def _accept(
-    connection: Connection, manifest: Manifest, needed: Sequence[str], *, prepared: bool = False
+    connection: Connection,
+    manifest: Manifest,
+    needed: Sequence[str],
+    way: str | None,
+    *,
+    prepared: bool = False,
 ) -> Job:
     """Start the first run of a job whose manifest is in the store and which needs these keys."""
     tenant, job = manifest.tenant, manifest.job
@@ -204,6 +236,10 @@ def _accept(
                     connection.store.delete(key)
                 connection.jobs.refuse(tenant, job)
         raise
+    if way is not None:
+        from tasks.metrics import JOBS_SUBMITTED  # which a command does without
+
+        JOBS_SUBMITTED.labels(way).inc()
     return describe_job(manifest, 1, {}, None, None, time.time())
 
 

@@ -6,11 +6,14 @@ the same.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import structlog
 from redis.exceptions import RedisError
 
-from tasks.artifacts import ArtifactMissing
+from tasks.counts import count_computing, count_end
 from tasks.lifecycle import Workplace
+from tasks.options import JobOptions
 from tasks.receipts import Receipt
 from tasks.speeds import SpeedName
 from tasks.stages import Unit
@@ -20,21 +23,33 @@ log = structlog.get_logger(__name__)
 
 def account(place: Workplace, unit: Unit, receipt: Receipt) -> None:
     """Put a unit's end on record."""
+    count_end(unit, receipt)
+    work = _work(place, unit, receipt) if receipt.outcome == "computed" else None
+    if work is not None:
+        count_computing(unit, work.options, receipt.seconds, work.audio_seconds)
     try:
         if receipt.settled:
             place.ledger.record(unit, receipt)
-        if receipt.outcome == "computed":
-            _observe_speed(place, unit, receipt)
+        if work is not None:
+            pool = place.settings.worker_pool or unit.stage.pool.value
+            name = SpeedName(pool, unit.stage, work.options.model)
+            place.speeds.observe(name, receipt.seconds, work.audio_seconds)
     except RedisError as error:
         log.warning("receipt_not_recorded", reason=str(error))
 
 
-def _observe_speed(place: Workplace, unit: Unit, receipt: Receipt) -> None:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    options: JobOptions
+    audio_seconds: float
+
+
+def _work(place: Workplace, unit: Unit, receipt: Receipt) -> _Work | None:
     """The audio of a stage of the whole job is the file, whose length its plan knows."""
     try:
-        model = place.records.manifest(unit.tenant, unit.job).options.model
+        options = place.records.manifest(unit.tenant, unit.job).options
         audio = receipt.audio_seconds or place.records.plan(unit.tenant, unit.job).seconds
-    except ArtifactMissing:  # the job was deleted meanwhile
-        return
-    name = SpeedName(place.settings.worker_pool or unit.stage.pool.value, unit.stage, model)
-    place.speeds.observe(name, receipt.seconds, audio)
+    except Exception as error:  # the job was deleted, the store is away, a record is broken
+        log.warning("unit_not_measured", reason=repr(error))
+        return None
+    return _Work(options, audio)

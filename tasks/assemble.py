@@ -22,6 +22,7 @@ from tasks.execution import Work, run_unit
 from tasks.findings import Findings, FindingsReader
 from tasks.lifecycle import Workplace
 from tasks.manifest import Plan
+from tasks.metrics import JOBS_ENDED
 from tasks.options import JobOptions
 from tasks.records import encode, failures, result_record
 from tasks.stages import EARLY_STAGES, Stage, Unit
@@ -39,7 +40,12 @@ def _describe(place: Workplace, unit: Unit) -> Work:
     def compute(check: Callable[[], None]) -> dict[str, Any] | None:
         return _result(place, unit)
 
-    return Work(keys.run(unit, "result.json"), compute, timed=False)
+    return Work(keys.run(unit, "result.json"), compute, timed=False, tell=_count_end)
+
+
+def _count_end(result: dict[str, Any]) -> None:
+    status = "partial" if result["missing"] else "completed"
+    JOBS_ENDED.labels("failed" if result["error"] else status).inc()
 
 
 def _result(place: Workplace, unit: Unit) -> dict[str, Any] | None:

@@ -1,24 +1,39 @@
 """The Celery application's settings: queues, and what nothing-lost rests on.
 
 Each setting that departs from Celery's default was measured; `docs/celery.md`
-says what happened without it.
+says what happened without it. Redis carries the messages, or RabbitMQ if there is a
+`broker_url`; leases, results and the job index are Redis's in either case.
 """
 
 from __future__ import annotations
 
+import ssl
 import time
 from typing import Any
 
 from celery import Celery
 from celery.signals import before_task_publish
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from config.settings import Settings
+from gpu_worker.errors import InvalidOption, TransientError
 from tasks.stages import queues
 
 VISIBILITY_SECONDS = 6 * 3600  # longer than any unit: the reconciler brings lost work back
 SENT_AT = "scriptorium_sent_at"  # header of every message: seconds since 1970
 _LOCAL_REDIS = "redis://127.0.0.1:6379/0"
+_CLASSIC_QUEUE = {
+    # A worker of eight quorum queues would hold a message of each: no limit spans several.
+    "x-queue-type": "classic",
+    "x-consumer-timeout": VISIBILITY_SECONDS * 1000,  # ms; heeded by RabbitMQ 3.12 and later
+}
+
+
+class BrokerUnavailable(TransientError):
+    """The message broker cannot be reached."""
+
+    code = "broker_unavailable"
+    hint = "Check SCRIPTORIUM_BROKER_URL and that RabbitMQ is running: `scriptorium doctor`."
 
 
 def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
@@ -28,14 +43,13 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
     backend costs each thread connections of its own and each message three requests.
     """
     url = broker_url(values)
-    backend = "disabled://" if only_sends else url
+    backend = "disabled://" if only_sends else redis_url(values)
     celery = Celery("scriptorium", broker=url, backend=backend)
     celery.backend_cls = backend
     celery.conf.update(
         # Named for each direction too: CELERY_BROKER_URL in the environment would win otherwise.
         broker_read_url=url,
         broker_write_url=url,
-        task_queues=[Queue(name) for name in queues()],  # type: ignore[no-untyped-call]
         task_default_queue=queues()[0],
         task_create_missing_queues=False,
         include=["tasks.prepare", "tasks.language", "tasks.fan_out", "tasks.transcribe",
@@ -44,18 +58,10 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         worker_prefetch_multiplier=1,
-        worker_disable_prefetch=True,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_transport_options={
-            "visibility_timeout": VISIBILITY_SECONDS,
-            "unacked_restore_interval": 10,
-            "unacked_restore_throttle": 1,
-            "socket_timeout": 30,
-            "socket_keepalive": True,
-            "health_check_interval": 25,
-        },
+        **(_over_redis() if values.broker_url is None else _over_amqp(url)),
         result_expires=24 * 3600,
         redis_socket_keepalive=True,
         redis_backend_health_check_interval=25,
@@ -80,9 +86,64 @@ def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
         headers[SENT_AT] = round(time.time(), 3)
 
 
-def broker_url(values: Settings) -> str:
-    """Redis's address. TLS without a word about certificates means that they are checked."""
+def _over_redis() -> dict[str, Any]:
+    return {
+        "task_queues": [Queue(name) for name in queues()],  # type: ignore[no-untyped-call]
+        "worker_disable_prefetch": True,
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_SECONDS,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 30,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+        },
+    }
+
+
+def _over_amqp(url: str) -> dict[str, Any]:
+    # Sent through the default exchange; without one of their own, Celery binds all of them to
+    # one key of one exchange, where one message would reach every queue.
+    exchange = Exchange("scriptorium", type="direct")  # type: ignore[no-untyped-call]
+    return {
+        "task_queues": [
+            Queue(name, exchange, routing_key=name, queue_arguments=_CLASSIC_QUEUE)  # type: ignore[no-untyped-call]
+            for name in queues()
+        ],
+        "broker_heartbeat": 60,  # seconds: a machine that vanished is noticed after about two
+        # Without a name to compare with, a certificate of any host would do.
+        "broker_use_ssl": url.startswith("amqps:")
+        and {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None},
+        "broker_transport_options": {"confirm_publish": True},
+    }
+
+
+def redis_url(values: Settings) -> str:
+    """Redis's address. TLS without a word about certificates means that they are checked.
+
+    Raises InvalidOption for the address of a RabbitMQ.
+    """
     url = values.redis_url.get_secret_value() if values.redis_url else _LOCAL_REDIS
+    if url.startswith(("amqp:", "amqps:", "pyamqp:")):
+        raise InvalidOption(
+            "REDIS_URL or CELERY_BROKER_URL names a RabbitMQ, but must name a Redis.",
+            hint="Set SCRIPTORIUM_BROKER_URL to the RabbitMQ, and REDIS_URL to a Redis: leases "
+            "and results are kept there in any case.",
+        )
     if url.startswith("rediss://") and "ssl_cert_reqs" not in url:
         url += ("&" if "?" in url else "?") + "ssl_cert_reqs=required"
+    return url
+
+
+def broker_url(values: Settings) -> str:
+    """Where messages go: RabbitMQ if one is named, else Redis. Raises InvalidOption."""
+    if values.broker_url is None:
+        return redis_url(values)
+    url = values.broker_url.get_secret_value()
+    if not url.startswith(("amqp://", "amqps://")):
+        raise InvalidOption(
+            "SCRIPTORIUM_BROKER_URL does not begin with amqp:// or amqps://.",
+            hint="Set it to the address of a RabbitMQ, or leave it unset: then the Redis of "
+            "REDIS_URL carries the messages too.",
+        )
     return url

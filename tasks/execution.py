@@ -31,11 +31,14 @@ from gpu_worker.errors import (
 from tasks.accounting import account
 from tasks.artifacts import keys
 from tasks.cancellation import Canceled
+from tasks.counts import count_look
 from tasks.lifecycle import Workplace, workplace
+from tasks.metrics import DEAD_LETTERS, ERRORS, RETRIES
 from tasks.receipts import Receipt
 from tasks.records import encode, exists
-from tasks.retries import EndProcess, Retry, decide
+from tasks.retries import EndProcess, Retry, code_of, decide
 from tasks.stages import Unit
+from tasks.tracing import unit_span
 
 EXIT_POISONED = 71  # EX_OSERR: the device's state is corrupt
 log = structlog.get_logger(__name__)
@@ -51,18 +54,22 @@ class Work:
     audio_seconds: float = 0.0
     deadline_seconds: float = 0.0  # at least; the settings may grant more
     timed: bool = True  # put the receipt into the artifact
+    tell: Callable[[Any], None] | None = None  # of what was written, once
 
 
 def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work]) -> Receipt:
     """Do the unit unless it is done, and say how it ended. Raises only Celery's own Retry."""
     place = workplace()
-    with structlog.contextvars.bound_contextvars(
-        worker=place.worker,
-        tenant=unit.tenant,
-        job=unit.job,
-        run=unit.run,
-        stage=unit.stage.value,
-        chunk=unit.index,
+    with (
+        structlog.contextvars.bound_contextvars(
+            worker=place.worker,
+            tenant=unit.tenant,
+            job=unit.job,
+            run=unit.run,
+            stage=unit.stage.value,
+            chunk=unit.index,
+        ),
+        unit_span(place, task.request, unit) as tell,
     ):
         work: Work | None = None
         try:
@@ -74,13 +81,16 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
         except Exception as error:
             receipt = settle(task, place, unit, error, work.key if work else None)
         receipt = replace(receipt, worker=place.worker, finished_at=time.time())
+        tell(receipt)
         log.info("unit_ended", **receipt.to_json())
         account(place, unit, receipt)
         return receipt
 
 
 def _checkpointed(place: Workplace, unit: Unit, work: Work, task_id: str) -> Receipt:
-    if exists(place.store, work.key):
+    found = exists(place.store, work.key)
+    count_look(unit, found)
+    if found:
         return Receipt("cached", audio_seconds=work.audio_seconds)
     owner = f"{place.worker}:{uuid4().hex}"
     if not place.leases.take(work.key, owner, task_id):
@@ -121,6 +131,8 @@ def _computed(place: Workplace, unit: Unit, work: Work, owner: str) -> Receipt:
         _check(place, unit)
         if not place.store.put(work.key, _body(place, work, data, receipt)):
             return replace(receipt, outcome="cached")  # another worker was first
+    if work.tell is not None:
+        work.tell(data)
     return receipt
 
 
@@ -144,19 +156,21 @@ def settle(
         os._exit(EXIT_POISONED)
     if isinstance(decision, Retry):
         log.warning("unit_retried", reason=repr(error), delay_seconds=decision.delay_seconds)
-        _retry(task, place, key, error, decision.delay_seconds)
+        _retry(task, place, unit, key, error, decision.delay_seconds)
     log.error("unit_failed", code=decision.error.code, reason=decision.error.message)
     log.debug("unit_failed_at", exc_info=error)
     try:
         _give_up(place, unit, decision.error)
     except TransientError as fault:  # the failure itself must not be lost
-        _retry(task, place, key, fault, place.settings.lease_seconds)
+        _retry(task, place, unit, key, fault, place.settings.lease_seconds)
+    ERRORS.labels(unit.stage.value, decision.error.code).inc()
     return Receipt("failed", detail=decision.error.to_json())
 
 
 def _retry(
-    task: Any, place: Workplace, key: str | None, error: Exception, delay: float
+    task: Any, place: Workplace, unit: Unit, key: str | None, error: Exception, delay: float
 ) -> NoReturn:
+    RETRIES.labels(unit.stage.value, code_of(error)).inc()
     if key is not None:
         with suppress(RedisError):  # the reconciler may issue it once more, which is harmless
             place.leases.reserve(key, task.request.id, delay)
@@ -168,8 +182,10 @@ def _give_up(place: Workplace, unit: Unit, error: ScriptoriumError) -> None:
     """Write the failure down; what is not the submitter's fault also as a dead letter."""
     data = encode(error.to_json())
     place.store.put(keys.failed(unit), data)
-    if isinstance(error, (ChunkCrashed, RetriesExhausted)) or not isinstance(error, PermanentError):
-        place.store.put(keys.dead_letter(unit), data)
+    is_ours = isinstance(error, (ChunkCrashed, RetriesExhausted))
+    is_ours = is_ours or not isinstance(error, PermanentError)
+    if is_ours and place.store.put(keys.dead_letter(unit), data):
+        DEAD_LETTERS.labels(unit.stage.value, error.code).inc()
 
 
 def _check(place: Workplace, unit: Unit) -> None:

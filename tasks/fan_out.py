@@ -11,12 +11,14 @@ from celery import Signature
 
 from tasks.app import app
 from tasks.artifacts import keys
+from tasks.counts import count_end, count_look
 from tasks.execution import settle
 from tasks.lifecycle import Workplace, workplace
 from tasks.pipeline import assembly, fan_out_canvas
 from tasks.receipts import Receipt
 from tasks.records import exists
 from tasks.stages import Stage, Unit
+from tasks.tracing import unit_span
 from tasks.units import fan_in, header_chains
 
 
@@ -25,11 +27,12 @@ def fan_out(self: Any, tenant: str, job: str, run: int) -> Any:
     """Replace this task with the chord of the run's chunks and shards."""
     unit = Unit(tenant, job, run, Stage.FAN_OUT)
     place = workplace()
-    with _lease(place, unit):
+    with unit_span(place, self.request, unit) as tell, _lease(place, unit):
         try:
             canvas = _canvas(place, unit)
+            tell(Receipt("computed"))
         except Exception as error:
-            settle(self, place, unit, error)
+            tell(settle(self, place, unit, error))
             canvas = assembly(self.app, unit)  # it publishes the failure
         return self.replace(canvas)
 
@@ -58,7 +61,10 @@ def _remaining(place: Workplace, chain: Sequence[Unit]) -> Sequence[Unit]:
     """What is behind the last artifact that is there; what is before it counts as progress."""
     for position in reversed(range(len(chain))):
         if exists(place.store, place.records.key(chain[position])):
+            receipt = Receipt("cached")
             for unit in chain[: position + 1]:
-                place.ledger.record(unit, Receipt("cached"))
+                count_look(unit, found=True)
+                count_end(unit, receipt)
+                place.ledger.record(unit, receipt)
             return chain[position + 1 :]
     return chain

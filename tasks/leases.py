@@ -66,6 +66,16 @@ class Leases:
         found: Iterator[bytes] = self._redis.scan_iter(match=_PREFIX + "*", count=1000)
         return [name.decode().removeprefix(_PREFIX) for name in found]
 
+    def workers(self) -> frozenset[str]:
+        """Names of the workers that hold a lease now."""
+        names = self.names()
+        holders: Any = self._redis.mget([_PREFIX + name for name in names]) if names else []
+        return frozenset(
+            holder.decode().rpartition(":")[0]
+            for holder in holders
+            if holder is not None and not holder.startswith(_RESERVED.encode())
+        )
+
     def release_worker(self, worker: str) -> int:
         """Give up every lease of a worker that is known to be dead."""
         released = 0

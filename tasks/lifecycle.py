@@ -14,14 +14,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from celery.signals import setup_logging, worker_init, worker_process_init
+from celery.signals import worker_init, worker_process_init
 from redis import Redis
 
-from config.logging import configure_logging
 from config.settings import Settings, settings
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.alignment.loaded import LoadedAligners
@@ -31,11 +30,13 @@ from gpu_worker.diarization.loaded import LoadedDiarizers
 from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.engines import Engine, EngineRequest
 from gpu_worker.engines.loaded import LoadedEngines
-from tasks.app import app
+from tasks import exposition, heartbeat, log_lines  # noqa: F401 - each listens to Celery's signals
 from tasks.artifacts import ArtifactStore
 from tasks.artifacts.opening import open_store
 from tasks.attempts import Attempts
+from tasks.broker import redis_url
 from tasks.cancellation import Cancellations
+from tasks.counts import count_model
 from tasks.leases import Leases
 from tasks.options import JobOptions
 from tasks.receipts import Ledger
@@ -119,7 +120,7 @@ def workplace() -> Workplace:
 @lru_cache(maxsize=1)
 def _open(pid: int) -> Workplace:
     values = settings()
-    redis = connect_redis(app.conf.broker_write_url)
+    redis = connect_redis(redis_url(values))
     store = open_store(values.store_url or "", endpoint_url=values.s3_endpoint_url)
     leases = Leases(redis, values.lease_seconds)
     return Workplace(
@@ -133,9 +134,9 @@ def _open(pid: int) -> Workplace:
         ledger=Ledger(redis),
         speeds=Speeds(redis),
         watchdog=Watchdog(leases, values.heartbeat_seconds),
-        engines=LoadedEngines(values.loaded_models),
-        aligners=LoadedAligners(values.loaded_models),
-        diarizers=LoadedDiarizers(values.loaded_models),
+        engines=LoadedEngines(values.loaded_models, partial(count_model, "engine")),
+        aligners=LoadedAligners(values.loaded_models, partial(count_model, "aligner")),
+        diarizers=LoadedDiarizers(values.loaded_models, partial(count_model, "diarizer")),
     )
 
 
@@ -145,11 +146,6 @@ def connect_redis(url: str) -> Redis:
         url, socket_timeout=15, socket_connect_timeout=5, health_check_interval=25
     )
     return client
-
-
-@setup_logging.connect
-def _log(**_: Any) -> None:
-    configure_logging(settings().log_level, settings().log_format)
 
 
 @worker_init.connect

@@ -6,8 +6,9 @@ Both are artifacts, written once.
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from gpu_worker.diarization.grid import shard_count
 from gpu_worker.transcript import SAMPLE_RATE, Notice
@@ -55,6 +56,15 @@ class Manifest(Record):
     output: Output | None = None
     max_audio_seconds: float | None = None  # the tenant's quota
     max_source_bytes: int | None = None  # likewise
+    traceparent: str | None = None  # W3C's, of the span in which it was submitted
+
+    @model_serializer(mode="wrap")
+    def _without_no_trace(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Older workers read what they do not know the fields of as an error."""
+        data: dict[str, Any] = write(self)
+        if self.traceparent is None:
+            data.pop("traceparent", None)
+        return data
 
 
 class Plan(Record):

@@ -20,8 +20,10 @@ from gpu_worker.errors import (
     DevicePoisoned,
     OutOfMemory,
     PermanentError,
+    RedisUnavailable,
     RetriesExhausted,
     ScriptoriumError,
+    StoreUnavailable,
     TransientError,
 )
 
@@ -71,6 +73,15 @@ def decide(error: Exception, tries: int, max_retries: int, jitter: float) -> Dec
     if isinstance(error, OutOfMemory):
         return Fail(error)
     return Fail(ScriptoriumError(f"An unexpected error: {_sentence(error)}"))
+
+
+def code_of(error: Exception) -> str:
+    """Our word for what a library raised; our own errors have theirs."""
+    if isinstance(error, ScriptoriumError):
+        return error.code
+    if isinstance(error, BotoCoreError):
+        return StoreUnavailable.code
+    return RedisUnavailable.code if isinstance(error, _FAULTS) else ScriptoriumError.code
 
 
 def backoff(tries: int, jitter: float) -> float:

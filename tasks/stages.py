@@ -6,6 +6,7 @@ the code that does the work.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -62,9 +63,13 @@ HEADER_STAGES = frozenset({Stage.TRANSCRIBE, Stage.ALIGN, Stage.EMBED_SPEAKERS})
 
 def queues(pool: Pool | None = None) -> tuple[str, ...]:
     """Every queue, or those that one pool of workers reads; interactive lanes first."""
-    return tuple(
-        stage.queue(lane) for lane in Lane for stage in Stage if pool is None or stage.pool is pool
-    )
+    return queues_of(stage for stage in Stage if pool is None or stage.pool is pool)
+
+
+def queues_of(stages: Iterable[Stage]) -> tuple[str, ...]:
+    """The queues of some stages; interactive lanes first."""
+    chosen = frozenset(stages)
+    return tuple(stage.queue(lane) for lane in Lane for stage in Stage if stage in chosen)
 
 
 @dataclass(frozen=True, slots=True)

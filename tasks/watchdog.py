@@ -12,14 +12,16 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
 from tasks.leases import Leases
+from tasks.metrics import LEASES_LOST
 
 EXIT_HUNG = 70  # EX_SOFTWARE: the supervisor restarts on any non-zero status
 log = structlog.get_logger(__name__)
@@ -30,6 +32,7 @@ class _Running:
     key: str  # of the artifact being computed
     owner: str
     deadline: float  # on the monotonic clock
+    named: Mapping[str, Any]  # the job, the stage and the chunk, for the log
 
 
 class Watchdog:
@@ -39,6 +42,7 @@ class Watchdog:
         self._leases = leases
         self._heartbeat_seconds = heartbeat_seconds
         self._running: dict[str, _Running] = {}
+        self._lost: set[str] = set()  # owners, of the running ones
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -47,12 +51,15 @@ class Watchdog:
         """Renew the lease on `key` while the block runs, for at most `seconds`."""
         self._start()
         with self._lock:
-            self._running[owner] = _Running(key, owner, time.monotonic() + seconds)
+            self._running[owner] = _Running(
+                key, owner, time.monotonic() + seconds, structlog.contextvars.get_contextvars()
+            )
         try:
             yield
         finally:
             with self._lock:
                 del self._running[owner]
+                self._lost.discard(owner)
 
     def _start(self) -> None:
         with self._lock:
@@ -66,16 +73,26 @@ class Watchdog:
             with self._lock:
                 running = list(self._running.values())
             for unit in running:
-                if time.monotonic() > unit.deadline:
-                    self._end_process(unit)
-                self._renew(unit)
+                with structlog.contextvars.bound_contextvars(**unit.named):
+                    if time.monotonic() > unit.deadline:
+                        self._end_process(unit)
+                    self._renew(unit)
 
     def _renew(self, unit: _Running) -> None:
         try:
-            if not self._leases.take(unit.key, unit.owner):
+            if not self._leases.take(unit.key, unit.owner) and self._is_news(unit):
+                LEASES_LOST.inc()
                 log.warning("lease_lost", artifact=unit.key)
         except RedisError as error:  # the work goes on; its artifact does not need Redis
             log.warning("lease_not_renewed", artifact=unit.key, reason=str(error))
+
+    def _is_news(self, unit: _Running) -> bool:
+        """Whether it was ours until now, and still runs."""
+        with self._lock:
+            if unit.owner in self._lost or unit.owner not in self._running:
+                return False
+            self._lost.add(unit.owner)
+            return True
 
     def _end_process(self, unit: _Running) -> None:
         log.error("deadline_passed", artifact=unit.key)

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+OUR_PREFIXES = ("SCRIPTORIUM_", "CELERY_", "OTEL_", "PROMETHEUS_")
 OTHER_NAMES = ("REDIS_URL", "HF_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 
 
@@ -50,5 +51,5 @@ def bucket(s3_shared_client: Any) -> str:
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of whoever runs the tests do not reach them."""
     for name in os.environ:
-        if name.startswith(("SCRIPTORIUM_", "CELERY_")) or name in OTHER_NAMES:
+        if name.startswith(OUR_PREFIXES) or name in OTHER_NAMES:
             monkeypatch.delenv(name)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.errors import InvalidOption, LibraryMissing
-from gpu_worker.loaded import Factories, LoadedModels, load_by
+from gpu_worker.loaded import Factories, LoadedModels, Tell, load_by, tell_nobody
 
 ALIGNERS = ("ctc", "whisperx")  # by name, each a module of this package
 AlignerFactory = Callable[[AlignerRequest], Aligner]
@@ -46,5 +46,5 @@ _factories = Factories[AlignerRequest, Aligner](_load_by_aligner, fake="gpu_work
 class LoadedAligners(LoadedModels[AlignerRequest, Aligner]):
     """The aligners used last, each loaded once."""
 
-    def __init__(self, capacity: int) -> None:
-        super().__init__(capacity, load_aligner)
+    def __init__(self, capacity: int, tell: Tell = tell_nobody) -> None:
+        super().__init__(capacity, load_aligner, tell)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.errors import LibraryMissing
-from gpu_worker.loaded import Factories, LoadedModels, load_by
+from gpu_worker.loaded import Factories, LoadedModels, Tell, load_by, tell_nobody
 
 DiarizerFactory = Callable[[DiarizerRequest], Diarizer]
 _factories = Factories[DiarizerRequest, Diarizer](
@@ -39,5 +39,5 @@ def load_diarizer(request: DiarizerRequest) -> Diarizer:
 class LoadedDiarizers(LoadedModels[DiarizerRequest, Diarizer]):
     """The diarizers used last, each loaded once."""
 
-    def __init__(self, capacity: int) -> None:
-        super().__init__(capacity, load_diarizer)
+    def __init__(self, capacity: int, tell: Tell = tell_nobody) -> None:
+        super().__init__(capacity, load_diarizer, tell)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gpu_worker.engines import Engine, EngineRequest
-from gpu_worker.loaded import Factories, LoadedModels, load_by
+from gpu_worker.loaded import Factories, LoadedModels, Tell, load_by, tell_nobody
 
 EngineFactory = Callable[[EngineRequest], Engine]
 _factories = Factories[EngineRequest, Engine](
@@ -31,5 +31,5 @@ def load_engine(request: EngineRequest) -> Engine:
 class LoadedEngines(LoadedModels[EngineRequest, Engine]):
     """The engines used last, each loaded once."""
 
-    def __init__(self, capacity: int) -> None:
-        super().__init__(capacity, load_engine)
+    def __init__(self, capacity: int, tell: Tell = tell_nobody) -> None:
+        super().__init__(capacity, load_engine, tell)

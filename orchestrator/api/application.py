@@ -22,6 +22,7 @@ from orchestrator.api import (
     health,
     hooks,
     jobs,
+    metrics,
     page,
     recordings,
     sessions,
@@ -31,15 +32,18 @@ from orchestrator.api import (
     webhooks,
 )
 from orchestrator.api.bodies import TRANSFERS, BodyLimit
+from orchestrator.api.counting import Counting
 from orchestrator.api.headers import Headers
 from orchestrator.api.openai import audio, models
 from orchestrator.api.origins import OwnPagesOnly
+from orchestrator.api.traces import request_traces
 from orchestrator.connection import Connection
 from orchestrator.events.hub import Hub
+from tasks.tracing import flush
 
 ROUTERS = (
     *(jobs, events, transcripts, recordings, uploads, audio, models, hooks),
-    *(speakers, webhooks, sessions, admin, autoscale, health, documents, page),
+    *(speakers, webhooks, sessions, admin, autoscale, metrics, health, documents, page),
 )
 
 
@@ -53,6 +57,7 @@ def make_application(connection: Connection) -> FastAPI:
             yield
         finally:
             application.state.hub.stop()
+            flush()
 
     application = FastAPI(
         title="Scriptorium",
@@ -61,6 +66,7 @@ def make_application(connection: Connection) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        telemetry=request_traces(connection.settings),
     )
     application.state.connection = connection
     application.state.hub = Hub(connection)
@@ -70,6 +76,7 @@ def make_application(connection: Connection) -> FastAPI:
     hooks.open_hook(application)  # rules with a mistake in them are told now
     errors.install(application)
     documents.install(application)
+    metrics.install(application, connection)
     for part in ROUTERS:
         application.include_router(part.router)
     # The last one added is the first to see a request.
@@ -78,4 +85,5 @@ def make_application(connection: Connection) -> FastAPI:
         OwnPagesOnly, keys=application.state.keys, settings=connection.settings
     )
     application.add_middleware(Headers)
+    application.add_middleware(Counting)
     return application

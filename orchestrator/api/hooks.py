@@ -52,7 +52,7 @@ def open_hook(application: FastAPI) -> Intake | None:
             settings = connection.settings
             is_open = settings.hooks_secret is not None and settings.trigger_rules is not None
             application.state.intake = (
-                open_intake(connection, settings.trigger_rules) if is_open else None
+                open_intake(connection, settings.trigger_rules, "hook") if is_open else None
             )
         found: Intake | None = application.state.intake
         return found

@@ -119,7 +119,9 @@ def retry_job(job: JobId, cluster: Cluster, caller: Writer) -> Response:
 def rerun_job(job: JobId, body: RerunRequest, cluster: Cluster, caller: Writer) -> Response:
     """Submit a finished job's audio again with other options; what they leave is kept."""
     quota = quota_of(cluster.settings, caller.tenant)
-    return _accepted(submission.rerun(cluster, caller.tenant, job, body.options, quota=quota))
+    return _accepted(
+        submission.rerun(cluster, caller.tenant, job, body.options, quota=quota, way="api")
+    )
 
 
 @router.delete("/{job}", status_code=204, response_model=None)

@@ -6,17 +6,24 @@ import errno
 import socket
 import tempfile
 from collections.abc import Sequence
-from typing import Any
 
+import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from gpu_worker.errors import InvalidOption
 from orchestrator.access.exposure import check_exposure
 from orchestrator.api.application import make_application
+from orchestrator.api.internal import ByPort, make_internal
 from orchestrator.connection import Connection
+from orchestrator.events.hub import Hub
+from tasks.exposition import EVERY_ADDRESS
 
 GRACE_SECONDS = 5  # for replies in hand when it is told to end
 BACKLOG = 2048
+_PORT_HINT = "Choose another with --host and --port, or SCRIPTORIUM_API_PORT."
+_METRICS_HINT = "Choose another with SCRIPTORIUM_METRICS_PORT, one for each process."
+log = structlog.get_logger(__name__)
 
 
 def run_server(
@@ -26,17 +33,27 @@ def run_server(
 
     Raises InvalidOption for a public address without API keys, or one that cannot be had.
     """
-    server = make_server(connection, host, port)
     opened = list(sockets) if sockets else [listen(host, port)]
+    internal = connection.settings.metrics_port
     try:
+        if internal is not None:
+            opened.append(listen(EVERY_ADDRESS, internal, hint=_METRICS_HINT))
+            internal = opened[-1].getsockname()[1]
+            log.info("metrics_served", port=internal)
+        server = make_server(connection, host, port, internal)
         server.run(sockets=opened)
     finally:
         for one in opened:
             one.close()
 
 
-def make_server(connection: Connection, host: str, port: int) -> uvicorn.Server:
-    """A server that is not running yet. Raises InvalidOption for a public address without keys."""
+def make_server(
+    connection: Connection, host: str, port: int, internal_port: int | None = None
+) -> uvicorn.Server:
+    """A server that is not running yet; what comes in at the internal port needs no key.
+
+    Raises InvalidOption for a public address without keys.
+    """
     settings = connection.settings
     serves_anybody = check_exposure(connection.store, settings, host)
     if settings.work_dir is not None:  # where uploads lie while they come in
@@ -44,9 +61,12 @@ def make_server(connection: Connection, host: str, port: int) -> uvicorn.Server:
         tempfile.tempdir = str(settings.work_dir)
     application = make_application(connection)
     application.state.serves_anybody = serves_anybody
-    return _Server(
+    served: ASGIApp = application
+    if internal_port is not None:
+        served = ByPort(application, make_internal(connection), internal_port)
+    server = _Server(
         uvicorn.Config(
-            application,
+            served,
             host=host,
             port=port,
             loop="uvloop",
@@ -60,19 +80,22 @@ def make_server(connection: Connection, host: str, port: int) -> uvicorn.Server:
             backlog=BACKLOG,
         )
     )
+    server.hub = application.state.hub
+    return server
 
 
 class _Server(uvicorn.Server):
     """One that ends its event streams first: it would wait for them."""
 
+    hub: Hub
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called once, when it was told to end."""
-        application: Any = self.config.app
-        application.state.hub.stop()
+        self.hub.stop()
         await super().shutdown(sockets)
 
 
-def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+def listen(host: str, port: int, *, shared: bool = False, hint: str = _PORT_HINT) -> socket.socket:
     """A listening socket; port 0 is any free one. Raises InvalidOption.
 
     Several `shared` ones may have the same port; the kernel spreads connections over them.
@@ -88,5 +111,5 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
         )
         raise InvalidOption(
             f"The API cannot listen on {host} port {port}: {reason}.",
-            hint="Choose another with --host and --port, or SCRIPTORIUM_API_PORT.",
+            hint=hint,
         ) from error

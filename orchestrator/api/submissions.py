@@ -43,6 +43,7 @@ class Submitter:
     connection: Connection
     tenant: str
     idempotency_key: str | None
+    way: str  # of the metrics
 
     def submit(self, source: Source, asked: JobRequest | FormRequest) -> Job:
         """Accept a job under the tenant's quota. Raises what `submit` raises."""
@@ -58,6 +59,7 @@ class Submitter:
             metadata=asked.metadata,
             webhook_url=asked.webhook_url,
             quota=quota_of(settings, self.tenant),
+            way=self.way,
         )
 
     def submit_named(self, asked: JobRequest) -> Job:
@@ -84,7 +86,7 @@ async def take_submission(
     request: Request, connection: Connection, caller: Principal, idempotency_key: str | None
 ) -> Job:
     """Accept the job that a request asks for, by its content type."""
-    submitter = Submitter(connection, caller.tenant, idempotency_key)
+    submitter = Submitter(connection, caller.tenant, idempotency_key, "api")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         asked = parse(JobRequest, await request.body())

@@ -35,8 +35,10 @@ from orchestrator.runs import cancel
 from orchestrator.sources import upload
 from orchestrator.submission import submit
 from tasks.options import JobOptions
+from tasks.tracing import holds_spans
 
 SHOWN_WORDS = 10  # of the demo's, with their times
+TRACES_SECONDS = 10.0  # for workers of ours to end by themselves, with their spans sent
 
 
 @with_job_options
@@ -153,6 +155,8 @@ def _cluster(values: Settings, workers: int | None) -> Iterator[Connection]:
         return
     with LocalCluster(configured or values, workers=workers, adopt=False) as cluster:
         yield cluster.connection
+        if holds_spans(values):
+            cluster.close(TRACES_SECONDS)
 
 
 def _submit_all(

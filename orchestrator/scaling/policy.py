@@ -1,10 +1,16 @@
 """How many workers a pool should have. Pure: facts in, a number out.
 
-    required = clamp(ceil(Σ backlog ÷ speed ÷ target_drain_seconds), floor, maximum)
+    required = clamp(max(ceil(Σ backlog ÷ speed ÷ target_drain_seconds), at work), minimum, maximum)
 
 summed over the pool's stages, so that a second of audio counts as what it costs. What is being
-worked on counts as backlog until it is done: a pool that is busy with the last of the queue is not
-an idle one. On the way down the largest number of the last `scale_down_seconds` holds.
+worked on counts as backlog until it is done, and whoever works is kept: to do the same work with
+fewer saves nothing. Up at once; on the way down two things hold:
+
+    the largest required of the last `scale_down_seconds`, and
+    as many as had work for half of the last `steady_seconds`, but at most thrice the former
+
+so that a load that stays keeps its workers through a pause of a minute, and a burst does not.
+`benchmarks/simulate_fleet.py` plays this policy against others.
 """
 
 from __future__ import annotations
@@ -15,6 +21,9 @@ from dataclasses import dataclass
 
 from orchestrator.scaling.pools import WorkerPool
 from tasks.stages import Stage
+
+SAMPLE_SECONDS = 15.0  # apart, of what is remembered: as often as Kubernetes asks
+KEPT_TIMES = 3  # what is required, at most, is kept of the workers of a load that stayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,12 @@ class Recommendation:
 
     at: float  # seconds since 1970
     workers: int
+    busy: int = 0  # workers that had work
+
+
+def busy_workers(load: Load, pool: WorkerPool) -> int:
+    """How many of the pool's workers the work in flight takes."""
+    return min(pool.maximum, math.ceil(load.in_flight * pool.share / pool.concurrency))
 
 
 def required_workers(load: Load, pool: WorkerPool) -> int:
@@ -70,16 +85,37 @@ def required_workers(load: Load, pool: WorkerPool) -> int:
     # More workers than pieces of work would stand idle.
     wanted = min(wanted, math.ceil(load.units / pool.concurrency))
     floor = 1 if load.in_flight or load.is_expected or load.units else 0
-    return max(pool.minimum, min(pool.maximum, max(floor, wanted)))
+    required = max(floor, wanted, busy_workers(load, pool))
+    return max(pool.minimum, min(pool.maximum, required))
 
 
 def recommend(
     load: Load, pool: WorkerPool, before: Sequence[Recommendation], now: float
 ) -> tuple[int, tuple[Recommendation, ...]]:
     """The number of workers to have, and what is to be remembered for the next time."""
-    latest = Recommendation(now, required_workers(load, pool))
-    recent = [one for one in before if now - pool.scale_down_seconds < one.at <= now]
-    # Of those that a later and larger one outlives, nothing needs to be remembered.
-    kept = (*(one for one in recent if one.workers > latest.workers), latest)
-    desired = max(one.workers for one in kept)
-    return max(pool.minimum, min(pool.maximum, desired)), kept
+    latest = Recommendation(now, required_workers(load, pool), busy_workers(load, pool))
+    kept: list[Recommendation] = []
+    for one in before:
+        holds = one.workers > latest.workers and now - one.at < pool.scale_down_seconds
+        is_sample = now - one.at < pool.steady_seconds and (
+            not kept or _slot(kept[-1]) < _slot(one)
+        )
+        if one.at <= now and (holds or is_sample):
+            kept.append(one)
+    kept.append(latest)
+    held = max(
+        one.workers for one in kept if now - one.at < pool.scale_down_seconds or one is latest
+    )
+    return max(held, min(_steady(kept, pool), KEPT_TIMES * held)), tuple(kept)
+
+
+def _steady(kept: Sequence[Recommendation], pool: WorkerPool) -> int:
+    """As many as were at work at half of the moments; before the first nobody was."""
+    samples = {_slot(one): one.busy for one in reversed(kept)}  # the first of each slot
+    busiest = sorted(samples.values(), reverse=True)
+    half = math.ceil(pool.steady_seconds / SAMPLE_SECONDS) // 2
+    return busiest[half] if half < len(busiest) and pool.steady_seconds else 0
+
+
+def _slot(one: Recommendation) -> int:
+    return int(one.at // SAMPLE_SECONDS)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from orchestrator.connection import Connection
-from orchestrator.queues import queue_ages, queue_lengths
 from orchestrator.scaling.backlog import FIRST_JOB_SECONDS, Work, pool_load, remaining_work
 from orchestrator.scaling.policy import Load, Recommendation, recommend
 from orchestrator.scaling.pools import WorkerPool, worker_pools
@@ -29,13 +28,14 @@ class Scaler:
 
     def __init__(self, connection: Connection) -> None:
         self._redis = connection.redis
+        self._queues = connection.queues
         self._default_model = connection.settings.model
         self._pools = worker_pools(connection.settings.pools)
         self._speeds = Speeds(connection.redis)
         self.reissued_units = 0
 
     def publish(self, surveys: Sequence[RunSurvey]) -> PublishedLoad:
-        """Measure, decide and publish. May raise redis.RedisError."""
+        """Measure, decide and publish. May raise redis.RedisError or BrokerUnavailable."""
         now = time.time()
         before = published(self._redis)
         speeds = self._speeds.read()
@@ -49,7 +49,7 @@ class Scaler:
             known = before.pools.get(name) if before else None
             desired, kept = recommend(load, pool, known.recommendations if known else (), now)
             pools[name] = _described(pool, load, desired, kept)
-        lengths, ages = queue_lengths(self._redis), queue_ages(self._redis, now)
+        lengths, ages = self._queues.lengths(), self._queues.ages(now)
         measured = PublishedLoad(
             measured_at=now,
             open_runs=len(surveys),

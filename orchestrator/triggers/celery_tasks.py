@@ -1,6 +1,6 @@
 """Jobs by Celery message: `scriptorium.submit` and `scriptorium.status` on queue `submit`.
 
-Whoever may write to our Redis is trusted to say whose job it is. A message that comes again
+Whoever may write to our broker is trusted to say whose job it is. A message that comes again
 gives the same job: its id is the idempotency key where the sender names none.
 """
 
@@ -33,6 +33,7 @@ from orchestrator.triggers.contract import (
     job_reply,
     parse_message,
 )
+from tasks import exposition, heartbeat  # noqa: F401 - each listens to Celery's signals
 from tasks.broker import make_app
 from tasks.retries import backoff
 
@@ -67,18 +68,18 @@ def make_trigger(values: Settings) -> Celery:
     celery = make_app(values)
     celery.conf.update(
         include=[],
-        task_queues=[Queue(QUEUE)],  # type: ignore[no-untyped-call]
+        task_queues=[Queue(QUEUE)],  # type: ignore[no-untyped-call]  # as its senders declare it
         task_default_queue=QUEUE,
         task_send_sent_event=False,  # a retry would tell the arguments
-        broker_transport_options=celery.conf.broker_transport_options
-        | {
+    )
+    if values.broker_url is None:
+        celery.conf.broker_transport_options |= {
             "visibility_timeout": VISIBILITY_SECONDS,
             # Apart from the stages': their messages are not to come back this soon.
             "unacked_key": f"{QUEUE}.unacked",
             "unacked_index_key": f"{QUEUE}.unacked_index",
             "unacked_mutex_key": f"{QUEUE}.unacked_mutex",
-        },
-    )
+        }
     return celery
 
 
@@ -100,7 +101,7 @@ def submit(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
         asked = parse_message(SubmitMessage, arguments, fields)
         cluster = open_cluster()
         key = asked.idempotency_key or f"celery:{self.request.id}"
-        submitter = Submitter(cluster, asked.tenant or cluster.settings.tenant, key)
+        submitter = Submitter(cluster, asked.tenant or cluster.settings.tenant, key, "celery")
         return job_reply(submitter.submit_named(asked))
 
     return _answer(self, work)

@@ -48,7 +48,11 @@ class Taken:
 class Intake:
     """Any number of threads may use one."""
 
-    def __init__(self, connection: Connection, rules: Rules, client: Any) -> None:
+    def __init__(
+        self, connection: Connection, rules: Rules, client: Any, way: str | None = None
+    ) -> None:
+        """`way`: how messages come, for the metrics."""
+        self._way = way
         self._connection = connection
         self._rules = rules
         self._client = client  # boto3's for S3
@@ -116,6 +120,7 @@ class Intake:
 
     def _submit(self, tenant: str, key: str, wanted: dict[str, Any]) -> str:
         named: dict[str, Any] = {"tenant": tenant, "idempotency_key": key, "quota": self._quota}
+        named["way"] = self._way
         try:
             return submit(self._connection, **wanted, **named).id
         except IdempotencyConflict:
@@ -153,12 +158,12 @@ class Intake:
         return str(found["ETag"]).strip('"') if version == "null" else str(version)
 
 
-def open_intake(connection: Connection, path: Path) -> Intake:
+def open_intake(connection: Connection, path: Path, way: str | None = None) -> Intake:
     """An intake by the rules of a file. Raises InvalidRules."""
     from tasks.artifacts.s3 import s3_client
 
     rules = read_rules(path, connection.settings)
-    return Intake(connection, rules, s3_client(connection.settings.s3_endpoint_url))
+    return Intake(connection, rules, s3_client(connection.settings.s3_endpoint_url), way)
 
 
 def _named(event: ObjectEvent) -> dict[str, str]:

@@ -7,7 +7,7 @@ one twice makes no second job. Which objects become jobs is not known here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -91,10 +91,18 @@ def delay_seconds(receives: int) -> int:
 class Poller:
     """Any number of them may share a queue."""
 
-    def __init__(self, intake: Intake, client: Any, queue_url: str) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        client: Any,
+        queue_url: str,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`beat` is called after each poll, whatever came of it."""
         self._intake = intake
         self._client = client
         self._queue_url = queue_url
+        self._beat = beat
 
     def run(self, stop: threading.Event) -> None:
         """Batches until told to stop; the one in hand is finished. Raises QueueRefused."""
@@ -104,9 +112,11 @@ class Poller:
                     messages = self._receive()
                 except QueueUnavailable as error:
                     log.warning("queue_unavailable", reason=str(error))
+                    self._beat()
                     stop.wait(PAUSE_SECONDS)
                     continue
                 list(pool.map(self._handle, messages))
+                self._beat()
 
     def _receive(self) -> list[dict[str, Any]]:
         with _faults():

@@ -18,6 +18,8 @@ from orchestrator.connection import Connection, connect
 from orchestrator.local.redis_server import RedisServer
 from tasks import lifecycle
 from tasks.lifecycle import Workplace, workplace
+from tasks.stages import Pool
+from tests.rabbitmq import RabbitServer, rabbit_server
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +38,14 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    """A RabbitMQ that ends with the tests; those that need it are skipped where there is none."""
+    server = rabbit_server(tmp_path_factory.mktemp("rabbit") / "mq")
+    yield server
     server.stop()
 
 
@@ -75,11 +85,12 @@ def connection(settings: Settings, redis: Redis) -> Iterator[Connection]:
 @pytest.fixture
 def place(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
     """The same cluster's workplace in this process, for tasks that are called here."""
-    from orchestrator.local.workers import plan_workers, worker_environment
+    from orchestrator.local.workers import WorkerSpec, worker_environment
     from tasks.app import app
 
-    spec = plan_workers(1, 0, "test")[0]
-    for name, value in worker_environment(spec, settings, {}).items():
+    environment = worker_environment(WorkerSpec("cpu@test", Pool.CPU), settings, {})
+    environment["SCRIPTORIUM_WORKER_POOL"] = ""  # it does the stages of every pool
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     address = settings.redis_url.get_secret_value() if settings.redis_url else ""
     names = ("broker_url", "broker_read_url", "broker_write_url", "result_backend")

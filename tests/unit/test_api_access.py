@@ -60,6 +60,7 @@ ROUTES: dict[str, tuple[Scope | None, dict[str, Any]]] = {
     "GET /v1/hooks/s3": (OPEN, {}),
     "HEAD /v1/hooks/s3": (OPEN, {}),
     "POST /v1/hooks/s3": (OPEN, {"json": {}}),
+    "GET /metrics": (Scope.OPERATE, {}),
     "GET /healthz": (OPEN, {}),
     "GET /readyz": (OPEN, {}),
     "GET /openapi.json": (OPEN, {}),

@@ -391,7 +391,7 @@ def test_models_are_listed_and_pulled(run: Run) -> None:
 def test_the_doctor_finds_a_cluster_well(run: Run, cluster: Connection) -> None:
     ended = run("doctor", "--json")
     states = {finding["name"]: finding["state"] for finding in ended.json}
-    assert states.keys() == {"redis", "store", "disk", "model", "engine", "speakers"}
+    assert states.keys() == {"redis", "broker", "store", "disk", "model", "engine", "speakers"}
     assert (states["redis"], states["store"], states["model"]) == ("ok", "ok", "ok")
     assert ended.status == 0
 

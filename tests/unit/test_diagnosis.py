@@ -13,7 +13,9 @@ from redis import Redis
 from config.settings import Settings
 from orchestrator import diagnosis
 from orchestrator.diagnosis import (
+    RABBITMQ_WITH_QUEUE_TIMEOUTS,
     Finding,
+    check_broker,
     check_disk,
     check_engine,
     check_model,
@@ -22,6 +24,7 @@ from orchestrator.diagnosis import (
     diagnose,
 )
 from tasks.artifacts.memory import MemoryStore
+from tests.rabbitmq import RabbitServer
 
 ALONE = Settings()
 
@@ -143,3 +146,27 @@ def test_a_check_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(subprocess, "run", hang)
     findings = {finding.name: finding.state for finding in diagnose(Settings(model="no such"))}
     assert (findings["engine"], findings["model"]) == ("error", "error")
+
+
+def test_a_cluster_without_a_rabbitmq_needs_none() -> None:
+    assert check_broker(ALONE).state == "ok"
+
+
+@pytest.mark.parametrize("url", ["amqp://me:canary@127.0.0.1:1//", "amqps://me:canary@no host//"])
+def test_a_rabbitmq_that_does_not_answer_is_an_error_without_its_password(url: str) -> None:
+    finding = check_broker(Settings(broker_url=SecretStr(url)))
+    assert finding.state == "error" and finding.hint
+    assert "canary" not in finding.message
+
+
+def test_an_old_rabbitmq_cuts_off_long_units(rabbit: RabbitServer) -> None:
+    finding = check_broker(Settings(broker_url=SecretStr(rabbit.url)))
+    version = tuple(int(part) for part in finding.message.split()[1].split(".")[:2])
+    assert finding.state == ("ok" if version >= RABBITMQ_WITH_QUEUE_TIMEOUTS else "warning")
+    wrong = check_broker(Settings(broker_url=SecretStr(rabbit.url.replace("guest@", "canary@"))))
+    assert wrong.state == "error" and "canary" not in wrong.message
+
+
+def test_a_rabbitmq_named_as_the_redis_is_an_error_that_says_what_to_do() -> None:
+    (finding, *_) = diagnose(Settings(redis_url=SecretStr("amqp://rabbit//")))
+    assert finding.name == "redis" and "SCRIPTORIUM_BROKER_URL" in finding.hint

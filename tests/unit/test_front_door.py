@@ -67,6 +67,13 @@ def test_each_program_is_told_the_secrets_that_it_needs(monkeypatch: pytest.Monk
     assert "secret-token" not in flower.values()
 
 
+def test_flower_s_own_metrics_are_not_among_ours() -> None:
+    counting = VALUES.model_copy(update={"metrics_dir": LOGS / "metrics"})
+    assert "PROMETHEUS_MULTIPROC_DIR" not in flower_program(counting, LOGS).environment
+    api = api_programs(counting, LOGS)[0].environment
+    assert api["PROMETHEUS_MULTIPROC_DIR"] == str(LOGS / "metrics")
+
+
 def test_flower_asks_for_a_password_on_loopback_and_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -80,3 +80,11 @@ def test_all_leases_of_a_dead_worker_are_given_up(leases: Leases) -> None:
         leases.take(key, owner)
     assert leases.release_worker("gpu1@x") == 2
     assert leases.held(list(owners)) == [False, False, True, True]
+
+
+def test_which_workers_hold_a_lease(leases: Leases) -> None:
+    assert leases.workers() == frozenset()
+    for key, owner in {"a": "gpu1@x:1", "b": "gpu1@x:2", "c": "gpu:2@x:3"}.items():
+        leases.take(key, owner)
+    leases.reserve("d", "task-1", 5.0)
+    assert leases.workers() == {"gpu1@x", "gpu:2@x"}

@@ -46,3 +46,11 @@ def test_another_compute_type_is_another_engine(loads: list[str]) -> None:
     held.get(EngineRequest("counted", compute_type="int8"))
     held.get(EngineRequest("counted", compute_type="float32"))
     assert len(loads) == 2
+
+
+def test_who_wants_to_know_is_told_of_each_model_that_was_got(loads: list[str]) -> None:
+    told: list[float | None] = []
+    held = LoadedEngines(1, told.append)
+    for name in ("counted-a", "counted-a", "counted-b"):
+        held.get(EngineRequest(name))
+    assert [seconds is None for seconds in told] == [False, True, False]

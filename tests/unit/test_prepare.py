@@ -11,7 +11,6 @@ import pytest
 
 from orchestrator.connection import Connection
 from orchestrator.jobs import Status
-from orchestrator.queues import queue_lengths
 from orchestrator.sources import upload
 from orchestrator.submission import submit
 from tasks import execution
@@ -179,7 +178,7 @@ def test_a_file_without_audio_ends_the_run_with_its_error(
     (tmp_path / "notes.mp3").write_text("not audio at all " * 100)
     unit = prepared(connection, upload(connection, tmp_path / "notes.mp3", TENANT))
     assert failure(place, unit) == "unreadable_audio"
-    assert queue_lengths(connection.redis)["assemble.interactive"] == 1
+    assert connection.queues.lengths()["assemble.interactive"] == 1
     run_task(replace(unit, stage=Stage.ASSEMBLE))
     ended = connection.job(TENANT, unit.job)
     assert ended.status is Status.FAILED

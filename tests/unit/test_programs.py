@@ -38,6 +38,22 @@ def test_what_is_left_out_is_not_inherited_either() -> None:
     assert environment["SCRIPTORIUM_REDIS_URL"] == "redis://:secret@host/0"
 
 
+def test_a_program_counts_where_its_cluster_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = VALUES.model_copy(update={"metrics_dir": Path("/home/x/metrics")})
+    environment = settings_environment(values, {"PROMETHEUS_MULTIPROC_DIR": "/elsewhere"})
+    assert environment["PROMETHEUS_MULTIPROC_DIR"] == "/home/x/metrics"
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == values
+
+
+def test_what_one_process_alone_can_have_is_not_handed_on() -> None:
+    values = VALUES.model_copy(update={"metrics_port": 9100, "heartbeat_file": Path("/alive")})
+    own = {"SCRIPTORIUM_METRICS_PORT": "9100", "SCRIPTORIUM_HEARTBEAT_FILE": "/alive"}
+    assert not own.keys() & settings_environment(values, own).keys()
+    assert settings_environment(values, {}, takes_over=True).items() >= own.items()
+
+
 def test_a_program_does_not_show_its_environment() -> None:
     program = Program("x", ("true",), {"SECRET": "hunter2"}, Path("log"))
     assert "hunter2" not in repr(program)

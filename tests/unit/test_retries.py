@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import BotoCoreError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 from kombu.exceptions import OperationalError
@@ -29,6 +29,7 @@ from tasks.retries import (
     Fail,
     Retry,
     backoff,
+    code_of,
     decide,
 )
 
@@ -94,3 +95,19 @@ def test_a_delay_is_between_half_and_all_of_its_nominal_length(tries: int, jitte
 def test_delays_double_until_the_longest() -> None:
     delays = [backoff(tries, 1.0) for tries in range(8)]
     assert delays == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UnreadableAudio(), "unreadable_audio"),
+        (OutOfMemory(), "gpu_out_of_memory"),
+        (RedisConnectionError("away"), "redis_unavailable"),
+        (OperationalError("broker away"), "redis_unavailable"),
+        (BotoCoreError(), "store_unavailable"),
+        (KeyError("a bug"), "internal_error"),
+    ],
+    ids=repr,
+)
+def test_every_error_has_one_of_few_codes(error: Exception, code: str) -> None:
+    assert code_of(error) == code

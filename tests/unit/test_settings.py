@@ -45,6 +45,14 @@ def test_our_own_names_come_first(monkeypatch: pytest.MonkeyPatch, other: str) -
     assert Settings(redis_url=SecretStr("redis://given")).redis_url == SecretStr("redis://given")
 
 
+@pytest.mark.parametrize("name", ["WEBHOOK_KEY", "API_KEY", "METRICS_PORT", "MODEL", "LOG_LEVEL"])
+def test_an_empty_variable_is_one_that_nobody_has_set(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"SCRIPTORIUM_{name}", "")
+    assert Settings() == Settings.model_construct()
+
+
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     values = Settings(redis_url=SecretStr(URL), hf_token=SecretStr("hf_hunter2"))
     for shown in (repr(values), str(values), str(values.model_dump()), values.model_dump_json()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.stages import Lane, Pool, Stage, Unit, queues
+from tasks.stages import Lane, Pool, Stage, Unit, queues, queues_of
 
 
 def test_each_stage_has_a_queue_in_each_lane() -> None:
@@ -18,6 +18,12 @@ def test_each_queue_is_read_by_exactly_one_pool() -> None:
 def test_interactive_lanes_come_first() -> None:
     lanes = [name.partition(".")[2] for name in queues(Pool.GPU)]
     assert lanes == sorted(lanes, key=list(Lane).index)
+
+
+def test_the_queues_of_some_stages_are_a_part_of_their_pool_s() -> None:
+    some = queues_of([Stage.ALIGN, Stage.TRANSCRIBE])
+    assert some == ("transcribe.interactive", "align.interactive", "transcribe.bulk", "align.bulk")
+    assert queues_of([]) == ()
 
 
 @pytest.mark.parametrize(

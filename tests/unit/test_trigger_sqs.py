@@ -210,6 +210,22 @@ def test_a_queue_that_is_not_there_is_refused(intake: Intake, queues: Any, queue
         run_once(Poller(intake, queues, f"{queue_url}-other"))
 
 
+def test_each_poll_is_a_heartbeat_also_of_a_queue_that_is_away(
+    intake: Intake, queues: Any, queue_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats: list[str] = []
+    queues.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"Event": "s3:TestEvent"}))
+    run_once(Poller(intake, queues, queue_url, lambda: beats.append("taken")))
+
+    def fail(_: Poller) -> None:
+        raise QueueUnavailable()
+
+    monkeypatch.setattr(sqs, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(Poller, "_receive", fail)
+    run_once(Poller(intake, queues, queue_url, lambda: beats.append("away")))
+    assert beats == ["taken", "away"]
+
+
 def test_a_queue_that_does_not_answer_is_asked_again(
     intake: Intake, queue_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

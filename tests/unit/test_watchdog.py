@@ -9,6 +9,7 @@ from redis import Redis
 
 from tasks.leases import Leases
 from tasks.watchdog import EXIT_HUNG, Watchdog
+from tests.unit import counted
 from tests.unit.eventually import eventually
 
 BEAT = 0.01
@@ -59,6 +60,18 @@ def test_the_work_goes_on_when_another_has_the_lease(redis: Redis) -> None:
         assert eventually(lambda: leases.beats > 2)
     leases.release("key", "me:1")
     assert leases.held(["key"]) == [True]
+
+
+def test_a_lease_that_was_lost_is_counted_once(redis: Redis) -> None:
+    leases = Counted(redis, 30.0)
+    leases.take("key", "somebody:1")
+    watchdog = Watchdog(leases, BEAT)
+    with counted.Counted() as grew:
+        for owner in ("me:1", "me:2"):
+            before = leases.beats
+            with watchdog.watch("key", owner, 60.0):
+                assert eventually(lambda: leases.beats > before + 3)  # noqa: B023
+    assert grew("scriptorium_leases_lost_total") == 2
 
 
 def test_the_work_goes_on_without_redis(no_redis: Redis) -> None:

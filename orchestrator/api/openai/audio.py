@@ -129,6 +129,7 @@ def _submit(
             tenant=tenant,
             idempotency_key=idempotency_key,
             quota=quota_of(cluster.settings, tenant),
+            way="openai",
         )
     except BaseException:
         for source in taken:

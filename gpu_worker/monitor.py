@@ -1,0 +1,70 @@
+"""What NVML tells of this machine's GPUs: use, memory, energy, power, temperature.
+
+What a GPU does not tell is None: a MIG instance knows its memory and little else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class GpuReading:
+    """One GPU at one moment."""
+
+    index: int  # NVML's, in the order of the bus
+    name: str
+    use_ratio: float | None = None  # part of the last moments in which a kernel ran
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    energy_joules: float | None = None  # since its driver was loaded
+    power_watts: float | None = None
+    celsius: float | None = None
+
+
+def read_gpus() -> tuple[GpuReading, ...]:
+    """Every GPU that answers; none where there is no library, no driver or no GPU."""
+    try:
+        import pynvml as nvml
+
+        nvml.nvmlInit()
+    except Exception:  # no library, or no driver
+        return ()
+    try:
+        with suppress(nvml.NVMLError):
+            found = [_read(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
+            return tuple(gpu for gpu in found if gpu is not None)
+        return ()
+    finally:
+        with suppress(nvml.NVMLError):
+            nvml.nvmlShutdown()
+
+
+def _read(nvml: Any, index: int) -> GpuReading | None:
+    def ask(question: Callable[[Any], Any]) -> Any:
+        try:
+            return question(handle)
+        except nvml.NVMLError:  # not supported, not permitted, or the GPU is lost
+            return None
+
+    try:
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    except nvml.NVMLError:
+        return None
+    use, memory = ask(nvml.nvmlDeviceGetUtilizationRates), ask(nvml.nvmlDeviceGetMemoryInfo)
+    energy = ask(nvml.nvmlDeviceGetTotalEnergyConsumption)  # millijoules
+    power = ask(nvml.nvmlDeviceGetPowerUsage)  # milliwatts
+    degrees = ask(lambda it: nvml.nvmlDeviceGetTemperature(it, nvml.NVML_TEMPERATURE_GPU))
+    return GpuReading(
+        index=index,
+        name=str(ask(nvml.nvmlDeviceGetName) or "unknown"),
+        use_ratio=None if use is None else use.gpu / 100,
+        memory_used_bytes=None if memory is None else int(memory.used),
+        memory_total_bytes=None if memory is None else int(memory.total),
+        energy_joules=None if energy is None else energy / 1000,
+        power_watts=None if power is None else power / 1000,
+        celsius=None if degrees is None else float(degrees),
+    )

@@ -1,0 +1,42 @@
+"""The API's port for machines: /metrics, /v1/autoscale, /healthz and /readyz, without a key.
+
+For Prometheus, KEDA and probes. A request comes to it by the port it came in at, not by what it
+says of itself.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from orchestrator.access import EVERY_SCOPE, Principal
+from orchestrator.api import autoscale, errors, health, metrics
+from orchestrator.api.authentication import operating
+from orchestrator.api.headers import Headers
+from orchestrator.connection import Connection
+
+
+def make_internal(connection: Connection) -> FastAPI:
+    """The application of that port."""
+    application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    application.state.connection = connection
+    metrics.install(application, connection)
+    errors.install(application)
+    for part in (metrics, autoscale, health):
+        application.include_router(part.router)
+    anybody = Principal(connection.settings.tenant, EVERY_SCOPE)
+    application.dependency_overrides[operating] = lambda: anybody
+    application.add_middleware(Headers)
+    return application
+
+
+class ByPort:
+    """ASGI: the internal application on its port, the public one on all others."""
+
+    def __init__(self, public: ASGIApp, internal: ASGIApp, port: int) -> None:
+        self._public, self._internal, self._port = public, internal, port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        server = scope.get("server")  # the socket's own address
+        is_internal = scope["type"] == "http" and server and server[1] == self._port
+        await (self._internal if is_internal else self._public)(scope, receive, send)

@@ -1,0 +1,95 @@
+"""What the reconciler published, as metrics: queues, backlog, speeds, desired workers.
+
+Missing where nobody knows: Redis is away, or nobody has measured the load. Of an old load only
+its age is told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+
+import structlog
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from config.settings import Settings
+from orchestrator.scaling.pools import WorkerPool, worker_pools
+from orchestrator.scaling.published import STALE_SECONDS, PublishedLoad, published
+from tasks import metrics
+from tasks.broker import redis_url
+
+PATIENCE_SECONDS = 2.0  # with Redis; Prometheus waits 10 s in all
+log = structlog.get_logger(__name__)
+Values = dict[tuple[str, ...], float]
+
+
+class LoadReadings(Collector):
+    """Asks Redis, once, whenever somebody asks."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises InvalidOption for pools that are not valid."""
+        self._pools = worker_pools(settings.pools)
+        self._redis: Redis = Redis.from_url(
+            redis_url(settings),
+            socket_timeout=PATIENCE_SECONDS,
+            socket_connect_timeout=PATIENCE_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            load = published(self._redis)
+        except (RedisError, ValueError) as error:  # away, or written by another version
+            log.debug("load_not_read", reason=str(error))
+            return
+        if load is not None:
+            yield from load_families(load, self._pools, time.time())
+
+
+def load_families(
+    load: PublishedLoad, pools: Mapping[str, WorkerPool], now: float
+) -> Iterator[Metric]:
+    """A load at a later moment; `pools` say for which stages nothing to do is a zero."""
+    age = max(0.0, now - load.measured_at)
+    yield metrics.LOAD_AGE_SECONDS.family({(): age})
+    if age > STALE_SECONDS:
+        return
+    yield metrics.OPEN_JOBS.family({(): load.open_runs})
+    yield metrics.REISSUED_UNITS.family({(): load.reissued_units})
+    yield from _queues(load)
+    yield from _pools(load, pools)
+
+
+def _queues(load: PublishedLoad) -> Iterator[Metric]:
+    depths: Values = {}
+    ages: Values = {}
+    for name, queue in load.queues.items():
+        stage, _, lane = name.partition(".")
+        depths[stage, lane] = queue.depth
+        if queue.oldest_seconds is not None or not queue.depth:
+            ages[stage, lane] = queue.oldest_seconds or 0.0
+    yield metrics.QUEUE_DEPTH.family(depths)
+    yield metrics.QUEUE_AGE_SECONDS.family(ages)
+
+
+def _pools(load: PublishedLoad, pools: Mapping[str, WorkerPool]) -> Iterator[Metric]:
+    work = [(name, stage.value) for name, pool in pools.items() for stage in pool.work]
+    backlog: Values = dict.fromkeys(work, 0.0)
+    in_flight: Values = dict.fromkeys(work, 0.0)
+    speeds: Values = {}
+    for name, pool in load.pools.items():
+        for stage, one in pool.stages.items():
+            backlog[name, stage] = one.backlog_seconds
+            in_flight[name, stage] = one.in_flight
+            speeds[name, stage] = one.speed
+    yield metrics.BACKLOG_SECONDS.family(backlog)
+    yield metrics.UNITS_IN_FLIGHT.family(in_flight)
+    yield metrics.STAGE_SPEED.family(speeds)
+    yield metrics.DESIRED_WORKERS.family(
+        {(name,): pool.desired for name, pool in load.pools.items()}
+    )

@@ -1,0 +1,52 @@
+"""A file that is touched while a process does its work: what is old, hangs (`find -mmin`).
+
+A Celery worker touches it whenever it sends its heartbeat: from its main loop, every two seconds,
+and not while it has no connection to its broker. The loops of other processes touch it at
+each turn, also while they wait for something that is away.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery.signals import heartbeat_sent
+
+from config.settings import settings
+
+LEAST_SECONDS = 1.0  # between touches
+log = structlog.get_logger(__name__)
+
+
+class Heartbeat:
+    """Of one process. Without a file it does nothing."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._beaten = float("-inf")
+        self._is_told = False
+
+    def beat(self) -> None:
+        """Touch the file. That it cannot be is said once, and ends nothing."""
+        now = time.monotonic()
+        if self._path is None or now - self._beaten < LEAST_SECONDS:
+            return
+        self._beaten = now
+        try:
+            self._path.touch()
+        except OSError as error:
+            if not self._is_told:
+                log.error("heartbeat_file_not_touched", reason=str(error))
+            self._is_told = True
+
+
+_of_worker: list[Heartbeat] = []
+
+
+@heartbeat_sent.connect
+def _beat(**_: Any) -> None:
+    if not _of_worker:
+        _of_worker.append(Heartbeat(settings().heartbeat_file))
+    _of_worker[0].beat()
