@@ -21,6 +21,7 @@ from orchestrator.cli.context import (
     interruptible,
     remember,
 )
+from tasks.tracing import flush
 
 app = typer.Typer(
     name="scriptorium",
@@ -70,3 +71,5 @@ def main() -> None:
     except KeyboardInterrupt:
         console.print("Interrupted.")
         sys.exit(EXIT_INTERRUPTED)
+    finally:
+        flush()

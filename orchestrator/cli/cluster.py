@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +19,14 @@ from orchestrator.cli.context import connection, current_settings
 from orchestrator.connection import masked
 from orchestrator.local.cluster import LocalCluster, announce
 from orchestrator.local.front_door import FLOWER_HOST, FLOWER_USER, url_of
-from orchestrator.local.workers import CPU_PROCESSES, WorkerSpec, worker_command, worker_environment
+from orchestrator.local.placement import Placement
+from orchestrator.local.workers import (
+    WorkerSpec,
+    pool_named,
+    stages_named,
+    worker_command,
+    worker_environment,
+)
 from orchestrator.outbox.courier import Courier
 from orchestrator.reconciler import Reconciler as Loop
 from tasks.stages import Pool
@@ -33,7 +42,18 @@ GRACE_SECONDS = 60.0  # what `up` gives its workers to finish what they do
 
 
 def up(
-    workers: Annotated[int | None, typer.Option(min=1, max=64, help="GPU workers.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="GPU workers: always so many.")
+    ] = None,
+    min_workers: Annotated[
+        int | None, typer.Option(min=0, max=64, help="Or at least so many while there is no work,")
+    ] = None,
+    max_workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="and at most so many while there is much.")
+    ] = None,
+    placement: Annotated[
+        Placement, typer.Option(help="Each GPU does every stage (shared), or few of them.")
+    ] = Placement.SHARED,
     host: Host = None,
     port: Port = None,
     no_api: Annotated[bool, typer.Option("--no-api", help="No API and no web page.")] = False,
@@ -47,10 +67,18 @@ def up(
     configure_logging("WARNING", "text")  # deaths and repairs are worth a line here
     stop = _stop_event()
     with LocalCluster(
-        values, workers=workers, api=not no_api, celery_trigger=True, flower=flower
+        values,
+        workers=workers,
+        min_workers=min_workers,
+        max_workers=max_workers,
+        placement=placement,
+        api=not no_api,
+        celery_trigger=True,
+        flower=flower,
     ) as cluster:
         address = announce(cluster, values.home)
         try:
+            _serve_metrics(cluster.connection.settings)
             cluster.wait_until_ready(stop)
             typer.echo("\n".join(_places(cluster, values, flower)))
             typer.echo("Ready. `scriptorium submit FILE` in another terminal; Ctrl-C stops it.")
@@ -85,9 +113,14 @@ def serve(
 
 
 def worker(
-    pool: Annotated[Pool, typer.Option(help="cpu or gpu: which stages it does.")] = Pool.GPU,
+    pool: Annotated[
+        str, typer.Option(help="cpu, gpu, or a pool that SCRIPTORIUM_POOLS names.")
+    ] = "gpu",
+    stages: Annotated[
+        str | None, typer.Option(help="Only these of the pool's stages, by comma.")
+    ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Units at once; by default 1, or 2 on cpu.")
+        int | None, typer.Option(min=1, help="Units at once; by default the pool's number.")
     ] = None,
     gpu: Annotated[int | None, typer.Option(min=0, help="Index of the GPU it owns.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of a CPU model.")] = None,
@@ -95,16 +128,23 @@ def worker(
 ) -> None:
     """Run one worker of a cluster; it becomes `celery worker`."""
     settings = connection().settings
+    own = pool_named(pool, settings)
     spec = WorkerSpec(
-        name=name
-        or f"{pool.value}{'' if gpu is None else gpu}-{os.getpid()}@{socket.gethostname()}",
-        pool=pool,
+        name=name or f"{pool}{'' if gpu is None else gpu}-{os.getpid()}@{socket.gethostname()}",
+        kind=own.kind,
+        pool=own.name,
+        stages=stages_named(stages, own) if stages else own.stages,
         gpu=gpu,
         threads=threads or settings.cpu_threads or os.cpu_count() or 1,
-        concurrency=concurrency or (CPU_PROCESSES if pool is Pool.CPU else 1),
+        concurrency=concurrency or own.concurrency,
     )
+    if settings.metrics_port is not None and settings.metrics_dir is None and own.kind is Pool.CPU:
+        # It forks, and its children's counts are to be in one place.
+        directory = Path(tempfile.mkdtemp(prefix="scriptorium-metrics-"))
+        settings = settings.model_copy(update={"metrics_dir": directory})
     command = worker_command(spec)
-    os.execve(command[0], command, worker_environment(spec, settings, os.environ))
+    environment = worker_environment(spec, settings, os.environ, takes_over=True)
+    os.execve(command[0], command, environment)
 
 
 def reconciler() -> None:
@@ -114,6 +154,7 @@ def reconciler() -> None:
     """
     configure_logging(current_settings().log_level, current_settings().log_format)
     to, stop = connection(), _stop_event()
+    _serve_metrics(to.settings)
     courier = threading.Thread(target=Courier(to).run, args=(stop,), name="courier")
     courier.start()
     try:
@@ -147,6 +188,16 @@ def _places(cluster: LocalCluster, values: Settings, flower: bool) -> Iterator[s
     yield f"Redis:  {masked(url)}"
     yield f"Store:  {settings.store_url}"
     yield f"Logs:   {cluster.logs}"
+
+
+def _serve_metrics(settings: Settings) -> None:
+    """What this process has counted, and the cluster's load, if there is a port for it."""
+    if settings.metrics_port is not None:
+        # They bring an HTTP server along.
+        from orchestrator.scaling.readings import LoadReadings
+        from tasks.exposition import serve_own_metrics
+
+        serve_own_metrics(settings, LoadReadings(settings))
 
 
 def _stop_event() -> threading.Event:

@@ -40,6 +40,8 @@ def sqs(
     """Make a job of each new object that a queue tells of, until SIGTERM or Ctrl-C."""
     from orchestrator.triggers.intake import open_intake
     from orchestrator.triggers.sqs import Poller, sqs_client
+    from tasks.exposition import serve_own_metrics
+    from tasks.heartbeat import Heartbeat
 
     settings = current_settings()
     path = rules or settings.trigger_rules
@@ -51,8 +53,10 @@ def sqs(
     configure_logging(settings.log_level, settings.log_format)
     cluster = connection()
     try:
-        intake = open_intake(cluster, path)
-        Poller(intake, sqs_client(queue_url), queue_url).run(_stop_event())
+        intake = open_intake(cluster, path, "sqs")
+        serve_own_metrics(settings)
+        beat = Heartbeat(settings.heartbeat_file).beat
+        Poller(intake, sqs_client(queue_url), queue_url, beat).run(_stop_event())
     finally:
         cluster.close()
 
@@ -63,7 +67,9 @@ def celery(
 ) -> None:
     """Take `scriptorium.submit` messages; it becomes `celery worker`. Any number may run."""
     cluster = connection()  # says in a sentence what is wrong with it
-    environment = settings_environment(cluster.settings, os.environ, without=FRONT_DOOR_SECRETS)
+    environment = settings_environment(
+        cluster.settings, os.environ, without=FRONT_DOOR_SECRETS, takes_over=True
+    )
     cluster.close()
     command = celery_command(name or f"submit-{os.getpid()}@{socket.gethostname()}")
     os.execve(command[0], command, environment)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -21,6 +21,8 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.access.exposure import check_exposure
 from orchestrator.connection import Connection, connect
+from orchestrator.local.fleet import Fleet
+from orchestrator.local.fleet_plan import plan_fleet, with_limits
 from orchestrator.local.front_door import (
     api_programs,
     celery_program,
@@ -29,45 +31,62 @@ from orchestrator.local.front_door import (
     wait_until_ready,
     with_addresses,
 )
+from orchestrator.local.placement import Placement, usable_gpus
 from orchestrator.local.programs import Program
 from orchestrator.local.redis_server import RedisServer
 from orchestrator.local.supervisor import Supervisor
-from orchestrator.local.workers import count_gpus, plan_workers, worker_program
+from orchestrator.local.workers import WorkerSpec, pool_named, worker_program
 from orchestrator.reconciler import Reconciler
+from tasks.stages import Pool
 
 ADDRESS_FILE = "cluster.json"
 
 
 class LocalCluster:
-    """Use as a context manager: everything it started is stopped at the end."""
+    """Use as a context manager: everything it started is stopped at the end.
+
+    Its workers with models are `workers` in number, or follow the load within `min_workers` and
+    `max_workers`. Raises InvalidOption for numbers that do not fit together.
+    """
 
     def __init__(
         self,
         settings: Settings,
         *,
         workers: int | None = None,
+        min_workers: int | None = None,
+        max_workers: int | None = None,
+        placement: Placement = Placement.SHARED,
         adopt: bool = True,
         plugins: tuple[str, ...] = (),
         api: bool = False,
         celery_trigger: bool = False,
         flower: bool = False,
     ) -> None:
-        self._settings = settings
+        self._plan = plan_fleet(
+            f"local-{uuid4().hex[:8]}",
+            usable_gpus(),
+            settings,
+            workers=workers,
+            min_workers=min_workers,
+            max_workers=max_workers,
+            placement=placement,
+            plugins=plugins,
+        )
+        self._settings = with_limits(settings, self._plan)
         self._api, self._celery_trigger, self._flower = api, celery_trigger, flower
-        self._gpus = count_gpus()
-        self._workers = workers or self._gpus or min(2, os.cpu_count() or 1)
         self._adopt = adopt
-        self._plugins = plugins
         self.redis: RedisServer | None = None
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self.logs = settings.home / "logs"
         self.supervisor: Supervisor
+        self.fleet: Fleet
         self.connection: Connection
 
     def __enter__(self) -> Self:
         settings = with_addresses(self._settings, api=self._api, flower=self._flower)
-        settings = self._with_directories(settings)
+        settings = self._with_metrics(self._with_directories(settings))
         try:
             if settings.redis_url is None:
                 self.redis = RedisServer(self.logs)
@@ -78,6 +97,9 @@ class LocalCluster:
                 check_exposure(self.connection.store, settings, settings.api_host)
             self.supervisor = Supervisor(self.connection.leases)
             self.supervisor.start(self._programs(settings))
+            self.fleet = Fleet(self.connection, self.supervisor, self._plan, self.logs)
+            self.fleet.follow()
+            self._start_thread("fleet", self.fleet.run)
             from orchestrator.outbox.courier import Courier  # brings an HTTP client along
 
             self._start_thread("reconciler", Reconciler(self.connection, adopt=self._adopt).run)
@@ -109,6 +131,11 @@ class LocalCluster:
             self.redis = None
 
     @property
+    def name(self) -> str:
+        """Unique; the names of its workers end with it."""
+        return self._plan.cluster
+
+    @property
     def api_url(self) -> str | None:
         """Where the API is for programs of this machine, if there is one."""
         settings = self.connection.settings
@@ -120,15 +147,30 @@ class LocalCluster:
             wait_until_ready(self.api_url, self.logs / "api.log", lambda: not stop.is_set())
 
     def _programs(self, settings: Settings) -> tuple[Program, ...]:
-        name = f"local-{uuid4().hex[:8]}"
-        specs = plan_workers(self._workers, self._gpus, name, settings.cpu_threads)
-        workers = (replace(spec, plugins=self._plugins) for spec in specs)
+        name = self._plan.cluster
+        cpu = pool_named("cpu", settings)
+        worker = WorkerSpec(
+            f"cpu@{name}",
+            Pool.CPU,
+            stages=cpu.stages,
+            concurrency=cpu.concurrency,
+            plugins=self._plan.plugins,
+        )
         front_door = api_programs(settings, self.logs) if self._api else []
         if self._celery_trigger:
             front_door.append(celery_program(settings, self.logs, name))
         if self._flower:
             front_door.append(flower_program(settings, self.logs))
-        return (*front_door, *(worker_program(spec, settings, self.logs) for spec in workers))
+        return (*front_door, worker_program(worker, settings, self.logs))
+
+    def _with_metrics(self, settings: Settings) -> Settings:
+        """If there is somebody to ask: a directory where all processes count together."""
+        if settings.metrics_dir is not None or not (self._api or settings.metrics_port is not None):
+            return settings
+        directory = settings.home.resolve() / "metrics"
+        shutil.rmtree(directory, ignore_errors=True)  # the last cluster's
+        directory.mkdir(exist_ok=True)
+        return settings.model_copy(update={"metrics_dir": directory})
 
     def _with_directories(self, settings: Settings) -> Settings:
         store = settings.home / "store"
@@ -155,6 +197,7 @@ def announce(cluster: LocalCluster, home: Path) -> Path:
         json.dumps(
             {
                 "redis_url": settings.redis_url.get_secret_value() if settings.redis_url else "",
+                "broker_url": settings.broker_url.get_secret_value() if settings.broker_url else "",
                 "store_url": settings.store_url,
                 "api_url": cluster.api_url,
                 "pid": os.getpid(),
@@ -172,6 +215,11 @@ def running_cluster(settings: Settings) -> Settings | None:
         os.kill(address["pid"], 0)
     except (OSError, ValueError, KeyError):
         return None
+    broker_url = address.get("broker_url")
     return settings.model_copy(
-        update={"redis_url": SecretStr(address["redis_url"]), "store_url": address["store_url"]}
+        update={
+            "redis_url": SecretStr(address["redis_url"]),
+            "broker_url": SecretStr(broker_url) if broker_url else None,
+            "store_url": address["store_url"],
+        }
     )

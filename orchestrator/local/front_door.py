@@ -88,7 +88,9 @@ def flower_program(settings: Settings, logs: Path) -> Program:
         )
     # An option of Flower's in our environment could take away what these say.
     base = {name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")}
-    environment = settings_environment(settings, base, without=FRONT_DOOR_SECRETS | {"hf_token"})
+    # It has metrics of its own, which would be among ours.
+    without = FRONT_DOOR_SECRETS | {"hf_token", "metrics_dir"}
+    environment = settings_environment(settings, base, without=without)
     environment.pop("HF_TOKEN", None)
     environment["FLOWER_BASIC_AUTH"] = f"{FLOWER_USER}:{password}"
     return Program(

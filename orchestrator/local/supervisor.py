@@ -1,4 +1,4 @@
-"""Keeps programs alive: starts them, starts them again when they die, stops them.
+"""Keeps programs alive: starts them, starts them again when they die, drains and stops them.
 
 When a worker dies its leases are let go at once, so nobody waits for them to expire.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 from redis.exceptions import RedisError
@@ -19,6 +21,7 @@ from tasks.leases import Leases
 POLL_SECONDS = 0.2
 STABLE_SECONDS = 30.0  # a program that lived this long is restarted without delay
 LONGEST_DELAY_SECONDS = 30.0
+KEPT_DRAINS = 1000
 log = structlog.get_logger(__name__)
 
 
@@ -27,6 +30,24 @@ def restart_delay(lived_seconds: float, quick_deaths: int) -> float:
     if lived_seconds >= STABLE_SECONDS or quick_deaths <= 3:
         return 0.0
     return min(LONGEST_DELAY_SECONDS, 2.0 ** (quick_deaths - 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """How a program that was retired ended."""
+
+    name: str
+    seconds: float  # from the request to its end
+    exit_status: int
+    was_killed: bool  # the grace was over
+
+
+@dataclass(slots=True)
+class _Retirement:
+    began: float  # on the monotonic clock
+    grace_seconds: float
+    is_told: bool = False
+    is_killed: bool = False
 
 
 class Supervisor:
@@ -43,6 +64,8 @@ class Supervisor:
         self._started: dict[str, float] = {}
         self._quick_deaths: dict[str, int] = {}
         self._due: dict[str, float] = {}
+        self._retiring: dict[str, _Retirement] = {}
+        self._drains: deque[Drain] = deque(maxlen=KEPT_DRAINS)
         self._lock = threading.RLock()
         self._grace_seconds = 0.0
         self._stop = threading.Event()
@@ -50,11 +73,35 @@ class Supervisor:
 
     def start(self, programs: tuple[Program, ...]) -> None:
         """Start all of them and keep them alive."""
-        with self._lock:
-            for program in programs:
-                self._programs[program.name] = program
-                self._due[program.name] = 0.0
+        for program in programs:
+            self.add(program)
         self._thread.start()
+
+    def add(self, program: Program) -> None:
+        """Start one more and keep it alive. Raises ValueError if its name is taken."""
+        with self._lock:
+            if program.name in self._programs:
+                raise ValueError(f"There is a program named {program.name} already.")
+            self._programs[program.name] = program
+            self._due[program.name] = 0.0
+
+    def retire(self, name: str, grace_seconds: float) -> None:
+        """Let one finish what it does, for at most the grace, and do not start it again."""
+        with self._lock:
+            if self._due.pop(name, None) is not None:  # it does not run
+                self._forget(name)
+            elif name in self._children:
+                self._retiring.setdefault(name, _Retirement(time.monotonic(), grace_seconds))
+
+    def retiring(self) -> frozenset[str]:
+        """Those that were retired and have not ended."""
+        with self._lock:
+            return frozenset(self._retiring)
+
+    def drains(self) -> tuple[Drain, ...]:
+        """How the retired ones ended, the latest last."""
+        with self._lock:
+            return tuple(self._drains)
 
     def children(self) -> dict[str, int]:
         """Process ids by name."""
@@ -78,6 +125,8 @@ class Supervisor:
                 for name, child in list(self._children.items()):
                     if child.exit_status is not None:
                         self._bury(name, child)
+                    elif name in self._retiring:
+                        self._drain(child, self._retiring[name])
                 for name, due in list(self._due.items()):
                     if time.monotonic() >= due:
                         self._launch(self._programs[name])
@@ -87,7 +136,9 @@ class Supervisor:
     def _end(self, children: list[Child]) -> None:
         if self._grace_seconds > 0:
             for child in children:
-                child.terminate()
+                retirement = self._retiring.get(child.name)
+                if retirement is None or not retirement.is_told:  # twice would mean: at once
+                    child.terminate()
         deadline = time.monotonic() + self._grace_seconds
         for child in children:
             child.wait(max(0.0, deadline - time.monotonic()))
@@ -104,7 +155,26 @@ class Supervisor:
             niceness=program.niceness,
         )
 
+    def _drain(self, child: Child, retirement: _Retirement) -> None:
+        if not retirement.is_told:
+            child.terminate()
+            retirement.is_told = True
+        elif time.monotonic() - retirement.began > retirement.grace_seconds:
+            retirement.is_killed = True
+            child.kill()
+
     def _bury(self, name: str, child: Child) -> None:
+        child.kill()  # what is left of its group
+        retirement = self._retiring.get(name)
+        if retirement is not None:
+            self._note_drain(name, child, retirement)
+            self._forget(name)
+        else:
+            self._restart(name, child)
+        with suppress(RedisError):  # they expire by themselves
+            self._leases.release_worker(name)
+
+    def _restart(self, name: str, child: Child) -> None:
         lived = time.monotonic() - self._started[name]
         quick = 0 if lived >= STABLE_SECONDS else self._quick_deaths.get(name, 0) + 1
         self._quick_deaths[name] = quick
@@ -112,8 +182,27 @@ class Supervisor:
         log.warning(
             "program_died", program=name, exit_status=child.exit_status, restart_seconds=delay
         )
-        child.kill()  # what is left of its group
         del self._children[name]
         self._due[name] = time.monotonic() + delay
-        with suppress(RedisError):  # they expire by themselves
-            self._leases.release_worker(name)
+
+    def _note_drain(self, name: str, child: Child, retirement: _Retirement) -> None:
+        drain = Drain(
+            name=name,
+            seconds=round(time.monotonic() - retirement.began, 3),
+            exit_status=child.exit_status or 0,
+            was_killed=retirement.is_killed,
+        )
+        self._drains.append(drain)
+        tell = log.warning if drain.was_killed else log.info
+        tell(
+            "worker_drained",
+            program=name,
+            seconds=drain.seconds,
+            exit_status=drain.exit_status,
+            was_killed=drain.was_killed,
+        )
+
+    def _forget(self, name: str) -> None:
+        for known in (self._programs, self._children, self._started, self._quick_deaths):
+            known.pop(name, None)
+        self._retiring.pop(name, None)

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.settings import Settings
+from gpu_worker.errors import InvalidOption
 from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_environment
-from tasks.stages import Pool, queues
+from orchestrator.scaling.pools import WorkerPool, worker_pools
+from tasks.stages import Pool, Stage, queues, queues_of
 
-CPU_PROCESSES = 2  # prepares and fan-ins at once
 # A model takes every core it is given, for minutes. The API beside it on the same machine needs
 # a few milliseconds at once, so the workers give way; alone on the machine they lose nothing.
 WORKER_NICENESS = 10
@@ -34,22 +35,48 @@ class WorkerSpec:
     """One worker process."""
 
     name: str  # unique in the cluster; leases and logs carry it
-    pool: Pool
+    kind: Pool
+    pool: str = ""  # whose speed its work tells; empty: of the pool named like its kind
+    stages: frozenset[Stage] = frozenset()  # empty: all of its kind
     gpu: int | None = None  # index of the GPU it owns; None: the CPU
     threads: int = 1  # of a CPU model
     concurrency: int = 1
     plugins: tuple[str, ...] = ()  # modules to import, as celery's --include
 
 
+def pool_named(name: str, settings: Settings) -> WorkerPool:
+    """One of the settings' pools. Raises InvalidOption."""
+    pools = worker_pools(settings.pools)
+    if name not in pools:
+        raise InvalidOption(
+            f"There is no pool of workers named {name!r}.",
+            hint=f"There are {', '.join(sorted(pools))}; SCRIPTORIUM_POOLS can name others.",
+        )
+    return pools[name]
+
+
+def stages_named(names: str, pool: WorkerPool) -> frozenset[Stage]:
+    """Some of the pool's stages, by comma. Raises InvalidOption."""
+    known = {stage.value: stage for stage in Stage if stage in pool.work}
+    chosen = [name.strip() for name in names.split(",")]
+    wrong = [name for name in chosen if name not in known]
+    if wrong:
+        raise InvalidOption(
+            f"{wrong[0]!r} is not a stage that the pool {pool.name} does.",
+            hint=f"It does {', '.join(known)}.",
+        )
+    return frozenset(known[name] for name in chosen)
+
+
 def worker_command(spec: WorkerSpec) -> list[str]:
     """The `celery worker` call of one worker."""
-    pool = "prefork" if spec.pool is Pool.CPU else "threads"
+    pool = "prefork" if spec.kind is Pool.CPU else "threads"
     command = [
         sys.executable, "-m", "celery", "-A", "tasks.app", "--skip-checks", "worker",
         "--hostname", spec.name,
         "--pool", pool,
         "--concurrency", str(spec.concurrency),
-        "--queues", ",".join(queues(spec.pool)),
+        "--queues", ",".join(queues_of(spec.stages) if spec.stages else queues(spec.kind)),
         "--without-gossip", "--without-mingle",
         "--loglevel", "INFO",
     ]  # fmt: skip
@@ -57,17 +84,21 @@ def worker_command(spec: WorkerSpec) -> list[str]:
 
 
 def worker_environment(
-    spec: WorkerSpec, settings: Settings, base: Mapping[str, str]
+    spec: WorkerSpec, settings: Settings, base: Mapping[str, str], *, takes_over: bool = False
 ) -> dict[str, str]:
     """The child's environment: ours, with the settings it needs written out."""
-    environment = settings_environment(settings, base, without=FRONT_DOOR_SECRETS)
+    environment = settings_environment(
+        settings, base, without=FRONT_DOOR_SECRETS, takes_over=takes_over
+    )
+    environment["SCRIPTORIUM_WORKER_POOL"] = spec.pool or spec.kind.value
     environment["SCRIPTORIUM_CPU_THREADS"] = str(spec.threads)
     environment["OMP_NUM_THREADS"] = str(spec.threads)
-    if spec.pool is Pool.GPU:
+    if spec.kind is Pool.GPU:
         environment = KEEP_MEMORY | environment
     if spec.gpu is not None:
         environment["CUDA_VISIBLE_DEVICES"] = str(spec.gpu)
-    if spec.pool is Pool.CPU:
+        environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # NVML's; CUDA's own is by speed
+    if spec.kind is Pool.CPU:
         environment["CUDA_VISIBLE_DEVICES"] = ""
         environment["SCRIPTORIUM_DEVICE"] = "cpu"  # diarize clusters there, whatever GPUs there are
         environment["REMAP_SIGTERM"] = "SIGQUIT"  # prefork hands its task back at once
@@ -83,39 +114,3 @@ def worker_program(spec: WorkerSpec, settings: Settings, logs: Path) -> Program:
         log=logs / f"{spec.name.partition('@')[0]}.log",
         niceness=WORKER_NICENESS,
     )
-
-
-def plan_workers(
-    gpu_workers: int, gpus: int, cluster: str, threads: int = 0
-) -> tuple[WorkerSpec, ...]:
-    """One CPU worker, and GPU workers spread over the GPUs or over the cores.
-
-    `threads` of a CPU model in each; 0: an equal share of the cores.
-    """
-    threads = threads or max(1, (os.cpu_count() or 1) // max(1, gpu_workers))
-    return (
-        WorkerSpec(f"cpu@{cluster}", Pool.CPU, concurrency=CPU_PROCESSES),
-        *(
-            WorkerSpec(
-                f"gpu{index}@{cluster}",
-                Pool.GPU,
-                gpu=index % gpus if gpus else None,
-                threads=threads,
-            )
-            for index in range(gpu_workers)
-        ),
-    )
-
-
-def count_gpus() -> int:
-    """NVIDIA GPUs on this machine, by NVML."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except Exception:  # no library or no driver: no GPU
-        return 0
-    try:
-        return int(pynvml.nvmlDeviceGetCount())
-    finally:
-        pynvml.nvmlShutdown()

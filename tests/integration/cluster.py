@@ -44,8 +44,8 @@ def quick_settings(home: Path, **changes: Any) -> Settings:
 class ClusterUnderTest:
     """Everything it starts is gone when it ends."""
 
-    def __init__(self, settings: Settings, workers: int, plugins: tuple[str, ...] = ()) -> None:
-        self.local = LocalCluster(settings, workers=workers, plugins=plugins)
+    def __init__(self, settings: Settings, workers: int | None, **options: Any) -> None:
+        self.local = LocalCluster(settings, workers=workers, **options)
         self._is_started = False
 
     def __enter__(self) -> Self:
@@ -122,13 +122,19 @@ class ClusterUnderTest:
 
     def events(self, event: str, job: Job | None = None) -> list[dict[str, Any]]:
         """The workers' log lines of one kind, in the order of time."""
-        found = [
-            line
-            for path in self.local.logs.glob("*pu*.log")
-            for line in _json_lines(path)
-            if line.get("event") == event and (job is None or line.get("job") == job.id)
-        ]
-        return sorted(found, key=lambda line: str(line["timestamp"]))
+        found = worker_events(self.local.logs, event)
+        return [line for line in found if job is None or line.get("job") == job.id]
+
+
+def worker_events(logs: Path, event: str) -> list[dict[str, Any]]:
+    """The workers' log lines of one kind, in the order of time."""
+    found = [
+        line
+        for path in logs.glob("*pu*.log")
+        for line in _json_lines(path)
+        if line.get("event") == event
+    ]
+    return sorted(found, key=lambda line: str(line["timestamp"]))
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ import pytest
 from tests.integration.cluster import ClusterUnderTest, quick_settings
 
 StartCluster = Callable[..., ClusterUnderTest]
+OF_CLUSTER = ("plugins", "min_workers", "max_workers")  # the other options are settings
 
 
 @pytest.fixture
@@ -19,9 +20,9 @@ def start_cluster(tmp_path: Path) -> Iterator[StartCluster]:
     """Start clusters that end with the test, whatever happens in it."""
     with ExitStack() as stack:
 
-        def start(workers: int = 2, name: str = "home", **options: Any) -> ClusterUnderTest:
-            plugins = options.pop("plugins", ())
+        def start(workers: int | None = 2, name: str = "home", **options: Any) -> ClusterUnderTest:
+            of_cluster = {key: options.pop(key) for key in OF_CLUSTER if key in options}
             settings = quick_settings(tmp_path / name, **options)
-            return stack.enter_context(ClusterUnderTest(settings, workers, plugins))
+            return stack.enter_context(ClusterUnderTest(settings, workers, **of_cluster))
 
         yield start

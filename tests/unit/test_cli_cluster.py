@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +48,48 @@ def test_each_celery_trigger_has_a_name_of_its_own(
     assert run("triggers", "celery").status == 0
     name = became[0][1][became[0][1].index("--hostname") + 1]
     assert name == f"submit-{os.getpid()}@{socket.gethostname()}"
+
+
+def test_worker_becomes_one_of_its_pool(
+    run: Run, cluster: Connection, became: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = {"mig": {"stages": ["align", "embed_speakers"], "concurrency": 3}}
+    monkeypatch.setenv("SCRIPTORIUM_POOLS", json.dumps(pools))
+    assert run("worker", "--pool", "mig").status == 0
+    assert run("worker", "--pool", "mig", "--stages", "align", "--gpu", "1").status == 0
+    assert run("worker", "--pool", "cpu", "--name", "cpu@here").status == 0
+    mig, align, cpu = ((call[1], call[2]) for call in became)
+    assert (option(mig, "--pool"), option(mig, "--concurrency")) == ("threads", "3")
+    assert option(mig, "--queues").startswith("align.interactive,embed_speakers.interactive,")
+    assert option(mig, "--hostname") == f"mig-{os.getpid()}@{socket.gethostname()}"
+    assert option(align, "--queues") == "align.interactive,align.bulk"
+    assert align[1]["CUDA_VISIBLE_DEVICES"] == "1"
+    assert (option(cpu, "--pool"), option(cpu, "--concurrency")) == ("prefork", "2")
+    told = [environment["SCRIPTORIUM_WORKER_POOL"] for _, environment in (mig, align, cpu)]
+    assert told == ["mig", "mig", "cpu"]
+
+
+def option(call: tuple[list[str], dict[str, str]], name: str) -> str:
+    return call[0][call[0].index(name) + 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("worker", "--pool", "h100"), "There are cpu, gpu"),
+        (("worker", "--pool", "cpu", "--stages", "align"), "is not a stage that the pool cpu does"),
+        (("up", "--workers", "2", "--max-workers", "4"), "not both"),
+        (("up", "--min-workers", "5", "--max-workers", "4"), "more than --max-workers"),
+        (("up", "--placement", "by-stage", "--workers", "4"), "one worker on each GPU"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused_in_a_sentence(
+    run: Run, cluster: Connection, became: list[Any], arguments: tuple[str, ...], sentence: str
+) -> None:
+    ended = run(*arguments)
+    assert ended.status == 2
+    assert sentence in ended.err and "Traceback" not in ended.err
+    assert became == []
 
 
 def test_serve_listens_where_it_is_told(
@@ -94,3 +138,34 @@ def test_flower_s_password_is_printed_only_if_it_was_made(
     told = "\n".join(_places(cluster, Settings(), True))
     assert "http://127.0.0.1:5555/" in told and "user scriptorium, password hunter2" in told
     assert "Flower" not in "\n".join(_places(cluster, Settings(), False))
+
+
+def test_a_worker_that_forks_counts_in_a_fresh_directory_if_somebody_may_ask(
+    run: Run, cluster: Connection, became: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("worker", "--pool", "cpu").status == 0
+    monkeypatch.setenv("SCRIPTORIUM_METRICS_PORT", "9100")
+    monkeypatch.setenv("SCRIPTORIUM_HEARTBEAT_FILE", "/alive")
+    assert run("worker", "--pool", "gpu").status == 0
+    assert run("worker", "--pool", "cpu").status == 0
+    assert run("worker", "--pool", "cpu").status == 0
+    silent, gpu, *forking = (environment for _, _, environment in became)
+    name = "PROMETHEUS_MULTIPROC_DIR"
+    assert name not in silent and name not in gpu
+    directories = [Path(environment[name]) for environment in forking]
+    assert len(set(directories)) == 2 and all(it.is_dir() for it in directories)
+    for directory in directories:
+        directory.rmdir()
+    for environment in (gpu, *forking):  # it is the same process
+        assert environment["SCRIPTORIUM_METRICS_PORT"] == "9100"
+        assert environment["SCRIPTORIUM_HEARTBEAT_FILE"] == "/alive"
+
+
+def test_a_reconciler_whose_metrics_port_is_taken_says_so(
+    run: Run, cluster: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        monkeypatch.setenv("SCRIPTORIUM_METRICS_PORT", str(taken.getsockname()[1]))
+        ended = run("reconciler")
+    assert ended.status == 2
+    assert "SCRIPTORIUM_METRICS_PORT" in ended.err and "Traceback" not in ended.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -65,6 +66,16 @@ def test_everything_it_started_is_stopped(values: Settings) -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_its_workers_follow_the_load(values: Settings) -> None:
+    quick = {"gpu": {"scale_down_seconds": 0.0}}
+    settings = values.model_copy(update={"pools": quick})
+    with LocalCluster(settings, min_workers=0, max_workers=2) as cluster:
+        assert eventually(lambda: [*cluster.supervisor.children()] == [f"cpu@{cluster.name}"])
+        write_records(cluster.connection.store, a_manifest())
+        cluster.connection.jobs.add(a_manifest(), 1)  # the model will be wanted soon
+        assert eventually(lambda: f"gpu0@{cluster.name}" in cluster.supervisor.children())
 
 
 def test_it_issues_lost_work_again(values: Settings) -> None:
@@ -186,3 +197,34 @@ def test_a_redis_that_is_away_is_reported(values: Settings) -> None:
     away = values.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")})
     with pytest.raises(RedisUnavailable), LocalCluster(away, workers=1):
         pass
+
+
+def test_all_processes_count_together_where_somebody_can_ask(values: Settings) -> None:
+    old = values.home / "metrics" / "counter_1.db"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    with LocalCluster(values, workers=1) as silent:
+        assert silent.connection.settings.metrics_dir is None
+    assert old.exists()  # it may be that of another cluster
+    asked = values.model_copy(update={"metrics_port": 0})
+    with LocalCluster(asked, workers=1) as cluster:
+        assert cluster.connection.settings.metrics_dir == old.parent
+        programs = cluster._programs(cluster.connection.settings)
+        for program in programs:
+            assert program.environment["PROMETHEUS_MULTIPROC_DIR"] == str(old.parent)
+            assert "SCRIPTORIUM_METRICS_PORT" not in program.environment
+    assert not old.exists()
+
+
+def test_up_says_that_its_metrics_port_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        monkeypatch.setenv("SCRIPTORIUM_METRICS_PORT", str(taken.getsockname()[1]))
+        monkeypatch.setattr(commands, "_stop_event", threading.Event)
+        arguments = ["scriptorium", "--home", str(tmp_path), "up", "--workers", "1", "--no-api"]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    assert end.value.code == 2
+    assert "SCRIPTORIUM_METRICS_PORT" in capsys.readouterr().err

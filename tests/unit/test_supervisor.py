@@ -23,7 +23,10 @@ from tasks.leases import Leases
 from tests.unit.eventually import eventually
 
 NAME = "gpu0@test"
+OTHER = "gpu1@test"
 WAITING = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); signal.pause()"
+TERM = 1 << (signal.SIGTERM - 1)
+DEAF = "import signal, sys; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); "
 
 
 @pytest.mark.parametrize(
@@ -91,6 +94,81 @@ def test_a_program_has_its_log_environment_and_niceness(
     assert (tmp_path / "log").exists()
     assert eventually(lambda: os.getpriority(os.PRIO_PROCESS, pid) == 3)
     assert b"GREETING=hello" in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def added(supervised: Supervisor, tmp_path: Path, code: str) -> int:
+    """A second program, and its process id."""
+    command = (sys.executable, "-c", code)
+    supervised.add(Program(OTHER, command, {}, tmp_path / "other.log"))
+    assert eventually(lambda: OTHER in supervised.children())
+    return supervised.children()[OTHER]
+
+
+def test_one_that_is_added_later_is_kept_alive_too(supervised: Supervisor, tmp_path: Path) -> None:
+    first = added(supervised, tmp_path, WAITING)
+    os.kill(first, signal.SIGKILL)
+    assert eventually(lambda: supervised.children().get(OTHER, first) != first)
+    with pytest.raises(ValueError, match=OTHER):
+        added(supervised, tmp_path, WAITING)
+
+
+def test_a_retired_one_ends_by_itself_and_is_not_started_again(
+    supervised: Supervisor, tmp_path: Path
+) -> None:
+    finishes = WAITING.replace("sys.exit(0)", "(print('done', flush=True), sys.exit(0))")
+    pid = added(supervised, tmp_path, finishes)
+    assert eventually(lambda: bool(mask_of(pid, "SigCgt") & TERM))
+    supervised.retire(OTHER, 60.0)
+    assert eventually(lambda: OTHER not in supervised.children())
+    assert eventually(lambda: supervised.retiring() == frozenset())
+    (drain,) = supervised.drains()
+    assert (drain.name, drain.exit_status, drain.was_killed) == (OTHER, 0, False)
+    assert 0 <= drain.seconds < 60
+    assert (tmp_path / "other.log").read_text() == "done\n"
+    assert NAME in supervised.children()
+
+
+def mask_of(pid: int, name: str) -> int:
+    """One of a process's sets of signals, by its name in /proc."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1], 16)
+
+
+def test_a_retired_one_that_does_not_end_is_killed_past_its_grace_and_its_leases_let_go(
+    supervised: Supervisor, leases: Leases, tmp_path: Path
+) -> None:
+    leases.take("key", f"{OTHER}:1")
+    added(supervised, tmp_path, DEAF + "signal.pause()")
+    assert eventually(lambda: (tmp_path / "other.log").read_text() == "deaf\n")
+    supervised.retire(OTHER, 0.2)
+    assert eventually(lambda: bool(supervised.drains()))
+    (drain,) = supervised.drains()
+    assert drain.was_killed and drain.exit_status == -signal.SIGKILL and drain.seconds >= 0.2
+    assert eventually(lambda: leases.held(["key"]) == [False])
+
+
+def test_one_that_waits_to_be_started_again_is_retired_at_once(
+    supervised: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "restart_delay", lambda *_: 3600.0)
+    added(supervised, tmp_path, "import time; time.sleep(0.2)")
+    assert eventually(lambda: OTHER not in supervised.children())
+    assert eventually(lambda: OTHER in supervised._due)
+    supervised.retire(OTHER, 60.0)
+    supervised.retire("nobody", 60.0)
+    assert supervised.retiring() == frozenset()
+    added(supervised, tmp_path, WAITING)  # its name is free
+
+
+def test_stopping_does_not_tell_a_retired_one_twice(supervised: Supervisor, tmp_path: Path) -> None:
+    twice = "signal.sigwait([15]); print(signal.sigtimedwait([15], 1.0))"
+    block = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [15])"
+    added(supervised, tmp_path, f"{block}; print('ready', flush=True); {twice}")
+    assert eventually(lambda: (tmp_path / "other.log").read_text() == "ready\n")
+    supervised.retire(OTHER, 60.0)
+    assert eventually(lambda: supervised._retiring[OTHER].is_told)
+    supervised.stop(30.0)
+    assert (tmp_path / "other.log").read_text() == "ready\nNone\n"
 
 
 def test_stopping_before_the_start_is_no_error(leases: Leases) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
+from gpu_worker.errors import InvalidOption
 from orchestrator.local.workers import (
     WorkerSpec,
-    count_gpus,
-    plan_workers,
+    pool_named,
+    stages_named,
     worker_command,
     worker_environment,
     worker_program,
 )
-from tasks.stages import Pool, queues
+from tasks.stages import Pool, Stage, queues
 
 VALUES = Settings(
     redis_url=SecretStr("redis://:secret@host/0"),
@@ -25,6 +27,7 @@ VALUES = Settings(
     max_attempts=7,
     api_key=SecretStr("front door"),
     quotas={"acme": {"jobs_in_flight": 5}},
+    pools={"mig": {"stages": ["align", "embed_speakers"], "concurrency": 3}},
 )
 
 
@@ -46,6 +49,33 @@ def test_a_cpu_worker_forks() -> None:
     assert "--include" not in command
 
 
+def test_a_worker_of_few_stages_reads_their_queues_alone() -> None:
+    stages = frozenset({Stage.EMBED_SPEAKERS, Stage.ALIGN})
+    command = worker_command(WorkerSpec("mig@x", Pool.GPU, stages=stages))
+    assert option(command, "--queues").split(",") == [
+        "align.interactive", "embed_speakers.interactive", "align.bulk", "embed_speakers.bulk",
+    ]  # fmt: skip
+
+
+def test_a_pool_is_one_of_the_settings() -> None:
+    pool = pool_named("mig", VALUES)
+    assert (pool.kind, pool.concurrency) == (Pool.GPU, 3)
+    assert pool_named("cpu", VALUES).kind is Pool.CPU
+    with pytest.raises(InvalidOption, match="'h100'") as refused:
+        pool_named("h100", VALUES)
+    assert "cpu, gpu, mig" in refused.value.advice
+
+
+def test_some_of_a_pool_s_stages_are_chosen_by_name() -> None:
+    assert stages_named("align, embed_speakers", pool_named("mig", VALUES)) == {
+        Stage.ALIGN, Stage.EMBED_SPEAKERS,
+    }  # fmt: skip
+    for names in ("align,transcribe", "prepare", "", "nonsense"):
+        with pytest.raises(InvalidOption, match="pool mig") as refused:
+            stages_named(names, pool_named("mig", VALUES))
+        assert "It does align, embed_speakers." in refused.value.advice
+
+
 def test_plugins_are_imported() -> None:
     command = worker_command(WorkerSpec("cpu@x", Pool.CPU, plugins=("a", "b")))
     assert option(command, "--include") == "a,b"
@@ -55,7 +85,7 @@ def test_no_secret_is_in_the_command_line() -> None:
     assert not any("secret" in part for part in worker_command(WorkerSpec("x", Pool.GPU)))
 
 
-def test_the_settings_reach_the_child(monkeypatch: object) -> None:
+def test_the_settings_reach_the_child() -> None:
     spec = WorkerSpec("gpu1@x", Pool.GPU, gpu=1, threads=3)
     environment = worker_environment(spec, VALUES, {"PATH": "/bin", "SCRIPTORIUM_MODEL": "tiny"})
     assert environment["PATH"] == "/bin"
@@ -64,17 +94,23 @@ def test_the_settings_reach_the_child(monkeypatch: object) -> None:
     assert environment["SCRIPTORIUM_MAX_ATTEMPTS"] == "7"
     assert environment["SCRIPTORIUM_MODEL"] == VALUES.model
     assert environment["CUDA_VISIBLE_DEVICES"] == "1"
+    assert environment["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
     assert environment["OMP_NUM_THREADS"] == environment["SCRIPTORIUM_CPU_THREADS"] == "3"
 
 
-def test_the_child_reads_the_same_settings(monkeypatch: object) -> None:
-    import pytest
+@pytest.mark.parametrize(("pool", "told"), [("mig", "mig"), ("", "gpu")])
+def test_a_worker_s_speed_is_that_of_its_pool(pool: str, told: str) -> None:
+    environment = worker_environment(WorkerSpec("x", Pool.GPU, pool), VALUES, {})
+    assert environment["SCRIPTORIUM_WORKER_POOL"] == told
 
+
+def test_the_child_reads_the_same_settings() -> None:
     environment = worker_environment(WorkerSpec("x", Pool.GPU), VALUES, {})
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        assert Settings() == VALUES.model_copy(update={"cpu_threads": 1, "api_key": None})
+        changes = {"cpu_threads": 1, "api_key": None, "worker_pool": "gpu"}
+        assert Settings() == VALUES.model_copy(update=changes)
 
 
 def test_a_worker_is_not_told_the_front_door_s_secrets() -> None:
@@ -101,24 +137,3 @@ def test_a_gpu_worker_without_a_gpu_of_its_own_keeps_what_it_was_given() -> None
     environment = worker_environment(WorkerSpec("gpu@x", Pool.GPU), VALUES, {})
     assert "CUDA_VISIBLE_DEVICES" not in environment
     assert "REMAP_SIGTERM" not in environment
-
-
-def test_workers_are_spread_over_the_gpus() -> None:
-    specs = plan_workers(3, 2, "x")
-    assert [(spec.pool, spec.gpu) for spec in specs] == [
-        (Pool.CPU, None),
-        (Pool.GPU, 0),
-        (Pool.GPU, 1),
-        (Pool.GPU, 0),
-    ]
-    assert len({spec.name for spec in specs}) == 4
-
-
-def test_without_gpus_the_cores_are_shared() -> None:
-    specs = plan_workers(64, 0, "x")
-    assert {spec.gpu for spec in specs} == {None}
-    assert min(spec.threads for spec in specs) >= 1
-
-
-def test_gpus_are_counted_without_a_driver_too() -> None:
-    assert count_gpus() >= 0

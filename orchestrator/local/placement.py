@@ -1,0 +1,78 @@
+"""Which stages run on which GPU of this machine. The rule is pure; only the probe looks.
+
+`shared`: every worker does every stage, so no GPU is idle while any work waits. `by-stage`: a GPU
+keeps to few stages and holds few models, for machines whose GPUs are too small for all of them.
+Both are tested without GPUs: neither has run on a machine that has several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from tasks.stages import Pool, Stage
+
+_GPU_STAGES = frozenset(stage for stage in Stage if stage.pool is Pool.GPU)
+# Whoever aligns also detects languages: a new job does not wait behind the chunks of others.
+_AT_ALIGN = frozenset({Stage.ALIGN, Stage.DETECT_LANGUAGE})
+_GROUPS = {  # by what is asked for a GPU of its own
+    Stage.TRANSCRIBE: frozenset({Stage.TRANSCRIBE}),
+    Stage.ALIGN: _AT_ALIGN,
+    Stage.EMBED_SPEAKERS: frozenset({Stage.EMBED_SPEAKERS}),
+}
+
+
+class Placement(StrEnum):
+    """How stages are spread over GPUs."""
+
+    SHARED = "shared"
+    BY_STAGE = "by-stage"
+
+
+def stages_by_gpu(
+    gpus: Sequence[int], work_seconds: Mapping[Stage, float]
+) -> dict[int, frozenset[Stage]]:
+    """The stages of each usable GPU, by its index.
+
+    `work_seconds`: each stage's backlog over its speed. From the fourth GPU on, each goes to the
+    group of stages that has the most of it for each GPU it has so far.
+    """
+    if len(gpus) < 2:
+        return dict.fromkeys(gpus, _GPU_STAGES)
+    if len(gpus) == 2:
+        transcribes, rest = gpus
+        return {
+            transcribes: _GROUPS[Stage.TRANSCRIBE],
+            rest: _GPU_STAGES - _GROUPS[Stage.TRANSCRIBE],
+        }
+    work = {
+        stages: sum(work_seconds.get(stage, 0.0) for stage in stages) for stages in _GROUPS.values()
+    }
+    placed = list(_GROUPS.values())
+    for _ in gpus[len(placed) :]:
+        placed.append(max(work, key=lambda stages: work[stages] / placed.count(stages)))
+    return dict(zip(gpus, placed, strict=True))
+
+
+def usable_gpus() -> tuple[int, ...]:
+    """Indexes of the NVIDIA GPUs that NVML can open and ask for their memory."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # no library or no driver: no GPU
+        return ()
+    try:
+        return tuple(index for index in range(pynvml.nvmlDeviceGetCount()) if _answers(index))
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _answers(index: int) -> bool:
+    import pynvml
+
+    try:
+        pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(index))
+    except pynvml.NVMLError:  # it has fallen off the bus, or its driver has given it up
+        return False
+    return True
