@@ -1,0 +1,187 @@
+{{/* The pods of our own processes, which are all alike. */}}
+
+{{/* A component's values over those of every pod; lists of extra things are put together. In: root, values. */}}
+{{- define "scriptorium.podValues" -}}
+{{- $all := .root.Values }}
+{{- $pod := dict }}
+{{- range list "podAnnotations" "podLabels" "nodeSelector" "podSecurityContext" "securityContext" "affinity" }}
+{{- $_ := set $pod . (mergeOverwrite (deepCopy (index $all .)) (index $.values . | default dict)) }}
+{{- end }}
+{{- range list "tolerations" "topologySpreadConstraints" "extraEnv" "extraEnvFrom" "extraVolumes" "extraVolumeMounts" }}
+{{- $_ := set $pod . (concat (index $all .) (index $.values . | default list)) }}
+{{- end }}
+{{- $_ := set $pod "priorityClassName" (.values.priorityClassName | default $all.priorityClassName) }}
+{{- toYaml $pod }}
+{{- end }}
+
+{{/* Where a pod runs. In: root, pod, values, component, pool. */}}
+{{- define "scriptorium.scheduling" -}}
+{{- with .pod.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .pod.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .pod.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .pod.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  - {{- toYaml (merge (deepCopy .) (dict "labelSelector" (dict "matchLabels" (fromYaml (include "scriptorium.selector" $))))) | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- with .pod.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* The process touches its heartbeat file while it does its work, and also while a model loads. In: values. */}}
+{{- define "scriptorium.heartbeatProbes" -}}
+{{- $exec := dict "command" (list "/bin/sh" "-c" "find /tmp/heartbeat -mmin -2 | grep -q .") }}
+startupProbe:
+  exec: {{ toJson $exec }}
+  periodSeconds: 5
+  timeoutSeconds: 5
+  failureThreshold: 120
+livenessProbe:
+  exec: {{ toJson $exec }}
+  periodSeconds: 30
+  timeoutSeconds: 10
+  failureThreshold: 4
+readinessProbe:
+  exec: {{ toJson $exec }}
+  periodSeconds: 30
+  timeoutSeconds: 10
+{{- end }}
+
+{{/*
+A Deployment's pod template.
+In: root, component, pool, group (service account; none: no rights), values, image, container
+(name, args or command, lifecycle; ports, probes, env, mounts as YAML text), volumes, looksOn: it sees
+the broker only, neither the store nor the settings.
+*/}}
+{{- define "scriptorium.pod" -}}
+{{- $root := .root }}
+{{- $pod := fromYaml (include "scriptorium.podValues" .) }}
+{{- $scope := merge (dict "pod" $pod) . }}
+{{- $storeIsHere := and $root.Values.store.persistence.enabled (not .looksOn) }}
+metadata:
+  # No version among them: a new chart with the same pods starts none again.
+  labels:
+    {{- include "scriptorium.selector" . | nindent 4 }}
+    {{- with $root.Values.commonLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- with $pod.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  annotations:
+    checksum/settings: {{ include "scriptorium.settings" . | sha256sum }}
+    checksum/secrets: {{ include "scriptorium.secretData" . | sha256sum }}
+    {{- with .checksum }}
+    checksum/rules: {{ sha256sum . }}
+    {{- end }}
+    {{- with $pod.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  {{- with .group }}
+  serviceAccountName: {{ include "scriptorium.serviceAccountName" (dict "root" $root "group" .) }}
+  {{- end }}
+  automountServiceAccountToken: false
+  # Kubernetes would set SCRIPTORIUM_API_PORT=tcp://… for a Service of that name, which is a setting.
+  enableServiceLinks: false
+  {{- with $root.Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    {{- toYaml $pod.podSecurityContext | nindent 4 }}
+  terminationGracePeriodSeconds: {{ int .values.terminationGracePeriodSeconds }}
+  {{- with include "scriptorium.scheduling" $scope }}
+  {{- . | trim | nindent 2 }}
+  {{- end }}
+  containers:
+    - name: {{ .container.name }}
+      image: {{ include "scriptorium.image" (dict "root" $root "image" .image) }}
+      imagePullPolicy: {{ .image.pullPolicy }}
+      {{- with .container.command }}
+      command: {{ toJson . }}
+      {{- end }}
+      {{- with .container.args }}
+      args: {{ toJson . }}
+      {{- end }}
+      {{- with .container.lifecycle }}
+      lifecycle: {{ toJson . }}
+      {{- end }}
+      env:
+        - {name: HOME, value: /tmp}
+        {{- include "scriptorium.redisVariables" . | trim | nindent 8 }}
+        {{- if not .looksOn }}
+        {{- include "scriptorium.variables" . | trim | nindent 8 }}
+        {{- end }}
+        {{- with .container.env }}
+        {{- . | trim | nindent 8 }}
+        {{- end }}
+        {{- with $pod.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- if or (not .looksOn) $pod.extraEnvFrom }}
+      envFrom:
+        {{- if not .looksOn }}
+        - configMapRef:
+            name: {{ include "scriptorium.fullname" $root }}-settings
+        {{- end }}
+        {{- with $pod.extraEnvFrom }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- end }}
+      ports:
+        {{- with .container.ports }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- if not .looksOn }}
+        - {name: metrics, containerPort: 9090}
+        {{- end }}
+      {{- .container.probes | trim | nindent 6 }}
+      resources:
+        {{- toYaml .values.resources | nindent 8 }}
+      securityContext:
+        {{- toYaml $pod.securityContext | nindent 8 }}
+      volumeMounts:
+        - {name: tmp, mountPath: /tmp}
+        - {name: scratch, mountPath: /scratch}
+        {{- if $storeIsHere }}
+        - {name: store, mountPath: /store}
+        {{- end }}
+        {{- with .container.mounts }}
+        {{- . | trim | nindent 8 }}
+        {{- end }}
+        {{- with $pod.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  volumes:
+    - name: tmp
+      emptyDir: {sizeLimit: 1Gi}
+    - name: scratch
+      emptyDir:
+        sizeLimit: {{ .values.scratchSizeLimit }}
+    {{- if $storeIsHere }}
+    - name: store
+      persistentVolumeClaim:
+        claimName: {{ $root.Values.store.persistence.existingClaim | default (printf "%s-store" (include "scriptorium.fullname" $root)) }}
+    {{- end }}
+    {{- with .volumes }}
+    {{- . | trim | nindent 4 }}
+    {{- end }}
+    {{- with $pod.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}

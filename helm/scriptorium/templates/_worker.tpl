@@ -1,0 +1,143 @@
+{{/* The pools of workers, which `workers` names. */}}
+
+{{/* One pool's values over the defaults of its kind. In: root, pool. */}}
+{{- define "scriptorium.worker" -}}
+{{- $given := index .root.Values.workers .pool }}
+{{- $worker := mergeOverwrite (deepCopy (index .root.Values.workerDefaults $given.kind)) (deepCopy $given) }}
+{{- if not $worker.terminationGracePeriodSeconds }}
+{{- /* A unit past its deadline ends its process itself; until then it is given time. */}}
+{{- $deadline := .root.Values.settings.deadlineFloorSeconds | default 600 }}
+{{- $_ := set $worker "terminationGracePeriodSeconds" (ternary (add (ceil $deadline | int) 60) 60 (eq $worker.kind "gpu")) }}
+{{- end }}
+{{- if and (eq $worker.kind "gpu") $worker.gpu.count }}
+{{- $gpu := dict $worker.gpu.resourceName (int $worker.gpu.count) }}
+{{- $_ := set $worker.resources "limits" (mergeOverwrite ($worker.resources.limits | default dict) $gpu) }}
+{{- end }}
+{{- toYaml $worker }}
+{{- end }}
+
+{{/* The names of the pools of a kind, as a JSON list. In: root, kind. */}}
+{{- define "scriptorium.workerNames" -}}
+{{- $names := list }}
+{{- range $name, $worker := .root.Values.workers }}
+{{- if and (eq $worker.kind $.kind) (dig "enabled" true $worker) }}{{ $names = append $names $name }}{{ end }}
+{{- end }}
+{{- toJson $names }}
+{{- end }}
+
+{{/* A pool's Deployment. In: root, pool. */}}
+{{- define "scriptorium.workerDeployment" -}}
+{{- $worker := fromYaml (include "scriptorium.worker" .) }}
+{{- $component := printf "%s-worker" $worker.kind }}
+{{- $scope := dict "root" .root "component" $component "pool" .pool }}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  {{- include "scriptorium.metadata" (merge (dict "name" (include "scriptorium.workerName" .)) $scope) | nindent 2 }}
+spec:
+  {{- if not .root.Values.keda.enabled }}
+  replicas: {{ int $worker.replicas }}
+  {{- end }}
+  revisionHistoryLimit: 5
+  # A worker that ends finishes its chunk first: that is no lack of progress.
+  progressDeadlineSeconds: {{ add (int $worker.terminationGracePeriodSeconds) 1200 }}
+  selector:
+    matchLabels:
+      {{- include "scriptorium.selector" $scope | nindent 6 }}
+  # Old and new workers may run side by side in any order: messages hold ids only, and artifacts are
+  # written once. One may be missing for a while: a new worker may need the GPU of an old one.
+  strategy:
+    {{- toYaml $worker.strategy | nindent 4 }}
+  template:
+    {{- include "scriptorium.pod" (merge (dict
+      "group" (printf "%sWorker" $worker.kind)
+      "values" $worker
+      "image" (mergeOverwrite (deepCopy .root.Values.images.gpuWorker) ($worker.image | default dict))
+      "volumes" (include "scriptorium.workerVolumes" .)
+      "container" (dict
+        "name" "worker"
+        "args" (list "worker" "--pool" .pool "--name" (printf "%s@$(POD_NAME)" .pool))
+        "env" (include "scriptorium.workerVariables" .)
+        "probes" (include "scriptorium.heartbeatProbes" .)
+        "mounts" "- {name: models, mountPath: /models}")
+      ) (dict "root" .root "component" $component "pool" .pool)) | trim | nindent 4 }}
+{{- end }}
+
+{{- define "scriptorium.workerVariables" -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+{{- if not .root.Values.settings.cpuThreads }}
+# Else a model would start a thread for each core of the node.
+- name: SCRIPTORIUM_CPU_THREADS
+  valueFrom:
+    resourceFieldRef:
+      resource: requests.cpu
+      divisor: "1"
+{{- end }}
+{{- include "scriptorium.secretVariable" (dict "root" .root "name" "HF_TOKEN" "secret" .root.Values.huggingFace.token) }}
+{{- end }}
+
+{{/* Mounted at /models: HF_HOME and SCRIPTORIUM_MODEL_DIR of the image. */}}
+{{- define "scriptorium.workerVolumes" -}}
+{{- $cache := .root.Values.modelCache }}
+- name: models
+  {{- if $cache.persistence.enabled }}
+  persistentVolumeClaim:
+    claimName: {{ $cache.persistence.existingClaim | default (printf "%s-models" (include "scriptorium.fullname" .root)) }}
+  {{- else }}
+  emptyDir:
+    sizeLimit: {{ $cache.sizeLimit }}
+  {{- end }}
+{{- end }}
+
+{{/* What makes KEDA apply the number that the reconciler decided. In: root, pool. */}}
+{{- define "scriptorium.workerScaledObject" -}}
+{{- $worker := fromYaml (include "scriptorium.worker" .) }}
+{{- $keda := mergeOverwrite (deepCopy .root.Values.keda) ($worker.keda | default dict) }}
+{{- $fullname := include "scriptorium.fullname" .root }}
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata:
+  {{- include "scriptorium.metadata" (dict "root" .root "component" (printf "%s-worker" $worker.kind) "pool" .pool "name" (include "scriptorium.workerName" .)) | nindent 2 }}
+spec:
+  scaleTargetRef:
+    name: {{ include "scriptorium.workerName" . }}
+  pollingInterval: {{ int $keda.pollingInterval }}
+  cooldownPeriod: {{ int $keda.cooldownPeriod }}
+  minReplicaCount: {{ int $worker.minimum }}
+  maxReplicaCount: {{ int $worker.maximum }}
+  # Without an answer nobody who may be busy is stopped. Below 1 KEDA would stop them all.
+  fallback:
+    failureThreshold: {{ int $keda.fallback.failureThreshold }}
+    replicas: {{ max 1 (int $worker.minimum) (int $keda.fallback.replicas) }}
+    behavior: {{ $keda.fallback.behavior }}
+  advanced:
+    horizontalPodAutoscalerConfig:
+      behavior:
+        {{- toYaml $keda.behavior | nindent 8 }}
+  triggers:
+    # The answer is a number of workers: one for each 1 of it.
+    - type: metrics-api
+      metricType: AverageValue
+      metadata:
+        url: http://{{ $fullname }}-api-internal.{{ .root.Release.Namespace }}.svc:9090/v1/autoscale/{{ .pool }}
+        format: json
+        valueLocation: desired
+        targetValue: "1"
+        activationTargetValue: "0"
+{{- end }}
+
+{{/* In: root, component, pool, name, budget. */}}
+{{- define "scriptorium.podDisruptionBudget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "scriptorium.metadata" . | nindent 2 }}
+spec:
+  maxUnavailable: {{ .budget.maxUnavailable }}
+  selector:
+    matchLabels:
+      {{- include "scriptorium.selector" . | nindent 6 }}
+{{- end }}
