@@ -54,7 +54,9 @@ livenessProbe:
   exec: {{ toJson $exec }}
   periodSeconds: 30
   timeoutSeconds: 10
-  failureThreshold: 4
+  # A worker's heart stands still while its broker is away. Ten minutes of that must not cost the
+  # models that it has loaded; one that hangs in its work is ended by its own watchdog.
+  failureThreshold: 20
 readinessProbe:
   exec: {{ toJson $exec }}
   periodSeconds: 30
