@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import structlog
 from redis.exceptions import RedisError
 
-from tasks.counts import count_computing, count_end
 from tasks.lifecycle import Workplace
+from tasks.metrics.counts import count_computing, count_end
 from tasks.options import JobOptions
 from tasks.receipts import Receipt
 from tasks.speeds import SpeedName

@@ -31,9 +31,9 @@ from gpu_worker.errors import (
 from tasks.accounting import account
 from tasks.artifacts import keys
 from tasks.cancellation import Canceled
-from tasks.counts import count_look
 from tasks.lifecycle import Workplace, workplace
 from tasks.metrics import DEAD_LETTERS, ERRORS, RETRIES
+from tasks.metrics.counts import count_look
 from tasks.receipts import Receipt
 from tasks.records import encode, exists
 from tasks.retries import EndProcess, Retry, code_of, decide

@@ -11,9 +11,9 @@ from celery import Signature
 
 from tasks.app import app
 from tasks.artifacts import keys
-from tasks.counts import count_end, count_look
 from tasks.execution import settle
 from tasks.lifecycle import Workplace, workplace
+from tasks.metrics.counts import count_end, count_look
 from tasks.pipeline import assembly, fan_out_canvas
 from tasks.receipts import Receipt
 from tasks.records import exists

@@ -30,14 +30,15 @@ from gpu_worker.diarization.loaded import LoadedDiarizers
 from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.engines import Engine, EngineRequest
 from gpu_worker.engines.loaded import LoadedEngines
-from tasks import exposition, heartbeat, log_lines  # noqa: F401 - each listens to Celery's signals
+from tasks import heartbeat, log_lines  # noqa: F401 - each listens to Celery's signals
 from tasks.artifacts import ArtifactStore
 from tasks.artifacts.opening import open_store
 from tasks.attempts import Attempts
 from tasks.broker import redis_url
 from tasks.cancellation import Cancellations
-from tasks.counts import count_model
 from tasks.leases import Leases
+from tasks.metrics import exposition  # noqa: F401 - likewise
+from tasks.metrics.counts import count_model
 from tasks.options import JobOptions
 from tasks.receipts import Ledger
 from tasks.records import Records

@@ -12,7 +12,7 @@ from prometheus_client.exposition import choose_encoder
 from orchestrator.api.authentication import operating
 from orchestrator.connection import Connection
 from orchestrator.scaling.readings import LoadReadings
-from tasks.exposition import make_registry
+from tasks.metrics.exposition import make_registry
 
 router = APIRouter(include_in_schema=False)
 

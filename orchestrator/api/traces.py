@@ -17,7 +17,7 @@ from tasks.tracing import is_traced
 def request_traces(settings: Settings) -> TelemetryConfig:
     """What FastAPI is to tell: spans to our provider alone. A caller's `traceparent` is followed.
 
-    Of a request only its route and its status are passed on (tasks/spans.py).
+    Of a request only its route and its status are passed on (tasks/tracing/spans.py).
     """
     config: TelemetryConfig = {
         "tracing": False,
@@ -28,7 +28,7 @@ def request_traces(settings: Settings) -> TelemetryConfig:
         "exclude": _is_reading,
     }
     if is_traced(settings):
-        from tasks.spans import open_provider
+        from tasks.tracing.spans import open_provider
 
         if (provider := open_provider(settings, "api")) is not None:
             config |= {"tracing": True, "tracer_provider": provider}

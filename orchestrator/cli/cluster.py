@@ -195,7 +195,7 @@ def _serve_metrics(settings: Settings) -> None:
     if settings.metrics_port is not None:
         # They bring an HTTP server along.
         from orchestrator.scaling.readings import LoadReadings
-        from tasks.exposition import serve_own_metrics
+        from tasks.metrics.exposition import serve_own_metrics
 
         serve_own_metrics(settings, LoadReadings(settings))
 

@@ -31,7 +31,9 @@ def create(
     ] = None,
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(help="read, write, admin or operate; again for another. By default read, write."),
+        typer.Option(
+            help="read, write, admin, operate; again for more. By default read, write."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

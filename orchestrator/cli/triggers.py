@@ -40,8 +40,8 @@ def sqs(
     """Make a job of each new object that a queue tells of, until SIGTERM or Ctrl-C."""
     from orchestrator.triggers.intake import open_intake
     from orchestrator.triggers.sqs import Poller, sqs_client
-    from tasks.exposition import serve_own_metrics
     from tasks.heartbeat import Heartbeat
+    from tasks.metrics.exposition import serve_own_metrics
 
     settings = current_settings()
     path = rules or settings.trigger_rules

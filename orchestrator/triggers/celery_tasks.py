@@ -33,8 +33,9 @@ from orchestrator.triggers.contract import (
     job_reply,
     parse_message,
 )
-from tasks import exposition, heartbeat  # noqa: F401 - each listens to Celery's signals
+from tasks import heartbeat  # noqa: F401 - it listens to Celery's signals
 from tasks.broker import make_app
+from tasks.metrics import exposition  # noqa: F401 - likewise
 from tasks.retries import backoff
 
 QUEUE = "submit"

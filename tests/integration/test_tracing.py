@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from orchestrator.client import Client
 from orchestrator.local.cluster import LocalCluster
-from tasks.span_file import otlp_line
+from tasks.tracing.span_file import otlp_line
 from tests.integration.cluster import quick_settings
 from tests.otlp import Told, read_spans
 from tests.receiver import Receiver

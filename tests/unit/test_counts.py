@@ -16,9 +16,9 @@ from redis import Redis
 from gpu_worker.engines import EngineRequest
 from gpu_worker.errors import OutOfMemory, StoreUnavailable, UnreadableAudio
 from tasks.broker import SENT_AT
-from tasks.counts import _count_wait, model_label
 from tasks.execution import Work, run_unit
 from tasks.lifecycle import Workplace
+from tasks.metrics.counts import _count_wait, model_label
 from tasks.options import JobOptions
 from tasks.receipts import Receipt
 from tasks.stages import Stage, Unit

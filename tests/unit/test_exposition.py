@@ -23,8 +23,8 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from gpu_worker.monitor import GpuReading
 from orchestrator.local.workers import WorkerSpec, worker_command, worker_environment
-from tasks import exposition
-from tasks.exposition import gpu_families, make_registry, serve_metrics, serve_own_metrics
+from tasks.metrics import exposition
+from tasks.metrics.exposition import gpu_families, make_registry, serve_metrics, serve_own_metrics
 from tasks.stages import Pool
 
 COUNTING = """

@@ -27,7 +27,6 @@ from orchestrator.connection import Connection, connect
 from orchestrator.runs import cancel, retry
 from orchestrator.sources import upload
 from orchestrator.submission import rerun, submit
-from tasks import spans
 from tasks.artifacts import keys
 from tasks.broker import SENT_AT
 from tasks.execution import Work, run_unit
@@ -36,7 +35,7 @@ from tasks.manifest import Manifest, Source
 from tasks.options import JobOptions
 from tasks.receipts import Receipt
 from tasks.stages import Stage, Unit
-from tasks.tracing import flush, submission_span, unit_span
+from tasks.tracing import flush, spans, submission_span, unit_span
 from tests.otlp import Told, read_spans
 from tests.speech import recording, write_wav
 from tests.unit.examples import JOB, TENANT, a_manifest, a_plan, a_unit, write_records

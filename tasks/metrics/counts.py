@@ -1,4 +1,4 @@
-"""What this process counts of its work, for whoever asks for its metrics (tasks/metrics.py).
+"""What this process counts of its work, for whoever asks for its metrics.
 
 Labels have few values whatever is submitted: a model is named only where it has been loaded.
 """

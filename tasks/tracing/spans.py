@@ -34,9 +34,9 @@ from gpu_worker.errors import InvalidOption, ScriptoriumError
 from tasks.broker import SENT_AT
 from tasks.receipts import Receipt
 from tasks.retries import code_of
-from tasks.span_file import FileExporter
 from tasks.stages import HEADER_STAGES, Stage, Unit
 from tasks.tracing import Place, tell_that_traces_are_off
+from tasks.tracing.span_file import FileExporter
 
 # Of a request. FastAPI would tell its address, its query and its path as they are.
 TOLD = frozenset({"http.request.method", "http.route", "http.response.status_code", "error.type"})

@@ -52,7 +52,7 @@ def submission_span(
     """The span in which a job is taken in; gives its `traceparent` for the manifest."""
     if not is_traced(settings):
         return nullcontext()
-    from tasks import spans
+    from tasks.tracing import spans
 
     return spans.submission_span(settings, tenant, job)
 
@@ -66,14 +66,14 @@ def unit_span(
     """
     if not is_traced(place.settings):
         return nullcontext(_tell_nobody)
-    from tasks import spans
+    from tasks.tracing import spans
 
     return spans.unit_span(place, request, unit)
 
 
 def flush() -> None:
     """Send what this process has not sent yet. Raises nothing and waits FLUSH_SECONDS at most."""
-    if (spans := sys.modules.get("tasks.spans")) is not None:
+    if (spans := sys.modules.get("tasks.tracing.spans")) is not None:
         spans.flush(FLUSH_SECONDS)
 
 
@@ -93,7 +93,7 @@ def _tell_nobody(receipt: Receipt) -> None:
 @lru_cache(maxsize=1)
 def _is_installed() -> bool:
     try:
-        import tasks.spans  # noqa: F401 - it imports OpenTelemetry
+        import tasks.tracing.spans  # noqa: F401 - it imports OpenTelemetry
     except ImportError as error:
         tell_that_traces_are_off(error)
         return False
