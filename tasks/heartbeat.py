@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from celery.signals import heartbeat_sent
+from celery.signals import heartbeat_sent, worker_ready
 
 from config.settings import settings
 
@@ -42,11 +42,17 @@ class Heartbeat:
             self._is_told = True
 
 
-_of_worker: list[Heartbeat] = []
+_of_worker: list[Heartbeat] = []  # once it is ready
+
+
+@worker_ready.connect
+def _begin(**_: Any) -> None:
+    """A worker that is told to end before this ends with an error: it is not well yet."""
+    _of_worker.append(Heartbeat(settings().heartbeat_file))
+    _of_worker[0].beat()
 
 
 @heartbeat_sent.connect
 def _beat(**_: Any) -> None:
-    if not _of_worker:
-        _of_worker.append(Heartbeat(settings().heartbeat_file))
-    _of_worker[0].beat()
+    if _of_worker:
+        _of_worker[0].beat()

@@ -86,7 +86,7 @@ def test_whoever_works_is_kept_however_little_is_left() -> None:
     pool = a_pool(target_drain_seconds=3600.0)
     assert required_workers(a_load(40), pool) == 1
     assert required_workers(a_load(in_flight=40), pool) == 40
-    assert required_workers(a_load(in_flight=40), a_pool(concurrency=4)) == 20
+    assert required_workers(a_load(in_flight=40), a_pool(concurrency=4)) == 10
     assert required_workers(a_load(in_flight=40), pool.model_copy(update={"share": 0.25})) == 10
 
 
