@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
+from benchmarks.fleet.scalers import OURS
 from config.settings import Settings
 from orchestrator.api.internal import make_internal
 from orchestrator.connection import Connection
@@ -103,13 +104,29 @@ def test_without_an_answer_nobody_who_may_be_busy_is_stopped() -> None:
     assert fallback["behavior"] == "currentReplicasIfHigher"
 
 
-def test_up_is_quick_and_down_is_slow() -> None:
-    scaled = of_kind(objects(value_file("keda")), "ScaledObject")["demo-scriptorium-worker-gpu"]
-    behavior = scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+def test_the_number_is_applied_as_in_the_simulation() -> None:
+    """Slow on the way down is the policy: whoever waits a second time pays for idle GPUs."""
+    scaled = of_kind(objects(values_of(keda={"enabled": True})), "ScaledObject")
+    spec = scaled["demo-scriptorium-worker-gpu"]["spec"]
+    behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    steps = {one["type"]: one["value"] for one in behavior["scaleUp"]["policies"]}
     assert behavior["scaleUp"]["stabilizationWindowSeconds"] == 0
-    assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= 60
-    down = [one for one in behavior["scaleDown"]["policies"] if one["type"] == "Percent"]
-    assert all(one["value"] <= 20 and one["periodSeconds"] >= 60 for one in down)
+    assert behavior["scaleDown"]["policies"] == [
+        {"type": "Percent", "value": 100, "periodSeconds": 15}
+    ]
+    assert (spec["pollingInterval"], spec["cooldownPeriod"]) == (
+        OURS.poll_seconds,
+        OURS.cooldown_seconds,
+    )
+    assert behavior["scaleDown"]["stabilizationWindowSeconds"] == OURS.stabilization_seconds
+    assert steps == {"Pods": OURS.step_pods, "Percent": (OURS.step_times - 1) * 100}
+
+
+def test_the_policy_of_a_pool_is_the_programs_own_by_default() -> None:
+    pools = pools_of(objects(values_of()))
+    for name, pool in worker_pools({}).items():
+        for field in ("target_drain_seconds", "scale_down_seconds", "steady_seconds"):
+            assert getattr(pools[name], field) == getattr(pool, field)
 
 
 def test_a_pool_has_its_own_numbers_for_keda() -> None:

@@ -117,7 +117,7 @@ def test_the_horizontal_autoscaler_goes_up_in_steps_and_waits_before_it_goes_dow
 
 def test_an_empty_list_ends_workers_that_work() -> None:
     keda = Keda(ListLength(5.0), 10, Behaviour())
-    assert keda.replicas(facts(0.0, 1), 4) == 4
+    assert keda.replicas(facts(0.0, 20), 4) == 4
     assert keda.replicas(facts(300.0, 0, in_flight=4), 4) == 4
     assert keda.replicas(facts(330.0, 0, in_flight=4), 4) == 0
 

@@ -67,6 +67,7 @@
 {{- $_ := set $pool "concurrency" $worker.concurrency }}
 {{- $_ := set $pool "target_drain_seconds" $worker.targetDrainSeconds }}
 {{- $_ := set $pool "scale_down_seconds" $worker.scaleDownSeconds }}
+{{- $_ := set $pool "steady_seconds" $worker.steadySeconds }}
 {{- with $worker.stages }}{{ $_ := set $pool "stages" . }}{{ end }}
 {{- with $worker.share }}{{ $_ := set $pool "share" . }}{{ end }}
 {{- if $worker.enabled }}{{ $_ := set $pools $name $pool }}{{ end }}
