@@ -15,6 +15,7 @@ from redis import Redis
 from tasks.stages import Stage
 
 _NAME = "scriptorium:speeds"
+_STAGES = frozenset(stage.value for stage in Stage)
 FADE = 0.98  # of the sums at each new unit: some fifty units count
 # One step, so that two workers do not write over each other.
 _OBSERVE = """
@@ -63,7 +64,11 @@ class Speeds:
         for key, value in raw.items():
             name, _, field = key.decode().rpartition("/")
             sums.setdefault(name, {})[field] = float(value)
-        return {_name(text): _speed(fields) for text, fields in sums.items()}
+        return {
+            _name(text): _speed(fields)
+            for text, fields in sums.items()
+            if text.split("|", 2)[1] in _STAGES  # a newer version may know others
+        }
 
 
 def _name(text: str) -> SpeedName:

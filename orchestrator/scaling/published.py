@@ -5,12 +5,11 @@ Redis may be wiped: the next pass of the reconciler writes it again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from redis import Redis
 
 from gpu_worker.errors import TransientError
@@ -78,9 +77,15 @@ def publish(redis: Redis, load: PublishedLoad) -> None:
 
 
 def published(redis: Redis) -> PublishedLoad | None:
-    """What was published last, however old. May raise redis.RedisError."""
+    """What was published last, however old; None if nobody has, or only another version of ours.
+
+    May raise redis.RedisError.
+    """
     raw: Any = redis.get(_NAME)
-    return _LOAD.validate_python(json.loads(raw)) if raw else None
+    try:
+        return _LOAD.validate_json(raw) if raw else None
+    except ValidationError:
+        return None
 
 
 def fresh_load(redis: Redis, now: float) -> PublishedLoad:

@@ -96,7 +96,7 @@ def cluster(
         s3_endpoint_url=s3_endpoint,
         max_retries=1,
     )
-    with ClusterUnderTest(settings, 2, ("tests.faults.lying_dns",)) as started:
+    with ClusterUnderTest(settings, 2, plugins=("tests.faults.lying_dns",)) as started:
         yield started
 
 

@@ -168,3 +168,13 @@ def test_a_published_load_is_read_back_as_it_was(connection: Connection, scaler:
     load = measured(connection, scaler)
     publish(connection.redis, load)
     assert published(connection.redis) == load
+
+
+@pytest.mark.parametrize("written", ["{}", "no JSON", '{"measured_at": 1, "pools": 3}'])
+def test_what_another_version_has_published_is_measured_anew(
+    connection: Connection, scaler: Scaler, written: str
+) -> None:
+    connection.redis.set("scriptorium:load", written)
+    with pytest.raises(LoadUnknown):
+        fresh_load(connection.redis, time.time())
+    assert measured(connection, scaler) == published(connection.redis)

@@ -56,3 +56,11 @@ def test_pools_stages_and_models_are_kept_apart(redis: Redis) -> None:
         speeds.observe(name, seconds=1.0, audio_seconds=float(number))
     found = {name: speed.audio_seconds_per_second for name, speed in speeds.read().items()}
     assert found == {name: float(number) for number, name in enumerate(names, 1)}
+
+
+def test_a_stage_of_another_version_is_left_out(redis: Redis) -> None:
+    speeds = Speeds(redis)
+    speeds.observe(NAME, seconds=3.0, audio_seconds=300.0)
+    for field in ("seconds", "audio", "units"):
+        redis.hset("scriptorium:speeds", f"gpu|summarize|large/{field}", 1.0)
+    assert set(speeds.read()) == {NAME}
