@@ -26,7 +26,7 @@ class WorkerPool(Record):
     maximum: int = Field(default=8, ge=0)
     concurrency: int = Field(default=1, ge=1)  # units that one worker does at once
     share: float = Field(default=1.0, gt=0, le=1)  # of its stages' backlog, if others do them too
-    target_drain_seconds: float = Field(default=90.0, gt=0)  # a backlog should be gone by then
+    target_drain_seconds: float = Field(default=60.0, gt=0)  # a backlog should be gone by then
     scale_down_seconds: float = Field(default=30.0, ge=0)  # fewer are needed for so long
     steady_seconds: float = Field(default=600.0, ge=0)  # what was busy for half of it is kept
 
