@@ -141,7 +141,9 @@ def previous_tree(directory: Path) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("first", ["workers", "control plane"])
+@pytest.mark.parametrize(
+    "first", ["workers", pytest.param("control plane", marks=pytest.mark.heavy)]
+)
 def test_every_job_completes_while_old_processes_make_way_for_new_ones(
     upgrade: Upgrade, tmp_path: Path, first: str
 ) -> None:

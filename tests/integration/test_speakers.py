@@ -22,6 +22,9 @@ from tests.speech import DATA, heldout, recording, write_wav
 FOUR = ("espeak:en-us+f2", "espeak:en-us+m3", "flite:slt", "flite:rms")
 
 
+PLAYS = ((1, False), (2, False), (4, False), (2, True))  # workers, and whether one is killed
+
+
 def pyannotes_sample(_: Path) -> Path:
     """The conversation in pyannote.audio's own package."""
     import whisperx
@@ -40,19 +43,20 @@ def long_conversation(directory: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "shard_seconds"),
+    ("make", "shard_seconds", "plays"),
     [
-        (pyannotes_sample, 8.0),
-        pytest.param(short_conversation, 32.0, marks=pytest.mark.heavy),
-        pytest.param(long_conversation, 128.0, marks=pytest.mark.heavy),
+        pytest.param(pyannotes_sample, 8.0, PLAYS[::3], id="sample, 1 worker and a kill"),
+        pytest.param(pyannotes_sample, 8.0, PLAYS, marks=pytest.mark.heavy, id="sample"),
+        pytest.param(short_conversation, 32.0, PLAYS, marks=pytest.mark.heavy, id="short"),
+        pytest.param(long_conversation, 128.0, PLAYS, marks=pytest.mark.heavy, id="long"),
     ],
 )
 def test_turns_equal_those_of_one_process_with_1_2_and_4_workers_and_after_a_kill(
-    start_cluster: StartCluster, tmp_path: Path, make: Any, shard_seconds: float
+    start_cluster: StartCluster, tmp_path: Path, make: Any, shard_seconds: float, plays: Any
 ) -> None:
     path = make(tmp_path)
     expected: list[Any] | None = None
-    for workers, kills in ((1, False), (2, False), (4, False), (2, True)):
+    for workers, kills in plays:
         name = f"{workers}-{kills}"
         with start_cluster(workers=workers, name=name) as cluster:
             job = diarized(cluster, path, shard_seconds)

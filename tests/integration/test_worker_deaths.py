@@ -25,7 +25,7 @@ OPTIONS: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("runs", [3, pytest.param(10, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("runs", [2, pytest.param(10, marks=pytest.mark.heavy)])
 def test_a_job_survives_kill_9_of_a_random_worker_at_a_random_moment(
     start_cluster: StartCluster, tmp_path: Path, runs: int
 ) -> None:
