@@ -31,9 +31,7 @@ def create(
     ] = None,
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(
-            help="read, write, admin, operate; again for more. By default read, write."
-        ),
+        typer.Option(help="read, write, admin, operate; again for more. By default read, write."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
