@@ -20,7 +20,7 @@ demo: install  ## Transcribe the bundled conversation on a local cluster
 
 test: install  ## Run the suite: units with their coverage, then whole clusters
 	$(BIN)/python -m pytest tests/unit --numprocesses logical --cov --cov-fail-under=90 --cov-report=term:skip-covered
-	$(BIN)/python -m pytest tests/integration --numprocesses 2 --dist loadfile -m 'not heavy'
+	$(BIN)/python -m pytest tests/integration -m 'not heavy'
 
 test-heavy: install  ## Run the long fault and memory tests
 	$(BIN)/python -m pytest -m heavy

@@ -104,6 +104,7 @@ def test_demo_prints_speakers_and_timed_words_without_a_hub_and_stops_all_it_sta
     assert shell.processes() == []
 
 
+@pytest.mark.heavy
 def test_names_that_look_like_options_commands_or_urls_are_just_names(shell: Shell) -> None:
     sound = write_wav(shell.directory / "plain.wav", recording(5, seed=91)[0]).read_bytes()
     names = ["--help", "a;b.wav", "$(id).wav", "line\nbreak.wav", "concat:x", "n" * 251 + ".wav"]

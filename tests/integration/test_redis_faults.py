@@ -71,6 +71,7 @@ def test_a_wiped_redis_in_mid_run_is_rebuilt_from_the_store(
     assert_completed_once(cluster, job, speech)
 
 
+@pytest.mark.heavy
 def test_a_redis_that_is_down_for_20_seconds_only_delays_the_job(
     start_cluster: StartCluster, speech: Path, own_redis: RedisServer
 ) -> None:
@@ -102,6 +103,7 @@ def test_every_message_delivered_twice_gives_one_result(
     assert len(computed) == len(set(computed))
 
 
+@pytest.mark.heavy
 def test_a_chunk_message_removed_from_a_busy_queue_is_issued_again(
     start_cluster: StartCluster, speech: Path, tmp_path: Path
 ) -> None:

@@ -71,6 +71,7 @@ def test_turns_equal_those_of_one_process_with_1_2_and_4_workers_and_after_a_kil
             assert len({turn["speaker"] for turn in found}) >= 2
 
 
+@pytest.mark.heavy
 def test_known_voices_are_called_by_their_names(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
