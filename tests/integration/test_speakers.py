@@ -45,7 +45,7 @@ def long_conversation(directory: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "shard_seconds", "plays"),
     [
-        pytest.param(pyannotes_sample, 8.0, PLAYS[::3], id="sample, 1 worker and a kill"),
+        pytest.param(pyannotes_sample, 8.0, PLAYS[3:], id="sample, one killed"),
         pytest.param(pyannotes_sample, 8.0, PLAYS, marks=pytest.mark.heavy, id="sample"),
         pytest.param(short_conversation, 32.0, PLAYS, marks=pytest.mark.heavy, id="short"),
         pytest.param(long_conversation, 128.0, PLAYS, marks=pytest.mark.heavy, id="long"),
