@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -24,7 +24,7 @@ from orchestrator.connection import Connection, UnknownJob
 from orchestrator.reconciliation import overdue, pause_after
 from orchestrator.scaling.scaler import Scaler
 from orchestrator.store import known_jobs, newest_run, open_runs
-from orchestrator.survey import survey
+from orchestrator.survey import RunSurvey, survey
 from orchestrator.tombstones import Tombstones
 from orchestrator.uploads import sweep_uploads
 from tasks.artifacts import ArtifactMissing, keys
@@ -91,7 +91,7 @@ class Reconciler:
         runs = self._connection.jobs.open_runs()
         self._seen = set(runs)
         surveys = tuple(self._beating(survey(self._connection, runs)))
-        self._scaler.publish(surveys)
+        self._measure(surveys)
         idle = [unit for one in surveys for unit in one.idle]
         grace = self._connection.settings.reconcile_grace_seconds
         self._idle_since, suspects = overdue(self._idle_since, idle, self._clock(), grace)
@@ -113,6 +113,15 @@ class Reconciler:
         for item in items:
             self._heartbeat.beat()
             yield item
+
+    def _measure(self, surveys: Sequence[RunSurvey]) -> None:
+        """Publish the load. What cannot be measured must not keep lost work from being issued."""
+        try:
+            self._scaler.publish(surveys)
+        except (RedisError, ScriptoriumError):
+            raise  # the rest of the pass would fail of it too
+        except Exception:
+            log.exception("load_not_measured")
 
     def _mend(self, unit: Unit) -> bool:
         """Record what the store has after all, or issue the unit again (True)."""

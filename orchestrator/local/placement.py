@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
+from gpu_worker.monitor import read_gpus
 from tasks.stages import Pool, Stage
 
 _GPU_STAGES = frozenset(stage for stage in Stage if stage.pool is Pool.GPU)
@@ -55,24 +56,8 @@ def stages_by_gpu(
 
 
 def usable_gpus() -> tuple[int, ...]:
-    """Indexes of the NVIDIA GPUs that NVML can open and ask for their memory."""
-    try:
-        import pynvml
+    """Indexes of the NVIDIA GPUs that NVML can open and ask for their memory.
 
-        pynvml.nvmlInit()
-    except Exception:  # no library or no driver: no GPU
-        return ()
-    try:
-        return tuple(index for index in range(pynvml.nvmlDeviceGetCount()) if _answers(index))
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _answers(index: int) -> bool:
-    import pynvml
-
-    try:
-        pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(index))
-    except pynvml.NVMLError:  # it has fallen off the bus, or its driver has given it up
-        return False
-    return True
+    One that cannot has fallen off the bus, or its driver has given it up.
+    """
+    return tuple(gpu.index for gpu in read_gpus() if gpu.memory_total_bytes is not None)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from orchestrator.reconciliation import RunFacts
 from orchestrator.scaling.policy import Load, StageLoad
 from orchestrator.scaling.pools import WorkerPool
+from tasks.manifest import Plan
+from tasks.options import JobOptions
 from tasks.speeds import Speed, SpeedName
 from tasks.stages import EARLY_STAGES, HEADER_STAGES, Stage, Unit
 from tasks.units import fan_in, header_chains
@@ -21,7 +23,6 @@ from tasks.units import fan_in, header_chains
 FIRST_SPEEDS: Mapping[Stage, float] = {
     Stage.PREPARE: 300.0,
     Stage.DETECT_LANGUAGE: 300.0,
-    Stage.FAN_OUT: 10_000.0,
     Stage.TRANSCRIBE: 40.0,
     Stage.ALIGN: 100.0,
     Stage.EMBED_SPEAKERS: 50.0,
@@ -54,7 +55,7 @@ def remaining_work(facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS) -> t
             units += _open_of(chain, facts)
         units += fan_in(run, options, facts.plan)
         open_units = [
-            (unit, _seconds(unit, facts))
+            (unit, _seconds(unit, facts.plan, options))
             for unit in units
             if (unit.stage, unit.index) not in facts.settled
         ]
@@ -78,13 +79,12 @@ def _open_of(chain: Iterable[Unit], facts: RunFacts) -> list[Unit]:
     return units
 
 
-def _seconds(unit: Unit, facts: RunFacts) -> float:
+def _seconds(unit: Unit, plan: Plan, options: JobOptions) -> float:
     """The audio that one unit is about; the whole file for a stage of the job."""
-    plan = facts.plan
-    if plan is None or unit.stage not in HEADER_STAGES:
-        return plan.seconds if plan else FIRST_JOB_SECONDS
+    if unit.stage not in HEADER_STAGES:
+        return plan.seconds
     if unit.stage is Stage.EMBED_SPEAKERS:
-        return plan.shard_seconds(unit.index, facts.manifest.options)
+        return plan.shard_seconds(unit.index, options)
     return plan.chunk_seconds(unit.index)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.local.placement import stages_by_gpu, usable_gpus
 from tasks.stages import Pool, Stage
+from tests.unit.test_monitor import FULL, MIG, NVMLError, library
 
 GPU_STAGES = {stage for stage in Stage if stage.pool is Pool.GPU}
 TRANSCRIBE = {Stage.TRANSCRIBE}
@@ -66,29 +66,11 @@ def test_the_stages_of_a_gpu_that_is_lost_move() -> None:
     assert stages_by_gpu([2], {}) == {2: GPU_STAGES}
 
 
-class NVMLError(Exception):
-    """As pynvml's."""
-
-
 def test_a_gpu_that_does_not_answer_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    shutdowns: list[bool] = []
-
-    def handle(index: int) -> int:
-        if index == 1:
-            raise NVMLError("GPU is lost")
-        return index
-
-    library = SimpleNamespace(
-        NVMLError=NVMLError,
-        nvmlInit=lambda: None,
-        nvmlDeviceGetCount=lambda: 3,
-        nvmlDeviceGetHandleByIndex=handle,
-        nvmlDeviceGetMemoryInfo=lambda _: None,
-        nvmlShutdown=lambda: shutdowns.append(True),
-    )
-    monkeypatch.setitem(sys.modules, "pynvml", library)
+    without_memory = {"Name": FULL["Name"]}
+    found = library(FULL, NVMLError("GPU is lost"), MIG, without_memory)
+    monkeypatch.setitem(sys.modules, "pynvml", found)
     assert usable_gpus() == (0, 2)
-    assert shutdowns == [True]
 
 
 def test_gpus_are_looked_for_without_a_driver_too() -> None:

@@ -344,3 +344,17 @@ def test_uploads_that_nobody_submitted_go_after_a_day(
         connection.store.put(keys.upload(TENANT, upload), b"audio")
     reconciler.reconcile()
     assert list(connection.store.list(keys.upload(TENANT, ""))) == [keys.upload(TENANT, new)]
+
+
+def test_a_load_that_cannot_be_measured_keeps_nothing_from_being_issued_again(
+    connection: Connection,
+    reconciler: Reconciler,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(reconciler._scaler, "publish", fail)
+    open_job(connection)
+    assert issued(reconciler, clock) == [(Stage.PREPARE, 0)]
