@@ -16,14 +16,16 @@ from statistics import median
 
 from gpu_worker.heard import HeardWindow
 from gpu_worker.levels import LevelTrack
-from gpu_worker.segmentation import split_lines
+from gpu_worker.segmentation import cut_segment
 from gpu_worker.transcript import Segment, Turn
+from gpu_worker.words import space_between
 
 ECHO_SECONDS = 0.3  # between the starts of a word and of its echo, at most
 ECHO_DB = 6  # an echo is quieter by so much; two people who say the same seldom differ so
 LONE_ECHO_DB = 10  # for a single word, which two people say at once more often than a run
 SURE_ECHOES = 5  # from so many words on it is known how loud echoes are
 MISHEARD_DB = 4  # other words that are no louder than that, or by this at most, are misheard ones
+PAUSE_SECONDS = 0.5  # left by echoes inside a line: two lines from there on
 TURN_GAP_SECONDS = 0.5  # what is nearer is one turn
 _UNHEARD = frozenset("PSZC")  # Unicode's punctuation, symbols, separators, control
 
@@ -200,29 +202,27 @@ def _without(segments: Iterable[Segment], echoes: set[int], speaker: str) -> lis
 
 
 def _rebuilt(segment: Segment, dropped: set[int]) -> Iterator[Segment]:
-    """The segment's other words, in lines that end where a pause has come about."""
-    kept = [index for index in range(len(segment.words)) if index not in dropped]
-    written = _written(segment)
-    first = 0
-    for line in split_lines([segment.words[index] for index in kept]):
-        own = kept[first : first + len(line)]
-        first += len(line)
-        text = "".join(written[index] for index in own).strip()
-        yield replace(segment, start=line[0].start, end=line[-1].end, text=text, words=line)
+    """The segment without the dropped words, in two where a pause has come about."""
+    edges = sorted({0} | dropped | {index + 1 for index in dropped} - {len(segment.words)})
+    runs = [
+        run
+        for first, run in zip(edges, cut_segment(segment, edges), strict=True)
+        if first not in dropped
+    ]
+    line = _trimmed(runs[0])
+    for run in map(_trimmed, runs[1:]):
+        if run.start - line.end >= PAUSE_SECONDS:
+            yield line
+            line = run
+        else:
+            text = line.text + space_between(line.text, run.text) + run.text
+            line = replace(line, end=run.end, text=text, words=line.words + run.words)
+    yield line
 
 
-def _written(segment: Segment) -> list[str]:
-    """Each word with what stands before the next one; not every script has spaces there."""
-    places: list[int] = []
-    at = 0
-    for word in segment.words:
-        place = segment.text.find(word.word, at)
-        if place < 0:
-            return [f"{word.word} " for word in segment.words]
-        places.append(place)
-        at = place + len(word.word)
-    ends = [*places[1:], len(segment.text)]
-    return [segment.text[start:end] for start, end in zip(places, ends, strict=True)]
+def _trimmed(segment: Segment) -> Segment:
+    """From its first word to its last one."""
+    return replace(segment, start=segment.words[0].start, end=segment.words[-1].end)
 
 
 def _turns(segments: Sequence[Segment]) -> list[Turn]:

@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_worker.transcript import Segment, segment_to_json, segments_from_json
+from gpu_worker.transcript import (
+    Notice,
+    Segment,
+    notice_to_json,
+    segment_to_json,
+    segments_from_json,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class ChunkTranscript:
     """What was said in one chunk."""
 
     windows: tuple[HeardWindow, ...]
+    warnings: tuple[Notice, ...] = ()
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -51,9 +58,15 @@ class ChunkTranscript:
 
     def to_json(self) -> dict[str, Any]:
         """As the chunk's artifact holds it."""
-        return {"windows": [window.to_json() for window in self.windows]}
+        return {
+            "windows": [window.to_json() for window in self.windows],
+            "warnings": [notice_to_json(notice) for notice in self.warnings],
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ChunkTranscript:
         """The inverse of `to_json`."""
-        return cls(tuple(HeardWindow.from_json(window) for window in data["windows"]))
+        return cls(
+            tuple(HeardWindow.from_json(window) for window in data["windows"]),
+            tuple(Notice(**warning) for warning in data.get("warnings", ())),
+        )

@@ -11,8 +11,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from itertools import groupby, pairwise
+from itertools import pairwise
 
+from gpu_worker.segmentation import cut_segment
 from gpu_worker.transcript import Segment, Turn, Word
 
 STRAY_SECONDS = 0.25  # a shorter word does not make a change of speaker by itself …
@@ -131,34 +132,13 @@ def _without_strays(words: Sequence[Word], names: list[str]) -> list[str]:
 
 def _split(segment: Segment, names: Sequence[str]) -> list[Segment]:
     """One segment for each run of words of the same speaker."""
-    runs = [
-        (name, [index for index, _ in run])
-        for name, run in groupby(enumerate(names), key=lambda item: item[1])
+    firsts = [0, *(index for index, (a, b) in enumerate(pairwise(names), 1) if a != b)]
+    parts = cut_segment(segment, firsts)
+    return [
+        replace(
+            part,
+            speaker=names[first],
+            words=tuple(replace(word, speaker=names[first]) for word in part.words),
+        )
+        for part, first in zip(parts, firsts, strict=True)
     ]
-    texts = _texts(segment, [indices[0] for _, indices in runs])
-    parts = []
-    for (name, indices), text in zip(runs, texts, strict=True):
-        words = tuple(replace(segment.words[index], speaker=name) for index in indices)
-        start, end = words[0].start, words[-1].end
-        parts.append(replace(segment, start=start, end=end, text=text, words=words, speaker=name))
-    parts[0] = replace(parts[0], start=segment.start)
-    parts[-1] = replace(parts[-1], end=segment.end)
-    return parts
-
-
-def _texts(segment: Segment, firsts: Sequence[int]) -> list[str]:
-    """The segment's text, cut before each of these words; as written where they are found in it."""
-    if len(firsts) == 1:
-        return [segment.text]
-    places, at = [], 0
-    for word in segment.words:
-        place = segment.text.find(word.word, at)
-        if place < 0:
-            return [
-                " ".join(word.word for word in segment.words[first:last])
-                for first, last in zip(firsts, [*firsts[1:], len(segment.words)], strict=True)
-            ]
-        places.append(place)
-        at = place + len(word.word)
-    cuts = [0, *(places[first] for first in firsts[1:]), len(segment.text)]
-    return [segment.text[cut:end].strip() for cut, end in pairwise(cuts)]

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from gpu_worker.words import join_texts
+
 SAMPLE_RATE = 16_000  # samples per second of every array and PCM artifact
 
 
@@ -17,7 +19,7 @@ SAMPLE_RATE = 16_000  # samples per second of every array and PCM artifact
 class Word:
     """One spoken word."""
 
-    word: str  # as written, without surrounding spaces
+    word: str  # as it stands in its segment's text, without surrounding spaces
     start: float
     end: float
     score: float  # probability in 0..1
@@ -27,7 +29,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of speech that is read as one line."""
+    """A stretch of speech that is read as one line.
+
+    Its words, if it has any, are all of its text but the white space between them.
+    """
 
     start: float
     end: float
@@ -72,7 +77,7 @@ class Transcript:
     @property
     def text(self) -> str:
         """All segments' text as one line."""
-        return " ".join(segment.text.strip() for segment in self.segments if segment.text.strip())
+        return join_texts(segment.text for segment in self.segments)
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -95,7 +100,7 @@ def transcript_to_json(transcript: Transcript) -> dict[str, Any]:
         "segments": [segment_to_json(segment) for segment in transcript.segments],
         "word_segments": [_word_to_json(word) for word in transcript.words],
         "turns": [_present(turn, _TURN_FIELDS) for turn in transcript.turns],
-        "warnings": [_present(notice, _NOTICE_FIELDS) for notice in transcript.warnings],
+        "warnings": [notice_to_json(notice) for notice in transcript.warnings],
     }
 
 
@@ -108,6 +113,11 @@ def transcript_from_json(data: Mapping[str, Any]) -> Transcript:
         warnings=tuple(Notice(**warning) for warning in data.get("warnings", ())),
         turns=tuple(Turn(**turn) for turn in data.get("turns", ())),
     )
+
+
+def notice_to_json(notice: Notice) -> dict[str, Any]:
+    """One notice as JSON, without the times that it has not."""
+    return _present(notice, _NOTICE_FIELDS)
 
 
 def segment_to_json(segment: Segment) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One chunk's audio to segments: speech, windows, batches, lines.
+"""One chunk's audio to segments: speech, windows, batches, a second look, lines.
 
 Takes an array and gives dataclasses in times of the whole file. Knows nothing of
 where the samples came from.
@@ -8,26 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from gpu_worker.batching import run_batches
-from gpu_worker.engines import Audio, DecodeOptions, Engine, WindowText
-from gpu_worker.fallback import is_silence
-from gpu_worker.heard import ChunkTranscript, HeardWindow
-from gpu_worker.levels import frame_levels
-from gpu_worker.segmentation import Stretch, place_words, split_lines
-from gpu_worker.speech import VadOptions
-from gpu_worker.transcript import (
-    SAMPLE_RATE,
-    Segment,
-    Word,
-)
+from gpu_worker.decoded import TIME_DIGITS, DecodedWindow, heard_window
+from gpu_worker.engines import Audio, DecodeOptions, Engine
+from gpu_worker.heard import ChunkTranscript
+from gpu_worker.second_look import second_look
+from gpu_worker.speech import SpeechSpan, VadOptions
+from gpu_worker.transcript import SAMPLE_RATE, Notice
 from gpu_worker.vad import speech_spans
 from gpu_worker.windows import Window, pack_windows
-
-TIME_DIGITS = 3  # milliseconds
-SCORE_DIGITS = 4
 
 
 def transcribe_chunk(
@@ -42,28 +36,34 @@ def transcribe_chunk(
 ) -> ChunkTranscript:
     """Find the speech in `audio`, decode it, and time it from the start of the file.
 
-    `first_sample` is the chunk's true position in the file. Raises OutOfMemory, and
-    whatever `before_batch` and the engine raise.
+    `first_sample` is the chunk's true position in the file. Words are timed in any case: their
+    times say where lines end, and whether speech was passed over. Raises OutOfMemory, and what
+    `before_batch` and the engine raise.
     """
     spans = speech_spans(audio, engine.max_window_seconds, vad)
     windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))
-    texts = run_batches(
-        windows,
-        batch_size,
-        lambda batch: engine.transcribe([window.cut(audio) for window in batch], options),
-        before_batch=before_batch,
-    )
-    return ChunkTranscript(
-        tuple(
-            HeardWindow(
-                tuple(
-                    (first_sample + span.start, first_sample + span.end) for span in window.spans
-                ),
-                tuple(_segments(window, text, options, first_sample)),
-                tuple(frame_levels(audio[span.start : span.end]) for span in window.spans),
-            )
-            for window, text in zip(windows, texts, strict=True)
+    if not windows:
+        return ChunkTranscript(())
+    timed = replace(options, word_timestamps=True)
+
+    def decode(found: Sequence[Window]) -> list[DecodedWindow]:
+        texts = run_batches(
+            found,
+            batch_size,
+            lambda batch: engine.transcribe([window.cut(audio) for window in batch], timed),
+            before_batch=before_batch,
         )
+        return [DecodedWindow.of(*pair, timed) for pair in zip(found, texts, strict=True)]
+
+    decoded, passed_over = second_look(audio, decode(windows), decode, vad)
+    language = "en" if options.task == "translate" else options.language or ""
+    shown = partial(
+        heard_window, audio, first_sample=first_sample, language=language,
+        with_words=options.word_timestamps,
+    )  # fmt: skip
+    return ChunkTranscript(
+        tuple(map(shown, decoded)),
+        (*engine.notices(options), *(_passed_over(span, first_sample) for span in passed_over)),
     )
 
 
@@ -82,62 +82,19 @@ def detect_language(engine: Engine, windows: Sequence[Audio]) -> str | None:
     return max(votes, key=lambda language: (votes[language], trust[language]))
 
 
+def _passed_over(span: SpeechSpan, first_sample: int) -> Notice:
+    start, end = (
+        round((first_sample + sample) / SAMPLE_RATE, TIME_DIGITS)
+        for sample in (span.start, span.end)
+    )
+    return Notice(
+        "speech_without_words",
+        f"Between {start:.1f} and {end:.1f} s there is speech that the model wrote no words for.",
+        start,
+        end,
+    )
+
+
 def pcm_to_audio(pcm: bytes) -> Audio:
     """Signed 16-bit little-endian samples to floats in -1..1."""
     return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32768.0
-
-
-def _segments(
-    window: Window, text: WindowText, options: DecodeOptions, first_sample: int
-) -> list[Segment]:
-    if not text.text or is_silence(text, options):
-        return []
-    if not text.words:
-        start, end = window.spans[0].start, window.spans[-1].end
-        return [
-            _segment(
-                text, text.text, (), _seconds(first_sample + start), _seconds(first_sample + end)
-            )
-        ]
-    stretches = [
-        Stretch(
-            start=_seconds(offset),
-            end=_seconds(offset + span.samples),
-            shift=_seconds(first_sample + span.start - offset),
-        )
-        for offset, span in zip(window.offsets, window.spans, strict=True)
-    ]
-    return [_line(text, line) for line in split_lines(place_words(text.words, stretches))]
-
-
-def _line(text: WindowText, line: tuple[Word, ...]) -> Segment:
-    words = tuple(
-        Word(
-            word.word,
-            round(word.start, TIME_DIGITS),
-            round(word.end, TIME_DIGITS),
-            round(word.score, SCORE_DIGITS),
-        )
-        for word in line
-    )
-    joined = " ".join(word.word for word in words)
-    return _segment(text, joined, words, words[0].start, words[-1].end)
-
-
-def _segment(
-    text: WindowText, written: str, words: tuple[Word, ...], start: float, end: float
-) -> Segment:
-    return Segment(
-        start=round(start, TIME_DIGITS),
-        end=round(end, TIME_DIGITS),
-        text=written,
-        words=words,
-        avg_logprob=round(text.avg_logprob, SCORE_DIGITS),
-        no_speech_prob=round(text.no_speech_prob, SCORE_DIGITS),
-        compression_ratio=round(text.compression_ratio, SCORE_DIGITS),
-        temperature=text.temperature,
-    )
-
-
-def _seconds(samples: int) -> float:
-    return samples / SAMPLE_RATE

@@ -34,6 +34,18 @@ class Window:
         """Where each span begins inside the window."""
         return (0, *accumulate(span.samples for span in self.spans[:-1]))
 
+    def part(self, first: int, end: int) -> Window | None:
+        """The window from its own sample `first` up to `end`; None if nothing is between them."""
+        pieces = (
+            SpeechSpan(
+                span.start + min(max(first - offset, 0), span.samples),
+                span.start + min(max(end - offset, 0), span.samples),
+            )
+            for offset, span in zip(self.offsets, self.spans, strict=True)
+        )
+        spans = tuple(piece for piece in pieces if piece.samples)
+        return Window(spans) if spans else None
+
     def cut(self, audio: Audio) -> Audio:
         """The window's samples out of the chunk's, shape (samples,)."""
         return np.concatenate([audio[span.start : span.end] for span in self.spans])

@@ -1,36 +1,24 @@
 """One chunk's words to their exact times, window by window.
 
-Takes what was heard and gives the same words in the same order, timed anew and cut
-into lines anew. Knows nothing of how an aligner works.
+Takes what was heard and gives the same lines and words in the same order, timed anew.
+Knows nothing of how an aligner works.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from gpu_worker.alignment import Aligner, SpokenWindow
-from gpu_worker.alignment.characters import LANGUAGES_WITHOUT_SPACES
 from gpu_worker.batching import run_batches
+from gpu_worker.decoded import rounded
 from gpu_worker.engines import Audio
 from gpu_worker.heard import ChunkTranscript, HeardWindow
 from gpu_worker.segmentation import Stretch, place_words, split_lines
 from gpu_worker.transcript import SAMPLE_RATE, Segment, Word
-from gpu_worker.transcription import SCORE_DIGITS, TIME_DIGITS
-
-_SPACED = re.compile(r"(\S+)(\s*)")
-_UNSPACED = re.compile(r"(\S)(\s*)")  # each character is a word
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A word as written, and what stands between it and the next one."""
-
-    word: str
-    gap: str
+from gpu_worker.words import split_words
 
 
 def align_chunk(
@@ -46,11 +34,11 @@ def align_chunk(
     """Time every word of `heard` by its sound, in seconds of the file.
 
     `audio` is the chunk's, `first_sample` its true position in the file. `language` says how
-    text without words is cut into words. Raises OutOfMemory, and whatever `before_batch` and
+    a text without words is cut into lines. Raises OutOfMemory, and what `before_batch` and
     the aligner raise.
     """
-    pieces = [_pieces(window.segments, language) for window in heard.windows]
-    spoken = [index for index, found in enumerate(pieces) if found]
+    words = [_words(window) for window in heard.windows]
+    spoken = [index for index, found in enumerate(words) if found]
     timed = run_batches(
         spoken,
         batch_size,
@@ -58,7 +46,7 @@ def align_chunk(
             [
                 SpokenWindow(
                     _cut(audio, heard.windows[index], first_sample),
-                    tuple(piece.word for piece in pieces[index]),
+                    tuple(words[index]),
                 )
                 for index in batch
             ]
@@ -66,21 +54,19 @@ def align_chunk(
         before_batch=before_batch,
     )
     windows = list(heard.windows)
-    for index, words in zip(spoken, timed, strict=True):
-        windows[index] = _retimed(windows[index], pieces[index], words)
-    return ChunkTranscript(tuple(windows))
+    for index, found in zip(spoken, timed, strict=True):
+        windows[index] = _retimed(windows[index], found, language)
+    return replace(heard, windows=tuple(windows))
 
 
-def _pieces(segments: Sequence[Segment], language: str) -> list[_Piece]:
-    spaced = language not in LANGUAGES_WITHOUT_SPACES
-    pieces: list[_Piece] = []
-    for segment in segments:
-        if segment.words:
-            pieces += [_Piece(word.word, " ") for word in segment.words]
-            continue
-        found = (_SPACED if spaced else _UNSPACED).findall(segment.text)
-        pieces += [_Piece(word, gap or " " * spaced) for word, gap in found]
-    return pieces
+def _words(window: HeardWindow) -> list[str]:
+    return [word for segment in window.segments for word in _segment_words(segment)]
+
+
+def _segment_words(segment: Segment) -> list[str]:
+    if segment.words:
+        return [word.word for word in segment.words]
+    return [segment.text[start:end] for start, end in split_words(segment.text)]
 
 
 def _cut(audio: Audio, window: HeardWindow, first_sample: int) -> Audio:
@@ -89,14 +75,17 @@ def _cut(audio: Audio, window: HeardWindow, first_sample: int) -> Audio:
     )
 
 
-def _retimed(window: HeardWindow, pieces: Sequence[_Piece], words: tuple[Word, ...]) -> HeardWindow:
+def _retimed(window: HeardWindow, words: tuple[Word, ...], language: str) -> HeardWindow:
+    """The window's lines with the new times; one that had no words is cut into lines now."""
+    placed = iter(map(rounded, place_words(words, _stretches(window))))
     lines: list[Segment] = []
-    first = 0
-    for line in split_lines(place_words(words, _stretches(window))):
-        own = pieces[first : first + len(line)]
-        first += len(line)
-        text = "".join(piece.word + piece.gap for piece in own).strip()
-        lines.append(_line(window.segments[0], text, line))
+    for segment in window.segments:
+        own = tuple(next(placed) for _ in _segment_words(segment))
+        if own:
+            line = replace(segment, start=own[0].start, end=own[-1].end, words=own)
+            lines += [line] if segment.words else split_lines(line, language)
+        else:
+            lines.append(segment)
     return replace(window, segments=tuple(lines))
 
 
@@ -114,17 +103,3 @@ def _stretches(window: HeardWindow) -> list[Stretch]:
         )
         offset += length
     return stretches
-
-
-def _line(pattern: Segment, text: str, line: tuple[Word, ...]) -> Segment:
-    """A line with the figures of its window, which all of the window's segments share."""
-    words = tuple(
-        replace(
-            word,
-            start=round(word.start, TIME_DIGITS),
-            end=round(word.end, TIME_DIGITS),
-            score=round(min(max(word.score, 0.0), 1.0), SCORE_DIGITS),
-        )
-        for word in line
-    )
-    return replace(pattern, start=words[0].start, end=words[-1].end, text=text, words=words)

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_worker.transcript import Word
+from gpu_worker.transcript import Notice, Word
 
 Audio = NDArray[np.float32]  # mono samples at 16 kHz in -1..1, shape (samples,)
 
@@ -46,11 +46,12 @@ class WindowText:
     """What an engine heard in one window."""
 
     text: str
-    words: tuple[Word, ...]  # times from the window's start; empty without word times
+    words: tuple[Word, ...]  # all of the text; times from the window's start; empty without times
     avg_logprob: float
     no_speech_prob: float
     compression_ratio: float
     temperature: float
+    is_whole: bool = True  # False: it ends where the model had no room for more
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,9 @@ class Engine(Protocol):
         self, windows: Sequence[Audio], options: DecodeOptions
     ) -> tuple[WindowText, ...]:
         """Decode all windows as one batch. Raises MemoryError when it does not fit."""
+
+    def notices(self, options: DecodeOptions) -> tuple[Notice, ...]:
+        """What a reader should know of how these options are taken. Raises InvalidOption."""
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
         """The most probable language of each window, as one batch."""

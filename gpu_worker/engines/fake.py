@@ -17,7 +17,7 @@ import numpy as np
 from gpu_worker.engines import Audio, DecodeOptions, DetectedLanguage, EngineRequest, WindowText
 from gpu_worker.errors import UnknownModel
 from gpu_worker.fallback import compression_ratio
-from gpu_worker.transcript import SAMPLE_RATE, Word
+from gpu_worker.transcript import SAMPLE_RATE, Notice, Word
 
 VOCABULARY = tuple(
     consonant + vowel + ending
@@ -51,6 +51,10 @@ class FakeEngine:
         if self.speed:
             time.sleep(sum(map(len, windows)) / SAMPLE_RATE / self.speed)
         return tuple(self._hear(window) for window in windows)
+
+    def notices(self, options: DecodeOptions) -> tuple[Notice, ...]:
+        """None: it takes no notice of options."""
+        return ()
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
         """English, always."""

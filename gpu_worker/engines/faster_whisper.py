@@ -1,31 +1,34 @@
 """faster-whisper (CTranslate2) as an engine.
 
 Uses the model object's own parts (features, encoder, generate, alignment) rather
-than its pipelines, so that a batch is encoded once for text, words and fallback.
+than its pipelines, so that a window is encoded once for its text, its further tries
+and its words, and only the try that is taken is aligned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
-from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
+from faster_whisper.transcribe import get_suppressed_tokens
 
 from gpu_worker.device_faults import guarded
 from gpu_worker.engines import Audio, DecodeOptions, DetectedLanguage, EngineRequest, WindowText
+from gpu_worker.engines.prompts import PROMPT_TOKENS, Prompt, build_prompt
+from gpu_worker.engines.word_times import MODEL_OFFSETS, TokenTimes, time_words
 from gpu_worker.errors import InvalidOption, UnknownModel
 from gpu_worker.fallback import best_attempt, compression_ratio, needs_fallback
 from gpu_worker.models import fetch_model, find_model, longest_window
-from gpu_worker.transcript import SAMPLE_RATE, Word
+from gpu_worker.transcript import SAMPLE_RATE, Notice, Word
 
-# openai/whisper's sets of marks that belong to the word after or before them
-OPENING_MARKS = "\"'“¿([{-"
-CLOSING_MARKS = "\"'.。,，!！?？:：”)]}、"
+Features = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def load(request: EngineRequest) -> FasterWhisperEngine:
@@ -58,6 +61,7 @@ class FasterWhisperEngine:
         self.device: str = model.model.device
         self.max_window_seconds = max_window_seconds
         self._model = model
+        self._offset = MODEL_OFFSETS.get(name, 0.0)
         self.languages = frozenset(
             code
             for code in _LANGUAGE_CODES
@@ -72,20 +76,45 @@ class FasterWhisperEngine:
         Raises MemoryError, DevicePoisoned, InvalidOption.
         """
         tokenizer = self._tokenizer(options)
-        features = self._features(windows)
-        attempts: list[list[WindowText]] = [[] for _ in windows]
+        prompt = build_prompt(tokenizer, options)
+        room = self._room(prompt, options)
+        encoded = guarded(partial(self._model.encode, self._features(windows)))
+        attempts: list[list[_Attempt]] = [[] for _ in windows]
         pending = list(range(len(windows)))
         for temperature in options.temperatures:
-            lengths = [len(windows[index]) for index in pending]
             results = guarded(
-                partial(self._decode, features[pending], lengths, tokenizer, options, temperature)
-            )
+                partial(
+                    self._generate, _rows(encoded, pending), tokenizer, prompt, room, options,
+                    temperature,
+                )
+            )  # fmt: skip
             for index, result in zip(pending, results, strict=True):
                 attempts[index].append(result)
-            pending = [index for index in pending if needs_fallback(attempts[index][-1], options)]
+            pending = [
+                index for index in pending if needs_fallback(attempts[index][-1].text, options)
+            ]
             if not pending:
                 break
-        return tuple(best_attempt(tried, options) for tried in attempts)
+        taken = [_best(tried, options) for tried in attempts]
+        if not options.word_timestamps:
+            return tuple(attempt.text for attempt in taken)
+        seconds = [len(window) / SAMPLE_RATE for window in windows]
+        words = guarded(partial(self._words, encoded, taken, seconds, tokenizer))
+        return tuple(
+            replace(attempt.text, words=heard) for attempt, heard in zip(taken, words, strict=True)
+        )
+
+    def notices(self, options: DecodeOptions) -> tuple[Notice, ...]:
+        """What a reader should know of how these options are taken."""
+        if not build_prompt(self._tokenizer(options), options).is_cut:
+            return ()
+        return (
+            Notice(
+                "prompt_cut",
+                f"initial_prompt and hotwords together are longer than {PROMPT_TOKENS} tokens; "
+                "the end of the hot words or the beginning of the prompt was left out.",
+            ),
+        )
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
         """The likeliest language of each window. An English-only model says `en`."""
@@ -103,6 +132,11 @@ class FasterWhisperEngine:
     def _tokenizer(self, options: DecodeOptions) -> Tokenizer:
         multilingual = self._model.model.is_multilingual
         language = options.language or "en"
+        if not multilingual and (language != "en" or options.task == "translate"):
+            raise InvalidOption(
+                f"Model {self.name!r} knows English only: it cannot {options.task} {language!r}.",
+                hint="Leave language and task out, or take a model without .en in its name.",
+            )
         if multilingual and language not in self.languages:
             known = ", ".join(sorted(self.languages))
             raise InvalidOption(f"Model {self.name!r} has no language {language!r}, only {known}.")
@@ -110,32 +144,24 @@ class FasterWhisperEngine:
             self._model.hf_tokenizer, multilingual, task=options.task, language=language
         )
 
-    def _features(self, windows: Sequence[Audio]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def _features(self, windows: Sequence[Audio]) -> Features:
         """Log-mel features, shape (windows, mels, 3000)."""
         extract = self._model.feature_extractor
         return np.stack([pad_or_trim(extract(window)[..., :-1]) for window in windows])
 
-    def _decode(
+    def _generate(
         self,
-        features: np.ndarray[Any, np.dtype[np.float32]],
-        lengths: list[int],
+        encoded: ctranslate2.StorageView,
         tokenizer: Tokenizer,
+        prompt: Prompt,
+        room: int,
         options: DecodeOptions,
         temperature: float,
-    ) -> list[WindowText]:
-        encoded = self._model.encode(features)
-        prompt = self._model.get_prompt(
-            tokenizer,
-            tokenizer.encode(" " + options.initial_prompt.strip())
-            if options.initial_prompt
-            else [],
-            without_timestamps=True,
-            hotwords=options.hotwords,
-        )
+    ) -> list[_Attempt]:
         generated = self._model.model.generate(
             encoded,
-            [prompt] * len(lengths),
-            max_length=self._max_length(prompt, options),
+            [list(prompt.tokens)] * encoded.shape[0],
+            max_length=_max_length(len(prompt.tokens), room),
             length_penalty=options.length_penalty,
             repetition_penalty=options.repetition_penalty,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
@@ -147,73 +173,105 @@ class FasterWhisperEngine:
             return_no_speech_prob=True,
             **_sampling(options, temperature),
         )
-        tokens = [result.sequences_ids[0] for result in generated]
-        words = (
-            self._words(encoded, tokens, lengths, tokenizer)
-            if options.word_timestamps
-            else [()] * len(lengths)
+        return [_attempt(result, tokenizer, options, temperature, room) for result in generated]
+
+    def _room(self, prompt: Prompt, options: DecodeOptions) -> int:
+        """How many tokens a window's text may have. Raises InvalidOption."""
+        # One place is left for the end of the text, with which it is aligned.
+        room: int = self._model.max_length - len(prompt.tokens) - 1
+        if options.max_new_tokens is None:
+            return room
+        if options.max_new_tokens > room:
+            raise InvalidOption(
+                f"A prompt of {len(prompt.tokens)} tokens leaves room for {room} of the model's "
+                f"{self._model.max_length}, but max_new_tokens is {options.max_new_tokens}.",
+                hint="Lower max_new_tokens, or leave it out.",
+            )
+        return options.max_new_tokens
+
+    def _words(
+        self,
+        encoded: ctranslate2.StorageView,
+        attempts: Sequence[_Attempt],
+        seconds: Sequence[float],
+        tokenizer: Tokenizer,
+    ) -> list[tuple[Word, ...]]:
+        """Word times by cross-attention and dynamic time warping (openai/whisper timing.py)."""
+        tokens = [list(attempt.tokens) for attempt in attempts]
+        frames = [-(-length // 1) * self._model.frames_per_second for length in seconds]
+        aligned = self._model.model.align(
+            encoded, tokenizer.sot_sequence, tokens, list(map(int, frames))
         )
         return [
-            self._window_text(result, tokenizer, heard, options, temperature)
-            for result, heard in zip(generated, words, strict=True)
+            time_words(
+                tokenizer,
+                attempt.tokens,
+                attempt.text.text,
+                self._token_times(result, length),
+                length,
+            )
+            if result.alignments and attempt.tokens
+            else ()
+            for attempt, result, length in zip(attempts, aligned, seconds, strict=True)
         ]
 
-    def _max_length(self, prompt: list[int], options: DecodeOptions) -> int:
-        limit: int = self._model.max_length
-        if options.max_new_tokens is None:
-            return limit
-        if len(prompt) + options.max_new_tokens > limit:
-            raise InvalidOption(
-                f"A prompt of {len(prompt)} tokens and max_new_tokens={options.max_new_tokens} "
-                f"exceed the model's {limit} tokens."
-            )
-        return len(prompt) + options.max_new_tokens
+    def _token_times(self, aligned: Any, seconds: float) -> TokenTimes:
+        """When each token begins; the last edge is the end of the text."""
+        rows, frames = np.asarray(aligned.alignments).T
+        begins = np.diff(rows, prepend=-1) > 0
+        edges = frames[begins] / self._model.tokens_per_second + self._offset
+        return TokenTimes(np.clip(edges, 0.0, seconds).tolist(), aligned.text_token_probs)
 
-    def _window_text(
-        self,
-        result: Any,
-        tokenizer: Tokenizer,
-        words: tuple[Word, ...],
-        options: DecodeOptions,
-        temperature: float,
-    ) -> WindowText:
-        tokens = result.sequences_ids[0]
-        text = tokenizer.decode([token for token in tokens if token < tokenizer.eot]).strip()
-        total = result.scores[0] * len(tokens) ** options.length_penalty
-        return WindowText(
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A window decoded once."""
+
+    tokens: tuple[int, ...]  # of the text alone
+    text: WindowText
+
+
+def _attempt(
+    result: Any, tokenizer: Tokenizer, options: DecodeOptions, temperature: float, room: int
+) -> _Attempt:
+    found = result.sequences_ids[0]
+    tokens = tuple(token for token in found if token < tokenizer.eot)
+    text = tokenizer.decode(list(tokens)).strip()
+    total = result.scores[0] * len(found) ** options.length_penalty
+    return _Attempt(
+        tokens,
+        WindowText(
             text=text,
-            words=words,
-            avg_logprob=total / (len(tokens) + 1),
+            words=(),
+            avg_logprob=total / (len(found) + 1),
             no_speech_prob=result.no_speech_prob,
             compression_ratio=compression_ratio(text),
             temperature=temperature,
-        )
-
-    def _words(
-        self, encoded: Any, tokens: list[list[int]], lengths: list[int], tokenizer: Tokenizer
-    ) -> list[tuple[Word, ...]]:
-        """Word times by cross-attention and dynamic time warping (faster-whisper's)."""
-        frames = [-(-length // SAMPLE_RATE) * self._model.frames_per_second for length in lengths]
-        text_tokens = [[token for token in row if token < tokenizer.eot] for row in tokens]
-        alignments = self._model.find_alignment(tokenizer, text_tokens, encoded, frames)
-        return [
-            _timed(alignment, length / SAMPLE_RATE)
-            for alignment, length in zip(alignments, lengths, strict=True)
-        ]
-
-
-def _timed(alignment: list[dict[str, Any]], seconds: float) -> tuple[Word, ...]:
-    merge_punctuations(alignment, OPENING_MARKS, CLOSING_MARKS)
-    return tuple(
-        Word(
-            item["word"].strip(),
-            min(float(item["start"]), seconds),
-            min(float(item["end"]), seconds),
-            float(item["probability"]),
-        )
-        for item in alignment
-        if item["word"].strip()
+            # A text that was to be short is whole at its limit.
+            is_whole=len(found) < room or options.max_new_tokens is not None,
+        ),
     )
+
+
+def _best(attempts: Sequence[_Attempt], options: DecodeOptions) -> _Attempt:
+    texts = [attempt.text for attempt in attempts]
+    return attempts[texts.index(best_attempt(texts, options))]
+
+
+def _max_length(prompt: int, room: int) -> int:
+    """What CTranslate2 must be told so that it writes `room` tokens behind a prompt.
+
+    It halves the number, and takes all of the prompt but its last token from it (whisper.cc).
+    """
+    return max(2 * room, room + prompt - 1)
+
+
+def _rows(encoded: ctranslate2.StorageView, indices: Sequence[int]) -> ctranslate2.StorageView:
+    """The encodings of some of a batch's windows."""
+    if len(indices) == encoded.shape[0]:
+        return encoded
+    host = encoded.to(ctranslate2.DataType.float32).to_device(ctranslate2.Device.cpu)
+    return ctranslate2.StorageView.from_array(np.asarray(host)[list(indices)])
 
 
 def _sampling(options: DecodeOptions, temperature: float) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from gpu_worker.alignment.fake import FakeAligner
 from gpu_worker.alignment.loaded import load_aligner
 from gpu_worker.errors import OutOfMemory
 from gpu_worker.heard import ChunkTranscript, HeardWindow
-from gpu_worker.transcript import SAMPLE_RATE, Segment, Word
+from gpu_worker.transcript import SAMPLE_RATE, Notice, Segment, Word
+from gpu_worker.words import split_words
 from tests.speech import recording
 
 FIRST = 5 * SAMPLE_RATE  # the chunk's place in the file
@@ -30,7 +31,8 @@ def seconds(*edges: float) -> tuple[tuple[int, int], ...]:
 
 
 def segment(text: str, *, worded: bool = True) -> Segment:
-    words = tuple(Word(word, 5.0, 5.0, 0.1) for word in text.split()) if worded else ()
+    places = split_words(text) if worded else []
+    words = tuple(Word(text[start:end], 5.0, 5.0, 0.1) for start, end in places)
     return Segment(5.0, 6.0, text, words, -0.3, 0.2, 1.1, 0.4)
 
 
@@ -76,9 +78,9 @@ def test_a_window_is_given_its_own_speech_and_words() -> None:
     ]
 
 
-def test_times_are_of_the_file_and_lines_are_cut_anew() -> None:
+def test_times_are_of_the_file_and_lines_stay_as_they_are() -> None:
     aligner = Scripted((0.1, 0.4), (0.6, 0.9))
-    heard = chunk(HeardWindow(seconds(6, 6.5, 8, 8.5), (segment("one two"),)))
+    heard = chunk(HeardWindow(seconds(6, 6.5, 8, 8.5), (segment("one"), segment("two"))))
     found = align(aligner, heard).segments
     assert [(one.start, one.end, one.text) for one in found] == [
         (6.1, 6.4, "one"),
@@ -90,22 +92,28 @@ def test_times_are_of_the_file_and_lines_are_cut_anew() -> None:
     ]
 
 
-def test_lines_are_joined_where_there_is_no_pause() -> None:
-    aligner = Scripted((0.0, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4))
-    window = HeardWindow(seconds(6, 7), (segment("one two."), segment("three"), segment("four")))
-    assert [one.text for one in align(aligner, chunk(window)).segments] == [
-        "one two.",
-        "three four",
-    ]
+def test_a_line_keeps_its_text_to_the_character() -> None:
+    text = "It's  $3.5 (AT&T) – « oui ! »"
+    words = [text[start:end] for start, end in split_words(text)]
+    line = replace(segment(text), words=tuple(Word(word, 5.0, 5.0, 0.1) for word in words))
+    [found] = align(FakeAligner(), chunk(HeardWindow(seconds(6, 7), (line,)))).segments
+    assert found.text == text
+    assert [word.word for word in found.words] == words
+
+
+def test_the_chunk_s_warnings_stay_with_it() -> None:
+    told = Notice("speech_without_words", "Speech.", 6.0, 7.0)
+    heard = ChunkTranscript((HeardWindow(seconds(6, 7), (segment("one"),)),), (told,))
+    assert align(FakeAligner(), heard).warnings == (told,)
 
 
 def test_the_window_s_figures_stay_on_its_lines() -> None:
     aligner = Scripted((0.0, 0.1), (0.8, 0.9))
-    before = segment("one two")
+    before = segment("One. Two.", worded=False)
     found = align(aligner, chunk(HeardWindow(seconds(6, 7), (before,)))).segments
-    assert len(found) == 2
+    assert [one.text for one in found] == ["One.", "Two."]
     for one in found:
-        assert replace(one, start=5.0, end=6.0, text=before.text, words=before.words) == before
+        assert replace(one, start=5.0, end=6.0, text=before.text, words=()) == before
 
 
 def test_times_and_scores_are_rounded_and_scores_bounded() -> None:
@@ -133,9 +141,9 @@ def test_text_without_words_is_cut_into_words() -> None:
     window = HeardWindow(seconds(6, 7), (segment(" one  two ", worded=False),))
     [one] = align(FakeAligner(), chunk(window)).segments
     assert [word.word for word in one.words] == ["one", "two"]
-    assert one.text.split() == ["one", "two"]
+    assert one.text == "one  two"
     both = HeardWindow(seconds(6, 7), (segment("a b", worded=False), segment("c", worded=False)))
-    assert [one.text for one in align(FakeAligner(), chunk(both)).segments] == ["a b c"]
+    assert [one.text for one in align(FakeAligner(), chunk(both)).segments] == ["a b", "c"]
 
 
 def test_text_of_a_language_without_spaces_is_cut_into_characters() -> None:
@@ -207,7 +215,8 @@ def test_no_word_is_lost_added_or_changed(
     found = align(FakeAligner(), heard, language)
     written = "".join("".join(one.text for one in heard.segments).split())
     assert "".join("".join(one.text for one in found.segments).split()) == written
-    assert "".join(word.word for one in found.segments for word in one.words) == written
+    words = [word.word for one in found.segments for word in one.words]
+    assert "".join("".join(words).split()) == written
     if worded:
         before = [word.word for one in heard.segments for word in one.words]
         assert [word.word for one in found.segments for word in one.words] == before

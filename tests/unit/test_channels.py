@@ -143,13 +143,6 @@ def test_a_script_without_spaces_is_rebuilt_without_spaces() -> None:
     assert lines(join([echo], [other])) == [("SPEAKER_01", "我们"), ("SPEAKER_00", "明天见。")]
 
 
-def test_words_that_are_not_in_the_text_are_joined_by_spaces() -> None:
-    spoken = tuple(words("one two three four", 1.0))
-    echo = heard((Segment(1.0, spoken[-1].end, "1 2 3 4", spoken),), ECHO)
-    left, right = lines(join([echo], [said("one two", 1.0)]))
-    assert (left, right) == (("SPEAKER_01", "one two"), ("SPEAKER_00", "three four"))
-
-
 def test_vowel_marks_make_other_words() -> None:
     assert len(lines(join([said("के के", 1.0)], [said("का का", 1.04, ECHO)]))) == 2
 

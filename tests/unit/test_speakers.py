@@ -131,13 +131,6 @@ def test_the_text_is_cut_as_it_is_written() -> None:
     assert lines(assign_speakers([talk], turns)) == [(A, "早，"), (B, "你好呀！")]
 
 
-def test_words_that_are_not_in_the_text_are_joined() -> None:
-    talk = said(("two", 0.0, 0.5), ("pounds", 1.0, 1.5), text="£2")
-    turns = [Turn(0.0, 0.8, A), Turn(0.8, 2.0, B)]
-    assert lines(assign_speakers([talk], turns)) == [(A, "two"), (B, "pounds")]
-    assert lines(assign_speakers([talk], turns[:1])) == [(A, "£2")]
-
-
 def test_a_segment_without_words_goes_to_whoever_speaks_most_in_it() -> None:
     found = assign_speakers(
         [Segment(0.0, 3.0, "long")], [Turn(0.0, 1.0, A), Turn(1.0, 3.0, B), Turn(5.0, 9.0, A)]

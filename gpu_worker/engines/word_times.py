@@ -1,0 +1,97 @@
+"""From the times of a window's tokens to its words.
+
+Cross-attention gives each token a start, in steps of 20 ms. A word takes the time from its
+first sounding token's start to its last one's end. Pure, but for the tokenizer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+import numpy as np
+from faster_whisper.tokenizer import Tokenizer
+
+from gpu_worker.transcript import Word
+from gpu_worker.words import Place, sounding_part, split_words
+
+# Seconds that a model's cross-attention is early (positive: words are later than it says), by the
+# median over words of known times: `python -m benchmarks.word_offsets`. Unlisted models have none.
+MODEL_OFFSETS: dict[str, float] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTimes:
+    """What the model's cross-attention says of a window's tokens."""
+
+    edges: Sequence[float]  # seconds at which each token starts, and the last one's end
+    probabilities: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """The fewest tokens that are whole characters together."""
+
+    place: Place  # its characters in the window's text, without white space around them
+    start: float
+    end: float
+    score: float
+
+
+def time_words(
+    tokenizer: Tokenizer, tokens: Sequence[int], text: str, times: TokenTimes, seconds: float
+) -> tuple[Word, ...]:
+    """The words of `text`, which are all of it, with their times in the window.
+
+    `text` is what `tokens` say, without white space around it; `seconds` is the window's length.
+    """
+    units = _units(tokenizer, tokens, text, times)
+    if not units:
+        return ()
+    ends = [unit.place[1] for unit in units]
+    words: list[Word] = []
+    earliest = 0.0
+    for place in split_words(text):
+        first, last = sounding_part(text, place)
+        begin = min(bisect_right(ends, first), len(units) - 1)
+        stop = min(bisect_right(ends, last - 1), len(units) - 1)
+        start = min(max(_time_at(units[begin], first), earliest), seconds)
+        end = min(max(_time_at(units[stop], last), start), seconds)
+        score = float(np.mean([unit.score for unit in units[begin : stop + 1]]))
+        words.append(Word(text[slice(*place)], start, end, score))
+        earliest = start
+    return tuple(words)
+
+
+def _units(
+    tokenizer: Tokenizer, tokens: Sequence[int], text: str, times: TokenTimes
+) -> list[_Unit]:
+    """The text's units in order. Characters that are cut off at its end belong to none."""
+    written, groups = tokenizer.split_tokens_on_unicode(list(tokens))
+    whole = "".join(written)
+    lead = len(whole) - len(whole.lstrip())
+    edges = [0, *accumulate(map(len, groups))]
+    begins = accumulate(map(len, written), initial=0)
+    units: list[_Unit] = []
+    for piece, begin, (first, end) in zip(written, begins, pairwise(edges), strict=False):
+        if not piece.strip():
+            continue
+        start = begin - lead + len(piece) - len(piece.lstrip())
+        units.append(
+            _Unit(
+                (start, min(start + len(piece.strip()), len(text))),
+                times.edges[first],
+                times.edges[end],
+                float(np.mean(times.probabilities[first:end])),
+            )
+        )
+    return units
+
+
+def _time_at(unit: _Unit, character: int) -> float:
+    """When a character of the unit begins; the unit's end for the place behind its last one."""
+    first, last = unit.place
+    share = min(max((character - first) / max(last - first, 1), 0.0), 1.0)
+    return unit.start + share * (unit.end - unit.start)
