@@ -61,8 +61,8 @@ _VERSIONS = {
     Stage.PREPARE: 1,
     Stage.FAN_OUT: 1,
     Stage.DETECT_LANGUAGE: 1,
-    Stage.TRANSCRIBE: 2,
-    Stage.ALIGN: 1,
+    Stage.TRANSCRIBE: 3,
+    Stage.ALIGN: 2,
     Stage.EMBED_SPEAKERS: 1,
     Stage.DIARIZE: 1,
 }
