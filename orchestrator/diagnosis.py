@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from gpu_worker.diarization.models import diarize_model
 from gpu_worker.errors import ScriptoriumError
-from gpu_worker.models import find_model
+from gpu_worker.models import cached_model, find_model, origin_of
 from orchestrator.connection import masked
 from orchestrator.local.redis_server import server_binary
 from tasks.artifacts.opening import open_store
@@ -155,9 +155,18 @@ def check_disk(settings: Settings) -> Finding:
 
 
 def check_model(settings: Settings) -> Finding:
-    """The default model is one we know."""
+    """The default model is one we know, where it comes from, and whether it is here already."""
     source = find_model(settings.model)
-    where = source.directory or f"{source.repository}, fetched at first use"
+    try:
+        here = cached_model(source, str(settings.model_dir) if settings.model_dir else None)
+    except ImportError:  # the control plane alone: the workers have the models
+        here = None
+    if source.directory is not None or source.repository is None:
+        where = str(source)
+    elif here is not None:
+        where = f"in {here}, from {origin_of(source, here)}"
+    else:
+        where = f"{source}, fetched at first use"
     return Finding("model", "ok", f"{settings.model}: {where}.")
 
 

