@@ -1,7 +1,7 @@
 """When a decoded window is not believed and tried again at a higher temperature.
 
-The rules and thresholds are openai/whisper's (`transcribe.py`, decode_with_fallback).
-Pure; the engine does the decoding.
+The rules and thresholds are openai/whisper's (`transcribe.py` of 20250625: `decode_with_fallback`
+and the silence check behind it). Pure; the engine does the decoding.
 """
 
 from __future__ import annotations
@@ -19,22 +19,33 @@ def compression_ratio(text: str) -> float:
 
 
 def is_silence(result: WindowText, options: DecodeOptions) -> bool:
-    """The model itself doubts that there was speech, and does not trust its words."""
-    return (
-        options.no_speech_threshold is not None
-        and options.logprob_threshold is not None
-        and result.no_speech_prob > options.no_speech_threshold
-        and result.avg_logprob < options.logprob_threshold
+    """Whether the window's text is left out: the model doubts that there was speech.
+
+    A mean log probability above its threshold outweighs the doubt. Without that threshold
+    (None) the doubt decides alone; without `no_speech_threshold` nothing is silence.
+    """
+    if options.no_speech_threshold is None:
+        return False
+    trusted = (
+        options.logprob_threshold is not None and result.avg_logprob > options.logprob_threshold
     )
+    return result.no_speech_prob > options.no_speech_threshold and not trusted
 
 
 def needs_fallback(result: WindowText, options: DecodeOptions) -> bool:
-    """Whether the window should be decoded again at the next temperature."""
-    if is_silence(result, options):
-        return False
-    return _too_repetitive(result, options) or (
+    """Whether the window should be decoded again at the next temperature.
+
+    A low log probability together with the model's doubt that there was speech is silence,
+    which no other temperature changes, however much the text repeats itself.
+    """
+    unlikely = (
         options.logprob_threshold is not None and result.avg_logprob < options.logprob_threshold
     )
+    doubted = (
+        options.no_speech_threshold is not None
+        and result.no_speech_prob > options.no_speech_threshold
+    )
+    return not (unlikely and doubted) and (unlikely or _too_repetitive(result, options))
 
 
 def best_attempt(attempts: Sequence[WindowText], options: DecodeOptions) -> WindowText:

@@ -31,9 +31,30 @@ def test_silence_needs_both_doubts() -> None:
     assert not is_silence(replace(GOOD, no_speech_prob=0.9), OPTIONS)
 
 
-@pytest.mark.parametrize("name", ["no_speech_threshold", "logprob_threshold"])
-def test_without_a_threshold_nothing_is_silence(name: str) -> None:
-    assert not is_silence(SILENT, replace(OPTIONS, **{name: None}))
+def test_without_a_log_probability_threshold_the_doubt_alone_is_silence() -> None:
+    options = replace(OPTIONS, logprob_threshold=None)
+    assert is_silence(SILENT, options)
+    assert is_silence(replace(GOOD, no_speech_prob=0.9), options)
+    assert not is_silence(UNSURE, options)
+
+
+def test_without_a_no_speech_threshold_nothing_is_silence() -> None:
+    options = replace(OPTIONS, no_speech_threshold=None)
+    assert not is_silence(SILENT, options)
+    assert needs_fallback(SILENT, options)
+
+
+def test_a_log_probability_at_its_threshold_does_not_outweigh_the_doubt() -> None:
+    edge = replace(EDGE, no_speech_prob=0.9)
+    assert is_silence(edge, OPTIONS)
+    assert not is_silence(replace(edge, avg_logprob=-0.99), OPTIONS)
+    assert not is_silence(replace(edge, no_speech_prob=0.6), OPTIONS)
+
+
+def test_silence_that_repeats_itself_is_not_decoded_again() -> None:
+    repeating = replace(SILENT, compression_ratio=3.0)
+    assert not needs_fallback(repeating, OPTIONS)
+    assert needs_fallback(repeating, replace(OPTIONS, logprob_threshold=None))
 
 
 def test_a_threshold_of_none_is_never_passed() -> None:
