@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from gpu_worker.capabilities import translation_notices
 from gpu_worker.diarization import Diarization
 from gpu_worker.heard import ChunkTranscript
 from gpu_worker.merging import MissingSpan
@@ -65,6 +66,7 @@ class FindingsReader:
             missing=tuple(self._missing(index) for index in count if texts[index] is None),
             diarization=Diarization.from_json(diarized) if diarized else None,
             warnings=(
+                *translation_notices(self._options.model, self._options.task),
                 *self._alignment_warnings(len(count)),
                 *self._speaker_warnings(),
                 *(Notice(**warning) for warning in diarized.get("warnings", ())),

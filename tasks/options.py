@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from gpu_worker.capabilities import check_english_only, is_english_only
 from gpu_worker.diarization.grid import SHARD_SECONDS
 from gpu_worker.engines import DecodeOptions
 from gpu_worker.errors import InvalidOption
@@ -85,7 +86,9 @@ class JobOptions(Record):
     )
     compression_ratio_threshold: float | None = _option(2.4, "Above: the text repeats itself.")
     logprob_threshold: float | None = _option(-1.0, "Below: the text is not believed.")
-    no_speech_threshold: float | None = _option(0.6, "Above, and not believed: silence.")
+    no_speech_threshold: float | None = _option(
+        0.6, "Above, and logprob_threshold not passed: silence."
+    )
     initial_prompt: str | None = _option(None, "Text to set the style.", max_length=2000)
     hotwords: str | None = _option(None, "Names and terms to expect.", max_length=2000)
     suppress_tokens: tuple[int, ...] = _option((-1,), "Token ids; -1: non-speech symbols.")
@@ -176,10 +179,22 @@ class JobOptions(Record):
 def job_options(values: dict[str, Any]) -> JobOptions:
     """Options from outside. Raises InvalidOption with one sentence for each wrong one."""
     try:
-        return JobOptions.model_validate(values)
+        options = JobOptions.model_validate(values)
     except ValidationError as error:
         wrong = "; ".join(map(_sentence, error.errors()))
         raise InvalidOption(f"Options are not valid: {wrong}.") from error
+    check_model(options)
+    return options
+
+
+def check_model(options: JobOptions) -> None:
+    """Raise InvalidOption for what the model cannot do, as far as its name tells.
+
+    For submissions alone and no validator: jobs that were accepted before this rule
+    are read from their manifests with the same class.
+    """
+    if is_english_only(options.model):
+        check_english_only(options.model, options.language, options.task)
 
 
 def _sentence(error: Mapping[str, Any]) -> str:

@@ -148,3 +148,11 @@ def test_timings_name_every_stage_that_was_done(place: Workplace) -> None:
     published(place)
     timings = json.loads(place.store.get(keys.run(UNIT, "timings.json")))
     assert timings["align"]["units"] == 2 and timings["diarize"]["seconds"] == 2.0
+
+
+def test_a_translation_by_a_model_that_cannot_translate_is_a_warning(place: Workplace) -> None:
+    begin(place, a_manifest("turbo", model="turbo", task="translate", aligner="ctc"))
+    (warning,) = published(place, "turbo")["warnings"]
+    assert warning["code"] == "translation_unsupported" and "'turbo'" in warning["message"]
+    begin(place, a_manifest("large", model="large-v3", task="translate", aligner="ctc"))
+    assert published(place, "large")["warnings"] == []

@@ -159,3 +159,24 @@ def test_what_contradicts_each_other_is_said_without_the_librarys_words() -> Non
     assert caught.value.message == (
         "Options are not valid: min_speakers (3) is more than max_speakers (2)."
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"language": "German"}, "language=de: leave the language out"),
+        ({"task": "translate"}, "cannot translate"),
+    ],
+)
+@pytest.mark.parametrize("model", ["tiny.en", "Systran/faster-whisper-base.en"])
+def test_what_an_english_only_model_cannot_do_is_refused_at_submission(
+    model: str, values: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidOption, match=words):
+        job_options({"model": model} | values)
+    assert job_options({"model": model, "language": "en"}).model == model
+    assert job_options({"model": "tiny"} | values)
+
+
+def test_a_job_that_was_accepted_before_the_rule_can_still_be_read() -> None:
+    assert JobOptions.model_validate({"model": "tiny.en", "language": "de"}).language == "de"

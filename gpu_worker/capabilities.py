@@ -1,0 +1,58 @@
+"""What a Whisper model can do besides writing down what it hears: other languages, translation.
+
+A name says it before the model is loaded: names that end in `.en` are English-only
+(openai/whisper's convention, which the hub's repositories follow). Pure.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from gpu_worker.errors import InvalidOption
+from gpu_worker.transcript import Notice
+
+
+def is_english_only(model: str) -> bool:
+    """Whether the name says so. A directory may have any name, so it is left to the engine."""
+    return model.endswith(".en") and not PurePath(model).is_absolute()
+
+
+def check_english_only(model: str, language: str | None, task: str) -> None:
+    """Of a model that knows English alone: raise InvalidOption for anything else.
+
+    `language` is a code, or None if it was not given. Without this check such a model
+    would write English words for sounds of another language.
+    """
+    if language not in (None, "en"):
+        raise InvalidOption(
+            f"Model {model!r} knows English only and cannot hear language={language}: leave the "
+            "language out, or choose a multilingual model, for example base or large-v3."
+        )
+    if task == "translate":
+        raise InvalidOption(
+            f"Model {model!r} knows English only and cannot translate: use task=transcribe, or "
+            "choose a multilingual model, for example base or large-v3."
+        )
+
+
+def can_translate(model: str) -> bool:
+    """False for names whose models were trained to transcribe alone.
+
+    These are turbo (openai/whisper README, "Available models and languages") and the
+    distilled models (their model cards); they answer, but mostly in the language spoken.
+    """
+    name = PurePath(model).name.lower()
+    return not (name == "turbo" or "large-v3-turbo" in name or "distil-" in name)
+
+
+def translation_notices(model: str, task: str) -> tuple[Notice, ...]:
+    """A notice for the transcript if it is a translation by a model that was not trained for it."""
+    if task != "translate" or can_translate(model):
+        return ()
+    return (
+        Notice(
+            "translation_unsupported",
+            f"Model {model!r} was not trained to translate, so the text may be in the language "
+            "that was spoken. For English choose another model, for example large-v3 or medium.",
+        ),
+    )
