@@ -2,7 +2,7 @@
 
 Each writer is a pure function from a transcript to text. The text of a transcript is
 not trusted: whatever was said, a reader of the file finds as many cues, rows and lines
-as there are. Where the file goes is not known here.
+as there are, and no word acts as markup. Where the file goes is not known here.
 """
 
 from __future__ import annotations
@@ -10,17 +10,34 @@ from __future__ import annotations
 import json
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
+
+import regex
 
 from gpu_worker.errors import InvalidOption
 from gpu_worker.subtitles import Cue, SubtitleOptions, cues, segment_cues
 from gpu_worker.transcript import Transcript, Turn, transcript_to_json
 
 __all__ = ["FORMATS", "Format", "SubtitleOptions", "format_named", "render"]
+
+# SRT has no escapes. What players take for markup is broken up by a character that is not shown.
+WORD_JOINER = "\u2060"
+# Where one goes, by what the players' own parsers look for. VLC (`subsdec.c`) takes `<` and a
+# letter for a tag, also if it is never closed; FFmpeg (`htmlsubtitles.c`) `<3 …>` too. Both take
+# `{\` and `{y:` for styles. libass, which draws what FFmpeg passes on, obeys each backslash
+# within braces, and `\N`, `\n` and `\h` everywhere.
+_MARKUP = regex.compile(
+    r"(?<=<)(?=/?\ *[A-Za-z]|[0-9_/][^<>]*>)"
+    r"|(?<=\{)(?=(?:\\|[^}]:)[^}]*\})"
+    r"|(?<=\{[^}]*\\)(?=[^}]*\})"
+    r"|(?<=\\)(?=[Nnh])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +84,7 @@ def _json(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
 
 
 def _txt(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
-    return "".join(f"{_prefix(cue)}{cue.text}\n" for cue in segment_cues(transcript))
+    return "".join(f"{_prefix(cue.speaker)}{cue.text}\n" for cue in segment_cues(transcript))
 
 
 def _tsv(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
@@ -77,8 +94,8 @@ def _tsv(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
 
 def _srt(transcript: Transcript, options: SubtitleOptions, _: str) -> str:
     return "".join(
-        f"{number}\n{_span(cue, ',')}\n{_prefix(cue)}{_marked(cue, str)}\n\n"
-        for number, cue in enumerate(cues(transcript, options), start=1)
+        f"{number}\n{_span(cue, ',')}\n{_marked(_inert(_prefixed(cue)), str)}\n\n"
+        for number, cue in enumerate(cues(transcript, options, _prefix), start=1)
     )
 
 
@@ -127,8 +144,30 @@ def _clock(time_ms: int, decimal_point: str) -> str:
     return f"{hours:02d}:{minutes:02d}:{seconds:02d}{decimal_point}{thousandths:03d}"
 
 
-def _prefix(cue: Cue) -> str:
-    return f"[{cue.speaker}]: " if cue.speaker else ""
+def _prefix(speaker: str | None) -> str:
+    return f"[{speaker}]: " if speaker else ""
+
+
+def _prefixed(cue: Cue) -> Cue:
+    """The cue with its speaker at the start of its text."""
+    prefix = _prefix(cue.speaker)
+    return _with_insertions(cue, [0], prefix) if prefix else cue
+
+
+def _inert(cue: Cue) -> Cue:
+    """The cue with nothing in its text that a player of SRT takes for markup."""
+    places = [found.start() for found in _MARKUP.finditer(cue.text)]
+    return _with_insertions(cue, places, WORD_JOINER) if places else cue
+
+
+def _with_insertions(cue: Cue, places: list[int], inserted: str) -> Cue:
+    """The cue with that text put in at each place; its mark stays on the same word."""
+    edges = [0, *places, len(cue.text)]
+    text = inserted.join(cue.text[start:end] for start, end in pairwise(edges))
+    if cue.mark is None:
+        return replace(cue, text=text)
+    start, end = (edge + len(inserted) * bisect_right(places, edge) for edge in cue.mark)
+    return replace(cue, text=text, mark=(start, end))
 
 
 def _voice(cue: Cue) -> str:

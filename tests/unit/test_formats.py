@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from html import unescape
 
 import pytest
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from gpu_worker.errors import InvalidOption
 from gpu_worker.formats import FORMATS, SubtitleOptions, render
-from gpu_worker.subtitles import clean, cues
+from gpu_worker.shown_words import clean, visible_characters
+from gpu_worker.subtitles import cues
 from gpu_worker.transcript import Segment, Transcript, Turn, transcript_from_json
+from tests.unit.srt_reader import ffmpeg_shows
 from tests.unit.transcripts import (
     FORGED,
     seconds,
@@ -22,6 +25,7 @@ from tests.unit.transcripts import (
     transcripts,
     wild_seconds,
 )
+from tests.unit.writings import WRITINGS, unworded, written
 
 TALK = transcript(
     spoken(("Hello", 0.0), ("there.", 0.5), speaker="SPEAKER_00"),
@@ -36,7 +40,7 @@ def lines_said(said: Transcript) -> list[str]:
 def test_srt_has_numbers_decimal_commas_and_speakers() -> None:
     assert render(TALK, "srt") == (
         "1\n00:00:00,000 --> 00:00:01,000\n[SPEAKER_00]: Hello there.\n\n"
-        "2\n01:01:01,250 --> 01:01:02,500\n[SPEAKER_01]: AT&T <here>\n\n"
+        "2\n01:01:01,250 --> 01:01:02,500\n[SPEAKER_01]: AT&T <\u2060here>\n\n"
     )
 
 
@@ -121,7 +125,33 @@ def test_the_spoken_word_is_underlined_and_the_rest_still_escaped() -> None:
     captions = render(said, "vtt", shown).split("\n\n")
     assert captions[1].endswith("<u>a&lt;b</u> c&amp;d")
     assert captions[2].endswith("a&lt;b <u>c&amp;d</u>")
-    assert "\n<u>a<b</u> c&d\n" in render(said, "srt", shown)
+    assert "\n<u>a<\u2060b</u> c&d\n" in render(said, "srt", shown)
+
+
+@pytest.mark.parametrize("name", WRITINGS)
+def test_every_format_holds_the_text_as_it_was_written(name: str) -> None:
+    for said in (written(name), unworded(written(name))):
+        lines = [segment.text for segment in said.segments]
+        assert render(said, "txt").splitlines() == lines
+        assert [row.split("\t")[2] for row in render(said, "tsv").splitlines()[1:]] == lines
+        assert ffmpeg_shows(render(said, "srt")) == lines
+        captions = webvtt.from_string(render(said, "vtt")).captions
+        assert [unescape(caption.text) for caption in captions] == lines
+        data = json.loads(render(said, "json"))
+        assert data["text"] == said.text
+        assert [segment["text"] for segment in data["segments"]] == lines
+        assert [it["word"] for it in data["word_segments"]] == [it.word for it in said.words]
+
+
+@pytest.mark.parametrize("name", WRITINGS)
+def test_a_speaker_s_name_counts_towards_the_width_where_it_is_shown(name: str) -> None:
+    said, options = written(name, "SPEAKER_00"), SubtitleOptions(24, 2)
+    srt = [line for text in ffmpeg_shows(render(said, "srt", options)) for line in text.split("\n")]
+    assert any(line.startswith("[SPEAKER_00]: ") for line in srt)
+    assert max(map(visible_characters, srt)) <= 24
+    captions = webvtt.from_string(render(said, "vtt", options)).captions
+    plain = list(cues(said, options))
+    assert [unescape(caption.text) for caption in captions] == [cue.text for cue in plain]
 
 
 def test_hours_may_exceed_ninety_nine() -> None:
@@ -144,8 +174,11 @@ def test_however_cues_are_cut_only_time_lines_hold_an_arrow(
     said: Transcript, width: int, count: int | None, highlight: bool
 ) -> None:
     options = SubtitleOptions(width, count, highlight_words=highlight)
-    for format in ("srt", "vtt"):
-        assert render(said, format, options).count("-->") == len(list(cues(said, options)))
+    for format, lead in (("srt", "[0-9]+\n"), ("vtt", "")):
+        *blocks, end = render(said, format, options).removeprefix("WEBVTT\n\n").split("\n\n")
+        assert end == ""
+        assert all(re.match(f"{lead}[0-9:.,]+ --> [0-9:.,]+\n.", block) for block in blocks)
+        assert all(block.count("-->") == 1 for block in blocks)
 
 
 @settings(deadline=None)

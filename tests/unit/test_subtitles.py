@@ -5,9 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpu_worker.errors import InvalidOption
-from gpu_worker.subtitles import LATEST_MS, Cue, SubtitleOptions, clean, cues, milliseconds
-from gpu_worker.transcript import Segment, Transcript, Word
-from tests.unit.transcripts import FORGED, spoken, transcript, transcripts, wild_seconds
+from gpu_worker.shown_words import clean, visible_characters
+from gpu_worker.subtitles import Cue, SubtitleOptions, cues
+from gpu_worker.transcript import Segment, Transcript
+from gpu_worker.words import split_words
+from tests.unit.transcripts import spoken, transcript, transcripts, wild_seconds
+from tests.unit.writings import WRITINGS, unworded, written
 
 COUNTS = st.none() | st.integers(1, 40)
 OPTIONS = st.builds(SubtitleOptions, COUNTS, COUNTS, COUNTS, st.booleans())
@@ -20,8 +23,8 @@ def texts(said: Transcript, options: SubtitleOptions) -> list[str]:
     return [cue.text for cue in cues(said, options)]
 
 
-def without_words(said: Transcript) -> Transcript:
-    return transcript(*(Segment(s.start, s.end, s.text) for s in said.segments))
+def unspaced(*parts: str) -> str:
+    return "".join("".join(parts).split())
 
 
 @settings(deadline=None)
@@ -44,11 +47,13 @@ def test_without_options_there_is_one_cue_for_each_segment_with_text(said: Trans
 
 @settings(deadline=None)
 @given(transcripts(wild_seconds), COUNTS, COUNTS, COUNTS)
-def test_no_option_loses_a_word_of_the_text(
+def test_no_option_loses_a_character_of_the_text(
     said: Transcript, width: int | None, lines: int | None, words: int | None
 ) -> None:
-    shown = " ".join(texts(without_words(said), SubtitleOptions(width, lines, words))).split()
-    assert shown == [word for segment in said.segments for word in clean(segment.text).split()]
+    # Also where the words are not those of the text.
+    for spoken_or_not in (said, unworded(said)):
+        shown = texts(spoken_or_not, SubtitleOptions(width, lines, words))
+        assert unspaced(*shown) == unspaced(*(clean(segment.text) for segment in said.segments))
 
 
 @settings(deadline=None)
@@ -56,10 +61,10 @@ def test_no_option_loses_a_word_of_the_text(
 def test_lines_keep_to_their_width_and_cues_to_their_lines(
     said: Transcript, width: int, count: int
 ) -> None:
-    for text in texts(without_words(said), SubtitleOptions(width, count)):
+    for text in texts(unworded(said), SubtitleOptions(width, count)):
         lines = text.split("\n")
         assert len(lines) <= count
-        assert all(len(line) <= width or " " not in line for line in lines)
+        assert all(visible_characters(it) <= width or len(split_words(it)) == 1 for it in lines)
 
 
 def test_a_width_breaks_lines_and_keeps_the_segment_as_one_cue() -> None:
@@ -125,16 +130,75 @@ def test_highlighting_marks_each_word_while_it_is_spoken_and_none_between() -> N
     ]
 
 
-def test_words_without_spaces_are_shown_as_in_the_text() -> None:
-    words = tuple(Word(c, i / 2, i / 2 + 0.5, 0.9) for i, c in enumerate("今日は良い"))
-    said = transcript(Segment(0.0, 2.5, "今日は良い。", words))
-    assert texts(said, SubtitleOptions(max_line_width=3)) == ["今日は\n良い。"]
+@pytest.mark.parametrize("name", WRITINGS)
+@pytest.mark.parametrize("width", [None, 1, 5, 12, 200])
+def test_lines_joined_give_back_the_text_in_every_script(name: str, width: int | None) -> None:
+    said = written(name)
+    for one in (said, unworded(said)):
+        for options in (SubtitleOptions(width, 2), SubtitleOptions(width, None, 3)):
+            shown = [line for text in texts(one, options) for line in text.split("\n")]
+            assert unspaced(*shown) == unspaced(said.text)
+            assert all(line in said.text for line in shown)
 
 
-def test_punctuation_between_two_words_is_not_lost() -> None:
-    words = (Word("yes", 0.0, 0.5, 0.9), Word("no", 1.0, 1.5, 0.9))
-    said = transcript(Segment(0.0, 1.5, "« yes – no »", words))
-    assert texts(said, SubtitleOptions(max_words_per_line=1)) == ["« yes –", "no »"]
+@pytest.mark.parametrize("name", WRITINGS)
+def test_a_cue_a_word_shows_the_words_and_tears_no_cluster(name: str) -> None:
+    said = written(name)
+    words = [word.word for word in said.words]
+    for one in (said, unworded(said)):
+        assert texts(one, SubtitleOptions(max_words_per_line=1)) == words
+        shown = list(cues(one, SubtitleOptions(highlight_words=True)))
+        assert [cue.text[slice(*cue.mark)] for cue in shown if cue.mark] == words
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "expected"),
+    [
+        ("chinese", 4, "今天有记\n录。\n「好」，\n我用\niPhone\n拍了\n3.5%。"),
+        ("japanese", 5, "コーヒーを\n飲みます。\n記録を読\nむ。"),
+        ("thai", 4, "น้ำนี่เป็\nนที่นี่ส\nวัสดี\nครับ"),
+    ],
+)
+def test_lines_of_scripts_without_spaces_are_cut_between_clusters(
+    name: str, width: int, expected: str
+) -> None:
+    for said in (written(name), unworded(written(name))):
+        lines = "\n".join(texts(said, SubtitleOptions(width, 9))).split("\n")
+        assert all(
+            visible_characters(line) <= width or len(split_words(line)) == 1 for line in lines
+        )
+        assert lines[: expected.count("\n") + 1] == expected.split("\n")
+
+
+def test_a_space_between_joined_segments_is_put_where_the_script_has_one() -> None:
+    options = SubtitleOptions(max_line_width=99, max_line_count=1)
+    for name in WRITINGS:
+        assert texts(written(name), options) == [written(name).text]
+
+
+def test_a_character_is_what_a_reader_takes_for_one() -> None:
+    text = "เที่ยว มี न्यू 👨‍👩‍👧"
+    assert visible_characters(text) == 10
+    assert texts(transcript(Segment(0, 1, text)), SubtitleOptions(10)) == [text]
+    assert "\n" in texts(transcript(Segment(0, 1, text)), SubtitleOptions(9))[0]
+
+
+def test_a_wide_character_counts_once_as_in_openai_whisper() -> None:
+    said = transcript(Segment(0.0, 2.0, "今天有记录今天"))
+    assert texts(said, SubtitleOptions(max_line_width=5)) == ["今天有记录\n今天"]
+
+
+def test_a_prefix_takes_its_room_from_the_first_line_of_each_cue() -> None:
+    said = transcript(spoken(*((word, index / 2) for index, word in enumerate("abcdefgh"))))
+    shown = cues(said, SubtitleOptions(5, 2), prefix=lambda speaker: "XX ")
+    assert [cue.text for cue in shown] == ["a\nb c d", "e\nf g h"]
+    one_cue = cues(said, SubtitleOptions(5), prefix=lambda speaker: "XX ")
+    assert [cue.text for cue in one_cue] == ["a\nb c d\ne f g\nh"]
+
+
+def test_a_prefix_wider_than_the_line_leaves_room_for_one_word() -> None:
+    shown = cues(transcript(FOX), SubtitleOptions(9), prefix=lambda speaker: "X" * 20)
+    assert next(shown).text == "the\nquick\nbrown fox\njumps\nhigh"
 
 
 def test_a_segment_without_words_is_cut_at_guessed_times() -> None:
@@ -143,31 +207,6 @@ def test_a_segment_without_words_is_cut_at_guessed_times() -> None:
         Cue(10_000, 12_285, "one"),
         Cue(12_285, 14_000, "two"),
     ]
-
-
-def test_cleaned_text_cannot_hold_a_second_cue() -> None:
-    assert clean(FORGED) == "one 00:00:05 -> 00:00:06 forged"
-
-
-@pytest.mark.parametrize("text", ["-->", "--->", "-\x00->", "-----\x1b>"])
-def test_no_arrow_is_left_however_it_is_hidden(text: str) -> None:
-    assert clean(text) == "->"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [
-        (float("nan"), 0),
-        (float("inf"), 0),
-        (float("-inf"), 0),
-        (-0.5, 0),
-        (1.2345, 1234),
-        (360_000.0, 360_000_000),
-        (1e300, LATEST_MS),
-    ],
-)
-def test_any_float_becomes_a_time_that_can_be_written(seconds: float, expected: int) -> None:
-    assert milliseconds(seconds) == expected
 
 
 @pytest.mark.parametrize("name", ["max_line_width", "max_line_count", "max_words_per_line"])
