@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.skips import pytest_terminal_summary as pytest_terminal_summary
+
 OUR_PREFIXES = ("SCRIPTORIUM_", "CELERY_", "OTEL_", "PROMETHEUS_")
 OTHER_NAMES = ("REDIS_URL", "HF_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 

@@ -101,7 +101,7 @@ def server_binary() -> str | None:
 def rabbit_server(directory: Path, *configuration: str) -> RabbitServer:
     """A running one. Skips the test without the program, where that is not required."""
     if server_binary() is None:
-        reason = "rabbitmq-server is not installed"
+        reason = "rabbitmq-server is not installed (Debian: apt-get install rabbitmq-server)"
         if REQUIRED:
             pytest.fail(reason)
         pytest.skip(reason)

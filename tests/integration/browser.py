@@ -39,7 +39,7 @@ def launched() -> Iterator[Browser]:
     """A browser with a new profile. Without one the test is skipped, or fails where required."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
-        message = f"There is no browser: none of {', '.join(NAMES)}."
+        message = f"no {', '.join(NAMES)} is installed (Debian: apt-get install {NAMES[0]})"
         pytest.fail(message) if REQUIRED else pytest.skip(message)
     from playwright.sync_api import sync_playwright
 
