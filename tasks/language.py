@@ -1,11 +1,13 @@
 """Stage `detect_language`: several windows spread over the file, one batch, the majority.
 
-The first half minute alone is often music or a greeting in another language.
+The first half minute alone is often music or a greeting in another language. A file of up
+to a minute is one window, so that a short file is not encoded several times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from gpu_worker.engines import Audio, Engine
@@ -25,6 +27,15 @@ from tasks.stages import Stage, Unit
 
 PLACES = (5, 20)  # where to listen; more of them if nobody speaks at the first few
 PLACE_SECONDS = 60.0  # how much is searched for speech at each
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Audio that is searched for speech: `samples` of one channel from `start`."""
+
+    channel: int
+    start: int
+    samples: int
 
 
 @app.task(name=Stage.DETECT_LANGUAGE.task_name, bind=True)
@@ -51,40 +62,53 @@ def _describe(place: Workplace, unit: Unit) -> Work:
 def _spread_windows(
     place: Workplace, manifest: Manifest, plan: Plan, engine: Engine
 ) -> list[Audio]:
-    """At even positions; of split channels at each position another."""
+    """At even positions; the engine is given no piece of audio twice."""
     vad = manifest.options.vad_options()
     audios = tuple(dict.fromkeys(plan.channels)) or (plan.audio,)
+    heard: set[Stretch] = set()
     for count in PLACES:
+        stretches = [each for each in spread(plan.samples, len(audios), count) if each not in heard]
         found = [
             window
-            for index in range(count)
+            for stretch in stretches
             for window in _listen(
-                place,
-                keys.pcm(manifest.tenant, audios[index % len(audios)]),
-                plan.seconds,
-                engine,
-                vad,
-                (index + 0.5) / count,
+                place, keys.pcm(manifest.tenant, audios[stretch.channel]), stretch, engine, vad
             )
         ]
         if found:
             return found
+        heard.update(stretches)
     return []
 
 
+def spread(samples: int, channels: int, count: int) -> tuple[Stretch, ...]:
+    """At most `count` stretches of `PLACE_SECONDS` at even positions, without overlap.
+
+    Of several channels each stretch is of the next. A file too short for `count` stretches is
+    cut into fewer, of equal length: one where it is no longer than `PLACE_SECONDS`.
+    """
+    longest = int(PLACE_SECONDS * SAMPLE_RATE)
+    places = max(1, min(count, -(-samples // longest)))  # in time; more if channels share them
+    length = min(longest, samples // places)
+    pieces = min(count, places * channels)
+    return tuple(
+        Stretch(
+            number % channels, _start(number * places // pieces, places, length, samples), length
+        )
+        for number in range(pieces)
+    )
+
+
+def _start(index: int, places: int, length: int, samples: int) -> int:
+    """Of one place; each is in the middle of its equal share of the file."""
+    return (2 * index + 1) * samples // (2 * places) - length // 2
+
+
 def _listen(
-    place: Workplace,
-    pcm: str,
-    seconds: float,
-    engine: Engine,
-    vad: VadOptions,
-    position: float,
+    place: Workplace, pcm: str, stretch: Stretch, engine: Engine, vad: VadOptions
 ) -> list[Audio]:
-    """The fullest window of speech around a position (0..1 of the file), if there is any."""
-    length = int(min(PLACE_SECONDS, seconds) * SAMPLE_RATE)
-    total = int(seconds * SAMPLE_RATE)
-    start = min(max(0, int(position * total) - length // 2), total - length)
-    audio = pcm_to_audio(place.store.get(pcm, start * 2, length * 2))
+    """The stretch's fullest window of speech, if there is any."""
+    audio = pcm_to_audio(place.store.get(pcm, stretch.start * 2, stretch.samples * 2))
     spans = speech_spans(audio, engine.max_window_seconds, vad)
     windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))
     fullest = max(windows, key=lambda window: window.samples, default=None)
