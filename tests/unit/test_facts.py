@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
+from gpu_worker.heard import ChunkTranscript, HeardWindow
+from gpu_worker.transcript import segment_to_json, segments_from_json
+from gpu_worker.words import join_texts, word_places
 from orchestrator.connection import Connection, UnknownJob
-from orchestrator.events import Facts
+from orchestrator.events import Facts, tell
 from orchestrator.events.facts import FactsReader
 from tasks.artifacts import keys
 from tasks.receipts import Receipt
 from tasks.records import encode, result_record
 from tasks.stages import Stage
 from tests.unit.examples import JOB, TENANT, a_manifest, a_plan, a_unit, write_records
+from tests.unit.writings import WRITINGS, written
 
 WORDS = [{"word": "Hi.", "start": 1.0, "end": 2.0, "score": 0.5}]
 
@@ -74,6 +80,29 @@ def test_words_that_nobody_asked_for_are_left_out(
     accepted(connection, aligner="none")
     write(connection, Stage.TRANSCRIBE, "as heard")
     assert reader.text(known(reader), 0)[0]["words"] == []
+
+
+@pytest.mark.parametrize("name", WRITINGS)
+def test_a_chunk_s_text_and_words_are_told_as_they_were_written(
+    connection: Connection, reader: FactsReader, name: str
+) -> None:
+    accepted(connection)
+    said = written(name)
+    heard = ChunkTranscript((HeardWindow((), said.segments),))
+    key = connection.records.key(a_unit(Stage.TRANSCRIBE))
+    connection.store.put(key, json.dumps(heard.to_json()).encode())
+    facts = replace(known(reader), history=[("1-0", (Stage.TRANSCRIBE, 0))])
+    (event,) = [
+        event for event, _ in tell(facts, partial(reader.text, facts)) if event.kind == "segments"
+    ]
+    assert len(event.wire.decode().splitlines()) == 4
+    told = json.loads(event.data)["segments"]
+    assert told == [segment_to_json(segment) for segment in said.segments]
+    found = segments_from_json(told)
+    assert join_texts(segment.text for segment in found) == said.text
+    for segment in found:
+        places = word_places(segment.text, [word.word for word in segment.words])
+        assert [segment.text[slice(*place)] for place in places] == [w.word for w in segment.words]
 
 
 def test_numbers_that_json_has_not_are_left_out(

@@ -15,8 +15,10 @@ from openai.types.audio import (
     TranslationVerbose,
 )
 
+from gpu_worker.formats import render
 from gpu_worker.transcript import Notice, Segment, Transcript, Word
 from orchestrator.api.openai.replies import ReplyFormat, reply_json, reply_text, speaker_letters
+from tests.unit.writings import WRITINGS, written
 
 WORDS = (Word("good", 0.5, 0.9, 0.9), Word("morning", 0.9, 1.5, 0.8, interpolated=True))
 TALK = Transcript(
@@ -68,6 +70,39 @@ def test_verbose_json_of_words_alone_leaves_segments_out() -> None:
         {"word": "good", "start": 0.5, "end": 0.9},
         {"word": "morning", "start": 0.9, "end": 1.5},
     ]
+
+
+@pytest.mark.parametrize("name", WRITINGS)
+def test_every_reply_holds_the_text_as_it_was_written(name: str) -> None:
+    talk = written(name, "SPEAKER_00")
+    lines = [segment.text for segment in talk.segments]
+    told = frozenset({"word", "segment"})
+    found = body(ReplyFormat.VERBOSE_JSON, talk, granularities=told)
+    assert (found["text"], [it["text"] for it in found["segments"]]) == (talk.text, lines)
+    assert found["words"] == [
+        {"word": word.word, "start": word.start, "end": word.end} for word in talk.words
+    ]
+    assert body(ReplyFormat.JSON, talk)["text"] == talk.text
+    diarized = body(ReplyFormat.DIARIZED_JSON, talk)
+    assert (diarized["text"], [it["text"] for it in diarized["segments"]]) == (talk.text, lines)
+    assert reply_text(talk, ReplyFormat.TEXT) == f"{talk.text}\n"
+    assert reply_text(talk, ReplyFormat.SRT) == render(talk, "srt")
+    assert reply_text(talk, ReplyFormat.VTT) == render(talk, "vtt")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("numbers", ["$3.5", "12:30,", "AT&T:", "100%", "up-to-date.", "l'e-mail", "U.S.A. ?"]),
+        ("chinese", ["「好」，", "iPhone", "3.5%。"]),
+        ("thai", ["น้ำ", "เป็"]),
+        ("emoji", ["👨‍👩‍👧", "👍🏽!", "🇩🇪"]),
+    ],
+)
+def test_a_word_of_a_reply_is_what_a_reader_calls_one(name: str, words: list[str]) -> None:
+    told = frozenset({"word"})
+    found = body(ReplyFormat.VERBOSE_JSON, written(name), granularities=told)
+    assert set(words) <= {word["word"] for word in found["words"]}
 
 
 def test_a_translation_is_english_whatever_was_spoken() -> None:

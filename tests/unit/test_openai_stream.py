@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
+
+import pytest
 
 from gpu_worker.transcript import Notice, Segment, Transcript
 from orchestrator.api.openai.replies import ReplyFormat
 from orchestrator.api.openai.stream import TextStream
+from tests.unit.writings import WRITINGS, written
 
 CHUNKS = (
     (Segment(0, 1, " hello"), Segment(1, 2, "  ")),
@@ -34,6 +38,27 @@ def test_deltas_joined_are_the_transcripts_text() -> None:
         "text": text(deltas),
         "usage": {"type": "duration", "seconds": 4},
     }
+
+
+@pytest.mark.parametrize("first", WRITINGS)
+@pytest.mark.parametrize("second", WRITINGS)
+def test_deltas_joined_are_the_text_in_every_script(first: str, second: str) -> None:
+    segments = (*written(first).segments, *written(second).segments)
+    talk = Transcript("en", 4.0, segments)
+    chunks = [tuple(part) for _, part in groupby(segments, key=lambda it: it.start < 2)]
+    *deltas, done = events(*chunks, end=talk)
+    assert text(deltas) == done["text"] == talk.text
+    assert [event["delta"].strip() for event in deltas] == [it.text for it in segments]
+
+
+def test_no_space_is_sent_where_the_script_has_none() -> None:
+    talk = written("chinese")
+    *deltas, _ = events(talk.segments, end=talk)
+    assert [event["delta"] for event in deltas] == [
+        "今天有记录。",
+        "「好」，我用 iPhone 拍了 3.5%。",
+        "再见！",
+    ]
 
 
 def test_what_was_not_sent_yet_comes_before_the_end() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gpu_worker.transcript import Segment, Transcript
+from gpu_worker.words import join_texts
 from orchestrator.api.openai.replies import ReplyFormat, closing, diarized_segments
 
 
@@ -19,12 +20,17 @@ class TextStream:
     def __init__(self, form: ReplyFormat) -> None:
         self._form = form
         self._sent: list[str] = []
+        self._last = ""  # segment's text
 
     def more(self, segments: Iterable[Segment]) -> Iterator[dict[str, Any]]:
-        """One event for each of the next segments that has text."""
+        """One event for each of the next segments that has text.
+
+        A delta begins with the space that stands between two segments, if there is one.
+        """
         for segment in segments:
             if text := segment.text.strip():
-                yield self._delta(f" {text}" if self._sent else text)
+                yield self._delta(join_texts((self._last, text)).removeprefix(self._last))
+                self._last = text
 
     def end(self, transcript: Transcript) -> Iterator[dict[str, Any]]:
         """The last events, from the published transcript."""
