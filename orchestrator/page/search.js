@@ -7,28 +7,6 @@ const field = byId("find-text");
 const count = byId("find-count");
 let current = null;
 
-/** All places of a text, as [first word, last word]; matches may span words. */
-export function findAll(words, wanted) {
-  const text = wanted.trim().toLowerCase().replace(/\s+/g, " ");
-  if (!text) return [];
-  const starts = new Int32Array(words.length);
-  let length = 0;
-  for (let number = 0; number < words.length; number += 1) {
-    starts[number] = length;
-    length += words.texts[number].length + 1;
-  }
-  const all = words.texts.join(" ");
-  const found = [];
-  let first = 0;
-  for (let at = all.indexOf(text); at >= 0; at = all.indexOf(text, at + text.length)) {
-    while (first + 1 < words.length && starts[first + 1] <= at) first += 1;
-    let last = first;
-    while (last + 1 < words.length && starts[last + 1] < at + text.length) last += 1;
-    found.push([first, last]);
-  }
-  return found;
-}
-
 /** Search for nothing; another transcript is opened. */
 export function forgetSearch() {
   field.value = "";
@@ -47,7 +25,7 @@ export class Search {
 
   look() {
     this.clear();
-    this.matches = findAll(this.words, field.value);
+    this.matches = this.words.find(field.value);
     for (const match of this.matches.slice(0, MOST_MARKS)) this.mark(match, "found");
     this.at = -1;
     if (this.matches.length) this.step(1);

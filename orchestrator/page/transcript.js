@@ -2,7 +2,7 @@
 
 import { byId, element } from "./element.js";
 import { clock } from "./wording.js";
-import { Words, pieces } from "./words.js";
+import { Words, pieces, spaceBetween } from "./words.js";
 
 const PAUSE_SECONDS = 2.5; // a longer silence starts a paragraph
 const LONG_CHARACTERS = 500; // so does a segment after so much text
@@ -41,24 +41,35 @@ export class Transcript {
     this.voice = voice;
     this.words = new Words();
     this.heads = []; // the speaker's element of each paragraph, and whose it is
-    this.count = 0; // paragraphs
+    this.last = ""; // segment's text
     this.waiting = [];
   }
 
   /** Add segments at the end. Words can be looked up at once, and are drawn in slices. */
   append(segments) {
     for (const paragraph of paragraphs(segments)) {
-      const runs = paragraph.segments.flatMap((segment, index) => [
-        ...(index ? [{ text: " " }] : []),
-        ...pieces(segment),
-      ]);
-      for (const run of runs) {
-        if (run.start !== undefined) run.number = this.words.add(run.text, run.start, this.count);
-      }
-      this.count += 1;
-      this.waiting.push({ ...paragraph, runs });
+      this.waiting.push({ ...paragraph, runs: this.runs(paragraph.segments) });
     }
     if (!this.drawing) this.draw();
+  }
+
+  /** A paragraph's text in runs; words have a number. */
+  runs(segments) {
+    const runs = [];
+    for (const segment of segments) {
+      const text = segment.text.trim();
+      if (!text) continue;
+      const space = spaceBetween(this.last, text);
+      this.words.write(space); // a phrase is found across paragraphs too
+      if (runs.length) runs.push({ text: space });
+      for (const run of pieces(segment)) {
+        if (run.start === undefined) this.words.write(run.text);
+        else run.number = this.words.add(run.text, run.start);
+        runs.push(run);
+      }
+      this.last = text;
+    }
+    return runs;
   }
 
   draw() {

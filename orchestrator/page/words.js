@@ -1,32 +1,66 @@
-// Every word of a transcript by its time and by its number.
+// The words of a transcript: where each stands in its text, when it is said, how it is found.
 
-/** The pieces of a segment in reading order: words, and the text between them. */
+// Letters of scripts without spaces between words, and their marks, as in gpu_worker/words.py.
+const UNSPACED = ["Han", "Hiragana", "Katakana", "Bopomofo", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"]
+  .map((script) => `\\p{Script=${script}}`)
+  .join("");
+const WIDE = "\\u3000-\\u3003\\u3008-\\u301f\\uff01-\\uff0f\\uff1a-\\uff20\\uff3b-\\uff40\\uff5b-\\uff65";
+const CLUSTER = "(?:\\p{RI}{2}|\\P{M}(?:[\\p{M}\\p{EMod}]|\\u200d\\p{ExtPict}?)*|\\p{M}+)";
+const ENDS_UNSPACED = new RegExp(`[${UNSPACED}]${CLUSTER}?$`, "u");
+const ENDS_WIDE = new RegExp(`[${WIDE}]$`, "u");
+const STARTS_UNSPACED = new RegExp(`^[${UNSPACED}${WIDE}]`, "u");
+
+/** What stands between two texts that follow each other: a space, or nothing. */
+export function spaceBetween(before, after) {
+  if (!before || !after) return "";
+  const end = Array.from(before.slice(-16)).slice(-8).join(""); // enough for a last cluster
+  if (ENDS_WIDE.test(end)) return "";
+  return ENDS_UNSPACED.test(end) && STARTS_UNSPACED.test(after) ? "" : " ";
+}
+
+/**
+ * Where each of a text's words stands in it, as [start, end]: between two is white space alone.
+ * A word that is not in the text gets the empty place behind the word before it.
+ */
+export function places(text, words) {
+  let at = 0;
+  return words.map((word) => {
+    const start = text.indexOf(word, at);
+    if (start < 0) return [at, at];
+    at = start + word.length;
+    return [start, at];
+  });
+}
+
+/** A segment's text in pieces: words, which have times, and what stands between them. */
 export function pieces(segment) {
-  const words = segment.words ?? [];
   const text = segment.text.trim();
-  if (!words.length) {
-    return text ? [{ text, start: segment.start, end: segment.end }] : [];
-  }
+  const words = segment.words ?? [];
   const found = [];
   let at = 0;
-  for (const { word, start, end } of words) {
-    const place = text.indexOf(word, at);
-    // Languages without spaces have none between words either; only the text knows.
-    const between = place < 0 ? " " : text.slice(at, place);
-    if (between && found.length) found.push({ text: between });
-    found.push({ text: word, start, end });
-    if (place >= 0) at = place + word.length;
-  }
+  places(text, words.map(({ word }) => word)).forEach(([start, end], index) => {
+    if (start === end) return;
+    if (at < start) found.push({ text: text.slice(at, start) });
+    found.push({ text: text.slice(start, end), start: words[index].start, end: words[index].end });
+    at = end;
+  });
+  if (!at) return text ? [{ text, start: segment.start, end: segment.end }] : [];
+  if (at < text.length) found.push({ text: text.slice(at) });
   return found;
+}
+
+/** A text as it is compared: in one case, one composition and one width, with plain spaces. */
+function folded(text) {
+  return text.normalize("NFKC").toLowerCase().replace(/\s+/gu, " ");
 }
 
 /** Grows as segments arrive; looks words up by binary search. */
 export class Words {
   constructor() {
     this.starts = []; // seconds, never falling
-    this.texts = []; // lower case, for the search
     this.elements = []; // undefined until a word has been drawn
-    this.paragraphs = []; // the number of each word's paragraph
+    this.text = ""; // folded; all that is written, for the search
+    this.places = []; // of each word in it, as [start, end]
   }
 
   get length() {
@@ -34,12 +68,18 @@ export class Words {
   }
 
   /** Take a word in; gives its number. */
-  add(text, start, paragraph) {
+  add(text, start) {
     const before = this.length ? this.starts[this.length - 1] : 0;
     this.starts.push(Math.max(before, start));
-    this.texts.push(text.toLowerCase());
-    this.paragraphs.push(paragraph);
+    const at = this.text.length;
+    this.write(text);
+    this.places.push([at, this.text.length]);
     return this.length - 1;
+  }
+
+  /** Take in what stands between words. */
+  write(text) {
+    this.text += folded(text);
   }
 
   /** The number of the last word that has begun at that time; -1 before the first. */
@@ -52,5 +92,21 @@ export class Words {
       else high = middle;
     }
     return low - 1;
+  }
+
+  /** All matches, as [first word, last word]; one may span words or be a part of one. */
+  find(wanted) {
+    const text = folded(wanted.trim());
+    const found = [];
+    if (!text || !this.length) return found;
+    let first = 0;
+    for (let at = this.text.indexOf(text); at >= 0; at = this.text.indexOf(text, at + text.length)) {
+      const end = at + text.length;
+      while (first + 1 < this.length && this.places[first][1] <= at) first += 1;
+      let last = first;
+      while (last + 1 < this.length && this.places[last + 1][0] < end) last += 1;
+      found.push([first, last]);
+    }
+    return found;
   }
 }

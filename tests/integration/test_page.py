@@ -14,11 +14,13 @@ from urllib.request import urlopen
 import pytest
 from pydantic import SecretStr
 
+from gpu_worker.transcript import segment_to_json
 from orchestrator.jobs import Job
 from tests.api_server import serving
 from tests.integration.browser import DESKTOP, PHONE, Visit, launched, visit
 from tests.integration.cluster import TENANT, ClusterUnderTest, quick_settings
 from tests.speech import DATA, recording, write_wav
+from tests.unit.writings import WRITINGS, written
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -226,6 +228,54 @@ def test_markup_in_names_and_speech_is_shown_as_text(
         visitor.picture("markup")
         assert page.evaluate("document.images.length") == 0
         assert alerts == []
+
+
+def test_every_script_is_shown_as_it_was_written_searched_and_copied(
+    browser: Browser, address: str, spoken: Job, tmp_path: Path
+) -> None:
+    writings = {name: written(name, f"SPEAKER_{at:02}") for at, name in enumerate(WRITINGS)}
+    segments = [segment for said in writings.values() for segment in said.segments]
+
+    def with_writings(route: Route) -> None:
+        told = [segment_to_json(segment) for segment in segments]
+        route.fulfill(json={**route.fetch().json(), "segments": told, "word_segments": []})
+
+    with visit(browser, address, tmp_path) as visitor:
+        page = visitor.page
+        page.route("**/transcript?format=json", with_writings)
+        open_job(visitor, address, spoken)
+        words = page.locator(".word")
+        expected = [word.word for segment in segments for word in segment.words]
+        words.nth(len(expected) - 1).wait_for()
+        assert words.all_text_contents() == expected
+        paragraphs = page.locator(".said")
+        assert paragraphs.all_text_contents() == [said.text for said in writings.values()]
+        directions = page.evaluate(
+            "[...document.querySelectorAll('.said')].map((it) => getComputedStyle(it).direction)"
+        )
+        assert directions == ["rtl" if name == "arabic" else "ltr" for name in writings]
+
+        for wanted, marked in (
+            ("记录", ["记", "录。"]),
+            ("飲みます。記録", ["飲", "み", "ま", "す。", "記", "録"]),
+            ("น้ำนี่", ["น้ำ", "นี่"]),
+            ("كيف حالك", ["كيف", "حالك؟"]),
+            ("AT&T: 100%", ["AT&T:", "100%"]),
+            ("👨‍👩‍👧 waves", ["👨‍👩‍👧", "waves"]),
+        ):
+            page.fill("#find-text", wanted)
+            visitor.wait_until(
+                "document.querySelector('.found-now')?.textContent === " + json.dumps(marked[0])
+            )
+            assert page.locator(".found-now").all_text_contents() == marked
+        visitor.picture("scripts", whole=True)
+        copied = page.evaluate(
+            """() => {
+                getSelection().selectAllChildren(document.querySelectorAll(".said")[1]);
+                return getSelection().toString();
+            }"""
+        )
+        assert copied == writings["chinese"].text
 
 
 def test_a_job_is_found_searched_and_heard_with_the_keyboard_alone(
