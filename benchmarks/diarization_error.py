@@ -95,10 +95,10 @@ def run_cluster(audio: Path, bounds: dict[str, int], workers: int, scratch: Path
                 raise RuntimeError(f"Job {seen.id} is {seen.status}: {seen.error}")
         seconds, cpu = time.perf_counter() - began, clock.stop()[0]
         transcript = connection.result(TENANT, job)["transcript"]
-    words = [(word.get("speaker"), word["word"]) for word in transcript["word_segments"]]
+    lines = [(line.get("speaker"), line["text"]) for line in transcript["segments"]]
     turns = (Turn(turn["start"], turn["end"], turn["speaker"]) for turn in transcript["turns"])
-    whole = " ".join(word for _, word in words)
-    return Heard(tuple(turns), texts_by_speaker(words), whole, seconds, cpu)
+    texts = texts_by_speaker(lines)
+    return Heard(tuple(turns), texts, transcript["text"], seconds, cpu)
 
 
 def run_baseline(audio: Path, bounds: dict[str, int], scratch: Path) -> Heard:
