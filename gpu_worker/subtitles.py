@@ -35,10 +35,10 @@ Prefix = Callable[[str | None], str]  # what a format writes before the text of 
 class SubtitleOptions:
     """How cues are cut; None leaves one cue a segment on one line.
 
-    A character is what a reader takes for one: a grapheme cluster, whatever code points it is
-    made of. A wide one, as in Chinese, counts once: by that openai/whisper's option is set.
-    Lines are cut between words (`gpu_worker/words.py`), so where no spaces are written between
-    any two clusters. Raises `InvalidOption` for a number under 1.
+    A character is what a reader takes for one: a grapheme cluster, of one or more code points.
+    A wide one, as in Chinese, counts once: so users of openai/whisper's option expect it.
+    Lines are cut between words (`gpu_worker/words.py`): in scripts without spaces between any
+    two clusters. Raises `InvalidOption` for a number under 1.
     """
 
     max_line_width: int | None = None  # characters; a longer word gets a line of its own
