@@ -87,7 +87,7 @@ class Bench:
     def text(self) -> dict[str, Any]:
         """The same windows by compute type, beside float32 on the CPU."""
         oracle = self.engine("cpu", "float32").transcribe(self.windows, GREEDY)
-        kinds = ("float32", "float16", "bfloat16", "int8_float16")
+        kinds: tuple[str, ...] = ("float32", "float16", "bfloat16", "int8_float16")
         if self.device == "cpu":
             kinds = ("int8",)
         return {
