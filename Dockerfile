@@ -20,7 +20,7 @@ COPY pyproject.toml constraints.txt ./
 
 # The product as a wheel. A changed line of source changes this and nothing that is large.
 FROM build AS wheel
-RUN pip install --no-cache-dir --disable-pip-version-check setuptools==80.9.0
+RUN pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt setuptools
 COPY README.md LICENSE ./
 COPY config config
 COPY gpu_worker gpu_worker
@@ -46,7 +46,6 @@ FROM build AS gpu-worker-packages
 # An index beside pip's own, such as PyTorch's of builds for CPUs, which bring no CUDA along.
 # The address stays in the image's history, so it must hold no password.
 ARG PIP_EXTRA_INDEX_URL=""
-# triton needs setuptools, which `pip freeze` leaves out of constraints.txt.
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -c "import tomllib; \
         project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
@@ -54,8 +53,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         print(*project['dependencies'], *extras['worker'], *extras['tracing'], sep='\n')" \
         > requirements.txt \
     && pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
-        --only-binary=:all: --constraint constraints.txt --requirement requirements.txt \
-        setuptools==80.9.0
+        --only-binary=:all: --constraint constraints.txt --requirement requirements.txt
 
 
 # What all three images are at run time: nobody in particular, on a root that may be read-only.

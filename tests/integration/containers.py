@@ -12,15 +12,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# What happens in the namespace happens to nobody else's file systems. Under the image lies this
-# machine's own root: it stands for the base image. Several containers may have one image, as they
-# only read it, so the kernel need not guard it (index=off).
+# What happens in the namespace does not reach other file systems. Under the image lies this
+# machine's own root: it stands for the base image, but for its /tmp. Several containers may have
+# one image, as they only read it, so the kernel need not guard it (index=off).
 NAMESPACE = """
 mount --make-rprivate /
 mount -t overlay overlay -o {mode},index=off,lowerdir=/,upperdir={image},workdir={work} {root}
 mount --rbind /dev {root}/dev
 mount --rbind /proc {root}/proc
 """
+BORROWED = "/opt/borrowed"  # in images that have this directory: the tests' own environment
 NO_PRIVILEGES = "--no-new-privs --bounding-set=-all --inh-caps=-all"
 
 
@@ -28,7 +29,7 @@ def why_impossible() -> str | None:
     """Why containers cannot be made here, if so."""
     if os.geteuid() != 0:
         return "only root may mount file systems"
-    if len({Path(path).stat().st_dev for path in ("/", sys.prefix, sys.base_prefix)}) > 1:
+    if Path("/").stat().st_dev != Path(sys.base_prefix).stat().st_dev:
         return "Python is not on the root's file system"
     probe = "d=$(mktemp -d); mount -t tmpfs none $d; mkdir $d/u $d/w $d/m; "
     probe += "mount -t overlay overlay -o lowerdir=/,upperdir=$d/u,workdir=$d/w $d/m"
@@ -57,6 +58,10 @@ class Root:
         text = NAMESPACE.format(mode=mode, image=self.image, work=work, root=root)
         if self.private_tmp:
             text += f"mount -t tmpfs -o mode=1777 tmpfs {root}/tmp\n"
+        elif self.writable:
+            text += f"mount --bind {self.image}/tmp {root}/tmp\n"
+        if (self.image / BORROWED[1:]).is_dir():
+            text += f"mount -o bind,ro {sys.prefix} {root}{BORROWED}\n"
         for target, source in self.mounts.items():
             seen = f"{root}{target}"
             if self.writable:

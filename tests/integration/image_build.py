@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.dockerfile import ROOT, Dockerfile, Instruction, context_files, expanded
-from tests.integration.containers import Root
+from tests.integration.containers import BORROWED, Root
 
 PYTHON = "/opt/python"  # where the base image's Python is
 PATH = f"{PYTHON}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -22,7 +22,7 @@ BORROW = f"""#!/bin/sh
 case "$*" in
 *--requirement*)
     test -s requirements.txt && test -s constraints.txt &&
-    echo {Path(sys.prefix) / SITE} > /opt/scriptorium/{SITE}/borrowed.pth ;;
+    echo {BORROWED}/{SITE} > /opt/scriptorium/{SITE}/borrowed.pth ;;
 *) exec {PYTHON}/bin/python -m pip "$@" ;;
 esac
 """
@@ -64,11 +64,15 @@ class Builder:
         if image.exists():
             return image
         image.mkdir(parents=True)
-        for prefix in (sys.prefix, sys.base_prefix):
-            for folder in reversed(Path(prefix).resolve().parents):
-                (image / folder.relative_to("/")).mkdir(exist_ok=True)
-        self._shell(image, f"{sys.executable} -m venv {PYTHON}", {"PATH": PATH})
+        for folder in reversed(Path(sys.base_prefix).resolve().parents):
+            (image / folder.relative_to("/")).mkdir(exist_ok=True)
+        (image / "tmp").mkdir(exist_ok=True)
+        (image / "tmp").chmod(0o1777)
+        # The tests' own environment may lie where an image sees nothing, as under /tmp.
+        python = Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
+        self._shell(image, f"{python} -m venv {PYTHON}", {"PATH": PATH})
         if self.borrows:
+            (image / BORROWED[1:]).mkdir()
             (image / PYTHON[1:] / "bin" / "pip").write_text(BORROW)
         return image
 

