@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+FRAME_SAMPLES = 512  # 32 ms at 16 kHz: what Silero judges at once
+
+# The probability that each frame is speech, 0..1, shape (frames,).
+Likelihood = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechSpan:
