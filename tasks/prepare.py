@@ -17,6 +17,7 @@ import numpy as np
 from gpu_worker.audio import AudioLimits, DecodedAudio, decode, decode_channels
 from gpu_worker.chunking import ChunkingOptions, plan_chunks
 from gpu_worker.errors import AudioOutOfBounds, SourceMissing
+from gpu_worker.vad import speech_likelihood
 from tasks.addresses import AddressNotAllowed, AddressPolicy
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, keys
@@ -183,9 +184,9 @@ def _chunks(
     if not pcm.exists():
         place.store.fetch(keys.pcm(tenant, audio), pcm)
     samples = np.memmap(pcm, dtype="<i2", mode="r")
+    lengths = ChunkingOptions(chunk_seconds=options.chunk_seconds)
     spans = tuple(
-        (chunk.start, chunk.end)
-        for chunk in plan_chunks(samples, ChunkingOptions(chunk_seconds=options.chunk_seconds))
+        (chunk.start, chunk.end) for chunk in plan_chunks(samples, lengths, speech_likelihood)
     )
     place.store.put(key, json.dumps(spans).encode())
     return spans

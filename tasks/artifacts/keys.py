@@ -59,7 +59,7 @@ _DECODE_OPTIONS = frozenset(
 # Raised when the code changes what a stage makes of the same input.
 _VERSIONS = {
     Stage.PREPARE: 1,
-    Stage.FAN_OUT: 1,
+    Stage.FAN_OUT: 2,
     Stage.DETECT_LANGUAGE: 1,
     Stage.TRANSCRIBE: 3,
     Stage.ALIGN: 2,

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from gpu_worker.chunking import Chunk, ChunkingOptions, plan_chunks
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcript import SAMPLE_RATE
+from gpu_worker.vad import speech_likelihood
+from tests.speech import recording
 
 _NOISE = np.random.default_rng(1).normal(0, 3000, 3600 * SAMPLE_RATE).astype(np.int16)
 
@@ -138,6 +140,30 @@ def test_a_memory_map_gives_the_same_plan(tmp_path: Path) -> None:
     pcm.astype("<i2").tofile(tmp_path / "pcm")
     mapped = np.memmap(tmp_path / "pcm", dtype="<i2", mode="r")
     assert plan_chunks(mapped) == plan_chunks(pcm)
+
+
+def test_with_a_detector_chunks_tile_the_file_and_end_in_pauses() -> None:
+    samples, said = recording(100)
+    pcm = (samples * 32767).astype(np.int16)
+    chunks = plan_chunks(pcm, ChunkingOptions(20.0), speech_likelihood)
+    _assert_tiles(chunks, len(pcm))
+    assert len(chunks) == 6
+    for chunk in chunks[1:]:
+        assert not any(each.start < chunk.start_seconds < each.end for each in said)
+
+
+def test_planning_hears_only_the_stretches_around_the_boundaries() -> None:
+    heard: list[int] = []
+
+    def detector(audio: np.ndarray) -> np.ndarray:
+        heard.append(len(audio))
+        return speech_likelihood(audio)
+
+    chunks = plan_chunks(_NOISE, detector=detector)
+    assert sum(heard) <= (len(chunks) - 1) * 31 * SAMPLE_RATE
+    heard.clear()
+    plan_chunks(_NOISE[: 300 * SAMPLE_RATE], detector=detector)
+    assert heard == []
 
 
 def test_a_chunk_tells_its_times_in_seconds() -> None:

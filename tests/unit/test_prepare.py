@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gpu_worker.chunking import ChunkingOptions, plan_chunks
+from gpu_worker.vad import speech_likelihood
 from orchestrator.connection import Connection
 from orchestrator.jobs import Status
 from orchestrator.sources import upload
@@ -60,6 +62,21 @@ def test_the_plan_names_the_audio_and_tiles_it(
     assert [start for start, _ in plan.chunks[1:]] == [end for _, end in plan.chunks[:-1]]
     assert (plan.chunks[0][0], plan.chunks[-1][1]) == (0, len(samples))
     assert len(plan.chunks) == 3
+
+
+def test_behind_noise_chunks_end_where_the_speech_detector_hears_a_pause(
+    connection: Connection, place: Workplace, tmp_path: Path
+) -> None:
+    speech = recording(60, gap=(0.1, 0.4))[0]
+    noise = np.random.default_rng(0).normal(0, np.sqrt(np.mean(speech**2)), len(speech))
+    mixed = ((speech + noise) / 2).astype(np.float32)
+    source = upload(connection, write_wav(tmp_path / "street.wav", mixed), TENANT)
+    unit = prepared(connection, source, chunk_seconds=15)
+    plan = Records(place.store).plan(TENANT, unit.job)
+    pcm = np.frombuffer(place.store.get(keys.pcm(TENANT, plan.audio)), "<i2")
+    by_speech = plan_chunks(pcm, ChunkingOptions(15), speech_likelihood)
+    assert plan.chunks == tuple((chunk.start, chunk.end) for chunk in by_speech)
+    assert by_speech != plan_chunks(pcm, ChunkingOptions(15))
 
 
 def test_the_same_file_is_decoded_once(
