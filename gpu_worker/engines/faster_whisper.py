@@ -7,6 +7,7 @@ and its words, and only the try that is taken is aligned.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ from faster_whisper.transcribe import get_suppressed_tokens
 from gpu_worker.device_faults import guarded
 from gpu_worker.engines import Audio, DecodeOptions, DetectedLanguage, EngineRequest, WindowText
 from gpu_worker.engines.prompts import PROMPT_TOKENS, Prompt, build_prompt
+from gpu_worker.engines.word_edges import fit_to_sound
 from gpu_worker.engines.word_times import MODEL_OFFSETS, TokenTimes, time_words
 from gpu_worker.errors import InvalidOption, UnknownModel
 from gpu_worker.fallback import best_attempt, compression_ratio, needs_fallback
@@ -98,8 +100,7 @@ class FasterWhisperEngine:
         taken = [_best(tried, options) for tried in attempts]
         if not options.word_timestamps:
             return tuple(attempt.text for attempt in taken)
-        seconds = [len(window) / SAMPLE_RATE for window in windows]
-        words = guarded(partial(self._words, encoded, taken, seconds, tokenizer))
+        words = guarded(partial(self._words, encoded, taken, windows, tokenizer))
         return tuple(
             replace(attempt.text, words=heard) for attempt, heard in zip(taken, words, strict=True)
         )
@@ -193,26 +194,33 @@ class FasterWhisperEngine:
         self,
         encoded: ctranslate2.StorageView,
         attempts: Sequence[_Attempt],
-        seconds: Sequence[float],
+        windows: Sequence[Audio],
         tokenizer: Tokenizer,
     ) -> list[tuple[Word, ...]]:
         """Word times by cross-attention and dynamic time warping (openai/whisper timing.py)."""
-        tokens = [list(attempt.tokens) for attempt in attempts]
-        frames = [-(-length // 1) * self._model.frames_per_second for length in seconds]
+        seconds = [len(window) / SAMPLE_RATE for window in windows]
         aligned = self._model.model.align(
-            encoded, tokenizer.sot_sequence, tokens, list(map(int, frames))
+            encoded,
+            tokenizer.sot_sequence,
+            [list(attempt.tokens) for attempt in attempts],
+            [math.ceil(length) * self._model.frames_per_second for length in seconds],
         )
         return [
-            time_words(
-                tokenizer,
-                attempt.tokens,
-                attempt.text.text,
-                self._token_times(result, length),
-                length,
+            fit_to_sound(
+                time_words(
+                    tokenizer,
+                    attempt.tokens,
+                    attempt.text.text,
+                    self._token_times(result, length),
+                    length,
+                ),
+                window,
             )
             if result.alignments and attempt.tokens
             else ()
-            for attempt, result, length in zip(attempts, aligned, seconds, strict=True)
+            for attempt, result, length, window in zip(
+                attempts, aligned, seconds, windows, strict=True
+            )
         ]
 
     def _token_times(self, aligned: Any, seconds: float) -> TokenTimes:
