@@ -61,12 +61,15 @@ class FindingsReader:
         if diarized is None:
             return None
         texts = [aligned.get(index) or heard.get(index) for index in count]
+        chunks = tuple(ChunkTranscript.from_json(text) if text else None for text in texts)
         return Findings(
-            chunks=tuple(ChunkTranscript.from_json(text) if text else None for text in texts),
-            missing=tuple(self._missing(index) for index in count if texts[index] is None),
+            chunks=chunks,
+            missing=tuple(self._missing(index) for index, chunk in enumerate(chunks) if not chunk),
             diarization=Diarization.from_json(diarized) if diarized else None,
             warnings=(
                 *translation_notices(self._options.model, self._options.task),
+                # Each once: chunks say the same of the options that they share.
+                *dict.fromkeys(notice for chunk in chunks if chunk for notice in chunk.warnings),
                 *self._alignment_warnings(len(count)),
                 *self._speaker_warnings(),
                 *(Notice(**warning) for warning in diarized.get("warnings", ())),

@@ -9,8 +9,9 @@ import pytest
 
 from gpu_worker.diarization import Diarization
 from gpu_worker.errors import ChunkCrashed, ScriptoriumError, UnknownModel
-from gpu_worker.transcript import Turn
+from gpu_worker.transcript import Notice, Turn, notice_to_json
 from tasks.artifacts import keys
+from tasks.findings import FindingsReader
 from tasks.lifecycle import Workplace
 from tasks.manifest import Manifest
 from tasks.records import Records, encode
@@ -156,3 +157,15 @@ def test_a_translation_by_a_model_that_cannot_translate_is_a_warning(place: Work
     assert warning["code"] == "translation_unsupported" and "'turbo'" in warning["message"]
     begin(place, a_manifest("large", model="large-v3", task="translate", aligner="ctc"))
     assert published(place, "large")["warnings"] == []
+
+
+def test_what_chunks_warn_of_is_published_each_once(place: Workplace) -> None:
+    shared = Notice("prompt_cut", "The prompt was cut.")
+    own = [Notice("speech_without_words", "Speech.", start, start + 3.0) for start in (2.0, 14.0)]
+    for index in range(2):
+        warnings = [notice_to_json(shared), notice_to_json(own[index])]
+        write(place, a_unit(Stage.ALIGN, index), words(index, "aligned") | {"warnings": warnings})
+    diarize(place)
+    found = FindingsReader(place.store, place.records, UNIT, {}).read()
+    assert found is not None
+    assert found.warnings == (shared, *own)
