@@ -21,14 +21,15 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy.lines import LineFile
 from benchmarks.accuracy.models import NAMES, WhisperFiles, whisper_files
 from benchmarks.accuracy.normaliser import spellings
-from benchmarks.accuracy.ours import DIARIZE, NAME, SETTINGS, OurCluster
+from benchmarks.accuracy.ours import DIARIZE, JOB_OPTIONS, NAME, OurCluster
+from benchmarks.accuracy.ours import SETTINGS as OURS
 from benchmarks.accuracy.peers import COMPUTE_TYPE, Line, load_peer, whole_text
 from benchmarks.accuracy.peers import SETTINGS as PEERS
 from benchmarks.accuracy.recordings import SPEECH, Recording, recordings
@@ -57,18 +58,20 @@ class Judge:
         with_text = [r for r in self._known if r.text]
         with_times = [r for r in with_text if r.words]
         with_turns = [r for r in self._known if r.turns]
-        heard: dict[str, Transcript] = {}
-        if "words" in parts or "times" in parts:
-            heard = cluster.transcribe(self._files, with_text, {})
-            for name, transcript in heard.items():
-                segments = [Line(s.start, s.end, s.text) for s in transcript.segments]
-                self._lines.put(self._files.name, NAME, name, segments)
+        heard: dict[str, dict[str, Transcript]] = {}
+        for side, options in JOB_OPTIONS.items():
+            if "words" in parts or ("times" in parts and side == NAME):
+                heard[side] = cluster.transcribe(self._files, with_text, options)
+                self._keep(side, heard[side])
         if "words" in parts:
-            ours = {name: transcript.text for name, transcript in heard.items()}
-            texts = {NAME: ours} | {peer: self._peer_texts(peer, with_text) for peer in PEERS}
-            found["words"] = words_report(word_errors(with_text, texts))
+            ours = {
+                side: {name: transcript.text for name, transcript in found_by.items()}
+                for side, found_by in heard.items()
+            }
+            peers = {peer: self._peer_texts(peer, with_text) for peer in PEERS}
+            found["words"] = words_report(word_errors(with_text, ours | peers))
         if "times" in parts and with_times:
-            words = {name: transcript.words for name, transcript in heard.items()}
+            words = {name: transcript.words for name, transcript in heard[NAME].items()}
             found["times"] = times_report(with_times, words)
         if "speakers" in parts:
             told = cluster.transcribe(self._files, with_turns, DIARIZE)
@@ -78,6 +81,11 @@ class Judge:
     def of_engine(self) -> dict[str, Any]:
         """The text of our engine against faster-whisper's, on every recording."""
         return {"text": same_windows_report(self._files, self._known)}
+
+    def _keep(self, side: str, heard: Mapping[str, Transcript]) -> None:
+        for name, transcript in heard.items():
+            segments = [Line(s.start, s.end, s.text) for s in transcript.segments]
+            self._lines.put(self._files.name, side, name, segments)
 
     def _peer_texts(self, name: str, chosen: Sequence[Recording]) -> dict[str, str]:
         """A peer's text of each recording, read from the file of lines where it is there."""
@@ -139,7 +147,7 @@ def main() -> int:
     report = {
         "machine": describe_machine(),
         "compute_type": COMPUTE_TYPE,
-        "sides": {NAME: SETTINGS} | PEERS,
+        "sides": OURS | PEERS,
         "spellings": len(spellings()),  # British ones that the normaliser knows; 0: no table
         "models": found,
     }

@@ -1,7 +1,8 @@
 """Our own side: jobs on a local cluster, as a user runs them, read through its results.
 
 Redis, the workers and the reconciler are real. Words are timed by cross-attention, which
-needs no second model.
+needs no second model. One worker has the model and all cores, as each peer has: int8 gives
+other words with another number of threads on processors without VNNI (docs/accuracy.md).
 """
 
 from __future__ import annotations
@@ -21,18 +22,21 @@ from orchestrator.sources import upload
 from orchestrator.submission import submit
 from tasks.options import job_options
 
-NAME = "ours"
-SETTINGS = "through a cluster: greedy, its VAD, windows of 30 s, no timestamp tokens, fallback"
+NAME, BEAMS = "ours", "ours, beam 5"
+SETTINGS = {
+    NAME: "through a cluster: greedy, its VAD, windows of 30 s, no timestamp tokens, fallback",
+    BEAMS: "the same with the beam size that is the peers' default; for comparison only",
+}
+JOB_OPTIONS: dict[str, dict[str, Any]] = {NAME: {}, BEAMS: {"beam_size": 5}}
 TENANT = "default"
-WORKERS = 2
 DIARIZE = {"diarize": True, "diarize_model": "pico-voice"}  # the one that every machine has
 
 
 class OurCluster:
-    """A local cluster of two workers with models; use as a context manager."""
+    """A local cluster of one worker with models; use as a context manager."""
 
     def __init__(self, home: Path) -> None:
-        self._cluster = LocalCluster(Settings(home=home), workers=WORKERS, adopt=False)
+        self._cluster = LocalCluster(Settings(home=home), workers=1, adopt=False)
 
     def __enter__(self) -> Self:
         self._cluster.__enter__()

@@ -9,7 +9,7 @@ from typing import Any
 import jiwer
 
 from benchmarks.accuracy.normaliser import normalised
-from benchmarks.accuracy.ours import NAME
+from benchmarks.accuracy.ours import JOB_OPTIONS, NAME
 from benchmarks.accuracy.recordings import Recording
 from benchmarks.speaker_scores import WordError
 
@@ -60,7 +60,7 @@ def word_errors(
 
 def points_above_best(row: WordErrors) -> float:
     """Points of word error rate of ours above the best peer; negative where ours is best."""
-    best = min(error.rate for side, error in row.sides.items() if side != NAME)
+    best = min(error.rate for side, error in row.sides.items() if side not in JOB_OPTIONS)
     return 100 * (row.sides[NAME].rate - best)
 
 
