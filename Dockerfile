@@ -112,7 +112,8 @@ RUN --mount=type=secret,id=hf_token,uid=10001 \
 FROM gpu-worker AS gpu-worker-baked
 COPY --from=models /tmp/models /opt/models
 ENV SCRIPTORIUM_MODEL_DIR=/opt/models \
-    HF_HUB_OFFLINE=1
+    HF_HUB_OFFLINE=1 \
+    PIP_NO_INDEX=1
 
 
 # The last, so that a build without --target is the small one.
