@@ -1,0 +1,63 @@
+"""A real Whisper on a real conversation, through a whole cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jiwer
+import pyannote.audio
+import regex
+
+from gpu_worker.formats import render
+from gpu_worker.transcript import Transcript, transcript_from_json
+from tests.integration.conftest import StartCluster
+from tests.real_models import real_model
+
+# Thirty seconds of a telephone call with its words, out of pyannote.audio's package.
+SAMPLE = Path(pyannote.audio.__file__).parent / "sample" / "sample.wav"
+
+
+def said() -> str:
+    """The reference: STM lines of file, channel, speaker, start, end, label and words."""
+    lines = SAMPLE.with_suffix(".stm").read_text(encoding="utf-8").splitlines()
+    return plain(" ".join(line.split(maxsplit=6)[6] for line in lines))
+
+
+def plain(text: str) -> str:
+    """Lower-case words without what is in brackets, such as noises, and without marks."""
+    return " ".join(
+        regex.findall(r"[\w']+", regex.sub(r"[<(\[{][^>)\]}]*[>)\]}]", "", text.lower()))
+    )
+
+
+def test_a_real_conversation_is_written_as_it_was_said(
+    start_cluster: StartCluster,
+) -> None:
+    for model in ("base", "tiny.en"):
+        real_model(model)
+    cluster = start_cluster(workers=1)
+    jobs = {
+        model: cluster.submit(SAMPLE, model=model, compute_type="int8")
+        for model in ("base", "tiny.en")
+    }
+    for model, submitted in jobs.items():
+        job = cluster.wait(submitted)
+        assert job.status == "completed"
+        check(model, transcript_from_json(cluster.result(job)["transcript"]))
+
+
+def check(model: str, transcript: Transcript) -> None:
+    error = jiwer.wer(said(), plain(transcript.text))
+    print(f"{model}: {error:.1%} of {len(said().split())} words are wrong")
+    assert error < 0.35
+    assert transcript.language == "en"
+    assert not [w for w in transcript.warnings if w.code != "speech_without_words"]
+
+    # No mark stands apart from its word, as in "well , I 'm".
+    assert not regex.search(r"\w [,.?!'’%]|[$£€] \d", transcript.text)
+    words = transcript.words
+    assert "".join(word.word for word in words).replace(" ", "") == transcript.text.replace(" ", "")
+    assert [word.start for word in words] == sorted(word.start for word in words)
+    assert 5 < len(transcript.segments) < 40
+    written = render(transcript, "srt")
+    assert all(segment.text in written for segment in transcript.segments)
