@@ -138,10 +138,9 @@ def aligner(request: pytest.FixtureRequest) -> Aligner:
     return load_aligner(AlignerRequest(request.param, "pico-align", "en", device="cpu"))
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_an_aligner_changes_no_character(model: str, aligner: Aligner) -> None:
+def test_an_aligner_changes_no_character(aligner: Aligner) -> None:
     for language, sentence in SENTENCES:
-        chunk = heard(model, language, sentence)
+        chunk = heard("base", language, sentence)
         seconds = chunk.windows[0].spans[-1][1]
         noise = np.random.default_rng(1).normal(0, 0.05, seconds).astype(np.float32)
         check(sentence, align_chunk(aligner, noise, chunk, language=language).segments)
