@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,15 +18,15 @@ import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
-from faster_whisper.transcribe import get_suppressed_tokens
 
 from gpu_worker.device_faults import guarded
 from gpu_worker.engines import Audio, DecodeOptions, DetectedLanguage, EngineRequest, WindowText
+from gpu_worker.engines.attempts import Attempt, best, generation_options, read_attempt
 from gpu_worker.engines.prompts import PROMPT_TOKENS, Prompt, build_prompt
 from gpu_worker.engines.word_edges import fit_to_sound
 from gpu_worker.engines.word_times import MODEL_OFFSETS, TokenTimes, time_words
 from gpu_worker.errors import InvalidOption, UnknownModel
-from gpu_worker.fallback import best_attempt, compression_ratio, needs_fallback
+from gpu_worker.fallback import needs_fallback
 from gpu_worker.models import fetch_model, find_model, longest_window
 from gpu_worker.transcript import SAMPLE_RATE, Notice, Word
 
@@ -81,7 +81,7 @@ class FasterWhisperEngine:
         prompt = build_prompt(tokenizer, options)
         room = self._room(prompt, options)
         encoded = guarded(partial(self._model.encode, self._features(windows)))
-        attempts: list[list[_Attempt]] = [[] for _ in windows]
+        attempts: list[list[Attempt]] = [[] for _ in windows]
         pending = list(range(len(windows)))
         for temperature in options.temperatures:
             results = guarded(
@@ -97,7 +97,7 @@ class FasterWhisperEngine:
             ]
             if not pending:
                 break
-        taken = [_best(tried, options) for tried in attempts]
+        taken = [best(tried, options) for tried in attempts]
         if not options.word_timestamps:
             return tuple(attempt.text for attempt in taken)
         words = guarded(partial(self._words, encoded, taken, windows, tokenizer))
@@ -158,23 +158,15 @@ class FasterWhisperEngine:
         room: int,
         options: DecodeOptions,
         temperature: float,
-    ) -> list[_Attempt]:
+    ) -> list[Attempt]:
         generated = self._model.model.generate(
             encoded,
             [list(prompt.tokens)] * encoded.shape[0],
-            max_length=_max_length(len(prompt.tokens), room),
-            length_penalty=options.length_penalty,
-            repetition_penalty=options.repetition_penalty,
-            no_repeat_ngram_size=options.no_repeat_ngram_size,
-            suppress_blank=True,
-            suppress_tokens=get_suppressed_tokens(tokenizer, list(options.suppress_tokens))
-            if options.suppress_tokens
-            else [],
-            return_scores=True,
-            return_no_speech_prob=True,
-            **_sampling(options, temperature),
+            **generation_options(
+                tokenizer, options, temperature, prompt=len(prompt.tokens), room=room
+            ),
         )
-        return [_attempt(result, tokenizer, options, temperature, room) for result in generated]
+        return [read_attempt(result, tokenizer, options, temperature, room) for result in generated]
 
     def _room(self, prompt: Prompt, options: DecodeOptions) -> int:
         """How many tokens a window's text may have. Raises InvalidOption."""
@@ -193,7 +185,7 @@ class FasterWhisperEngine:
     def _words(
         self,
         encoded: ctranslate2.StorageView,
-        attempts: Sequence[_Attempt],
+        attempts: Sequence[Attempt],
         windows: Sequence[Audio],
         tokenizer: Tokenizer,
     ) -> list[tuple[Word, ...]]:
@@ -231,63 +223,9 @@ class FasterWhisperEngine:
         return TokenTimes(np.clip(edges, 0.0, seconds).tolist(), aligned.text_token_probs)
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """A window decoded once."""
-
-    tokens: tuple[int, ...]  # of the text alone
-    text: WindowText
-
-
-def _attempt(
-    result: Any, tokenizer: Tokenizer, options: DecodeOptions, temperature: float, room: int
-) -> _Attempt:
-    found = result.sequences_ids[0]
-    tokens = tuple(token for token in found if token < tokenizer.eot)
-    text = tokenizer.decode(list(tokens)).strip()
-    total = result.scores[0] * len(found) ** options.length_penalty
-    return _Attempt(
-        tokens,
-        WindowText(
-            text=text,
-            words=(),
-            avg_logprob=total / (len(found) + 1),
-            no_speech_prob=result.no_speech_prob,
-            compression_ratio=compression_ratio(text),
-            temperature=temperature,
-            # A text that was to be short is whole at its limit.
-            is_whole=len(found) < room or options.max_new_tokens is not None,
-        ),
-    )
-
-
-def _best(attempts: Sequence[_Attempt], options: DecodeOptions) -> _Attempt:
-    texts = [attempt.text for attempt in attempts]
-    return attempts[texts.index(best_attempt(texts, options))]
-
-
-def _max_length(prompt: int, room: int) -> int:
-    """What CTranslate2 must be told so that it writes `room` tokens behind a prompt.
-
-    It halves the number, and takes all of the prompt but its last token from it (whisper.cc).
-    """
-    return max(2 * room, room + prompt - 1)
-
-
 def _rows(encoded: ctranslate2.StorageView, indices: Sequence[int]) -> ctranslate2.StorageView:
     """The encodings of some of a batch's windows."""
     if len(indices) == encoded.shape[0]:
         return encoded
     host = encoded.to(ctranslate2.DataType.float32).to_device(ctranslate2.Device.cpu)
     return ctranslate2.StorageView.from_array(np.asarray(host)[list(indices)])
-
-
-def _sampling(options: DecodeOptions, temperature: float) -> dict[str, Any]:
-    if temperature == 0.0:
-        return {"beam_size": options.beam_size, "patience": options.patience}
-    return {
-        "beam_size": 1,
-        "num_hypotheses": options.best_of,
-        "sampling_topk": 0,
-        "sampling_temperature": temperature,
-    }
