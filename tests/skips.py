@@ -34,7 +34,7 @@ def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
 def lines(reasons: list[str]) -> list[str]:
     """What to write for these reasons, one for each skipped test."""
     packages = sorted({name for reason in reasons for name in INSTALL.findall(reason)})
-    told = [f"{len(reasons)} tests were SKIPPED, so this run proves less than it could:"]
+    told = [f"Tests SKIPPED: {len(reasons)}. This run proves less than it could."]
     told += [f"  {number:4} {reason}" for reason, number in Counter(reasons).most_common()]
     if packages:
         told.append(f"To run them too: apt-get install {' '.join(packages)}")

@@ -14,7 +14,7 @@ BROWSER = "There is no browser (Debian: apt-get install chromium)"
 
 def test_reasons_are_counted_and_what_to_install_is_one_command() -> None:
     assert lines([BROWSER, RABBITMQ, "Linux only", RABBITMQ]) == [
-        "4 tests were SKIPPED, so this run proves less than it could:",
+        "Tests SKIPPED: 4. This run proves less than it could.",
         f"     2 {RABBITMQ}",
         f"     1 {BROWSER}",
         "     1 Linux only",
