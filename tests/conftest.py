@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +20,7 @@ OTHER_NAMES = ("REDIS_URL", "HF_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """The address of a moto server in this process, with credentials that it accepts."""
+    from moto.s3.responses import S3Response
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
@@ -29,8 +32,23 @@ def s3_endpoint() -> Iterator[str]:
         environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
         environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
         environment.delenv("AWS_PROFILE", raising=False)
+        # S3 does a conditional write in one step. moto looks first and then writes: on a busy
+        # machine two threads were told that they had written first.
+        environment.setattr(S3Response, "put_object", one_at_a_time(S3Response.put_object))
         yield f"http://{host}:{port}"
     server.stop()
+
+
+def one_at_a_time(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method, where other threads wait until a call has ended."""
+    lock = Lock()
+
+    @wraps(method)
+    def alone(*arguments: Any, **named: Any) -> Any:
+        with lock:
+            return method(*arguments, **named)
+
+    return alone
 
 
 @pytest.fixture(scope="session")

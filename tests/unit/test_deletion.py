@@ -300,10 +300,10 @@ def test_what_a_task_in_flight_still_writes_is_swept(
 
 @pytest.mark.usefixtures("place")
 def test_a_tombstone_stands_for_a_while(connection: Connection, talk: Path) -> None:
-    clock = Clock()
-    tombstones = Tombstones(connection, clock)
     job = completed(connection, talk)
     delete_job(connection, TENANT, job.id)
+    clock = Clock()
+    tombstones = Tombstones(connection, clock)
     swept(tombstones)
     assert exists(connection.store, keys.tombstone(TENANT, job.id))
     clock.now += connection.settings.lease_seconds * LINGER_LEASES + 1

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -209,9 +210,9 @@ def closure(lines: list[str], python: str) -> set[str]:
 
 def test_the_loader_finds_cudas_libraries_where_the_image_says(dockerfile: Dockerfile) -> None:
     pytest.importorskip("nvidia.cudnn", reason="this torch has no CUDA")
-    here = Path(sys.prefix) / "lib"
     folders = dockerfile.environment("gpu-worker")["LD_LIBRARY_PATH"]
-    folders = folders.replace("/opt/scriptorium/lib", str(here))
+    there = "/opt/scriptorium/lib/python3.11/site-packages"
+    folders = folders.replace(there, sysconfig.get_path("purelib"))
     assert all(Path(folder).is_dir() for folder in folders.split(":"))
     load = "import ctypes; [ctypes.CDLL(f'lib{name}') for name in {!r}]".replace(
         "{!r}", str(("cublas.so.12", "cublasLt.so.12", "cudnn.so.9", "nvrtc.so.12"))
