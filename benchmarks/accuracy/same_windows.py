@@ -1,7 +1,8 @@
 """Part `text`: the text of our engine and of faster-whisper's pipeline on the same windows.
 
 Our speech detector cuts the windows. Both decode them greedily, at temperature 0, without
-timestamp tokens, in the same batches; the texts must be the same to the character.
+timestamp tokens, in the same batches and up to the same length; the texts must be the same
+to the character.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Pipeline:
 
     def __init__(self, files: WhisperFiles) -> None:
         self._model = whisper_model(files.directory)
+        self._longest = self._model.max_length
 
     def texts(self, windows: Sequence[Audio], language: str) -> list[str]:
         """Greedy texts without white space at the edges, one a window."""
@@ -76,6 +78,10 @@ class Pipeline:
             task="transcribe",
             language=language,
         )
+        # CTranslate2 stops after half of the limit that faster-whisper gives it, which cuts long
+        # texts off; ours gives it twice the room behind the prompt (gpu_worker.engines.attempts).
+        prompt = self._model.get_prompt(tokenizer, [], without_timestamps=True)
+        self._model.max_length = 2 * (self._longest - len(prompt) - 1)
         extract = self._model.feature_extractor
         features = np.stack([pad_or_trim(extract(window)[..., :-1]) for window in windows])
         lengths = [
