@@ -69,9 +69,8 @@ def _doubts(audio: Audio, one: DecodedWindow, vad: VadOptions | None) -> list[_D
     found: list[_Doubt] = []
     for gap in find_gaps(one.text.words, samples / SAMPLE_RATE):
         first, end = round(gap.start * SAMPLE_RATE), round(gap.end * SAMPLE_RATE)
-        options = replace(vad or VadOptions(), pad_ms=0)
-        spans = speech_spans(sound[first:end], (end - first) / SAMPLE_RATE, options)
-        speech = sum(span.samples for span in spans) / SAMPLE_RATE
+        spans = _speech(sound[first:end], vad)
+        speech = _seconds(spans)
         if speech < LEAST_SPEECH_SECONDS:
             continue
         begin = max(first, first + spans[0].start - _PAD_SAMPLES)
@@ -79,6 +78,15 @@ def _doubts(audio: Audio, one: DecodedWindow, vad: VadOptions | None) -> list[_D
         window = one.window.part(begin, stop)
         found.append(_Doubt(begin, stop, gap.words, speech, (window,) if window else ()))
     return found
+
+
+def _speech(sound: Audio, vad: VadOptions | None) -> tuple[SpeechSpan, ...]:
+    """Spans of speech alone, without the pads that windows have."""
+    return speech_spans(sound, len(sound) / SAMPLE_RATE, replace(vad or VadOptions(), pad_ms=0))
+
+
+def _seconds(spans: Sequence[SpeechSpan]) -> float:
+    return sum(span.samples for span in spans) / SAMPLE_RATE
 
 
 def _smaller_windows(
@@ -123,8 +131,11 @@ def _still_unheard(
     answers: Sequence[tuple[_Doubt, list[DecodedWindow]]],
     vad: VadOptions | None,
 ) -> list[SpeechSpan]:
-    """Speech of one window that has no words after the second look."""
+    """Speech of one window that has no words after the second look, or none at all."""
     found: list[SpeechSpan] = []
+    speech = () if one.text.text else _speech(one.window.cut(audio), vad)
+    if _seconds(speech) >= NOTICED_SPEECH_SECONDS:
+        found.append(SpeechSpan(one.window.spans[0].start, one.window.spans[-1].end))
     for doubt, texts in answers:
         places = [(one, doubt)] if not any(text.is_believed for text in texts) else [
             (text, left) for text in texts for left in _doubts(audio, text, vad)

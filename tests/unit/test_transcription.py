@@ -99,6 +99,8 @@ def test_what_the_model_takes_for_silence_is_left_out(audio: Audio) -> None:
     engine = Altered(no_speech_prob=0.9, avg_logprob=-2.0)
     heard = transcribe_chunk(engine, audio, OPTIONS)
     assert heard.segments == () and heard.windows
+    # The speech detection is of another mind: a reader is told where.
+    assert {notice.code for notice in heard.warnings} == {"speech_without_words"}
 
 
 def test_without_words_a_window_is_one_segment(audio: Audio) -> None:
