@@ -109,7 +109,9 @@ def test_an_empty_or_silent_window_is_no_error(engine: Engine, samples: int) -> 
 
 
 def test_more_new_tokens_than_the_model_has_room_for_are_refused(engine: Engine) -> None:
-    with pytest.raises(InvalidOption, match="leaves room for 443 of the model's 448, but max_new_tokens is 448"):
+    with pytest.raises(
+        InvalidOption, match="room for 443 of the model's 448, but max_new_tokens is 448"
+    ):
         engine.transcribe([np.zeros(RATE, np.float32)], replace(ENGLISH, max_new_tokens=448))
 
 

@@ -85,8 +85,8 @@ def test_a_long_silence_ends_a_line() -> None:
 
 def test_a_long_sentence_is_cut_between_its_clauses() -> None:
     text = (
-        "the house was large and old and stood among trees that nobody had ever cut down, "
-        "and the people who lived in it had lived there for longer than anybody there could remember"
+        "the house was large and old and stood among tall trees that nobody had ever cut down, "
+        "and the people who lived in it had been there for longer than anybody there could tell"
     )
     found = lines(text)
     assert found == [part.strip() for part in text.replace("down, ", "down,|").split("|")]
