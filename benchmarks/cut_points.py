@@ -4,9 +4,10 @@
 
 Speech alone, and mixed with as much noise or music as there is speech (0 dB), is planned into
 chunks. A cut is in speech if the speech alone is speech there: by Silero, and for the bundled
-utterances by their loudness too (no more than 30 dB below the loud ones). The recordings are
-the sample of pyannote.audio and those of `--speech`, joined, each as loud as the others. At
-last the plan of one long file is timed.
+utterances by their loudness too (no more than 30 dB below the loud ones). Speech that is 10 dB
+or more below the noise is not counted, since it cannot be heard. The recordings are the sample
+of pyannote.audio and those of `--speech`, joined, each as loud as the others. At last the plan
+of one long file is timed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from tests.speech import SAMPLE_RATE, Samples, read_audio, recording
 
 OPTIONS = ChunkingOptions(chunk_seconds=45.0)  # cuts within 15 s of a boundary, as by default
 SUFFIXES = {".flac", ".mp3", ".ogg", ".wav"}
-LOUD_DB = 30.0
+LOUD_DB, MASKED_DB = 30.0, 10.0
 Sound = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
@@ -94,6 +95,14 @@ def loud(speech: Samples) -> Flags:
     return np.pad(flags, (0, len(speech) - len(flags)))
 
 
+def audible(speech: Samples) -> Flags:
+    """Of each sample, whether the half second around it is loud enough for noise at 0 dB."""
+    length = SAMPLE_RATE // 2
+    power = np.cumsum(np.pad(speech.astype(np.float64) ** 2, (length // 2, length - length // 2)))
+    around = (power[length:] - power[:-length]) / length
+    return around > np.mean(speech.astype(np.float64) ** 2) * 10 ** (-MASKED_DB / 10)
+
+
 def joined(files: list[Path], seconds: float, seed: int) -> Samples:
     """All recordings in a random order, again and again, each with the same power."""
     dice = np.random.default_rng(seed)
@@ -134,13 +143,15 @@ def print_cuts(directory: Path | None, seconds: float, rounds: int) -> None:
             spoken = likely_speech(speech)
             if name.startswith("bundled"):
                 spoken |= loud(speech)
+            heard = spoken & audible(speech)
             for noise in noises:
+                counted = spoken if noise is nothing else heard
                 pcm = mixed(speech, noise(len(speech), np.random.default_rng(seed)))
                 row: dict[str, list[float]] = found.setdefault((name, noise.__name__), {})
-                row.setdefault("chance", []).append(float(spoken.mean()))
+                row.setdefault("chance", []).append(float(counted.mean()))
                 for way, detector in (("loudness", None), ("detector", speech_likelihood)):
                     cuts, _ = planned(pcm, detector)
-                    row.setdefault(way, []).extend(float(spoken[cut]) for cut in cuts)
+                    row.setdefault(way, []).extend(float(counted[cut]) for cut in cuts)
     for (name, kind), row in found.items():
         chance, *shares = (f"{np.mean(row[way]):.1%}" for way in ("chance", "loudness", "detector"))
         cuts = len(row["detector"])

@@ -28,9 +28,9 @@ _LONG_SILENCE = 2 * SAMPLE_RATE  # beyond this a longer silence is no better, a 
 
 # With a detector. Probabilities are averaged over a pause between words, and with a tenth of the
 # weight over a pause between sentences, which draws the cut into the middle of longer ones.
-_WORD_PAUSE, _SENTENCE_PAUSE = 0.22, 1.0  # seconds
+_WORD_PAUSE, _SENTENCE_PAUSE = 0.29, 1.0  # seconds
 _SENTENCE_WEIGHT = 0.1
-_DB_WEIGHT = 0.01  # 10 dB quieter outweighs a probability that is higher by 0.1
+_DB_WEIGHT = 0.02  # 5 dB quieter outweighs a probability that is higher by 0.1
 _LEVEL_FRAMES = 11  # 0.11 s, over which levels are averaged once more
 _SPEECH = 0.5  # Silero's own threshold
 _SURE = 0.1  # as good as no speech: there is no need to look further away
