@@ -15,9 +15,9 @@ from gpu_worker.speech import FRAME_SAMPLES, Likelihood, SpeechSpan, VadOptions
 from gpu_worker.transcript import SAMPLE_RATE
 
 # Measured with real recordings by `benchmarks/quiet_speech.py`: as they get quieter than this
-# Silero misses more of them, at -60 dB most, at -70 all. The level is the one that one sample
-# of a thousand exceeds, so that clicks do not count.
-_QUIET = np.float32(10 ** (-50 / 20))  # of full scale
+# Silero misses more of them, at -50 dB a tenth, at -60 most, at -70 all. The level is the one
+# that one sample of a thousand exceeds, so that clicks do not count.
+_QUIET = np.float32(10 ** (-45 / 20))  # of full scale
 _AUDIBLE = np.float32(10 ** (-20 / 20))
 # Below -70 dB speech is a few steps of 16 bits between stretches of zeros, which does not sound
 # like a voice any more; noise of half a step makes it one again.
