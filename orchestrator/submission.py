@@ -31,7 +31,7 @@ from orchestrator.jobs import Job, describe_job
 from orchestrator.runs import IllegalTransition, issue
 from tasks.artifacts import keys
 from tasks.manifest import Manifest, Output, Source
-from tasks.options import JobOptions, job_options
+from tasks.options import JobOptions, check_model, job_options
 from tasks.records import encode, exists
 from tasks.stages import Stage, Unit
 from tasks.tracing import submission_span
@@ -175,8 +175,9 @@ def _run_again(
 
 
 def _check_models(options: JobOptions, settings: Settings) -> None:
-    """Raise UnknownModel or ModelNotTrusted for a name that no worker would load."""
+    """Raise UnknownModel, ModelNotTrusted or InvalidOption for what no worker would load or do."""
     find_model(options.model)
+    check_model(options)
     if options.diarizes:
         check_trusted(diarize_model(options.model, options.diarize_model), settings.trusted)
 

@@ -19,6 +19,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
 
+from gpu_worker.capabilities import check_english_only
 from gpu_worker.device_faults import guarded
 from gpu_worker.engines import Audio, DecodeOptions, DetectedLanguage, EngineRequest, WindowText
 from gpu_worker.engines.attempts import Attempt, best, generation_options, read_attempt
@@ -133,11 +134,8 @@ class FasterWhisperEngine:
     def _tokenizer(self, options: DecodeOptions) -> Tokenizer:
         multilingual = self._model.model.is_multilingual
         language = options.language or "en"
-        if not multilingual and (language != "en" or options.task == "translate"):
-            raise InvalidOption(
-                f"Model {self.name!r} knows English only: it cannot {options.task} {language!r}.",
-                hint="Leave language and task out, or take a model without .en in its name.",
-            )
+        if not multilingual:
+            check_english_only(self.name, options.language, options.task)
         if multilingual and language not in self.languages:
             known = ", ".join(sorted(self.languages))
             raise InvalidOption(f"Model {self.name!r} has no language {language!r}, only {known}.")

@@ -173,5 +173,5 @@ def test_windows_that_are_believed_keep_their_text_while_others_are_tried_again(
 
 @pytest.mark.parametrize("changes", [{"language": "de"}, {"task": "translate"}], ids=str)
 def test_an_english_only_model_refuses_what_it_cannot(changes: dict[str, Any]) -> None:
-    with pytest.raises(InvalidOption, match="English only"):
+    with pytest.raises(InvalidOption, match="knows English only"):
         engine("tiny.en").transcribe([window(4.0)], replace(OPTIONS, **changes))

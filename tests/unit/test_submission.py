@@ -126,6 +126,16 @@ def test_a_submission_that_died_halfway_goes_on_with_the_same_key(
     assert connection.jobs.open_runs() and queued_units(connection.redis)
 
 
+@pytest.mark.parametrize("changes", [{"language": "de"}, {"task": "translate"}], ids=str)
+def test_what_an_english_only_model_cannot_do_is_refused_before_anything_is_written(
+    connection: Connection, changes: dict[str, str]
+) -> None:
+    options = JobOptions.model_validate({"model": "tiny.en"} | changes)  # as the API reads a body
+    with pytest.raises(InvalidOption, match="knows English only"):
+        submit(connection, SOURCE, options, tenant=TENANT)
+    assert everything(connection) == []
+
+
 def test_an_unknown_model_is_refused_before_anything_is_written(connection: Connection) -> None:
     with pytest.raises(UnknownModel):
         submit(connection, SOURCE, JobOptions(model="no such model"), tenant=TENANT)
