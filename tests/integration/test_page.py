@@ -109,7 +109,7 @@ def test_a_recording_is_uploaded_read_while_it_runs_heard_renamed_and_downloaded
         visitor.picture("1-empty-list")
         upload(page, CONVERSATION, speakers="any")
         page.click(".row-name >> text=conversation.ogg")
-        page.wait_for_selector(".word")
+        page.wait_for_selector(".word", timeout=60_000)
         assert page.is_visible("#job-progress")
         assert page.inner_text(".job-meta .status") == "Working"
         visitor.picture("2-live-text")
