@@ -29,11 +29,12 @@ from orchestrator.tombstones import Tombstones
 from orchestrator.uploads import sweep_uploads
 from tasks.artifacts import ArtifactMissing, keys
 from tasks.heartbeat import Heartbeat
+from tasks.options import JobOptions
 from tasks.pipeline import in_turn, run_canvas
 from tasks.receipts import Receipt
 from tasks.records import exists, failures
 from tasks.stages import Lane, Stage, Unit
-from tasks.units import units_behind
+from tasks.units import chains_before, units_behind
 
 _LEADER = "scriptorium:reconciler"
 TIDY_SECONDS = 3600.0
@@ -141,14 +142,40 @@ class Reconciler:
         if unit.stage in (Stage.PREPARE, Stage.DETECT_LANGUAGE):
             prepared = unit.stage is Stage.DETECT_LANGUAGE
             message = run_canvas(connection.celery, manifest, unit.run, prepared=prepared)
+            message.apply_async(ignore_result=True)
         else:
-            plan, options = connection.plan(unit), manifest.options
-            units = units_behind(unit, options, plan) if plan else (unit,)
-            lane = plan.lane(options) if plan else Lane.INTERACTIVE
-            message = in_turn(connection.celery, units, lane)
-        message.apply_async(ignore_result=True)
+            self._issue_again(unit, manifest.options)
         connection.queues.issued(unit)
         return True
+
+    def _issue_again(self, unit: Unit, options: JobOptions) -> None:
+        """The unit, or what it needs: receipts may tell of artifacts that are not there.
+
+        So it is after an upgrade that changes what a stage makes, and where an object was lost.
+        """
+        connection = self._connection
+        plan = connection.plan(unit)
+        if plan is None:
+            in_turn(connection.celery, (unit,), Lane.INTERACTIVE).apply_async(ignore_result=True)
+            return
+        lost = [
+            units_behind(chain[kept], options, plan)
+            for chain in chains_before(unit, options, plan)
+            if (kept := self._kept(chain)) < len(chain)
+        ]
+        for units in lost or [units_behind(unit, options, plan)]:
+            message = in_turn(connection.celery, units, plan.lane(options))
+            message.apply_async(ignore_result=True)
+
+    def _kept(self, chain: Sequence[Unit]) -> int:
+        """How many units of a chain need not be done; all if one of them was given up."""
+        store, records = self._connection.store, self._connection.records
+        for number in range(len(chain), 0, -1):
+            if exists(store, records.key(chain[number - 1])):
+                return number
+            if exists(store, keys.failed(chain[number - 1])):
+                return len(chain)
+        return 0
 
     def _audit(self) -> None:
         """Restore Redis from the store after a wipe, and compare the two now and then."""

@@ -45,3 +45,13 @@ def units_behind(unit: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...
         if unit in chain:
             return chain[chain.index(unit) :]
     return (unit,)
+
+
+def chains_before(unit: Unit, options: JobOptions, plan: Plan) -> tuple[tuple[Unit, ...], ...]:
+    """What the unit needs, in chains like those of `header_chains`; empty for the first of one."""
+    headers = header_chains(unit, options, plan)
+    for chain in headers:
+        if unit in chain:
+            return (chain[: chain.index(unit)],) if unit != chain[0] else ()
+    last = fan_in(unit, options, plan)
+    return (*headers, last[: last.index(unit)]) if unit in last else ()

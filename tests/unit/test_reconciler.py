@@ -143,8 +143,30 @@ def test_every_stage_is_issued_again(
     open_job(connection, plan, language=language)
     for stage, index in receipts:
         connection.ledger.record(a_unit(stage, index), Receipt("computed"))
+        connection.store.put(connection.records.key(a_unit(stage, index)), b"{}")
     assert issued(reconciler, clock) == needed
     assert {(unit.stage, unit.index) for unit in queued_units(connection.redis)} == set(needed)
+
+
+def test_work_that_was_done_is_done_again_where_its_artifact_is_gone(
+    connection: Connection, reconciler: Reconciler, clock: Clock
+) -> None:
+    open_job(connection, a_plan(10, 10), language="en")
+    for index in range(2):
+        connection.ledger.record(a_unit(index=index), Receipt("computed"))
+    connection.store.put(connection.records.key(a_unit(index=1)), b"{}")
+    assert issued(reconciler, clock) == [(Stage.ASSEMBLE, 0)]
+    assert queued_units(connection.redis) == {a_unit(index=0)}
+
+
+def test_a_chunk_that_was_given_up_is_not_taken_for_lost(
+    connection: Connection, reconciler: Reconciler, clock: Clock
+) -> None:
+    open_job(connection, a_plan(10), language="en")
+    connection.ledger.record(a_unit(index=0), Receipt("failed"))
+    connection.store.put(keys.failed(a_unit(index=0)), b"{}")
+    assert issued(reconciler, clock) == [(Stage.ASSEMBLE, 0)]
+    assert queued_units(connection.redis) == {a_unit(Stage.ASSEMBLE)}
 
 
 def test_a_long_file_s_chunk_goes_back_to_the_bulk_lane(
