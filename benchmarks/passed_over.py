@@ -47,6 +47,8 @@ def main() -> None:
     sounds = {one.name: samples(one.path) for one in known}
 
     def decode(windows: Sequence[Window]) -> list[DecodedWindow]:
+        if not windows:
+            return []
         texts = engine.transcribe([window.cut(audio) for window in windows], OPTIONS)
         return [DecodedWindow.of(*pair, OPTIONS) for pair in zip(windows, texts, strict=True)]
 
