@@ -1,4 +1,4 @@
-"""How many chunks end while somebody speaks, by loudness alone and by the speech detector.
+"""How many chunks end while speech goes on, by loudness alone and by the speech detector.
 
     python -m benchmarks.cut_points [--speech DIR] [--minutes 20] [--rounds 3] [--hours 10]
 
