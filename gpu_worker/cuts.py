@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpu_worker.engines import Audio
+from gpu_worker.levels import runs
 from gpu_worker.speech import FRAME_SAMPLES, Likelihood
 from gpu_worker.transcript import SAMPLE_RATE
 
@@ -94,7 +95,7 @@ def _in_silence(pcm: Pcm, nominal: int, reach: int) -> int:
         quietest = np.flatnonzero(levels == levels.min())
         return _nearest(centres[quietest], nominal)
     threshold = floor + min(_SILENCE_SHARE * (peak - floor), _SILENCE_DB)
-    begins, ends = _runs(levels <= threshold)
+    begins, ends = runs(levels <= threshold)
     lengths = np.minimum((ends - begins) * _FRAME, _LONG_SILENCE)
     middles = start + (begins + ends) * _FRAME // 2
     return _nearest(middles[lengths == lengths.max()], nominal)
@@ -124,12 +125,6 @@ def _moving_mean(values: Values, length: int) -> Values:
     """Of every run of `length` values, or of all if there are fewer."""
     length = min(length, len(values))
     return np.convolve(values, np.full(length, 1.0 / length), mode="valid")
-
-
-def _runs(flags: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """First index and one past the last of every run of True."""
-    steps = np.diff(np.concatenate(([0], flags.astype(np.int8), [0])))
-    return np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
 
 
 def _nearest(positions: npt.NDArray[Any], nominal: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpu_worker.engines import Audio
 from gpu_worker.transcript import SAMPLE_RATE
@@ -33,6 +34,12 @@ def frame_levels(audio: Audio) -> tuple[int, ...]:
     power = np.add.reduceat(wide * wide, starts) / counts - means * means
     decibels = 10.0 * np.log10(np.maximum(power, 10.0 ** (FLOOR_DB / 10)))
     return tuple(int(level) for level in np.rint(decibels))
+
+
+def runs(flags: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First index and one past the last of every run of True in shape (frames,)."""
+    steps = np.diff(np.concatenate(([0], flags.astype(np.int8), [0])))
+    return np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
 
 
 @dataclass(frozen=True, slots=True)

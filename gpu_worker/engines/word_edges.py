@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpu_worker.engines import Audio
+from gpu_worker.levels import runs
 from gpu_worker.transcript import SAMPLE_RATE, Word
 
 _FRAME = SAMPLE_RATE // 100  # 10 ms
@@ -60,16 +60,9 @@ def _pauses(audio: Audio) -> list[_Pause]:
     quiet = levels <= floor + min(_QUIET_SHARE * (peak - floor), _QUIET_DB)
     return [
         _Pause(start / _FRAMES_A_SECOND, end / _FRAMES_A_SECOND)
-        for start, end in _runs(quiet)
+        for start, end in zip(*runs(quiet), strict=True)
         if end - start >= _PAUSE_BETWEEN * _FRAMES_A_SECOND
     ]
-
-
-def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First index and one past the last of every run of True."""
-    steps = np.diff(np.concatenate(([0], flags.astype(np.int8), [0])))
-    edges = (np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist())
-    return list(zip(*edges, strict=True))
 
 
 def _longest_sound(word: Word, pauses: Sequence[_Pause]) -> Word:

@@ -85,7 +85,7 @@ def test_a_long_silence_ends_a_line() -> None:
 
 def test_a_long_sentence_is_cut_between_its_clauses() -> None:
     text = (
-        "the house was large and old and stood among tall trees that nobody had ever cut down, "
+        "the house was large and old and stood among tall trees that had not once been cut down, "
         "and the people who lived in it had been there for longer than anybody there could tell"
     )
     found = lines(text)
