@@ -204,6 +204,24 @@ def test_writers_survive_their_folder_being_deleted_under_them(tmp_path: Path) -
     assert [worker.wait() for worker in workers] == [0, 0]
 
 
+@pytest.mark.parametrize("call", ["mkdir", "hardlink_to"])
+def test_a_writer_goes_on_where_what_stood_in_its_way_is_deleted_meanwhile(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, original, stood = LocalStore(tmp_path), getattr(Path, call), [True]
+
+    def in_the_way_once(path: Path, *args: object, **kwargs: object) -> None:
+        if path.is_relative_to(tmp_path / "f") and stood:
+            stood.clear()
+            raise FileExistsError(str(path))
+        original(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, call, in_the_way_once)
+    assert store.put("f/A", b"whole")
+    assert not stood
+    assert store.get("f/A") == b"whole"
+
+
 def test_a_store_whose_directory_is_a_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreRefused, match="file"):
