@@ -10,11 +10,21 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import structlog
 
 from tests.skips import pytest_terminal_summary as pytest_terminal_summary
 
 OUR_PREFIXES = ("SCRIPTORIUM_", "CELERY_", "OTEL_", "PROMETHEUS_")
 OTHER_NAMES = ("REDIS_URL", "HF_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+
+# As it comes, structlog shows each frame's variables with an exception: half a minute of a CPU
+# for one in a request.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")
