@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Any, Self
 
 import httpx
@@ -90,8 +91,9 @@ class AsyncClient:
         place = Place(last_event_id, self._tries)
         while not place.ended:
             try:
-                async for event in self._events(job, place):
-                    yield event
+                async with aclosing(self._events(job, place)) as events:
+                    async for event in events:
+                        yield event
             except (ApiError, httpx.TransportError) as error:
                 await asyncio.sleep(place.pause(error))
 
@@ -131,7 +133,7 @@ class AsyncClient:
                 return response
         raise AssertionError("tenacity gave up without an error")
 
-    async def _events(self, job: str, place: Place) -> AsyncIterator[Event]:
+    async def _events(self, job: str, place: Place) -> AsyncGenerator[Event, None]:
         arguments = calls.events_call(job, place.last).arguments()
         async with self._http.stream(**arguments, timeout=calls.STREAM_TIMEOUT) as response:
             if response.status_code == httpx.codes.NO_CONTENT:

@@ -43,7 +43,7 @@ class Awaited:
     """An AsyncClient that is called like a Client."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._runner = asyncio.Runner()
         self._client = AsyncClient(*arguments, **options)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -51,24 +51,28 @@ class Awaited:
             found = getattr(self._client, name)(*arguments, **options)
             if inspect.isasyncgen(found):
                 return self._each(found)
-            return self._loop.run_until_complete(found)
+            return self._runner.run(found)
 
         return call
 
     def _each(self, items: Any) -> Iterator[Any]:
         while True:
             try:
-                yield self._loop.run_until_complete(anext(items))
+                yield self._runner.run(self._next(items))
             except StopAsyncIteration:
                 return
 
+    @staticmethod
+    async def _next(items: Any) -> Any:
+        return await anext(items)
+
     def __enter__(self) -> Any:
-        self._loop.run_until_complete(self._client.__aenter__())
+        self._runner.run(self._client.__aenter__())
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._loop.run_until_complete(self._client.__aexit__(*error))
-        self._loop.close()
+        self._runner.run(self._client.__aexit__(*error))
+        self._runner.close()  # with the generators that are still open
 
 
 @pytest.fixture(params=[Client, Awaited])

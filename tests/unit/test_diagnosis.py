@@ -24,6 +24,7 @@ from orchestrator.diagnosis import (
     check_store,
     diagnose,
 )
+from orchestrator.local.redis_server import server_binary
 from tasks.artifacts.memory import MemoryStore
 from tests.rabbitmq import RabbitServer
 
@@ -69,7 +70,7 @@ def test_an_old_redis_or_one_that_evicts_is_found(
 
 
 def test_without_a_redis_the_local_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "redis-server" in check_redis(ALONE).message
+    assert str(server_binary()) in check_redis(ALONE).message
     monkeypatch.setattr(diagnosis, "server_binary", lambda: None)
     assert check_redis(ALONE).state == "error"
 
