@@ -1,4 +1,4 @@
-"""What a Whisper model can do besides writing down what it hears: other languages, translation.
+"""What a Whisper model can do besides writing down what it hears, and how it does it best.
 
 A name says it before the model is loaded: names that end in `.en` are English-only
 (openai/whisper's convention, which the hub's repositories follow). Pure.
@@ -6,10 +6,23 @@ A name says it before the model is loaded: names that end in `.en` are English-o
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcript import Notice
+
+_SMALL = re.compile(r"(^|-)(tiny|base)(\.en)?$")
+_BEAMS = 5  # openai/whisper's command line, faster-whisper and whisperX have as many for all models
+
+
+def usual_beam_size(model: str) -> int:
+    """How many beams are worth their time, by the name of a model, a repository or a directory.
+
+    With tiny.en and base five beams write fewer wrong words (`python -m benchmarks.decode_quality`,
+    `docs/accuracy.md`). Larger models err less and their beams cost more; they decode greedily.
+    """
+    return _BEAMS if _SMALL.search(PurePath(model).name) else 1
 
 
 def is_english_only(model: str) -> bool:

@@ -31,7 +31,7 @@ from orchestrator.jobs import Job, describe_job
 from orchestrator.runs import IllegalTransition, issue
 from tasks.artifacts import keys
 from tasks.manifest import Manifest, Output, Source
-from tasks.options import JobOptions, check_model, job_options
+from tasks.options import JobOptions, changed_options, check_model
 from tasks.records import encode, exists
 from tasks.stages import Stage, Unit
 from tasks.tracing import submission_span
@@ -133,7 +133,7 @@ def rerun(
     if not current.status.final:
         raise IllegalTransition(f"Job {job} is {current.status.value}; it cannot be run again yet.")
     first = connection.records.manifest(tenant, job)
-    options = job_options(first.options.model_dump(mode="json") | changes)
+    options = changed_options(first.options, changes)
     _check_models(options, connection.settings)
     new = job_id()
     with submission_span(connection.settings, tenant, new) as traceparent:

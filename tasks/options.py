@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from gpu_worker.capabilities import check_english_only, is_english_only
+from gpu_worker.capabilities import check_english_only, is_english_only, usual_beam_size
 from gpu_worker.diarization.grid import SHARD_SECONDS
 from gpu_worker.engines import DecodeOptions
 from gpu_worker.errors import InvalidOption
@@ -74,7 +74,12 @@ class JobOptions(Record):
     channel: int | None = _option(None, "One channel, from 0; unset: all mixed.", ge=0, lt=16)
     chunk_seconds: float = _option(300.0, "Nominal length of a chunk.", ge=5.0, le=600.0)
     batch_size: int = _option(16, "Windows decoded at once.", ge=1, le=512)
-    beam_size: int = _option(1, "Beams at temperature 0; 1 is greedy.", ge=1, le=20)
+    beam_size: int = Field(
+        default_factory=lambda: 1,  # `_beams` knows better; a default in the schema would be sent
+        description="Beams at temperature 0; 1 is greedy. Unset: 5 with tiny and base, else 1.",
+        ge=1,
+        le=20,
+    )
     best_of: int = _option(5, "Candidates when sampling.", ge=1, le=20)
     patience: float = _option(1.0, "Of the beam search.", gt=0)
     length_penalty: float = _option(1.0, "Exponent of the length in a candidate's score.")
@@ -111,6 +116,14 @@ class JobOptions(Record):
     )
     shard_seconds: float = _option(SHARD_SECONDS, "Nominal length of a shard.", ge=8.0, le=3600.0)
     vad_threshold: float = _option(0.5, "Speech probability that counts as speech.", gt=0, lt=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beams(cls, values: object) -> object:
+        if not isinstance(values, Mapping) or "beam_size" in values:
+            return values
+        model = values.get("model", cls.model_fields["model"].default)
+        return {**values, "beam_size": usual_beam_size(str(model))}
 
     @field_validator("language", mode="before")
     @classmethod
@@ -185,6 +198,17 @@ def job_options(values: dict[str, Any]) -> JobOptions:
         raise InvalidOption(f"Options are not valid: {wrong}.") from error
     check_model(options)
     return options
+
+
+def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptions:
+    """The same options but for the changes. Raises InvalidOption.
+
+    The number of beams goes with the model, unless it was chosen.
+    """
+    values = options.model_dump(mode="json")
+    if options.beam_size == usual_beam_size(options.model):
+        del values["beam_size"]
+    return job_options(values | dict(changes))
 
 
 def check_model(options: JobOptions) -> None:

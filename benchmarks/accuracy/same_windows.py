@@ -1,8 +1,8 @@
 """Part `text`: the text of our engine and of faster-whisper's pipeline on the same windows.
 
-Our speech detector cuts the windows. Both decode them greedily, at temperature 0, without
-timestamp tokens, in the same batches and up to the same length; the texts must be the same
-to the character.
+Our speech detector cuts the windows. Both decode them with the beams that are ours by default, at
+temperature 0, without timestamp tokens, in the same batches and up to the same length; the texts
+must be the same to the character.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rapidfuzz.distance import Levenshtein
 from benchmarks.accuracy.models import WhisperFiles
 from benchmarks.accuracy.peers import COMPUTE_TYPE, whisper_model
 from benchmarks.accuracy.recordings import Recording, samples
+from gpu_worker.capabilities import usual_beam_size
 from gpu_worker.engines import Audio, DecodeOptions, EngineRequest
 from gpu_worker.engines.faster_whisper import load
 from gpu_worker.transcript import SAMPLE_RATE
@@ -23,16 +24,18 @@ from gpu_worker.vad import speech_spans
 from gpu_worker.windows import pack_windows
 
 BATCH_SIZE = 8
+_FULL = 30 * SAMPLE_RATE  # samples of the longest window
 
 
 def same_windows_report(files: WhisperFiles, chosen: Iterable[Recording]) -> dict[str, Any]:
     """Characters that differ, by recording; they are counted as edits (Levenshtein)."""
     engine = load(EngineRequest(model=files.job, device="cpu", compute_type=COMPUTE_TYPE))
-    pipeline = Pipeline(files)
+    beams = usual_beam_size(files.job)
+    pipeline = Pipeline(files, beams)
     rows: list[dict[str, Any]] = []
     for recording in chosen:
         windows = cut_windows(samples(recording.path), engine.max_window_seconds)
-        options = DecodeOptions(language=recording.language, temperatures=(0.0,))
+        options = DecodeOptions(language=recording.language, temperatures=(0.0,), beam_size=beams)
         ours: list[str] = []
         theirs: list[str] = []
         for first in range(0, len(windows), BATCH_SIZE):
@@ -62,14 +65,14 @@ def cut_windows(audio: Audio, longest_seconds: float) -> list[Audio]:
 class Pipeline:
     """faster-whisper's BatchedInferencePipeline, given windows that are cut already."""
 
-    def __init__(self, files: WhisperFiles) -> None:
+    def __init__(self, files: WhisperFiles, beams: int) -> None:
         self._model = whisper_model(files.directory)
+        self._beams = beams
         self._longest = self._model.max_length
 
     def texts(self, windows: Sequence[Audio], language: str) -> list[str]:
-        """Greedy texts without white space at the edges, one a window."""
+        """Texts without white space at the edges, one a window."""
         from faster_whisper import BatchedInferencePipeline
-        from faster_whisper.audio import pad_or_trim
         from faster_whisper.tokenizer import Tokenizer
 
         tokenizer = Tokenizer(
@@ -83,23 +86,25 @@ class Pipeline:
         prompt = self._model.get_prompt(tokenizer, [], without_timestamps=True)
         self._model.max_length = 2 * (self._longest - len(prompt) - 1)
         extract = self._model.feature_extractor
-        features = np.stack([pad_or_trim(extract(window)[..., :-1]) for window in windows])
+        # Its own filling is no silence (gpu_worker.engines.features), so it is given full windows.
+        filled = [np.pad(window, (0, _FULL - len(window))) for window in windows]
+        features = np.stack([extract(window)[..., : extract.nb_max_frames] for window in filled])
         lengths = [
             {"offset": 0.0, "duration": len(window) / SAMPLE_RATE, "segments": []}
             for window in windows
         ]
         found = BatchedInferencePipeline(self._model).forward(
-            features, tokenizer, lengths, _options(tokenizer)
+            features, tokenizer, lengths, _options(tokenizer, self._beams)
         )
         return ["".join(part["text"] for part in window).strip() for window in found]
 
 
-def _options(tokenizer: Any) -> Any:
-    """faster-whisper's defaults, but greedy."""
+def _options(tokenizer: Any, beams: int) -> Any:
+    """faster-whisper's defaults, but for the beams."""
     from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_tokens
 
     return TranscriptionOptions(
-        beam_size=1,
+        beam_size=beams,
         best_of=5,
         patience=1,
         length_penalty=1,

@@ -16,13 +16,13 @@ from typing import Any
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
-from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
 
 from gpu_worker.capabilities import check_english_only
 from gpu_worker.device_faults import guarded
 from gpu_worker.engines import Audio, DecodeOptions, DetectedLanguage, EngineRequest, WindowText
 from gpu_worker.engines.attempts import Attempt, best, generation_options, read_attempt
+from gpu_worker.engines.features import Features, log_mel
 from gpu_worker.engines.prompts import PROMPT_TOKENS, Prompt, build_prompt
 from gpu_worker.engines.word_edges import fit_to_sound
 from gpu_worker.engines.word_times import MODEL_OFFSETS, TokenTimes, time_words
@@ -30,8 +30,6 @@ from gpu_worker.errors import InvalidOption, UnknownModel
 from gpu_worker.fallback import needs_fallback
 from gpu_worker.models import fetch_model, find_model, longest_window
 from gpu_worker.transcript import SAMPLE_RATE, Notice, Word
-
-Features = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def load(request: EngineRequest) -> FasterWhisperEngine:
@@ -144,9 +142,7 @@ class FasterWhisperEngine:
         )
 
     def _features(self, windows: Sequence[Audio]) -> Features:
-        """Log-mel features, shape (windows, mels, 3000)."""
-        extract = self._model.feature_extractor
-        return np.stack([pad_or_trim(extract(window)[..., :-1]) for window in windows])
+        return log_mel(self._model.feature_extractor, windows)
 
     def _generate(
         self,

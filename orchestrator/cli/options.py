@@ -111,7 +111,7 @@ def _field_parameters() -> list[inspect.Parameter]:
             typer.Option(
                 *_switches(name),
                 *_ALIASES.get(name, []),
-                help=f"{field.description}{_default(name, field.default)}",
+                help=f"{field.description}{_default(name, field.get_default())}",
                 metavar=None if name == "diarize" else _metavar(field.annotation),
                 rich_help_panel="Words and speakers"
                 if name in _SPEAKERS

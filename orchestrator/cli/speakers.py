@@ -11,7 +11,7 @@ import typer
 from gpu_worker.errors import InvalidOption
 from orchestrator.connection import Connection
 from orchestrator.sources import upload
-from tasks.options import JobOptions, job_options
+from tasks.options import JobOptions, changed_options
 
 KnownSpeakers = Annotated[
     list[str] | None,
@@ -32,7 +32,7 @@ def with_known_speakers(
     if not given:
         return options
     known = upload_known_speakers(connection, tenant, given)
-    return job_options(options.model_dump(mode="json") | {"known_speakers": known})
+    return changed_options(options, {"known_speakers": known})
 
 
 def upload_known_speakers(

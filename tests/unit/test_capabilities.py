@@ -9,6 +9,7 @@ from gpu_worker.capabilities import (
     check_english_only,
     is_english_only,
     translation_notices,
+    usual_beam_size,
 )
 from gpu_worker.errors import InvalidOption
 from gpu_worker.models import HUB_MODELS
@@ -25,6 +26,16 @@ def test_the_english_only_models_are_those_that_end_in_en() -> None:
 
 def test_a_directory_s_name_says_nothing() -> None:
     assert not is_english_only("/models/mine.en")
+
+
+def test_only_the_smallest_models_search_with_beams() -> None:
+    small = {"tiny", "tiny.en", "base", "base.en"}
+    assert {name for name in HUB_MODELS if usual_beam_size(name) == 5} == small
+    assert {name for name, at in HUB_MODELS.items() if usual_beam_size(at) == 5} == small
+    assert usual_beam_size("/models/base") == 5
+    assert [usual_beam_size(name) for name in ("pico", "fake", "a/base-large", "tinyer", "")] == [
+        1
+    ] * 5
 
 
 @pytest.mark.parametrize("language", [None, "en"])

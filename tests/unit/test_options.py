@@ -8,13 +8,29 @@ import pytest
 
 from gpu_worker.engines import DecodeOptions
 from gpu_worker.errors import InvalidOption
-from tasks.options import JobOptions, job_options
+from tasks.options import JobOptions, changed_options, job_options
 
 CLIP = "a" * 64
 
 
 def test_defaults_are_those_of_the_engine() -> None:
     assert JobOptions().decode_options(None) == DecodeOptions()
+
+
+def test_the_number_of_beams_goes_with_the_model_unless_it_is_chosen() -> None:
+    base, turbo = job_options({"model": "base"}), job_options({"model": "large-v3-turbo"})
+    assert (base.beam_size, turbo.beam_size, JobOptions().beam_size) == (5, 1, 1)
+    assert changed_options(base, {"model": "large-v3-turbo"}) == turbo
+    assert changed_options(turbo, {"model": "base", "language": "de"}).beam_size == 5
+    chosen = job_options({"model": "base", "beam_size": 3})
+    assert changed_options(chosen, {"model": "large-v3-turbo"}).beam_size == 3
+    assert JobOptions.model_validate_json(chosen.model_dump_json()) == chosen
+
+
+def test_a_wrong_model_is_told_as_that_alone() -> None:
+    with pytest.raises(InvalidOption) as refused:
+        job_options({"model": 5})
+    assert "model" in refused.value.message and "beam" not in refused.value.message
 
 
 @pytest.mark.parametrize(
