@@ -75,10 +75,8 @@ def main() -> None:
     print(f"\n{'language, look':<18}windows  longest s  most tokens  over {HALF}  at the limit")
     for language in TEXTS:
         watched = Watched(engine)
-        # Synthetic voices are taken for silence, and each further try of so many tokens is slow.
-        options = DecodeOptions(
-            language=language, temperatures=(0.0, 0.4), best_of=1, no_speech_threshold=None
-        )
+        # Synthetic voices are taken for silence. One candidate a try: so many tokens are slow.
+        options = DecodeOptions(language=language, best_of=1, no_speech_threshold=None)
         heard = transcribe_chunk(watched, speech(language), options)  # type: ignore[arg-type]
         for number, look in enumerate(watched.looks, 1):
             lengths = [len(tokenizer.encode(text.text).ids) for _, text in look]
