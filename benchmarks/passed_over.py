@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.accuracy.recordings import SPEECH, recordings, samples
 from benchmarks.accuracy.words import word_error
 from benchmarks.machine import print_machine
+from gpu_worker.capabilities import usual_beam_size
 from gpu_worker.decoded import DecodedWindow
 from gpu_worker.engines import DecodeOptions, EngineRequest
 from gpu_worker.engines.faster_whisper import load
@@ -31,7 +32,6 @@ from gpu_worker.words import join_texts
 
 WINDOW_SECONDS = 30.0
 PADS_MS = (60, 100, 150, 200)
-OPTIONS = DecodeOptions(language="en", temperatures=(0.0,))
 
 
 def main() -> None:
@@ -43,14 +43,17 @@ def main() -> None:
     given = parser.parse_args()
     print_machine()
     engine = load(EngineRequest(given.model, device="cpu", compute_type="int8"))
+    options = DecodeOptions(
+        language="en", temperatures=(0.0,), beam_size=usual_beam_size(given.model)
+    )
     known = [one for one in recordings(given.speech) if one.text and one.language == "en"]
     sounds = {one.name: samples(one.path) for one in known}
 
     def decode(windows: Sequence[Window]) -> list[DecodedWindow]:
         if not windows:
             return []
-        texts = engine.transcribe([window.cut(audio) for window in windows], OPTIONS)
-        return [DecodedWindow.of(*pair, OPTIONS) for pair in zip(windows, texts, strict=True)]
+        texts = engine.transcribe([window.cut(audio) for window in windows], options)
+        return [DecodedWindow.of(*pair, options) for pair in zip(windows, texts, strict=True)]
 
     print("\nseed  pad ms  words  errors, one look  two looks  windows  looked at again  left, s")
     for seed in range(*given.seeds):
