@@ -315,11 +315,11 @@ def test_the_stream_of_a_deleted_job_ends(connection: Connection, address: str) 
     job = WatchedJob(connection)
 
     async def body() -> list[Seen]:
-        async with client() as http:
-            watching = asyncio.create_task(watch(http, at(address, job.id)))
-            await asyncio.sleep(0.3)
+        async with client() as http, http.stream("GET", at(address, job.id)) as reply:
+            events = parsed(reply)
+            seen = [await anext(events)]
             await asyncio.to_thread(job.delete)
-            return await watching
+            return seen + [event async for event in events]
 
     assert [event["event"] for event in asyncio.run(body())] == ["job"]
 
