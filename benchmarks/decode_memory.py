@@ -23,6 +23,7 @@ import numpy as np
 from gpu_worker.audio import decode
 from gpu_worker.chunking import plan_chunks
 from gpu_worker.transcript import SAMPLE_RATE
+from gpu_worker.vad import speech_likelihood
 
 _BOUND_MB = 500
 _SUFFIXES = {"flac": ".flac", "libopus": ".ogg", "aac": ".m4a", "libmp3lame": ".mp3"}
@@ -77,7 +78,8 @@ def main() -> int:
         begin = time.perf_counter()
         audio = decode(source, Path(name) / "pcm")
         decoded = time.perf_counter()
-        chunks = plan_chunks(np.memmap(Path(name) / "pcm", dtype="<i2", mode="r"))
+        pcm = np.memmap(Path(name) / "pcm", dtype="<i2", mode="r")
+        chunks = plan_chunks(pcm, detector=speech_likelihood)
         planned = time.perf_counter()
         source_mb = source.stat().st_size / 1e6
     child_mb = _peak_mb(resource.RUSAGE_CHILDREN)
