@@ -45,9 +45,13 @@ export class Follower {
     if (playing && following) this.keepInSight();
   }
 
-  /** Go to the word before or after; the reader wants to see it. */
+  /** Go to the next start of a word before or after; the reader wants to see it. */
   step(by) {
-    const number = Math.min(Math.max(this.number + by, 0), this.words.length - 1);
+    const { starts, length } = this.words;
+    let number = this.number + by;
+    // Words can start at the same time; the player is at the last of them.
+    while (number > 0 && number < length - 1 && starts[number] === starts[this.number]) number += by;
+    number = Math.min(Math.max(number, 0), length - 1);
     if (number >= 0) this.go(number);
   }
 
