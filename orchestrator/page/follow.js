@@ -2,6 +2,7 @@
 
 import { byId } from "./element.js";
 import { player } from "./player.js";
+import { nextStart } from "./words.js";
 
 const LOOK_MILLISECONDS = 400; // how often the word's place on the screen is asked for
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -47,12 +48,7 @@ export class Follower {
 
   /** Go to the next start of a word before or after; the reader wants to see it. */
   step(by) {
-    const { starts, length } = this.words;
-    let number = this.number + by;
-    // Words can start at the same time; the player is at the last of them.
-    while (number > 0 && number < length - 1 && starts[number] === starts[this.number]) number += by;
-    number = Math.min(Math.max(number, 0), length - 1);
-    if (number >= 0) this.go(number);
+    if (this.words.length) this.go(nextStart(this.words.starts, this.number, by));
   }
 
   go(number) {

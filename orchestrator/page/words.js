@@ -110,3 +110,14 @@ export class Words {
     return found;
   }
 }
+
+/** Which word a step of one (`by` 1 or -1) leads to from word `number`, -1 for none before.
+ *
+ * Words can start at the same time, and the player is at the last of them: the step leads past them.
+ */
+export function nextStart(starts, number, by) {
+  const last = starts.length - 1;
+  let next = number + by;
+  while (next > 0 && next < last && starts[next] === starts[number]) next += by;
+  return Math.min(Math.max(next, 0), last);
+}

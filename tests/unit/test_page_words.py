@@ -178,3 +178,14 @@ def test_letters_that_grow_in_lower_case_move_no_match() -> None:
     words = [{"word": word, "start": 0, "end": 1} for word in ("İİİİ", "½", "here")]
     data = [{"text": "İİİİ ½ here", "words": words}]
     assert evaluate("words.js", f'{TAKEN_IN}(data).find("here")', data) == [[2, 2]]
+
+
+@pytest.mark.parametrize(
+    ("number", "by", "reached"),
+    [(-1, 1, 0), (-1, -1, 0), (0, -1, 0), (3, -1, 0), (3, 1, 4), (4, -1, 3), (4, 1, 4)],
+)
+def test_a_step_leads_past_words_that_start_at_the_same_time(
+    number: int, by: int, reached: int
+) -> None:
+    data = {"starts": [0.1, 0.5, 0.5, 0.5, 0.9], "number": number, "by": by}
+    assert evaluate("words.js", "nextStart(data.starts, data.number, data.by)", data) == reached
