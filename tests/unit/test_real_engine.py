@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,10 @@ def test_windows_that_are_believed_keep_their_text_while_others_are_tried_again(
     again = model.transcribe(windows, hotter)
     for before, after in zip(plain, again, strict=True):
         if before.avg_logprob >= middle:
-            assert after == before
+            assert (after.text, after.temperature) == (before.text, before.temperature)
+            assert [word[:3] for word in map(astuple, after.words)] == [
+                word[:3] for word in map(astuple, before.words)
+            ]  # scores differ in the seventh digit now and then
 
 
 @pytest.mark.parametrize("changes", [{"language": "de"}, {"task": "translate"}], ids=str)
