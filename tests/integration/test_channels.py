@@ -10,6 +10,7 @@ from typing import Any
 
 import jiwer
 import numpy as np
+import pytest
 
 from orchestrator.jobs import Job
 from tests.bad_audio import wav
@@ -112,6 +113,7 @@ def test_each_speakers_words_are_those_of_the_channel_alone(
         assert cluster.result_bytes(job) == calm
 
 
+@pytest.mark.heavy
 def test_an_echo_in_the_other_channel_is_not_written_twice(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:

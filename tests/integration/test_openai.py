@@ -63,6 +63,7 @@ def test_every_format_tells_the_same_text(client: openai.OpenAI) -> None:
     assert all(word.start < word.end <= verbose.duration + 1 for word in verbose.words)
 
 
+@pytest.mark.heavy
 def test_two_speakers_are_told_apart(client: openai.OpenAI) -> None:
     found = transcribe(client, model="gpt-4o-transcribe-diarize", response_format="diarized_json")
     assert {segment.speaker for segment in found.segments} == {"A", "B"}

@@ -7,6 +7,8 @@ from difflib import SequenceMatcher
 from statistics import median, quantiles
 from typing import Any
 
+import pytest
+
 from tests.integration.conftest import StartCluster
 from tests.speech import DATA
 
@@ -14,6 +16,7 @@ MEDIAN_SECONDS, LATEST_SECONDS = 0.050, 0.120  # at the 95th percentile
 FEWEST = 80  # words of a hundred that pico must have heard for the figures to mean something
 
 
+@pytest.mark.heavy
 def test_words_are_within_50_ms_of_where_they_were_said(start_cluster: StartCluster) -> None:
     """English and Spanish utterances with pauses between them, each heard in its language."""
     cluster = start_cluster(workers=1)
