@@ -20,7 +20,7 @@ def usual_beam_size(model: str) -> int:
     """How many beams are worth their time, by the name of a model, a repository or a directory.
 
     With tiny.en and base five beams write fewer wrong words (`python -m benchmarks.decode_quality`,
-    `docs/accuracy.md`). Larger models err less and their beams cost more; they decode greedily.
+    `docs/accuracy.md`). For larger models this was not measured; they decode greedily, for speed.
     """
     return _BEAMS if _SMALL.search(PurePath(model).name) else 1
 

@@ -203,7 +203,7 @@ def job_options(values: dict[str, Any]) -> JobOptions:
 def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptions:
     """The same options but for the changes. Raises InvalidOption.
 
-    The number of beams goes with the model, unless it was chosen.
+    A number of beams that is the model's usual one is replaced by the new model's.
     """
     values = options.model_dump(mode="json")
     if options.beam_size == usual_beam_size(options.model):
