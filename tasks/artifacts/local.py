@@ -122,7 +122,7 @@ class LocalStore:
             except (FileExistsError, NotADirectoryError):
                 if path.is_file():
                     return False
-                if path.exists() or any(parent.is_file() for parent in path.parents):
+                if path.is_dir() or any(parent.is_file() for parent in path.parents):
                     raise ValueError(f"{path} cannot be both an artifact and a folder") from None
                 # What stood in the way is gone again: another process deleted it.
         raise StoreUnavailable(f"{path} could not be written: its folder keeps vanishing.")
