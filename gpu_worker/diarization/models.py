@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from gpu_worker.diarization.offline import OFFLINE_NAME
 from gpu_worker.errors import ModelNotTrusted, UnknownModel
 from gpu_worker.models import FAKE_NAME, HUB_NAME
 
@@ -25,8 +26,8 @@ def diarize_model(transcription_model: str, chosen: str | None = None) -> str:
 
 
 def is_on_hub(name: str) -> bool:
-    """Whether it is fetched; other models are on this machine. Raises UnknownModel."""
-    if name == PICO_VOICE_NAME or FAKE_NAME.match(name):
+    """Whether it is on the hub; others are on this machine or in a wheel. Raises UnknownModel."""
+    if name in (PICO_VOICE_NAME, OFFLINE_NAME) or FAKE_NAME.match(name):
         return False
     if Path(name).is_absolute() and (Path(name) / "config.yaml").is_file():
         return False
@@ -34,15 +35,16 @@ def is_on_hub(name: str) -> bool:
         return True
     raise UnknownModel(
         f"There is no diarization model named {name!r}.",
-        hint=f"Use {COMMUNITY}, another owner/name on the hub, {PICO_VOICE_NAME}, or a directory "
-        "with pyannote's config.yaml.",
+        hint=f"Use {COMMUNITY}, another owner/name on the hub, {OFFLINE_NAME}, {PICO_VOICE_NAME}, "
+        "or a directory with pyannote's config.yaml.",
     )
 
 
 def check_trusted(name: str, trusted: Collection[str]) -> None:
     """Raise ModelNotTrusted unless the model is built in, pyannote's own or one of `trusted`.
 
-    A pipeline's checkpoints are pickles: loading them runs whatever code is in them.
+    A pipeline's checkpoints are pickles: loading them runs whatever code is in them. The files of
+    `offline` are known by their SHA-256, and only numbers are read from them.
     """
     if not is_on_hub(name) and not Path(name).is_absolute():
         return

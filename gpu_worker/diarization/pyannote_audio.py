@@ -14,8 +14,11 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pyannote.audio import Model, Pipeline
     from pyannote.audio.core.plda import PLDA
+    from pyannote.audio.core.task import Problem, Resolution, Specifications
+    from pyannote.audio.models.blocks.pooling import StatsPool
     from pyannote.audio.models.embedding import XVectorMFCC, XVectorSincNet
     from pyannote.audio.models.embedding.wespeaker import BaseWeSpeakerResNet
+    from pyannote.audio.models.segmentation import PyanNet
     from pyannote.audio.pipelines import SpeakerDiarization
     from pyannote.audio.pipelines.clustering import (
         AgglomerativeClustering,
@@ -32,7 +35,6 @@ with warnings.catch_warnings():
     from pyannote.core.utils.generators import string_generator
 
 __all__ = [
-    "PLDA",
     "AgglomerativeClustering",
     "Annotation",
     "BaseClustering",
@@ -40,11 +42,17 @@ __all__ = [
     "KMeansClustering",
     "Model",
     "Pipeline",
+    "Problem",
+    "PyanNet",
     "PyannoteAudioPretrainedSpeakerEmbedding",
+    "Resolution",
     "Segment",
     "SlidingWindow",
     "SlidingWindowFeature",
     "SpeakerDiarization",
+    "Specifications",
+    "StatsPool",
+    "UnusedPlda",
     "VBxClustering",
     "XVectorMFCC",
     "XVectorSincNet",
@@ -55,3 +63,10 @@ __all__ = [
 set_telemetry_metrics(False)
 # It tells for each old checkpoint how to rewrite the file, and nobody here should.
 logging.getLogger("lightning.pytorch.utilities.migration").setLevel(logging.WARNING)
+
+
+class UnusedPlda(PLDA):
+    """A pipeline insists on one, also for a clustering that has no use for it."""
+
+    def __init__(self) -> None:
+        pass

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gpu_worker.diarization.campplus import CamPlusPlus
 from gpu_worker.diarization.pyannote_audio import (
     BaseWeSpeakerResNet,
     PyannoteAudioPretrainedSpeakerEmbedding,
@@ -98,7 +99,7 @@ class SpeakerEmbedder:
 
 def shared_trunk(model: Any) -> SharedTrunk | None:
     """The model in two parts, or None if they are not known here."""
-    if isinstance(model, BaseWeSpeakerResNet):
+    if isinstance(model, BaseWeSpeakerResNet | CamPlusPlus):
         return lambda waveforms, masks: model.forward_embedding(
             model.forward_frames(waveforms), weights=masks
         )

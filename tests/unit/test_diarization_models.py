@@ -41,6 +41,7 @@ def test_the_model_suits_the_transcription_unless_one_is_chosen(
         ("pyannote/speaker-diarization-3.1", True, True),
         ("somebody/her-pipeline", True, False),
         ("pico-voice", False, False),
+        ("offline", False, False),
         ("fake-9x", False, False),
     ],
 )
@@ -57,13 +58,13 @@ def test_a_directory_with_a_pipeline_is_a_model(tmp_path: Path) -> None:
     assert not is_on_hub(str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["", "community", "../up", "a/b/c", "pico-voices"])
+@pytest.mark.parametrize("name", ["", "community", "../up", "a/b/c", "pico-voices", "offline-2"])
 def test_any_other_name_is_unknown(name: str) -> None:
     with pytest.raises(UnknownModel, match="There is no diarization model"):
         is_on_hub(name)
 
 
-@pytest.mark.parametrize("name", ["pico-voice", "fake", "fake-50x", COMMUNITY, "me/mine"])
+@pytest.mark.parametrize("name", ["pico-voice", "offline", "fake-50x", COMMUNITY, "me/mine"])
 def test_built_in_models_pyannotes_and_those_named_are_trusted(name: str) -> None:
     check_trusted(name, {"me/mine"})
 

