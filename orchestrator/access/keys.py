@@ -2,7 +2,8 @@
 
 A key is 256 random bits, so a plain SHA-256 of it cannot be searched for; its record is an
 artifact named by that hash. Each process remembers a record for some seconds, which is how
-long a revoked key may still work.
+long a revoked key may still work. A revoked key leaves its hash behind: a cluster that had
+keys does not become one without keys when the last of them is taken back.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from orchestrator.access import EVERY_SCOPE, NotAuthenticated, Principal, Scope
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 
 FOLDER = "api-keys/"
+REVOKED = "api-keys-revoked/"  # an empty artifact for each
 PREFIX = "scr_"  # so that scanners find one that leaked
 ID_LENGTH = 12  # characters of the hash
 REMEMBERED_SECONDS = 10.0
@@ -69,6 +71,7 @@ class ApiKeys:
         own = settings.api_key
         self._own = _digest(own.get_secret_value()) if own else None
         self._tenant = settings.tenant
+        self._may_do_without = settings.allow_anonymous  # once every key is revoked
         self._any: tuple[float, bool] | None = None
 
     def create(self, tenant: str, name: str, scopes: frozenset[Scope]) -> tuple[str, ApiKey]:
@@ -91,17 +94,21 @@ class ApiKeys:
         """Whether there was such a key."""
         found = list(self._store.list(FOLDER + key_id)) if len(key_id) == ID_LENGTH else []
         for name in found:
+            self._store.put(REVOKED + name.removeprefix(FOLDER), b"")
             self._store.delete(name)
             self._known.pop(name.removeprefix(FOLDER), None)
         return bool(found)
 
     def exist(self) -> bool:
-        """Whether a request needs a key at all."""
+        """Whether a request needs a key at all.
+
+        It does too where every key was revoked, unless the settings allow anonymous requests.
+        """
         if self._own is not None:
             return True
         asked = self._any
         if asked is None or self._clock() - asked[0] > REMEMBERED_SECONDS:
-            asked = self._clock(), next(iter(self._store.list(FOLDER)), None) is not None
+            asked = self._clock(), self._is_any_kept()
             self._any = asked
         return asked[1]
 
@@ -129,6 +136,10 @@ class ApiKeys:
         if key is None:
             raise NotAuthenticated()
         return Principal(key.tenant, key.scopes, key.id)
+
+    def _is_any_kept(self) -> bool:
+        folders = (FOLDER,) if self._may_do_without else (FOLDER, REVOKED)
+        return any(next(iter(self._store.list(folder)), None) is not None for folder in folders)
 
     def _find(self, digest: str) -> ApiKey | None:
         known = self._known.get(digest)

@@ -1,5 +1,8 @@
 """Who sent a request: by its API key, or anybody where no keys exist.
 
+Where none exist, a request that holds one is taken as one without: OpenAI's clients cannot do
+without a key, so their users write any word.
+
 Routes name the scope that they need: `caller: Reader`, `Writer`, `Admin` or `Operator`. A browser
 sends its key as a cookie that scripts cannot read (`orchestrator/api/sessions.py`).
 """
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -50,10 +54,17 @@ def keys_of(request: Request) -> ApiKeys:
 
 def secret_of(request: Request) -> str | None:
     """The API key that a request holds, if any; headers win over the cookie."""
-    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    headers = request.headers
+    held = secret_in(headers.get("authorization", ""), headers.get("x-api-key", ""))
+    return held or _from_cookie(request.cookies.get(COOKIE))
+
+
+def secret_in(authorization: str, x_api_key: str) -> str | None:
+    """The API key in the values of these two headers, if any; the first wins."""
+    scheme, _, bearer = authorization.partition(" ")
     if scheme.lower() == "bearer" and bearer.strip():
         return bearer.strip()
-    return request.headers.get("x-api-key") or _from_cookie(request.cookies.get(COOKIE))
+    return x_api_key or None
 
 
 def in_cookie(secret: str) -> str:
@@ -71,14 +82,17 @@ def _from_cookie(value: str | None) -> str | None:
 
 
 async def principal_of(request: Request) -> Principal:
-    """Who asks. Raises NotAuthenticated."""
+    """Who asks. Raises NotAuthenticated.
+
+    A key that is not known is as good as none: both are refused where there are keys, and both
+    are anonymous where there are none and the server may serve anybody.
+    """
     keys, secret = keys_of(request), secret_of(request)
-    if secret:
-        if len(secret) > LONGEST_KEY:
-            raise NotAuthenticated()
-        if keys.remembers(secret):  # without a thread: this is on the way of every request
-            return keys.principal(secret)
-        return await run_in_threadpool(keys.principal, secret)
+    if secret and len(secret) <= LONGEST_KEY:
+        with suppress(NotAuthenticated):
+            if keys.remembers(secret):  # without a thread: this is on the way of every request
+                return keys.principal(secret)
+            return await run_in_threadpool(keys.principal, secret)
     needed = await run_in_threadpool(keys.exist) if keys.is_stale else keys.exist()
     if needed or not request.app.state.serves_anybody:
         raise NotAuthenticated()

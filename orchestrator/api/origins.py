@@ -2,7 +2,8 @@
 
 A browser sends whatever a page tells it to, with the cookie, to localhost too. So a change
 that a foreign page asks for is refused, unless the request holds an API key, which a foreign
-page cannot know. And where no key is needed, only the names of this machine are served:
+page cannot know. Where no key is needed any text passes for one, so there it helps nobody.
+And where no key is needed, only the names of this machine are served:
 else a page could give its own name this machine's address (DNS rebinding).
 """
 
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from config.settings import Settings
 from gpu_worker.errors import PermanentError
 from orchestrator.access.keys import ApiKeys
+from orchestrator.api.authentication import secret_in
 from orchestrator.api.errors import reply_to
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -26,7 +28,10 @@ class ForeignPage(PermanentError):
     """The request comes from a web page of another site."""
 
     code = "foreign_page"
-    hint = "Send it from the API's own page, or with an API key in a header."
+    hint = (
+        "Send it from the API's own page, or with a key in a header: `scriptorium keys create` "
+        "makes one."
+    )
 
 
 class ForeignHost(PermanentError):
@@ -49,17 +54,24 @@ class OwnPagesOnly:
         if scope["type"] == "http":
             headers = dict(scope["headers"])
             host = headers.get(b"host", b"").decode("latin-1")
-            if scope["method"] not in _SAFE and _is_foreign(headers, host):
+            if (
+                scope["method"] not in _SAFE
+                and _is_foreign(headers, host)
+                and not (_holds_key(headers) and await self._needs_keys())
+            ):
                 await reply_to(ForeignPage())(scope, receive, send)
                 return
             if (
                 not self._is_public
                 and name_of(host) not in self._names
-                and not await run_in_threadpool(self._keys.exist)
+                and not await self._needs_keys()
             ):
                 await reply_to(ForeignHost())(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    async def _needs_keys(self) -> bool:
+        return await run_in_threadpool(self._keys.exist)
 
 
 def name_of(host: str) -> str:
@@ -71,10 +83,13 @@ def name_of(host: str) -> str:
 
 
 def _is_foreign(headers: dict[bytes, bytes], host: str) -> bool:
-    if b"authorization" in headers or b"x-api-key" in headers:
-        return False
     origin = headers.get(b"origin")
     if origin is None:  # browsers always send it with these methods
         return headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin")
     scheme, _, place = origin.decode("latin-1").partition("://")
     return scheme not in ("http", "https") or place.lower() != host.lower()
+
+
+def _holds_key(headers: dict[bytes, bytes]) -> bool:
+    held = (headers.get(name, b"").decode("latin-1") for name in (b"authorization", b"x-api-key"))
+    return secret_in(*held) is not None

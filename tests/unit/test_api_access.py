@@ -250,6 +250,58 @@ def test_without_keys_everybody_on_this_machine_may_do_everything(house: House) 
     assert house.http.post("/v1/jobs", **FORM).status_code == 202
 
 
+ANY_KEY: list[dict[str, str]] = [
+    {"Authorization": "Bearer sk-whatever"},
+    {"Authorization": f"Bearer {'x' * 2000}"},
+    {"X-API-Key": "none"},
+    {"Cookie": "scriptorium_session=b2xk"},  # of an earlier cluster at this address
+]
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_without_keys_any_key_is_as_good_as_none(house: House, name: str) -> None:
+    found = house.ask(name, ANY_KEY[0], job="none", upload="none", key="none")
+    assert found.status_code != 401
+    assert found.status_code != 403 or code(found)[1] == "webhook_not_allowed"
+
+
+@pytest.mark.parametrize("headers", ANY_KEY)
+def test_without_keys_who_holds_one_is_anonymous(house: House, headers: dict[str, str]) -> None:
+    session = house.http.get("/v1/session", headers=headers).json()
+    assert (session["tenant"], session["anonymous"], session["needs_key"]) == (TENANT, True, False)
+
+
+@pytest.mark.parametrize("headers", ANY_KEY)
+def test_any_key_opens_neither_a_public_address_nor_a_cluster_with_keys(
+    house: House, headers: dict[str, str]
+) -> None:
+    house.http.app.state.serves_anybody = False  # type: ignore[attr-defined]
+    assert house.http.get("/v1/jobs", headers=headers).status_code == 401
+    house.http.app.state.serves_anybody = True  # type: ignore[attr-defined]
+    assert house.http.get("/v1/jobs", headers=headers).status_code == 200
+    house.key("anna")
+    assert house.http.get("/v1/jobs", headers=headers).status_code == 401
+
+
+def test_the_first_key_works_at_once_though_it_was_tried_by_others(
+    house: House, connection: Connection
+) -> None:
+    assert house.http.get("/v1/jobs", headers=ANY_KEY[0]).status_code == 200
+    secret, _ = ApiKeys(connection.store, connection.settings).create("anna", "", EVERY_SCOPE)
+    session = house.http.get("/v1/session", headers={"X-API-Key": secret}).json()
+    assert (session["tenant"], session["anonymous"]) == ("anna", False)
+
+
+def test_the_last_key_revoked_opens_nothing(house: House) -> None:
+    owner = house.key("anna")
+    mine = house.http.get("/v1/admin/keys", headers=owner).json()["data"][0]["id"]
+    assert house.http.delete(f"/v1/admin/keys/{mine}", headers=owner).status_code == 204
+    house.keys._any = None  # as after some seconds
+    for headers in (owner, {}, *ANY_KEY):
+        assert house.http.get("/v1/jobs", headers=headers).status_code == 401
+    assert house.http.get("/v1/jobs", headers=house.key("anna")).status_code == 200
+
+
 def test_the_last_key_revoked_does_not_open_a_public_address(house: House) -> None:
     house.http.app.state.serves_anybody = False  # type: ignore[attr-defined]
     owner = house.key("anna")
@@ -300,6 +352,22 @@ def test_a_foreign_page_can_change_nothing(house: House, headers: dict[str, str]
     assert code(house.http.post("/v1/jobs", headers=headers, **FORM)) == (403, "foreign_page")
 
 
+@pytest.mark.parametrize("held", [*ANY_KEY, {"Authorization": "Basic YTpi"}])
+@pytest.mark.parametrize("headers", FOREIGN_PAGES)
+def test_a_foreign_page_cannot_make_up_a_key_where_none_is_needed(
+    house: House, headers: dict[str, str], held: dict[str, str]
+) -> None:
+    refused = house.http.post("/v1/jobs", headers=headers | held, **FORM)
+    assert code(refused) == (403, "foreign_page")
+
+
+def test_a_foreign_page_cannot_hide_a_cookie_behind_another_header(house: House) -> None:
+    secret = house.key("anna")["Authorization"][7:]
+    assert house.http.post("/v1/session", json={"key": secret}).status_code == 204
+    headers = {"Origin": "http://evil.example", "Authorization": "Basic YTpi"}
+    assert code(house.http.post("/v1/jobs", headers=headers, **FORM)) == (403, "foreign_page")
+
+
 def test_the_own_page_may_do_everything(house: House) -> None:
     own = {"Origin": HOST, "Sec-Fetch-Site": "same-origin"}
     assert house.http.post("/v1/jobs", headers=own, **FORM).status_code == 202
@@ -309,6 +377,8 @@ def test_the_own_page_may_do_everything(house: House) -> None:
 def test_without_keys_only_this_machines_names_are_served(house: House, host: str) -> None:
     asked = house.http.get("/v1/jobs", headers={"Host": host})
     assert code(asked) == (403, "foreign_host")
+    made_up = house.http.get("/v1/jobs", headers=ANY_KEY[0] | {"Host": host})
+    assert code(made_up) == (403, "foreign_host")
     secret = house.key("anna")
     assert house.http.get("/v1/jobs", headers=secret | {"Host": host}).status_code == 200
 

@@ -80,13 +80,22 @@ def test_revoking_takes_a_whole_id(keys: ApiKeys, key_id: str) -> None:
     assert len(list(keys.list())) == 20
 
 
-def test_without_any_key_nobody_needs_one(keys: ApiKeys, clock: Clock) -> None:
+def test_without_any_key_nobody_needs_one(keys: ApiKeys) -> None:
     assert not keys.exist()
-    _, key = keys.create("acme", "laptop", READ_ONLY)
+    keys.create("acme", "laptop", READ_ONLY)
     assert keys.exist()
+
+
+def test_a_cluster_whose_keys_are_all_revoked_is_none_without_keys(
+    keys: ApiKeys, store: MemoryStore, clock: Clock
+) -> None:
+    secret, key = keys.create("acme", "laptop", READ_ONLY)
     keys.revoke(key.id)
     clock.now += REMEMBERED_SECONDS + 1
-    assert not keys.exist()
+    assert keys.exist() and not list(keys.list())
+    kept = b"".join(name.encode() + store.get(name) for name in store.list(""))
+    assert kept and secret.encode() not in kept
+    assert not ApiKeys(store, Settings(allow_anonymous=True), clock).exist()
 
 
 def test_the_key_of_the_settings_may_do_everything(store: MemoryStore) -> None:
