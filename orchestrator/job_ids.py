@@ -10,8 +10,16 @@ import secrets
 import time
 from contextlib import suppress
 
+from gpu_worker.errors import InvalidOption
 from tasks.artifacts import ArtifactMissing, ArtifactStore, keys
 from tasks.manifest import Manifest
+
+
+class UnusableIdempotencyKey(InvalidOption):
+    """An idempotency key is empty: all who send it so would share one job."""
+
+    hint = "Send a value of your own for each submission, or leave the key out."
+    param = "idempotency_key"
 
 
 def job_id() -> str:
@@ -20,7 +28,15 @@ def job_id() -> str:
 
 
 def keyed_job(store: ArtifactStore, tenant: str, idempotency_key: str) -> str:
-    """The job that a key stands for; from now on a new one's id if there is none."""
+    """The job that a key stands for; from now on a new one's id if there is none.
+
+    Every way into the cluster leads here. Raises UnusableIdempotencyKey for a key of white space
+    or of bytes that are no text.
+    """
+    if not idempotency_key.strip():
+        raise UnusableIdempotencyKey()
+    if not _is_text(idempotency_key):
+        raise UnusableIdempotencyKey("An idempotency key is not text in UTF-8.")
     key = keys.idempotency(tenant, idempotency_key)
     while True:
         own = job_id()
@@ -38,3 +54,12 @@ def forget_key(store: ArtifactStore, manifest: Manifest) -> None:
     with suppress(ArtifactMissing):
         if store.get(key).decode() == manifest.job:
             store.delete(key)
+
+
+def _is_text(value: str) -> bool:
+    """Whether it has no half of a surrogate pair, as a shell's arguments and JSON may."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

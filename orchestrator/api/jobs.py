@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from orchestrator import runs, submission
@@ -12,7 +12,7 @@ from orchestrator.access.quotas import quota_of
 from orchestrator.api.authentication import Cluster, Reader, Writer
 from orchestrator.api.listing import cursor_of, page, place_of
 from orchestrator.api.replies import JobList, JobReply, error_replies
-from orchestrator.api.requests import FormRequest, JobId, RerunRequest
+from orchestrator.api.requests import FormRequest, IdempotencyKey, JobId, RerunRequest
 from orchestrator.api.submissions import take_submission
 from orchestrator.deletion import delete_job
 from orchestrator.events import job_json
@@ -20,16 +20,6 @@ from orchestrator.jobs import Job, Status
 
 MAX_PAGE = 100
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="The same key submits the same job once, however often it is sent.",
-    ),
-]
 router = APIRouter(
     prefix="/v1/jobs",
     tags=["jobs"],

@@ -1,18 +1,27 @@
-"""What the bodies of requests may hold, and nothing else."""
+"""What the bodies of requests may hold; and a job's id, and an idempotency key."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Self
 
-from fastapi import Depends
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from fastapi import Depends, Header
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from orchestrator.access import Scope
 from orchestrator.connection import UnknownJob
 from tasks.options import JobOptions
 
 METADATA_ENTRIES = 16
+LONGEST_IDEMPOTENCY_KEY = 255  # characters
+_IDEMPOTENCY_KEY = rf"[\x21-\x7e]{{1,{LONGEST_IDEMPOTENCY_KEY}}}"
 _JOB = re.compile(r"[a-z0-9-]{1,64}")
 # JSON can hold what no store, log line or header can: NUL and other control characters.
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
@@ -96,3 +105,23 @@ async def _job_id(job: str) -> str:
 
 
 JobId = Annotated[str, Depends(_job_id)]
+
+
+def _usable(key: str | None) -> str | None:
+    if key is not None and not re.fullmatch(_IDEMPOTENCY_KEY, key):
+        raise ValueError(
+            f"a key has 1 to {LONGEST_IDEMPOTENCY_KEY} visible ASCII characters and no space; "
+            "leave the header out to send none"
+        )
+    return key
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="The same key submits the same job once, however often it is sent.",
+        json_schema_extra={"pattern": f"^{_IDEMPOTENCY_KEY}$"},
+    ),
+    AfterValidator(_usable),
+]

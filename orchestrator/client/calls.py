@@ -91,11 +91,15 @@ def submit_call(
     webhook_url: str | None,
     idempotency_key: str | None,
 ) -> Call:
-    """A submission; without a key it gets a random one, for its own repetitions."""
+    """A submission; without a key it gets a random one, for its own repetitions.
+
+    An empty key is sent as it is, for the server to refuse.
+    """
     fields: dict[str, Any] = {"options": dict(options), "metadata": dict(metadata or {})}
     if webhook_url is not None:
         fields["webhook_url"] = webhook_url
-    headers = {"Idempotency-Key": idempotency_key or uuid4().hex}
+    key = uuid4().hex if idempotency_key is None else idempotency_key
+    headers = {"Idempotency-Key": key}
     if is_address(source):
         return Call("POST", "/v1/jobs", headers=headers, body={"source": source, **fields})
     form = {

@@ -213,9 +213,16 @@ def test_an_idempotency_key_stands_for_one_submission(http: TestClient) -> None:
     assert submitted(http, **headers).json()["id"] == first["id"]
     other = http.post("/v1/jobs", files={"file": ("b.wav", b"other")}, headers=headers)
     assert error(other) == (409, "idempotency_conflict", None)
-    for wrong in ("", "with space", "k" * 256, "tab\there"):
-        reply = submitted(http, **{"Idempotency-Key": wrong})
-        assert error(reply)[2] == "Idempotency-Key"
+    for wrong in ("", " ", "with space", "k" * 256, "tab\there", "\xe4"):
+        reply = http.post("/v1/jobs", files=FILE, headers={"Idempotency-Key": wrong.encode()})
+        assert error(reply) == (422, "invalid_request", "Idempotency-Key")
+        assert "leave the header out" in reply.json()["error"]["message"]
+
+
+def test_an_empty_field_of_a_form_is_one_that_was_not_filled_in(http: TestClient) -> None:
+    empty = dict.fromkeys(("name", "options", "metadata", "webhook_url"), "")
+    job = http.post("/v1/jobs", files=FILE, data=empty)
+    assert job.status_code == 202 and job.json()["metadata"] == {}
 
 
 def test_fifty_equal_keys_at_once_give_one_job(connection: Connection) -> None:

@@ -70,6 +70,9 @@ def test_the_sender_s_key_is_worth_more_than_the_message_s_id(cluster: Connectio
     assert len(ids) == 1
     reply = call(celery_tasks.submit, source="s3://in/other.wav", options=FAKE, idempotency_key="k")
     assert reply["error"]["code"] == "idempotency_conflict"
+    for empty in ("", "  "):
+        refused = call(celery_tasks.submit, source=SOURCE, options=FAKE, idempotency_key=empty)
+        assert "idempotency" in refused["error"]["message"]
 
 
 def test_tenants_do_not_see_each_other(cluster: Connection) -> None:

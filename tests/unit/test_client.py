@@ -154,6 +154,8 @@ def test_wrong_options_are_told_with_their_place(client: Any, talk: Path) -> Non
 def test_the_same_idempotency_key_gives_the_same_job(client: Any, talk: Path) -> None:
     first = client.submit(talk, idempotency_key="once", **OPTIONS)
     assert client.submit(talk, idempotency_key="once", **OPTIONS).id == first.id
+    with pytest.raises(ApiError, match="leave the header out"):
+        client.submit(talk, idempotency_key="", **OPTIONS)
     assert client.submit(talk, **OPTIONS).id != first.id
 
 

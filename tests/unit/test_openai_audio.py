@@ -246,6 +246,17 @@ def test_one_idempotency_key_is_one_job(http: TestClient, worker: None) -> None:
     assert (other.status_code, error(other)["code"]) == (409, "idempotency_conflict")
 
 
+@pytest.mark.parametrize("to", ["transcriptions", "translations"])
+@pytest.mark.parametrize("key", ["", " ", "a b", "k" * 256])
+def test_an_empty_idempotency_key_is_refused_and_shared_by_none(
+    http: TestClient, connection: Connection, to: str, key: str
+) -> None:
+    refused = post(http, to=to, headers={"Idempotency-Key": key})
+    assert (refused.status_code, error(refused)["param"]) == (422, "Idempotency-Key")
+    assert "leave the header out" in error(refused)["message"]
+    assert not list(connection.store.list(f"tenants/{TENANT}/"))
+
+
 def test_known_voices_are_kept_beside_the_file(
     http: TestClient, worker: None, connection: Connection
 ) -> None:

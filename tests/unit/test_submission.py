@@ -23,7 +23,7 @@ from gpu_worker.errors import (
 from orchestrator.access import QuotaExceeded
 from orchestrator.access.quotas import quota_of
 from orchestrator.connection import Connection, UnknownJob, connect
-from orchestrator.job_ids import job_id, keyed_job
+from orchestrator.job_ids import UnusableIdempotencyKey, job_id, keyed_job
 from orchestrator.jobs import Job, Status, Summary
 from orchestrator.local.redis_server import RedisServer
 from orchestrator.queues import queued_units
@@ -114,6 +114,14 @@ def test_a_key_whose_job_has_ended_gives_that_job_and_starts_nothing(
     again = taken(connection, "key")
     assert (again.id, again.status) == (first.id, Status.COMPLETED)
     assert queued_units(connection.redis) == set()
+
+
+@pytest.mark.parametrize("key", ["", " ", "\t\n", "\u00a0\u3000", "\udcff"])
+def test_an_empty_idempotency_key_stands_for_no_job(connection: Connection, key: str) -> None:
+    with pytest.raises(UnusableIdempotencyKey) as refused:
+        submit(connection, SOURCE, OPTIONS, tenant=TENANT, idempotency_key=key)
+    assert "leave the key out" in refused.value.advice
+    assert not list(connection.store.list(""))
 
 
 def test_a_submission_that_died_halfway_goes_on_with_the_same_key(

@@ -11,9 +11,9 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from io import BytesIO
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -32,6 +32,7 @@ from orchestrator.api.openai.failures import failure_of
 from orchestrator.api.openai.replies import reply_json, reply_text
 from orchestrator.api.openai.requests import AudioRequest, Task, audio_request, with_voices
 from orchestrator.api.openai.stream import TextStream
+from orchestrator.api.requests import IdempotencyKey
 from orchestrator.connection import Connection
 from orchestrator.events.hub import Hub
 from orchestrator.jobs import Job
@@ -45,7 +46,6 @@ JOB_HEADER = "X-Scriptorium-Job"
 PING_SECONDS = 15  # a proxy must not take a long chunk for a dead connection
 
 router = APIRouter(prefix="/v1/audio", tags=["openai"], responses=AUDIO_RESPONSES)
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
 
 
 @router.post("/transcriptions", openapi_extra=audio_body(), response_class=Response)
