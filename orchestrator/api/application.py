@@ -36,6 +36,7 @@ from orchestrator.api.counting import Counting
 from orchestrator.api.headers import Headers
 from orchestrator.api.openai import audio, models
 from orchestrator.api.origins import OwnPagesOnly
+from orchestrator.api.paths import TrailingSlashes
 from orchestrator.api.traces import request_traces
 from orchestrator.connection import Connection
 from orchestrator.events.hub import Hub
@@ -80,6 +81,7 @@ def make_application(connection: Connection) -> FastAPI:
     for part in ROUTERS:
         application.include_router(part.router)
     # The last one added is the first to see a request.
+    application.add_middleware(TrailingSlashes)
     application.add_middleware(BodyLimit)
     application.add_middleware(
         OwnPagesOnly, keys=application.state.keys, settings=connection.settings

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
+from orchestrator.api.paths import LONGEST_SHOWN, not_there
 
 RETRY_AFTER_SECONDS = 5
 # Every code that is not 400 (permanent) or 503 (transient).
@@ -129,17 +130,23 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error.__cause__, ScriptoriumError):  # raised while FastAPI read the body
         return reply_to(error.__cause__)
     code = _HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
-    reply = envelope(error.status_code, f"{error.detail.rstrip('.')}.", code)
+    path, message = request.scope["path"], f"{error.detail.rstrip('.')}."
+    allowed = ", ".join(sorted(_methods(request, path))) if error.status_code == 405 else ""
+    if allowed:
+        message = f"{request.method} is not for {path[:LONGEST_SHOWN]}; use {allowed}."
+    elif error.status_code == 404 and error.detail == "Not Found":  # by the router itself
+        message = not_there(path, lambda other: bool(_methods(request, other)))
+    reply = envelope(error.status_code, message, code)
     reply.headers.update(error.headers or {})
-    if error.status_code == 405:
-        reply.headers["Allow"] = _allowed(request)
+    if allowed:
+        reply.headers["Allow"] = allowed
     return reply
 
 
-def _allowed(request: Request) -> str:
+def _methods(request: Request, path: str) -> set[str]:
     """The methods of every route at this path; the router names those of the first only."""
     found: set[str] = set()
     for context in iter_route_contexts(request.app.routes):
-        if context.path and compile_path(context.path)[0].match(request.scope["path"]):
+        if context.path and compile_path(context.path)[0].match(path):
             found |= context.methods or set()
-    return ", ".join(sorted(found))
+    return found

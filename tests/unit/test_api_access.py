@@ -420,3 +420,4 @@ def test_what_is_not_there_is_an_envelope_too(house: House) -> None:
     assert code(house.http.get("/nowhere")) == (404, "not_found")
     wrong = house.http.put("/v1/jobs")
     assert code(wrong) == (405, "method_not_allowed") and wrong.headers["Allow"] == "GET, POST"
+    assert wrong.json()["error"]["message"] == "PUT is not for /v1/jobs; use GET, POST."
