@@ -4,7 +4,7 @@ import { offerDownloads } from "./downloads.js";
 import { byId, element } from "./element.js";
 import { announce } from "./notices.js";
 import { player } from "./player.js";
-import { STAGES, STATUSES, clock, exactly, hasTranscript, isOpen, languageName, remaining } from "./wording.js";
+import { STAGES, STATUSES, clock, exactly, hasTranscript, isOpen, languageName, remaining, remarks } from "./wording.js";
 
 let shown = ""; // the remarks that are on the page, so that they are not written again
 
@@ -57,7 +57,7 @@ export function showMissing(message) {
   byId("reading").hidden = true;
   showProgress(null);
   shown = "";
-  byId("job-notices").replaceChildren(...(message ? [remark("error", message)] : []));
+  byId("job-notices").replaceChildren(...(message ? [failure(message)] : []));
 }
 
 function showRemarks(job) {
@@ -65,17 +65,56 @@ function showRemarks(job) {
   const now = JSON.stringify([job.id, error, warnings]);
   if (now === shown) return;
   shown = now;
-  const remarks = warnings.map((warning) => remark("", warning.message, warning.hint, warning.start));
-  if (error) remarks.unshift(remark("error", error.message, error.hint));
-  byId("job-notices").replaceChildren(...remarks);
+  const told = warnings.length ? [forReaders(warnings)] : [];
+  if (error) told.unshift(failure(error.message, error.hint));
+  byId("job-notices").replaceChildren(...told);
 }
 
-function remark(kind, message, hint, start) {
-  const made = element("div", { class: `remark ${kind}` }, element("p", {}, element("strong", {}, message)));
+function failure(message, hint) {
+  const made = element("div", { class: "remark error" }, element("p", {}, element("strong", {}, message)));
   if (hint) made.append(element("p", {}, hint));
-  if (start !== undefined && start !== null) {
-    const play = element("button", { type: "button", onclick: () => player.seek(start) }, `Go to ${clock(start)}`);
-    made.append(element("p", {}, play));
-  }
   return made;
+}
+
+/** What is lost, each in a line of its own; all else in one line; and the cluster's own words. */
+function forReaders(warnings) {
+  const kinds = remarks(warnings);
+  const lost = kinds.filter((kind) => kind.lost);
+  const quiet = kinds.filter((kind) => !kind.lost).map(({ text }) => `${text}. `);
+  const messages = [...new Set(warnings.map(inFull))];
+  return element(
+    "section",
+    { class: "remarks", "aria-label": "About this transcript" },
+    ...lost.map(loss),
+    element(
+      "details",
+      {},
+      element("summary", {}, ...quiet, element("span", { class: "remarks-more" }, "Details")),
+      element("ul", {}, ...messages.map((message) => element("li", {}, message))),
+    ),
+  );
+}
+
+function loss({ text, places, more }) {
+  const made = element("p", { class: "loss" }, text);
+  places.forEach((place, number) => {
+    const isLast = number === places.length - 1;
+    const mark = !isLast ? "," : more ? "" : ".";
+    made.append(number ? " " : ": ", element("span", { class: "place" }, placeButton(place), mark));
+  });
+  if (more || !places.length) made.append(more ? ` and ${more} more.` : ".");
+  return made;
+}
+
+function placeButton({ start, end }) {
+  const go = () => player.seek(start);
+  return element("button", { type: "button", title: `Go to ${clock(start)}`, onclick: go }, span(start, end));
+}
+
+function inFull({ message, start, end }) {
+  return typeof start === "number" ? `${span(start, end)}: ${message}` : message;
+}
+
+function span(start, end) {
+  return typeof end === "number" ? `${clock(start)}–${clock(Math.ceil(end))}` : `from ${clock(start)}`;
 }

@@ -1,4 +1,4 @@
-// How statuses, stages, times and languages are written for people.
+// How statuses, stages, remarks, times and languages are written for people.
 
 export const STATUSES = {
   queued: "Queued",
@@ -18,6 +18,51 @@ export const STAGES = {
   diarize: "Telling the speakers apart",
   assemble: "Putting it together",
 };
+
+// A warning of a transcript in one sentence for its readers; what was written for those who run
+// the cluster is told on demand. `lost`: words may be missing, so the sentence names the places.
+const REMARKS = {
+  missing_span: { lost: true, text: "Part of the recording is not in the text" },
+  truncated_audio: { lost: true, text: "The file is cut off, and its end is missing" },
+  decode_errors: { lost: true, text: "The recording is damaged and was heard as silence in places" },
+  speech_without_words: { lost: true, text: "Some speech has no words in the text" },
+  no_speech: { text: "No speech was heard" },
+  timestamp_gaps: { text: "The file's clock has gaps, so times may differ from a player's" },
+  several_audio_streams: { text: "The file has several sound tracks, of which one was heard" },
+  opposite_channels: { text: "Channels that would have cancelled each other out were corrected" },
+  words_not_aligned: { text: "Word times are approximate" },
+  speakers_missing: { text: "Speakers are not told apart" },
+  known_speaker_unusable: { text: "Not every known speaker could be recognised" },
+  translation_unsupported: { text: "The text may not be in English" },
+  prompt_cut: { text: "Not all names and terms that were given could be used" },
+};
+const OTHER_REMARK = { text: "There is a note on this transcript" };
+const MOST_PLACES = 6; // of one remark; the details have them all
+
+/** What a transcript's warnings come to: one remark for each kind, with its places in order. */
+export function remarks(warnings) {
+  const kinds = new Map();
+  for (const warning of warnings) {
+    const known = Object.hasOwn(REMARKS, warning.code) ? REMARKS[warning.code] : OTHER_REMARK;
+    if (!kinds.has(known)) kinds.set(known, []);
+    kinds.get(known).push(warning);
+  }
+  return [...kinds].map(([{ text, lost = false }, told]) => {
+    const places = lost ? joined(told.filter(({ start }) => typeof start === "number")) : [];
+    return { text, lost, places: places.slice(0, MOST_PLACES), more: Math.max(0, places.length - MOST_PLACES) };
+  });
+}
+
+/** Places in order; those that touch are one. An end is null where the file ends. */
+function joined(places) {
+  const found = [];
+  for (const { start, end } of [...places].sort((one, other) => one.start - other.start)) {
+    const last = found.at(-1);
+    if (!last || (last.end !== null && start > last.end)) found.push({ start, end: end ?? null });
+    else last.end = last.end === null || (end ?? null) === null ? null : Math.max(last.end, end);
+  }
+  return found;
+}
 
 export const isOpen = (job) => job.status === "queued" || job.status === "processing";
 export const hasTranscript = (job) => job.status === "completed" || job.status === "partial";

@@ -204,8 +204,14 @@ def test_markup_in_names_and_speech_is_shown_as_text(
         for segment in body["segments"]:
             segment["text"] = MARKUP
             segment["words"] = [{**segment["words"][0], "word": MARKUP}]
-        body["warnings"] = [{"code": "x", "message": MARKUP}]
         route.fulfill(json=body)
+
+    def with_warnings(route: Route) -> None:
+        for_operators = {"code": "words_not_aligned", "message": MARKUP}
+        missing = {"code": "missing_span", "message": "", "start": 750.0, "end": 1050.0}
+        route.fulfill(
+            json={**route.fetch().json(), "warnings": [for_operators, missing, for_operators]}
+        )
 
     alerts: list[str] = []
     sound = write_wav(tmp_path / "sound.wav", recording(5)[0]).read_bytes()
@@ -219,7 +225,14 @@ def test_markup_in_names_and_speech_is_shown_as_text(
         page.wait_for_selector(f'h1:text-is("{file["name"]}")')
         page.wait_for_selector("#downloads")
         page.route("**/transcript?format=json", with_markup)
+        page.route(f"**/v1/jobs/{spoken.id}", with_warnings)
         open_job(visitor, address, spoken)
+        assert page.inner_text(".loss") == "Part of the recording is not in the text: 12:30–17:30."
+        assert page.inner_text(".remarks summary") == "Word times are approximate. Details"
+        assert not page.is_visible(".remarks li")
+        page.click(".remarks summary")
+        assert page.locator(".remarks li").all_inner_texts() == [MARKUP, "12:30–17:30: "]
+        assert visitor.accessibility_violations() == []
         page.wait_for_selector(f'.word:text-is("{MARKUP}")')
         label = page.locator(".speaker").first.inner_text()
         page.get_by_label(f"Name of {label}").fill(MARKUP)
