@@ -4,6 +4,7 @@ import { offerDownloads } from "./downloads.js";
 import { byId, element } from "./element.js";
 import { announce } from "./notices.js";
 import { player } from "./player.js";
+import { watchStep } from "./standstill.js";
 import { STAGES, STATUSES, clock, exactly, hasTranscript, isOpen, languageName, remaining, remarks } from "./wording.js";
 
 let shown = ""; // the remarks that are on the page, so that they are not written again
@@ -36,6 +37,7 @@ export function showJob(job) {
 /** The bar of a job that runs; none without a job. */
 export function showProgress(job) {
   byId("job-progress").hidden = !job;
+  watchStep(job);
   if (!job) {
     byId("job-connection").hidden = true;
     return;

@@ -19,6 +19,28 @@ export const STAGES = {
   assemble: "Putting it together",
 };
 
+// Why a bar may stand still, by the stage that is not done yet.
+const LOADING = "a long stretch is being worked on, or the model is still loading";
+const STANDSTILLS = {
+  queued: "all workers are busy, or none has started yet",
+  prepare: "a long file takes a while to be read",
+  detect_language: LOADING,
+  transcribe: LOADING,
+  align: LOADING,
+  embed_speakers: LOADING,
+  diarize: "many voices take a while to be compared",
+};
+const STANDSTILL_SECONDS = 10; // before it is spoken of
+
+/** What to say of a job of which nothing new was heard for so long; nothing at first. */
+export function standstill(job, seconds) {
+  if (seconds < STANDSTILL_SECONDS) return "";
+  const minutes = Math.floor(seconds / 60);
+  const long = minutes ? `${minutes} ${minutes === 1 ? "minute" : "minutes"}` : `${Math.floor(seconds / 10) * 10} seconds`;
+  const why = STANDSTILLS[job.status === "queued" ? "queued" : job.stage];
+  return why ? `Nothing new for ${long}: ${why}.` : `Nothing new for ${long}.`;
+}
+
 // A warning of a transcript in one sentence for its readers; what was written for those who run
 // the cluster is told on demand. `lost`: words may be missing, so the sentence names the places.
 const REMARKS = {

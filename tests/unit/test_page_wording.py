@@ -1,4 +1,4 @@
-"""A transcript's warnings as the page tells them to readers: one remark for each kind."""
+"""What the page says besides the text: of warnings, and of a job that stands still."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 import gpu_worker
 import tasks
+from tasks.stages import Stage
 from tests.unit.page_script import evaluate
 
 OTHER = "There is a note on this transcript"
@@ -97,3 +98,23 @@ def test_a_file_that_was_cut_off_is_missing_from_there_on() -> None:
 def test_of_many_places_the_first_are_told_and_the_rest_are_counted() -> None:
     (many,) = told(*(warning("speech_without_words", at, at + 1.0) for at in range(0, 100, 10)))
     assert (len(many["places"]), many["more"]) == (6, 4)
+
+
+def test_a_job_that_stands_still_is_spoken_of_after_ten_seconds() -> None:
+    stages = [stage.value for stage in Stage if stage is not Stage.FAN_OUT]  # no job is said to be
+    spoken = evaluate(
+        "wording.js",
+        "data.map((stage) => [9, 10, 59, 60, 150].map((it) => standstill({ stage }, it)))",
+        stages,
+    )
+    for stage, (at_first, *texts) in zip(stages, spoken, strict=True):
+        assert at_first == ""
+        lengths = ("10 seconds", "50 seconds", "1 minute", "2 minutes")
+        for text, length in zip(texts, lengths, strict=True):
+            assert text.startswith(f"Nothing new for {length}") and "undefined" not in text
+        assert ": " in texts[0] or stage == "assemble"
+
+
+def test_a_job_that_no_worker_has_taken_is_said_to_wait_for_a_worker() -> None:
+    job = {"status": "queued", "stage": "prepare"}
+    assert "workers are busy" in evaluate("wording.js", "standstill(data, 12)", job)

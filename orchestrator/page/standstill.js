@@ -1,0 +1,31 @@
+// A word on why a job's bar stands still, from the moment on when it has for a while.
+
+import { byId } from "./element.js";
+import { announce } from "./notices.js";
+import { standstill } from "./wording.js";
+
+const LOOK_MILLISECONDS = 1000;
+let watched = null; // the job as it is now
+let step = ""; // where it stands
+let changed = 0; // when it came there
+let timer = 0;
+
+/** A job's newest state; none when it is no longer watched. */
+export function watchStep(job) {
+  const now = job ? JSON.stringify([job.id, job.run, job.stage, job.progress]) : "";
+  watched = job;
+  if (now === step) return;
+  step = now;
+  changed = performance.now();
+  clearInterval(timer);
+  if (job) timer = setInterval(look, LOOK_MILLISECONDS);
+  look();
+}
+
+function look() {
+  const text = watched ? standstill(watched, (performance.now() - changed) / 1000) : "";
+  const place = byId("job-standstill");
+  if (text && place.hidden) announce(text); // once: the seconds that follow are to be seen only
+  if (place.textContent !== text) place.textContent = text;
+  place.hidden = !text;
+}
