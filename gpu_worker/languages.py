@@ -1,6 +1,16 @@
-"""The languages of Whisper by code and English name (openai/whisper tokenizer.py)."""
+"""The languages of Whisper, and the many ways to write one.
+
+A language is known by its code, by its English name, by the other names that openai/whisper
+takes (`tokenizer.py`, LANGUAGES and TO_LANGUAGE_CODE), and by a tag with a script or a
+region, such as `en-US` (BCP 47) or `pt_BR.UTF-8` (POSIX). Pure.
+"""
 
 from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+from gpu_worker.errors import InvalidOption
 
 _NAMES = """
 en english, zh chinese, de german, es spanish, ru russian, ko korean, fr french, ja japanese,
@@ -20,10 +30,62 @@ tt tatar, haw hawaiian, ln lingala, ha hausa, ba bashkir, jw javanese, su sundan
 LANGUAGES: dict[str, str] = {
     item.split()[0]: item.split(maxsplit=1)[1].strip() for item in _NAMES.split(",")
 }
-_CODES = {name: code for code, name in LANGUAGES.items()}
+# Other names, and other codes of the same language in ISO 639 and in old tags.
+_OTHERS = """
+my burmese, ca valencian, nl flemish, ht haitian, lb letzeburgesch, ps pushto, pa panjabi,
+ro moldavian, ro moldovan, si sinhalese, es castilian, zh mandarin, fa farsi, no nb, no bokmal,
+zh cmn, tl fil, tl filipino, jw jv, he iw, yi ji, id in, ro mo
+"""
+_CODES = {name: code for code, name in LANGUAGES.items()} | {
+    item.split()[1]: item.split()[0] for item in _OTHERS.split(",")
+}
+DETECT = frozenset({"auto", "detect"})  # instead of a language: find out which one is spoken
+_TAG = re.compile(r"([a-z]{2,3})((?:-[a-z0-9]{1,8})*)")
+_CODE = re.compile(r"[a-z]{2,3}")
+SHOWN_CHARACTERS = 40  # of a text that is no language, in the message about it
 
 
-def language_code(text: str) -> str:
-    """The code of a language given by code or by English name; other text comes back as it is."""
+def language_code(text: str) -> str | None:
+    """The code of a language that is written in any way; None stands for one to be detected.
+
+    Two or three letters that no language has come back as they are: `check_language` refuses
+    them, but a job that was accepted before can be read. Raises ValueError, with a sentence
+    for people, for all else that is no language.
+    """
     plain = text.strip().lower()
-    return _CODES.get(plain, plain)
+    if plain in DETECT:
+        return None
+    name = re.sub(r"[\s_-]+", " ", plain)
+    if name in _CODES:
+        return _CODES[name]
+    tag = _TAG.fullmatch(re.split("[.@]", plain)[0].replace("_", "-"))
+    if tag is None:
+        raise ValueError(_no_language(text))
+    code: str = tag[1]
+    further = [part for part in tag[2].split("-")[1:2] if len(part) == 3]
+    for part in (*further, code):  # zh-yue is Cantonese: a second part may be a language too
+        found = _CODES.get(part, part)
+        if found in LANGUAGES:
+            return found
+    if _CODE.fullmatch(plain):
+        return plain
+    raise ValueError(_no_language(text))
+
+
+def check_language(code: str | None) -> None:
+    """Raise InvalidOption for a code that no language of Whisper has."""
+    if code is not None and code not in LANGUAGES:
+        raise InvalidOption(f"Options are not valid: language: {_no_language(code)}.")
+
+
+def _no_language(text: str) -> str:
+    """What is said of a text that is no language."""
+    plain = text.strip().lower()[:SHOWN_CHARACTERS]  # comparing takes its time
+    names = {**{code: code for code in LANGUAGES}, **_CODES}
+    near = [name for name in _CODES if len(plain) > 2 and name.startswith(plain)]
+    near += get_close_matches(plain, names, n=3, cutoff=0.7)
+    codes = dict.fromkeys(names[name] for name in near)
+    told = f"{text[:SHOWN_CHARACTERS]!r} is not a language that Whisper knows"
+    if codes:
+        return f"{told}; close to it: {', '.join(f'{LANGUAGES[code]} ({code})' for code in codes)}"
+    return f"{told}; write a code or an English name, such as es or Spanish, or auto"

@@ -22,7 +22,7 @@ from gpu_worker.capabilities import check_english_only, is_english_only, usual_b
 from gpu_worker.diarization.grid import SHARD_SECONDS
 from gpu_worker.engines import DecodeOptions
 from gpu_worker.errors import InvalidOption
-from gpu_worker.languages import language_code
+from gpu_worker.languages import check_language, language_code
 from gpu_worker.speech import VadOptions
 from tasks.stages import Lane
 
@@ -66,8 +66,7 @@ class JobOptions(Record):
     compute_type: ComputeType = _option("default", "Quantization of the model, as CTranslate2's.")
     language: str | None = _option(
         None,
-        "Code or English name, such as es or Spanish; unset: detected.",
-        pattern=r"^[a-z]{2,3}$",
+        "Code, tag or English name, such as es, es-MX or Spanish; unset or auto: detected.",
     )
     task: Literal["transcribe", "translate"] = _option("transcribe", "translate: to English.")
     lane: Lane | None = _option(None, "interactive or bulk; unset: by the file's length.")
@@ -212,11 +211,12 @@ def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptio
 
 
 def check_model(options: JobOptions) -> None:
-    """Raise InvalidOption for what the model cannot do, as far as its name tells.
+    """Raise InvalidOption for what the model cannot do, as far as names tell.
 
     For submissions alone and no validator: jobs that were accepted before this rule
     are read from their manifests with the same class.
     """
+    check_language(options.language)
     if is_english_only(options.model):
         check_english_only(options.model, options.language, options.task)
 
