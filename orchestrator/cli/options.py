@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from orchestrator.cli.booleans import boolean
 from orchestrator.cli.context import current_settings
 from tasks.options import JobOptions, job_options
 
@@ -31,6 +32,10 @@ _ACCEPTED = {
     "device_index": "Accepted; each worker has a GPU of its own.",
     "verbose": "Accepted; use --quiet.",
     "print_progress": "Accepted; progress is always shown on a terminal.",
+}
+# Those of them, and of ours, that are true or false: another word is a mistake.
+_BOOLEANS = {"condition_on_previous_text", "fp16", "vad_filter", "verbose", "print_progress"} | {
+    name for name, field in JobOptions.model_fields.items() if field.annotation is bool
 }
 _NO_ALIGN = "no_align"  # whisperX's way to say it
 _SPEAKERS = frozenset(
@@ -60,8 +65,7 @@ def with_job_options(command: Callable[..., None]) -> Callable[..., None]:
         given = {name: values.pop(name) for name in JobOptions.model_fields if name not in _OWN}
         if values.pop(_NO_ALIGN) and given["aligner"] is None:
             given["aligner"] = "cross_attention"
-        for name in _ACCEPTED:
-            values.pop(name)
+        parse_values({name: values.pop(name) for name in _ACCEPTED})
         for name in _MODELS:
             if given[name] is not None:
                 given[name] = _located(given[name])
@@ -78,7 +82,10 @@ def with_job_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def parse_values(given: Mapping[str, str | bool | None]) -> dict[str, Any]:
-    """Those options that were given, from their words on the command line."""
+    """Those options that were given, from their words on the command line.
+
+    Raises InvalidOption for one that is neither true nor false but must be.
+    """
     values: dict[str, Any] = {}
     for name, text in given.items():
         if text is None:
@@ -87,6 +94,8 @@ def parse_values(given: Mapping[str, str | bool | None]) -> dict[str, Any]:
             values[name] = None
         elif name == "suppress_tokens" and isinstance(text, str):
             values[name] = [part for part in text.split(",") if part.strip()]
+        elif name in _BOOLEANS and isinstance(text, str):
+            values[name] = boolean(name, text)
         else:
             values[name] = text
     return values

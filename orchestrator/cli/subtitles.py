@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gpu_worker.subtitles import SubtitleOptions
+from orchestrator.cli.booleans import boolean
 from orchestrator.cli.options import spellings
 
 Lines = Annotated[
@@ -25,6 +26,7 @@ Highlight = Annotated[
     str,
     typer.Option(
         *spellings("highlight_words"),
+        metavar="True|False",
         help="True: underline each word as it is spoken.",
         rich_help_panel="Files",
     ),
@@ -39,5 +41,5 @@ def subtitle_options(
         max_line_width=width,
         max_line_count=lines,
         max_words_per_line=words,
-        highlight_words=highlight.lower() == "true",
+        highlight_words=boolean("highlight_words", highlight),
     )

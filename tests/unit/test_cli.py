@@ -127,6 +127,9 @@ def test_the_version_is_told(run: Run) -> None:
         (["-f", "doc"], "invalid_option"),
         (["--beam_size", "0"], "invalid_option"),
         (["--task", "sing"], "invalid_option"),
+        (["--language", "Klingon"], "invalid_option"),
+        (["--highlight_words", "nonsense"], "invalid_option"),
+        (["--fp16", "nonsense"], "invalid_option"),
         (["--max_line_width", "0"], ""),
     ],
 )

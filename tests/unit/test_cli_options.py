@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from gpu_worker.errors import InvalidOption
 from orchestrator.cli.context import remember
 from orchestrator.cli.options import parse_values, spellings, with_job_options
+from orchestrator.cli.subtitles import subtitle_options
 from tasks.options import JobOptions
 
 app = typer.Typer()
@@ -100,3 +101,30 @@ def test_a_wrong_value_names_its_option(arguments: str) -> None:
 
 def test_what_was_not_given_is_not_set() -> None:
     assert parse_values({"beam_size": None, "language": "es"}) == {"language": "es"}
+
+
+TRUE, FALSE = ("True", "true", "yes", "1", "on", "YES"), ("False", "false", "no", "0", "off", "No")
+
+
+@pytest.mark.parametrize("text", [*TRUE, *FALSE])
+def test_true_and_false_are_known_by_their_usual_words(text: str) -> None:
+    assert parsed("--word_timestamps", text).word_timestamps is (text in TRUE)
+    assert subtitle_options(None, None, None, text).highlight_words is (text in TRUE)
+    assert parsed("--fp16", text) == JobOptions()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["word_timestamps", "fp16", "condition_on_previous_text", "vad_filter", "verbose",
+     "print_progress"],
+)  # fmt: skip
+@pytest.mark.parametrize("text", ["nonsense", "", "2", "Tru"])
+def test_what_is_neither_true_nor_false_is_refused(name: str, text: str) -> None:
+    with pytest.raises(InvalidOption, match=f"{name} is '{text}', but must be True or False"):
+        parsed(f"--{name}={text}")
+
+
+@pytest.mark.parametrize("text", ["nonsense", "", "2"])
+def test_words_are_highlighted_or_not_and_nothing_else(text: str) -> None:
+    with pytest.raises(InvalidOption, match="highlight_words is"):
+        subtitle_options(None, None, None, text)

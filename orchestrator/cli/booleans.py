@@ -1,0 +1,23 @@
+"""A truth value as text: openai/whisper's options are `--fp16 False`, not `--no-fp16`."""
+
+from __future__ import annotations
+
+from pydantic import TypeAdapter, ValidationError
+
+from gpu_worker.errors import InvalidOption
+
+_BOOLEAN = TypeAdapter(bool)  # the same words as in the API
+
+
+def boolean(name: str, text: str) -> bool:
+    """True or False of an option's text, in any case: true, yes, on, 1 and their opposites.
+
+    Raises InvalidOption for any other text.
+    """
+    try:
+        return _BOOLEAN.validate_python(text.strip())
+    except ValidationError:
+        raise InvalidOption(
+            f"{name} is {text!r}, but must be True or False.",
+            hint="yes and no, on and off, 1 and 0 are understood too.",
+        ) from None
