@@ -17,8 +17,6 @@ from orchestrator.connection import Connection, NotFinished
 from orchestrator.speaker_names import given_names, with_names
 from tasks.stages import Stage, Unit
 
-LONGEST_STEM_BYTES = 200  # leaves room for an extension in a name of 255
-
 
 class NotWritable(PermanentError):
     """The output directory cannot be written to."""
@@ -69,11 +67,14 @@ def write_results(
     formats: Sequence[str],
     options: SubtitleOptions,
 ) -> list[Path]:
-    """One file a format. Raises DiskFull, NotWritable."""
+    """One file a format; `stem` may begin with folders below the directory.
+
+    Raises DiskFull, NotWritable.
+    """
     written = []
     for form in formats:
         text = render_result(connection, tenant, job, form, options)
-        path = directory / f"{_fitting(stem)}.{form}"
+        path = directory / f"{stem}.{form}"
         _write(path, text)
         written.append(path)
     return written
@@ -103,10 +104,3 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
-
-
-def _fitting(stem: str) -> str:
-    whole = os.fsencode(stem)
-    if len(whole) <= LONGEST_STEM_BYTES:
-        return stem
-    return whole[:LONGEST_STEM_BYTES].decode(errors="ignore")

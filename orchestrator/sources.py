@@ -18,6 +18,7 @@ from gpu_worker.errors import AudioOutOfBounds, InvalidOption, SourceMissing
 from orchestrator.access import SourceNotAllowed
 from orchestrator.access.quotas import quota_of
 from orchestrator.connection import Connection
+from orchestrator.local_files import opened, source_name
 from tasks.addresses import AddressPolicy
 from tasks.artifacts import keys
 from tasks.artifacts.names import checked_key
@@ -28,12 +29,17 @@ NAME_CHARACTERS = 255
 
 
 def upload(connection: Connection, path: Path, tenant: str) -> Source:
-    """Put a local file into the store, named by its content. Raises SourceMissing."""
+    """Put a local file into the store, named by its content; it may be a pipe too.
+
+    Raises SourceMissing, AudioOutOfBounds, UnreadableAudio for an empty pipe, or DiskFull.
+    """
+    name, settings = source_name(path), connection.settings
+    largest = quota_of(settings, tenant).source_bytes
     try:
-        with path.open("rb") as file:
-            return take_file(connection, file, path.name, tenant)
+        with opened(path, largest, settings.work_dir) as file:
+            return take_file(connection, file, name, tenant)
     except OSError as error:
-        raise SourceMissing(f"{path.name!r} cannot be read: {error.strerror}.") from error
+        raise SourceMissing(f"{name!r} cannot be read: {error.strerror}.") from error
 
 
 def take_file(connection: Connection, file: BinaryIO, name: str, tenant: str) -> Source:

@@ -24,6 +24,7 @@ from orchestrator.cli.speakers import (
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
 from orchestrator.deletion import delete_job
 from orchestrator.jobs import Job
+from orchestrator.local_files import local_path
 from orchestrator.results import parse_formats, render_result
 from orchestrator.sources import upload
 from tasks.artifacts import keys
@@ -47,11 +48,11 @@ def submit(
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Hand one file to the cluster and print the job's id."""
+    """Hand one file to the cluster and print the job's id; `-` is standard input."""
     to = connection()
     job = submission.submit(
         to,
-        _source(source) or upload(to, Path(source), tenant()),
+        _source(source) or upload(to, local_path(source), tenant()),
         with_known_speakers(to, tenant(), options, known_speaker),
         tenant=tenant(),
         idempotency_key=idempotency_key,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gpu_worker.errors import InvalidOption
 from orchestrator.connection import Connection
+from orchestrator.local_files import local_path
 from orchestrator.sources import upload
 from tasks.options import JobOptions, changed_options
 
@@ -48,5 +48,5 @@ def _upload(connection: Connection, tenant: str, pair: str) -> dict[str, str]:
         raise InvalidOption(
             f"{pair!r} is not a known speaker.", hint="Write --known-speaker anna=anna.wav."
         )
-    clip = upload(connection, Path(path), tenant).artifact or ""
+    clip = upload(connection, local_path(path), tenant).artifact or ""
     return {"name": name.strip(), "clip": clip.rpartition("/")[2]}

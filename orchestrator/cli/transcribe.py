@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +29,8 @@ from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subt
 from orchestrator.connection import Connection, connect
 from orchestrator.jobs import Job
 from orchestrator.local.cluster import LocalCluster
+from orchestrator.local_files import STDIN, local_path, source_name
+from orchestrator.output_names import distinct, output_stems, plain_stem
 from orchestrator.results import parse_formats, write_results
 from orchestrator.runs import cancel
 from orchestrator.sources import upload
@@ -37,13 +38,14 @@ from orchestrator.submission import submit
 from tasks.options import JobOptions
 from tasks.tracing import holds_spans
 
+SHOWN_NAMES = 5  # of transcripts that are named otherwise than their files
 SHOWN_WORDS = 10  # of the demo's, with their times
 TRACES_SECONDS = 10.0  # for workers of ours to end by themselves, with their spans sent
 
 
 @with_job_options
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False)],
     options: JobOptions,
     output_dir: Annotated[
         Path, typer.Option("-o", *spellings("output_dir"), help="Where the transcripts go.")
@@ -73,13 +75,14 @@ def transcribe(
     highlight_words: Highlight = "False",
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Transcribe local files and write the transcripts.
+    """Transcribe local files and write the transcripts; `-` is standard input.
 
     Uses the configured cluster (REDIS_URL), or this machine's running one, or starts one for
     the time being.
     """
-    files = list(dict.fromkeys(files))  # a file named twice is one file
+    paths = distinct([local_path(file) for file in files])
     formats = parse_formats(output_format)
+    stems = output_stems(paths, output_dir, formats)
     lines = subtitle_options(max_line_width, max_line_count, max_words_per_line, highlight_words)
     given = {
         "device": device,
@@ -88,18 +91,19 @@ def transcribe(
         "hf_token": SecretStr(hf_token) if hf_token else None,
     }
     values = current_settings().model_copy(update={k: v for k, v in given.items() if v is not None})
+    if not quiet:
+        _tell_names(stems)
     with _cluster(values, workers) as connection:
         options = with_known_speakers(connection, values.tenant, options, known_speaker)
-        jobs = _submit_all(connection, values.tenant, files, options)
+        jobs = _submit_all(connection, values.tenant, paths, options)
         try:
             ended = watch_jobs(connection, values.tenant, list(jobs.values()), quiet=quiet)
         except KeyboardInterrupt:
             _abandon(connection, values.tenant, list(jobs.values()))
             raise
-        _write_all(
-            connection, dict(zip(jobs, ended, strict=True)), output_dir, formats, lines, quiet
-        )
-    raise typer.Exit(EXIT_FAILED if len(jobs) < len(files) else exit_status(ended))
+        results = dict(zip(jobs, ended, strict=True))
+        _write_all(connection, results, output_dir, formats, lines, quiet, stems)
+    raise typer.Exit(EXIT_FAILED if len(jobs) < len(paths) else exit_status(ended))
 
 
 def demo(
@@ -172,7 +176,7 @@ def _submit_all(
         except ScriptoriumError as error:
             if len(files) == 1:
                 raise
-            _complain(path.name, error.code, error.message, error.advice)
+            _complain(path, error.code, error.message, error.advice)
     return jobs
 
 
@@ -183,17 +187,20 @@ def _write_all(
     formats: tuple[str, ...],
     lines: SubtitleOptions,
     quiet: bool,
+    stems: Mapping[Path, str] | None = None,
 ) -> list[Path]:
-    stems = Counter(path.stem for path in jobs)
+    """The transcripts of those that have one; `stems` are their names (None: the files' own)."""
+    stems = stems or output_stems(list(jobs), directory, formats)
     written: list[Path] = []
     for path, job in jobs.items():
         if job.error is not None:
-            _complain(path.name, job.error["code"], job.error["message"], job.error["hint"])
+            _complain(path, job.error["code"], job.error["message"], job.error["hint"])
             continue
         for warning in job.warnings:
-            _complain(path.name, warning["code"], warning["message"])
-        stem = path.stem if stems[path.stem] == 1 else path.name
-        written += write_results(connection, job.tenant, job.id, stem, directory, formats, lines)
+            _complain(path, warning["code"], warning["message"])
+        written += write_results(
+            connection, job.tenant, job.id, stems[path], directory, formats, lines
+        )
     if not quiet:
         for file in written:
             typer.echo(str(file))
@@ -208,6 +215,21 @@ def _abandon(connection: Connection, tenant: str, jobs: list[Job]) -> None:
     typer.echo("Stopped. Finished chunks are kept: the same command goes on from there.", err=True)
 
 
-def _complain(name: str, code: str, *sentences: str) -> None:
-    printable = "".join(letter if letter.isprintable() else "?" for letter in name)
-    typer.echo(f"{printable}: {code}: {' '.join(sentences)}", err=True)
+def _tell_names(stems: Mapping[Path, str]) -> None:
+    """Say which transcripts are named otherwise than their files, and how."""
+    renamed = [(path, stem) for path, stem in stems.items() if stem != plain_stem(path)]
+    if renamed:
+        shown = ", ".join(f"{path} -> {stem}" for path, stem in renamed[:SHOWN_NAMES])
+        more = len(renamed) - SHOWN_NAMES
+        rest = f" and {more} more" if more > 0 else ""
+        told = f"So that no file is overwritten, transcripts are named: {shown}{rest}."
+        typer.echo(_printable(told), err=True)
+
+
+def _complain(path: Path, code: str, *sentences: str) -> None:
+    name = source_name(path) if path.parent in (Path(), STDIN.parent) else str(path)
+    typer.echo(f"{_printable(name)}: {code}: {' '.join(sentences)}", err=True)
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -26,6 +26,7 @@ from tasks.stages import Stage
 from tests.speech import recording, write_wav
 from tests.unit.examples import TENANT, a_unit
 from tests.unit.inline import run_job
+from tests.unit.pipes import piped, standard_input
 
 COMMANDS = [
     "transcribe", "demo", "submit", "status", "watch", "get", "list", "cancel", "retry",
@@ -322,13 +323,48 @@ def test_files_are_transcribed_beside_each_other(
     assert set(ended.out.split()) == {f"out/{name}" for name in names}
 
 
-def test_files_of_one_name_keep_their_endings(
+def test_files_of_one_name_are_told_apart_and_a_line_says_so(
     run: Run, at_once: None, talk: Path, tmp_path: Path
 ) -> None:
-    twin = tmp_path / "talk.WAV"
-    twin.write_bytes(talk.read_bytes())
-    run("transcribe", talk, twin, "--model", "fake", "-o", "out", "-f", "txt", "--quiet")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"talk.wav.txt", "talk.WAV.txt"}
+    for name in ("mon/rec.wav", "tue/rec.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(talk.read_bytes())
+    arguments = ("transcribe", "mon/rec.wav", "tue/rec.wav", talk, "--model", "fake", "-f", "txt")
+    ended = run(*arguments, "-o", "out")
+    assert ended.status == 0
+    assert ended.out.split() == ["out/mon/rec.txt", "out/tue/rec.txt", "out/talk.txt"]
+    assert "mon/rec.wav -> mon/rec, tue/rec.wav -> tue/rec." in ended.err
+    assert "talk ->" not in ended.err
+    assert len(list((tmp_path / "out").rglob("*.txt"))) == 3
+
+
+def test_a_transcript_is_not_written_over_its_audio(
+    run: Run, at_once: None, talk: Path, tmp_path: Path
+) -> None:
+    audio = talk.rename(tmp_path / "talk.txt").read_bytes()
+    assert run("transcribe", "talk.txt", "--model", "fake", "-f", "txt", "-q").status == 0
+    assert (tmp_path / "talk.txt").read_bytes() == audio
+    assert (tmp_path / "talk.txt.txt").is_file()
+
+
+def test_standard_input_and_pipes_are_transcribed_under_names_of_their_own(
+    run: Run, at_once: None, talk: Path, tmp_path: Path
+) -> None:
+    sound = talk.read_bytes()
+    with piped(sound) as input_, standard_input(input_), piped(sound) as one, piped(sound) as two:
+        names = ("-", f"/dev/fd/{one}", f"/dev/fd/{two}")
+        ended = run("transcribe", *names, "--model", "fake", "-f", "txt", "-o", "out")
+    assert ended.status == 0, ended.err
+    assert ended.out.split() == ["out/stdin.txt", "out/pipe.txt", "out/pipe-2.txt"]
+    assert (tmp_path / "out" / "stdin.txt").read_text().strip()
+
+
+def test_a_job_is_submitted_from_standard_input(run: Run, cluster: Connection, talk: Path) -> None:
+    with piped(talk.read_bytes()) as input_, standard_input(input_):
+        job = run("submit", "-", "--json").json
+    assert job["name"] == "stdin"
+    source = cluster.records.manifest(TENANT, job["id"]).source
+    assert cluster.store.get(source.artifact or "") == talk.read_bytes()
 
 
 def test_a_file_named_twice_is_transcribed_once(run: Run, at_once: None, talk: Path) -> None:
@@ -339,12 +375,17 @@ def test_a_file_named_twice_is_transcribed_once(run: Run, at_once: None, talk: P
 def test_a_bad_file_among_good_ones_is_reported_and_the_others_go_on(
     run: Run, at_once: None, talk: Path, tmp_path: Path
 ) -> None:
-    noise = tmp_path / "notes.wav"
-    noise.write_text("not audio " * 100)
-    ended = run("transcribe", noise, tmp_path / "gone.wav", talk, "--model", "fake", "-f", "txt")
+    (tmp_path / "notes.wav").write_text("not audio " * 100)
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "folder").mkdir()
+    bad = ("notes.wav", "gone.wav", "empty.wav", "folder", "/dev/null")
+    ended = run("transcribe", *bad, talk, "--model", "fake", "-f", "txt")
     assert ended.status == 1
     assert "notes.wav: unreadable_audio" in ended.err
     assert "gone.wav: source_missing" in ended.err
+    assert "empty.wav: unreadable_audio: " in ended.err
+    assert "folder: source_missing: 'folder' is a directory" in ended.err
+    assert "null: source_missing: 'null' is a device" in ended.err
     assert (tmp_path / "talk.txt").is_file()
 
 

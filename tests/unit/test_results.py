@@ -13,6 +13,7 @@ from gpu_worker.formats import FORMATS
 from gpu_worker.subtitles import SubtitleOptions
 from gpu_worker.transcript import Segment, Transcript, Word, transcript_to_json
 from orchestrator.connection import Connection, NotFinished, UnknownJob
+from orchestrator.output_names import plain_stem
 from orchestrator.results import NotWritable, parse_formats, render_result, write_results
 from tasks.artifacts import keys
 from tasks.records import encode, result_record
@@ -107,7 +108,7 @@ def test_an_older_file_is_replaced(connection: Connection, job: str, tmp_path: P
 def test_a_long_name_is_cut_to_what_a_file_system_takes(
     connection: Connection, job: str, tmp_path: Path, stem: str
 ) -> None:
-    path = written(connection, job, stem, tmp_path)[0]
+    path = written(connection, job, plain_stem(Path(f"{stem}.wav")), tmp_path)[0]
     assert path.is_file()
     assert stem.startswith(path.stem) and len(path.name.encode()) < 255
 
