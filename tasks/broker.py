@@ -17,11 +17,11 @@ from kombu.entity import Exchange, Queue
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, TransientError
+from tasks.redis_address import RedisAddress
 from tasks.stages import queues
 
 VISIBILITY_SECONDS = 6 * 3600  # longer than any unit: the reconciler brings lost work back
 SENT_AT = "scriptorium_sent_at"  # header of every message: seconds since 1970
-_LOCAL_REDIS = "redis://127.0.0.1:6379/0"
 _CLASSIC_QUEUE = {
     # A worker of eight quorum queues would hold a message of each: no limit spans several.
     "x-queue-type": "classic",
@@ -42,8 +42,9 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
     One that only sends keeps no results: a chain's first message needs none, and a
     backend costs each thread connections of its own and each message three requests.
     """
+    address = redis_address(values)
     url = broker_url(values)
-    backend = "disabled://" if only_sends else redis_url(values)
+    backend = "disabled://" if only_sends else address.celery_url
     celery = Celery("scriptorium", broker=url, backend=backend)
     celery.backend_cls = backend
     celery.conf.update(
@@ -61,9 +62,10 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        **(_over_redis() if values.broker_url is None else _over_amqp(url)),
+        **(_over_redis(address) if values.broker_url is None else _over_amqp(url)),
         result_expires=24 * 3600,
-        redis_socket_keepalive=True,
+        redis_backend_use_ssl=dict(address.tls) or None,
+        redis_socket_keepalive=not address.socket,
         redis_backend_health_check_interval=25,
         # JSON only: a message can name work, never carry code.
         task_serializer="json",
@@ -86,8 +88,9 @@ def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
         headers[SENT_AT] = round(time.time(), 3)
 
 
-def _over_redis() -> dict[str, Any]:
+def _over_redis(address: RedisAddress) -> dict[str, Any]:
     return {
+        "broker_use_ssl": dict(address.tls) or False,  # Flower reads it here alone
         "task_queues": [Queue(name) for name in queues()],  # type: ignore[no-untyped-call]
         "worker_disable_prefetch": True,
         "broker_transport_options": {
@@ -118,27 +121,22 @@ def _over_amqp(url: str) -> dict[str, Any]:
     }
 
 
-def redis_url(values: Settings) -> str:
-    """Redis's address. TLS without a word about certificates means that they are checked.
+def redis_address(values: Settings) -> RedisAddress:
+    """Redis's address. Raises InvalidOption for one that not every part could use."""
+    if values.redis_url is None:
+        return RedisAddress(host="127.0.0.1")
+    return RedisAddress.parse(values.redis_url.get_secret_value())
 
-    Raises InvalidOption for the address of a RabbitMQ.
-    """
-    url = values.redis_url.get_secret_value() if values.redis_url else _LOCAL_REDIS
-    if url.startswith(("amqp:", "amqps:", "pyamqp:")):
-        raise InvalidOption(
-            "REDIS_URL or CELERY_BROKER_URL names a RabbitMQ, but must name a Redis.",
-            hint="Set SCRIPTORIUM_BROKER_URL to the RabbitMQ, and REDIS_URL to a Redis: leases "
-            "and results are kept there in any case.",
-        )
-    if url.startswith("rediss://") and "ssl_cert_reqs" not in url:
-        url += ("&" if "?" in url else "?") + "ssl_cert_reqs=required"
-    return url
+
+def redis_url(values: Settings) -> str:
+    """Redis's address for redis-py. Raises InvalidOption as above."""
+    return redis_address(values).client_url
 
 
 def broker_url(values: Settings) -> str:
     """Where messages go: RabbitMQ if one is named, else Redis. Raises InvalidOption."""
     if values.broker_url is None:
-        return redis_url(values)
+        return redis_address(values).celery_url
     url = values.broker_url.get_secret_value()
     if not url.startswith(("amqp://", "amqps://")):
         raise InvalidOption(
