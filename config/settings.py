@@ -14,6 +14,17 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# Of a user without a home (no HOME and no entry in the password database), named as
+# Debian does. Most commands need no home; those that do refuse this one.
+NO_HOME = Path("/nonexistent/.local/share/scriptorium")
+
+
+def _usual_home() -> Path:
+    try:
+        return Path.home() / ".local" / "share" / "scriptorium"
+    except RuntimeError:  # containers are run as users that are not in their password database
+        return NO_HOME
+
 
 class Settings(BaseSettings):
     """Values only; each is passed by hand to whatever needs it."""
@@ -48,7 +59,7 @@ class Settings(BaseSettings):
         description="S3-compatible server other than AWS.",
     )
     home: Path = Field(
-        default=Path.home() / ".local" / "share" / "scriptorium",
+        default_factory=_usual_home,
         description="State of the local cluster: store, logs, sockets.",
     )
     work_dir: Path | None = Field(

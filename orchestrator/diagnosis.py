@@ -16,7 +16,7 @@ from uuid import uuid4
 from redis import Redis
 from redis.exceptions import RedisError
 
-from config.settings import Settings
+from config.settings import NO_HOME, Settings
 from gpu_worker.diarization.models import diarize_model
 from gpu_worker.errors import ScriptoriumError
 from gpu_worker.models import cached_model, find_model, origin_of
@@ -122,6 +122,13 @@ def check_broker(settings: Settings) -> Finding:
 
 def check_store(settings: Settings) -> Finding:
     """It can be written, read and deleted from, and keeps what was written first."""
+    if settings.store_url is None and settings.home == NO_HOME:
+        return Finding(
+            "store",
+            "error",
+            "None configured, and this user has no home directory for the local cluster's.",
+            "Set SCRIPTORIUM_HOME to a directory of yours, or SCRIPTORIUM_STORE_URL.",
+        )
     if settings.store_url is None:
         return Finding("store", "ok", f"None configured; the local cluster uses {settings.home}.")
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)

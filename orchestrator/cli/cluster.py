@@ -15,7 +15,7 @@ import typer
 
 from config.logging import configure_logging
 from config.settings import Settings
-from orchestrator.cli.context import connection, current_settings
+from orchestrator.cli.context import check_home, connection, current_settings
 from orchestrator.connection import masked
 from orchestrator.local.cluster import LocalCluster, announce
 from orchestrator.local.front_door import FLOWER_HOST, FLOWER_USER, url_of
@@ -64,6 +64,7 @@ def up(
 ) -> None:
     """Run a whole cluster on this machine until Ctrl-C: workers, API, web page, Celery trigger."""
     values = _listening(host, port, flower_port)
+    check_home(values)
     configure_logging("WARNING", "text")  # deaths and repairs are worth a line here
     stop = _stop_event()
     with LocalCluster(

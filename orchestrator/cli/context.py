@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from config.logging import configure_logging
-from config.settings import Settings
+from config.settings import NO_HOME, Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.connection import Connection, connect
 from orchestrator.jobs import Job, Status
@@ -67,7 +68,30 @@ def remember(
     }
     given = {name: value for name, value in given.items() if value is not None}
     _state["settings"] = values.model_copy(update=given)
+    _give_home(_state["settings"].home)
     configure_logging(log_level or "ERROR", "text")
+
+
+def _give_home(home: Path) -> None:
+    """For a user without a home, let libraries keep their caches in ours.
+
+    huggingface_hub and torch would make a directory named `~`, pyannote would not load.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        if home != NO_HOME:
+            os.environ["HOME"] = str(home)
+
+
+def check_home(settings: Settings) -> None:
+    """Raise InvalidOption if a local cluster has nowhere to keep its state."""
+    if settings.home == NO_HOME:
+        raise InvalidOption(
+            "There is no home directory: HOME is not set, and the system knows no user "
+            f"{os.getuid()}.",
+            hint="Set SCRIPTORIUM_HOME to a directory of yours, or give it as --home.",
+        )
 
 
 @contextmanager

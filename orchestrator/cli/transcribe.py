@@ -19,6 +19,7 @@ from gpu_worker.subtitles import SubtitleOptions
 from orchestrator.cli.bars import watch_jobs
 from orchestrator.cli.context import (
     EXIT_FAILED,
+    check_home,
     configured_cluster,
     current_settings,
     exit_status,
@@ -157,6 +158,7 @@ def _cluster(values: Settings, workers: int | None) -> Iterator[Connection]:
             typer.echo("Workers run already: their device, threads and models stay.", err=True)
         yield connect(configured)
         return
+    check_home(values)
     with LocalCluster(configured or values, workers=workers, adopt=False) as cluster:
         yield cluster.connection
         if holds_spans(values):

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from config.settings import Settings
 from gpu_worker.errors import ChunkCrashed
 from orchestrator import cli, submission
 from orchestrator.cli import transcribe as transcribe_module
 from orchestrator.connection import Connection, connect
+from orchestrator.diagnosis import check_store
 from orchestrator.jobs import Job
 from tasks.artifacts import keys
 from tasks.lifecycle import Workplace
@@ -174,6 +176,51 @@ def test_without_a_cluster_one_is_told_how_to_get_one(run: Run, tmp_path: Path) 
 
 def test_a_redis_without_a_store_is_status_2(run: Run, redis_url: str) -> None:
     assert run("--redis-url", redis_url, "list").status == 2
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HOME is not set, and the password database does not have the user."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(RuntimeError):
+        Path.home()
+
+
+def test_a_user_without_a_home_may_name_a_directory(
+    run: Run, homeless: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCRIPTORIUM_HOME", str(tmp_path))
+    assert "pico" in run("models", "list").out
+    assert Path.home() == tmp_path  # where libraries keep their caches
+
+
+def test_a_user_without_a_home_may_use_a_cluster_that_is_named(
+    run: Run, homeless: None, connection: Connection, redis_url: str
+) -> None:
+    store = connection.settings.store_url
+    assert run("--redis-url", redis_url, "--store-url", store, "list", "--json").json == []
+    assert run("--version").status == run("models", "list").status == 0
+
+
+@pytest.mark.parametrize(
+    "command", [("transcribe", "talk.wav"), ("up", "--workers", "1"), ("demo",)]
+)
+def test_a_cluster_without_a_home_is_refused_with_what_to_set(
+    run: Run, homeless: None, command: tuple[str, ...]
+) -> None:
+    ended = run(*command)
+    assert ended.status == 2
+    assert "SCRIPTORIUM_HOME" in ended.err and "Traceback" not in ended.err
+
+
+def test_the_doctor_tells_a_user_without_a_home_what_to_set(homeless: None) -> None:
+    finding = check_store(Settings())
+    assert finding.state == "error" and "SCRIPTORIUM_HOME" in finding.hint
 
 
 def test_options_name_the_cluster_too(run: Run, connection: Connection, redis_url: str) -> None:
