@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("SCRIPTORIUM_REDIS_URL", "REDIS_URL", "CELERY_BROKER_URL"),
         description="Broker, results and leases. Unset: the local cluster starts its own.",
     )
+    redis_password: SecretStr | None = Field(
+        default=None, description="As it is, not encoded; for a redis_url without a password."
+    )
     broker_url: SecretStr | None = Field(
         default=None, description="RabbitMQ, amqp:// or amqps://. Unset: Redis carries messages."
     )

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ssl
 import time
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from celery import Celery
 from celery.signals import before_task_publish
@@ -122,10 +124,15 @@ def _over_amqp(url: str) -> dict[str, Any]:
 
 
 def redis_address(values: Settings) -> RedisAddress:
-    """Redis's address. Raises InvalidOption for one that not every part could use."""
-    if values.redis_url is None:
-        return RedisAddress(host="127.0.0.1")
-    return RedisAddress.parse(values.redis_url.get_secret_value())
+    """Redis's address, with the password that is given apart from it if it has none.
+
+    Raises InvalidOption for an address that not every part could use.
+    """
+    url, password = values.redis_url, values.redis_password
+    address = RedisAddress.parse(url.get_secret_value()) if url else RedisAddress(host="127.0.0.1")
+    if password is None or address.password:
+        return address
+    return replace(address, password=password.get_secret_value())
 
 
 def redis_url(values: Settings) -> str:
@@ -143,5 +150,16 @@ def broker_url(values: Settings) -> str:
             "SCRIPTORIUM_BROKER_URL does not begin with amqp:// or amqps://.",
             hint="Set it to the address of a RabbitMQ, or leave it unset: then the Redis of "
             "REDIS_URL carries the messages too.",
+        )
+    try:
+        parts = urlsplit(url)
+        is_read = parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        is_read = False
+    if not is_read or "#" in url or "@" in parts.path + parts.query:
+        raise InvalidOption(
+            "SCRIPTORIUM_BROKER_URL has no host and port that can be read.",
+            hint="Write amqp://USER:PASSWORD@HOST:5672/VHOST; in a user name or password write "
+            "/ : @ # ? % as %2F %3A %40 %23 %3F %25.",
         )
     return url

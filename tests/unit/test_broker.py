@@ -99,6 +99,30 @@ def test_a_broker_that_is_no_rabbitmq_is_refused() -> None:
     assert broker_url(Settings(redis_url=SecretStr(OURS))) == OURS
 
 
+@pytest.mark.parametrize(
+    "login", ["me:canary/@", "me:1/canary@", "me:canary#@", "me:1#canary@", "me:canary?@", "me:1?@"]
+)
+def test_a_broker_s_password_that_breaks_its_url_is_refused(login: str) -> None:
+    url = f"amqp://{login}rabbit:5672/here"
+    with pytest.raises(InvalidOption, match="no host and port") as refused:
+        make_app(Settings(broker_url=SecretStr(url)))
+    assert "%2F" in refused.value.advice and "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", [RABBIT, "amqp://rabbit//", "amqps://me:p%2Fw%40@rabbit/a%2Fb"])
+def test_a_broker_s_url_is_taken_as_it_is(url: str) -> None:
+    assert broker_url(Settings(broker_url=SecretStr(url))) == url
+
+
+def test_a_password_that_is_given_apart_is_for_an_address_without_one() -> None:
+    apart = SecretStr("p@s/w%")
+    values = Settings(redis_url=SecretStr("redis://me@ours:6379/1"), redis_password=apart)
+    assert redis_url(values) == "redis://me:p%40s%2Fw%25@ours:6379/1"
+    assert make_app(values).backend.connparams["password"] == "p@s/w%"
+    own = SecretStr("redis://:own@ours:6379/1")
+    assert redis_url(Settings(redis_url=own, redis_password=apart)) == own.get_secret_value()
+
+
 def test_redis_certificates_are_checked_unless_it_is_said_otherwise() -> None:
     url = "rediss://ours:6379/1"
     assert redis_url(Settings(redis_url=SecretStr(url))).endswith("?ssl_cert_reqs=required")

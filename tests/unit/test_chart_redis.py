@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import AuthenticationError, ConnectionError
 
+from config.settings import Settings
 from orchestrator.local.redis_server import server_binary
-from tests.unit.chart import objects, of_kind, value_file
+from tasks.broker import make_app, redis_url
+from tests.unit.chart import objects, of_kind, value_file, variables
 from tests.unit.eventually import eventually
 
-PASSWORD = "0123456789abcdef"
+PASSWORD = "0/1@2:3#4%5 6\"7\\8'9$(id)`id`?&+{{ü"  # each means something to a URL, a shell or Redis
 
 
 @dataclass
@@ -74,6 +77,21 @@ def test_it_answers_to_those_who_know_its_password_alone(started: Started) -> No
         assert client.ping()
     with started.client(password=None) as stranger, pytest.raises(AuthenticationError):
         stranger.ping()
+
+
+def test_a_process_of_ours_is_let_in_with_the_password_as_it_is(started: Started) -> None:
+    url = f"redis://127.0.0.1:{started.port}/0"  # the host of a cluster's Service is not known here
+    told = variables(objects(value_file("everything")), "demo-speech-worker-gpu")
+    assert told["SCRIPTORIUM_REDIS_URL"] == "redis://demo-speech-redis:6379/0"
+    assert told["SCRIPTORIUM_REDIS_PASSWORD"]["secretKeyRef"]["key"] == "redis-password"
+    values = Settings(redis_url=SecretStr(url), redis_password=SecretStr(PASSWORD))
+    assert Redis.from_url(redis_url(values)).ping()
+    celery = make_app(values)
+    assert celery.backend.client.ping()
+    with celery.connection_for_write() as broker:
+        broker.ensure_connection(max_retries=1)
+        assert broker.default_channel.client.ping()
+    celery.close()
 
 
 def test_its_password_is_in_no_command_line(started: Started) -> None:

@@ -30,7 +30,15 @@ from tests.unit.chart import (
 # Set by templates, from other values or to what pods and images have.
 BY_TEMPLATES = frozenset(
     {
-        *("redis_url", "broker_url", "store_url", "s3_endpoint_url", "otlp_endpoint", "pools"),
+        *(
+            "redis_url",
+            "redis_password",
+            "broker_url",
+            "store_url",
+            "s3_endpoint_url",
+            "otlp_endpoint",
+            "pools",
+        ),
         *("api_key", "webhook_key", "hooks_secret", "hf_token", "allow_anonymous"),
         *("trigger_rules", "heartbeat_file", "metrics_port", "metrics_dir", "work_dir"),
         *("api_host", "api_port", "worker_pool", "model_dir"),

@@ -19,16 +19,16 @@
 {{- end }}
 {{- end }}
 
-{{/* Where Redis is, with its password. In: root. */}}
+{{/* Where Redis is, and its password: not in the URL, where some characters mean something else. In: root. */}}
 {{- define "scriptorium.redisVariables" -}}
 {{- $values := .root.Values }}
 {{- if $values.redis.enabled }}
 {{- if not (or $values.redis.password.existingSecret $values.redis.password.value) }}
 {{- fail "Redis needs a password. Make one: kubectl create secret generic scriptorium-redis --from-literal=redis-password=$(openssl rand -hex 24); then set redis.password.existingSecret=scriptorium-redis." }}
 {{- end }}
-{{- include "scriptorium.secretVariable" (dict "root" .root "name" "REDIS_PASSWORD" "secret" $values.redis.password) }}
+{{- include "scriptorium.secretVariable" (dict "root" .root "name" "SCRIPTORIUM_REDIS_PASSWORD" "secret" $values.redis.password) }}
 - name: SCRIPTORIUM_REDIS_URL
-  value: redis://:$(REDIS_PASSWORD)@{{ include "scriptorium.fullname" .root }}-redis:6379/0
+  value: redis://{{ include "scriptorium.fullname" .root }}-redis:6379/0
 {{- else }}
 {{- $url := $values.externalRedis.url }}
 {{- if not (or $url.existingSecret $url.value) }}
