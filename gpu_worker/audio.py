@@ -101,30 +101,38 @@ def decode(
     destination: Path,
     *,
     channel: int | None = None,
+    track: int | None = None,
     limits: AudioLimits = _DEFAULT_LIMITS,
 ) -> DecodedAudio:
     """Write `source` as mono s16le at 16 kHz to `destination`.
 
-    `channel` None is the mean of all channels, otherwise that channel counted from 0.
+    `channel` None is the mean of all channels, otherwise that channel counted from 0; a channel
+    that would cancel another in the mean is turned round. `track` is one of the file's audio
+    tracks, counted from 0; None: the one that the file marks as its default, else the first.
+    Times are those of the presentation: audio that starts after the picture has silence before.
     The destination appears whole or not at all; its directory must exist. The name and
     the extension of the source mean nothing. What cannot be decoded, and gaps of half a
     second to ten minutes in the file's own clock, become silence, so that later times
     stay right. `warnings` tells of them, and of a file that ends before its declared
-    length; its codes are decode_errors, timestamp_gaps, truncated_audio and
+    length; its codes are decode_errors, timestamp_gaps, truncated_audio, opposite_channels and
     several_audio_streams.
 
     Raises SourceMissing, UnreadableAudio, NoAudioStream, NoAudioSamples,
-    AudioOutOfBounds, InvalidOption (no such channel), DiskFull, and TransientError if
+    AudioOutOfBounds, InvalidOption (no such channel or track), DiskFull, and TransientError if
     somebody stopped the decoder.
     """
     if channel is not None and channel < 0:
         raise InvalidOption(f"Channels are counted from 0; there is no channel {channel}.")
     with _opened(source, limits) as media, _replaced(destination) as pcm:
-        return _run_decoder(media, [pcm], limits, channel=channel)
+        return _run_decoder(media, [pcm], limits, channel=channel, track=track)
 
 
 def decode_channels(
-    source: Path, directory: Path, *, limits: AudioLimits = _DEFAULT_LIMITS
+    source: Path,
+    directory: Path,
+    *,
+    track: int | None = None,
+    limits: AudioLimits = _DEFAULT_LIMITS,
 ) -> DecodedAudio:
     """Write each channel of `source` into `directory`, as a file named by the PCM's sha256.
 
@@ -135,7 +143,7 @@ def decode_channels(
         paths = [Path(scratch) / str(channel) for channel in range(limits.max_channels)]
         with ExitStack() as stack:
             pcms = [stack.enter_context(path.open("wb")).fileno() for path in paths]
-            audio = _run_decoder(media, pcms, limits, split=True)
+            audio = _run_decoder(media, pcms, limits, split=True, track=track)
         for path, checksum in zip(paths, audio.split, strict=False):
             path.replace(directory / checksum)
         return audio
@@ -185,7 +193,7 @@ def _replaced(destination: Path) -> Iterator[int]:
 def _run_decoder(
     media: int, pcms: Sequence[int], limits: AudioLimits, **choice: Any
 ) -> DecodedAudio:
-    """`choice`: `channel` or `split`, as the decoder takes them."""
+    """`choice`: `channel` or `split`, and `track`, as the decoder takes them."""
     report = run_child(
         "gpu_worker.decoder",
         {

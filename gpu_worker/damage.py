@@ -1,4 +1,4 @@
-"""What went wrong while a file was decoded, and how its reader is told.
+"""What is wrong or odd with a file that was decoded, and how its reader is told.
 
 Pure bookkeeping in seconds; it touches no media library.
 """
@@ -13,6 +13,7 @@ from gpu_worker.transcript import Notice
 _GAP_SECONDS = 0.5  # a shorter step in the file's clock is no gap; nearer damage is one stretch
 _LONGEST_GAP_SECONDS = 600.0  # a longer step is taken for a clock that was set anew
 _SHORT_SECONDS, _SHORT_SHARE = 0.5, 0.001  # missing less than this is rounding
+_NOTED_SECONDS = 1.0  # of channels that cancel; less is chance
 _MOST_NOTICES = 20  # of one kind
 
 _Spans = list[tuple[float, float]]
@@ -26,6 +27,9 @@ class Damage:
     gaps: _Spans = field(default_factory=list)  # were never in the file, by its own clock
     closed_seconds: float = 0.0  # steps of the clock that were not followed
     cut: bool = False  # the container could not be read to its end
+    late_seconds: float = 0.0  # by which the audio would begin after a day, and so was not moved
+    opposite: tuple[float, float] | None = None  # channels would cancel, from the first to the last
+    opposite_seconds: float = 0.0  # in all
     _clock: float | None = None  # where the next frame should begin, by the file's own clock
 
     def add_broken(self, start: float, end: float) -> None:
@@ -33,6 +37,16 @@ class Damage:
         _add(self.broken, start, end)
         if self._clock is not None:
             self._clock += end - start
+
+    def add_pause(self, start: float, end: float) -> None:
+        """A packet that holds a pause, and no fault, was written as silence."""
+        if self._clock is not None:
+            self._clock += end - start
+
+    def add_opposite(self, start: float, end: float) -> None:
+        """A channel was turned round, since it would have cancelled others."""
+        self.opposite = (self.opposite[0] if self.opposite else start, end)
+        self.opposite_seconds += end - start
 
     def add_gap(self, start: float, end: float) -> None:
         """A gap was filled with silence; right behind damage it belongs to that."""
@@ -54,6 +68,7 @@ class Damage:
                 "timestamp_gaps", "The file has a gap here, heard as silence.", self.gaps
             ),
             *self._closed_notices(),
+            *self._opposite_notices(decoded),
             *self._cut_notices(decoded, declared),
         )
 
@@ -63,6 +78,22 @@ class Damage:
                 "timestamp_gaps",
                 f"The file's clock jumps ahead by {self.closed_seconds:.0f} s. That was not "
                 "followed, so the times after it are earlier than a player shows.",
+            )
+
+        if self.late_seconds:
+            yield Notice(
+                "timestamp_gaps",
+                f"By the file's clock the audio begins {self.late_seconds:.0f} s after the rest. "
+                "That was not followed: times are from the start of the audio.",
+            )
+
+    def _opposite_notices(self, decoded: float) -> Iterator[Notice]:
+        if self.opposite and self.opposite_seconds >= min(_NOTED_SECONDS, decoded / 2):
+            yield Notice(
+                "opposite_channels",
+                "Channels of opposite polarity cancel each other here; one was turned round "
+                "before they were mixed.",
+                *self.opposite,
             )
 
     def _cut_notices(self, decoded: float, declared: float | None) -> Iterator[Notice]:

@@ -14,6 +14,7 @@ import av
 from gpu_worker.audio import AudioLimits
 from gpu_worker.errors import InvalidOption
 from gpu_worker.media import check_shape
+from gpu_worker.polarity import Polarity
 from gpu_worker.transcript import SAMPLE_RATE
 
 _PLAIN_LAYOUTS = frozenset({"mono", "stereo", "1 channels", "2 channels"})
@@ -35,6 +36,8 @@ class Mixer:
         self._shape: tuple[Any, ...] = ()
         self._channels = 1
         self._resampler: Any = None
+        self._polarity: Polarity | None = None  # None: nothing is mixed
+        self.is_turned = False  # whether a channel of the last frame was, so as not to cancel
         self.source = (0, 0)  # sample rate and channels of the first frame
 
     @property
@@ -51,6 +54,7 @@ class Mixer:
         frame.pts = None  # the resampler would follow it
         if frame.format.name in ("flt", "dbl"):  # raw PCM; what codecs decode to is planar
             _make_finite(frame)
+        self.is_turned = self._polarity is not None and self._polarity.align(frame)
         for output in self._resampler.resample(frame):
             yield self._chosen(output)
 
@@ -73,6 +77,8 @@ class Mixer:
         by_resampler = channels == 1 or (
             not self.split and self._channel is None and frame.layout.name in _PLAIN_LAYOUTS
         )
+        mixes = channels > 1 and not self.split and self._channel is None
+        self._polarity = Polarity(channels) if mixes else None
         self._channels = 1 if by_resampler else channels
         layout = "mono" if by_resampler and channels == 2 else None
         self._resampler = av.AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE)

@@ -58,7 +58,7 @@ _DECODE_OPTIONS = frozenset(
 )  # fmt: skip
 # Raised when the code changes what a stage makes of the same input.
 _VERSIONS = {
-    Stage.PREPARE: 1,
+    Stage.PREPARE: 2,
     Stage.FAN_OUT: 2,
     Stage.DETECT_LANGUAGE: 1,
     Stage.TRANSCRIBE: 3,
