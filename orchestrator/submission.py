@@ -39,7 +39,7 @@ from tasks.uses import claim
 
 _UPLOAD_AGAIN = "Upload the file again and submit it then."
 _SUBMITTED = ("source", "options", "metadata", "webhook_url", "output")  # what makes two the same
-_PLAN_OPTIONS = ("channel", "channels", "chunk_seconds")  # those that `prepare` follows
+_PLAN_OPTIONS = ("audio_track", "channel", "channels", "chunk_seconds")  # that `prepare` follows
 
 
 class IdempotencyConflict(PermanentError):

@@ -59,11 +59,18 @@ class Manifest(Record):
     traceparent: str | None = None  # W3C's, of the span in which it was submitted
 
     @model_serializer(mode="wrap")
-    def _without_no_trace(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Older workers read what they do not know the fields of as an error."""
+    def _without_what_is_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the trace and every option that is None by default and is not set.
+
+        Older workers refuse a field that they do not know. So a new option hinders no upgrade
+        until somebody sets it: let it be None by default.
+        """
         data: dict[str, Any] = write(self)
         if self.traceparent is None:
             data.pop("traceparent", None)
+        for name, field in JobOptions.model_fields.items():
+            if field.default is None and getattr(self.options, name) is None:
+                data.get("options", {}).pop(name, None)
         return data
 
 

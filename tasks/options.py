@@ -71,6 +71,9 @@ class JobOptions(Record):
     task: Literal["transcribe", "translate"] = _option("transcribe", "translate: to English.")
     lane: Lane | None = _option(None, "interactive or bulk; unset: by the file's length.")
     channel: int | None = _option(None, "One channel, from 0; unset: all mixed.", ge=0, lt=16)
+    audio_track: int | None = _option(
+        None, "One audio track of the file, from 0; unset: its default one.", ge=0, lt=64
+    )
     chunk_seconds: float = _option(300.0, "Nominal length of a chunk.", ge=5.0, le=600.0)
     batch_size: int = _option(16, "Windows decoded at once.", ge=1, le=512)
     beam_size: int = Field(

@@ -99,9 +99,15 @@ def _decoded(place: Workplace, manifest: Manifest, scratch: Path) -> DecodedAudi
         _fetch(place, manifest, source)
     limits = _limits(place, manifest)
     if options.channels == "split":
-        decoded = decode_channels(source, scratch, limits=limits)
+        decoded = decode_channels(source, scratch, track=options.audio_track, limits=limits)
     else:
-        decoded = decode(source, scratch / "pcm", channel=options.channel, limits=limits)
+        decoded = decode(
+            source,
+            scratch / "pcm",
+            channel=options.channel,
+            track=options.audio_track,
+            limits=limits,
+        )
         (scratch / "pcm").rename(scratch / decoded.sha256)
     _claim(place, manifest, _audios(decoded))
     for audio in _audios(decoded):

@@ -157,7 +157,8 @@ def failed(unit: Unit) -> str:
 
 def prepared(tenant: str, checksum: str, options: JobOptions) -> str:
     split = {"channels": "split"} if options.channels == "split" else {}
-    mark = digest(Stage.PREPARE, {"channel": options.channel} | split)
+    track = {} if options.audio_track is None else {"audio_track": options.audio_track}
+    mark = digest(Stage.PREPARE, {"channel": options.channel} | split | track)
     return f"tenants/{tenant}/prepared/{checksum}-{mark}.json"
 
 

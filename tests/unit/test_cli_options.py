@@ -81,8 +81,8 @@ def test_each_option_is_known_with_dashes_and_with_underscores(name: str) -> Non
         # and with dashes
         ("-m tiny -l es --beam-size 2 --vad-threshold 0.3",
          {"model": "tiny", "language": "es", "beam_size": 2, "vad_threshold": 0.3}),
-        ("--lane bulk --chunk-seconds 60 --channel 1",
-         {"lane": "bulk", "chunk_seconds": 60.0, "channel": 1}),
+        ("--lane bulk --chunk-seconds 60 --channel 1 --audio-track 0",
+         {"lane": "bulk", "chunk_seconds": 60.0, "channel": 1, "audio_track": 0}),
     ],
 )  # fmt: skip
 def test_a_command_line_of_theirs_is_understood(arguments: str, changes: dict[str, Any]) -> None:

@@ -17,6 +17,17 @@ def test_a_manifest_survives_its_json() -> None:
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
 
 
+def test_what_is_unset_is_not_written_so_that_older_workers_can_read_it() -> None:
+    usual = a_manifest().model_dump(mode="json")
+    assert "traceparent" not in usual
+    assert not usual["options"].keys() & {"audio_track", "channel", "align_model", "num_speakers"}
+    assert None not in usual["options"].values()
+    chosen = a_manifest(audio_track=0, temperature_increment_on_fallback=None)
+    written = chosen.model_dump(mode="json")["options"]
+    assert (written["audio_track"], written["temperature_increment_on_fallback"]) == (0, None)
+    assert Manifest.model_validate(chosen.model_dump(mode="json")) == chosen
+
+
 def test_a_plan_survives_its_json() -> None:
     plan = a_plan(10, 5).model_copy(update={"warnings": (Notice("code", "It is so.", 1.0, 2.0),)})
     assert Plan.model_validate(plan.model_dump(mode="json")) == plan

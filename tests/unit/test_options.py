@@ -44,6 +44,7 @@ def test_a_wrong_model_is_told_as_that_alone() -> None:
         ("temperature_increment_on_fallback", 0.1, 1, [0, 1.1]),
         ("max_new_tokens", 1, 448, [0, 449]),
         ("channel", 0, 15, [-1, 16]),
+        ("audio_track", 0, 63, [-1, 64]),
         ("vad_threshold", 0.01, 0.99, [0, 1]),
         ("patience", 0.1, 9, [0, -1]),
         ("repetition_penalty", 0.1, 9, [0]),

@@ -23,7 +23,7 @@ from tasks.manifest import Source
 from tasks.options import JobOptions
 from tasks.records import Records, encode, failures
 from tasks.stages import Stage, Unit
-from tests.bad_audio import wav
+from tests.bad_audio import encoded, wav
 from tests.speech import Samples, recording, write_wav
 from tests.unit.examples import TENANT
 from tests.unit.inline import run_task
@@ -101,6 +101,23 @@ def test_one_channel_is_other_audio(
     path = write_wav(tmp_path / "mono.wav", recording(3)[0])
     source = upload(connection, path, TENANT)
     assert failure(place, prepared(connection, source, channel=1)) == "invalid_option"
+
+
+def test_one_audio_track_is_other_audio(
+    connection: Connection, place: Workplace, tmp_path: Path
+) -> None:
+    (tmp_path / "film.mkv").write_bytes(encoded(".mkv", "flac", seconds=1.0, tracks=2, default=1))
+    source = upload(connection, tmp_path / "film.mkv", TENANT)
+    units = [
+        prepared(connection, source),
+        prepared(connection, source, audio_track=0),
+        prepared(connection, source, audio_track=1, channels="split"),
+    ]
+    default, first, second = (Records(place.store).plan(TENANT, unit.job) for unit in units)
+    assert default.audio == second.audio != first.audio
+    assert [warning.code for warning in default.warnings] == ["several_audio_streams"]
+    assert (first.warnings, second.warnings) == ((), ())
+    assert failure(place, prepared(connection, source, audio_track=2)) == "invalid_option"
 
 
 def stereo(path: Path, *channels: Samples) -> Path:

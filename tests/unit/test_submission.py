@@ -277,7 +277,9 @@ def test_a_rerun_is_a_new_job_with_other_options_and_the_old_plan(connection: Co
     assert connection.job(TENANT, first.id).status is Status.COMPLETED
 
 
-@pytest.mark.parametrize("changes", [{"chunk_seconds": 60}, {"channel": 1}, {"channels": "split"}])
+@pytest.mark.parametrize(
+    "changes", [{"chunk_seconds": 60}, {"channel": 1}, {"channels": "split"}, {"audio_track": 1}]
+)
 def test_a_rerun_that_cuts_the_audio_otherwise_is_prepared_anew(
     connection: Connection, changes: dict[str, object]
 ) -> None:
