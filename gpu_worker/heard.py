@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_worker.transcript import (
+    SAMPLE_RATE,
     Notice,
     Segment,
     notice_to_json,
@@ -55,6 +56,12 @@ class ChunkTranscript:
     def segments(self) -> tuple[Segment, ...]:
         """Those of all windows, in order."""
         return tuple(segment for window in self.windows for segment in window.segments)
+
+    @property
+    def speech_seconds(self) -> float:
+        """How much speech was found, whether it became text or not."""
+        samples = sum(end - start for window in self.windows for start, end in window.spans)
+        return samples / SAMPLE_RATE
 
     def to_json(self) -> dict[str, Any]:
         """As the chunk's artifact holds it."""
