@@ -90,6 +90,7 @@ def _transcript(
         diarization=findings.diarization,
         turns=turns,
         with_words=options.aligner != "none",
+        speech_seconds=sum(chunk.speech_seconds for chunk in findings.chunks if chunk),
     )
 
 

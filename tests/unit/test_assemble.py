@@ -175,3 +175,17 @@ def test_timings_say_what_this_run_computed(place: Workplace) -> None:
     run_task(UNIT)
     timings = json.loads(place.store.get(keys.run(UNIT, "timings.json")))["transcribe"]
     assert (timings["units"], timings["cached"], timings["seconds"]) == (2, 1, 2.0)
+
+
+def test_speech_without_any_text_is_told_from_silence(place: Workplace) -> None:
+    write_chunk(place, 0)
+    key = Records(place.store).key(a_unit(index=1))
+    write_chunk(place, 1)
+    data = json.loads(place.store.get(key))
+    place.store.delete(key)
+    data["windows"] = [{"spans": [[160_000, 184_000]], "segments": []}]
+    place.store.put(key, encode(data))
+    run_task(UNIT)
+    (warning,) = result(place)["transcript"]["warnings"]
+    assert warning["code"] == "speech_without_text"
+    assert "1.5 s" in warning["message"]
