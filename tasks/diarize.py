@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gpu_worker.audio import decode
-from gpu_worker.diarization import Diarizer, ShardVoices, SpeakerBounds, Vector
+from gpu_worker.diarization import Diarization, Diarizer, ShardVoices, SpeakerBounds, Vector
 from gpu_worker.diarization.known import name_speakers
 from gpu_worker.engines import Audio
 from gpu_worker.errors import PermanentError
@@ -57,6 +57,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         found = diarizer.cluster(_voices(place, shards, check), plan.samples, bounds)
         known, warnings = _known(place, unit.tenant, options, diarizer)
         named = name_speakers(found, known) if known else found
+        warnings += _fewer(named, bounds)
         return named.to_json() | {"model": diarizer.name, "warnings": warnings}
 
     return Work(place.records.key(unit), compute, audio_seconds=plan.seconds)
@@ -95,6 +96,18 @@ def _known(
             message = f"{known.name} cannot be recognised: {problem}."
             warnings.append({"code": "known_speaker_unusable", "message": message})
     return voices, warnings
+
+
+def _fewer(found: Diarization, bounds: SpeakerBounds) -> list[dict[str, str]]:
+    """A warning if fewer people were heard than were asked for."""
+    asked = bounds.num_speakers or bounds.min_speakers or 0
+    heard = len({turn.speaker for turn in found.turns})
+    if heard >= asked:
+        return []
+    least = "" if bounds.num_speakers else "at least "
+    people = "1 speaker was" if asked == 1 else f"{asked} speakers were"
+    message = f"{least}{people} asked for, {heard} found: no more could be told apart."
+    return [{"code": "fewer_speakers", "message": message[0].upper() + message[1:]}]
 
 
 def _clip(place: Workplace, key: str) -> Audio:

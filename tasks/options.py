@@ -216,12 +216,18 @@ def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptio
 def check_model(options: JobOptions) -> None:
     """Raise InvalidOption for what the model cannot do, as far as names tell.
 
-    For submissions alone and no validator: jobs that were accepted before this rule
-    are read from their manifests with the same class.
+    And for a number of speakers outside its own bounds. For submissions alone and no validator:
+    jobs that were accepted before these rules are read from their manifests with the same class.
     """
     check_language(options.language)
     if is_english_only(options.model):
         check_english_only(options.model, options.language, options.task)
+    exactly, least, most = options.num_speakers, options.min_speakers, options.max_speakers
+    if exactly and not (least or 1) <= exactly <= (most or 100):
+        bound = f"less than min_speakers ({least})" if exactly < (least or 1) else (
+            f"more than max_speakers ({most})"
+        )  # fmt: skip
+        raise InvalidOption(f"Options are not valid: num_speakers ({exactly}) is {bound}.")
 
 
 def _sentence(error: Mapping[str, Any]) -> str:

@@ -91,6 +91,27 @@ def test_other_bounds_are_told_apart_from_the_same_shards(place: Workplace, plan
     assert {turn.speaker for turn in diarization(place, "fewer").turns} == {"SPEAKER_00"}
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_speakers": 90}, "90 speakers were asked for, 2 found"),
+        ({"min_speakers": 3}, "At least 3 speakers were asked for, 2 found"),
+        ({"num_speakers": 2}, None),
+        ({"min_speakers": 1, "max_speakers": 9}, None),
+    ],
+)
+def test_fewer_speakers_than_were_asked_for_are_told(
+    place: Workplace, plan: Plan, options: dict[str, int], message: str | None
+) -> None:
+    write_records(place.store, a_manifest("asked", diarize=True, shard_seconds=16, **options), plan)
+    embed("asked")
+    run_task(a_unit(Stage.DIARIZE, job="asked"))
+    key = Records(place.store).key(a_unit(Stage.DIARIZE, job="asked"))
+    warned = json.loads(place.store.get(key))["warnings"]
+    assert [warning["code"] for warning in warned] == (["fewer_speakers"] if message else [])
+    assert message is None or warned[0]["message"].startswith(message)
+
+
 def test_a_known_speaker_is_called_by_name(
     place: Workplace, plan: Plan, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -127,6 +127,8 @@ def test_the_speech_detection_is_told_its_threshold() -> None:
     ("values", "words"),
     [
         ({"min_speakers": 3, "max_speakers": 2}, "min_speakers .3. is more than max_speakers .2."),
+        ({"num_speakers": 5, "min_speakers": 7}, "num_speakers .5. is less than min_speakers .7."),
+        ({"num_speakers": 5, "max_speakers": 3}, "num_speakers .5. is more than max_speakers .3."),
         ({"channels": "split", "channel": 0}, "leave channel out"),
         ({"known_speakers": [{"name": "Anna", "clip": CLIP}] * 2}, "the same name"),
     ],
@@ -134,6 +136,17 @@ def test_the_speech_detection_is_told_its_threshold() -> None:
 def test_options_that_contradict_each_other_are_refused(values: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidOption, match=f"^Options are not valid: .*{words}"):
         job_options(values)
+
+
+@pytest.mark.parametrize(
+    "values", [{"min_speakers": 5}, {"max_speakers": 5}, {"min_speakers": 2, "max_speakers": 9}]
+)
+def test_a_number_of_speakers_within_its_bounds_is_taken(values: dict[str, int]) -> None:
+    assert job_options({"num_speakers": 5, **values}).num_speakers == 5
+
+
+def test_a_manifest_from_before_this_rule_is_read() -> None:
+    assert JobOptions.model_validate({"num_speakers": 5, "min_speakers": 7}).num_speakers == 5
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,13 @@ def test_what_an_english_only_model_cannot_do_is_refused_before_anything_is_writ
     assert everything(connection) == []
 
 
+def test_numbers_of_speakers_that_contradict_each_other_are_refused(connection: Connection) -> None:
+    options = JobOptions.model_validate({"num_speakers": 5, "min_speakers": 7})
+    with pytest.raises(InvalidOption, match="less than min_speakers"):
+        submit(connection, SOURCE, options, tenant=TENANT)
+    assert everything(connection) == []
+
+
 def test_an_unknown_model_is_refused_before_anything_is_written(connection: Connection) -> None:
     with pytest.raises(UnknownModel):
         submit(connection, SOURCE, JobOptions(model="no such model"), tenant=TENANT)
