@@ -112,7 +112,9 @@ class Settings(BaseSettings):
     )
 
     # Models
-    model: str = "pico"
+    model: str = Field(
+        default="auto", description="Of jobs that name none. auto: the best for the hardware."
+    )
     model_dir: Path | None = Field(default=None, description="Where fetched models are kept.")
     device: str = Field(default="auto", description="auto, cpu or cuda.")
     hf_token: SecretStr | None = Field(

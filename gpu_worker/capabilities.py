@@ -13,6 +13,15 @@ from gpu_worker.errors import InvalidOption
 from gpu_worker.transcript import Notice
 
 _SMALL = re.compile(r"(^|-)(tiny|base)(\.en)?$")
+# Best first. On a GPU by accuracy for its time, on a CPU near the largest that keeps up with
+# speech on two cores (docs/accuracy.md, docs/speed.md).
+_ON_GPU = (
+    "large-v3-turbo", "large-v3", "large-v2", "large-v1", "medium", "small", "base", "tiny",
+)  # fmt: skip
+_ON_CPU = (
+    "base", "small", "tiny", "medium", "large-v3-turbo", "large-v3", "large-v2", "large-v1",
+)  # fmt: skip
+_OF_ENGLISH = frozenset({"medium", "small", "base", "tiny"})  # there is also one with `.en`
 _BEAMS = 5  # openai/whisper's command line, faster-whisper and whisperX have as many for all models
 
 
@@ -69,3 +78,17 @@ def translation_notices(model: str, task: str) -> tuple[Notice, ...]:
             "that was spoken. For English choose another model, for example large-v3 or medium.",
         ),
     )
+
+
+def wanted_models(device: str, language: str | None, task: str) -> tuple[str, ...]:
+    """Names of transcription models, best first.
+
+    A translation needs a model that was trained to translate, which turbo was not. Models of
+    English alone are behind the others, and there only if the language is given as English.
+    """
+    names = _ON_CPU if device == "cpu" else _ON_GPU
+    if task == "translate":
+        return tuple(name for name in names if name != "large-v3-turbo")
+    if language != "en":
+        return names
+    return (*names, *(f"{name}.en" for name in names if name in _OF_ENGLISH))

@@ -9,6 +9,15 @@ import json
 from importlib.metadata import version
 
 
+def used_device(wanted: str) -> str:
+    """`cuda` or `cpu` for `auto`, as CTranslate2 chooses; else what is wanted."""
+    if wanted != "auto":
+        return wanted
+    import ctranslate2
+
+    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+
+
 def gpu_names() -> list[str]:
     """The NVIDIA GPUs that CTranslate2 can use, by NVML's names."""
     import ctranslate2

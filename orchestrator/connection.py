@@ -14,7 +14,8 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
-from orchestrator.jobs import Job, Summary, describe_job
+from gpu_worker.models import AUTO
+from orchestrator.jobs import Job, Receipts, Summary, describe_job
 from orchestrator.outbox.entries import Outbox
 from orchestrator.queues import Queues, RedisQueues
 from orchestrator.rabbitmq import AmqpQueues
@@ -24,7 +25,7 @@ from tasks.artifacts.opening import open_store
 from tasks.broker import make_app, redis_address
 from tasks.cancellation import Cancellations
 from tasks.leases import Leases
-from tasks.manifest import Plan
+from tasks.manifest import Manifest, Plan
 from tasks.receipts import Ledger
 from tasks.records import Records, exists
 from tasks.redis_address import RedisAddress, check_not_cluster
@@ -77,7 +78,21 @@ class Connection:
         unit = Unit(tenant, job, run, Stage.ASSEMBLE)
         if summary is None and (Stage.ASSEMBLE, 0) in receipts:
             summary = self.settle(unit)
+        manifest = self.run_manifest(manifest, unit, receipts, summary)
         return describe_job(manifest, run, receipts, self.plan(unit), summary, time.time())
+
+    def run_manifest(
+        self, manifest: Manifest, unit: Unit, receipts: Receipts, summary: Summary | None = None
+    ) -> Manifest:
+        """The manifest with the models of the unit's run, once a worker has chosen them."""
+        if summary is None and (Stage.DETECT_LANGUAGE, 0) not in receipts:
+            return manifest
+        if summary is not None and manifest.options.model != AUTO:
+            return manifest  # nothing else that was chosen is told of a job that has ended
+        try:
+            return self.records.resolved(unit)
+        except ArtifactMissing:  # the job is being deleted
+            return manifest
 
     def result(self, tenant: str, job: str) -> dict[str, Any]:
         """The published result of the newest run. Raises UnknownJob or NotFinished."""

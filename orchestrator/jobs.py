@@ -14,7 +14,7 @@ from typing import Any
 from tasks.manifest import Manifest, Plan
 from tasks.receipts import Receipt
 from tasks.stages import Stage, Unit
-from tasks.units import chunk_stages, fan_in, header_chains
+from tasks.units import chunk_stages, fan_in, header_chains, needs_detection
 
 Receipts = Mapping[tuple[Stage, int], Receipt]
 
@@ -173,7 +173,7 @@ def current_stage(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> 
     """The first stage that is not settled."""
     if plan is None:
         return Stage.PREPARE
-    if manifest.options.language is None and (Stage.DETECT_LANGUAGE, 0) not in receipts:
+    if needs_detection(manifest.options) and (Stage.DETECT_LANGUAGE, 0) not in receipts:
         return Stage.DETECT_LANGUAGE
     run = Unit(manifest.tenant, manifest.job, 0, Stage.ASSEMBLE)
     header = [unit for units in header_chains(run, manifest.options, plan) for unit in units]

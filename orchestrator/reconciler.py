@@ -144,7 +144,7 @@ class Reconciler:
             message = run_canvas(connection.celery, manifest, unit.run, prepared=prepared)
             message.apply_async(ignore_result=True)
         else:
-            self._issue_again(unit, manifest.options)
+            self._issue_again(unit, connection.records.resolved(unit).options)
         connection.queues.issued(unit)
         return True
 

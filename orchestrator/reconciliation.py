@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from tasks.manifest import Manifest, Plan
 from tasks.stages import EARLY_STAGES, HEADER_STAGES, Stage, Unit
-from tasks.units import fan_in, header_chains
+from tasks.units import fan_in, header_chains, needs_detection
 
 PAUSE_FACTOR = 4.0  # at least so many times what the last pass took, before the next
 LONGEST_PAUSE_SECONDS = 10.0  # for that reason
@@ -36,7 +36,7 @@ def needed_units(facts: RunFacts) -> tuple[Unit, ...]:
         return (unit,)
     if facts.plan is None:
         return (replace(unit, stage=Stage.PREPARE),)
-    if options.language is None and (Stage.DETECT_LANGUAGE, 0) not in facts.settled:
+    if needs_detection(options) and (Stage.DETECT_LANGUAGE, 0) not in facts.settled:
         return (replace(unit, stage=Stage.DETECT_LANGUAGE),)
     pending = [
         first

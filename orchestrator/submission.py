@@ -14,24 +14,22 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from config.settings import Settings
-from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.errors import (
     PermanentError,
     RedisUnavailable,
     ScriptoriumError,
     SourceMissing,
 )
-from gpu_worker.models import find_model
 from orchestrator.access import ClusterFull, QuotaExceeded
 from orchestrator.access.quotas import Quota
 from orchestrator.connection import Connection
 from orchestrator.job_ids import forget_key, job_id, keyed_job
 from orchestrator.jobs import Job, describe_job
+from orchestrator.options import accepted_options
 from orchestrator.runs import IllegalTransition, issue
 from tasks.artifacts import keys
 from tasks.manifest import Manifest, Output, Source
-from tasks.options import JobOptions, changed_options, check_model
+from tasks.options import JobOptions, changed_options
 from tasks.records import encode, exists
 from tasks.stages import Stage, Unit
 from tasks.tracing import submission_span
@@ -68,7 +66,7 @@ def submit(
     Raises UnknownModel, IdempotencyConflict, SourceMissing, QuotaExceeded, ClusterFull,
     RedisUnavailable or StoreUnavailable.
     """
-    _check_models(options, connection.settings)
+    options = accepted_options(options, connection.settings)
     store = connection.store
     job = job_id() if idempotency_key is None else keyed_job(store, tenant, idempotency_key)
     with submission_span(connection.settings, tenant, job) as traceparent:
@@ -133,8 +131,7 @@ def rerun(
     if not current.status.final:
         raise IllegalTransition(f"Job {job} is {current.status.value}; it cannot be run again yet.")
     first = connection.records.manifest(tenant, job)
-    options = changed_options(first.options, changes)
-    _check_models(options, connection.settings)
+    options = accepted_options(changed_options(first.options, changes), connection.settings)
     new = job_id()
     with submission_span(connection.settings, tenant, new) as traceparent:
         manifest = first.model_copy(
@@ -172,14 +169,6 @@ def _run_again(
         needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
         connection.store.put(keys.plan(tenant, manifest.job), connection.store.get(plan))
     return _accept(connection, manifest, needed, way, prepared=prepared)
-
-
-def _check_models(options: JobOptions, settings: Settings) -> None:
-    """Raise UnknownModel, ModelNotTrusted or InvalidOption for what no worker would load or do."""
-    find_model(options.model)
-    check_model(options)
-    if options.diarizes:
-        check_trusted(diarize_model(options.model, options.diarize_model), settings.trusted)
 
 
 def _admit(connection: Connection, manifest: Manifest, quota: Quota | None) -> None:

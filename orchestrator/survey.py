@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from gpu_worker.models import AUTO
 from orchestrator.connection import Connection
 from orchestrator.jobs import Receipts
 from orchestrator.reconciliation import RunFacts, needed_units
@@ -78,11 +79,16 @@ def _look(
     if (Stage.ASSEMBLE, 0) in receipts and connection.settle(run) is not None:
         return None
     try:
+        accepted = connection.records.manifest(run.tenant, run.job)
+        manifest = connection.run_manifest(accepted, run, receipts)
+        settled = set(receipts)
+        if manifest.options.model == AUTO:  # no choice yet, or its artifact was lost
+            settled.discard((Stage.DETECT_LANGUAGE, 0))
         facts = RunFacts(
-            manifest=connection.records.manifest(run.tenant, run.job),
+            manifest=manifest,
             run=run.run,
             plan=connection.plan(run),
-            settled=receipts.keys(),
+            settled=settled,
             failed={unit for unit, receipt in receipts.items() if receipt.outcome == "failed"},
         )
         return facts, [(unit, connection.records.key(unit)) for unit in needed_units(facts)]

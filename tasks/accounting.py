@@ -47,7 +47,7 @@ class _Work:
 def _work(place: Workplace, unit: Unit, receipt: Receipt) -> _Work | None:
     """The audio of a stage of the whole job is the file, whose length its plan knows."""
     try:
-        options = place.records.manifest(unit.tenant, unit.job).options
+        options = place.records.resolved(unit).options
         audio = receipt.audio_seconds or place.records.plan(unit.tenant, unit.job).seconds
     except Exception as error:  # the job was deleted, the store is away, a record is broken
         log.warning("unit_not_measured", reason=repr(error))

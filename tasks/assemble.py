@@ -56,7 +56,7 @@ def _result(place: Workplace, unit: Unit) -> dict[str, Any] | None:
             return result_record(error=error)
     records = place.records
     try:
-        manifest = records.manifest(unit.tenant, unit.job)
+        manifest = records.resolved(unit)
         plan = records.plan(unit.tenant, unit.job)
         spoken = records.language(manifest, plan)
         findings = FindingsReader(place.store, records, unit, failed).read()

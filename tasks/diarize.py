@@ -42,7 +42,7 @@ def diarize(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
 
 def _describe(place: Workplace, unit: Unit) -> Work:
     plan = place.records.plan(unit.tenant, unit.job)
-    options = place.records.manifest(unit.tenant, unit.job).options
+    options = place.records.resolved(unit).options
 
     def compute(check: Callable[[], None]) -> dict[str, Any] | None:
         shards = [

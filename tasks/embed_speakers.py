@@ -22,7 +22,7 @@ def embed_speakers(self: Any, tenant: str, job: str, run: int, index: int) -> di
 
 def _describe(place: Workplace, unit: Unit) -> Work:
     plan = place.records.plan(unit.tenant, unit.job)
-    options = place.records.manifest(unit.tenant, unit.job).options
+    options = place.records.resolved(unit).options
 
     def compute(check: Callable[[], None]) -> bytes:
         diarizer = place.diarizer(options)

@@ -50,7 +50,7 @@ def _lease(place: Workplace, unit: Unit) -> Iterator[None]:
 
 
 def _canvas(place: Workplace, unit: Unit) -> Signature:
-    options = place.records.manifest(unit.tenant, unit.job).options
+    options = place.records.resolved(unit).options
     plan = place.records.plan(unit.tenant, unit.job)
     chains = (_remaining(place, chain) for chain in header_chains(unit, options, plan))
     header = [chain for chain in chains if chain]

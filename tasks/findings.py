@@ -48,7 +48,7 @@ class FindingsReader:
         self._run = run
         self._failed = failed
         self._plan: Plan = records.plan(run.tenant, run.job)
-        self._options: JobOptions = records.manifest(run.tenant, run.job).options
+        self._options: JobOptions = records.resolved(run).options
 
     def read(self) -> Findings | None:
         """All of it, or None while a unit is neither done nor given up."""
@@ -67,6 +67,7 @@ class FindingsReader:
             missing=tuple(self._missing(index) for index, chunk in enumerate(chunks) if not chunk),
             diarization=Diarization.from_json(diarized) if diarized else None,
             warnings=(
+                *self._records.choice_warnings(self._run),
                 *translation_notices(self._options.model, self._options.task),
                 # Each once: chunks say the same of the options that they share.
                 *dict.fromkeys(notice for chunk in chunks if chunk for notice in chunk.warnings),

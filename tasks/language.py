@@ -1,12 +1,12 @@
-"""Stage `detect_language`: several windows spread over the file, one batch, the majority.
+"""Stage `detect_language`: what a job leaves open, which is its language or its models.
 
-The first half minute alone is often music or a greeting in another language. A file of up
-to a minute is one window, so that a short file is not encoded several times.
+The language is that of several windows spread over the file, one batch, the majority. The first
+half minute alone is often music or a greeting in another language. A file of up to a minute is
+one window, so that a short file is not encoded several times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,16 @@ from gpu_worker.vad import speech_spans
 from gpu_worker.windows import pack_windows
 from tasks.app import app
 from tasks.artifacts import keys
+from tasks.choice import choose_others, choose_transcriber
 from tasks.execution import Work, run_unit
 from tasks.lifecycle import Workplace
-from tasks.manifest import Manifest, Plan
+from tasks.manifest import Choice, Manifest, Plan
 from tasks.pipeline import end_early
+from tasks.records import encode, exists
 from tasks.stages import Stage, Unit
+from tasks.units import is_settled
 
+CHOICE_DEADLINE_SECONDS = 3600.0  # models of gigabytes may have to be fetched
 PLACES = (5, 20)  # where to listen; more of them if nobody speaks at the first few
 PLACE_SECONDS = 60.0  # how much is searched for speech at each
 
@@ -48,15 +52,34 @@ def detect_language(self: Any, tenant: str, job: str, run: int) -> dict[str, Any
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
+    """The language alone, or with it the models of a job that does not name them all."""
     records = place.records
     manifest = records.manifest(unit.tenant, unit.job)
     plan = records.plan(unit.tenant, unit.job)
+    if is_settled(manifest.options):
+        return Work(records.key(unit), lambda check: _detected(place, manifest, plan))
+    return Work(
+        records.key(unit),
+        lambda check: _choose(place, manifest, plan).model_dump(mode="json"),
+        deadline_seconds=CHOICE_DEADLINE_SECONDS,
+    )
 
-    def compute(check: Callable[[], None]) -> dict[str, Any]:
-        engine = place.engine(manifest.options)
-        return {"language": majority(engine, _spread_windows(place, manifest, plan, engine))}
 
-    return Work(keys.language(unit.tenant, plan.heard, manifest.options), compute)
+def _choose(place: Workplace, manifest: Manifest, plan: Plan) -> Choice:
+    """The transcription model first, for it is what detects the language."""
+    models = place.model_place()
+    choice = choose_transcriber(models, manifest.options)
+    manifest = choice.applied(manifest)
+    if manifest.options.language is None:
+        key = keys.language(manifest.tenant, plan.heard, manifest.options)
+        if not exists(place.store, key):
+            place.store.put(key, encode(_detected(place, manifest, plan)))
+    return choose_others(models, choice, manifest.options, place.records.language(manifest, plan))
+
+
+def _detected(place: Workplace, manifest: Manifest, plan: Plan) -> dict[str, Any]:
+    engine = place.engine(manifest.options)
+    return {"language": majority(engine, _spread_windows(place, manifest, plan, engine))}
 
 
 def _spread_windows(

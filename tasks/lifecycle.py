@@ -25,6 +25,8 @@ from config.settings import Settings, settings
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.alignment.loaded import LoadedAligners
 from gpu_worker.alignment.models import align_model
+from gpu_worker.choosing import ModelPlace
+from gpu_worker.devices import used_device
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.diarization.loaded import LoadedDiarizers
 from gpu_worker.diarization.models import check_trusted, diarize_model
@@ -89,6 +91,13 @@ class Workplace:
         model = diarize_model(options.model, options.diarize_model)
         check_trusted(model, self.settings.trusted)
         return self.diarizers.get(DiarizerRequest(model, **self._hardware()))
+
+    def model_place(self) -> ModelPlace:
+        """Where this worker's models run, and where their files are."""
+        hardware = self._hardware()
+        return ModelPlace(
+            used_device(hardware["device"]), hardware["model_dir"], hardware["hub_token"]
+        )
 
     def _hardware(self) -> dict[str, Any]:
         """Where models run and where their files are."""

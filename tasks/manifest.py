@@ -1,12 +1,13 @@
-"""What a job is: its source and options as submitted, and its plan once it is known.
+"""What a job is: its source and options as submitted, and what workers have found out of it.
 
-Both are artifacts, written once.
+All of it is artifacts, written once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
@@ -72,6 +73,28 @@ class Manifest(Record):
             if field.default is None and getattr(self.options, name) is None:
                 data.get("options", {}).pop(name, None)
         return data
+
+
+class Choice(Record):
+    """What a worker chose for a run where the job's options left models open."""
+
+    model: str | None = None
+    diarize_model: str | None = None
+    aligner: Literal["cross_attention"] | None = None  # the aligner's model cannot be had
+    warnings: tuple[Notice, ...] = ()
+
+    @classmethod
+    def of_artifact(cls, data: Mapping[str, Any]) -> Choice:
+        """From JSON; fields of a later release are ignored."""
+        return cls.model_validate({name: data[name] for name in cls.model_fields if name in data})
+
+    def applied(self, manifest: Manifest) -> Manifest:
+        """The manifest with the chosen models in its options."""
+        chosen = self.model_dump(exclude={"warnings"}, exclude_none=True)
+        if not chosen:
+            return manifest
+        options = JobOptions.model_validate(manifest.options.model_dump() | chosen)
+        return manifest.model_copy(update={"options": options})
 
 
 class Plan(Record):

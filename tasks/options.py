@@ -23,6 +23,7 @@ from gpu_worker.diarization.grid import SHARD_SECONDS
 from gpu_worker.engines import DecodeOptions
 from gpu_worker.errors import InvalidOption
 from gpu_worker.languages import check_language, language_code
+from gpu_worker.models import AUTO
 from gpu_worker.speech import VadOptions
 from tasks.stages import Lane
 
@@ -60,7 +61,9 @@ class JobOptions(Record):
     """
 
     model: str = _option(
-        "pico", "Name, directory or owner/name on the hub. pico: for demos and tests only."
+        AUTO,
+        "Name, directory or owner/name on the hub. auto: large-v3-turbo on a GPU, base on a CPU, "
+        "or the best that can be had.",
     )
     revision: str | None = _option(None, "Of the model on the hub; unset: the newest.")
     compute_type: ComputeType = _option("default", "Quantization of the model, as CTranslate2's.")
@@ -76,12 +79,10 @@ class JobOptions(Record):
     )
     chunk_seconds: float = _option(300.0, "Nominal length of a chunk.", ge=5.0, le=600.0)
     batch_size: int = _option(16, "Windows decoded at once.", ge=1, le=512)
-    beam_size: int = Field(
-        default_factory=lambda: 1,  # `_beams` knows better; a default in the schema would be sent
-        description="Beams at temperature 0; 1 is greedy. Unset: 5 with tiny and base, else 1.",
-        ge=1,
-        le=20,
-    )
+    beam_size: int | None = _option(  # None until the model is known
+        None, "Beams at temperature 0; 1 is greedy. Unset: 5 with tiny and base, else 1.",
+        ge=1, le=20,
+    )  # fmt: skip
     best_of: int = _option(5, "Candidates when sampling.", ge=1, le=20)
     patience: float = _option(1.0, "Of the beam search.", gt=0)
     length_penalty: float = _option(1.0, "Exponent of the length in a candidate's score.")
@@ -107,7 +108,9 @@ class JobOptions(Record):
     align_model: str | None = _option(None, "Of the aligner; unset: by the language.")
     diarize: bool | None = _option(None, "Tell speakers apart; unset: if one of these is set.")
     diarize_model: str | None = _option(
-        None, "Unset: pyannote/speaker-diarization-community-1, or pico's own for pico."
+        None,
+        "Unset: pyannote/speaker-diarization-community-1, or offline where that cannot be had; "
+        "pico's own for pico.",
     )
     num_speakers: int | None = _option(None, "Exactly so many speakers.", ge=1, le=100)
     min_speakers: int | None = _option(None, "At least so many.", ge=1, le=100)
@@ -122,10 +125,10 @@ class JobOptions(Record):
     @model_validator(mode="before")
     @classmethod
     def _beams(cls, values: object) -> object:
-        if not isinstance(values, Mapping) or "beam_size" in values:
+        if not isinstance(values, Mapping) or values.get("beam_size") is not None:
             return values
-        model = values.get("model", cls.model_fields["model"].default)
-        return {**values, "beam_size": usual_beam_size(str(model))}
+        model = str(values.get("model", AUTO))
+        return {**values, "beam_size": None if model == AUTO else usual_beam_size(model)}
 
     @field_validator("language", mode="before")
     @classmethod
@@ -208,7 +211,7 @@ def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptio
     A number of beams that is the model's usual one is replaced by the new model's.
     """
     values = options.model_dump(mode="json")
-    if options.beam_size == usual_beam_size(options.model):
+    if options.model != AUTO and options.beam_size == usual_beam_size(options.model):
         del values["beam_size"]
     return job_options(values | dict(changes))
 
@@ -220,6 +223,8 @@ def check_model(options: JobOptions) -> None:
     jobs that were accepted before these rules are read from their manifests with the same class.
     """
     check_language(options.language)
+    if options.model == AUTO and options.revision is not None:
+        raise InvalidOption(f"revision={options.revision!r} is of a model, and none is named.")
     if is_english_only(options.model):
         check_english_only(options.model, options.language, options.task)
     exactly, least, most = options.num_speakers, options.min_speakers, options.max_speakers

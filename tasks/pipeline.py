@@ -18,6 +18,7 @@ from celery import Celery, Signature, chain, chord
 from tasks.manifest import Manifest
 from tasks.receipts import Receipt
 from tasks.stages import HEADER_STAGES, Lane, Stage, Unit
+from tasks.units import needs_detection
 
 
 def signature(celery: Celery, unit: Unit, lane: Lane) -> Signature:
@@ -43,7 +44,7 @@ def run_canvas(
     """A whole run, or what follows on `prepare`. The length is unknown yet, so is the lane."""
     lane = manifest.options.lane or Lane.INTERACTIVE
     stages = [] if prepared else [Stage.PREPARE]
-    if manifest.options.language is None:
+    if needs_detection(manifest.options):
         stages.append(Stage.DETECT_LANGUAGE)
     units = [Unit(manifest.tenant, manifest.job, run, stage) for stage in (*stages, Stage.FAN_OUT)]
     return in_turn(celery, units, lane)

@@ -1,4 +1,4 @@
-"""A job's written records, read from the store: manifest, plan, language, keys.
+"""A job's written records, read from the store: manifest, choice, plan, language, keys.
 
 They are written once, so each process remembers the ones it has read.
 """
@@ -11,9 +11,12 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
-from tasks.artifacts import ArtifactStore, keys
-from tasks.manifest import Manifest, Plan
+from gpu_worker.models import AUTO
+from gpu_worker.transcript import Notice
+from tasks.artifacts import ArtifactMissing, ArtifactStore, keys
+from tasks.manifest import Choice, Manifest, Plan
 from tasks.stages import Stage, Unit
+from tasks.units import is_settled
 
 REMEMBERED = 4096
 
@@ -37,6 +40,31 @@ class Records:
         plan: Plan = self._read(keys.plan(tenant, job), _plan)
         return plan
 
+    def resolved(self, unit: Unit) -> Manifest:
+        """The job as the unit's run does it: its manifest with the models that were chosen.
+
+        It is the manifest as accepted while nothing was chosen; a worker of an older release may
+        have begun the run.
+        """
+        return self._chosen(unit)[0]
+
+    def choice_warnings(self, unit: Unit) -> tuple[Notice, ...]:
+        """What is to be known of the models that were chosen for the unit's run."""
+        return self._chosen(unit)[1].warnings
+
+    def _chosen(self, unit: Unit) -> tuple[Manifest, Choice]:
+        manifest = self.manifest(unit.tenant, unit.job)
+        if is_settled(manifest.options):
+            return manifest, Choice()
+        try:
+            found: tuple[Manifest, Choice] = self._read(
+                keys.run(unit, keys.CHOICE),
+                lambda data: ((choice := Choice.of_artifact(data)).applied(manifest), choice),
+            )
+        except ArtifactMissing:
+            return manifest, Choice()
+        return found
+
     def language(self, manifest: Manifest, plan: Plan) -> str | None:
         """The language as given, else as detected; None if nobody speaks."""
         if manifest.options.language is not None:
@@ -51,10 +79,12 @@ class Records:
             return keys.plan(unit.tenant, unit.job)
         if unit.stage is Stage.ASSEMBLE:
             return keys.run(unit, "result.json")
-        manifest = self.manifest(unit.tenant, unit.job)
-        plan, options = self.plan(unit.tenant, unit.job), manifest.options
         if unit.stage is Stage.DETECT_LANGUAGE:
-            return keys.language(unit.tenant, plan.heard, options)
+            return self._detected(unit)
+        manifest = self.resolved(unit)
+        plan, options = self.plan(unit.tenant, unit.job), manifest.options
+        if options.model == AUTO:
+            raise ArtifactMissing(keys.run(unit, keys.CHOICE))
         if unit.stage is Stage.EMBED_SPEAKERS:
             return keys.embedded(unit.tenant, plan.audio, unit.index, options)
         if unit.stage is Stage.DIARIZE:
@@ -67,6 +97,14 @@ class Records:
             options,
             self.language(manifest, plan),
         )
+
+    def _detected(self, unit: Unit) -> str:
+        """The key of the choice, which is written after the language; of the language alone."""
+        manifest = self.manifest(unit.tenant, unit.job)
+        if not is_settled(manifest.options):
+            return keys.run(unit, keys.CHOICE)
+        plan = self.plan(unit.tenant, unit.job)
+        return keys.language(unit.tenant, plan.heard, manifest.options)
 
     def forget(self, tenant: str, job: str) -> None:
         """Read the job's manifest and plan anew the next time."""

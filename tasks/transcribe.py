@@ -21,7 +21,7 @@ def transcribe(self: Any, tenant: str, job: str, run: int, index: int) -> dict[s
 
 def _describe(place: Workplace, unit: Unit) -> Work:
     records = place.records
-    manifest = records.manifest(unit.tenant, unit.job)
+    manifest = records.resolved(unit)
     plan = records.plan(unit.tenant, unit.job)
     first, last = plan.chunks[unit.index]
     audio = plan.chunk_audio(unit.index)

@@ -1,4 +1,6 @@
-"""Which units a run is made of once it is planned. Pure.
+"""Which units a run is made of. Pure.
+
+once planned     detect_language, if the job leaves its language or its models open
 
 for each chunk   transcribe → align
 for each shard   embed_speakers
@@ -7,9 +9,32 @@ then             diarize → assemble
 
 from __future__ import annotations
 
+from gpu_worker.alignment.models import is_local
+from gpu_worker.models import AUTO, FAKE_NAME
 from tasks.manifest import Plan
 from tasks.options import JobOptions
 from tasks.stages import Stage, Unit
+
+
+def is_settled(options: JobOptions) -> bool:
+    """Whether no worker need find out which models can be had.
+
+    Models in the package and in directories always can. Of those that a submitter has named only
+    the aligner's may be missing without an end: words keep the engine's times then.
+    """
+    if options.model == AUTO:
+        return False
+    brings_its_own = options.model == "pico" or FAKE_NAME.match(options.model) is not None
+    if options.diarizes and options.diarize_model is None and not brings_its_own:
+        return False
+    if not options.aligns or (options.align_model is None and brings_its_own):
+        return True
+    return options.align_model is not None and is_local(options.align_model)
+
+
+def needs_detection(options: JobOptions) -> bool:
+    """Whether a worker must find out the language or the models before chunks are spread."""
+    return options.language is None or not is_settled(options)
 
 
 def chunk_stages(options: JobOptions) -> tuple[Stage, ...]:

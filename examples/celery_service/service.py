@@ -42,7 +42,7 @@ def ask(cluster: Celery, task: str, **fields: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Submit the source that the command line names, and follow the job to its end."""
-    source, model = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "pico"
+    source, model = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "auto"
     url = os.environ["REDIS_URL"]
     cluster = Celery("example", broker=url, backend=url)
     job = ask(

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from gpu_worker.alignment import AlignerRequest
+from gpu_worker.alignment.bundles import fetch_bundle, find_bundle
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
 from gpu_worker.engines import Audio
-from gpu_worker.errors import ModelUnavailable, UnknownModel
+from gpu_worker.errors import UnknownModel
 from gpu_worker.torch_devices import guarded, pick_device
 
 SHORTEST_SAMPLES = 400  # one frame of wav2vec2's convolutions; shorter windows are padded
@@ -147,22 +148,7 @@ def _load_hub_model(request: AlignerRequest) -> _HubModel:
     return _HubModel(model, processor.tokenizer.get_vocab())
 
 
-def find_bundle(name: str) -> Any:
-    """The torchaudio bundle of that name, which is not fetched yet. Raises UnknownModel."""
-    from torchaudio import pipelines
-
-    bundle = getattr(pipelines, name, None)
-    if not isinstance(bundle, pipelines.Wav2Vec2ASRBundle):
-        raise UnknownModel(f"torchaudio has no align model named {name!r}.")
-    return bundle
-
-
 def _load_bundle(request: AlignerRequest) -> _Bundle:
     bundle = find_bundle(request.model)
-    try:
-        model = bundle.get_model(dl_kwargs={"model_dir": request.model_dir, "progress": False})
-    except OSError as error:  # urllib's errors are among them
-        raise ModelUnavailable(
-            f"Align model {request.model!r} could not be fetched: {type(error).__name__}."
-        ) from error
-    return _Bundle(model, bundle.get_labels())
+    directory = fetch_bundle(request.model, request.model_dir)
+    return _Bundle(bundle.get_model(dl_kwargs={"model_dir": directory}), bundle.get_labels())

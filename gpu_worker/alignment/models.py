@@ -13,8 +13,9 @@ import re
 from pathlib import Path
 
 from gpu_worker.builtin import PICO_ALIGN
-from gpu_worker.errors import ModelUnavailable, NoAlignModel, UnknownModel
-from gpu_worker.models import HUB_NAME
+from gpu_worker.errors import NoAlignModel, UnknownModel
+from gpu_worker.hub import fetch_snapshot
+from gpu_worker.models import FAKE_NAME, HUB_NAME
 
 PICO_LANGUAGES = ("en", "es")
 BUILTIN_ALIGN_MODELS = {"pico-align": PICO_ALIGN}
@@ -83,6 +84,11 @@ def align_model(transcription_model: str, language: str, chosen: str | None) -> 
     return DEFAULT_ALIGN_MODELS[language]
 
 
+def is_local(name: str) -> bool:
+    """Whether the model is in the package or in a directory, so that nothing is fetched."""
+    return name in BUILTIN_ALIGN_MODELS or bool(FAKE_NAME.match(name)) or Path(name).is_absolute()
+
+
 def is_bundle(name: str) -> bool:
     """Whether torchaudio fetches this model, and not the hub."""
     return _BUNDLE_NAME.match(name) is not None
@@ -99,19 +105,19 @@ def fetch_align_model(name: str, model_dir: str | None, token: str | None) -> Pa
         return Path(name)
     if not HUB_NAME.match(name):
         raise UnknownModel(f"There is no align model named {name!r}.")
-    from huggingface_hub import snapshot_download
-
-    try:
-        for weights in _WEIGHTS:
-            directory = Path(
-                snapshot_download(
-                    name, allow_patterns=[*_TEXT_FILES, weights], cache_dir=model_dir, token=token
-                )
-            )
-            if any(directory.glob(weights)):
-                break
-    except Exception as error:  # the hub's client raises many unrelated types
-        raise ModelUnavailable(
-            f"Align model {name!r} could not be fetched from the hub: {type(error).__name__}."
-        ) from error
+    for weights in _WEIGHTS:
+        directory = fetch_snapshot(
+            name,
+            f"Align model {name!r}",
+            (*_TEXT_FILES, weights),
+            _has_weights,
+            model_dir=model_dir,
+            token=token,
+        )
+        if _has_weights(directory):
+            break
     return directory
+
+
+def _has_weights(directory: Path) -> bool:
+    return any(any(directory.glob(weights)) for weights in _WEIGHTS)

@@ -9,12 +9,12 @@ import torch
 from whisperx import alignment
 
 from gpu_worker.alignment import AlignerRequest, SpokenWindow
+from gpu_worker.alignment.bundles import fetch_bundle
 from gpu_worker.alignment.characters import LANGUAGES_WITHOUT_SPACES, plain_characters
-from gpu_worker.alignment.emissions import find_bundle
 from gpu_worker.alignment.interpolation import WordTime, complete_words
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
 from gpu_worker.engines import Audio
-from gpu_worker.errors import ModelUnavailable, UnknownModel
+from gpu_worker.errors import UnknownModel
 from gpu_worker.torch_devices import guarded, pick_device
 from gpu_worker.transcript import SAMPLE_RATE, Word
 
@@ -98,22 +98,16 @@ def load(request: AlignerRequest) -> WhisperxAligner:
     device = pick_device(request.device)
     if request.threads > 0:
         torch.set_num_threads(request.threads)
-    name = request.model
+    name, directory = request.model, request.model_dir
     # Looked up and fetched by us, so that the token is used and the errors are ours.
     if is_bundle(name):
-        find_bundle(name)
+        directory = fetch_bundle(name, directory)
     else:
-        name = str(fetch_align_model(name, request.model_dir, request.hub_token))
+        name = str(fetch_align_model(name, directory, request.hub_token))
     try:
         model, metadata = guarded(
-            lambda: alignment.load_align_model(
-                request.language, device, name, model_dir=request.model_dir
-            )
+            lambda: alignment.load_align_model(request.language, device, name, model_dir=directory)
         )
     except ValueError as error:
         raise UnknownModel(f"whisperX cannot align with {request.model!r}: {error}.") from error
-    except OSError as error:  # a bundle's download
-        raise ModelUnavailable(
-            f"Align model {request.model!r} could not be fetched: {type(error).__name__}."
-        ) from error
     return WhisperxAligner(model, metadata, device)

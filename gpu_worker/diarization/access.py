@@ -21,6 +21,9 @@ from gpu_worker.errors import (
     ScriptoriumError,
     UnknownModel,
 )
+from gpu_worker.hub import ANSWER_SECONDS, HUB, SERVERS
+
+_DESCRIPTION = "config.yaml"  # of a pipeline
 
 
 def check_token(name: str, token: str | None, model_dir: str | None = None) -> None:
@@ -48,11 +51,16 @@ def check_access(name: str, token: str | None, model_dir: str | None = None) -> 
     check_token(name, token, model_dir)
     if not is_on_hub(name) or is_fetched(name, model_dir):
         return
-    from huggingface_hub import auth_check
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     try:
-        auth_check(name, token=token)
+        with SERVERS.asking(HUB, name):  # not `auth_check`, which waits without a limit
+            get_hf_file_metadata(
+                hf_hub_url(name, _DESCRIPTION), token=token, timeout=ANSWER_SECONDS
+            )
+    except ModelUnavailable:
+        raise
     except GatedRepoError as error:
         raise ModelGated(
             f"The hub does not let the owner of this token have {name}.",
@@ -70,7 +78,7 @@ def is_fetched(name: str, model_dir: str | None) -> bool:
     """Whether the pipeline's description is on this machine already."""
     from huggingface_hub import try_to_load_from_cache
 
-    return isinstance(try_to_load_from_cache(name, "config.yaml", cache_dir=model_dir), str)
+    return isinstance(try_to_load_from_cache(name, _DESCRIPTION, cache_dir=model_dir), str)
 
 
 def main(arguments: list[str] | None = None) -> int:

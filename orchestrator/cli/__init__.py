@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from gpu_worker.errors import InvalidOption, ScriptoriumError, UnknownModel
-from orchestrator.cli import cluster, doctor, jobs, keys, load, models, transcribe, triggers
+from orchestrator.cli import cluster, demo, doctor, jobs, keys, load, models, transcribe, triggers
 from orchestrator.cli.context import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 app.callback()(remember)
 app.command()(transcribe.transcribe)
-app.command()(transcribe.demo)
+app.command()(demo.demo)
 app.command()(jobs.submit)
 app.command()(jobs.status)
 app.command()(jobs.watch)

@@ -11,7 +11,8 @@ import typer
 
 from gpu_worker.alignment.models import DEFAULT_ALIGN_MODELS
 from gpu_worker.diarization.models import COMMUNITY, PICO_VOICE_NAME
-from gpu_worker.models import BUILTIN_MODELS, HUB_MODELS, Origin, find_model
+from gpu_worker.diarization.offline import OFFLINE_NAME
+from gpu_worker.models import AUTO, BUILTIN_MODELS, HUB_MODELS, Origin, find_model
 from orchestrator.cli.context import current_settings, print_json
 
 app = typer.Typer(help="The models and where they come from.", no_args_is_help=True)
@@ -22,13 +23,15 @@ def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the names that --model, --align-model and --diarize-model take."""
-    rows = [("transcription", name, "built in, for demos and tests") for name in BUILTIN_MODELS]
+    rows = [("transcription", AUTO, "the default: chosen for the hardware, see docs/models.md")]
+    rows += [("transcription", name, "built in, for demos and tests") for name in BUILTIN_MODELS]
     rows += [("transcription", "fake", "no model: words by digest, to try a deployment")]
     rows += [("transcription", name, str(find_model(name))) for name in HUB_MODELS]
     rows += [("alignment", "pico-align", "built in, for pico")]
     rows += [("alignment", name, language) for language, name in DEFAULT_ALIGN_MODELS.items()]
     rows += [("diarization", PICO_VOICE_NAME, "built in, for pico")]
     rows += [("diarization", COMMUNITY, "gated: needs a token, see `scriptorium doctor`")]
+    rows += [("diarization", OFFLINE_NAME, "of the package index, where that cannot be had")]
     if as_json:
         print_json([{"kind": kind, "name": name, "source": source} for kind, name, source in rows])
         return

@@ -1,8 +1,7 @@
-"""`transcribe` and `demo`: files in, transcripts beside them, on whatever cluster there is."""
+"""`transcribe`: files in, transcripts beside them, on whatever cluster there is."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Annotated
 
 import typer
 from pydantic import SecretStr
-from rich.console import Console
 
 from config.settings import Settings
-from gpu_worker.builtin import SAMPLE
 from gpu_worker.errors import ScriptoriumError
+from gpu_worker.models import AUTO
 from gpu_worker.subtitles import SubtitleOptions
 from orchestrator.cli.bars import watch_jobs
 from orchestrator.cli.context import (
@@ -40,7 +38,6 @@ from tasks.options import JobOptions
 from tasks.tracing import holds_spans
 
 SHOWN_NAMES = 5  # of transcripts that are named otherwise than their files
-SHOWN_WORDS = 10  # of the demo's, with their times
 TRACES_SECONDS = 10.0  # for workers of ours to end by themselves, with their spans sent
 
 
@@ -94,64 +91,24 @@ def transcribe(
     values = current_settings().model_copy(update={k: v for k, v in given.items() if v is not None})
     if not quiet:
         _tell_names(stems)
-    with _cluster(values, workers) as connection:
+    with local_cluster(values, workers) as connection:
         options = with_known_speakers(connection, values.tenant, options, known_speaker)
-        jobs = _submit_all(connection, values.tenant, paths, options)
+        jobs = submit_all(connection, values.tenant, paths, options)
         try:
             ended = watch_jobs(connection, values.tenant, list(jobs.values()), quiet=quiet)
         except KeyboardInterrupt:
             _abandon(connection, values.tenant, list(jobs.values()))
             raise
+        if options.model == AUTO and not quiet:
+            _tell_models(ended)
         results = dict(zip(jobs, ended, strict=True))
-        _write_all(connection, results, output_dir, formats, lines, quiet, stems)
+        write_all(connection, results, output_dir, formats, lines, quiet, stems)
     raise typer.Exit(EXIT_FAILED if len(jobs) < len(paths) else exit_status(ended))
 
 
-def demo(
-    output_dir: Annotated[
-        Path, typer.Option("-o", *spellings("output_dir"), help="Where the transcripts go.")
-    ] = Path("demo-output"),
-    workers: Annotated[int, typer.Option(min=1, max=64, help="GPU workers to start.")] = 2,
-) -> None:
-    """Transcribe the bundled conversation on a cluster of this machine."""
-    console = Console(highlight=False)
-    values = current_settings()
-    # Small chunks and shards, so that one sees them spread.
-    options = JobOptions(chunk_seconds=15.0, shard_seconds=32.0, diarize=True)
-    console.print(f"Starting a cluster of {workers} GPU workers and a CPU worker …")
-    with _cluster(values, workers) as connection:
-        jobs = _submit_all(connection, values.tenant, [SAMPLE], options)
-        ended = watch_jobs(connection, values.tenant, list(jobs.values()))
-        paths = _write_all(
-            connection,
-            dict(zip(jobs, ended, strict=True)),
-            output_dir,
-            parse_formats("all"),
-            SubtitleOptions(),
-            quiet=True,
-        )
-    _show(console, paths)
-    console.print(f"Files: {', '.join(str(path) for path in paths)}", markup=False, soft_wrap=True)
-    console.print("Everything that was started is stopped.")
-    raise typer.Exit(exit_status(ended))
-
-
-def _show(console: Console, paths: list[Path]) -> None:
-    """The subtitles, and the first words with their times in seconds."""
-    for path in paths:
-        if path.suffix == ".vtt":
-            console.print(path.read_text(), markup=False)
-    for path in paths:
-        if path.suffix == ".json":
-            words = json.loads(path.read_text())["word_segments"]
-            for word in words[:SHOWN_WORDS]:
-                times = f"{word['start']:6.3f} – {word['end']:6.3f}"
-                console.print(f"{times}  {word.get('speaker', '')}  {word['word']}", markup=False)
-            console.print(f"… {len(words)} words in all, each with its time and speaker.\n")
-
-
 @contextmanager
-def _cluster(values: Settings, workers: int | None) -> Iterator[Connection]:
+def local_cluster(values: Settings, workers: int | None) -> Iterator[Connection]:
+    """The cluster to use: the configured or running one, or one for the time of the block."""
     configured = configured_cluster(values) if workers is None or values.store_url else None
     if configured is not None and workers is None:
         if values != current_settings():
@@ -165,10 +122,10 @@ def _cluster(values: Settings, workers: int | None) -> Iterator[Connection]:
             cluster.close(TRACES_SECONDS)
 
 
-def _submit_all(
+def submit_all(
     connection: Connection, tenant: str, files: list[Path], options: JobOptions
 ) -> dict[Path, Job]:
-    """The accepted ones; each refused one is reported and the others go on."""
+    """Submit files and give the accepted ones; each refused one is reported."""
     jobs: dict[Path, Job] = {}
     for path in files:
         try:
@@ -182,7 +139,7 @@ def _submit_all(
     return jobs
 
 
-def _write_all(
+def write_all(
     connection: Connection,
     jobs: dict[Path, Job],
     directory: Path,
@@ -191,7 +148,10 @@ def _write_all(
     quiet: bool,
     stems: Mapping[Path, str] | None = None,
 ) -> list[Path]:
-    """The transcripts of those that have one; `stems` are their names (None: the files' own)."""
+    """Write the transcripts into `directory`, and print warnings and errors.
+
+    `stems` are the names of the transcripts (None: the files' own).
+    """
     stems = stems or output_stems(list(jobs), directory, formats)
     written: list[Path] = []
     for path, job in jobs.items():
@@ -207,6 +167,13 @@ def _write_all(
         for file in written:
             typer.echo(str(file))
     return written
+
+
+def _tell_models(jobs: list[Job]) -> None:
+    """Which models the workers have chosen, and how another is."""
+    names = ", ".join(sorted({job.model for job in jobs} - {AUTO}))
+    if names:
+        typer.echo(f"Model: {names}. Another: --model NAME (`scriptorium models list`).", err=True)
 
 
 def _abandon(connection: Connection, tenant: str, jobs: list[Job]) -> None:

@@ -47,6 +47,7 @@ class FactsReader:
         is_assembled = (Stage.ASSEMBLE, 0) in (settled for _, settled in history)
         if run != newest or (summary is None and is_assembled):
             summary = connection.settle(unit)
+        manifest = connection.run_manifest(manifest, unit, receipts, summary)
         return Facts(manifest, run, connection.plan(unit), history, receipts, summary)
 
     def text(self, facts: Facts, chunk: int) -> Sequence[dict[str, Any]]:

@@ -32,7 +32,7 @@ async function listModels() {
   } catch {
     // The default will do.
   }
-  if (!names.length) names = ["pico"];
+  if (!names.length) names = ["auto"];
   byId("option-model").replaceChildren(
     ...names.map((name) => element("option", { value: name }, name)),
   );

@@ -16,7 +16,7 @@ from tasks.manifest import Plan
 from tasks.options import JobOptions
 from tasks.speeds import Speed, SpeedName
 from tasks.stages import EARLY_STAGES, HEADER_STAGES, Stage, Unit
-from tasks.units import fan_in, header_chains
+from tasks.units import fan_in, header_chains, needs_detection
 
 # Until the cluster has measured itself: seconds of audio a second of one unit of work, on a small
 # GPU and on one core. Wrong by some factor for anybody's hardware; the first units correct it.
@@ -49,7 +49,7 @@ def remaining_work(facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS) -> t
     if facts.plan is None:
         open_units = [(replace(run, stage=Stage.PREPARE), job_seconds)]
     else:
-        first = [] if options.language is not None else [Stage.DETECT_LANGUAGE]
+        first = [Stage.DETECT_LANGUAGE] if needs_detection(options) else []
         units = [replace(run, stage=stage) for stage in first]
         for chain in header_chains(run, options, facts.plan):
             units += _open_of(chain, facts)

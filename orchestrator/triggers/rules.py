@@ -15,10 +15,9 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from config.settings import Settings
-from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.errors import InvalidOption, ScriptoriumError
 from gpu_worker.formats import format_named
-from gpu_worker.models import find_model
+from orchestrator.options import accepted_options
 from orchestrator.outbox.outputs import ERROR_EXTENSION
 from orchestrator.triggers.places import Place
 from tasks.addresses import AddressPolicy
@@ -146,10 +145,7 @@ def _rule(number: int, table: dict[str, Any], settings: Settings) -> Rule:
         given = table.get("options", {})
         if not isinstance(given, dict):
             raise InvalidRules("Options are not valid: write them as [rule.options].")
-        options = job_options({"model": settings.model} | given)
-        find_model(options.model)
-        if options.diarizes:
-            check_trusted(diarize_model(options.model, options.diarize_model), settings.trusted)
+        options = accepted_options(job_options(given), settings)
         rule = Rule.model_validate({"tenant": settings.tenant} | table | {"options": options})
         if rule.webhook_url is not None:
             _check_webhook(rule.webhook_url, settings)

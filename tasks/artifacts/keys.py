@@ -17,6 +17,7 @@ options that change it; so a retry, a resume and a second submission find it.
                                /uses/<content>     that prepare found it to need
                                /speakers/<version>.json     their names
                                /runs/<run>/started.json, failed/…, canceled, timings.json
+                               /runs/<run>/choice.json        which models it uses
                                /runs/<run>/delivery/<part>/<try>, <part>.json   what was owed
                                /runs/<run>/result.json        the commit point
     tenants/<tenant>/prepared/<sha256>-<digest>.json
@@ -45,6 +46,7 @@ OUTBOX = "outbox/"
 DELETED = "deleted/"
 DEAD_LETTERS = "dead-letters/"
 DEAD_TRIGGERS = "dead-letters-triggers/"
+CHOICE = "choice.json"  # of a run
 
 # What changes the text of a window, apart from its samples. The batch size does not.
 _DECODE_OPTIONS = frozenset(
@@ -138,7 +140,7 @@ def runs(tenant: str, job: str) -> str:
 
 
 def run(unit: Unit, name: str) -> str:
-    """`name` is started.json, canceled, timings.json or result.json."""
+    """`name` is started.json, canceled, CHOICE, timings.json or result.json."""
     return f"{runs(unit.tenant, unit.job)}{unit.run}/{name}"
 
 

@@ -102,7 +102,7 @@ def unit_span(place: Place, request: Any, unit: Unit) -> Iterator[Callable[[Rece
 def _start(place: Place, request: Any, unit: Unit) -> Span:
     """A span that is not recorded if the job has no trace, or if its manifest cannot be had."""
     try:
-        manifest = place.records.manifest(unit.tenant, unit.job)
+        manifest = place.records.resolved(unit)
     except (ScriptoriumError, ValueError, KeyError):  # the unit itself will find that out
         return INVALID_SPAN
     pool = place.settings.worker_pool or unit.stage.pool.value

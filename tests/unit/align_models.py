@@ -68,8 +68,14 @@ class SmallBundle(pipelines.Wav2Vec2ASRBundle):
         return {name: value + torch.randn_like(value) * 0.3 for name, value in weights.items()}
 
 
-def register_bundle(monkeypatch: pytest.MonkeyPatch, name: str, *, normalised: bool) -> None:
-    """Add a bundle to torchaudio for the time of a test."""
+def register_bundle(
+    monkeypatch: pytest.MonkeyPatch, torch_home: Path, name: str, *, normalised: bool
+) -> None:
+    """Add a bundle to torchaudio for the time of a test, as if it had been fetched."""
+    fetched = torch_home / "hub" / "checkpoints" / "none"
+    fetched.parent.mkdir(parents=True)
+    fetched.touch()
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(torch_home / "hub"))
     params = {
         "extractor_mode": "layer_norm" if normalised else "group_norm",
         "extractor_conv_layer_config": [(16, *conv) for conv in zip(KERNELS, STRIDES, strict=True)],

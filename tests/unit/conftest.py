@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from config.settings import Settings
 from config.settings import settings as process_settings
+from gpu_worker.hub import SERVERS
 from orchestrator.connection import Connection, connect
 from orchestrator.local.redis_server import RedisServer
 from tasks import lifecycle
@@ -103,3 +104,27 @@ def place(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> 
     app.conf.update(before)
     process_settings.cache_clear()
     lifecycle._open.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def no_silent_servers() -> None:
+    """Each test finds out itself which servers of models answer."""
+    SERVERS.forget()
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The addresses of the hub and of torch's models are those of a port where nothing answers."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setattr("gpu_worker.hub.TORCH_MODELS", "http://127.0.0.1:1")
+
+
+@pytest.fixture
+def no_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """pip finds packages in a directory alone, which is empty."""
+    place = tmp_path / "index"
+    place.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(place))
+    return place

@@ -68,11 +68,7 @@ def test_a_name_that_is_no_model_is_refused(name: str) -> None:
         fetch_align_model(name, None, None)
 
 
-def test_a_hub_that_refuses_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise ConnectionError
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+def test_a_hub_that_cannot_be_reached_is_unavailable(tmp_path: Path, no_hub: None) -> None:
     with pytest.raises(ModelUnavailable, match=r"owner/name.*ConnectionError"):
         fetch_align_model("owner/name", str(tmp_path), None)
 
@@ -89,14 +85,17 @@ def test_one_kind_of_weights_is_fetched_with_the_token(
 ) -> None:
     asked: list[str] = []
 
-    def fetch(name: str, *, allow_patterns: list[str], cache_dir: str, token: str) -> str:
-        assert (name, cache_dir, token) == ("owner/name", "cache", "secret")
+    def fetch(name: str, *, allow_patterns: list[str], cache_dir: str, **told: str | None) -> str:
+        assert (name, cache_dir, told) == (
+            "owner/name", "cache", {"token": "secret", "revision": None}
+        )  # fmt: skip
         asked.append(allow_patterns[-1])
         for file in files:
             if Path(file).match(allow_patterns[-1]):
                 (tmp_path / file).touch()
         return str(tmp_path)
 
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: None)
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     assert fetch_align_model("owner/name", "cache", "secret") == tmp_path
     assert asked == fetched

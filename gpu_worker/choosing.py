@@ -1,0 +1,130 @@
+"""Which models a job uses where its options leave that open.
+
+Whether a model can be had is found out by fetching it. What is taken instead of the model that was
+wanted comes with a notice that says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpu_worker.alignment.models import align_model, fetch_align_model, is_bundle
+from gpu_worker.capabilities import wanted_models
+from gpu_worker.diarization.access import check_access
+from gpu_worker.diarization.models import COMMUNITY
+from gpu_worker.diarization.offline import OFFLINE_NAME, fetch_offline
+from gpu_worker.errors import (
+    HubTokenMissing,
+    LibraryMissing,
+    ModelUnavailable,
+    PermanentError,
+    ScriptoriumError,
+)
+from gpu_worker.models import FAKE_NAME, cached_model, fetch_model, find_model
+from gpu_worker.transcript import Notice
+from gpu_worker.whisper_wheels import WHEEL_MODELS
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlace:
+    """Where models run, and where their files are kept."""
+
+    device: str  # cpu or cuda
+    model_dir: str | None = None
+    hub_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model, and what a reader should know of why it was taken."""
+
+    model: str
+    notices: tuple[Notice, ...] = ()
+
+
+def choose_model(place: ModelPlace, language: str | None, task: str) -> Found:
+    """Fetch the best transcription model that can be had.
+
+    The most wanted one, from the hub or a wheel; else one that is on this machine already; else
+    one in a wheel. Raises ModelUnavailable if there is none.
+    """
+    first, *others = wanted_models(place.device, language, task)
+    try:
+        fetch_model(find_model(first), place.model_dir, place.hub_token)
+    except (ModelUnavailable, LibraryMissing) as error:
+        taken = _on_this_machine(place, others) or _in_a_wheel(place, others)
+        if taken is None:
+            raise ModelUnavailable(
+                f"No model was chosen, and none can be had: {error.message}",
+                hint="Fetch one where there is a network, `scriptorium models pull NAME`, or name "
+                "a directory that holds one: --model DIRECTORY.",
+            ) from error
+        return Found(taken, (_replaced(first, taken, error),))
+    return Found(first)
+
+
+def _on_this_machine(place: ModelPlace, names: list[str]) -> str | None:
+    return next((name for name in names if cached_model(find_model(name), place.model_dir)), None)
+
+
+def _in_a_wheel(place: ModelPlace, names: list[str]) -> str | None:
+    for name in names:
+        if name in WHEEL_MODELS:
+            try:
+                fetch_model(find_model(name), place.model_dir, place.hub_token, "wheel")
+            except (ModelUnavailable, LibraryMissing):
+                continue
+            return name
+    return None
+
+
+def _replaced(wanted: str, taken: str, error: ScriptoriumError) -> Notice:
+    return Notice(
+        "model_replaced",
+        f"The text was written by model {taken}, since {wanted} could not be had: "
+        f"{error.message} Choose a model with --model NAME or SCRIPTORIUM_MODEL.",
+    )
+
+
+def missing_aligner(
+    place: ModelPlace, transcription_model: str, language: str, chosen: str | None
+) -> ScriptoriumError | None:
+    """Fetch the model that times the words, and give the error if it cannot be had."""
+    try:
+        name = align_model(transcription_model, language, chosen)
+        if FAKE_NAME.match(name):
+            return None
+        if is_bundle(name):
+            from gpu_worker.alignment.bundles import fetch_bundle  # which loads torch
+
+            fetch_bundle(name, place.model_dir)
+        else:
+            fetch_align_model(name, place.model_dir, place.hub_token)
+    except (ModelUnavailable, PermanentError) as error:
+        return error
+    except ImportError as error:
+        return LibraryMissing(f"{error}, so words cannot be aligned.")
+    return None
+
+
+def choose_diarizer(place: ModelPlace) -> Found:
+    """The community pipeline; without a token or a hub `offline`, if that can be had.
+
+    If neither can, it is the community pipeline, and the stage that needs it says why it fails.
+    """
+    try:
+        check_access(COMMUNITY, place.hub_token, place.model_dir)
+    except (HubTokenMissing, ModelUnavailable) as error:
+        try:
+            fetch_offline(place.model_dir)
+        except (ModelUnavailable, PermanentError):
+            return Found(COMMUNITY)
+        notice = Notice(
+            "speakers_offline",
+            f"Speakers were told apart by the model {OFFLINE_NAME}, less well than by {COMMUNITY}, "
+            f"which cannot be had: {error.message} {error.advice}",
+        )
+        return Found(OFFLINE_NAME, (notice,))
+    except PermanentError:
+        pass
+    return Found(COMMUNITY)

@@ -1,0 +1,144 @@
+"""The hub, and which of the servers that models are fetched from do not answer now.
+
+A server that gave no answer is not asked again for `SILENT_SECONDS` by this process: without
+that, each chunk of each job would wait for it anew. An answer, also a refusal, is never
+remembered.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from urllib.error import HTTPError, URLError
+
+from gpu_worker.errors import ModelUnavailable
+
+HUB = "the hub"
+TORCH = "torch's server of models"
+TORCH_MODELS = "https://download.pytorch.org/torchaudio/models"  # of torchaudio 2.8's pipelines
+SILENT_SECONDS = 60.0
+ANSWER_SECONDS = 10.0  # how long the hub may take to say which files a model has
+
+
+class Servers:
+    """Remembers which servers gave no answer, and until when."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._silent_until: dict[str, float] = {}
+
+    def is_silent(self, server: str) -> bool:
+        """Whether it gave no answer within the last `SILENT_SECONDS`."""
+        with self._lock:
+            return self._clock() < self._silent_until.get(server, 0.0)
+
+    def remember(self, server: str) -> None:
+        """It has just given no answer."""
+        with self._lock:
+            self._silent_until[server] = self._clock() + SILENT_SECONDS
+
+    def forget(self) -> None:
+        """Ask every server again."""
+        with self._lock:
+            self._silent_until.clear()
+
+    @contextmanager
+    def asking(self, server: str, model: str) -> Iterator[None]:
+        """Wrap a request for `model`; an error that means silence is remembered and raised on.
+
+        Raises ModelUnavailable, without a request, while the server is known to be silent.
+        """
+        if self.is_silent(server):
+            raise ModelUnavailable(
+                f"{model} cannot be fetched: {server} gave no answer less than "
+                f"{SILENT_SECONDS:.0f} s ago."
+            )
+        try:
+            yield
+        except Exception as error:
+            if is_silence(error):
+                self.remember(server)
+            raise
+
+
+SERVERS = Servers()
+"""Of this process."""
+
+
+def is_silence(error: BaseException) -> bool:
+    """Whether an error of the hub's client or of urllib means that no answer came."""
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+    from requests.exceptions import ConnectionError as NoConnection
+    from requests.exceptions import Timeout
+
+    if isinstance(error, HTTPError):  # an URLError too, but it is an answer
+        return False
+    silences = (LocalEntryNotFoundError, OfflineModeIsEnabled, NoConnection, Timeout, URLError)
+    return isinstance(error, (*silences, ConnectionError, TimeoutError))
+
+
+def fetch_snapshot(
+    repository: str,
+    model: str,
+    patterns: Sequence[str],
+    is_whole: Callable[[Path], bool],
+    *,
+    revision: str | None = None,
+    model_dir: str | None = None,
+    token: str | None = None,
+) -> Path:
+    """The directory with the newest files of a repository that match `patterns`.
+
+    Those in the cache if the hub does not answer or refuses, and `is_whole` says that none is
+    missing. `model` is its name for people. Raises ModelUnavailable.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        with SERVERS.asking(HUB, model):
+            # `snapshot_download` asks the same, but waits for an answer without a limit.
+            HfApi(token=token).model_info(repository, revision=revision, timeout=ANSWER_SECONDS)
+            return Path(
+                snapshot_download(
+                    repository,
+                    revision=revision,
+                    allow_patterns=list(patterns),
+                    cache_dir=model_dir,
+                    token=token,
+                )
+            )
+    except Exception as error:  # the hub's client raises many unrelated types
+        here = cached_snapshot(repository, is_whole, revision=revision, model_dir=model_dir)
+        if here is not None:
+            return here
+        if isinstance(error, ModelUnavailable):
+            raise
+        raise ModelUnavailable(
+            f"{model} could not be fetched from {repository} on the hub: {type(error).__name__}."
+        ) from error
+
+
+def cached_snapshot(
+    repository: str,
+    is_whole: Callable[[Path], bool],
+    *,
+    revision: str | None = None,
+    model_dir: str | None = None,
+) -> Path | None:
+    """What was fetched of a repository before, if no file is missing. Asks no network."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        directory = Path(
+            snapshot_download(
+                repository, revision=revision, cache_dir=model_dir, local_files_only=True
+            )
+        )
+    except LocalEntryNotFoundError:
+        return None
+    return directory if is_whole(directory) else None

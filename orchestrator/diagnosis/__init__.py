@@ -1,0 +1,36 @@
+"""What a cluster needs, checked one by one, each with what to do if it is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+from config.settings import Settings
+from gpu_worker.errors import ScriptoriumError
+from orchestrator.diagnosis.finding import Finding
+from orchestrator.diagnosis.models import check_engine, check_model, check_speakers
+from orchestrator.diagnosis.services import check_broker, check_disk, check_redis, check_store
+
+
+def diagnose(settings: Settings) -> list[Finding]:
+    """Every check; a check that breaks is an error, not a traceback."""
+    checks: tuple[Callable[[Settings], Finding], ...] = (
+        check_redis,
+        check_broker,
+        check_store,
+        check_disk,
+        check_model,
+        check_engine,
+        check_speakers,
+    )
+    return [_answer(check, settings) for check in checks]
+
+
+def _answer(check: Callable[[Settings], Finding], settings: Settings) -> Finding:
+    name = check.__name__.removeprefix("check_")
+    try:
+        return check(settings)
+    except ScriptoriumError as error:
+        return Finding(name, "error", error.message, error.advice)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding(name, "error", f"{type(error).__name__}: {error}")

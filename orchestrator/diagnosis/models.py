@@ -1,0 +1,103 @@
+"""Checks of the models and of the libraries that load them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from config.settings import Settings
+from gpu_worker.capabilities import wanted_models
+from gpu_worker.diarization.models import diarize_model
+from gpu_worker.diarization.offline import OFFLINE_NAME
+from gpu_worker.errors import HubTokenMissing, ModelUnavailable
+from gpu_worker.models import AUTO, cached_model, find_model, origin_of
+from orchestrator.diagnosis.finding import Finding
+
+# What is wrong with the usual diarization model where another takes its place.
+_HAVE_A_SUBSTITUTE = frozenset({HubTokenMissing.code, ModelUnavailable.code})
+
+
+def check_model(settings: Settings) -> Finding:
+    """The default model is one we know, where it comes from, and whether it is here already."""
+    if settings.model != AUTO:
+        return Finding("model", "ok", f"{settings.model}: {_where(settings, settings.model)}.")
+    gpu, cpu = (wanted_models(device, None, "transcribe")[0] for device in ("cuda", "cpu"))
+    choices = f"on a GPU {gpu} ({_where(settings, gpu)}), on a CPU {cpu} ({_where(settings, cpu)})"
+    return Finding("model", "ok", f"auto: {choices}.")
+
+
+def _where(settings: Settings, model: str) -> str:
+    """Where a model comes from, in words for people."""
+    source = find_model(model)
+    try:
+        here = cached_model(source, str(settings.model_dir) if settings.model_dir else None)
+    except ImportError:  # the control plane alone: the workers have the models
+        here = None
+    if source.directory is not None or source.repository is None:
+        return str(source)
+    if here is not None:
+        return f"in {here}, from {origin_of(source, here)}"
+    return f"{source}, fetched at first use"
+
+
+def check_engine(settings: Settings) -> Finding:
+    """The model libraries load (in a child), and what they compute on."""
+    child = subprocess.run(
+        [sys.executable, "-m", "gpu_worker.devices"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if child.returncode:
+        reason = (child.stderr.strip().splitlines() or ["no message"])[-1]
+        return Finding(
+            "engine",
+            "error",
+            f"The model libraries do not load: {reason}",
+            "Install the worker extra: pip install 'scriptorium[worker]'.",
+        )
+    found = json.loads(child.stdout)
+    if not found["gpus"]:
+        return Finding(
+            "engine",
+            "warning",
+            f"faster-whisper {found['faster_whisper']} on the CPU; no GPU was found.",
+            "For a GPU: check `nvidia-smi` and that CUDA 12 and cuDNN 9 are installed.",
+        )
+    return Finding(
+        "engine",
+        "ok",
+        f"faster-whisper {found['faster_whisper']} on {', '.join(found['gpus'])}.",
+    )
+
+
+def check_speakers(settings: Settings) -> Finding:
+    """The model that tells speakers apart can be had (asked for in a child)."""
+    name = diarize_model(settings.model)
+    token = settings.hf_token
+    child = subprocess.run(
+        [sys.executable, "-m", "gpu_worker.diarization.access", name]
+        + (["--model-dir", str(settings.model_dir)] if settings.model_dir else []),
+        env=os.environ | ({"HF_TOKEN": token.get_secret_value()} if token else {}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if not child.stdout:
+        reason = (child.stderr.strip().splitlines() or ["no message"])[-1]
+        return Finding("speakers", "error", f"{name} cannot be checked: {reason}")
+    wrong = json.loads(child.stdout)
+    if wrong:
+        return Finding(
+            "speakers",
+            "warning",
+            f"Speakers are told apart by the model {OFFLINE_NAME}, less well: {wrong['message']}"
+            if wrong["code"] in _HAVE_A_SUBSTITUTE
+            else f"Jobs will have no speakers ({wrong['code']}): {wrong['message']}",
+            wrong["hint"],
+        )
+    return Finding("speakers", "ok", f"{name} can be had.")
