@@ -57,7 +57,7 @@ class Packets:
                 self._has_ended = True
                 self._held.append(None)
                 break
-            if packet.pts is not None:
+            if packet.pts is not None and not packet.is_discard:  # cut away by an edit list
                 firsts.setdefault(packet.stream.index, float(packet.pts * packet.time_base))
             if packet.stream.index == self._stream.index:
                 self._held.append(packet)

@@ -70,11 +70,12 @@ def wav(
 def encoded(
     suffix: str, codec: str | None, *, seconds: float = 4.0, picture: bool = False,
     silent_from: float = 9e9, silent_to: float = 9e9, start: float = 0.0, tracks: int = 1,
-    default: int | None = None, muxer: str | None = None, **options: str,
+    default: int | None = None, cut: float = 0.0, muxer: str | None = None, **options: str,
 ) -> bytes:  # fmt: skip
     """A tone in the container that `suffix` names, from `start` on; a picture starts at 0.
 
     The first of several `tracks` has the tone, each further one an octave above the one before.
+    Of the picture, `cut` seconds at its beginning are in the file but not shown (mp4).
     The track `default` is marked as the one to be played. Between `silent_from` and
     `silent_to` nothing is written, which leaves a gap in the file's clock. `options` are the
     muxer's.
@@ -84,7 +85,7 @@ def encoded(
         with av.open(str(path), "w", format=muxer, options=options) as out:
             audio = [_track(out, codec, n, default) for n in range(tracks)] if codec else []
             if picture:
-                _mux_picture(out, seconds)
+                _mux_picture(out, seconds, cut)
             for number, stream in enumerate(audio):
                 for frame in _frames(stream.codec_context, seconds, 440 * 2**number, start):
                     if not silent_from <= float(frame.pts * frame.time_base) < silent_to:
@@ -116,12 +117,13 @@ def _frames(
     yield from resampler.resample(None)
 
 
-def _mux_picture(out: av.container.OutputContainer, seconds: float) -> None:
+def _mux_picture(out: av.container.OutputContainer, seconds: float, cut: float) -> None:
     stream = out.add_stream("mpeg4", rate=10)
     stream.width = stream.height = 64
+    stream.gop_size = 300
     stream.pix_fmt = "yuv420p"
-    for index in range(round(seconds * 10)):
-        frame = av.VideoFrame(64, 64, "yuv420p")
+    for index in range(round(-cut * 10), round(seconds * 10)):
+        frame = av.VideoFrame.from_ndarray(np.zeros((96, 64), np.uint8), format="yuv420p")
         frame.pts = index
         out.mux(stream.encode(frame))
     out.mux(stream.encode(None))

@@ -40,6 +40,16 @@ def test_a_track_is_as_late_as_the_first_picture_is_early(
     assert read(tmp_path / "file", content)[0].late == pytest.approx(late, abs=0.03)
 
 
+def test_a_picture_that_was_cut_at_its_start_is_not_early(tmp_path: Path) -> None:
+    content = encoded(".mp4", "aac", seconds=1.0, picture=True, cut=3.0, avoid_negative_ts="0")
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with path.open("rb") as file, open_media(file.fileno()) as container:
+        times = [packet.pts * packet.time_base for packet in container.demux() if packet.size]
+    assert min(times) < -2.5  # what was cut away is still there
+    assert read(path, content)[0].late == pytest.approx(0.0, abs=0.03)
+
+
 def test_only_the_last_packet_is_the_last_and_none_is_lost(tmp_path: Path) -> None:
     content = encoded(".mkv", "pcm_s16le", seconds=4.0, picture=True, tracks=2)
     for track in (0, 1):
