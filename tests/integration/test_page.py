@@ -208,7 +208,7 @@ def test_markup_in_names_and_speech_is_shown_as_text(
 
     def with_warnings(route: Route) -> None:
         for_operators = {"code": "words_not_aligned", "message": MARKUP}
-        missing = {"code": "missing_span", "message": "", "start": 750.0, "end": 1050.0}
+        missing = {"code": "missing_span", "message": "It died.", "start": 750.0, "end": 1050.0}
         route.fulfill(
             json={**route.fetch().json(), "warnings": [for_operators, missing, for_operators]}
         )
@@ -231,7 +231,7 @@ def test_markup_in_names_and_speech_is_shown_as_text(
         assert page.inner_text(".remarks summary") == "Word times are approximate. Details"
         assert not page.is_visible(".remarks li")
         page.click(".remarks summary")
-        assert page.locator(".remarks li").all_inner_texts() == [MARKUP, "12:30–17:30: "]
+        assert page.locator(".remarks li").all_inner_texts() == [MARKUP, "12:30–17:30: It died."]
         assert visitor.accessibility_violations() == []
         page.wait_for_selector(f'.word:text-is("{MARKUP}")')
         label = page.locator(".speaker").first.inner_text()
