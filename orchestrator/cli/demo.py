@@ -58,10 +58,9 @@ def demo(
     console.print(f"Starting a cluster of {workers} GPU workers and a CPU worker …")
     began = time.monotonic()
     with local_cluster(values, workers) as connection:
-        ready = time.monotonic()
         jobs = submit_all(connection, values.tenant, [recording.audio], recording.options)
         ended = watch_jobs(connection, values.tenant, list(jobs.values()))
-        took = time.monotonic() - ready
+        took = time.monotonic() - began
         paths = write_all(
             connection,
             dict(zip(jobs, ended, strict=True)),
@@ -75,8 +74,8 @@ def demo(
             transcript = json.loads(path.read_text(encoding="utf-8"))
             _show(console, transcript, recording)
             console.print(
-                f"Time:     {transcript['duration']:.0f} s of audio in {took:.1f} s, after "
-                f"{ready - began:.1f} s to start the cluster"
+                f"Time:     {transcript['duration']:.0f} s of audio in {took:.0f} s, mostly to start "
+                "processes and load models"
             )
     names = ", ".join(path.suffix.removeprefix(".") for path in paths)
     console.print(f"Files:    {output_dir / recording.audio.stem}.{{{names}}}", markup=False)
@@ -133,7 +132,9 @@ def _show(console: Console, transcript: dict[str, Any], recording: Recording) ->
     """Who says what, how many words are wrong, and who speaks how long."""
     for line in transcript["segments"]:
         console.print(
-            f"{line['start']:6.2f}  {line.get('speaker', ''):10}  {line['text']}", markup=False
+            f"{line['start']:6.2f}  {line.get('speaker', ''):10}  {line['text']}",
+            markup=False,
+            soft_wrap=True,
         )
     said, heard = words_of(recording.words), words_of(transcript["text"])
     wrong = wrong_words(said, heard)

@@ -11,8 +11,9 @@ import typer
 from pydantic import SecretStr
 
 from config.settings import Settings
+from gpu_worker.capabilities import wanted_models
 from gpu_worker.errors import ScriptoriumError
-from gpu_worker.models import AUTO
+from gpu_worker.models import AUTO, cached_model, find_model
 from gpu_worker.subtitles import SubtitleOptions
 from orchestrator.cli.bars import watch_jobs
 from orchestrator.cli.context import (
@@ -91,6 +92,7 @@ def transcribe(
     values = current_settings().model_copy(update={k: v for k, v in given.items() if v is not None})
     if not quiet:
         _tell_names(stems)
+        _tell_fetching(values, options.model)
     with local_cluster(values, workers) as connection:
         options = with_known_speakers(connection, values.tenant, options, known_speaker)
         jobs = submit_all(connection, values.tenant, paths, options)
@@ -167,6 +169,18 @@ def write_all(
         for file in written:
             typer.echo(str(file))
     return written
+
+
+def _tell_fetching(values: Settings, model: str) -> None:
+    """Why the first job of a cluster that is started here takes longer than the next."""
+    wanted = {wanted_models(device, None, "transcribe")[0] for device in ("cpu", "cuda")}
+    names = wanted if model == AUTO else {model}
+    directory = str(values.model_dir) if values.model_dir else None
+    sources = [find_model(name) for name in names]
+    if configured_cluster(values) is None and all(source.repository for source in sources):
+        with suppress(ImportError):  # the control plane alone
+            if not any(cached_model(source, directory) for source in sources):
+                typer.echo("The first job fetches its model, for minutes on a slow line.", err=True)
 
 
 def _tell_models(jobs: list[Job]) -> None:

@@ -30,6 +30,7 @@ def quick_settings(home: Path, **changes: Any) -> Settings:
     """As in production, but faults are noticed in seconds."""
     quick: dict[str, Any] = {
         "home": home,
+        "model": "pico",
         "redis_url": None,
         "store_url": None,
         "lease_seconds": 4.0,

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ import psutil
 import pytest
 
 from gpu_worker.builtin import SAMPLE
+from gpu_worker.wheels import models_root
+from tests.real_models import offline_models, real_model
 from tests.speech import recording, write_wav
 
 SCRIPTORIUM = [sys.executable, "-m", "orchestrator.cli"]
@@ -27,7 +30,10 @@ class Shell:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         kept = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(directory)}
-        self.environment = kept | {"SCRIPTORIUM_HOME": str(directory / "home")}
+        self.environment = kept | {
+            "SCRIPTORIUM_HOME": str(directory / "home"),
+            "SCRIPTORIUM_MODEL": "pico",
+        }
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -36,7 +42,7 @@ class Shell:
             env=self.environment | variables,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
@@ -71,23 +77,38 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         process.kill()
 
 
-def test_demo_prints_speakers_and_timed_words_without_a_hub_and_stops_all_it_started(
-    shell: Shell,
-) -> None:
-    nowhere = "http://127.0.0.1:9"
-    done = shell.run("demo", HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere, ALL_PROXY=nowhere)
+def test_demo_is_a_real_conversation_by_real_models_and_asks_no_hub(shell: Shell) -> None:
+    real_model("base")
+    offline_models()
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+        hub.setblocking(False)
+        address = f"http://127.0.0.1:{hub.getsockname()[1]}"
+        variables = dict.fromkeys(
+            ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_ENDPOINT"), address
+        )
+        done = shell.run("demo", SCRIPTORIUM_MODEL_DIR=str(models_root(None)), **variables)
+        with pytest.raises(BlockingIOError):  # nobody has called
+            hub.accept()
     assert done.returncode == 0, done.stderr
-    assert "WEBVTT" in done.stdout and "<v SPEAKER_00>" in done.stdout
-    assert re.search(r"\d\.\d{3} – +\d\.\d{3}  SPEAKER_0\d  hello", done.stdout)
+    found = re.search(r"Words: +(\d+) of 81 are wrong", done.stdout)
+    assert found and int(found[1]) <= 8, done.stdout  # 4 by a model alone in one process
+    assert re.search(r"Speakers: SPEAKER_00 \d+\.\d s, SPEAKER_01 \d+\.\d s\n", done.stdout)
     names = sorted(path.name for path in (shell.directory / "demo-output").iterdir())
-    assert names == [
-        f"conversation.{form}" for form in ("json", "rttm", "srt", "tsv", "txt", "vtt")
-    ]
-    transcript = json.loads((shell.directory / "demo-output/conversation.json").read_text())
+    assert names == [f"sample.{form}" for form in ("json", "rttm", "srt", "tsv", "txt", "vtt")]
+    transcript = json.loads((shell.directory / "demo-output/sample.json").read_text())
     assert transcript["warnings"] == []
-    assert transcript["timings"]["transcribe"]["real_time_factor"] > 0
     words = transcript["word_segments"]
     assert all({"start", "end", "score", "speaker"} <= word.keys() for word in words)
+    assert shell.processes() == []
+
+
+def test_demo_without_a_package_index_shows_the_package_s_own_models(shell: Shell) -> None:
+    done = shell.run("demo", PIP_NO_INDEX="1", PIP_CONFIG_FILE=os.devnull)
+    assert done.returncode == 0, done.stderr
+    assert "They cannot be had." in done.stdout
+    transcript = json.loads((shell.directory / "demo-output/conversation.json").read_text())
+    assert transcript["warnings"] == []
+    words = transcript["word_segments"]
     # Each turn of the reference is spoken by one voice, and the two by two.
     turns = json.loads(SAMPLE.with_suffix(".json").read_text())["turns"]
     found: dict[str, set[str]] = {}
@@ -177,7 +198,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(shell: Shell) -> N
             env=shell.environment | variables,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
