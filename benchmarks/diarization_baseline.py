@@ -88,5 +88,6 @@ def diarize(pipeline: SpeakerDiarization, file: dict[str, Any], **bounds: int) -
     """Who speaks when; `bounds` are num_speakers, min_speakers, max_speakers."""
     with warnings.catch_warnings():  # it tries how short a sound the embedding can take
         warnings.filterwarnings("ignore", message=".*degrees of freedom.*")
-        tracks = pipeline(file, **bounds).speaker_diarization.itertracks(yield_label=True)
+        found = pipeline(file, **bounds)
+    tracks = getattr(found, "speaker_diarization", found).itertracks(yield_label=True)
     return [Turn(segment.start, segment.end, str(speaker)) for segment, _, speaker in tracks]

@@ -56,7 +56,7 @@ def diarization_error(
     """
     metric = DiarizationErrorRate(collar=collar, skip_overlap=False)
     found = metric.compute_components(
-        _annotation(reference), _annotation(hypothesis), uem=Timeline([Segment(0.0, seconds)])
+        annotation(reference), annotation(hypothesis), uem=Timeline([Segment(0.0, seconds)])
     )
     return DiarizationError(
         scored=float(found["total"]),
@@ -66,12 +66,13 @@ def diarization_error(
     )
 
 
-def _annotation(spans: Iterable[Turn]) -> Annotation:
-    annotation = Annotation()
+def annotation(spans: Iterable[Turn]) -> Annotation:
+    """Spans as pyannote's libraries have them; those that are empty are left out."""
+    made = Annotation()
     for number, span in enumerate(spans):
         if span.end > span.start:
-            annotation[Segment(span.start, span.end), number] = span.speaker
-    return annotation
+            made[Segment(span.start, span.end), number] = span.speaker
+    return made
 
 
 @dataclass(frozen=True, slots=True)
