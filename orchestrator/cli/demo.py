@@ -56,7 +56,7 @@ def demo(
     values = current_settings()
     recording = _conversation(console, values)
     console.print(f"Starting a cluster of {workers} GPU workers and a CPU worker …")
-    began = time.monotonic()
+    began = time.monotonic()  # the time that is told includes the start
     with local_cluster(values, workers) as connection:
         jobs = submit_all(connection, values.tenant, [recording.audio], recording.options)
         ended = watch_jobs(connection, values.tenant, list(jobs.values()))
@@ -73,10 +73,7 @@ def demo(
         if path.suffix == ".json":
             transcript = json.loads(path.read_text(encoding="utf-8"))
             _show(console, transcript, recording)
-            console.print(
-                f"Time:     {transcript['duration']:.0f} s of audio in {took:.0f} s, mostly to start "
-                "processes and load models"
-            )
+            console.print(f"Time:     {transcript['duration']:.0f} s of audio in {took:.0f} s")
     names = ", ".join(path.suffix.removeprefix(".") for path in paths)
     console.print(f"Files:    {output_dir / recording.audio.stem}.{{{names}}}", markup=False)
     console.print("Everything that was started is stopped.")

@@ -35,7 +35,7 @@ from orchestrator.local.placement import Placement, usable_gpus
 from orchestrator.local.programs import Program
 from orchestrator.local.redis_server import RedisServer
 from orchestrator.local.supervisor import Supervisor
-from orchestrator.local.workers import WorkerSpec, pool_named, worker_program
+from orchestrator.local.workers import WORKER_NICENESS, WorkerSpec, pool_named, worker_program
 from orchestrator.reconciler import Reconciler
 from tasks.stages import Pool
 
@@ -72,6 +72,7 @@ class LocalCluster:
             max_workers=max_workers,
             placement=placement,
             plugins=plugins,
+            niceness=WORKER_NICENESS if api else 0,
         )
         self._settings = with_limits(settings, self._plan)
         self._api, self._celery_trigger, self._flower = api, celery_trigger, flower
@@ -155,6 +156,7 @@ class LocalCluster:
             stages=cpu.stages,
             concurrency=cpu.concurrency,
             plugins=self._plan.plugins,
+            niceness=self._plan.niceness,
         )
         front_door = api_programs(settings, self.logs) if self._api else []
         if self._celery_trigger:

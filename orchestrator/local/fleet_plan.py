@@ -27,6 +27,7 @@ class FleetPlan:
     placement: Placement = Placement.SHARED
     threads: int = 1  # of a CPU model, in each worker
     plugins: tuple[str, ...] = ()
+    niceness: int = 0
 
 
 def plan_fleet(
@@ -39,6 +40,7 @@ def plan_fleet(
     max_workers: int | None = None,
     placement: Placement = Placement.SHARED,
     plugins: tuple[str, ...] = (),
+    niceness: int = 0,
 ) -> FleetPlan:
     """A fixed number of workers, or a number that follows the load. Raises InvalidOption.
 
@@ -67,7 +69,7 @@ def plan_fleet(
             )
         least = most = len(gpus)
     threads = settings.cpu_threads or max(1, (os.cpu_count() or 1) // most)
-    return FleetPlan(cluster, least, most, gpus, placement, threads, plugins)
+    return FleetPlan(cluster, least, most, gpus, placement, threads, plugins, niceness)
 
 
 def with_limits(settings: Settings, plan: FleetPlan) -> Settings:
@@ -94,6 +96,7 @@ def slots(
             threads=plan.threads,
             concurrency=pool.concurrency,
             plugins=plan.plugins,
+            niceness=plan.niceness,
         )
 
     if plan.placement is Placement.BY_STAGE:

@@ -19,7 +19,8 @@ from orchestrator.scaling.pools import WorkerPool, worker_pools
 from tasks.stages import Pool, Stage, queues, queues_of
 
 # A model takes every core it is given, for minutes. The API beside it on the same machine needs
-# a few milliseconds at once, so the workers give way; alone on the machine they lose nothing.
+# a few milliseconds at once, so the workers give way where there is one. Without one they would
+# give way to strangers alone: beside two busy programs a file took ten times as long.
 WORKER_NICENESS = 10
 # Keep freed memory instead of handing it back to the kernel after every batch: CTranslate2 takes
 # some 150 MB a window on the CPU, and the page faults cost 40 % of the time (docs/speed.md).
@@ -42,6 +43,7 @@ class WorkerSpec:
     threads: int = 1  # of a CPU model
     concurrency: int = 1
     plugins: tuple[str, ...] = ()  # modules to import, as celery's --include
+    niceness: int = 0
 
 
 def pool_named(name: str, settings: Settings) -> WorkerPool:
@@ -112,5 +114,5 @@ def worker_program(spec: WorkerSpec, settings: Settings, logs: Path) -> Program:
         command=tuple(worker_command(spec)),
         environment=worker_environment(spec, settings, os.environ),
         log=logs / f"{spec.name.partition('@')[0]}.log",
-        niceness=WORKER_NICENESS,
+        niceness=spec.niceness,
     )

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption
+from orchestrator.local.cluster import LocalCluster
 from orchestrator.local.workers import (
     WorkerSpec,
     pool_named,
@@ -119,11 +120,18 @@ def test_a_worker_is_not_told_the_front_door_s_secrets() -> None:
     assert "front door" not in environment.values()
 
 
-def test_a_worker_of_this_machine_gives_way_to_the_api() -> None:
-    program = worker_program(WorkerSpec("gpu0@x", Pool.GPU), VALUES, Path("/logs"))
+def test_a_worker_is_a_program_of_this_machine() -> None:
+    spec = WorkerSpec("gpu0@x", Pool.GPU, niceness=3)
+    program = worker_program(spec, VALUES, Path("/logs"))
     assert (program.name, program.log) == ("gpu0@x", Path("/logs/gpu0.log"))
-    assert program.niceness > 0
-    assert list(program.command) == worker_command(WorkerSpec("gpu0@x", Pool.GPU))
+    assert program.niceness == 3
+    assert list(program.command) == worker_command(spec)
+
+
+@pytest.mark.parametrize("api", [True, False])
+def test_workers_give_way_to_an_api_and_to_nothing_else(api: bool, tmp_path: Path) -> None:
+    cluster = LocalCluster(Settings(home=tmp_path), workers=1, api=api)
+    assert (cluster._plan.niceness > 0) is api
 
 
 def test_a_cpu_worker_sees_no_gpu_and_hands_its_task_back() -> None:
