@@ -129,7 +129,11 @@ def redis_address(values: Settings) -> RedisAddress:
     Raises InvalidOption for an address that not every part could use.
     """
     url, password = values.redis_url, values.redis_password
-    address = RedisAddress.parse(url.get_secret_value()) if url else RedisAddress(host="127.0.0.1")
+    address = (
+        RedisAddress(host="127.0.0.1")
+        if url is None
+        else RedisAddress.parse(url.get_secret_value())
+    )
     if password is None or address.password:
         return address
     return replace(address, password=password.get_secret_value())

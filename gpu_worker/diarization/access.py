@@ -51,14 +51,19 @@ def check_access(name: str, token: str | None, model_dir: str | None = None) -> 
     check_token(name, token, model_dir)
     if not is_on_hub(name) or is_fetched(name, model_dir):
         return
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import constants
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.utils._headers import build_hf_headers
+    from huggingface_hub.utils._http import get_session, hf_raise_for_status
 
     try:
-        with SERVERS.asking(HUB, name):  # not `auth_check`, which waits without a limit
-            get_hf_file_metadata(
-                hf_hub_url(name, _DESCRIPTION), token=token, timeout=ANSWER_SECONDS
+        with SERVERS.asking(HUB, name):  # as `auth_check` does, which waits without a limit
+            answer = get_session().get(
+                f"{constants.ENDPOINT}/api/models/{name}/auth-check",
+                headers=build_hf_headers(token=token),
+                timeout=ANSWER_SECONDS,
             )
+            hf_raise_for_status(answer)
     except ModelUnavailable:
         raise
     except GatedRepoError as error:
