@@ -155,13 +155,12 @@ def write_all(
     `stems` are the names of the transcripts (None: the files' own).
     """
     stems = stems or output_stems(list(jobs), directory, formats)
+    _tell_warnings(jobs)
     written: list[Path] = []
     for path, job in jobs.items():
         if job.error is not None:
             _complain(path, job.error["code"], job.error["message"], job.error["hint"])
             continue
-        for warning in job.warnings:
-            _complain(path, warning["code"], warning["message"])
         written += write_results(
             connection, job.tenant, job.id, stems[path], directory, formats, lines
         )
@@ -169,6 +168,21 @@ def write_all(
         for file in written:
             typer.echo(str(file))
     return written
+
+
+def _tell_warnings(jobs: Mapping[Path, Job]) -> None:
+    """Each that is about a place; of those about a whole file one file's, and how many have it."""
+    alike: dict[str, list[Path]] = {}
+    for path, job in jobs.items():
+        for warning in job.warnings:
+            paths = alike.setdefault(warning["code"], [path])
+            if warning.get("start") is not None or path == paths[0]:
+                _complain(path, warning["code"], warning["message"])
+            elif path not in paths:
+                paths.append(path)
+    for code, paths in alike.items():
+        if len(paths) > 1:
+            typer.echo(f"{code}: likewise in {len(paths) - 1} other files.", err=True)
 
 
 def _tell_fetching(values: Settings, model: str) -> None:

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ from orchestrator.cli import demo as demo_module
 from orchestrator.cli import transcribe as transcribe_module
 from orchestrator.connection import Connection, connect
 from orchestrator.diagnosis import check_store
-from orchestrator.jobs import Job
+from orchestrator.jobs import Job, describe_job
 from tasks.artifacts import keys
 from tasks.lifecycle import Workplace
 from tasks.records import encode, result_record
 from tasks.stages import Stage
 from tests.speech import recording, write_wav
-from tests.unit.examples import TENANT, a_unit
+from tests.unit.examples import TENANT, a_manifest, a_unit
 from tests.unit.inline import run_job
 from tests.unit.pipes import piped, standard_input
 
@@ -34,6 +34,8 @@ COMMANDS = [
     "rerun", "delete", "dead-letters", "up", "serve", "worker", "reconciler", "models", "keys",
     "triggers", "doctor",
 ]  # fmt: skip
+
+A_JOB = describe_job(a_manifest(), 1, {}, None, None, 0.0)
 
 
 @dataclass(frozen=True)
@@ -455,6 +457,19 @@ def test_an_interruption_cancels_the_jobs(
     assert "Stopped." in ended.err
     ((job, _),) = cluster.jobs.newest(TENANT, 9)
     assert cluster.job(TENANT, job).status.value == "canceled"
+
+
+def test_a_warning_of_many_files_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = {"code": "words_not_aligned", "message": "Times are approximate."}
+    place = {"code": "missing_span", "message": "It is not there.", "start": 1.0, "end": 2.0}
+    warned = {Path(f"{number}.wav"): replace(A_JOB, warnings=(whole, place)) for number in range(3)}
+    transcribe_module._tell_warnings(warned)
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "words_not_aligned" in line] == [
+        "0.wav: words_not_aligned: Times are approximate.",
+        "words_not_aligned: likewise in 2 other files.",
+    ]
+    assert sum("It is not there." in line for line in told) == 3
 
 
 @pytest.mark.parametrize("can_be_had", [True, False])
