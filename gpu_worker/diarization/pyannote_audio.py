@@ -30,6 +30,7 @@ with warnings.catch_warnings():
         PyannoteAudioPretrainedSpeakerEmbedding,
     )
     from pyannote.audio.telemetry import set_telemetry_metrics
+    from pyannote.audio.utils.powerset import Powerset
     from pyannote.audio.utils.signal import binarize
     from pyannote.core import Annotation, Segment, SlidingWindow, SlidingWindowFeature
     from pyannote.core.utils.generators import string_generator
@@ -42,6 +43,7 @@ __all__ = [
     "KMeansClustering",
     "Model",
     "Pipeline",
+    "Powerset",
     "Problem",
     "PyanNet",
     "PyannoteAudioPretrainedSpeakerEmbedding",
