@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 install: $(STAMP)  ## Create .venv with everything; the command line is .venv/bin/scriptorium
 
-demo: install  ## Transcribe the bundled conversation on a local cluster
+demo: install  ## Transcribe a real conversation on a local cluster
 	$(BIN)/scriptorium demo
 
 test: install  ## Run the suite: units with their coverage, then whole clusters
