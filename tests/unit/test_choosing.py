@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gpu_worker.capabilities import wanted_models
-from gpu_worker.choosing import ModelPlace, choose_model, missing_aligner
+from gpu_worker.choosing import ModelPlace, choose_diarizer, choose_model, missing_aligner
+from gpu_worker.diarization.models import COMMUNITY
+from gpu_worker.diarization.offline import OFFLINE_NAME, OFFLINE_WHEEL
 from gpu_worker.errors import ModelUnavailable, NoAlignModel, UnknownModel
 from gpu_worker.models import HUB_MODELS, NEEDED_FILES, find_model
+from gpu_worker.wheels import wheel_directory
 from gpu_worker.whisper_wheels import WHEEL_MODELS
 from tests.unit.hub_cache import put_into_hub_cache
 from tests.unit.wheel_files import write_model
@@ -110,3 +114,38 @@ def test_why_an_align_model_cannot_be_had(
     no_hub: None, cpu: ModelPlace, language: str, chosen: str | None, error: type[Exception]
 ) -> None:
     assert isinstance(missing_aligner(cpu, "base", language, chosen), error)
+
+
+@pytest.fixture
+def no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
+
+
+def have_offline(place: ModelPlace) -> None:
+    wheel_directory(OFFLINE_WHEEL, Path(str(place.model_dir))).mkdir(parents=True)
+
+
+@pytest.mark.parametrize("token", [None, "hf_of_a_test"])
+def test_without_a_token_or_a_hub_speakers_have_the_model_of_a_wheel_and_it_is_said(
+    no_hub: None, no_index: Path, no_token: None, cpu: ModelPlace, token: str | None
+) -> None:
+    have_offline(cpu)
+    found = choose_diarizer(replace(cpu, hub_token=token))
+    assert found.model == OFFLINE_NAME
+    (notice,) = found.notices
+    assert notice.code == "speakers_offline" and COMMUNITY in notice.message
+    assert ("HF_TOKEN" in notice.message) is (token is None)
+
+
+def test_where_no_model_for_speakers_can_be_had_the_stage_says_why(
+    no_hub: None, no_index: Path, no_token: None, cpu: ModelPlace
+) -> None:
+    assert choose_diarizer(cpu).model == COMMUNITY
+
+
+def test_a_community_pipeline_that_was_fetched_is_taken_without_a_hub(
+    no_hub: None, no_token: None, cpu: ModelPlace
+) -> None:
+    have_offline(cpu)
+    put_into_hub_cache(find_model(COMMUNITY), Path(str(cpu.model_dir)), "config.yaml")
+    assert choose_diarizer(cpu).model == COMMUNITY
