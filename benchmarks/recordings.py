@@ -39,7 +39,7 @@ def read_recording(audio: Path, rttm: Path, uri: str) -> Recording:
     """Decode a file, and find its turns in an RTTM of several."""
     with tempfile.TemporaryDirectory() as scratch:
         decode(audio, Path(scratch) / "pcm")
-        samples = np.fromfile(Path(scratch) / "pcm", dtype="<i2").astype(np.float32) / 32768
+        samples = np.fromfile(Path(scratch) / "pcm", dtype="<i2") / 32768
     lines = [line.split() for line in rttm.read_text(encoding="utf-8").splitlines()]
     turns = tuple(
         Turn(float(start), float(start) + float(length), speaker)
@@ -48,7 +48,7 @@ def read_recording(audio: Path, rttm: Path, uri: str) -> Recording:
     )
     if not turns:
         raise ValueError(f"{rttm} has nothing about {uri!r}.")
-    return Recording(uri, samples, turns)
+    return Recording(uri, samples.astype(np.float32), turns)
 
 
 def join(recordings: Sequence[Recording]) -> Recording:

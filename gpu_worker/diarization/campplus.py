@@ -244,4 +244,4 @@ class _Dense(nn.Module):
         """(batch, given) or (batch, speakers, given), to the same with `dimension`."""
         vectors = self.linear(statistics.flatten(0, -2).unsqueeze(-1)).squeeze(-1)
         found: torch.Tensor = self.nonlinear(vectors)
-        return found.reshape(*statistics.shape[:-1], -1)
+        return found.reshape(*statistics.shape[:-1], _DIMENSION)

@@ -5,8 +5,8 @@ which makes tensors, plain containers and the named classes and refuses all else
 be exactly those of the networks.
 
 The numbers were chosen on ten half-minutes of AMI meetings and six conversations put together from
-LibriSpeech (20 and 7 % error), none of which is among the recordings that docs/speakers.md
-reports. There, thresholds of clustering from 0.45 to 0.65 differ by less than a point.
+LibriSpeech, none of which is among the recordings that docs/speakers.md reports. There, any
+threshold of clustering from 0.45 to 0.65 does as well, within a point.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class SpeakerScores(PyanNet):
 
     members: torch.Tensor  # who is in which set, shape (sets, speakers)
 
-    def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
+    def forward(self, waveforms: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # as PyanNet
         """(batch, 1, samples) to probabilities, shape (batch, frames, slots * speakers)."""
         sets: torch.Tensor = super().forward(waveforms).exp()
         speakers = sets @ self.members.to(sets)
