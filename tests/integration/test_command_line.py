@@ -102,6 +102,7 @@ def test_demo_is_a_real_conversation_by_real_models_and_asks_no_hub(shell: Shell
     assert shell.processes() == []
 
 
+@pytest.mark.heavy
 def test_demo_without_a_package_index_shows_the_package_s_own_models(shell: Shell) -> None:
     done = shell.run("demo", PIP_NO_INDEX="1", PIP_CONFIG_FILE=os.devnull)
     assert done.returncode == 0, done.stderr

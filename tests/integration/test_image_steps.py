@@ -146,6 +146,7 @@ def test_the_health_check_of_a_worker_believes_a_fresh_heartbeat_only(
         assert (done.returncode == 0) is healthy, done
 
 
+@pytest.mark.heavy
 def test_the_services_of_compose_become_healthy_do_a_job_and_end_when_told(
     builder: Builder, tmp_path: Path
 ) -> None:
