@@ -85,7 +85,8 @@ def main() -> int:
     if given.json:
         figures = {"wall": wall, "processor": ours, "others": others, "ratio": ratio}
         machine = describe_machine()
-        given.json.write_text(json.dumps({"machine": machine, "model": given.model} | figures))
+        written = {"machine": machine, "model": given.model} | figures
+        given.json.write_text(json.dumps(written, indent=2) + "\n")
     return 0 if done.returncode == 0 and ratio <= BOUND and warned == 1 else 1
 
 

@@ -53,7 +53,10 @@ def opened(path: Path, largest_bytes: int, directory: Path | None) -> Iterator[B
     try:
         file = _open(path, name)
     except OSError as error:
-        raise SourceMissing(f"{name!r} cannot be read: {error.strerror}.") from error
+        raise SourceMissing(
+            f"{name!r} cannot be read: {error.strerror}.",
+            hint="Check its path and who may read it.",
+        ) from error
     with file:
         mode = os.fstat(file.fileno()).st_mode
         if stat.S_ISREG(mode) and file.tell() == 0:

@@ -39,7 +39,10 @@ def upload(connection: Connection, path: Path, tenant: str) -> Source:
         with opened(path, largest, settings.work_dir) as file:
             return take_file(connection, file, name, tenant)
     except OSError as error:
-        raise SourceMissing(f"{name!r} cannot be read: {error.strerror}.") from error
+        raise SourceMissing(
+            f"{name!r} cannot be read: {error.strerror}.",
+            hint="Check its path and who may read it.",
+        ) from error
 
 
 def take_file(connection: Connection, file: BinaryIO, name: str, tenant: str) -> Source:

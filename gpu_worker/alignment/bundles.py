@@ -43,6 +43,7 @@ def fetch_bundle(name: str, model_dir: str | None) -> str:
             torch.hub.download_url_to_file(url, str(directory / file), progress=False)
     except OSError as error:  # urllib's errors are among them
         raise ModelUnavailable(
-            f"Align model {name!r} could not be fetched: {type(error).__name__}."
+            f"Align model {name!r} could not be fetched: {type(error).__name__}.",
+            hint=f"Check the network, or fetch it beforehand: `scriptorium models pull {name}`.",
         ) from error
     return str(directory)

