@@ -44,7 +44,7 @@ class Stretch:
 
 @app.task(name=Stage.DETECT_LANGUAGE.task_name, bind=True)
 def detect_language(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
-    """Find out which language one job's audio is in."""
+    """Find out what one job leaves open: its language, and which models it has."""
     unit = Unit(tenant, job, run, Stage.DETECT_LANGUAGE)
     receipt = run_unit(self, unit, _describe)
     end_early(self, unit, receipt)
