@@ -17,7 +17,8 @@ LONGEST_SHOWN = 200  # characters of an address that is told back
 class TrailingSlashes:
     """ASGI middleware: below `/v1` an address with a slash at its end is the one without.
 
-    A redirect would do for browsers only: curl prints nothing of one and ends well.
+    A redirect would do for browsers only: curl prints nothing of one and ends well. A slash that
+    is written as %2F is a part of a name.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -25,7 +26,10 @@ class TrailingSlashes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(f"{ROOT}/"):
-            scope["path"] = scope["path"].rstrip("/")  # in place: the outer ones read its route
+            written: bytes = scope.get("raw_path") or scope["path"].encode()
+            slashes = len(written) - len(written.rstrip(b"/"))
+            if slashes:  # in place: the outer ones read its route
+                scope["path"] = scope["path"][:-slashes]
         await self._app(scope, receive, send)
 
 

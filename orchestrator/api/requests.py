@@ -57,13 +57,18 @@ class JobRequest(Body):
         return self
 
 
+# A form sends a field that was not filled in as an empty one, which is dropped before this check.
+FormText = Annotated[str, StringConstraints(max_length=255, pattern=_PLAIN)]
+FormAddress = Annotated[str, StringConstraints(max_length=2048, pattern=_PLAIN)]
+
+
 class FormRequest(Body):
     """The fields of a form besides its file."""
 
-    name: Text | None = None
+    name: FormText | None = None
     options: JobOptions = Field(default_factory=JobOptions)
     metadata: Metadata = Field(default_factory=dict)
-    webhook_url: Address | None = None
+    webhook_url: FormAddress | None = None
 
 
 class RerunRequest(Body):
