@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,15 @@ def test_a_file_is_a_noun_of_readable_size_that_says_what_it_does(path: Path) ->
     assert not any(word in path.stem for word in VAGUE)
     assert len(text.splitlines()) <= LONGEST_FILE
     assert ast.get_docstring(ast.parse(text)) or not text
+
+
+def test_every_package_of_the_tree_is_installed() -> None:
+    """They are named one by one, and a folder that is forgotten is missing in an image alone."""
+    root = Path(__file__).parents[2]
+    built = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    found = {
+        ".".join(file.parent.relative_to(root).parts)
+        for package in ("config", "gpu_worker", "tasks", "orchestrator")
+        for file in (root / package).rglob("__init__.py")
+    }
+    assert set(built["tool"]["setuptools"]["packages"]) == found
