@@ -34,8 +34,10 @@ class TrailingSlashes:
 
 
 def not_there(path: str, is_route: Callable[[str], bool]) -> str:
-    """What to say of an address where nothing is; `is_route` knows those where something is."""
-    shown = path[:LONGEST_SHOWN]
+    """What to say of an address where nothing is; `is_route` knows those where something is.
+
+    The address itself is not told back: some put their key into it by mistake.
+    """
     if path.rstrip("/") == ROOT:
         return (
             f"{ROOT} is where the API begins: an OpenAI client takes it as its base_url. "
@@ -43,9 +45,9 @@ def not_there(path: str, is_route: Callable[[str], bool]) -> str:
         )
     meant = _meant(path, is_route)
     if meant is None:
-        return f"There is nothing at {shown}. /docs lists every address."
+        return "There is nothing at this address. /docs lists every one."
     return (
-        f"There is nothing at {shown}. Use {meant[:LONGEST_SHOWN]}; the base_url of an OpenAI "
+        f"There is nothing at this address. Use {meant[:LONGEST_SHOWN]}; the base_url of an OpenAI "
         f"client ends in {ROOT}."
     )
 

@@ -47,7 +47,7 @@ def test_an_address_that_means_nothing_is_told_where_all_are_listed(
     reply = http.post(asked)
     assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
     assert reply.json()["error"]["message"] == (
-        f"There is nothing at {asked}. /docs lists every address."
+        "There is nothing at this address. /docs lists every one."
     )
 
 
@@ -63,3 +63,8 @@ def test_a_slash_at_the_end_makes_no_difference_below_v1(http: TestClient) -> No
     job = made.json()["id"]
     assert http.get(f"/v1/jobs/{job}/", follow_redirects=False).json()["id"] == job
     assert http.get("/v1/models//", follow_redirects=False).json()["object"] == "list"
+    assert http.get("/v1/jobs/%2f", follow_redirects=False).status_code == 404
+
+
+def test_what_stands_in_a_wrong_address_is_not_told_back(http: TestClient) -> None:
+    assert "scr_secret" not in http.get("/scr_secret").text
