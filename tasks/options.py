@@ -124,6 +124,15 @@ class JobOptions(Record):
 
     @model_validator(mode="before")
     @classmethod
+    def _no_truth_for_a_number(cls, values: object) -> object:
+        """pydantic takes true for 1."""
+        for name, value in values.items() if isinstance(values, Mapping) else ():
+            if isinstance(value, bool) and name not in ("diarize", "word_timestamps"):
+                raise ValueError(f"{name} is neither true nor false")
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
     def _beams(cls, values: object) -> object:
         if not isinstance(values, Mapping) or values.get("beam_size") is not None:
             return values

@@ -57,18 +57,13 @@ class JobRequest(Body):
         return self
 
 
-# A form sends a field that was not filled in as an empty one, which is dropped before this check.
-FormText = Annotated[str, StringConstraints(max_length=255, pattern=_PLAIN)]
-FormAddress = Annotated[str, StringConstraints(max_length=2048, pattern=_PLAIN)]
-
-
 class FormRequest(Body):
     """The fields of a form besides its file."""
 
-    name: FormText | None = None
+    name: Text | None = None
     options: JobOptions = Field(default_factory=JobOptions)
     metadata: Metadata = Field(default_factory=dict)
-    webhook_url: FormAddress | None = None
+    webhook_url: Address | None = None
 
 
 class RerunRequest(Body):

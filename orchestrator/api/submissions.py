@@ -110,11 +110,8 @@ def parse(model: type[Parsed], body: bytes) -> Parsed:
 
 
 def _fields(form: UploadForm) -> FormRequest:
-    """The fields besides the file; an empty one was not filled in.
-
-    Raises RequestValidationError.
-    """
-    values: dict[str, Any] = {name: value for name, value in form.fields if value}
+    """The fields besides the file. Raises RequestValidationError."""
+    values: dict[str, Any] = dict(form.fields)
     for name in _JSON_FIELDS:
         if name in values:
             try:

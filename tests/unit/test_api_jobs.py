@@ -219,12 +219,6 @@ def test_an_idempotency_key_stands_for_one_submission(http: TestClient) -> None:
         assert "leave the header out" in reply.json()["error"]["message"]
 
 
-def test_an_empty_field_of_a_form_is_one_that_was_not_filled_in(http: TestClient) -> None:
-    empty = dict.fromkeys(("name", "options", "metadata", "webhook_url"), "")
-    job = http.post("/v1/jobs", files=FILE, data=empty)
-    assert job.status_code == 202 and job.json()["metadata"] == {}
-
-
 def test_fifty_equal_keys_at_once_give_one_job(connection: Connection) -> None:
     with serving(connection) as url, httpx.Client(base_url=url, trust_env=False) as http:
         with ThreadPoolExecutor(25) as threads:

@@ -217,3 +217,9 @@ def test_what_an_english_only_model_cannot_do_is_refused_at_submission(
 
 def test_a_job_that_was_accepted_before_the_rule_can_still_be_read() -> None:
     assert JobOptions.model_validate({"model": "tiny.en", "language": "de"}).language == "de"
+
+
+@pytest.mark.parametrize("name", ["max_speakers", "batch_size", "temperature", "channel"])
+def test_a_number_is_not_true_or_false(name: str) -> None:
+    with pytest.raises(InvalidOption, match=f"{name} is neither true nor false"):
+        job_options({name: True})
