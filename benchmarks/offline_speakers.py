@@ -119,7 +119,7 @@ def load_limit() -> Any:
     from gpu_worker.diarization.pyannote_audio import SpeakerDiarization, UnusedPlda
 
     class Limit(SpeakerDiarization):
-        _embedding = SimpleNamespace(dimension=0)  # asked if nobody speaks
+        _embedding = SimpleNamespace(dimension=0)  # read where there is no speaker
 
         def get_embeddings(self, *_: Any, **__: Any) -> None:
             return None

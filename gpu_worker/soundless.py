@@ -1,6 +1,6 @@
 """Packets that FFmpeg cannot decode although nothing is wrong with the file.
 
-A pause (AMR's discontinuous transmission sends no sound while nobody speaks), a tag between two
+A pause (AMR's discontinuous transmission sends no sound between words), a tag between two
 mp3 files that were joined, the padding behind the last block of a wav. Pure: bytes in, a kind out.
 """
 

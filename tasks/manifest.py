@@ -64,7 +64,7 @@ class Manifest(Record):
         """Leave out the trace and every option that is None by default and is not set.
 
         Older workers refuse a field that they do not know. So a new option hinders no upgrade
-        until somebody sets it: let it be None by default.
+        until a submitter sets it: let it be None by default.
         """
         data: dict[str, Any] = write(self)
         if self.traceparent is None:

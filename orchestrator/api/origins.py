@@ -2,7 +2,7 @@
 
 A browser sends whatever a page tells it to, with the cookie, to localhost too. So a change
 that a foreign page asks for is refused, unless the request holds an API key, which a foreign
-page cannot know. Where no key is needed any text passes for one, so there it helps nobody.
+page cannot know. Where no key is needed any text passes for one, so there it proves nothing.
 And where no key is needed, only the names of this machine are served:
 else a page could give its own name this machine's address (DNS rebinding).
 """

@@ -87,7 +87,7 @@ def test_demo_is_a_real_conversation_by_real_models_and_asks_no_hub(shell: Shell
             ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_ENDPOINT"), address
         )
         done = shell.run("demo", SCRIPTORIUM_MODEL_DIR=str(models_root(None)), **variables)
-        with pytest.raises(BlockingIOError):  # nobody has called
+        with pytest.raises(BlockingIOError):  # no process has called
             hub.accept()
     assert done.returncode == 0, done.stderr
     found = re.search(r"Words: +(\d+) of 81 are wrong", done.stdout)

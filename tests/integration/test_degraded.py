@@ -44,7 +44,7 @@ def test_a_transcript_is_published_with_a_warning_whatever_becomes_of_words_and_
     )
     cases: list[tuple[dict[str, Any], str, str]] = [
         ({"aligner": "ctc", "align_model": "no such model"}, UNALIGNED, "unknown_model"),
-        ({"aligner": "ctc", "align_model": "nobody/nothing"}, UNALIGNED, "model_unavailable"),
+        ({"aligner": "ctc", "align_model": "no-owner/no-model"}, UNALIGNED, "model_unavailable"),
         ({"aligner": "ctc", "align_model": BROKEN}, UNALIGNED, "internal_error"),
         ({"aligner": "ctc", "align_model": DEADLY}, UNALIGNED, "chunk_crashed"),
         ({"diarize_model": COMMUNITY}, SPEAKERLESS, "hub_token_missing"),
