@@ -20,7 +20,7 @@ from tasks.stages import Pool, Stage, queues, queues_of
 
 # A model takes every core it is given, for minutes. The API beside it on the same machine needs
 # a few milliseconds at once, so the workers give way where there is one. Without one they would
-# give way to other programs alone, each of which has ten times their share of a core at niceness 10.
+# give way to other programs alone, each of which has ten times their share of a core at this value.
 WORKER_NICENESS = 10
 # Keep freed memory instead of handing it back to the kernel after every batch: CTranslate2 takes
 # some 150 MB a window on the CPU, and the page faults cost 40 % of the time (docs/speed.md).
