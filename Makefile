@@ -8,9 +8,9 @@ STAMP := $(VENV)/.installed
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml clients/python/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[worker,embedded,flower,tracing,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable clients/python --editable '.[worker,embedded,flower,tracing,dev]'
 	@touch $@
 
 install: $(STAMP)  ## Create .venv with everything; the command line is .venv/bin/scriptorium

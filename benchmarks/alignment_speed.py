@@ -31,7 +31,7 @@ from gpu_worker.alignment.ctc import CtcAligner
 from gpu_worker.alignment.emissions import load_emission_model
 from gpu_worker.alignment.whisperx import WhisperxAligner
 from gpu_worker.transcript import SAMPLE_RATE
-from tests.speech import recording
+from tests.inputs.speech import recording
 
 _BOUND = 0.2  # of whisperX's time
 _SECONDS, _FRAMES, _WORDS = 30, 1499, 75  # of a window of wav2vec2

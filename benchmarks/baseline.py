@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
-from gpu_worker.sandbox import die_with_parent
+from gpu_worker.audio.decoder.sandbox import die_with_parent
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,13 @@ from benchmarks.baseline import Baseline
 from benchmarks.machine import ProcessorTime, describe_machine, print_machine
 from benchmarks.workloads import Model, model_named, write_files
 from config.settings import Settings
+from orchestrator.jobs.following import follow
+from orchestrator.jobs.sources import upload
+from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
 from orchestrator.local.workers import KEEP_MEMORY
-from orchestrator.progress import follow
-from orchestrator.sources import upload
-from orchestrator.submission import submit
-from tasks.options import job_options
-from tasks.stages import Stage
+from tasks.runs.options import job_options
+from tasks.runs.stages import Stage
 
 TENANT = "default"
 BOUNDS = {("tiny", "long"): 1.2, ("tiny", "short"): 1.0}  # cluster over rival, at most

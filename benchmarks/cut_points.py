@@ -24,11 +24,11 @@ import numpy.typing as npt
 
 from benchmarks.accuracy.recordings import pyannote_sample
 from benchmarks.machine import print_machine
-from gpu_worker.chunking import ChunkingOptions, plan_chunks
-from gpu_worker.cuts import Detector
-from gpu_worker.speech import FRAME_SAMPLES
-from gpu_worker.vad import speech_likelihood
-from tests.speech import SAMPLE_RATE, Samples, read_audio, recording
+from gpu_worker.audio.chunking import ChunkingOptions, plan_chunks
+from gpu_worker.audio.cuts import Detector
+from gpu_worker.audio.speech import FRAME_SAMPLES
+from gpu_worker.audio.vad import speech_likelihood
+from tests.inputs.speech import SAMPLE_RATE, Samples, read_audio, recording
 
 OPTIONS = ChunkingOptions(chunk_seconds=45.0)  # cuts within 15 s of a boundary, as by default
 SUFFIXES = {".flac", ".mp3", ".ogg", ".wav"}

@@ -6,7 +6,7 @@
 Few words are judged, and a model writes some of them by chance. So each recording is heard five
 times, each time with some more silence in front, which moves its windows by parts of a frame. All
 four ways hear the same samples in turn. `zeros` fills a window's features up with zeros, as
-faster-whisper does; `silence` with silence (`gpu_worker.engines.features`).
+faster-whisper does; `silence` with silence (`gpu_worker.transcription.engines.features`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from benchmarks.accuracy.models import NAMES, whisper_files
 from benchmarks.accuracy.recordings import SPEECH, Recording, recordings, samples
 from benchmarks.accuracy.words import word_error
 from benchmarks.machine import print_machine
-from gpu_worker.engines import Audio, DecodeOptions, EngineRequest, faster_whisper
-from gpu_worker.engines.features import Features, log_mel
 from gpu_worker.transcript import SAMPLE_RATE
-from gpu_worker.transcription import transcribe_chunk
+from gpu_worker.transcription.chunk import transcribe_chunk
+from gpu_worker.transcription.engines import Audio, DecodeOptions, EngineRequest, faster_whisper
+from gpu_worker.transcription.engines.features import Features, log_mel
 
 SECONDS = (0.0, 0.107, 0.231, 0.353, 0.479)  # of silence in front
 BEAMS = (1, 5)

@@ -28,7 +28,7 @@ import numpy as np
 from benchmarks.machine import ProcessorTime, describe_machine, print_machine
 from benchmarks.speaker_scores import cp_word_error, diarization_error
 from config.settings import Settings
-from gpu_worker.audio import decode
+from gpu_worker.audio.decoding import decode
 from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.transcript import SAMPLE_RATE, Turn
 
@@ -76,11 +76,11 @@ def texts_by_speaker(said: Sequence[tuple[str | None, str]]) -> dict[str, str]:
 
 def run_cluster(audio: Path, bounds: dict[str, int], workers: int, scratch: Path) -> Heard:
     """A job on a local cluster; its time includes loading the models."""
+    from orchestrator.jobs.following import follow
+    from orchestrator.jobs.sources import upload
+    from orchestrator.jobs.submission import submit
     from orchestrator.local.cluster import LocalCluster
-    from orchestrator.progress import follow
-    from orchestrator.sources import upload
-    from orchestrator.submission import submit
-    from tasks.options import job_options
+    from tasks.runs.options import job_options
 
     options = job_options({"model": "pico", "language": "en", "diarize": True} | bounds)
     with LocalCluster(Settings(home=scratch / "home"), workers=workers, adopt=False) as cluster:

@@ -24,7 +24,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.machine import print_machine
-from gpu_worker.diarization.loading import load_pico_voice
+from gpu_worker.diarization.embedding import SpeakerEmbedder, speaker_masks
+from gpu_worker.diarization.pretrained import load_pico_voice
 from gpu_worker.diarization.pyannote_audio import (
     PyannoteAudioPretrainedSpeakerEmbedding,
     SlidingWindow,
@@ -32,7 +33,6 @@ from gpu_worker.diarization.pyannote_audio import (
     SpeakerDiarization,
     XVectorMFCC,
 )
-from gpu_worker.diarization.trunk import SpeakerEmbedder, speaker_masks
 from gpu_worker.transcript import SAMPLE_RATE
 
 _SECONDS, _FRAMES, _SPEAKERS = 10.0, 589, 3

@@ -45,7 +45,7 @@ def measure_linkage(count: int) -> None:
 
 def measure_fan_in(hours: float, directory: Path) -> None:
     """Print the CPU seconds and the memory of `Diarizer.cluster`."""
-    from gpu_worker.diarization.loading import load
+    from gpu_worker.diarization.pretrained import load
 
     diarizer = load(DiarizerRequest(str(directory), device="cpu"))
     samples = round(hours * 3600) * SAMPLE_RATE
@@ -128,7 +128,7 @@ def main() -> int:
 
 
 def _tables(embeddings: list[int], hours: list[float]) -> int:
-    from tests.unit.pyannote_directory import write_pipeline
+    from tests.inputs.pyannote_directory import write_pipeline
 
     status = 0
     print("\nlinkage    embeddings    CPU s  peak MB")

@@ -33,7 +33,7 @@ import aiohttp
 import psutil
 
 from benchmarks.machine import print_machine, resident_mb
-from tests.speech import recording, write_wav
+from tests.inputs.speech import recording, write_wav
 
 READY_SECONDS = 60.0
 OPTIONS = {"model": "fake", "language": "en", "aligner": "none"}

@@ -54,11 +54,11 @@ def hear_in_cluster(
     recordings: Sequence[Recording], workers: int, shard_seconds: float, scratch: Path
 ) -> Heard:
     """A job for each; the words are nonsense, so that the time is that of the speakers."""
+    from orchestrator.jobs.following import follow
+    from orchestrator.jobs.sources import upload
+    from orchestrator.jobs.submission import submit
     from orchestrator.local.cluster import LocalCluster
-    from orchestrator.progress import follow
-    from orchestrator.sources import upload
-    from orchestrator.submission import submit
-    from tasks.options import job_options
+    from tasks.runs.options import job_options
 
     asked = {"model": "fake", "language": "en", "diarize": True, "diarize_model": OFFLINE_NAME}
     options = job_options(asked | {"shard_seconds": shard_seconds})

@@ -19,15 +19,15 @@ import numpy as np
 from benchmarks.accuracy.recordings import SPEECH, recordings, samples
 from benchmarks.accuracy.words import word_error
 from benchmarks.machine import print_machine
-from gpu_worker.capabilities import usual_beam_size
-from gpu_worker.decoded import DecodedWindow
-from gpu_worker.engines import DecodeOptions, EngineRequest
-from gpu_worker.engines.faster_whisper import load
-from gpu_worker.second_look import second_look
-from gpu_worker.speech import VadOptions
+from gpu_worker.audio.speech import VadOptions
+from gpu_worker.audio.vad import speech_spans
+from gpu_worker.models.capabilities import usual_beam_size
 from gpu_worker.transcript import SAMPLE_RATE
-from gpu_worker.vad import speech_spans
-from gpu_worker.windows import Window, pack_windows
+from gpu_worker.transcription.decoded import DecodedWindow
+from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
+from gpu_worker.transcription.engines.faster_whisper import load
+from gpu_worker.transcription.second_look import second_look
+from gpu_worker.transcription.windows import Window, pack_windows
 from gpu_worker.words import join_texts
 
 WINDOW_SECONDS = 30.0

@@ -19,13 +19,13 @@ import numpy as np
 
 from benchmarks.machine import print_machine
 from config.settings import Settings
+from orchestrator.jobs.following import follow
+from orchestrator.jobs.sources import upload
+from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
-from orchestrator.progress import follow
-from orchestrator.sources import upload
-from orchestrator.submission import submit
-from tasks.options import job_options
+from tasks.runs.options import job_options
 from tests.faults.deadly_chunk import SHOUT
-from tests.speech import recording, write_wav
+from tests.inputs.speech import recording, write_wav
 
 RATE = 16_000
 CHUNK_SECONDS = 30.0

@@ -3,9 +3,9 @@
     python -m benchmarks.quiet_speech [--speech DIR]
 
 Recordings are made quieter, rounded to 16 bits, and heard by Silero as they are and by
-`gpu_worker/vad.py`, which makes very quiet ones louder. The level is the one that one sample of
-a thousand exceeds. Printed is the share of the frames with speech at -10 dB that is still heard,
-and of all frames that were no speech there and are now. Then noises without any speech.
+`gpu_worker/audio/vad.py`, which makes very quiet ones louder. The level is the one that one
+sample of a thousand exceeds. Printed is the share of the frames with speech at -10 dB that is
+still heard, and of all frames that were no speech there and are now. Then noises without speech.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 from benchmarks.accuracy.recordings import pyannote_sample
 from benchmarks.cut_points import SUFFIXES, music, pink, white
 from benchmarks.machine import print_machine
-from gpu_worker.speech import FRAME_SAMPLES, Likelihood
-from gpu_worker.vad import speech_likelihood
-from tests.speech import SAMPLE_RATE, Samples, read_audio
+from gpu_worker.audio.speech import FRAME_SAMPLES, Likelihood
+from gpu_worker.audio.vad import speech_likelihood
+from tests.inputs.speech import SAMPLE_RATE, Samples, read_audio
 
 LEVELS = (-30, -40, -45, -50, -55, -60, -65, -70, -75, -80, -85, -90)  # dB of full scale
 NOISE_SECONDS = 60

@@ -21,15 +21,15 @@ from pydantic import SecretStr
 
 from benchmarks.machine import print_machine, resident_mb
 from config.settings import Settings
-from orchestrator.connection import Connection, connect
+from orchestrator.cluster.connection import Connection, connect
 from orchestrator.local.redis_server import RedisServer
 from orchestrator.reconciler import Reconciler
-from tasks.artifacts import keys
-from tasks.manifest import Manifest, Plan, Source
-from tasks.options import JobOptions
-from tasks.receipts import Receipt
-from tasks.records import encode
-from tasks.stages import Stage, Unit
+from tasks.runs import keys
+from tasks.runs.manifest import Manifest, Plan, Source
+from tasks.runs.options import JobOptions
+from tasks.runs.records import encode
+from tasks.runs.stages import Stage, Unit
+from tasks.state.receipts import Receipt
 
 CHUNK_SAMPLES = 300 * 16_000
 PASSES = 5

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_worker.audio import decode
-from gpu_worker.engines import Audio
+from gpu_worker.audio.decoding import decode
 from gpu_worker.transcript import SAMPLE_RATE, Turn
+from gpu_worker.transcription.engines import Audio
 
 JOINED = "joined"
 

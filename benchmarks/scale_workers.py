@@ -28,12 +28,12 @@ import numpy as np
 from benchmarks.machine import print_machine
 from config.logging import configure_logging
 from config.settings import Settings
+from orchestrator.jobs.sources import upload
+from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
 from orchestrator.local.supervisor import Drain
-from orchestrator.sources import upload
-from orchestrator.submission import submit
-from tasks.options import job_options
-from tests.speech import recording, write_wav
+from tasks.runs.options import job_options
+from tests.inputs.speech import recording, write_wav
 
 RATE = 16_000
 FILES, CHUNKS, CHUNK_SECONDS = 8, 16, 10.0

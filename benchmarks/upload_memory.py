@@ -30,7 +30,7 @@ from pydantic import SecretStr
 from config.logging import configure_logging
 from config.settings import Settings
 from orchestrator.api.server import listen, run_server
-from orchestrator.connection import connect
+from orchestrator.cluster.connection import connect
 
 configure_logging("WARNING")
 home = Path(sys.argv[2])

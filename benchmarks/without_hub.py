@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.machine import ProcessorTime, describe_machine, print_machine
-from gpu_worker.models import fetch_model, find_model
+from gpu_worker.models.whisper import fetch_model, find_model
 
 FILES, FIRST_SECOND, SECONDS = 7, 6.5, 3.3
 NOWHERE = "http://127.0.0.1:9"

@@ -20,10 +20,10 @@ from benchmarks.accuracy.models import NAMES, WhisperFiles, whisper_files
 from benchmarks.accuracy.recordings import SPEECH, Recording, recordings, samples
 from benchmarks.accuracy.word_times import NO_ERRORS, TimeErrors, spread, time_errors
 from benchmarks.machine import print_machine
-from gpu_worker.engines import DecodeOptions, EngineRequest, faster_whisper
-from gpu_worker.engines.faster_whisper import load
 from gpu_worker.transcript import Word
-from gpu_worker.transcription import transcribe_chunk
+from gpu_worker.transcription.chunk import transcribe_chunk
+from gpu_worker.transcription.engines import DecodeOptions, EngineRequest, faster_whisper
+from gpu_worker.transcription.engines.faster_whisper import load
 
 CHOSEN = ("sonnet1", "sonnet2")
 # The readers say "one" and "two" where the texts have a number, and words of Shakespeare's.

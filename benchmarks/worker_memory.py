@@ -16,11 +16,11 @@ from pathlib import Path
 
 from benchmarks.machine import print_machine, resident_mb
 from config.settings import Settings
+from orchestrator.jobs.sources import upload
+from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
-from orchestrator.sources import upload
-from orchestrator.submission import submit
-from tasks.options import job_options
-from tests.speech import SAMPLE_RATE, recording, write_wav
+from tasks.runs.options import job_options
+from tests.inputs.speech import SAMPLE_RATE, recording, write_wav
 
 TENANT = "default"
 EARLY_CHUNKS = 20

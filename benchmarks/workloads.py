@@ -8,8 +8,8 @@ from typing import Any
 
 from benchmarks.random_whisper import END_OF_TEXT, write_random_whisper
 from gpu_worker.builtin import PICO
-from gpu_worker.models import longest_window
-from tests.speech import SAMPLE_RATE, recording, write_wav
+from gpu_worker.models.whisper import longest_window
+from tests.inputs.speech import SAMPLE_RATE, recording, write_wav
 
 
 @dataclass(frozen=True, slots=True)

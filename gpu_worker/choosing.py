@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpu_worker.alignment.models import align_model, fetch_align_model, is_bundle
-from gpu_worker.capabilities import wanted_models
 from gpu_worker.diarization.access import check_access
 from gpu_worker.diarization.models import COMMUNITY
 from gpu_worker.diarization.offline import OFFLINE_NAME, fetch_offline
@@ -20,9 +19,10 @@ from gpu_worker.errors import (
     PermanentError,
     ScriptoriumError,
 )
-from gpu_worker.models import FAKE_NAME, cached_model, fetch_model, find_model
+from gpu_worker.models.capabilities import wanted_models
+from gpu_worker.models.whisper import FAKE_NAME, cached_model, fetch_model, find_model
+from gpu_worker.models.whisper_wheels import WHEEL_MODELS
 from gpu_worker.transcript import Notice
-from gpu_worker.whisper_wheels import WHEEL_MODELS
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@
 
 A class's docstring is its default message and `hint` says what to do. This
 module knows nothing of Celery: what follows from a branch is decided in
-`tasks/retries.py`.
+`tasks/execution/retries.py`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from gpu_worker.diarization.access import check_access
 from gpu_worker.diarization.models import PICO_VOICE_NAME, needs_token
 from gpu_worker.diarization.offline import OFFLINE_NAME, OFFLINE_WHEEL, fetch_offline
 from gpu_worker.errors import ModelUnavailable, ScriptoriumError, UnknownModel
-from gpu_worker.models import HUB_MODELS, Origin, fetch_model, find_model, origin_of
+from gpu_worker.models.whisper import HUB_MODELS, Origin, fetch_model, find_model, origin_of
 
 EXIT_FAILED, EXIT_UNKNOWN = 1, 2
 

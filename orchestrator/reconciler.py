@@ -20,21 +20,22 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.access.tenants import known_tenants
-from orchestrator.connection import Connection, UnknownJob
-from orchestrator.reconciliation import overdue, pause_after
+from orchestrator.cluster.connection import Connection, UnknownJob
+from orchestrator.cluster.job_index import known_jobs, newest_run, open_runs
+from orchestrator.jobs.tombstones import Tombstones
+from orchestrator.jobs.uploads import sweep_uploads
+from orchestrator.open_runs.needs import overdue, pause_after
+from orchestrator.open_runs.survey import RunSurvey, survey
 from orchestrator.scaling.scaler import Scaler
-from orchestrator.store import known_jobs, newest_run, open_runs
-from orchestrator.survey import RunSurvey, survey
-from orchestrator.tombstones import Tombstones
-from orchestrator.uploads import sweep_uploads
-from tasks.artifacts import ArtifactMissing, keys
-from tasks.heartbeat import Heartbeat
-from tasks.options import JobOptions
-from tasks.pipeline import in_turn, run_canvas
-from tasks.receipts import Receipt
-from tasks.records import exists, failures
-from tasks.stages import Lane, Stage, Unit
-from tasks.units import chains_before, units_behind
+from tasks.artifacts import ArtifactMissing
+from tasks.runs import keys
+from tasks.runs.canvas import in_turn, run_canvas
+from tasks.runs.dependencies import chains_before, units_behind
+from tasks.runs.options import JobOptions
+from tasks.runs.records import exists, failures
+from tasks.runs.stages import Lane, Stage, Unit
+from tasks.state.receipts import Receipt
+from tasks.telemetry.heartbeat import Heartbeat
 
 _LEADER = "scriptorium:reconciler"
 TIDY_SECONDS = 3600.0

@@ -18,7 +18,7 @@ import jiwer
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from gpu_worker.builtin import PICO, SAMPLE
-from tests.speech import Samples, heldout, read_audio, recording
+from tests.inputs.speech import Samples, heldout, read_audio, recording
 
 WINDOWS = (4, 6, 8, 10, 15)  # seconds
 RECORDING = 600  # seconds

@@ -20,7 +20,7 @@ from kombu.entity import Exchange, Queue
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, TransientError
 from tasks.redis_address import RedisAddress
-from tasks.stages import queues
+from tasks.runs.stages import Stage, queues
 
 VISIBILITY_SECONDS = 6 * 3600  # longer than any unit: the reconciler brings lost work back
 SENT_AT = "scriptorium_sent_at"  # header of every message: seconds since 1970
@@ -55,8 +55,7 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
         broker_write_url=url,
         task_default_queue=queues()[0],
         task_create_missing_queues=False,
-        include=["tasks.prepare", "tasks.language", "tasks.fan_out", "tasks.transcribe",
-                 "tasks.align", "tasks.embed_speakers", "tasks.diarize", "tasks.assemble"],
+        include=[f"tasks.stages.{stage}" for stage in Stage],  # a module for each
         # A message is acknowledged when its work is done, and one at a time is taken.
         task_acks_late=True,
         task_reject_on_worker_lost=False,

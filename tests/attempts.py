@@ -1,6 +1,6 @@
 """What attackers try: addresses that lead inside, keys and paths that lead out.
 
-Data for two tests: one asks the guard itself (`tests/unit/test_refusals.py`), one a
+Data for two tests: one asks the guard itself (`tests/unit/tasks/web/test_refusals.py`), one a
 whole cluster over HTTP (`tests/integration/test_attempts.py`). `{port}` is the port of
 a server on loopback that must never hear of any of them.
 """

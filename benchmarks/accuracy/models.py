@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpu_worker.models import fetch_model, find_model
+from gpu_worker.models.whisper import fetch_model, find_model
 
 NAMES = ("tiny.en", "base")
 

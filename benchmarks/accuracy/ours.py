@@ -16,11 +16,11 @@ from benchmarks.accuracy.peers import COMPUTE_TYPE
 from benchmarks.accuracy.recordings import Recording
 from config.settings import Settings
 from gpu_worker.transcript import Transcript, transcript_from_json
+from orchestrator.jobs.following import follow
+from orchestrator.jobs.sources import upload
+from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
-from orchestrator.progress import follow
-from orchestrator.sources import upload
-from orchestrator.submission import submit
-from tasks.options import job_options
+from tasks.runs.options import job_options
 
 NAME, GREEDY = "ours", "ours, greedy"
 SETTINGS = {

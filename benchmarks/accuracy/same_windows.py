@@ -15,13 +15,13 @@ from rapidfuzz.distance import Levenshtein
 from benchmarks.accuracy.models import WhisperFiles
 from benchmarks.accuracy.peers import COMPUTE_TYPE, whisper_model
 from benchmarks.accuracy.recordings import Recording, samples
-from gpu_worker.capabilities import usual_beam_size
-from gpu_worker.engines import Audio, DecodeOptions, EngineRequest
-from gpu_worker.engines.faster_whisper import load
-from gpu_worker.engines.features import log_mel
+from gpu_worker.audio.vad import speech_spans
+from gpu_worker.models.capabilities import usual_beam_size
 from gpu_worker.transcript import SAMPLE_RATE
-from gpu_worker.vad import speech_spans
-from gpu_worker.windows import pack_windows
+from gpu_worker.transcription.engines import Audio, DecodeOptions, EngineRequest
+from gpu_worker.transcription.engines.faster_whisper import load
+from gpu_worker.transcription.engines.features import log_mel
+from gpu_worker.transcription.windows import pack_windows
 
 BATCH_SIZE = 8
 
@@ -81,7 +81,7 @@ class Pipeline:
             language=language,
         )
         # CTranslate2 stops after half of the limit that faster-whisper gives it, which cuts long
-        # texts off; ours gives it twice the room behind the prompt (gpu_worker.engines.attempts).
+        # texts off; ours gives it twice the room behind the prompt (engines/attempts.py).
         prompt = self._model.get_prompt(tokenizer, [], without_timestamps=True)
         self._model.max_length = 2 * (self._longest - len(prompt) - 1)
         # The same features to the bit: in int8 a difference of 1e-7 can make another word.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpu_worker.chunking import ChunkingOptions
+from gpu_worker.audio.chunking import ChunkingOptions
 
 HOUR = 3600.0
 # A call, a lecture, a long recording: the share of files, and their lengths in seconds.

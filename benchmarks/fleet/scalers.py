@@ -17,8 +17,8 @@ from typing import Protocol
 from orchestrator.scaling.backlog import FIRST_SPEEDS
 from orchestrator.scaling.policy import Load, Recommendation, StageLoad, recommend
 from orchestrator.scaling.pools import WorkerPool
-from tasks.speeds import FADE
-from tasks.stages import Stage
+from tasks.runs.stages import Stage
+from tasks.state.speeds import FADE
 
 SYNC_SECONDS = 15.0  # the horizontal autoscaler's
 TOLERANCE = 0.1  # likewise
@@ -76,7 +76,7 @@ class Backlog:
         return desired
 
     def observe(self, seconds: float, audio_seconds: float) -> None:
-        """As `tasks.speeds` counts."""
+        """As `tasks.state.speeds` counts."""
         self._seconds = self._seconds * FADE + seconds
         self._audio_seconds = self._audio_seconds * FADE + audio_seconds
 

@@ -13,9 +13,9 @@ from urllib.request import Request, urlopen
 import torch
 from torchaudio import pipelines
 
-from gpu_worker import hub
 from gpu_worker.errors import ModelUnavailable, UnknownModel
-from gpu_worker.hub import ANSWER_SECONDS, SERVERS, TORCH
+from gpu_worker.models import hub
+from gpu_worker.models.hub import ANSWER_SECONDS, SERVERS, TORCH
 
 
 def find_bundle(name: str) -> Any:

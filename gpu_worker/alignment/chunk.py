@@ -12,12 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from gpu_worker.alignment import Aligner, SpokenWindow
-from gpu_worker.batching import run_batches
-from gpu_worker.decoded import rounded
-from gpu_worker.engines import Audio
+from gpu_worker.devices.batching import run_batches
 from gpu_worker.heard import ChunkTranscript, HeardWindow
-from gpu_worker.segmentation import Stretch, place_words, split_lines
 from gpu_worker.transcript import SAMPLE_RATE, Segment, Word
+from gpu_worker.transcription.decoded import rounded
+from gpu_worker.transcription.engines import Audio
+from gpu_worker.transcription.lines import Stretch, place_words, split_lines
 from gpu_worker.words import split_words
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.errors import InvalidOption, LibraryMissing
-from gpu_worker.loaded import Factories, LoadedModels, Tell, load_by, tell_nobody
+from gpu_worker.models.loaded import Factories, LoadedModels, Tell, load_by, tell_nobody
 
 ALIGNERS = ("ctc", "whisperx")  # by name, each a module of this package
 AlignerFactory = Callable[[AlignerRequest], Aligner]

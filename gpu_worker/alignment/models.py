@@ -14,8 +14,8 @@ from pathlib import Path
 
 from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.errors import NoAlignModel, UnknownModel
-from gpu_worker.hub import fetch_snapshot
-from gpu_worker.models import FAKE_NAME, HUB_NAME
+from gpu_worker.models.hub import fetch_snapshot
+from gpu_worker.models.whisper import FAKE_NAME, HUB_NAME
 
 PICO_LANGUAGES = ("en", "es")
 BUILTIN_ALIGN_MODELS = {"pico-align": PICO_ALIGN}

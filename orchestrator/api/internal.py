@@ -10,10 +10,11 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.access import EVERY_SCOPE, Principal
-from orchestrator.api import autoscale, errors, health, metrics
+from orchestrator.api import errors
 from orchestrator.api.authentication import operating
-from orchestrator.api.headers import Headers
-from orchestrator.connection import Connection
+from orchestrator.api.middleware.headers import Headers
+from orchestrator.api.routes import autoscale, health, metrics
+from orchestrator.cluster.connection import Connection
 
 
 def make_internal(connection: Connection) -> FastAPI:

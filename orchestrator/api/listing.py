@@ -11,8 +11,8 @@ from math import isfinite
 
 from fastapi.exceptions import RequestValidationError
 
-from orchestrator.connection import Connection, UnknownJob
-from orchestrator.jobs import Job, Status
+from orchestrator.cluster.connection import Connection, UnknownJob
+from orchestrator.cluster.job import Job, Status
 
 SCANNED = 500  # jobs that one request looks at while it looks for a status
 _PIECE = 100

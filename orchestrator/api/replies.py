@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.access import Scope
-from orchestrator.jobs import Status
-from tasks.stages import Lane, Stage
+from orchestrator.cluster.job import Status
+from tasks.runs.stages import Lane, Stage
 
 
 class ErrorBody(BaseModel):

@@ -16,8 +16,8 @@ from pydantic import (
 )
 
 from orchestrator.access import Scope
-from orchestrator.connection import UnknownJob
-from tasks.options import JobOptions
+from orchestrator.cluster.connection import UnknownJob
+from tasks.runs.options import JobOptions
 
 METADATA_ENTRIES = 16
 LONGEST_IDEMPOTENCY_KEY = 255  # characters

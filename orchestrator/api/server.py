@@ -15,9 +15,9 @@ from gpu_worker.errors import InvalidOption
 from orchestrator.access.exposure import check_exposure
 from orchestrator.api.application import make_application
 from orchestrator.api.internal import ByPort, make_internal
-from orchestrator.connection import Connection
+from orchestrator.cluster.connection import Connection
 from orchestrator.events.hub import Hub
-from tasks.metrics.exposition import EVERY_ADDRESS
+from tasks.telemetry.exposition import EVERY_ADDRESS
 
 GRACE_SECONDS = 5  # for replies in hand when it is told to end
 BACKLOG = 2048

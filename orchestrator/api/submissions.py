@@ -14,16 +14,16 @@ from pydantic import BaseModel, ValidationError
 from gpu_worker.errors import PermanentError
 from orchestrator.access import Principal
 from orchestrator.access.quotas import quota_of
-from orchestrator.api.bodies import transfers_of
 from orchestrator.api.forms import UploadForm, upload_form
+from orchestrator.api.middleware.bodies import transfers_of
 from orchestrator.api.requests import FormRequest, JobRequest
-from orchestrator.connection import Connection
-from orchestrator.jobs import Job
+from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.job import Job
+from orchestrator.jobs.sources import display_name, named_source, take_file
+from orchestrator.jobs.submission import submit
+from orchestrator.jobs.uploads import drop_unused, uploaded
 from orchestrator.outbox.webhooks import check_webhook_url
-from orchestrator.sources import display_name, named_source, take_file
-from orchestrator.submission import submit
-from orchestrator.uploads import drop_unused, uploaded
-from tasks.manifest import Source
+from tasks.runs.manifest import Source
 
 _JSON_FIELDS = ("options", "metadata")  # of a form
 Parsed = TypeVar("Parsed", bound=BaseModel)

@@ -21,7 +21,7 @@ from orchestrator.cli.context import (
     interruptible,
     remember,
 )
-from tasks.tracing import flush
+from tasks.telemetry.tracing import flush
 
 app = typer.Typer(
     name="scriptorium",

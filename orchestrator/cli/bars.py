@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from orchestrator.cli.context import check_interrupted
-from orchestrator.connection import Connection
-from orchestrator.jobs import Job
-from orchestrator.progress import follow
+from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.job import Job
+from orchestrator.jobs.following import follow
 
 
 def watch_jobs(

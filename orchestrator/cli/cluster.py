@@ -16,7 +16,7 @@ import typer
 from config.logging import configure_logging
 from config.settings import Settings
 from orchestrator.cli.context import check_home, connection, current_settings
-from orchestrator.connection import masked
+from orchestrator.cluster.connection import masked
 from orchestrator.local.cluster import LocalCluster, announce
 from orchestrator.local.front_door import FLOWER_HOST, FLOWER_USER, url_of
 from orchestrator.local.placement import Placement
@@ -29,7 +29,7 @@ from orchestrator.local.workers import (
 )
 from orchestrator.outbox.courier import Courier
 from orchestrator.reconciler import Reconciler as Loop
-from tasks.stages import Pool
+from tasks.runs.stages import Pool
 
 Host = Annotated[
     str | None, typer.Option(help="Address that the API listens on (SCRIPTORIUM_API_HOST).")
@@ -196,7 +196,7 @@ def _serve_metrics(settings: Settings) -> None:
     if settings.metrics_port is not None:
         # They bring an HTTP server along.
         from orchestrator.scaling.readings import LoadReadings
-        from tasks.metrics.exposition import serve_own_metrics
+        from tasks.telemetry.exposition import serve_own_metrics
 
         serve_own_metrics(settings, LoadReadings(settings))
 

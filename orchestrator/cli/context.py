@@ -17,8 +17,8 @@ from pydantic import SecretStr, ValidationError
 from config.logging import configure_logging
 from config.settings import NO_HOME, Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
-from orchestrator.connection import Connection, connect
-from orchestrator.jobs import Job, Status
+from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.job import Job, Status
 from orchestrator.local.cluster import running_cluster
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130

@@ -23,18 +23,18 @@ import typer
 from rich.console import Console
 
 from config.settings import Settings
+from gpu_worker.assembly.subtitles import SubtitleOptions
 from gpu_worker.builtin import SAMPLE
 from gpu_worker.diarization.offline import OFFLINE_NAME, unpacked_offline
-from gpu_worker.models import cached_model, find_model
-from gpu_worker.subtitles import SubtitleOptions
+from gpu_worker.models.whisper import cached_model, find_model
 from orchestrator.cli.bars import watch_jobs
 from orchestrator.cli.context import current_settings, exit_status
 from orchestrator.cli.options import spellings
 from orchestrator.cli.transcribe import local_cluster, submit_all, write_all
-from orchestrator.results import parse_formats
-from tasks.options import JobOptions, changed_options
+from orchestrator.results.files import parse_formats
+from tasks.runs.options import JobOptions, changed_options
 
-MODEL = "base"  # whose wheels are known (gpu_worker.wheels)
+MODEL = "base"  # whose wheels are known (gpu_worker.models.wheels)
 PICO = "pico"  # of the package, for its own conversation alone
 
 

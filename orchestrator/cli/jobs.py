@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
-from orchestrator import runs, submission
 from orchestrator.cli.bars import describe, watch_jobs
 from orchestrator.cli.context import connection, exit_status, print_json, tenant
 from orchestrator.cli.options import spellings, with_job_options
@@ -22,14 +21,15 @@ from orchestrator.cli.speakers import (
     with_known_speakers,
 )
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
-from orchestrator.deletion import delete_job
-from orchestrator.jobs import Job
-from orchestrator.local_files import local_path
-from orchestrator.results import parse_formats, render_result
-from orchestrator.sources import upload
-from tasks.artifacts import keys
-from tasks.manifest import Source
-from tasks.options import JobOptions
+from orchestrator.cluster.job import Job
+from orchestrator.jobs import runs, submission
+from orchestrator.jobs.deletion import delete_job
+from orchestrator.jobs.local_files import local_path
+from orchestrator.jobs.sources import upload
+from orchestrator.results.files import parse_formats, render_result
+from tasks.runs import keys
+from tasks.runs.manifest import Source
+from tasks.runs.options import JobOptions
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", show_default=False)]
 Wait = Annotated[bool, typer.Option("--wait", help="Watch it until it ends.")]

@@ -12,7 +12,7 @@ import typer
 from gpu_worker.alignment.models import DEFAULT_ALIGN_MODELS
 from gpu_worker.diarization.models import COMMUNITY, PICO_VOICE_NAME
 from gpu_worker.diarization.offline import OFFLINE_NAME
-from gpu_worker.models import AUTO, BUILTIN_MODELS, HUB_MODELS, Origin, find_model
+from gpu_worker.models.whisper import AUTO, BUILTIN_MODELS, HUB_MODELS, Origin, find_model
 from orchestrator.cli.context import current_settings, print_json
 
 app = typer.Typer(help="The models and where they come from.", no_args_is_help=True)

@@ -15,7 +15,7 @@ import typer
 
 from orchestrator.cli.booleans import boolean
 from orchestrator.cli.context import current_settings
-from tasks.options import JobOptions, job_options
+from tasks.runs.options import JobOptions, job_options
 
 # Other people's names for the same thing.
 _ALIASES = {"vad_threshold": ["--vad_onset"], "model": ["-m"], "language": ["-l"]}

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from gpu_worker.errors import InvalidOption
-from orchestrator.connection import Connection
-from orchestrator.local_files import local_path
-from orchestrator.sources import upload
-from tasks.options import JobOptions, changed_options
+from orchestrator.cluster.connection import Connection
+from orchestrator.jobs.local_files import local_path
+from orchestrator.jobs.sources import upload
+from tasks.runs.options import JobOptions, changed_options
 
 KnownSpeakers = Annotated[
     list[str] | None,

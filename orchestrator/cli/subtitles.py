@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gpu_worker.subtitles import SubtitleOptions
+from gpu_worker.assembly.subtitles import SubtitleOptions
 from orchestrator.cli.booleans import boolean
 from orchestrator.cli.options import spellings
 

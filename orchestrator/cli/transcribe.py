@@ -11,10 +11,10 @@ import typer
 from pydantic import SecretStr
 
 from config.settings import Settings
-from gpu_worker.capabilities import wanted_models
+from gpu_worker.assembly.subtitles import SubtitleOptions
 from gpu_worker.errors import ScriptoriumError
-from gpu_worker.models import AUTO, cached_model, find_model
-from gpu_worker.subtitles import SubtitleOptions
+from gpu_worker.models.capabilities import wanted_models
+from gpu_worker.models.whisper import AUTO, cached_model, find_model
 from orchestrator.cli.bars import watch_jobs
 from orchestrator.cli.context import (
     EXIT_FAILED,
@@ -24,19 +24,19 @@ from orchestrator.cli.context import (
     exit_status,
 )
 from orchestrator.cli.options import spellings, with_job_options
+from orchestrator.cli.output_names import distinct, output_stems, plain_stem
 from orchestrator.cli.speakers import KnownSpeakers, with_known_speakers
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
-from orchestrator.connection import Connection, connect
-from orchestrator.jobs import Job
+from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.job import Job
+from orchestrator.jobs.local_files import STDIN, local_path, source_name
+from orchestrator.jobs.runs import cancel
+from orchestrator.jobs.sources import upload
+from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
-from orchestrator.local_files import STDIN, local_path, source_name
-from orchestrator.output_names import distinct, output_stems, plain_stem
-from orchestrator.results import parse_formats, write_results
-from orchestrator.runs import cancel
-from orchestrator.sources import upload
-from orchestrator.submission import submit
-from tasks.options import JobOptions
-from tasks.tracing import holds_spans
+from orchestrator.results.files import parse_formats, write_results
+from tasks.runs.options import JobOptions
+from tasks.telemetry.tracing import holds_spans
 
 SHOWN_NAMES = 5  # of transcripts that are named otherwise than their files
 TRACES_SECONDS = 10.0  # for workers of ours to end by themselves, with their spans sent

@@ -17,7 +17,7 @@ from gpu_worker.errors import InvalidOption
 from orchestrator.cli.context import connection, current_settings, print_json
 from orchestrator.local.front_door import celery_command
 from orchestrator.local.programs import FRONT_DOOR_SECRETS, settings_environment
-from tasks.artifacts import keys
+from tasks.runs import keys
 
 app = typer.Typer(help="Take jobs from buckets and queues.", no_args_is_help=True)
 
@@ -40,8 +40,8 @@ def sqs(
     """Make a job of each new object that a queue tells of, until SIGTERM or Ctrl-C."""
     from orchestrator.triggers.intake import open_intake
     from orchestrator.triggers.sqs import Poller, sqs_client
-    from tasks.heartbeat import Heartbeat
-    from tasks.metrics.exposition import serve_own_metrics
+    from tasks.telemetry.exposition import serve_own_metrics
+    from tasks.telemetry.heartbeat import Heartbeat
 
     settings = current_settings()
     path = rules or settings.trigger_rules

@@ -8,11 +8,11 @@ import subprocess
 import sys
 
 from config.settings import Settings
-from gpu_worker.capabilities import wanted_models
 from gpu_worker.diarization.models import diarize_model
 from gpu_worker.diarization.offline import OFFLINE_NAME
 from gpu_worker.errors import HubTokenMissing, ModelUnavailable
-from gpu_worker.models import AUTO, cached_model, find_model, origin_of
+from gpu_worker.models.capabilities import wanted_models
+from gpu_worker.models.whisper import AUTO, cached_model, find_model, origin_of
 from orchestrator.diagnosis.finding import Finding
 
 # What is wrong with the usual diarization model where another takes its place.

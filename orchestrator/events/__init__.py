@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from orchestrator.jobs import Job, Receipts, Summary, describe_job
-from tasks.manifest import Manifest, Plan
-from tasks.receipts import Receipt
-from tasks.stages import Stage
+from orchestrator.cluster.job import Job, Receipts, Summary, describe_job
+from tasks.runs.manifest import Manifest, Plan
+from tasks.runs.stages import Stage
+from tasks.state.receipts import Receipt
 
 Kind = Literal["job", "segments", "end"]
 Position = tuple[int, ...]  # sorts as the events do: run, then where in it

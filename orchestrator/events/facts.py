@@ -12,11 +12,12 @@ from typing import Any
 
 from gpu_worker.heard import ChunkTranscript
 from gpu_worker.transcript import segment_to_json
-from orchestrator.connection import Connection, UnknownJob
+from orchestrator.cluster.connection import Connection, UnknownJob
 from orchestrator.events import Facts
-from tasks.artifacts import ArtifactMissing, keys
-from tasks.records import exists
-from tasks.stages import Stage, Unit
+from tasks.artifacts import ArtifactMissing
+from tasks.runs import keys
+from tasks.runs.records import exists
+from tasks.runs.stages import Stage, Unit
 
 
 class FactsReader:

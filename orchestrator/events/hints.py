@@ -15,7 +15,7 @@ from redis import Redis
 from redis.client import PubSub
 from redis.exceptions import RedisError
 
-from tasks.receipts import CHANGED
+from tasks.state.receipts import CHANGED
 
 LOOK_SECONDS = 2.0  # between two looks
 LISTEN_SECONDS = 0.25  # how long the thread waits before it sees that it must end

@@ -15,13 +15,13 @@ from contextlib import suppress
 from typing import Any
 
 from gpu_worker.errors import TransientError
-from orchestrator.connection import Connection
+from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.job import Job
 from orchestrator.events import Event
 from orchestrator.events.facts import FactsReader
 from orchestrator.events.hints import LOOK_SECONDS, Hints
 from orchestrator.events.renderer import Renderer
 from orchestrator.events.watchers import EventList, Watcher
-from orchestrator.jobs import Job
 
 MOST_WATCHERS = 2000  # in one process
 RENDERERS = 4  # threads; reading a chunk from S3 is nearly all waiting

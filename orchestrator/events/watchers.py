@@ -10,8 +10,8 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from orchestrator.cluster.job import Job
 from orchestrator.events import Event, Position, Told, position, seen_before
-from orchestrator.jobs import Job
 
 BATCH_CHARACTERS = 64 * 1024  # handed out at once; a connection is filled with no more
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.access.exposure import check_exposure
-from orchestrator.connection import Connection, connect
+from orchestrator.cluster.connection import Connection, connect
 from orchestrator.local.fleet import Fleet
 from orchestrator.local.fleet_plan import plan_fleet, with_limits
 from orchestrator.local.front_door import (
@@ -37,7 +37,7 @@ from orchestrator.local.redis_server import RedisServer
 from orchestrator.local.supervisor import Supervisor
 from orchestrator.local.workers import WORKER_NICENESS, WorkerSpec, pool_named, worker_program
 from orchestrator.reconciler import Reconciler
-from tasks.stages import Pool
+from tasks.runs.stages import Pool
 
 ADDRESS_FILE = "cluster.json"
 

@@ -16,17 +16,17 @@ from pathlib import Path
 import structlog
 from redis.exceptions import RedisError
 
-from orchestrator.connection import Connection
+from orchestrator.cluster.connection import Connection
 from orchestrator.local.fleet_plan import POOL, FleetPlan, slots
 from orchestrator.local.placement import Placement, usable_gpus
 from orchestrator.local.supervisor import Supervisor
 from orchestrator.local.workers import WorkerSpec, worker_program
 from orchestrator.scaling.pools import worker_pools
 from orchestrator.scaling.published import LoadUnknown, fresh_load
-from tasks.stages import Stage
+from tasks.runs.stages import Stage
 
 PROBE_SECONDS = 30.0
-LONGEST_UNIT_SECONDS = 600.0  # of audio (gpu_worker/chunking.py)
+LONGEST_UNIT_SECONDS = 600.0  # of audio (gpu_worker/audio/chunking.py)
 log = structlog.get_logger(__name__)
 
 

@@ -11,7 +11,7 @@ from gpu_worker.errors import InvalidOption
 from orchestrator.local.placement import Placement, stages_by_gpu
 from orchestrator.local.workers import WorkerSpec
 from orchestrator.scaling.pools import WorkerPool
-from tasks.stages import Stage
+from tasks.runs.stages import Stage
 
 POOL = "gpu"  # the pool that the workers of one machine belong to
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from gpu_worker.monitor import read_gpus
-from tasks.stages import Pool, Stage
+from gpu_worker.devices.nvml import read_gpus
+from tasks.runs.stages import Pool, Stage
 
 _GPU_STAGES = frozenset(stage for stage in Stage if stage.pool is Pool.GPU)
 # Whoever aligns also detects languages: a new job does not wait behind the chunks of others.

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from orchestrator.local.process import Child
 from orchestrator.local.programs import Program
-from tasks.leases import Leases
+from tasks.state.leases import Leases
 
 POLL_SECONDS = 0.2
 STABLE_SECONDS = 30.0  # a program that lived this long is restarted without delay

@@ -16,7 +16,7 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_environment
 from orchestrator.scaling.pools import WorkerPool, worker_pools
-from tasks.stages import Pool, Stage, queues, queues_of
+from tasks.runs.stages import Pool, Stage, queues, queues_of
 
 # A model takes every core it is given, for minutes. The API beside it on the same machine needs
 # a few milliseconds at once, so the workers give way where there is one. Without one they would

@@ -14,10 +14,10 @@ import structlog
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
-from orchestrator.connection import Connection
+from orchestrator.cluster.connection import Connection
 from orchestrator.outbox.delivery import deliver
 from orchestrator.outbox.webhooks import webhook_pool
-from tasks.stages import Unit
+from tasks.runs.stages import Unit
 
 THREADS = 8
 PAUSE_SECONDS = 0.5  # between looks at what is due

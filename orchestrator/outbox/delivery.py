@@ -15,8 +15,8 @@ from typing import Any
 import httpcore
 import structlog
 
-from orchestrator.connection import Connection
-from orchestrator.jobs import Summary
+from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.job import Summary
 from orchestrator.outbox.outputs import write_outputs
 from orchestrator.outbox.schedule import (
     DONE,
@@ -26,10 +26,11 @@ from orchestrator.outbox.schedule import (
     verdict,
 )
 from orchestrator.outbox.webhooks import event, send
-from tasks.artifacts import ArtifactMissing, keys
-from tasks.manifest import Manifest
-from tasks.records import encode, exists
-from tasks.stages import Unit
+from tasks.artifacts import ArtifactMissing
+from tasks.runs import keys
+from tasks.runs.manifest import Manifest
+from tasks.runs.records import encode, exists
+from tasks.runs.stages import Unit
 
 OUTPUT, WEBHOOK = "output", "webhook"  # in this order: whoever is told finds the files
 BUSY_SECONDS = 30.0  # somebody else has counted this very try

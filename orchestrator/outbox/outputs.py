@@ -11,16 +11,16 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from gpu_worker.assembly.formats import format_named
+from gpu_worker.assembly.subtitles import SubtitleOptions
 from gpu_worker.errors import StoreRefused
-from gpu_worker.formats import format_named
-from gpu_worker.subtitles import SubtitleOptions
-from orchestrator.connection import Connection
-from orchestrator.jobs import Summary
-from orchestrator.results import render_result
-from orchestrator.store import newest_run
+from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.job import Summary
+from orchestrator.cluster.job_index import newest_run
+from orchestrator.results.files import render_result
 from tasks.artifacts import ArtifactMissing
-from tasks.manifest import Manifest, Output
-from tasks.stages import Unit
+from tasks.runs.manifest import Manifest, Output
+from tasks.runs.stages import Unit
 
 ATTEMPTS = 2  # of one request; the outbox tries again later anyway
 ERROR_EXTENSION = ".error.json"

@@ -2,7 +2,7 @@
 
 The signature is that of Standard Webhooks. Each tenant has a secret of its own, made from
 the cluster's key, so nothing has to be kept. Addresses are the submitters': they are spoken
-to under the same guard as sources (`tasks/outbound.py`).
+to under the same guard as sources (`tasks/web/outbound.py`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from standardwebhooks import Webhook
 
 from config.settings import Settings
 from gpu_worker.errors import PermanentError
-from orchestrator.jobs import Summary
+from orchestrator.cluster.job import Summary
 from orchestrator.outbox.schedule import Outcome, of_error, of_status, retry_after_seconds
-from tasks.addresses import AddressPolicy, WebAddress
-from tasks.manifest import Manifest
-from tasks.outbound import USER_AGENT, guarded_pool, location
-from tasks.stages import Unit
+from tasks.runs.manifest import Manifest
+from tasks.runs.stages import Unit
+from tasks.web.addresses import AddressPolicy, WebAddress
+from tasks.web.outbound import USER_AGENT, guarded_pool, location
 
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 7.0  # with the above: 10 s for one try

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from orchestrator.reconciliation import RunFacts
+from orchestrator.open_runs.needs import RunFacts
 from orchestrator.scaling.policy import Load, StageLoad
 from orchestrator.scaling.pools import WorkerPool
-from tasks.manifest import Plan
-from tasks.options import JobOptions
-from tasks.speeds import Speed, SpeedName
-from tasks.stages import EARLY_STAGES, HEADER_STAGES, Stage, Unit
-from tasks.units import fan_in, header_chains, needs_detection
+from tasks.runs.dependencies import fan_in, header_chains, needs_detection
+from tasks.runs.manifest import Plan
+from tasks.runs.options import JobOptions
+from tasks.runs.stages import EARLY_STAGES, HEADER_STAGES, Stage, Unit
+from tasks.state.speeds import Speed, SpeedName
 
 # Until the cluster has measured itself: seconds of audio a second of one unit of work, on a small
 # GPU and on one core. Wrong by some factor for anybody's hardware; the first units correct it.

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.scaling.pools import WorkerPool
-from tasks.stages import Stage
+from tasks.runs.stages import Stage
 
 SAMPLE_SECONDS = 15.0  # apart, of what is remembered: as often as Kubernetes asks
 KEPT_TIMES = 3  # what is required, at most, is kept of the workers of a load that stayed

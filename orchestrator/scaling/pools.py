@@ -12,8 +12,8 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from gpu_worker.errors import InvalidOption
-from tasks.options import Record
-from tasks.stages import Pool, Stage
+from tasks.runs.options import Record
+from tasks.runs.stages import Pool, Stage
 
 
 class WorkerPool(Record):

@@ -20,8 +20,8 @@ from redis.retry import Retry
 from config.settings import Settings
 from orchestrator.scaling.pools import WorkerPool, worker_pools
 from orchestrator.scaling.published import STALE_SECONDS, PublishedLoad, published
-from tasks import metrics
 from tasks.broker import redis_url
+from tasks.telemetry import metrics
 
 PATIENCE_SECONDS = 2.0  # with Redis; Prometheus waits 10 s in all
 log = structlog.get_logger(__name__)

@@ -6,7 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from orchestrator.connection import Connection
+from orchestrator.cluster.connection import Connection
+from orchestrator.open_runs.survey import RunSurvey
 from orchestrator.scaling.backlog import FIRST_JOB_SECONDS, Work, pool_load, remaining_work
 from orchestrator.scaling.policy import Load, Recommendation, recommend
 from orchestrator.scaling.pools import WorkerPool, worker_pools
@@ -18,9 +19,8 @@ from orchestrator.scaling.published import (
     publish,
     published,
 )
-from orchestrator.survey import RunSurvey
-from tasks.speeds import Speed, SpeedName, Speeds
-from tasks.stages import Stage
+from tasks.runs.stages import Stage
+from tasks.state.speeds import Speed, SpeedName, Speeds
 
 
 class Scaler:

@@ -25,7 +25,7 @@ from config.settings import Settings, settings
 from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
 from orchestrator.access import ClusterFull, QuotaExceeded
 from orchestrator.api.submissions import Submitter
-from orchestrator.connection import Connection, connect
+from orchestrator.cluster.connection import Connection, connect
 from orchestrator.triggers.contract import (
     StatusMessage,
     SubmitMessage,
@@ -33,10 +33,12 @@ from orchestrator.triggers.contract import (
     job_reply,
     parse_message,
 )
-from tasks import heartbeat  # noqa: F401 - it listens to Celery's signals
 from tasks.broker import make_app
-from tasks.metrics import exposition  # noqa: F401 - likewise
-from tasks.retries import backoff
+from tasks.execution.retries import backoff
+from tasks.telemetry import (
+    exposition,  # noqa: F401 - likewise
+    heartbeat,  # noqa: F401 - it listens to Celery's signals
+)
 
 QUEUE = "submit"
 RETRIES = 5  # after transient faults: some 30 s in all

@@ -17,14 +17,15 @@ import structlog
 
 from gpu_worker.errors import PermanentError, ScriptoriumError, StoreRefused
 from orchestrator.access.quotas import Quota
-from orchestrator.connection import Connection
-from orchestrator.job_ids import keyed_job
-from orchestrator.submission import IdempotencyConflict, submit
+from orchestrator.cluster.connection import Connection
+from orchestrator.jobs.ids import keyed_job
+from orchestrator.jobs.submission import IdempotencyConflict, submit
 from orchestrator.triggers.events import ObjectEvent, created_objects
 from orchestrator.triggers.rules import Rule, Rules, read_rules
-from tasks.artifacts import ArtifactMissing, keys
+from tasks.artifacts import ArtifactMissing
 from tasks.artifacts.names import KEY_BYTES, checked_key
-from tasks.manifest import Source
+from tasks.runs import keys
+from tasks.runs.manifest import Source
 
 log = structlog.get_logger(__name__)
 

@@ -15,14 +15,14 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from config.settings import Settings
+from gpu_worker.assembly.formats import format_named
 from gpu_worker.errors import InvalidOption, ScriptoriumError
-from gpu_worker.formats import format_named
-from orchestrator.options import accepted_options
+from orchestrator.jobs.options import accepted_options
 from orchestrator.outbox.outputs import ERROR_EXTENSION
 from orchestrator.triggers.places import Place
-from tasks.addresses import AddressPolicy
-from tasks.manifest import Output
-from tasks.options import JobOptions, Record, job_options
+from tasks.runs.manifest import Output
+from tasks.runs.options import JobOptions, Record, job_options
+from tasks.web.addresses import AddressPolicy
 
 _BUCKET = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$"
 

@@ -4,7 +4,7 @@ An artifact is a fact. `put` never overwrites: the first writer wins and every
 later one is told so, which is what makes running anything twice harmless.
 Three stores keep the same promise and pass the same tests: a directory
 (`file://`), S3 (`s3://`) and a dictionary (`memory://`). Nothing here knows
-what the bytes mean; keys are built in `tasks/artifacts/keys.py`, and
+what the bytes mean; keys are built in `tasks/runs/keys.py`, and
 `tasks/artifacts/opening.py` opens the store of a URL.
 """
 

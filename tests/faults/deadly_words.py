@@ -15,8 +15,8 @@ from gpu_worker.alignment.loaded import register_aligner
 from gpu_worker.diarization import DiarizerRequest, ShardVoices
 from gpu_worker.diarization.fake import FakeDiarizer
 from gpu_worker.diarization.loaded import register_diarizer
-from gpu_worker.engines import Audio
 from gpu_worker.transcript import Word
+from gpu_worker.transcription.engines import Audio
 
 BROKEN, DEADLY = "fake-12x", "fake-13x"  # names that a submission takes
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from kombu.transport.redis import Channel
 
-from tasks.stages import queues
+from tasks.runs.stages import queues
 
 _put_once = Channel._put
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tasks import prepare
-from tasks.lifecycle import Workplace
-from tasks.manifest import Manifest, Plan
+from tasks.execution.workplace import Workplace
+from tasks.runs.manifest import Manifest, Plan
+from tasks.stages import prepare
 
 SECONDS = 4.0
 _plan = prepare._plan

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from config.settings import Settings
-from orchestrator.connection import Connection
-from orchestrator.jobs import Job
+from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.job import Job
+from orchestrator.jobs.following import follow
+from orchestrator.jobs.sources import upload
+from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
-from orchestrator.progress import follow
-from orchestrator.sources import upload
-from orchestrator.submission import submit
-from tasks.artifacts import keys
-from tasks.options import job_options
-from tasks.stages import Stage, Unit
+from tasks.runs import keys
+from tasks.runs.options import job_options
+from tasks.runs.stages import Stage, Unit
 
 TENANT = "default"
 PATIENCE_SECONDS = 180.0

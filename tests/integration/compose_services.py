@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.local.redis_server import RedisServer
-from tests.compose import read_compose
+from tests.deployment.compose import read_compose
 from tests.integration.containers import Container, Root
 from tests.integration.image_build import Builder
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.dockerfile import ROOT, Dockerfile, Instruction, context_files, expanded
+from tests import ROOT
+from tests.deployment.dockerfile import Dockerfile, Instruction, context_files, expanded
 from tests.integration.containers import BORROWED, Root
 
 PYTHON = "/opt/python"  # where the base image's Python is

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from orchestrator.access import EVERY_SCOPE
 from orchestrator.access.keys import ApiKeys
-from tests.api_server import serving
 from tests.integration.cluster import TENANT, ClusterUnderTest, quick_settings
+from tests.servers.api import serving
 
 SEED = 4
 EXAMPLES = 12  # of each operation, in each phase

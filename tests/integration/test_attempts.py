@@ -14,13 +14,13 @@ from urllib.parse import unquote
 import pytest
 from pydantic import SecretStr
 
-from orchestrator.jobs import Job
-from orchestrator.progress import follow
+from orchestrator.cluster.job import Job
+from orchestrator.jobs.following import follow
 from tests import attempts
-from tests.api_server import serving
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest, quick_settings
-from tests.speech import recording, write_wav
-from tests.web_server import WebServer, body, web_server
+from tests.servers.api import serving
+from tests.servers.web import WebServer, body, web_server
 
 BUCKET, KEY, GOOD = "open", "a-key-for-the-tests", "in/talk.wav"
 SECRET = "the canary was heard"  # what is served on loopback

@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from tests.bad_audio import CASES
+from tests.inputs.bad_audio import CASES
+from tests.inputs.speech import recording, write_wav
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
 
 
 def write_silence(path: Path, hours: float) -> Path:

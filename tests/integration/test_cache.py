@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.jobs import Job
+from orchestrator.cluster.job import Job
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
 
 
 def computed(cluster: ClusterUnderTest, job: Job) -> list[str]:

@@ -19,11 +19,11 @@ from celery.exceptions import TimeoutError as NoReply
 from redis import Redis
 
 from orchestrator.local.cluster import LocalCluster
+from tests import ROOT
+from tests.eventually import eventually
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, quick_settings
-from tests.speech import recording, write_wav
-from tests.unit.eventually import eventually
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "celery_service" / "service.py"
 MESSAGES = 60
 KILLS = 4

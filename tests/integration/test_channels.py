@@ -12,11 +12,11 @@ import jiwer
 import numpy as np
 import pytest
 
-from orchestrator.jobs import Job
-from tests.bad_audio import wav
+from orchestrator.cluster.job import Job
+from tests.inputs.bad_audio import wav
+from tests.inputs.speech import NOISE, SAMPLE_RATE, Samples, Utterance, heldout
 from tests.integration.cluster import ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.speech import NOISE, SAMPLE_RATE, Samples, Utterance, heldout
 
 VOICES = ("espeak:en-us+m3", "flite:slt")
 UTTERANCES = 8  # of each side

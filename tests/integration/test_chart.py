@@ -18,8 +18,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from orchestrator.local.redis_server import RedisServer
-from tests.unit.chart import Object, objects, of_kind, value_file, variables
-from tests.unit.eventually import eventually
+from tests.deployment.chart import Object, objects, of_kind, value_file, variables
+from tests.eventually import eventually
 
 RELEASE = "demo-scriptorium"
 KEY = "0123456789abcdef0123456789abcdef"

@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from gpu_worker.builtin import SAMPLE
-from gpu_worker.wheels import models_root
-from tests.real_models import offline_models, real_model
-from tests.speech import recording, write_wav
+from gpu_worker.models.wheels import models_root
+from tests.inputs.real_models import offline_models, real_model
+from tests.inputs.speech import recording, write_wav
 
 SCRIPTORIUM = [sys.executable, "-m", "orchestrator.cli"]
 

@@ -9,8 +9,8 @@ import pytest
 
 from gpu_worker.diarization.models import COMMUNITY
 from tests.faults.deadly_words import BROKEN, DEADLY
+from tests.inputs.speech import recording, write_wav
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
 
 UNALIGNED, SPEAKERLESS = "words_not_aligned", "speakers_missing"
 

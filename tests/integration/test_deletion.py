@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.connection import UnknownJob
-from orchestrator.deletion import delete_job
-from orchestrator.submission import rerun
-from tasks.artifacts import keys
+from orchestrator.cluster.connection import UnknownJob
+from orchestrator.jobs.deletion import delete_job
+from orchestrator.jobs.submission import rerun
+from tasks.runs import keys
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
 
 OPTIONS: dict[str, Any] = {"model": "fake-20x", "chunk_seconds": 10.0, "language": "en"}
 QUICK = {"lease_seconds": 2.0, "heartbeat_seconds": 0.5, "audit_seconds": 1.0}

@@ -13,12 +13,12 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.feature_extractor import FeatureExtractor
 
 from gpu_worker.builtin import PICO
-from gpu_worker.engines import Audio
-from gpu_worker.engines.features import Features, log_mel
 from gpu_worker.transcript import SAMPLE_RATE
+from gpu_worker.transcription.engines import Audio
+from gpu_worker.transcription.engines.features import Features, log_mel
+from tests.inputs.speech import Utterance, read_audio, recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.speech import Utterance, read_audio, recording, write_wav
 
 BATCH_SIZE = 16
 HALF_A_WORD_SECONDS = 0.15

@@ -6,8 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+from tests.inputs.speech import recording, write_wav
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
 
 
 def test_a_frozen_worker_loses_its_lease_and_its_chunk_is_done_elsewhere(

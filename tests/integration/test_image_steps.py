@@ -21,11 +21,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.dockerfile import ROOT, TARGETS, read_dockerfile
+from tests import ROOT
+from tests.deployment.dockerfile import TARGETS, read_dockerfile
+from tests.inputs.speech import recording, write_wav
 from tests.integration.compose_services import Services, services_of
 from tests.integration.containers import NO_PRIVILEGES, Root, why_impossible
 from tests.integration.image_build import SITE, Builder
-from tests.speech import recording, write_wav
 
 SERVICES = ("api", "reconciler", "cpu-worker", "gpu-worker-on-cpu")
 USER = "10001:10001"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.inputs.speech import recording, write_wav
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
 
 HOUR = 3600
 

@@ -16,12 +16,12 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 
 from gpu_worker.transcript import SAMPLE_RATE
-from orchestrator.client import Client
 from orchestrator.local.cluster import LocalCluster
-from tasks.stages import queues
+from scriptorium_client import Client
+from tasks.runs.stages import queues
+from tests.eventually import eventually
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import quick_settings
-from tests.speech import recording, write_wav
-from tests.unit.eventually import eventually
 
 OPEN_METRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 Families = dict[str, Metric]

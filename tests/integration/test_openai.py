@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from gpu_worker.builtin import SAMPLE
-from tests.api_server import serving
+from tests import DATA
 from tests.integration.cluster import TENANT, ClusterUnderTest, quick_settings
-from tests.speech import DATA
+from tests.servers.api import serving
 
 KEY = "a-key-for-the-tests"
 CONVERSATION = DATA / "conversation.ogg"

@@ -15,12 +15,13 @@ import pytest
 from pydantic import SecretStr
 
 from gpu_worker.transcript import segment_to_json
-from orchestrator.jobs import Job
-from tests.api_server import serving
+from orchestrator.cluster.job import Job
+from tests import DATA
+from tests.inputs.speech import recording, write_wav
+from tests.inputs.writings import WRITINGS, written
 from tests.integration.browser import DESKTOP, PHONE, Visit, launched, visit
 from tests.integration.cluster import TENANT, ClusterUnderTest, quick_settings
-from tests.speech import DATA, recording, write_wav
-from tests.unit.writings import WRITINGS, written
+from tests.servers.api import serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route

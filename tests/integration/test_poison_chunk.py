@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator.runs import retry
-from tasks.artifacts import keys
+from orchestrator.jobs.runs import retry
+from tasks.runs import keys
 from tests.faults.deadly_chunk import SHOUT
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
 
 CHUNK_SECONDS = 10.0
 PLUGINS = ("tests.faults.deadly_chunk",)

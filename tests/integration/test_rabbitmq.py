@@ -15,18 +15,18 @@ from celery import Celery
 from pydantic import SecretStr
 
 from config.settings import Settings
-from orchestrator.jobs import Job
+from orchestrator.cluster.job import Job
+from orchestrator.jobs.following import follow
 from orchestrator.local.cluster import LocalCluster
-from orchestrator.progress import follow
 from orchestrator.scaling.published import published
 from tasks.broker import make_app
-from tasks.pipeline import signature
-from tasks.stages import Lane, queues
+from tasks.runs.canvas import signature
+from tasks.runs.stages import Lane, queues
+from tests.inputs.examples import a_unit
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import ClusterUnderTest, quick_settings
 from tests.integration.conftest import StartCluster
-from tests.rabbitmq import RabbitServer, rabbit_server
-from tests.speech import recording, write_wav
-from tests.unit.examples import a_unit
+from tests.servers.rabbitmq import RabbitServer, rabbit_server
 
 # Every stage, in small pieces.
 OPTIONS: dict[str, Any] = {

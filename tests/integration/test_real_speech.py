@@ -8,10 +8,10 @@ import jiwer
 import pyannote.audio
 import regex
 
-from gpu_worker.formats import render
+from gpu_worker.assembly.formats import render
 from gpu_worker.transcript import Transcript, transcript_from_json
+from tests.inputs.real_models import real_model
 from tests.integration.conftest import StartCluster
-from tests.real_models import real_model
 
 # Thirty seconds of a telephone call with its words, out of pyannote.audio's package.
 SAMPLE = Path(pyannote.audio.__file__).parent / "sample" / "sample.wav"

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from orchestrator.jobs import Job
+from orchestrator.cluster.job import Job
+from orchestrator.cluster.queues import read_unit
 from orchestrator.local.redis_server import RedisServer
-from orchestrator.queues import read_unit
-from tasks.stages import Lane, Stage
+from tasks.runs.stages import Lane, Stage
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
 
 CHUNK_SECONDS = 6.0
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.jobs import Job
-from orchestrator.submission import rerun
+from orchestrator.cluster.job import Job
+from orchestrator.jobs.submission import rerun
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
 
 CHUNKS, SHARDS = 3, 2
 

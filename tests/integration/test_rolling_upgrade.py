@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from orchestrator.connection import Connection, connect
-from orchestrator.jobs import Job
+from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.job import Job
+from orchestrator.jobs.following import follow
 from orchestrator.local.process import Child
 from orchestrator.local.programs import settings_environment
 from orchestrator.local.redis_server import RedisServer
-from orchestrator.progress import follow
+from tests import ROOT
+from tests.eventually import eventually
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, quick_settings, worker_events
-from tests.speech import recording, write_wav
-from tests.unit.eventually import eventually
 
-ROOT = Path(__file__).resolve().parents[2]
 PREVIOUS = "d98e57f"  # the last commit whose texts are joined from words
 OPTIONS = ("--chunk-seconds", "6", "--aligner", "ctc", "--diarize", "--shard-seconds", "16")
 MODEL_STAGES = ("transcribe", "align", "embed_speakers")

@@ -7,13 +7,13 @@ from typing import Any
 
 import httpx
 
-from orchestrator.submission import submit
-from tasks.manifest import Source
-from tasks.options import job_options
-from tests.api_server import serving
+from orchestrator.jobs.submission import submit
+from tasks.runs.manifest import Source
+from tasks.runs.options import job_options
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
+from tests.servers.api import serving
 
 
 def test_an_object_of_a_bucket_is_transcribed_with_all_artifacts_in_s3(

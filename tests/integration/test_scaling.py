@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.jobs import Job
+from orchestrator.cluster.job import Job
 from orchestrator.local.process import Child
 from orchestrator.local.workers import WorkerSpec, worker_program
-from tasks.stages import Pool
+from tasks.runs.stages import Pool
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
 
 JOBS, CHUNKS, CHUNK_SECONDS = 8, 12, 6.0
 POOLS = {"gpu": {"target_drain_seconds": 5.0, "scale_down_seconds": 1.0}}

@@ -17,12 +17,12 @@ import pytest
 from celery import Celery
 from pydantic import SecretStr
 
-from orchestrator.client import ApiError, Client
 from orchestrator.local.cluster import LocalCluster
 from orchestrator.local.front_door import FLOWER_USER
 from orchestrator.local.redis_server import RedisServer
+from scriptorium_client import ApiError, Client
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import quick_settings
-from tests.speech import recording, write_wav
 
 CANARY = "canary-4f1d"
 OPTIONS = {"model": "fake", "language": "en", "aligner": "cross_attention"}

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from gpu_worker.builtin import PICO_VOICE
-from orchestrator.jobs import Job
-from orchestrator.sources import upload
-from tasks.artifacts import keys
+from orchestrator.cluster.job import Job
+from orchestrator.jobs.sources import upload
+from tasks.runs import keys
+from tests import DATA
+from tests.inputs.speech import heldout, recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.speech import DATA, heldout, recording, write_wav
 
 FOUR = ("espeak:en-us+f2", "espeak:en-us+m3", "flite:slt", "flite:rms")
 
@@ -131,7 +132,7 @@ def pyannotes_turns(cluster: ClusterUnderTest, job: Job) -> list[dict[str, Any]]
     """By pyannote's own pipeline, as it is, over the whole file at once."""
     import torch
 
-    from gpu_worker.diarization.loading import load_pico_voice
+    from gpu_worker.diarization.pretrained import load_pico_voice
 
     plan = cluster.connection.records.plan(TENANT, job.id)
     pcm = cluster.connection.store.get(keys.pcm(TENANT, plan.audio))

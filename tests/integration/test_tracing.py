@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from orchestrator.client import Client
 from orchestrator.local.cluster import LocalCluster
-from tasks.tracing.span_file import otlp_line
+from scriptorium_client import Client
+from tasks.telemetry.tracing.span_file import otlp_line
+from tests.eventually import eventually
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import quick_settings
-from tests.otlp import Told, read_spans
-from tests.receiver import Receiver
-from tests.speech import recording, write_wav
-from tests.unit.eventually import eventually
+from tests.servers.otlp import Told, read_spans
+from tests.servers.receiver import Receiver
 
 OPTIONS = {"model": "fake", "chunk_seconds": 10.0, "diarize": True, "shard_seconds": 16.0}
 # On a busy machine too nothing is issued again, which would be one more span.

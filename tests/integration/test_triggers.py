@@ -14,12 +14,12 @@ from uuid import uuid4
 import boto3.session
 import pytest
 
-from orchestrator.jobs import Job, Status
-from tasks.artifacts import keys
+from orchestrator.cluster.job import Job, Status
+from tasks.runs import keys
+from tests.inputs.event_bodies import event_bridge, minio, raw, sns
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
-from tests.unit.event_bodies import event_bridge, minio, raw, sns
 
 KEYS = [
     "calls/plain.wav",

@@ -16,9 +16,9 @@ import httpx
 import psutil
 import pytest
 
-from orchestrator.client import Client
-from tests.speech import recording, write_wav
-from tests.unit.eventually import eventually
+from scriptorium_client import Client
+from tests.eventually import eventually
+from tests.inputs.speech import recording, write_wav
 
 IDS = re.compile(r"\{('(tenant|job|run|index)': ('[\w-]+'|\d+)(, )?)+\}")
 SCRIPTORIUM = [sys.executable, "-m", "orchestrator.cli"]

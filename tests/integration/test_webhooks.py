@@ -15,21 +15,21 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
+from orchestrator.jobs.sources import upload
+from orchestrator.jobs.submission import submit
 from orchestrator.local.programs import settings_environment
 from orchestrator.outbox.webhooks import webhook_secret
-from orchestrator.sources import upload
-from orchestrator.submission import submit
-from tasks.artifacts import keys
-from tasks.manifest import Output
-from tasks.options import job_options
-from tasks.stages import Stage, Unit
+from tasks.runs import keys
+from tasks.runs.manifest import Output
+from tasks.runs.options import job_options
+from tasks.runs.stages import Stage, Unit
+from tests import ROOT
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.receiver import Receiver
-from tests.speech import recording, write_wav
+from tests.servers.receiver import Receiver
 
 OPTIONS = {"model": "fake", "language": "en", "aligner": "cross_attention"}
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests import DATA
 from tests.integration.conftest import StartCluster
-from tests.speech import DATA
 
 MEDIAN_SECONDS, LATEST_SECONDS = 0.050, 0.120  # at the 95th percentile
 FEWEST = 80  # words of a hundred that pico must have heard for the figures to mean something

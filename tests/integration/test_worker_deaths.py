@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.jobs import Job
+from orchestrator.cluster.job import Job
+from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import ClusterUnderTest
 from tests.integration.conftest import StartCluster
-from tests.speech import recording, write_wav
 
 CHUNKS = 20
 CHUNK_SECONDS = 6.0

@@ -14,13 +14,13 @@ from redis.retry import Retry
 
 from config.settings import Settings
 from config.settings import settings as process_settings
-from gpu_worker.hub import SERVERS
-from orchestrator.connection import Connection, connect
+from gpu_worker.models.hub import SERVERS
+from orchestrator.cluster.connection import Connection, connect
 from orchestrator.local.redis_server import RedisServer
-from tasks import lifecycle
-from tasks.lifecycle import Workplace, workplace
-from tasks.stages import Pool
-from tests.rabbitmq import RabbitServer, rabbit_server
+from tasks.execution import workplace as lifecycle
+from tasks.execution.workplace import Workplace, workplace
+from tasks.runs.stages import Pool
+from tests.servers.rabbitmq import RabbitServer, rabbit_server
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +116,7 @@ def no_silent_servers() -> None:
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     """The addresses of the hub and of torch's models are those of a port where nothing answers."""
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
-    monkeypatch.setattr("gpu_worker.hub.TORCH_MODELS", "http://127.0.0.1:1")
+    monkeypatch.setattr("gpu_worker.models.hub.TORCH_MODELS", "http://127.0.0.1:1")
 
 
 @pytest.fixture

@@ -24,23 +24,23 @@ from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
 from gpu_worker.transcript import Transcript, segments_from_json, transcript_from_json
 from orchestrator.access.quotas import quota_of
 from orchestrator.api.authentication import Cluster, Writer
-from orchestrator.api.bodies import transfers_of
 from orchestrator.api.errors import reply_to
 from orchestrator.api.forms import UploadForm, upload_form
+from orchestrator.api.middleware.bodies import transfers_of
 from orchestrator.api.openai.contract import AUDIO_RESPONSES, audio_body
 from orchestrator.api.openai.failures import failure_of
 from orchestrator.api.openai.replies import reply_json, reply_text
 from orchestrator.api.openai.requests import AudioRequest, Task, audio_request, with_voices
 from orchestrator.api.openai.stream import TextStream
 from orchestrator.api.requests import IdempotencyKey
-from orchestrator.connection import Connection
+from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.job import Job
 from orchestrator.events.hub import Hub
-from orchestrator.jobs import Job
-from orchestrator.sources import display_name, take_file
-from orchestrator.submission import submit
-from orchestrator.uploads import drop_unused
-from tasks.artifacts import keys
-from tasks.manifest import Source
+from orchestrator.jobs.sources import display_name, take_file
+from orchestrator.jobs.submission import submit
+from orchestrator.jobs.uploads import drop_unused
+from tasks.runs import keys
+from tasks.runs.manifest import Source
 
 JOB_HEADER = "X-Scriptorium-Job"
 PING_SECONDS = 15  # a proxy must not take a long chunk for a dead connection

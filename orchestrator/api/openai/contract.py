@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from orchestrator.api.openai.replies import ReplyFormat
 from orchestrator.api.openai.requests import KNOWN_SPEAKERS, STREAMED
 from orchestrator.api.replies import EVENT, Warned, error_replies
-from tasks.options import JobOptions
+from tasks.runs.options import JobOptions
 
 
 class Usage(BaseModel):

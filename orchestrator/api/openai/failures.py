@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi.responses import JSONResponse
 
 from orchestrator.api.errors import STATUSES, envelope
-from orchestrator.jobs import Job, Status
+from orchestrator.cluster.job import Job, Status
 
 # What went wrong was here, not in what was sent.
 _OURS = frozenset(

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from gpu_worker.models import BUILTIN_MODELS, HUB_MODELS
+from gpu_worker.models.whisper import BUILTIN_MODELS, HUB_MODELS
 from orchestrator.api.authentication import Cluster, Reader
 from orchestrator.api.openai.contract import MODEL_RESPONSES, Model, ModelList
 from orchestrator.api.openai.requests import OWN_MODEL, check_model

@@ -9,9 +9,9 @@ from itertools import count
 from string import ascii_uppercase
 from typing import Any
 
-from gpu_worker.formats import render
-from gpu_worker.languages import LANGUAGES
+from gpu_worker.assembly.formats import render
 from gpu_worker.transcript import Segment, Transcript
+from gpu_worker.transcription.languages import LANGUAGES
 
 SEEK_PER_SECOND = 100  # openai/whisper counts `seek` in frames of 10 ms
 NOBODY = "unknown"  # a diarized segment always names a speaker

@@ -17,10 +17,10 @@ from urllib.parse import unquote_to_bytes
 from pydantic import ValidationError
 
 from gpu_worker.errors import InvalidOption, UnknownModel
-from gpu_worker.models import find_model
+from gpu_worker.models.whisper import find_model
 from orchestrator.api.openai.fields import FieldRefused, Fields
 from orchestrator.api.openai.replies import ReplyFormat
-from tasks.options import JobOptions, job_options
+from tasks.runs.options import JobOptions, job_options
 
 OWN_MODEL = {  # OpenAI's names, and whether one tells speakers apart; all are the settings' model
     "whisper-1": False,

@@ -1,0 +1,19 @@
+"""A client of the HTTP API, for programs in Python.
+
+    with Client("http://127.0.0.1:8000", api_key="scr_…") as client:
+        job = client.submit("talk.mp3", language="en")
+        for event in client.stream(job.id):
+            ...
+        print(client.transcript(job.id, "srt"))
+
+`AsyncClient` has the same methods, to be awaited. Both need httpx and tenacity and nothing else
+of ours: no Celery, no Redis, no models. docs/client.md tells more.
+"""
+
+from __future__ import annotations
+
+from scriptorium_client.answers import ApiError, Chunks, Event, Job, Status
+from scriptorium_client.awaited import AsyncClient
+from scriptorium_client.blocking import Client
+
+__all__ = ["ApiError", "AsyncClient", "Chunks", "Client", "Event", "Job", "Status"]

@@ -1,0 +1,151 @@
+"""The client for programs with an event loop: the same methods, to be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any, Self
+
+import httpx
+from tenacity import AsyncRetrying
+
+from scriptorium_client import calls
+from scriptorium_client.answers import ApiError, Event, EventReader, Job, Status
+from scriptorium_client.calls import Call, File, Place, Source
+
+
+class AsyncClient:
+    """Talks to one API. Tasks of one event loop may share it.
+
+    Any method raises ApiError for what the API refuses, and httpx.TransportError if it cannot
+    be reached in `tries` tries. Further options are those of `httpx.AsyncClient`.
+    """
+
+    def __init__(
+        self, base_url: str, api_key: str | None = None, *, tries: int = 6, **options: Any
+    ) -> None:
+        self._http = httpx.AsyncClient(**calls.client_options(base_url, api_key, options))
+        self._tries = tries
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._http.aclose()
+
+    async def submit(
+        self,
+        source: Source,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        webhook_url: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
+    ) -> Job:
+        """Submit a file's path, an open file, or an address `s3://…` or `https://…`.
+
+        The job is durable when this returns. `options` are those of a job: model, language, …
+        """
+        call = calls.submit_call(source, options, metadata, webhook_url, idempotency_key)
+        if calls.is_address(source):
+            return await self._job(call)
+        with calls.opened(source) as file:
+            return await self._job(call, (calls.file_name(source), file))
+
+    async def job(self, job: str) -> Job:
+        """Where a job stands."""
+        return await self._job(calls.job_call(job))
+
+    async def jobs(self, status: Status | None = None) -> AsyncIterator[Job]:
+        """All jobs, newest first, a page at a time."""
+        cursor: str | None = None
+        while True:
+            page = await self._json(calls.page_call(status, cursor))
+            for job in page["data"]:
+                yield Job.from_json(job)
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    async def wait(self, job: str, timeout: float | None = None) -> Job:
+        """Wait for a job's end, however it ends. Raises TimeoutError after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause, longest = calls.POLL_SECONDS
+        while True:
+            found = await self.job(job)
+            if found.final:
+                return found
+            if deadline is not None and time.monotonic() + pause > deadline:
+                raise TimeoutError(f"Job {job} is {found.status} after {timeout} s.")
+            await asyncio.sleep(pause)
+            pause = min(longest, pause * 1.5)
+
+    async def stream(self, job: str, last_event_id: str | None = None) -> AsyncIterator[Event]:
+        """A job's events until its end; a broken connection is taken up where it broke."""
+        place = Place(last_event_id, self._tries)
+        while not place.ended:
+            try:
+                async with aclosing(self._events(job, place)) as events:
+                    async for event in events:
+                        yield event
+            except (ApiError, httpx.TransportError) as error:
+                await asyncio.sleep(place.pause(error))
+
+    async def transcript(self, job: str, format: str = "txt", **lines: str) -> str:
+        """The transcript as txt, srt, vtt, tsv, rttm or json; `lines`: max_line_width, …"""
+        return (await self._send(calls.job_call(job, "/transcript", format=format, **lines))).text
+
+    async def result(self, job: str) -> dict[str, Any]:
+        """The transcript with segments, words, times and speakers."""
+        data: dict[str, Any] = await self._json(calls.job_call(job, "/transcript", format="json"))
+        return data
+
+    async def cancel(self, job: str) -> Job:
+        """End a job without a result."""
+        return await self._job(calls.job_call(job, "/cancel", "POST"))
+
+    async def retry(self, job: str) -> Job:
+        """Run a failed, partial or canceled job again; finished chunks are kept."""
+        return await self._job(calls.job_call(job, "/retry", "POST"))
+
+    async def delete(self, job: str) -> None:
+        """Remove a job with its audio and transcript."""
+        await self._send(calls.job_call(job, method="DELETE"))
+
+    async def _job(self, call: Call, file: File | None = None) -> Job:
+        return Job.from_json(await self._json(call, file))
+
+    async def _json(self, call: Call, file: File | None = None) -> Any:
+        return (await self._send(call, file)).json()
+
+    async def _send(self, call: Call, file: File | None = None) -> httpx.Response:
+        async for attempt in AsyncRetrying(**calls.retrying(call, self._tries)):
+            with attempt:
+                response = await self._http.request(**call.arguments(file))
+                if not response.is_success:
+                    raise ApiError.of(response)
+                return response
+        raise AssertionError("tenacity gave up without an error")
+
+    async def _events(self, job: str, place: Place) -> AsyncGenerator[Event, None]:
+        arguments = calls.events_call(job, place.last).arguments()
+        async with self._http.stream(**arguments, timeout=calls.STREAM_TIMEOUT) as response:
+            if response.status_code == httpx.codes.NO_CONTENT:
+                place.ended = True
+                return
+            if not response.is_success:
+                await response.aread()
+                raise ApiError.of(response)
+            reader = EventReader()
+            async for data in response.aiter_bytes():
+                for event in place.take(reader.read(data)):
+                    yield event
+                if place.ended:
+                    return
+        raise httpx.RemoteProtocolError(f"The events of job {job} were cut off.")

@@ -1,0 +1,145 @@
+"""The client for programs that wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import httpx
+from tenacity import Retrying
+
+from scriptorium_client import calls
+from scriptorium_client.answers import ApiError, Event, EventReader, Job, Status
+from scriptorium_client.calls import Call, File, Place, Source
+
+
+class Client:
+    """Talks to one API. Threads may share it.
+
+    Any method raises ApiError for what the API refuses, and httpx.TransportError if it cannot
+    be reached in `tries` tries. Further options are those of `httpx.Client`.
+    """
+
+    def __init__(
+        self, base_url: str, api_key: str | None = None, *, tries: int = 6, **options: Any
+    ) -> None:
+        self._http = httpx.Client(**calls.client_options(base_url, api_key, options))
+        self._tries = tries
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._http.close()
+
+    def submit(
+        self,
+        source: Source,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        webhook_url: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
+    ) -> Job:
+        """Submit a file's path, an open file, or an address `s3://…` or `https://…`.
+
+        The job is durable when this returns. `options` are those of a job: model, language, …
+        """
+        call = calls.submit_call(source, options, metadata, webhook_url, idempotency_key)
+        if calls.is_address(source):
+            return self._job(call)
+        with calls.opened(source) as file:
+            return self._job(call, (calls.file_name(source), file))
+
+    def job(self, job: str) -> Job:
+        """Where a job stands."""
+        return self._job(calls.job_call(job))
+
+    def jobs(self, status: Status | None = None) -> Iterator[Job]:
+        """All jobs, newest first, a page at a time."""
+        cursor: str | None = None
+        while True:
+            page = self._json(calls.page_call(status, cursor))
+            yield from map(Job.from_json, page["data"])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def wait(self, job: str, timeout: float | None = None) -> Job:
+        """Wait for a job's end, however it ends. Raises TimeoutError after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause, longest = calls.POLL_SECONDS
+        while True:
+            found = self.job(job)
+            if found.final:
+                return found
+            if deadline is not None and time.monotonic() + pause > deadline:
+                raise TimeoutError(f"Job {job} is {found.status} after {timeout} s.")
+            time.sleep(pause)
+            pause = min(longest, pause * 1.5)
+
+    def stream(self, job: str, last_event_id: str | None = None) -> Iterator[Event]:
+        """A job's events until its end; a broken connection is taken up where it broke."""
+        place = Place(last_event_id, self._tries)
+        while not place.ended:
+            try:
+                yield from self._events(job, place)
+            except (ApiError, httpx.TransportError) as error:
+                time.sleep(place.pause(error))
+
+    def transcript(self, job: str, format: str = "txt", **lines: str) -> str:
+        """The transcript as txt, srt, vtt, tsv, rttm or json; `lines`: max_line_width, …"""
+        return self._send(calls.job_call(job, "/transcript", format=format, **lines)).text
+
+    def result(self, job: str) -> dict[str, Any]:
+        """The transcript with segments, words, times and speakers."""
+        data: dict[str, Any] = self._json(calls.job_call(job, "/transcript", format="json"))
+        return data
+
+    def cancel(self, job: str) -> Job:
+        """End a job without a result."""
+        return self._job(calls.job_call(job, "/cancel", "POST"))
+
+    def retry(self, job: str) -> Job:
+        """Run a failed, partial or canceled job again; finished chunks are kept."""
+        return self._job(calls.job_call(job, "/retry", "POST"))
+
+    def delete(self, job: str) -> None:
+        """Remove a job with its audio and transcript."""
+        self._send(calls.job_call(job, method="DELETE"))
+
+    def _job(self, call: Call, file: File | None = None) -> Job:
+        return Job.from_json(self._json(call, file))
+
+    def _json(self, call: Call, file: File | None = None) -> Any:
+        return self._send(call, file).json()
+
+    def _send(self, call: Call, file: File | None = None) -> httpx.Response:
+        for attempt in Retrying(**calls.retrying(call, self._tries)):
+            with attempt:
+                response = self._http.request(**call.arguments(file))
+                if not response.is_success:
+                    raise ApiError.of(response)
+                return response
+        raise AssertionError("tenacity gave up without an error")
+
+    def _events(self, job: str, place: Place) -> Iterator[Event]:
+        arguments = calls.events_call(job, place.last).arguments()
+        with self._http.stream(**arguments, timeout=calls.STREAM_TIMEOUT) as response:
+            if response.status_code == httpx.codes.NO_CONTENT:
+                place.ended = True
+                return
+            if not response.is_success:
+                response.read()
+                raise ApiError.of(response)
+            reader = EventReader()
+            for data in response.iter_bytes():
+                yield from place.take(reader.read(data))
+                if place.ended:
+                    return
+        raise httpx.RemoteProtocolError(f"The events of job {job} were cut off.")

@@ -1,0 +1,1 @@
+"""From the texts of chunks to one transcript with speakers, and to the formats people read."""

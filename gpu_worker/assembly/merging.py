@@ -1,0 +1,100 @@
+"""The chunks' segments as one transcript, with what is missing named.
+
+Chunks do not overlap, so merging is concatenation in order; nothing is guessed at
+the seams. Nothing lasts longer than the file: models hear in windows and frames, which the
+end of a file fills only in part, so what they find may go on behind it. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gpu_worker.assembly.speakers import assign_speakers
+from gpu_worker.diarization import Diarization
+from gpu_worker.transcript import Notice, Segment, Transcript, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class MissingSpan:
+    """A span of the file whose text could not be had, and why."""
+
+    start: float
+    end: float
+    code: str
+    message: str
+
+
+def merge_chunks(
+    chunks: Sequence[Iterable[Segment]],
+    *,
+    language: str | None,
+    duration: float,
+    missing: Sequence[MissingSpan] = (),
+    warnings: Sequence[Notice] = (),
+    diarization: Diarization | None = None,
+    turns: Sequence[Turn] = (),
+    with_words: bool = True,
+    speech_seconds: float = 0.0,
+) -> Transcript:
+    """One transcript of all chunks, given in the order of the file.
+
+    `turns` are of segments that have their speakers already; a diarization gives its own.
+    `speech_seconds` is how much speech was found, whether it became text or not. Turns, segments
+    and words end with the file at the latest; a turn behind its end is left out, a word never is.
+    """
+    segments = tuple(_clipped(segment, duration) for chunk in chunks for segment in chunk)
+    turns = _within(diarization.turns if diarization else turns, duration)
+    if diarization is not None:
+        segments = assign_speakers(segments, turns, _within(diarization.exclusive, duration))
+    if not with_words:
+        segments = tuple(replace(segment, words=()) for segment in segments)
+    found = [*warnings, *(_missing_notice(span) for span in missing)]
+    if not segments and not missing:
+        found.append(_no_text_notice(speech_seconds, duration))
+    return Transcript(
+        language=language if segments else None,
+        duration=duration,
+        segments=segments,
+        warnings=tuple(found),
+        turns=turns,
+    )
+
+
+def _within(turns: Iterable[Turn], duration: float) -> tuple[Turn, ...]:
+    """What of the turns is in the file."""
+    return tuple(
+        replace(turn, end=min(turn.end, duration)) for turn in turns if turn.start < duration
+    )
+
+
+def _clipped(segment: Segment, duration: float) -> Segment:
+    """The segment and all its words, none of them behind the end of the file."""
+    if segment.end <= duration and all(word.end <= duration for word in segment.words):
+        return segment
+    words = tuple(
+        replace(word, start=min(word.start, duration), end=min(word.end, duration))
+        for word in segment.words
+    )
+    start, end = min(segment.start, duration), min(segment.end, duration)
+    return replace(segment, start=start, end=end, words=words)
+
+
+def _no_text_notice(speech_seconds: float, duration: float) -> Notice:
+    if not speech_seconds:
+        return Notice("no_speech", "No speech was found in the audio.", 0.0, duration)
+    return Notice(
+        "speech_without_text",
+        f"{speech_seconds:.1f} s of speech were heard, but the model wrote no text for them.",
+        0.0,
+        duration,
+    )
+
+
+def _missing_notice(span: MissingSpan) -> Notice:
+    return Notice(
+        code="missing_span",
+        message=f"This span was not transcribed ({span.code}): {span.message}",
+        start=span.start,
+        end=span.end,
+    )

@@ -1,0 +1,1 @@
+"""Audio: decoded in a child process, as samples, where speech is, and where it is cut."""

@@ -1,0 +1,108 @@
+"""How a file is cut into chunks: in pauses of the speech, near even boundaries.
+
+Pure policy over an array of samples, which may be a memory map: only the stretches
+around the boundaries are read. What is speech inside a chunk is found by the chunk's
+own task.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+from gpu_worker.audio.cuts import Detector, Pcm, cut_near
+from gpu_worker.errors import InvalidOption
+from gpu_worker.transcript import SAMPLE_RATE
+
+_LONG_FILE_SECONDS = 1800.0  # from here on `max_chunk_seconds` holds
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A span of the file, in samples at 16 kHz; `end` belongs to the next."""
+
+    index: int
+    start: int
+    end: int
+
+    @property
+    def start_seconds(self) -> float:
+        """Its offset in the file."""
+        return self.start / SAMPLE_RATE
+
+    @property
+    def end_seconds(self) -> float:
+        """Where the next one starts."""
+        return self.end / SAMPLE_RATE
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return (self.end - self.start) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkingOptions:
+    """How long chunks are.
+
+    A file up to `chunk_seconds` is one chunk. Cuts are looked for within
+    `search_seconds` of the even boundaries, but never further than a third of a
+    chunk. In files over 30 minutes no chunk exceeds `max_chunk_seconds`.
+
+    Raises InvalidOption.
+    """
+
+    chunk_seconds: float = 300.0
+    search_seconds: float = 15.0
+    max_chunk_seconds: float = 600.0
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.chunk_seconds < math.inf:
+            raise InvalidOption(f"chunk_seconds is {self.chunk_seconds:g}; it must be 1 or more.")
+        if not 0.0 <= self.search_seconds < math.inf:
+            raise InvalidOption(f"search_seconds is {self.search_seconds:g}; it must be 0 or more.")
+        if not 1.0 <= self.max_chunk_seconds < math.inf:
+            raise InvalidOption(
+                f"max_chunk_seconds is {self.max_chunk_seconds:g}; it must be 1 or more."
+            )
+
+
+_DEFAULT_OPTIONS = ChunkingOptions()
+
+
+def plan_chunks(
+    pcm: Pcm, options: ChunkingOptions = _DEFAULT_OPTIONS, detector: Detector | None = None
+) -> tuple[Chunk, ...]:
+    """Chunks that tile the file: nothing between them, nothing twice, none for no samples.
+
+    `pcm` is mono int16 at 16 kHz, one dimension. All chunks are within two search
+    distances of the same length; there is no short last one. `detector` gives the
+    likelihood of speech around each boundary (`gpu_worker/audio/vad.py`); without it the
+    cuts are in silence.
+    """
+    total = len(pcm)
+    if total == 0:
+        return ()
+    count, radius = _layout(total / SAMPLE_RATE, options)
+    reach = round(radius * SAMPLE_RATE)
+    cuts = [cut_near(pcm, round(k * total / count), reach, detector) for k in range(1, count)]
+    edges = [0, *cuts, total]
+    return tuple(Chunk(index, start, end) for index, (start, end) in enumerate(pairwise(edges)))
+
+
+def _layout(seconds: float, options: ChunkingOptions) -> tuple[int, float]:
+    """Number of chunks, and how many seconds from an even boundary a cut may lie."""
+    length = options.chunk_seconds
+    bounded = seconds > _LONG_FILE_SECONDS
+    if bounded:
+        length = min(length, options.max_chunk_seconds)
+    radius = min(options.search_seconds, length / 3)
+    if bounded:  # a chunk may grow by the radius at both ends
+        length = min(length, max(options.max_chunk_seconds - 2 * radius, length / 3))
+    count = max(1, math.ceil(seconds / length))
+    even = seconds / count
+    radius = min(radius, even / 3)
+    if bounded:
+        radius = min(radius, (options.max_chunk_seconds - even) / 2)
+    return count, radius

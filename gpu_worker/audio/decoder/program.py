@@ -1,0 +1,160 @@
+"""The child that decodes: `python -m gpu_worker.audio.decoder.program`.
+
+One request as JSON on stdin, one line of JSON on stdout: `{"audio": …}` or
+`{"error": {"code", "message"}}`. The request names open file descriptors, `media` to
+read and `pcms` to write (one, or with `split` one for each channel there may be); no
+path ever reaches this process. Memory does not grow with the length of the file. Frames
+are written one after the other; time stamps matter only where they leave a gap, also at
+the beginning, which becomes silence.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from typing import Any
+
+import av
+
+from gpu_worker.audio.decoder.damage import Damage
+from gpu_worker.audio.decoder.declared import declared_length
+from gpu_worker.audio.decoder.media import audio_stream, open_media, track_notices
+from gpu_worker.audio.decoder.mixing import Mixer
+from gpu_worker.audio.decoder.packets import Packets
+from gpu_worker.audio.decoder.sandbox import allow_cpu_seconds, confine, die_with_parent
+from gpu_worker.audio.decoder.sink import Output, Sink, too_long
+from gpu_worker.audio.decoder.soundless import Soundless, SoundlessPackets
+from gpu_worker.audio.decoding import AudioLimits, DecodedAudio
+from gpu_worker.errors import (
+    AudioOutOfBounds,
+    DiskFull,
+    NoAudioSamples,
+    ScriptoriumError,
+    UnreadableAudio,
+)
+from gpu_worker.transcript import SAMPLE_RATE
+
+_BYTES_PER_SECOND = SAMPLE_RATE * 2
+_PATCH_SECONDS = 1.0  # silence for one broken packet, at most; real packets hold less
+
+
+def main() -> None:
+    """Read a request, decode, report. Exit status 0 whenever there is a report."""
+    request = json.load(sys.stdin)
+    die_with_parent(request["parent"])
+    limits = AudioLimits(**request["limits"])
+    hours = limits.max_seconds / 3600
+    confine(
+        limits.memory_bytes,
+        int((limits.max_seconds + 60) * _BYTES_PER_SECOND),
+        limits.cpu_seconds + hours * limits.cpu_seconds_per_audio_hour,
+    )
+    try:
+        mixer = Mixer(request.get("channel"), limits, split=request.get("split", False))
+        sink = Sink(mixer, [Output(pcm) for pcm in request["pcms"]], limits)
+        audio = _decode(request["media"], sink, limits, request.get("track"))
+        report: dict[str, Any] = {"audio": audio.to_json()}
+    except ScriptoriumError as error:
+        report = {"error": {"code": error.code, "message": error.message}}
+    except (OSError, ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
+        known = _explained(error, limits)
+        report = {"error": {"code": known.code, "message": known.message}}
+    print(json.dumps(report), flush=True)
+
+
+def _decode(media: int, sink: Sink, limits: AudioLimits, track: int | None) -> DecodedAudio:
+    allow_cpu_seconds(limits.cpu_seconds)
+    with open_media(media) as container:
+        stream = audio_stream(container, limits, track)
+        packets, damage = Packets(container, stream), Damage()
+        late = packets.late
+        if late > limits.max_seconds:  # no presentation is so long: a clock that means nothing
+            damage.late_seconds, late = late, 0.0
+        start = packets.start + damage.late_seconds
+        declared = declared_length(container, stream, media, start=start, late=late)
+        if declared is not None and declared.is_there and declared.seconds > limits.max_seconds:
+            raise too_long(limits)
+        promised = None if declared is None else declared.seconds
+        sink.lead_seconds = late
+        _stream(packets, stream, sink, damage)
+        checksums = tuple(output.digest.hexdigest() for output in sink.outputs)
+        notices = damage.notices(sink.seconds, promised)
+        return DecodedAudio(
+            samples=sink.samples,
+            sha256=checksums[0],
+            source_sample_rate=sink.mixer.source[0],
+            channels=sink.mixer.source[1],
+            codec=stream.codec_context.name,
+            container=container.format.name,
+            declared_seconds=promised,
+            warnings=(*notices, *track_notices(container, stream, track)),
+            split=checksums if sink.mixer.split else (),
+        )
+
+
+def _stream(packets: Packets, stream: Any, sink: Sink, damage: Damage) -> None:
+    """All packets through the decoder and the mixer into the sink."""
+    soundless, failed = SoundlessPackets(stream.codec_context.name), False
+    for packet, is_last in packets:
+        frames = _frames(stream, packet)
+        data = b"" if packet is None else bytes(packet)
+        kind = soundless.kind(data, failed=frames is None, last=is_last)
+        if frames is None and packet is not None:
+            seconds = min(float((packet.duration or 0) * (packet.time_base or 0)), _PATCH_SECONDS)
+            if kind is Soundless.PAUSE:
+                damage.add_pause(*sink.write_silence(seconds))
+            elif kind is None:
+                failed = True
+                if sink.samples:  # junk before the first sound is no damage
+                    damage.add_broken(*sink.write_silence(seconds))
+        for frame in frames or ():
+            _write(frame, sink, damage)
+    damage.cut = packets.cut
+    for pcm in sink.mixer.flush():
+        sink.write(pcm)
+    sink.flush()
+    if sink.samples == 0:
+        raise UnreadableAudio("Nothing in it can be decoded.") if failed else NoAudioSamples()
+
+
+def _frames(stream: Any, packet: Any) -> list[Any] | None:
+    """What a packet decodes to; None if it cannot be decoded. Raises MemoryError."""
+    try:
+        frames: list[Any] = stream.codec_context.decode(packet)
+    except av.FFmpegError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError from error
+        return None
+    return frames
+
+
+def _write(frame: Any, sink: Sink, damage: Damage) -> None:
+    """One frame, behind silence if the file's clock leaves a gap before it."""
+    seconds = frame.samples / frame.sample_rate
+    if frame.pts is not None and frame.time_base is not None:
+        gap = damage.gap_before(float(frame.pts * frame.time_base), seconds)
+        if gap:
+            damage.add_gap(*sink.write_silence(gap))
+    start = sink.seconds
+    for pcm in sink.mixer.convert(frame):
+        sink.write(pcm)
+    if sink.mixer.is_turned:
+        damage.add_opposite(start, start + seconds)
+
+
+def _explained(error: Exception, limits: AudioLimits) -> ScriptoriumError:
+    """What an exception of FFmpeg, of Python or of the system means for the file."""
+    number = getattr(error, "errno", None)
+    reason = getattr(error, "strerror", None) or error
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull("There is no space left for the decoded audio.")
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        return AudioOutOfBounds(f"Reading it takes more than {limits.memory_bytes >> 20} MB.")
+    if number == errno.EFBIG:
+        return too_long(limits)
+    return UnreadableAudio(f"It cannot be read as audio ({reason}).")
+
+
+if __name__ == "__main__":
+    main()

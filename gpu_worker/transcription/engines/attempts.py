@@ -1,0 +1,92 @@
+"""A window decoded once: what the model is told to do, and what it wrote.
+
+The numbers that CTranslate2 is given are those of openai/whisper's options, but for the
+length, which it counts in a way of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens
+
+from gpu_worker.transcription.engines import DecodeOptions, WindowText
+from gpu_worker.transcription.engines.fallback import best_attempt, compression_ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A window decoded once."""
+
+    tokens: tuple[int, ...]  # of the text alone
+    text: WindowText
+
+
+def read_attempt(
+    result: Any, tokenizer: Tokenizer, options: DecodeOptions, temperature: float, room: int
+) -> Attempt:
+    """One of the results of `generate`, for a text of at most `room` tokens."""
+    found = result.sequences_ids[0]
+    tokens = tuple(token for token in found if token < tokenizer.eot)
+    text = tokenizer.decode(list(tokens)).strip()
+    total = result.scores[0] * len(found) ** options.length_penalty
+    return Attempt(
+        tokens,
+        WindowText(
+            text=text,
+            words=(),
+            avg_logprob=total / (len(found) + 1),
+            no_speech_prob=result.no_speech_prob,
+            compression_ratio=compression_ratio(text),
+            temperature=temperature,
+            # A text that was to be short is whole at its limit.
+            is_whole=len(found) < room or options.max_new_tokens is not None,
+        ),
+    )
+
+
+def best(attempts: Sequence[Attempt], options: DecodeOptions) -> Attempt:
+    """The one that `best_attempt` takes."""
+    texts = [attempt.text for attempt in attempts]
+    return attempts[texts.index(best_attempt(texts, options))]
+
+
+def generation_options(
+    tokenizer: Tokenizer, options: DecodeOptions, temperature: float, *, prompt: int, room: int
+) -> dict[str, Any]:
+    """The arguments of `generate`, for a text of at most `room` tokens behind so long a prompt."""
+    return {
+        "max_length": _max_length(prompt, room),
+        "length_penalty": options.length_penalty,
+        "repetition_penalty": options.repetition_penalty,
+        "no_repeat_ngram_size": options.no_repeat_ngram_size,
+        "suppress_blank": True,
+        "suppress_tokens": get_suppressed_tokens(tokenizer, list(options.suppress_tokens))
+        if options.suppress_tokens
+        else [],
+        "return_scores": True,
+        "return_no_speech_prob": True,
+        **_sampling(options, temperature),
+    }
+
+
+def _max_length(prompt: int, room: int) -> int:
+    """What CTranslate2 must be told so that it writes `room` tokens behind a prompt.
+
+    It halves the number, and takes all of the prompt but its last token from it (whisper.cc).
+    """
+    return max(2 * room, room + prompt - 1)
+
+
+def _sampling(options: DecodeOptions, temperature: float) -> dict[str, Any]:
+    if temperature == 0.0:
+        return {"beam_size": options.beam_size, "patience": options.patience}
+    return {
+        "beam_size": 1,
+        "num_hypotheses": options.best_of,
+        "sampling_topk": 0,
+        "sampling_temperature": temperature,
+    }

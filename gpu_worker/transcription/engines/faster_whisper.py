@@ -1,0 +1,236 @@
+"""faster-whisper (CTranslate2) as an engine.
+
+Uses the model object's own parts (features, encoder, generate, alignment) rather
+than its pipelines, so that a window is encoded once for its text, its further tries
+and its words, and only the try that is taken is aligned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
+
+from gpu_worker.devices.faults import guarded
+from gpu_worker.errors import InvalidOption, UnknownModel
+from gpu_worker.models.capabilities import check_english_only
+from gpu_worker.models.whisper import fetch_model, find_model, longest_window
+from gpu_worker.transcript import SAMPLE_RATE, Notice, Word
+from gpu_worker.transcription.engines import (
+    Audio,
+    DecodeOptions,
+    DetectedLanguage,
+    EngineRequest,
+    WindowText,
+)
+from gpu_worker.transcription.engines.attempts import (
+    Attempt,
+    best,
+    generation_options,
+    read_attempt,
+)
+from gpu_worker.transcription.engines.fallback import needs_fallback
+from gpu_worker.transcription.engines.features import Features, log_mel
+from gpu_worker.transcription.engines.prompts import PROMPT_TOKENS, Prompt, build_prompt
+from gpu_worker.transcription.engines.word_edges import fit_to_sound
+from gpu_worker.transcription.engines.word_times import MODEL_OFFSETS, TokenTimes, time_words
+
+
+def load(request: EngineRequest) -> FasterWhisperEngine:
+    """Load a model by name. Raises UnknownModel, ModelUnavailable, InvalidOption, MemoryError."""
+    source = find_model(request.model, request.revision)
+    directory = fetch_model(source, request.model_dir, request.hub_token)
+
+    def build() -> WhisperModel:
+        return WhisperModel(
+            str(directory),
+            device=request.device,
+            compute_type=request.compute_type,
+            cpu_threads=request.threads,
+        )
+
+    try:
+        model = guarded(build)
+    except ValueError as error:  # a compute type that this device cannot do
+        raise InvalidOption(f"Model {request.model!r} cannot be loaded: {error}.") from error
+    except RuntimeError as error:
+        raise UnknownModel(f"{request.model!r} is not a Whisper model: {error}.") from error
+    return FasterWhisperEngine(source.name, model, longest_window(directory))
+
+
+class FasterWhisperEngine:
+    """One Whisper model in CTranslate2's form."""
+
+    def __init__(self, name: str, model: WhisperModel, max_window_seconds: float) -> None:
+        self.name = name
+        self.device: str = model.model.device
+        self.max_window_seconds = max_window_seconds
+        self._model = model
+        self._offset = MODEL_OFFSETS.get(name, 0.0)
+        self.languages = frozenset(
+            code
+            for code in _LANGUAGE_CODES
+            if model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None
+        )
+
+    def transcribe(
+        self, windows: Sequence[Audio], options: DecodeOptions
+    ) -> tuple[WindowText, ...]:
+        """Decode a batch; windows that are not believed are decoded again, hotter.
+
+        Raises MemoryError, DevicePoisoned, InvalidOption.
+        """
+        tokenizer = self._tokenizer(options)
+        prompt = build_prompt(tokenizer, options)
+        room = self._room(prompt, options)
+        encoded = guarded(partial(self._model.encode, self._features(windows)))
+        attempts: list[list[Attempt]] = [[] for _ in windows]
+        pending = list(range(len(windows)))
+        for temperature in options.temperatures:
+            results = guarded(
+                partial(
+                    self._generate, _rows(encoded, pending), tokenizer, prompt, room, options,
+                    temperature,
+                )
+            )  # fmt: skip
+            for index, result in zip(pending, results, strict=True):
+                attempts[index].append(result)
+            pending = [
+                index for index in pending if needs_fallback(attempts[index][-1].text, options)
+            ]
+            if not pending:
+                break
+        taken = [best(tried, options) for tried in attempts]
+        if not options.word_timestamps:
+            return tuple(attempt.text for attempt in taken)
+        words = guarded(partial(self._words, encoded, taken, windows, tokenizer))
+        return tuple(
+            replace(attempt.text, words=heard) for attempt, heard in zip(taken, words, strict=True)
+        )
+
+    def notices(self, options: DecodeOptions) -> tuple[Notice, ...]:
+        """What a reader should know of how these options are taken."""
+        if not build_prompt(self._tokenizer(options), options).is_cut:
+            return ()
+        return (
+            Notice(
+                "prompt_cut",
+                f"initial_prompt and hotwords together are longer than {PROMPT_TOKENS} tokens; "
+                "the end of the hot words or the beginning of the prompt was left out.",
+            ),
+        )
+
+    def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
+        """The likeliest language of each window. An English-only model says `en`."""
+        if not self._model.model.is_multilingual:
+            return tuple(DetectedLanguage("en", 1.0) for _ in windows)
+        features = self._features(windows)
+        found: Any = guarded(
+            lambda: self._model.model.detect_language(self._model.encode(features))
+        )
+        return tuple(
+            DetectedLanguage(token.strip("<|>"), float(probability))
+            for [(token, probability), *_] in found
+        )
+
+    def _tokenizer(self, options: DecodeOptions) -> Tokenizer:
+        multilingual = self._model.model.is_multilingual
+        language = options.language or "en"
+        if not multilingual:
+            check_english_only(self.name, options.language, options.task)
+        if multilingual and language not in self.languages:
+            known = ", ".join(sorted(self.languages))
+            raise InvalidOption(f"Model {self.name!r} has no language {language!r}, only {known}.")
+        return Tokenizer(
+            self._model.hf_tokenizer, multilingual, task=options.task, language=language
+        )
+
+    def _features(self, windows: Sequence[Audio]) -> Features:
+        return log_mel(self._model.feature_extractor, windows)
+
+    def _generate(
+        self,
+        encoded: ctranslate2.StorageView,
+        tokenizer: Tokenizer,
+        prompt: Prompt,
+        room: int,
+        options: DecodeOptions,
+        temperature: float,
+    ) -> list[Attempt]:
+        generated = self._model.model.generate(
+            encoded,
+            [list(prompt.tokens)] * encoded.shape[0],
+            **generation_options(
+                tokenizer, options, temperature, prompt=len(prompt.tokens), room=room
+            ),
+        )
+        return [read_attempt(result, tokenizer, options, temperature, room) for result in generated]
+
+    def _room(self, prompt: Prompt, options: DecodeOptions) -> int:
+        """How many tokens a window's text may have. Raises InvalidOption."""
+        # One place is left for the end of the text, with which it is aligned.
+        room: int = self._model.max_length - len(prompt.tokens) - 1
+        if options.max_new_tokens is None:
+            return room
+        if options.max_new_tokens > room:
+            raise InvalidOption(
+                f"A prompt of {len(prompt.tokens)} tokens leaves room for {room} of the model's "
+                f"{self._model.max_length}, but max_new_tokens is {options.max_new_tokens}.",
+                hint="Lower max_new_tokens, or leave it out.",
+            )
+        return options.max_new_tokens
+
+    def _words(
+        self,
+        encoded: ctranslate2.StorageView,
+        attempts: Sequence[Attempt],
+        windows: Sequence[Audio],
+        tokenizer: Tokenizer,
+    ) -> list[tuple[Word, ...]]:
+        """Word times by cross-attention and dynamic time warping (openai/whisper timing.py)."""
+        seconds = [len(window) / SAMPLE_RATE for window in windows]
+        aligned = self._model.model.align(
+            encoded,
+            tokenizer.sot_sequence,
+            [list(attempt.tokens) for attempt in attempts],
+            [math.ceil(length) * self._model.frames_per_second for length in seconds],
+        )
+        return [
+            fit_to_sound(
+                time_words(
+                    tokenizer,
+                    attempt.tokens,
+                    attempt.text.text,
+                    self._token_times(result, length),
+                    length,
+                ),
+                window,
+            )
+            if result.alignments and attempt.tokens
+            else ()
+            for attempt, result, length, window in zip(
+                attempts, aligned, seconds, windows, strict=True
+            )
+        ]
+
+    def _token_times(self, aligned: Any, seconds: float) -> TokenTimes:
+        """When each token begins; the last edge is the end of the text."""
+        rows, frames = np.asarray(aligned.alignments).T
+        begins = np.diff(rows, prepend=-1) > 0
+        edges = frames[begins] / self._model.tokens_per_second + self._offset
+        return TokenTimes(np.clip(edges, 0.0, seconds).tolist(), aligned.text_token_probs)
+
+
+def _rows(encoded: ctranslate2.StorageView, indices: Sequence[int]) -> ctranslate2.StorageView:
+    """The encodings of some of a batch's windows."""
+    if len(indices) == encoded.shape[0]:
+        return encoded
+    host = encoded.to(ctranslate2.DataType.float32).to_device(ctranslate2.Device.cpu)
+    return ctranslate2.StorageView.from_array(np.asarray(host)[list(indices)])

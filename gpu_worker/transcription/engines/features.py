@@ -1,0 +1,35 @@
+"""What a Whisper model's encoder is given: log-mel features of 30 s, silence behind the sound.
+
+A window that is shorter is filled up with silence, as whisperX and transformers do. faster-whisper
+and openai/whisper's `transcribe` fill it up with zeros, which among features are no silence but a
+steady sound, 4 decades below full scale. With silence `base` writes fewer wrong words (measured by
+`python -m benchmarks.decode_quality`, in `docs/accuracy.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from faster_whisper.feature_extractor import FeatureExtractor
+
+from gpu_worker.transcription.engines import Audio
+
+Features = np.ndarray[Any, np.dtype[np.float32]]
+FRAMES = 3000  # of 10 ms
+_RANGE = 2.0  # 8 decades of power below the loudest, in features (openai/whisper audio.py)
+_LEAST = -1.5  # the feature of a power of 1e-10 or less
+
+
+def log_mel(extract: FeatureExtractor, windows: Sequence[Audio]) -> Features:
+    """The features of windows of at most 30 s, shape (windows, mels, 3000)."""
+    return np.stack([_filled(extract(window, padding=extract.n_fft)) for window in windows])
+
+
+def _filled(features: Features) -> Features:
+    """The same as if the window's samples had been followed by zeros, shape (mels, 3000)."""
+    features = features[:, :FRAMES]
+    silence = max(float(features.max()) - _RANGE, _LEAST)
+    missing = FRAMES - features.shape[1]
+    return np.pad(features, ((0, 0), (0, missing)), constant_values=silence)

@@ -1,0 +1,34 @@
+"""What a model is told before a window: hot words and an initial prompt, in one budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from faster_whisper.tokenizer import Tokenizer
+
+from gpu_worker.transcription.engines import DecodeOptions
+
+PROMPT_TOKENS = 223  # half of the model's text context, less one (openai/whisper decoding.py)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The tokens before a window's text, down to `<|notimestamps|>`."""
+
+    tokens: tuple[int, ...]
+    is_cut: bool  # some of what was asked for had no room
+
+
+def build_prompt(tokenizer: Tokenizer, options: DecodeOptions) -> Prompt:
+    """Hot words first, from their beginning, then as much of the initial prompt's end as fits."""
+    hot, before = (
+        tokenizer.encode(f" {text.strip()}") if text and text.strip() else []
+        for text in (options.hotwords, options.initial_prompt)
+    )
+    kept = hot[:PROMPT_TOKENS]
+    kept += before[max(0, len(before) - (PROMPT_TOKENS - len(kept))) :]
+    previous = [tokenizer.sot_prev, *kept] if kept else []
+    return Prompt(
+        (*previous, *tokenizer.sot_sequence, tokenizer.no_timestamps),
+        is_cut=len(kept) < len(hot) + len(before),
+    )

@@ -1,0 +1,147 @@
+"""Speech that a window's text passes over is decoded once more, as windows of its own.
+
+A text may stop in mid-window, leave a stretch out, or have no room in the model for all that is
+said. Each such place is decoded a second time and never a third, so the cost is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from gpu_worker.audio.speech import SpeechSpan, VadOptions
+from gpu_worker.audio.vad import speech_spans
+from gpu_worker.transcript import SAMPLE_RATE
+from gpu_worker.transcription.decoded import DecodedWindow
+from gpu_worker.transcription.engines import Audio
+from gpu_worker.transcription.unheard import find_gaps
+from gpu_worker.transcription.windows import Window, pack_windows
+
+LEAST_SPEECH_SECONDS = 1.0  # in a gap, for a second look; less is a breath or a stray syllable
+NOTICED_SPEECH_SECONDS = 2.0  # that has no words even then; a reader is told of it
+CROWDED_WINDOW_SECONDS = 10.0  # of speech that fills a model's text, down to a third
+_PAD_SAMPLES = SAMPLE_RATE // 5
+
+Decode = Callable[[Sequence[Window]], list[DecodedWindow]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A part of a window that is looked at again."""
+
+    first: int  # samples of the window
+    end: int
+    words: int  # of the window, before it
+    speech: float  # seconds
+    windows: tuple[Window, ...]  # what is decoded for it
+
+
+def second_look(
+    audio: Audio, decoded: Sequence[DecodedWindow], decode: Decode, vad: VadOptions | None
+) -> tuple[list[DecodedWindow], list[SpeechSpan]]:
+    """Decode again what was passed over.
+
+    Gives all windows in order, with those that were added between the parts of the others, and
+    the spans of speech that have no words even so. All samples are the chunk's.
+    """
+    doubts = [_doubts(audio, one, vad) for one in decoded]
+    again = iter(
+        decode([window for found in doubts for doubt in found for window in doubt.windows])
+    )
+    shown: list[DecodedWindow] = []
+    passed_over: list[SpeechSpan] = []
+    for one, found in zip(decoded, doubts, strict=True):
+        answers = [(doubt, [next(again) for _ in doubt.windows]) for doubt in found]
+        taken = [(doubt, texts) for doubt, texts in answers if any(t.is_believed for t in texts)]
+        shown += _woven(one, taken)
+        passed_over += _still_unheard(audio, one, answers, vad)
+    return shown, passed_over
+
+
+def _doubts(audio: Audio, one: DecodedWindow, vad: VadOptions | None) -> list[_Doubt]:
+    samples = one.window.samples
+    if not one.text.text:
+        return []
+    if not one.text.is_whole:
+        return [_Doubt(0, samples, 0, samples / SAMPLE_RATE, _smaller_windows(audio, one, vad))]
+    sound = one.window.cut(audio)
+    found: list[_Doubt] = []
+    for gap in find_gaps(one.text.words, samples / SAMPLE_RATE):
+        first, end = round(gap.start * SAMPLE_RATE), round(gap.end * SAMPLE_RATE)
+        spans = _speech(sound[first:end], vad)
+        speech = _seconds(spans)
+        if speech < LEAST_SPEECH_SECONDS:
+            continue
+        begin = max(first, first + spans[0].start - _PAD_SAMPLES)
+        stop = min(end, first + spans[-1].end + _PAD_SAMPLES)
+        window = one.window.part(begin, stop)
+        found.append(_Doubt(begin, stop, gap.words, speech, (window,) if window else ()))
+    return found
+
+
+def _speech(sound: Audio, vad: VadOptions | None) -> tuple[SpeechSpan, ...]:
+    """Spans of speech alone, without the pads that windows have."""
+    return speech_spans(sound, len(sound) / SAMPLE_RATE, replace(vad or VadOptions(), pad_ms=0))
+
+
+def _seconds(spans: Sequence[SpeechSpan]) -> float:
+    return sum(span.samples for span in spans) / SAMPLE_RATE
+
+
+def _smaller_windows(
+    audio: Audio, one: DecodedWindow, vad: VadOptions | None
+) -> tuple[Window, ...]:
+    """The window's speech in windows whose text the model has room for."""
+    spans = speech_spans(one.window.cut(audio), CROWDED_WINDOW_SECONDS, vad)
+    return tuple(
+        Window(
+            tuple(
+                chain.from_iterable(
+                    part.spans
+                    for span in packed.spans
+                    if (part := one.window.part(span.start, span.end))
+                )
+            )
+        )
+        for packed in pack_windows(spans, int(CROWDED_WINDOW_SECONDS * SAMPLE_RATE))
+    )
+
+
+def _woven(
+    one: DecodedWindow, taken: Sequence[tuple[_Doubt, list[DecodedWindow]]]
+) -> list[DecodedWindow]:
+    """The window, cut where others come between its words."""
+    if not taken:
+        return [one]
+    if not one.text.is_whole:
+        return [text for _, texts in taken for text in texts]
+    shown: list[DecodedWindow | None] = []
+    first = words = 0
+    for doubt, texts in taken:
+        shown += [one.part(first, doubt.first, slice(words, doubt.words)), *texts]
+        first, words = doubt.end, doubt.words
+    shown.append(one.part(first, one.window.samples, slice(words, None)))
+    return [part for part in shown if part]
+
+
+def _still_unheard(
+    audio: Audio,
+    one: DecodedWindow,
+    answers: Sequence[tuple[_Doubt, list[DecodedWindow]]],
+    vad: VadOptions | None,
+) -> list[SpeechSpan]:
+    """Speech of one window that has no words after the second look, or none at all."""
+    found: list[SpeechSpan] = []
+    speech = () if one.text.text else _speech(one.window.cut(audio), vad)
+    if _seconds(speech) >= NOTICED_SPEECH_SECONDS:
+        found.append(SpeechSpan(one.window.spans[0].start, one.window.spans[-1].end))
+    for doubt, texts in answers:
+        places = [(one, doubt)] if not any(text.is_believed for text in texts) else [
+            (text, left) for text in texts for left in _doubts(audio, text, vad)
+        ]  # fmt: skip
+        for text, left in places:
+            part = text.window.part(left.first, left.end)
+            if part and left.speech >= NOTICED_SPEECH_SECONDS:
+                found.append(SpeechSpan(part.spans[0].start, part.spans[-1].end))
+    return found

@@ -1,0 +1,1 @@
+"""What every request passes: limits of bodies, origins, headers, metrics, traces."""

@@ -1,0 +1,70 @@
+"""What an administrator of a tenant may do: its keys, and the work that was given up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from gpu_worker.errors import PermanentError
+from orchestrator.access import NotAllowed, Scope
+from orchestrator.api.authentication import Admin, Cluster, Keys
+from orchestrator.api.replies import DeadLetterList, KeyList, NewKeyReply, error_replies
+from orchestrator.api.requests import KeyRequest
+from tasks.artifacts import ArtifactMissing
+from tasks.runs import keys
+
+router = APIRouter(
+    prefix="/v1/admin",
+    tags=["admin"],
+    responses=error_replies(400, 401, 403, 404, 413, 422, 500, 503),
+)
+
+
+class UnknownKey(PermanentError):
+    """There is no API key with that id."""
+
+    code = "unknown_key"
+    hint = "GET /v1/admin/keys lists them."
+
+
+@router.get("/keys", response_model=None, responses={200: {"model": KeyList}})
+def list_keys(known: Keys, caller: Admin) -> Response:
+    """List the tenant's keys."""
+    own = [key.to_json() for key in known.list() if key.tenant == caller.tenant]
+    return JSONResponse({"object": "list", "data": own})
+
+
+@router.post("/keys", status_code=201, response_model=None, responses={201: {"model": NewKeyReply}})
+def create_key(body: KeyRequest, known: Keys, caller: Admin) -> Response:
+    """Make a key of the same tenant. It is shown this once."""
+    if Scope.OPERATE in body.scopes and not caller.may(Scope.OPERATE):
+        raise NotAllowed("Only who may operate the cluster can allow others to.")
+    secret, key = known.create(caller.tenant, body.name, frozenset(body.scopes))
+    return JSONResponse(key.to_json() | {"key": secret}, 201)
+
+
+@router.delete("/keys/{key}", status_code=204, response_model=None)
+def revoke_key(key: str, known: Keys, caller: Admin) -> Response:
+    """Revoke a key of the tenant; other processes may take it for ten seconds more."""
+    own = {found.id for found in known.list() if found.tenant == caller.tenant}
+    if key not in own or not known.revoke(key):
+        raise UnknownKey()
+    return Response(status_code=204)
+
+
+@router.get("/dead-letters", response_model=None, responses={200: {"model": DeadLetterList}})
+def list_dead_letters(cluster: Cluster, caller: Admin) -> Response:
+    """List the units of work of the tenant's jobs that were given up."""
+    letters: list[dict[str, Any]] = []
+    for key in cluster.store.list(f"{keys.DEAD_LETTERS}{caller.tenant}/"):
+        job, run, stage, index = key.split("/")[2:]
+        try:
+            error = json.loads(cluster.store.get(key))
+        except ArtifactMissing:  # retried meanwhile
+            continue
+        place = {"job": job, "run": int(run), "stage": stage, "chunk": int(index)}
+        letters.append(place | error)
+    return JSONResponse({"object": "list", "data": letters})

@@ -1,0 +1,175 @@
+"""A job's audio over HTTP, as the player hears it: WAV, by ranges.
+
+The decoded samples are an artifact without a header, one for each channel if they are split.
+The header is made for their length, and only the bytes that are asked for are read.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response, StreamingResponse
+
+from gpu_worker.errors import PermanentError
+from gpu_worker.transcript import SAMPLE_RATE
+from orchestrator.api.authentication import Cluster, Reader
+from orchestrator.api.errors import reply_to
+from orchestrator.api.replies import error_replies
+from orchestrator.api.requests import JobId
+from orchestrator.cluster.connection import Connection, NotFinished
+from tasks.artifacts import ArtifactMissing, ArtifactStore
+from tasks.runs import keys
+from tasks.runs.stages import Stage, Unit
+
+HEADER_BYTES = 44
+SAMPLE_BYTES = 2
+PIECE_BYTES = 1 << 20  # what is in memory of one reply at a time
+_MOST = 0xFFFF_FFFF  # the largest size that a WAV header can hold
+_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
+
+router = APIRouter(
+    prefix="/v1/jobs", tags=["jobs"], responses=error_replies(401, 403, 404, 409, 422, 500, 503)
+)
+
+
+class AudioMissing(PermanentError):
+    """The job's audio is no longer in the store."""
+
+    code = "audio_missing"
+    hint = "Submit the file again."
+
+
+class RangeNotSatisfiable(PermanentError):
+    """The range starts behind the end of the audio."""
+
+    code = "range_not_satisfiable"
+    hint = "Ask for bytes that are there; HEAD says how many there are."
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Samples in the store as one WAV file."""
+
+    keys: tuple[str, ...]  # of each channel
+    samples: int
+
+    @property
+    def frame_bytes(self) -> int:
+        """One sample of every channel."""
+        return SAMPLE_BYTES * len(self.keys)
+
+    @property
+    def size(self) -> int:
+        """Of the file, in bytes."""
+        return HEADER_BYTES + self.samples * self.frame_bytes
+
+    def header(self) -> bytes:
+        """The first bytes of the file."""
+        data, channels = self.samples * self.frame_bytes, len(self.keys)
+        riff = struct.pack("<4sI4s", b"RIFF", min(data + HEADER_BYTES - 8, _MOST), b"WAVE")
+        form = struct.pack(
+            "<4sIHHIIHH",
+            *(b"fmt ", 16, 1, channels, SAMPLE_RATE, SAMPLE_RATE * self.frame_bytes),
+            *(self.frame_bytes, SAMPLE_BYTES * 8),
+        )
+        return riff + form + struct.pack("<4sI", b"data", min(data, _MOST))
+
+    def read(self, store: ArtifactStore, start: int, end: int) -> bytes:
+        """The file's bytes from `start` to before `end`. Raises ArtifactMissing."""
+        head = self.header()[start:end]
+        first, last = max(start - HEADER_BYTES, 0), end - HEADER_BYTES
+        if last <= first:
+            return head
+        frame, behind = first // self.frame_bytes, -(-last // self.frame_bytes)
+        at, length = frame * SAMPLE_BYTES, (behind - frame) * SAMPLE_BYTES
+        parts = {key: store.get(key, at, length) for key in self.keys}
+        if len(self.keys) == 1:
+            data = parts[self.keys[0]]
+        else:
+            columns = [np.frombuffer(parts[key], "<i2") for key in self.keys]
+            data = np.stack(columns, axis=1).tobytes()
+        skipped = first - frame * self.frame_bytes
+        return head + data[skipped : skipped + last - first]
+
+
+def open_recording(connection: Connection, tenant: str, job: str) -> Recording:
+    """A job's audio. Raises UnknownJob, NotFinished before it is decoded, AudioMissing."""
+    current = connection.job(tenant, job)
+    plan = connection.plan(Unit(tenant, job, current.run, Stage.PREPARE))
+    if plan is None:
+        raise NotFinished(f"The audio of job {job} has not been decoded.")
+    channels = tuple(keys.pcm(tenant, audio) for audio in plan.channels or (plan.audio,))
+    sizes = [connection.store.size(key) for key in channels]
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
+        raise AudioMissing()
+    return Recording(channels, min(known) // SAMPLE_BYTES)
+
+
+_PARTS = {
+    "Accept-Ranges": {"schema": {"type": "string"}},
+    "Content-Range": {"schema": {"type": "string"}},
+}
+_WAV: dict[str, Any] = {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}
+_AUDIO: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The whole file.", "content": _WAV},
+    206: {"description": "The range that was asked for.", "content": _WAV, "headers": _PARTS},
+    **error_replies(416),
+}
+
+
+@router.head("/{job}/audio", include_in_schema=False)
+@router.get("/{job}/audio", response_model=None, response_class=Response, responses=_AUDIO)
+async def play(job: JobId, request: Request, cluster: Cluster, caller: Reader) -> Response:
+    """Fetch the decoded audio (16 kHz WAV; a channel each if they are split), or a range of it."""
+    recording = await run_in_threadpool(open_recording, cluster, caller.tenant, job)
+    headers = {"Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
+    span = _span(request, recording.size)
+    if span is not None and span[0] >= span[1]:
+        reply: Response = reply_to(RangeNotSatisfiable())
+        reply.headers["Content-Range"] = f"bytes */{recording.size}"
+        return reply
+    start, end = span or (0, recording.size)
+    headers["Content-Length"] = str(end - start)
+    if span is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{recording.size}"
+    status = 206 if span else 200
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type="audio/wav")
+    try:  # the first piece before the status, so that what cannot be read is an error
+        first = await run_in_threadpool(
+            recording.read, cluster.store, start, min(end, start + PIECE_BYTES)
+        )
+    except ArtifactMissing:
+        return reply_to(AudioMissing())
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield first
+        for at in range(start + PIECE_BYTES, end, PIECE_BYTES):
+            until = min(end, at + PIECE_BYTES)
+            yield await run_in_threadpool(recording.read, cluster.store, at, until)
+
+    return StreamingResponse(pieces(), status, headers, media_type="audio/wav")
+
+
+def _span(request: Request, size: int) -> tuple[int, int] | None:
+    """The bytes that are asked for, empty if there are none; None for all of them.
+
+    Several ranges at once are answered by the whole, as RFC 9110 allows.
+    """
+    found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+    if found is None or found.group() == "bytes=-" or "if-range" in request.headers:
+        return None
+    first, last = found.groups()
+    if not first:
+        return max(size - int(last), 0), size if int(last) else 0
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(int(last) + 1, size) if last else size

@@ -1,0 +1,35 @@
+"""The names of a job's speakers over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+
+from orchestrator.api.authentication import Cluster, Reader, Writer
+from orchestrator.api.replies import error_replies
+from orchestrator.api.requests import JobId
+from orchestrator.results.speaker_names import name_speakers, speaker_names
+
+MOST_SPEAKERS = 1000
+router = APIRouter(
+    prefix="/v1/jobs/{job}/speakers",
+    tags=["jobs"],
+    responses=error_replies(400, 401, 403, 404, 409, 422, 500, 503),
+)
+Names = Annotated[
+    dict[str, str],
+    Body(max_length=MOST_SPEAKERS, examples=[{"SPEAKER_00": "Anna", "SPEAKER_01": "Ben"}]),
+]
+
+
+@router.get("")
+def show_speakers(job: JobId, cluster: Cluster, caller: Reader) -> dict[str, str]:
+    """Every speaker's label with the name that is shown for it: the label itself at first."""
+    return speaker_names(cluster, caller.tenant, job)
+
+
+@router.put("")
+def rename_speakers(job: JobId, names: Names, cluster: Cluster, caller: Writer) -> dict[str, str]:
+    """Give names to speakers, in place of all names given before."""
+    return name_speakers(cluster, caller.tenant, job, names)

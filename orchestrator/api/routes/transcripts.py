@@ -1,0 +1,71 @@
+"""Transcripts over HTTP, in the formats that people ask for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from gpu_worker.assembly.formats import FORMATS
+from gpu_worker.assembly.subtitles import SubtitleOptions
+from orchestrator.api.authentication import Cluster, Reader
+from orchestrator.api.replies import error_replies
+from orchestrator.api.requests import JobId
+from orchestrator.results.files import render_result
+
+router = APIRouter(
+    prefix="/v1/jobs", tags=["jobs"], responses=error_replies(401, 403, 404, 409, 422, 500, 503)
+)
+FormatName = StrEnum("FormatName", {name.upper(): name for name in FORMATS})  # type: ignore[misc]
+_JSON = FormatName("json")
+_TEXT = {"schema": {"type": "string"}}
+_TRANSCRIPT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The transcript.",
+        "content": {
+            "application/json": {"schema": {"type": "object"}},
+            **{
+                form.media_type.partition(";")[0]: _TEXT
+                for form in FORMATS.values()
+                if form.name != "json"
+            },
+        },
+    }
+}
+
+
+@router.get(
+    "/{job}/transcript", response_model=None, response_class=Response, responses=_TRANSCRIPT
+)
+def show_transcript(
+    job: JobId,
+    cluster: Cluster,
+    caller: Reader,
+    format: FormatName = _JSON,
+    max_line_width: Annotated[int | None, Query(ge=1, le=1000)] = None,
+    max_line_count: Annotated[int | None, Query(ge=1, le=1000)] = None,
+    max_words_per_line: Annotated[int | None, Query(ge=1, le=1000)] = None,
+    highlight_words: bool = False,
+    download: Annotated[bool, Query(description="As a file with a name.")] = False,
+) -> Response:
+    """Fetch the transcript; 409 `not_finished` while there is none. The options shape srt and vtt.
+
+    A job that failed or was canceled has none either: its `error` says why.
+    """
+    options = SubtitleOptions(max_line_width, max_line_count, max_words_per_line, highlight_words)
+    text = render_result(cluster, caller.tenant, job, str(format), options)
+    headers = {}
+    if download:
+        name = cluster.job(caller.tenant, job).name
+        headers["Content-Disposition"] = attachment(f"{PurePosixPath(name).stem}.{format}")
+    return Response(text.encode(), media_type=FORMATS[str(format)].media_type, headers=headers)
+
+
+def attachment(name: str) -> str:
+    """A Content-Disposition for any name: plain, and as it is (RFC 5987)."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,230 @@
+"""A job as people see it: its status, stage, progress and what went wrong.
+
+Everything is derived from facts (manifest, plan, receipts, result), so a status can
+always be told again from the artifacts. Pure: no Redis, no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tasks.runs.dependencies import chunk_stages, fan_in, header_chains, needs_detection
+from tasks.runs.manifest import Manifest, Plan
+from tasks.runs.stages import Stage, Unit
+from tasks.state.receipts import Receipt
+
+Receipts = Mapping[tuple[Stage, int], Receipt]
+
+
+class Status(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"  # accepted, nothing done yet
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    PARTIAL = "partial"  # published, with spans missing
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def final(self) -> bool:
+        """This run will not change any more."""
+        return self not in (Status.QUEUED, Status.PROCESSING)
+
+
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.QUEUED: frozenset({Status.PROCESSING, Status.CANCELED, Status.FAILED}),
+    Status.PROCESSING: frozenset(
+        {Status.COMPLETED, Status.PARTIAL, Status.FAILED, Status.CANCELED}
+    ),
+    Status.COMPLETED: frozenset(),
+    Status.PARTIAL: frozenset({Status.QUEUED}),  # by retry, which starts the next run
+    Status.FAILED: frozenset({Status.QUEUED}),
+    Status.CANCELED: frozenset({Status.QUEUED}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run came to; the short of its `result.json`."""
+
+    error: dict[str, Any] | None = None
+    missing: int = 0  # spans
+    canceled: bool = False
+    warnings: tuple[dict[str, Any], ...] = ()
+    language: str | None = None
+
+    @classmethod
+    def of_result(cls, result: Mapping[str, Any]) -> Summary:
+        """From the published result."""
+        transcript = result["transcript"] or {}
+        return cls(
+            error=result["error"],
+            missing=len(result["missing"]),
+            canceled=result["canceled"],
+            warnings=tuple(transcript.get("warnings", ())),
+            language=transcript.get("language"),
+        )
+
+    @property
+    def status(self) -> Status:
+        """The final status that it means."""
+        if self.canceled:
+            return Status.CANCELED
+        if self.error is not None:
+            return Status.FAILED
+        return Status.PARTIAL if self.missing else Status.COMPLETED
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """Counts of a job's chunks."""
+
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job at one moment."""
+
+    id: str
+    tenant: str
+    run: int
+    name: str  # of the file, for people
+    model: str
+    status: Status
+    stage: Stage | None  # None when final
+    progress: float  # 0..1, by audio seconds
+    chunks: Chunks
+    created_at: float  # seconds since 1970
+    audio_seconds: float | None = None
+    eta_seconds: float | None = None
+    language: str | None = None
+    warnings: tuple[dict[str, Any], ...] = ()
+    error: dict[str, Any] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "id": self.id,
+            "tenant": self.tenant,
+            "run": self.run,
+            "name": self.name,
+            "model": self.model,
+            "status": self.status.value,
+            "stage": self.stage.value if self.stage else None,
+            "progress": self.progress,
+            "chunks": {
+                "total": self.chunks.total,
+                "done": self.chunks.done,
+                "failed": self.chunks.failed,
+            },
+            "created_at": self.created_at,
+            "audio_seconds": self.audio_seconds,
+            "eta_seconds": self.eta_seconds,
+            "language": self.language,
+            "warnings": list(self.warnings),
+            "error": self.error,
+            "metadata": dict(self.metadata),
+        }
+
+
+def describe_job(
+    manifest: Manifest,
+    run: int,
+    receipts: Receipts,
+    plan: Plan | None,
+    summary: Summary | None,
+    now: float,
+) -> Job:
+    """The job that these facts make."""
+    chunks = _count(manifest, receipts, plan)
+    if summary and plan and not summary.error and not summary.canceled:
+        chunks = Chunks(len(plan.chunks), len(plan.chunks) - summary.missing, summary.missing)
+    progress = 1.0 if summary else _progress(manifest, receipts, plan)
+    status = summary.status if summary else (Status.PROCESSING if receipts else Status.QUEUED)
+    return Job(
+        id=manifest.job,
+        tenant=manifest.tenant,
+        run=run,
+        name=manifest.source.name,
+        model=manifest.options.model,
+        status=status,
+        stage=None if summary else current_stage(manifest, receipts, plan),
+        progress=round(progress, 4),
+        chunks=chunks,
+        created_at=manifest.created_at,
+        audio_seconds=plan.seconds if plan else None,
+        eta_seconds=None if summary else _eta(receipts, plan, progress, now),
+        language=summary.language if summary else manifest.options.language,
+        warnings=summary.warnings if summary else (),
+        error=summary.error if summary else None,
+        metadata=manifest.metadata,
+    )
+
+
+def current_stage(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> Stage:
+    """The first stage that is not settled."""
+    if plan is None:
+        return Stage.PREPARE
+    if needs_detection(manifest.options) and (Stage.DETECT_LANGUAGE, 0) not in receipts:
+        return Stage.DETECT_LANGUAGE
+    run = Unit(manifest.tenant, manifest.job, 0, Stage.ASSEMBLE)
+    header = [unit for units in header_chains(run, manifest.options, plan) for unit in units]
+    waiting = {unit.stage for unit in header if _is_open(unit, receipts)}
+    for stage in (Stage.TRANSCRIBE, Stage.ALIGN, Stage.EMBED_SPEAKERS):
+        if stage in waiting:
+            return stage
+    last = fan_in(run, manifest.options, plan)
+    return next((unit.stage for unit in last if _is_open(unit, receipts)), Stage.ASSEMBLE)
+
+
+def _is_open(unit: Unit, receipts: Receipts) -> bool:
+    """Whether something is still to come of it; nothing is aligned that was not transcribed."""
+    if (unit.stage, unit.index) in receipts:
+        return False
+    before = receipts.get((Stage.TRANSCRIBE, unit.index)) if unit.stage is Stage.ALIGN else None
+    return before is None or before.outcome != "failed"
+
+
+def _count(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> Chunks:
+    last = chunk_stages(manifest.options)[-1]
+    failed = [
+        index
+        for (stage, index), receipt in receipts.items()
+        if stage is Stage.TRANSCRIBE and receipt.outcome == "failed"
+    ]
+    done = sum(stage is last and index not in failed for stage, index in receipts)
+    return Chunks(len(plan.chunks) if plan else 0, done, len(failed))
+
+
+def _progress(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> float:
+    """By the audio seconds of all chunks and shards."""
+    if plan is None:
+        return 0.0
+    run = Unit(manifest.tenant, manifest.job, 0, Stage.ASSEMBLE)
+    total = done = 0.0
+    for units in header_chains(run, manifest.options, plan):
+        for unit in units:
+            seconds = (
+                plan.shard_seconds(unit.index, manifest.options)
+                if unit.stage is Stage.EMBED_SPEAKERS
+                else plan.chunk_seconds(unit.index)
+            )
+            total += seconds
+            done += 0.0 if _is_open(unit, receipts) else seconds
+    return min(1.0, done / total) if total else 0.0
+
+
+def _eta(receipts: Receipts, plan: Plan | None, progress: float, now: float) -> float | None:
+    """At the speed since the audio was prepared."""
+    prepared = receipts.get((Stage.PREPARE, 0))
+    if plan is None or prepared is None or not 0 < progress < 1:
+        return None
+    return round((now - prepared.finished_at) * (1 - progress) / progress, 1)

@@ -1,0 +1,189 @@
+"""The jobs in Redis: fast to list and to ask, and rebuilt from the store when Redis is wiped.
+
+Raises redis.RedisError from every method; what cannot be lost is an artifact.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from redis import Redis
+
+from orchestrator.cluster.job import Summary
+from tasks.artifacts import ArtifactStore
+from tasks.runs import keys
+from tasks.runs.manifest import Manifest
+from tasks.runs.stages import Stage, Unit
+from tasks.state.receipts import CHANGED
+
+_OPEN = "scriptorium:open"
+_MARK = "scriptorium:known"
+_ADMITTED_SECONDS = 60.0  # a submission that was let in and never arrived
+
+# Counting and letting in are one step, so that many submissions at once cannot pass together.
+_ADMIT = """
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2] - ARGV[3])
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then return 'admitted' end
+if redis.call('SCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 'full' end
+local own = redis.call('SCARD', KEYS[2]) + redis.call('ZCARD', KEYS[3])
+if own >= tonumber(ARGV[5]) and not redis.call('ZSCORE', KEYS[3], ARGV[1]) then return 'quota' end
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+return 'admitted'
+"""
+
+
+class JobStore:
+    """An index over the job artifacts."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._admit = redis.register_script(_ADMIT)
+
+    def admit(self, tenant: str, job: str, *, in_all: int, in_flight: int, now: float) -> str:
+        """Take a place for a job that is about to be added: `admitted`, or `full` or `quota`.
+
+        `full`: there are `in_all` open runs. `quota`: the tenant has `in_flight` of them.
+        """
+        answer: Any = self._admit(
+            keys=[_OPEN, _open_of(tenant), _admitted(tenant)],
+            args=[f"{tenant}/{job}/1", now, _ADMITTED_SECONDS, in_all, in_flight],
+        )
+        return str(answer.decode())
+
+    def refuse(self, tenant: str, job: str) -> None:
+        """Give back the place of a job that was admitted and not added."""
+        self._redis.zrem(_admitted(tenant), f"{tenant}/{job}/1")
+
+    def add(self, manifest: Manifest, run: int, *, is_open: bool = True) -> None:
+        """Index a job, or its next run."""
+        pipe = self._redis.pipeline()
+        name = _job(manifest.tenant, manifest.job)
+        pipe.hset(name, mapping={"manifest": manifest.model_dump_json(), "run": run})
+        pipe.zadd(_listing(manifest.tenant), {manifest.job: manifest.created_at})
+        if is_open:
+            member = f"{manifest.tenant}/{manifest.job}/{run}"
+            pipe.sadd(_OPEN, member)
+            pipe.sadd(_open_of(manifest.tenant), member)
+            pipe.zrem(_admitted(manifest.tenant), member)
+        pipe.publish(CHANGED, f"{manifest.tenant}/{manifest.job}")
+        pipe.execute()
+
+    def find(self, tenant: str, job: str) -> tuple[Manifest, int, Summary | None] | None:
+        """The manifest, the newest run, and what it came to if it has ended."""
+        fields: Any = self._redis.hgetall(_job(tenant, job))
+        if b"manifest" not in fields:
+            return None
+        run = int(fields[b"run"])
+        written = fields.get(f"summary/{run}".encode())
+        summary = _summary(json.loads(written)) if written else None
+        return Manifest.model_validate_json(fields[b"manifest"]), run, summary
+
+    def close(self, unit: Unit, summary: Summary) -> None:
+        """The run has its result."""
+        pipe = self._redis.pipeline()
+        pipe.hset(_job(unit.tenant, unit.job), f"summary/{unit.run}", json.dumps(asdict(summary)))
+        member = f"{unit.tenant}/{unit.job}/{unit.run}"
+        pipe.srem(_OPEN, member)
+        pipe.srem(_open_of(unit.tenant), member)
+        pipe.publish(CHANGED, f"{unit.tenant}/{unit.job}")
+        pipe.execute()
+
+    def forget(self, tenant: str, job: str) -> None:
+        """Take a job and all its runs out of the index."""
+        newest: Any = self._redis.hget(_job(tenant, job), "run")
+        pipe = self._redis.pipeline()
+        pipe.delete(_job(tenant, job))
+        pipe.zrem(_listing(tenant), job)
+        for run in range(1, int(newest or 1) + 1):
+            pipe.srem(_OPEN, f"{tenant}/{job}/{run}")
+            pipe.srem(_open_of(tenant), f"{tenant}/{job}/{run}")
+        pipe.publish(CHANGED, f"{tenant}/{job}")
+        pipe.execute()
+
+    def newest(
+        self, tenant: str, limit: int, before: tuple[float, str] | None = None
+    ) -> list[tuple[str, float]]:
+        """Job ids with their times, newest first, from behind `before` (a time and an id) on."""
+        listing, found = _listing(tenant), []
+        if before is None:
+            found = self._page(listing, "+inf", limit)
+        else:
+            time, last = before
+            # Jobs of one moment sort by their ids; those at the mark's are looked at again.
+            same: Any = self._redis.zrevrangebyscore(listing, time, time)
+            found = [(job.decode(), time) for job in same if job.decode() < last]
+            found += self._page(listing, f"({time!r}", limit)
+        return found[:limit]
+
+    def _page(self, listing: str, highest: str, limit: int) -> list[tuple[str, float]]:
+        rows: Any = self._redis.zrevrangebyscore(
+            listing, highest, "-inf", start=0, num=limit, withscores=True
+        )
+        return [(job.decode(), time) for job, time in rows]
+
+    def open_runs(self) -> list[Unit]:
+        """Every run without a result, as its assemble unit."""
+        found: Any = self._redis.smembers(_OPEN)
+        return sorted((_run(name.decode()) for name in found), key=lambda unit: unit.name)
+
+    def is_wiped(self) -> bool:
+        """Redis has forgotten us since `restored`."""
+        return not self._redis.exists(_MARK)
+
+    def restored(self) -> None:
+        """From now on a missing mark means a wipe."""
+        self._redis.set(_MARK, 1)
+
+
+def open_runs(store: ArtifactStore) -> Iterator[Unit]:
+    """The runs without a result, as the store has them."""
+    for key in store.list(keys.OPEN):
+        yield _run(key.removeprefix(keys.OPEN))
+
+
+def newest_run(store: ArtifactStore, tenant: str, job: str) -> int:
+    """1, or the highest run that a retry has started."""
+    prefix = keys.runs(tenant, job)
+    started = {
+        int(key.removeprefix(prefix).split("/")[0])
+        for key in store.list(prefix)
+        if key.endswith("/started.json")
+    }
+    return max(started, default=1)
+
+
+def known_jobs(store: ArtifactStore, tenant: str) -> Iterator[str]:
+    """Every job of a tenant, as the store has them."""
+    prefix = keys.jobs(tenant)
+    for key in store.list(prefix):
+        job, _, rest = key.removeprefix(prefix).partition("/")
+        if rest == "manifest.json":
+            yield job
+
+
+def _summary(data: dict[str, Any]) -> Summary:
+    return Summary(**{**data, "warnings": tuple(data["warnings"])})
+
+
+def _run(name: str) -> Unit:
+    tenant, job, run = name.split("/")
+    return Unit(tenant, job, int(run), Stage.ASSEMBLE)
+
+
+def _job(tenant: str, job: str) -> str:
+    return f"scriptorium:job:{tenant}/{job}"
+
+
+def _open_of(tenant: str) -> str:
+    return f"{_OPEN}:{tenant}"
+
+
+def _admitted(tenant: str) -> str:
+    return f"scriptorium:admitted:{tenant}"
+
+
+def _listing(tenant: str) -> str:
+    return f"scriptorium:jobs:{tenant}"

@@ -1,0 +1,85 @@
+"""The runs that have ended and for which something is still owed.
+
+Each is an artifact. Its due time is in Redis, by Redis's clock, and is no more than a hint:
+after a wipe everything is due at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from redis import Redis
+
+from tasks.artifacts import ArtifactStore
+from tasks.runs import keys
+from tasks.runs.records import encode
+from tasks.runs.stages import Stage, Unit
+
+_DUE = "scriptorium:outbox"
+_NOW = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+"""
+# What is taken is due again later, in case that whoever took it dies.
+_TAKE = f"""{_NOW}
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+for _, name in ipairs(due) do redis.call('ZADD', KEYS[1], now + ARGV[2], name) end
+return due
+"""
+_DEFER = f"""{_NOW}
+for i = 3, #ARGV do redis.call('ZADD', KEYS[1], ARGV[1], now + ARGV[2], ARGV[i]) end
+"""
+
+
+class Outbox:
+    """Every method may raise redis.RedisError, and some what the store raises."""
+
+    def __init__(self, store: ArtifactStore, redis: Redis) -> None:
+        self._store = store
+        self._redis = redis
+        self._take = redis.register_script(_TAKE)
+        self._defer = redis.register_script(_DEFER)
+
+    def add(self, run: Unit) -> None:
+        """Something is owed for a run that has ended just now."""
+        self._store.put(keys.owed(run), encode({"ended_at": round(time.time(), 3)}))
+        self._set("NX", [run], 0.0)
+
+    def take(self, limit: int, seconds: float) -> list[Unit]:
+        """Some of what is due, for so long; others take it after that."""
+        found: Any = self._take(keys=[_DUE], args=[limit, seconds])
+        return [_run(name.decode()) for name in found]
+
+    def hold(self, runs: Iterable[Unit], seconds: float) -> None:
+        """Keep what was taken for so much longer."""
+        self._set("XX", runs, seconds)
+
+    def postpone(self, run: Unit, seconds: float) -> None:
+        """Give it back: it is due then."""
+        self._set("CH", [run], seconds)
+
+    def remove(self, run: Unit) -> None:
+        """Nothing is owed for the run any more."""
+        self._store.delete(keys.owed(run))
+        self._redis.zrem(_DUE, _name(run))
+
+    def restore(self) -> None:
+        """Make due what Redis has forgotten."""
+        names = [_run(key.removeprefix(keys.OUTBOX)) for key in self._store.list(keys.OUTBOX)]
+        self._set("NX", names, 0.0)
+
+    def _set(self, condition: str, runs: Iterable[Unit], seconds: float) -> None:
+        names = [_name(run) for run in runs]
+        if names:
+            self._defer(keys=[_DUE], args=[condition, seconds, *names])
+
+
+def _name(run: Unit) -> str:
+    return f"{run.tenant}/{run.job}/{run.run}"
+
+
+def _run(name: str) -> Unit:
+    tenant, job, run = name.split("/")
+    return Unit(tenant, job, int(run), Stage.ASSEMBLE)

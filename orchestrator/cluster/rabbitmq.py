@@ -1,0 +1,140 @@
+"""What is known of messages in RabbitMQ, which shows none but a queue's first, and lends that.
+
+A classic queue hands its messages out in the order in which they were sent. So a unit's message
+may still wait while the first message of its queue was sent before it; once the first was sent
+later, or the queue is empty, its turn has passed, and it is not there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from tasks.artifacts import ArtifactMissing
+from tasks.broker import SENT_AT, BrokerUnavailable
+from tasks.runs.records import Records
+from tasks.runs.stages import HEADER_STAGES, Lane, Stage, Unit, queues
+
+# Clocks of machines differ, and a message is sent a little later than the receipt before it.
+MARGIN_SECONDS = 15.0
+FORGET_SECONDS = 3600.0  # longer than most units take: a dead worker's is asked about again
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Wait:
+    """A unit without a worker. Its message was sent by `sent_by` at the latest, if at all."""
+
+    sent_by: float
+    asked_at: float = 0.0
+    is_bulk: bool | None = None  # unknown as long as it does not matter
+
+
+class AmqpQueues:
+    """Asks the server, on connections of the application's pool."""
+
+    def __init__(
+        self, celery: Celery, records: Records, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._celery = celery
+        self._records = records
+        self._clock = clock
+        self._waits: dict[Unit, _Wait] = {}
+
+    def queued(self, suspects: Collection[Unit]) -> set[Unit]:
+        """Those of the suspects whose turn has not passed yet."""
+        firsts, now = self._first_sent(), self._clock()
+        found = {unit for unit in suspects if self._may_wait(unit, firsts, now)}
+        self._waits = {
+            unit: wait for unit, wait in self._waits.items() if now - wait.asked_at < FORGET_SECONDS
+        }
+        return found
+
+    def issued(self, unit: Unit) -> None:
+        """Its turn is that of the new message."""
+        self._waits.pop(unit, None)
+
+    def lengths(self) -> dict[str, int]:
+        """Messages that no worker has taken. Declares the queues: workers may not have begun."""
+
+        def count(channel: Any) -> dict[str, int]:
+            return {
+                name: self._celery.amqp.queues[name].bind(channel).queue_declare().message_count
+                for name in queues()
+            }
+
+        return self._ask(count)
+
+    def ages(self, now: float) -> dict[str, float]:
+        """By the stamp of each queue's first message."""
+        return {
+            name: max(0.0, now - sent_at) for name, sent_at in self._first_sent().items() if sent_at
+        }
+
+    def _may_wait(self, unit: Unit, firsts: Mapping[str, float], now: float) -> bool:
+        if unit.stage in HEADER_STAGES:
+            fan_out = replace(unit, stage=Stage.FAN_OUT, index=0)
+            if self._may_wait(fan_out, firsts, now):
+                self._waits[unit] = _Wait(sent_by=now, asked_at=now)  # it is sent after that
+                return True
+        wait = self._waits.setdefault(unit, _Wait(sent_by=now))
+        wait.asked_at = now
+
+        def has_turn_to_come(lane: Lane) -> bool:
+            first = firsts.get(unit.stage.queue(lane))
+            if first is None:
+                return False
+            if first > now + MARGIN_SECONDS:  # stamped by a clock that is ahead
+                return True
+            return first <= wait.sent_by + MARGIN_SECONDS
+
+        if has_turn_to_come(Lane.INTERACTIVE):
+            return True
+        if not has_turn_to_come(Lane.BULK):
+            return False
+        if wait.is_bulk is None:  # read once: the records of a long queue are many
+            wait.is_bulk = self._lane(unit) is Lane.BULK
+        return wait.is_bulk
+
+    def _lane(self, unit: Unit) -> Lane:
+        """The one that its message was sent to, as `tasks/runs/canvas.py` has it."""
+        if unit.stage in (Stage.DIARIZE, Stage.ASSEMBLE):
+            return Lane.INTERACTIVE
+        try:
+            options = self._records.manifest(unit.tenant, unit.job).options
+            if unit.stage in HEADER_STAGES:
+                return self._records.plan(unit.tenant, unit.job).lane(options)
+        except ArtifactMissing:  # a job that is being deleted
+            return Lane.INTERACTIVE
+        return options.lane or Lane.INTERACTIVE
+
+    def _first_sent(self) -> dict[str, float]:
+        """When the first message of each queue was sent, where one waits; 0 if it does not say."""
+
+        def look(channel: Any) -> dict[str, float]:
+            found = {}
+            for name in queues():
+                self._celery.amqp.queues[name].bind(channel).queue_declare()
+                message = channel.basic_get(name)
+                if message is not None:
+                    channel.basic_reject(message.delivery_tag, requeue=True)  # to where it was
+                    found[name] = float((message.headers or {}).get(SENT_AT, 0.0))
+            return found
+
+        return self._ask(look)
+
+    def _ask(self, question: Callable[[Any], T]) -> T:
+        """The answer; a connection that was lost while nobody used it is made again."""
+        with self._celery.pool.acquire(block=True) as connection:
+            faults = (OperationalError, *connection.connection_errors, *connection.channel_errors)
+            try:
+                answer: T = connection.autoretry(question, max_retries=1)()[0]
+            except faults as error:
+                url = connection.as_uri()  # without the password
+                raise BrokerUnavailable(f"{url} does not answer: {error}") from error
+        return answer

@@ -1,0 +1,124 @@
+"""Deleting a job: everything of it, and what nobody else needs of what it was made from.
+
+A tombstone is written first. While it stands the job is unknown, and what a task in flight
+still writes is removed again by the reconciler (`orchestrator/jobs/tombstones.py`), which also
+ends a deletion whose process died. What was written into somebody's bucket stays there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.cluster.connection import Connection, UnknownJob
+from orchestrator.cluster.job_index import newest_run
+from orchestrator.jobs.ids import forget_key
+from tasks.artifacts import ArtifactMissing, ArtifactStore
+from tasks.runs import keys
+from tasks.runs.manifest import Manifest
+from tasks.runs.records import encode, exists
+from tasks.runs.stages import Stage, Unit
+from tasks.state.claims import release
+
+Contents = dict[str, tuple[str, ...]]  # each with its parts, if it is made of several
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What must be known of a job when nothing else of it is left."""
+
+    tenant: str
+    job: str
+    deleted_at: float  # seconds since 1970
+    runs: int
+    contents: Contents
+
+    @property
+    def key(self) -> str:
+        """Where it is kept."""
+        return keys.tombstone(self.tenant, self.job)
+
+    def to_bytes(self) -> bytes:
+        """As an artifact."""
+        return encode({"deleted_at": self.deleted_at, "runs": self.runs, "contents": self.contents})
+
+    @classmethod
+    def read(cls, store: ArtifactStore, tenant: str, job: str) -> Tombstone:
+        """The one of a deleted job. Raises ArtifactMissing."""
+        data: dict[str, Any] = json.loads(store.get(keys.tombstone(tenant, job)))
+        contents = {content: tuple(parts) for content, parts in data.pop("contents").items()}
+        return cls(tenant, job, contents=contents, **data)
+
+
+def delete_job(connection: Connection, tenant: str, job: str) -> None:
+    """Delete a job, also one that is being worked on. Raises UnknownJob."""
+    connection.records.forget(tenant, job)
+    try:
+        if exists(connection.store, keys.tombstone(tenant, job)):
+            raise UnknownJob(f"There is no job {job!r}.")
+        found = connection.jobs.find(tenant, job)
+        if found is None:
+            connection.records.manifest(tenant, job)
+    except (ArtifactMissing, ValueError) as error:
+        raise UnknownJob(f"There is no job {job!r}.") from error
+    runs = max(newest_run(connection.store, tenant, job), found[1] if found else 1)
+    stone = Tombstone(tenant, job, round(time.time(), 3), runs, _contents(connection, tenant, job))
+    connection.store.put(stone.key, stone.to_bytes())
+    erase(connection, stone)
+
+
+def erase(connection: Connection, stone: Tombstone) -> int:
+    """Remove what there is of a deleted job but its tombstone. Gives how many artifacts went."""
+    tenant, job, store = stone.tenant, stone.job, connection.store
+    for run in range(1, stone.runs + 2):
+        # Tasks see the flag and stop; the newest run may be one that began in this moment.
+        connection.cancellations.flag(Unit(tenant, job, run, Stage.ASSEMBLE))
+        connection.ledger.forget(tenant, job, run)
+    connection.jobs.forget(tenant, job)
+    if (manifest := _manifest(connection, tenant, job)) is not None:
+        forget_key(store, manifest)
+    gone = 0
+    for folder in (keys.OPEN, keys.OUTBOX, keys.DEAD_LETTERS):
+        gone += _delete(store, list(store.list(f"{folder}{tenant}/{job}/")))
+    for content, parts in (stone.contents | _contents(connection, tenant, job)).items():
+        gone += release(store, connection.leases, tenant, job, content, parts)
+    # What names its contents goes last, so that whoever goes on here finds them too.
+    naming = (keys.plan(tenant, job), keys.manifest(tenant, job))
+    notes = keys.job(tenant, job, "uses/")
+    own = [key for key in store.list(keys.job(tenant, job)) if not key.startswith(notes)]
+    gone += _delete(store, [key for key in own if key not in naming])
+    gone += _delete(store, [key for key in naming if key in own])
+    connection.records.forget(tenant, job)
+    return gone
+
+
+def _delete(store: ArtifactStore, found: list[str]) -> int:
+    for key in found:
+        store.delete(key)
+    return len(found)
+
+
+def _manifest(connection: Connection, tenant: str, job: str) -> Manifest | None:
+    try:
+        return connection.records.manifest(tenant, job)
+    except ArtifactMissing:
+        return None
+
+
+def _contents(connection: Connection, tenant: str, job: str) -> Contents:
+    """What the job claims, as far as its records say."""
+    connection.records.forget(tenant, job)
+    found: Contents = {}
+    if (manifest := _manifest(connection, tenant, job)) is not None:
+        if manifest.source.artifact is not None:
+            found[keys.content(manifest.source.artifact)] = ()
+        found |= {known.clip: () for known in manifest.options.known_speakers}
+    if (plan := connection.plan(Unit(tenant, job, 1, Stage.ASSEMBLE))) is not None:
+        found |= dict.fromkeys((plan.audio, *plan.channels), ())
+        if plan.heard not in found:  # the language of all channels together
+            found = {plan.heard: tuple(dict.fromkeys(plan.channels))} | found
+    notes = keys.job(tenant, job, "uses/")
+    found |= {key.removeprefix(notes): () for key in connection.store.list(notes)}
+    return found

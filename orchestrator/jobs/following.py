@@ -1,0 +1,36 @@
+"""Following jobs until they end, by asking Redis now and then.
+
+A Redis that is away for a while is waited for: the job goes on without us.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from redis.exceptions import RedisError
+
+from gpu_worker.errors import TransientError
+from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.job import Job
+
+POLL_SECONDS = 0.2
+
+
+def follow(connection: Connection, tenant: str, jobs: Sequence[str]) -> Iterator[Job]:
+    """Each job as it changes, until all have ended. Raises UnknownJob."""
+    last: dict[str, Job] = {}
+    while True:
+        for job in jobs:
+            if job in last and last[job].status.final:
+                continue
+            try:
+                now = connection.job(tenant, job)
+            except (RedisError, TransientError):
+                continue
+            if last.get(job) != now:
+                last[job] = now
+                yield now
+        if len(last) == len(jobs) and all(job.status.final for job in last.values()):
+            return
+        time.sleep(POLL_SECONDS)

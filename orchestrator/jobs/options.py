@@ -1,0 +1,22 @@
+"""A submitter's options as this cluster takes them."""
+
+from __future__ import annotations
+
+from config.settings import Settings
+from gpu_worker.diarization.models import check_trusted, diarize_model
+from gpu_worker.models.whisper import AUTO, find_model
+from tasks.runs.options import JobOptions, changed_options, check_model
+
+
+def accepted_options(options: JobOptions, settings: Settings) -> JobOptions:
+    """The options, with the cluster's own model if it has one and they name none.
+
+    Raises UnknownModel, ModelNotTrusted or InvalidOption for what no worker would load or do.
+    """
+    if options.model == AUTO and settings.model != AUTO:
+        options = changed_options(options, {"model": settings.model})
+    find_model(options.model)
+    check_model(options)
+    if options.diarizes:
+        check_trusted(diarize_model(options.model, options.diarize_model), settings.trusted)
+    return options

@@ -1,0 +1,88 @@
+"""The runs of a job: how one is started, ended without a result, and followed by another."""
+
+from __future__ import annotations
+
+import time
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from gpu_worker.errors import PermanentError, RedisUnavailable
+from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.job import TRANSITIONS, Job, Status
+from tasks.broker import BrokerUnavailable
+from tasks.runs import keys
+from tasks.runs.canvas import run_canvas
+from tasks.runs.manifest import Manifest
+from tasks.runs.records import encode, result_record
+from tasks.runs.stages import Stage, Unit
+from tasks.state.receipts import Receipt
+
+
+class IllegalTransition(PermanentError):
+    """The job is not in a state in which that can be done."""
+
+    code = "illegal_transition"
+    hint = "`scriptorium status JOB` shows where it stands."
+
+
+def cancel(connection: Connection, tenant: str, job: str) -> Job:
+    """End a job without a result. Raises UnknownJob, or IllegalTransition once it has ended."""
+    current = connection.job(tenant, job)
+    _allow(current, Status.CANCELED, "canceled")
+    unit = Unit(tenant, job, current.run, Stage.ASSEMBLE)
+    connection.cancellations.cancel(unit)
+    data = encode(result_record(canceled=True))
+    if connection.store.put(keys.run(unit, "result.json"), data):
+        from tasks.telemetry.metrics import JOBS_ENDED  # which most commands do without
+
+        JOBS_ENDED.labels("canceled").inc()
+    connection.settle(unit)
+    return connection.job(tenant, job)
+
+
+def retry(connection: Connection, tenant: str, job: str) -> Job:
+    """Start the next run of a job that did not complete; what was computed stays.
+
+    Raises UnknownJob or IllegalTransition.
+    """
+    current = connection.job(tenant, job)
+    if current.status is Status.COMPLETED:
+        raise IllegalTransition(
+            f"Job {job} is completed; there is nothing to retry.",
+            hint="`scriptorium rerun JOB` computes what its warnings say is missing.",
+        )
+    _allow(current, Status.QUEUED, "retried")
+    unit = Unit(tenant, job, current.run + 1, Stage.ASSEMBLE)
+    connection.store.put(keys.open_run(unit), b"")
+    connection.store.put(keys.run(unit, "started.json"), encode({"started_at": time.time()}))
+    for letter in connection.store.list(f"{keys.DEAD_LETTERS}{tenant}/{job}/"):
+        connection.store.delete(letter)
+    manifest = connection.records.manifest(tenant, job)
+    issue(connection, manifest, unit.run, prepared=connection.plan(unit) is not None)
+    return connection.job(tenant, job)
+
+
+def _allow(job: Job, target: Status, verb: str) -> None:
+    if target not in TRANSITIONS[job.status]:
+        raise IllegalTransition(f"Job {job.id} is {job.status.value}; it cannot be {verb}.")
+
+
+def issue(connection: Connection, manifest: Manifest, run: int, *, prepared: bool = False) -> None:
+    """Index a run and send its first message. Raises RedisUnavailable or BrokerUnavailable."""
+    try:
+        connection.jobs.add(manifest, run)
+        if prepared:
+            unit = Unit(manifest.tenant, manifest.job, run, Stage.PREPARE)
+            connection.ledger.record(unit, Receipt("cached", finished_at=time.time()))
+        run_canvas(connection.celery, manifest, run, prepared=prepared).apply_async(
+            ignore_result=True,  # else this process subscribes to it and never hears the end
+            retry=True,
+            retry_policy={"max_retries": 2, "interval_start": 0.2},
+        )
+    except (RedisError, OperationalError) as error:
+        if connection.settings.broker_url and isinstance(error, OperationalError):
+            raise BrokerUnavailable(
+                "RabbitMQ cannot be reached, so the job was not accepted."
+            ) from error
+        raise RedisUnavailable("Redis cannot be reached, so the job was not accepted.") from error

@@ -1,0 +1,132 @@
+"""Taking audio in: files, which lie in the store under the name of their content, and addresses.
+
+An address is looked at here and fetched by stage `prepare`; DNS is not asked before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, BinaryIO
+from unicodedata import normalize
+from urllib.parse import unquote, urlsplit
+
+from config.settings import Settings
+from gpu_worker.errors import AudioOutOfBounds, InvalidOption, SourceMissing
+from orchestrator.access import SourceNotAllowed
+from orchestrator.access.quotas import quota_of
+from orchestrator.cluster.connection import Connection
+from orchestrator.jobs.local_files import opened, source_name
+from tasks.artifacts.names import checked_key
+from tasks.runs import keys
+from tasks.runs.manifest import Source
+from tasks.runs.records import exists
+from tasks.web.addresses import AddressPolicy
+
+NAME_CHARACTERS = 255
+
+
+def upload(connection: Connection, path: Path, tenant: str) -> Source:
+    """Put a local file into the store, named by its content; it may be a pipe too.
+
+    Raises SourceMissing, AudioOutOfBounds, UnreadableAudio for an empty pipe, or DiskFull.
+    """
+    name, settings = source_name(path), connection.settings
+    largest = quota_of(settings, tenant).source_bytes
+    try:
+        with opened(path, largest, settings.work_dir) as file:
+            return take_file(connection, file, name, tenant)
+    except OSError as error:
+        raise SourceMissing(
+            f"{name!r} cannot be read: {error.strerror}.",
+            hint="Check its path and who may read it.",
+        ) from error
+
+
+def take_file(connection: Connection, file: BinaryIO, name: str, tenant: str) -> Source:
+    """Put an open file into the store, named by its content; `name` is for people only.
+
+    Raises AudioOutOfBounds for more bytes than the tenant may submit.
+    """
+    size = file.seek(0, os.SEEK_END)
+    if size > quota_of(connection.settings, tenant).source_bytes:
+        raise AudioOutOfBounds(f"{name!r} has {size} bytes, more than are accepted.")
+    file.seek(0)
+    readable: Any = file  # typeshed's protocol for it asks for more than a BinaryIO says
+    key = keys.source(tenant, file_digest(readable, "sha256").hexdigest())
+    if not exists(connection.store, key):
+        connection.store.put_stream(key, file)
+    return Source(name=name, artifact=key)
+
+
+def named_source(settings: Settings, address: str, name: str | None = None) -> Source:
+    """The source at `s3://bucket/key` or `https://host/path`, if submitters may name it.
+
+    Nothing is asked of the network. Raises SourceNotAllowed, AddressNotAllowed, or
+    InvalidOption for what is no address at all.
+    """
+    scheme, separator, rest = address.partition("://")
+    scheme = scheme.lower()
+    if scheme == "s3" and separator:
+        bucket, _, key = rest.partition("/")
+        _check_object(settings, bucket, key)
+        return Source(name=display_name(name or key), url=f"s3://{bucket}/{key}")
+    if scheme in ("http", "https") and separator:
+        if not settings.allow_urls:
+            raise SourceNotAllowed(
+                "This cluster fetches nothing from web addresses.",
+                hint="Upload the file; whoever runs it can set SCRIPTORIUM_ALLOW_URLS=true.",
+            )
+        found = AddressPolicy.of(settings.trusted_hosts).parse(address)
+        path = unquote(found.target.partition("?")[0])
+        return Source(name=display_name(name or path or found.host), url=found.url)
+    raise InvalidOption(
+        "The source is neither an s3:// nor an https:// address.",
+        hint="Write it as s3://bucket/key or https://host/path, or upload the file.",
+    )
+
+
+def display_name(text: str) -> str:
+    """What people see of a file's name or path: its last part, in one harmless line."""
+    last = text.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    # Not only control characters: some turn the direction of writing around.
+    shown = "".join(c if c.isprintable() else " " * c.isspace() for c in last).strip()
+    return shown[:NAME_CHARACTERS] if shown.strip(".") else "audio"
+
+
+def _check_object(settings: Settings, bucket: str, key: str) -> None:
+    if bucket not in settings.buckets:
+        raise SourceNotAllowed(f"Sources may not be in bucket {bucket[:80]!r}.")
+    try:
+        readings = [checked_key(reading) for reading in _readings(key)]
+    except ValueError:
+        raise SourceNotAllowed(
+            "The object's key cannot be read safely.",
+            hint="Use one of at most 1024 bytes, without empty, `.` or `..` parts, control "
+            "characters, or percent signs that hide these.",
+        ) from None
+    own, prefix = _own_place(settings)
+    if own == bucket and any(f"{reading}/".startswith(prefix) for reading in readings):
+        raise SourceNotAllowed("The cluster's own artifacts are no sources.")
+
+
+def _readings(key: str) -> Iterator[str]:
+    """The key, and all that a server could take it for that decodes or tidies it once more."""
+    while True:
+        yield key
+        yield normalize("NFKC", key).replace("\\", "/")
+        decoded = unquote(key, errors="strict")
+        if decoded == key:
+            return
+        key = decoded
+
+
+def _own_place(settings: Settings) -> tuple[str | None, str]:
+    """The bucket of the cluster's store, if it is in one, and the beginning of its keys."""
+    parts = urlsplit(settings.store_url or "")
+    if parts.scheme != "s3":
+        return None, ""
+    prefix = unquote(parts.path).strip("/")
+    return parts.netloc, f"{prefix}/" if prefix else ""

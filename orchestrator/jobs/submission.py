@@ -1,0 +1,239 @@
+"""Taking jobs in: a new one, or a finished one's audio again with other options.
+
+A job is accepted when its manifest is in the store, Redis knows it and its first
+message is sent, in this order. Dying in between loses nothing: the same submission
+with the same idempotency key goes on where the first one stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from gpu_worker.errors import (
+    PermanentError,
+    RedisUnavailable,
+    ScriptoriumError,
+    SourceMissing,
+)
+from orchestrator.access import ClusterFull, QuotaExceeded
+from orchestrator.access.quotas import Quota
+from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.job import Job, describe_job
+from orchestrator.jobs.ids import forget_key, job_id, keyed_job
+from orchestrator.jobs.options import accepted_options
+from orchestrator.jobs.runs import IllegalTransition, issue
+from tasks.runs import keys
+from tasks.runs.manifest import Manifest, Output, Source
+from tasks.runs.options import JobOptions, changed_options
+from tasks.runs.records import encode, exists
+from tasks.runs.stages import Stage, Unit
+from tasks.state.claims import claim
+from tasks.telemetry.tracing import submission_span
+
+_UPLOAD_AGAIN = "Upload the file again and submit it then."
+_SUBMITTED = ("source", "options", "metadata", "webhook_url", "output")  # what makes two the same
+_PLAN_OPTIONS = ("audio_track", "channel", "channels", "chunk_seconds")  # that `prepare` follows
+
+
+class IdempotencyConflict(PermanentError):
+    """This idempotency key was used for a different submission."""
+
+    code = "idempotency_conflict"
+    hint = "Use a new key for a new submission."
+
+
+def submit(
+    connection: Connection,
+    source: Source,
+    options: JobOptions,
+    *,
+    tenant: str,
+    idempotency_key: str | None = None,
+    metadata: dict[str, str] | None = None,
+    webhook_url: str | None = None,
+    output: Output | None = None,
+    quota: Quota | None = None,
+    way: str | None = None,
+) -> Job:
+    """Accept a job. Operators submit without a quota.
+
+    `way`: how it came in, for the metrics of a process that can be asked for them.
+    Raises UnknownModel, IdempotencyConflict, SourceMissing, QuotaExceeded, ClusterFull,
+    RedisUnavailable or StoreUnavailable.
+    """
+    options = accepted_options(options, connection.settings)
+    store = connection.store
+    job = job_id() if idempotency_key is None else keyed_job(store, tenant, idempotency_key)
+    with submission_span(connection.settings, tenant, job) as traceparent:
+        manifest = Manifest(
+            tenant=tenant,
+            job=job,
+            created_at=round(time.time(), 3),
+            source=source,
+            options=options,
+            idempotency_key=idempotency_key,
+            metadata=metadata or {},
+            webhook_url=webhook_url,
+            output=output,
+            max_audio_seconds=quota.audio_seconds if quota else None,
+            max_source_bytes=quota.source_bytes if quota else None,
+            traceparent=traceparent,
+        )
+        return _submit(connection, manifest, quota, way)
+
+
+def _submit(
+    connection: Connection, manifest: Manifest, quota: Quota | None, way: str | None
+) -> Job:
+    store, tenant, idempotency_key = connection.store, manifest.tenant, manifest.idempotency_key
+    key = keys.manifest(tenant, manifest.job)
+    if idempotency_key is None or not exists(store, key):  # else it has its place, or has ended
+        _admit(connection, manifest, quota)
+    is_first = store.put(key, encode(manifest.model_dump(mode="json")))
+    if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
+        # It was deleted after we had read which job the key stands for: the next one is new.
+        forget_key(store, manifest)
+        if is_first:
+            store.delete(key)
+        connection.jobs.refuse(tenant, manifest.job)
+        named = {name: getattr(manifest, name) for name in _SUBMITTED}
+        named |= {"idempotency_key": idempotency_key, "quota": quota, "way": way}
+        return submit(connection, **named, tenant=tenant)
+    if not is_first:
+        manifest = _first(connection, manifest)
+        result = keys.run(Unit(tenant, manifest.job, 1, Stage.ASSEMBLE), "result.json")
+        # The reconciler sees to a job that is known.
+        if connection.jobs.find(tenant, manifest.job) or exists(store, result):
+            return connection.job(tenant, manifest.job)
+    return _accept(connection, manifest, _uploaded(manifest), way)
+
+
+def rerun(
+    connection: Connection,
+    tenant: str,
+    job: str,
+    changes: dict[str, Any],
+    *,
+    quota: Quota | None = None,
+    way: str | None = None,
+) -> Job:
+    """A new job of a finished one's audio with some options changed; the old one stays.
+
+    What the changes leave as it was is found in the store and not computed again. Raises
+    UnknownJob, IllegalTransition, InvalidOption and what `submit` raises.
+    """
+    current = connection.job(tenant, job)
+    if not current.status.final:
+        raise IllegalTransition(f"Job {job} is {current.status.value}; it cannot be run again yet.")
+    first = connection.records.manifest(tenant, job)
+    options = accepted_options(changed_options(first.options, changes), connection.settings)
+    new = job_id()
+    with submission_span(connection.settings, tenant, new) as traceparent:
+        manifest = first.model_copy(
+            update={
+                "job": new,
+                "created_at": round(time.time(), 3),
+                "options": options,
+                "idempotency_key": None,
+                "rerun_of": job,
+                "traceparent": traceparent,
+            }
+        )
+        return _run_again(connection, first, manifest, quota, way)
+
+
+def _run_again(
+    connection: Connection,
+    first: Manifest,
+    manifest: Manifest,
+    quota: Quota | None,
+    way: str | None,
+) -> Job:
+    tenant, options = manifest.tenant, manifest.options
+    _admit(connection, manifest, quota)
+    plan = keys.plan(tenant, first.job)
+    prepared = exists(connection.store, plan) and all(
+        getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS
+    )
+    connection.store.put(
+        keys.manifest(tenant, manifest.job), encode(manifest.model_dump(mode="json"))
+    )
+    needed = _uploaded(manifest)
+    if prepared:  # the source may be gone; what was decoded of it is here
+        known = connection.records.plan(tenant, first.job)
+        needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
+        connection.store.put(keys.plan(tenant, manifest.job), connection.store.get(plan))
+    return _accept(connection, manifest, needed, way, prepared=prepared)
+
+
+def _admit(connection: Connection, manifest: Manifest, quota: Quota | None) -> None:
+    """Raise QuotaExceeded or ClusterFull if there is no place for another job."""
+    if quota is None:
+        return
+    try:
+        answer = connection.jobs.admit(
+            *(manifest.tenant, manifest.job),
+            in_all=quota.open_jobs,
+            in_flight=quota.jobs_in_flight,
+            now=manifest.created_at,
+        )
+    except RedisError as error:
+        raise RedisUnavailable("Redis cannot be reached, so the job was not accepted.") from error
+    if answer == "full":
+        raise ClusterFull()
+    if answer == "quota":
+        raise QuotaExceeded(f"There are {quota.jobs_in_flight} jobs in flight already.")
+
+
+def _first(connection: Connection, manifest: Manifest) -> Manifest:
+    """What was submitted first with this job's idempotency key. Raises IdempotencyConflict."""
+    first = connection.records.manifest(manifest.tenant, manifest.job)
+    if any(getattr(first, name) != getattr(manifest, name) for name in _SUBMITTED):
+        raise IdempotencyConflict()
+    return first
+
+
+def _accept(
+    connection: Connection,
+    manifest: Manifest,
+    needed: Sequence[str],
+    way: str | None,
+    *,
+    prepared: bool = False,
+) -> Job:
+    """Start the first run of a job whose manifest is in the store and which needs these keys."""
+    tenant, job = manifest.tenant, manifest.job
+    open_run = keys.open_run(Unit(tenant, job, 1, Stage.ASSEMBLE))
+    contents = [keys.content(key) for key in needed]
+    uses = [keys.uses(tenant, content) + job for content in contents]
+    try:
+        claim(connection.store, connection.leases, tenant, job, contents)
+        for key in needed:
+            if not exists(connection.store, key):
+                raise SourceMissing("What was uploaded for it is not there.", hint=_UPLOAD_AGAIN)
+        connection.store.put(open_run, b"")
+        issue(connection, manifest, 1, prepared=prepared)
+    except ScriptoriumError:
+        if manifest.idempotency_key is None:  # nobody can ask for it again: it must not run later
+            own = (open_run, *uses, keys.plan(tenant, job), keys.manifest(tenant, job))
+            with suppress(ScriptoriumError, RedisError):
+                for key in own:
+                    connection.store.delete(key)
+                connection.jobs.refuse(tenant, job)
+        raise
+    if way is not None:
+        from tasks.telemetry.metrics import JOBS_SUBMITTED  # which a command does without
+
+        JOBS_SUBMITTED.labels(way).inc()
+    return describe_job(manifest, 1, {}, None, None, time.time())
+
+
+def _uploaded(manifest: Manifest) -> list[str]:
+    """What of our store a job is made from: its source, the clips of voices that it knows."""
+    clips = [keys.source(manifest.tenant, it.clip) for it in manifest.options.known_speakers]
+    return [manifest.source.artifact, *clips] if manifest.source.artifact else clips

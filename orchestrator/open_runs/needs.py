@@ -1,0 +1,91 @@
+"""Which work is missing: the reconciler's decisions, as pure functions.
+
+A run needs certain units next. One that is neither settled, nor leased, nor queued
+for longer than a grace period has been lost and is issued again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+
+from tasks.runs.dependencies import fan_in, header_chains, needs_detection
+from tasks.runs.manifest import Manifest, Plan
+from tasks.runs.stages import EARLY_STAGES, HEADER_STAGES, Stage, Unit
+
+PAUSE_FACTOR = 4.0  # at least so many times what the last pass took, before the next
+LONGEST_PAUSE_SECONDS = 10.0  # for that reason
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What is known of one run without a result."""
+
+    manifest: Manifest
+    run: int
+    plan: Plan | None
+    settled: Set[tuple[Stage, int]]  # units with an artifact or a written failure
+    failed: Set[tuple[Stage, int]]  # those with a failure
+
+
+def needed_units(facts: RunFacts) -> tuple[Unit, ...]:
+    """The units that must be settled next."""
+    unit = Unit(facts.manifest.tenant, facts.manifest.job, facts.run, Stage.ASSEMBLE)
+    options = facts.manifest.options
+    if any(stage in EARLY_STAGES for stage, _ in facts.failed):
+        return (unit,)
+    if facts.plan is None:
+        return (replace(unit, stage=Stage.PREPARE),)
+    if needs_detection(options) and (Stage.DETECT_LANGUAGE, 0) not in facts.settled:
+        return (replace(unit, stage=Stage.DETECT_LANGUAGE),)
+    pending = [
+        first
+        for chain in header_chains(unit, options, facts.plan)
+        if (first := _first_open(chain, facts)) is not None
+    ]
+    if pending:
+        return tuple(pending)
+    last = fan_in(unit, options, facts.plan)
+    return (_first_open(last, facts) or last[-1],)
+
+
+def _first_open(chain: Sequence[Unit], facts: RunFacts) -> Unit | None:
+    """The first unit that is not settled; None if there is none, or nothing is left to do it on."""
+    for unit in chain:
+        if (unit.stage, unit.index) not in facts.settled:
+            return unit
+        if unit.stage is Stage.TRANSCRIBE and (unit.stage, unit.index) in facts.failed:
+            return None
+    return None
+
+
+def overdue(
+    seen: Mapping[Unit, float], idle: Iterable[Unit], now: float, grace: float
+) -> tuple[dict[Unit, float], tuple[Unit, ...]]:
+    """Since when each idle unit has been idle, and those idle for longer than the grace."""
+    since = {unit: seen.get(unit, now) for unit in idle}
+    return since, tuple(unit for unit, first in since.items() if now - first >= grace)
+
+
+def pause_after(took_seconds: float, shortest_seconds: float) -> float:
+    """Seconds until the next pass.
+
+    With tens of thousands of jobs a pass takes seconds, which are others' too; but what is lost
+    meanwhile waits for the next one.
+    """
+    return max(shortest_seconds, min(took_seconds * PAUSE_FACTOR, LONGEST_PAUSE_SECONDS))
+
+
+def lost(suspects: Iterable[Unit], queued: Set[Unit]) -> tuple[Unit, ...]:
+    """The suspects that no message will bring about.
+
+    What is still to be fanned out is not lost: its message is not written yet.
+    """
+    return tuple(
+        unit
+        for unit in suspects
+        if unit not in queued
+        and not (
+            unit.stage in HEADER_STAGES and replace(unit, stage=Stage.FAN_OUT, index=0) in queued
+        )
+    )

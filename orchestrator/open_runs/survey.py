@@ -1,0 +1,98 @@
+"""A look at every open run: what it needs next, and whether somebody works on that.
+
+Asks Redis for pages of runs, and the store only for records that this process has not read yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from gpu_worker.models.whisper import AUTO
+from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.job import Receipts
+from orchestrator.open_runs.needs import RunFacts, needed_units
+from tasks.artifacts import ArtifactMissing
+from tasks.runs import keys
+from tasks.runs.stages import Stage, Unit
+
+PAGE = 500  # runs asked about at once
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A unit that must be settled next."""
+
+    unit: Unit
+    is_leased: bool  # somebody works on it, or waits to
+    is_coming: bool  # its run's messages are just being written
+
+
+@dataclass(frozen=True, slots=True)
+class RunSurvey:
+    """One open run."""
+
+    run: Unit
+    facts: RunFacts | None  # None: it has not begun, and no record of it was read
+    needs: tuple[Need, ...]
+
+    @property
+    def idle(self) -> tuple[Unit, ...]:
+        """What is needed and nobody works on."""
+        return tuple(it.unit for it in self.needs if not (it.is_leased or it.is_coming))
+
+
+def survey(connection: Connection, runs: Sequence[Unit]) -> Iterator[RunSurvey]:
+    """The runs that are still open, in their order. May raise redis.RedisError."""
+    for first in range(0, len(runs), PAGE):
+        yield from _page(connection, runs[first : first + PAGE])
+
+
+def _page(connection: Connection, runs: Sequence[Unit]) -> Iterator[RunSurvey]:
+    found: list[tuple[Unit, RunFacts | None, list[tuple[Unit, str]]]] = []
+    for run, receipts in zip(runs, connection.ledger.read_all(runs), strict=True):
+        looked = _look(connection, run, receipts)
+        if looked is not None:
+            found.append((run, *looked))
+    # While a fan-out is leased, the messages are just being written.
+    names = [
+        name
+        for run, _, needed in found
+        for _, key in needed
+        for name in (key, keys.run(run, Stage.FAN_OUT.value))
+    ]
+    leased = iter(connection.leases.held(names))
+    for run, facts, needed in found:
+        needs = tuple(Need(unit, next(leased), next(leased)) for unit, _ in needed)
+        yield RunSurvey(run, facts, needs)
+
+
+def _look(
+    connection: Connection, run: Unit, receipts: Receipts
+) -> tuple[RunFacts | None, list[tuple[Unit, str]]] | None:
+    """What is known of a run, and what it needs next with the keys; None if it has ended."""
+    if not receipts:  # most of a long queue: no record is read for them
+        first = replace(run, stage=Stage.PREPARE)
+        return None, [(first, keys.plan(run.tenant, run.job))]
+    if (Stage.ASSEMBLE, 0) in receipts and connection.settle(run) is not None:
+        return None
+    try:
+        accepted = connection.records.manifest(run.tenant, run.job)
+        manifest = connection.run_manifest(accepted, run, receipts)
+        settled = set(receipts)
+        if manifest.options.model == AUTO:  # no choice yet, or its artifact was lost
+            settled.discard((Stage.DETECT_LANGUAGE, 0))
+        facts = RunFacts(
+            manifest=manifest,
+            run=run.run,
+            plan=connection.plan(run),
+            settled=settled,
+            failed={unit for unit, receipt in receipts.items() if receipt.outcome == "failed"},
+        )
+        return facts, [(unit, connection.records.key(unit)) for unit in needed_units(facts)]
+    except ArtifactMissing as error:
+        log.warning("record_missing", unit=run.name, artifact=str(error))
+        return None

@@ -1,0 +1,1 @@
+"""What a finished job gives back: transcripts, recordings, names of speakers."""

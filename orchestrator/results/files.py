@@ -1,0 +1,106 @@
+"""A published result as files: the transcript in the formats that people ask for."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from gpu_worker.assembly.formats import FORMATS, render
+from gpu_worker.assembly.subtitles import SubtitleOptions
+from gpu_worker.errors import DiskFull, InvalidOption, PermanentError
+from gpu_worker.transcript import transcript_from_json
+from orchestrator.cluster.connection import Connection, NotFinished
+from orchestrator.results.speaker_names import given_names, with_names
+from tasks.runs.stages import Stage, Unit
+
+
+class NotWritable(PermanentError):
+    """The output directory cannot be written to."""
+
+    code = "not_writable"
+    hint = "Choose another with --output-dir."
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """`json,srt` or `all`. Raises InvalidOption."""
+    names = tuple(FORMATS) if text == "all" else tuple(part.strip() for part in text.split(","))
+    for name in names:
+        if name not in FORMATS:
+            raise InvalidOption(
+                f"There is no output format {name!r}.", hint=f"Use {', '.join(FORMATS)} or all."
+            )
+    return names
+
+
+def render_result(
+    connection: Connection, tenant: str, job: str, form: str, options: SubtitleOptions
+) -> str:
+    """A job's transcript in one format; json has `timings` and `job` too.
+
+    Raises UnknownJob, NotFinished.
+    """
+    result = connection.result(tenant, job)
+    if result["transcript"] is None:
+        raise NotFinished(
+            f"Job {job} has no transcript.", hint="`scriptorium status JOB` says why."
+        )
+    transcript = with_names(result["transcript"], given_names(connection, tenant, job))
+    if form != "json":
+        name = connection.records.manifest(tenant, job).source.name
+        return render(transcript_from_json(transcript), form, options, file_id=Path(name).stem)
+    run = connection.job(tenant, job).run
+    timings = connection.timings(Unit(tenant, job, run, Stage.ASSEMBLE))
+    body = transcript | {"job": job, "timings": timings}
+    return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
+
+
+def write_results(
+    connection: Connection,
+    tenant: str,
+    job: str,
+    stem: str,
+    directory: Path,
+    formats: Sequence[str],
+    options: SubtitleOptions,
+) -> list[Path]:
+    """One file a format; `stem` may begin with folders below the directory.
+
+    Raises DiskFull, NotWritable.
+    """
+    written = []
+    for form in formats:
+        text = render_result(connection, tenant, job, form, options)
+        path = directory / f"{stem}.{form}"
+        _write(path, text)
+        written.append(path)
+    return written
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(text)
+                file.flush()
+                temporary.chmod(0o666 & ~_umask())
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"There is no space for {path.name!r}.") from error
+        raise NotWritable(f"{path.parent} cannot be written to: {error.strerror}.") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""How a worker runs one unit: lease, attempts, retries, watchdog, receipt."""

@@ -1,0 +1,102 @@
+"""One thread a process that keeps the leases of running units alive, until their deadline.
+
+Celery's time limits do not reach threads. A unit past its deadline is hung: the
+lease is let go, every thread's stack is logged, and the process ends, so that a
+supervisor starts a fresh one and another worker takes the unit.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+
+from tasks.state.leases import Leases
+from tasks.telemetry.metrics import LEASES_LOST
+
+EXIT_HUNG = 70  # EX_SOFTWARE: the supervisor restarts on any non-zero status
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    key: str  # of the artifact being computed
+    owner: str
+    deadline: float  # on the monotonic clock
+    named: Mapping[str, Any]  # the job, the stage and the chunk, for the log
+
+
+class Watchdog:
+    """Start it in the process that works: threads do not survive a fork."""
+
+    def __init__(self, leases: Leases, heartbeat_seconds: float) -> None:
+        self._leases = leases
+        self._heartbeat_seconds = heartbeat_seconds
+        self._running: dict[str, _Running] = {}
+        self._lost: set[str] = set()  # owners, of the running ones
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def watch(self, key: str, owner: str, seconds: float) -> Iterator[None]:
+        """Renew the lease on `key` while the block runs, for at most `seconds`."""
+        self._start()
+        with self._lock:
+            self._running[owner] = _Running(
+                key, owner, time.monotonic() + seconds, structlog.contextvars.get_contextvars()
+            )
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._running[owner]
+                self._lost.discard(owner)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._beat, name="watchdog", daemon=True)
+                self._thread.start()
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(self._heartbeat_seconds)
+            with self._lock:
+                running = list(self._running.values())
+            for unit in running:
+                with structlog.contextvars.bound_contextvars(**unit.named):
+                    if time.monotonic() > unit.deadline:
+                        self._end_process(unit)
+                    self._renew(unit)
+
+    def _renew(self, unit: _Running) -> None:
+        try:
+            if not self._leases.take(unit.key, unit.owner) and self._is_news(unit):
+                LEASES_LOST.inc()
+                log.warning("lease_lost", artifact=unit.key)
+        except RedisError as error:  # the work goes on; its artifact does not need Redis
+            log.warning("lease_not_renewed", artifact=unit.key, reason=str(error))
+
+    def _is_news(self, unit: _Running) -> bool:
+        """Whether it was ours until now, and still runs."""
+        with self._lock:
+            if unit.owner in self._lost or unit.owner not in self._running:
+                return False
+            self._lost.add(unit.owner)
+            return True
+
+    def _end_process(self, unit: _Running) -> None:
+        log.error("deadline_passed", artifact=unit.key)
+        faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+        with suppress(RedisError):  # it expires by itself
+            self._leases.release(unit.key, unit.owner)
+        os._exit(EXIT_HUNG)

@@ -1,0 +1,173 @@
+"""What one worker process holds while it lives: its store, Redis, leases and engines.
+
+Made at the first use in each process, so that a forked child shares no connection
+with its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from celery.signals import worker_init, worker_process_init
+from redis import Redis
+
+from config.settings import Settings, settings
+from gpu_worker.alignment import Aligner, AlignerRequest
+from gpu_worker.alignment.loaded import LoadedAligners
+from gpu_worker.alignment.models import align_model
+from gpu_worker.choosing import ModelPlace
+from gpu_worker.devices import used_device
+from gpu_worker.diarization import Diarizer, DiarizerRequest
+from gpu_worker.diarization.loaded import LoadedDiarizers
+from gpu_worker.diarization.models import check_trusted, diarize_model
+from gpu_worker.transcription.engines import Engine, EngineRequest
+from gpu_worker.transcription.engines.loaded import LoadedEngines
+from tasks.artifacts import ArtifactStore
+from tasks.artifacts.opening import open_store
+from tasks.broker import redis_url
+from tasks.execution.watchdog import Watchdog
+from tasks.runs.options import JobOptions
+from tasks.runs.records import Records
+from tasks.state.attempts import Attempts
+from tasks.state.cancellations import Cancellations
+from tasks.state.leases import Leases
+from tasks.state.receipts import Ledger
+from tasks.state.speeds import Speeds
+from tasks.telemetry import (
+    exposition,  # noqa: F401 - likewise
+    heartbeat,  # noqa: F401 - each listens to Celery's signals
+    log_lines,  # noqa: F401 - each listens to Celery's signals
+)
+from tasks.telemetry.counts import count_model
+
+_names: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Everything a task may touch."""
+
+    settings: Settings
+    worker: str
+    store: ArtifactStore
+    records: Records
+    leases: Leases
+    attempts: Attempts
+    cancellations: Cancellations
+    ledger: Ledger
+    speeds: Speeds
+    watchdog: Watchdog
+    engines: LoadedEngines
+    aligners: LoadedAligners
+    diarizers: LoadedDiarizers
+
+    def engine(self, options: JobOptions) -> Engine:
+        """The job's model, loaded if need be."""
+        return self.engines.get(
+            EngineRequest(
+                model=options.model,
+                revision=options.revision,
+                compute_type=options.compute_type,
+                **self._hardware(),
+            )
+        )
+
+    def aligner(self, options: JobOptions, language: str) -> Aligner:
+        """What times the job's words, loaded if need be."""
+        model = align_model(options.model, language, options.align_model)
+        return self.aligners.get(
+            AlignerRequest(options.aligner, model, language, **self._hardware())
+        )
+
+    def diarizer(self, options: JobOptions) -> Diarizer:
+        """What tells the job's speakers apart, loaded if need be."""
+        model = diarize_model(options.model, options.diarize_model)
+        check_trusted(model, self.settings.trusted)
+        return self.diarizers.get(DiarizerRequest(model, **self._hardware()))
+
+    def model_place(self) -> ModelPlace:
+        """Where this worker's models run, and where their files are."""
+        hardware = self._hardware()
+        return ModelPlace(
+            used_device(hardware["device"]), hardware["model_dir"], hardware["hub_token"]
+        )
+
+    def _hardware(self) -> dict[str, Any]:
+        """Where models run and where their files are."""
+        values = self.settings
+        return {
+            "device": values.device,
+            "threads": values.cpu_threads or os.cpu_count() or 1,
+            "model_dir": str(values.model_dir) if values.model_dir else None,
+            "hub_token": values.hf_token.get_secret_value() if values.hf_token else None,
+        }
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A private directory that is gone afterwards."""
+        base = self.settings.work_dir
+        if base is not None:
+            base.mkdir(parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(prefix="scriptorium-", dir=base))
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def workplace() -> Workplace:
+    """This process's workplace."""
+    return _open(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _open(pid: int) -> Workplace:
+    values = settings()
+    redis = connect_redis(redis_url(values))
+    store = open_store(values.store_url or "", endpoint_url=values.s3_endpoint_url)
+    leases = Leases(redis, values.lease_seconds)
+    return Workplace(
+        settings=values,
+        worker=_names.get("worker", f"{socket.gethostname()}-{pid}"),
+        store=store,
+        records=Records(store),
+        leases=leases,
+        attempts=Attempts(redis),
+        cancellations=Cancellations(redis, store),
+        ledger=Ledger(redis),
+        speeds=Speeds(redis),
+        watchdog=Watchdog(leases, values.heartbeat_seconds),
+        engines=LoadedEngines(values.loaded_models, partial(count_model, "engine")),
+        aligners=LoadedAligners(values.loaded_models, partial(count_model, "aligner")),
+        diarizers=LoadedDiarizers(values.loaded_models, partial(count_model, "diarizer")),
+    )
+
+
+def connect_redis(url: str) -> Redis:
+    """A client that gives up on a silent server instead of hanging on it."""
+    client: Redis = Redis.from_url(
+        url, socket_timeout=15, socket_connect_timeout=5, health_check_interval=25
+    )
+    return client
+
+
+@worker_init.connect
+def _name_worker(sender: Any = None, **_: Any) -> None:
+    """Remember the node name: leases carry it, so that a dead worker's can be let go."""
+    _names["worker"] = getattr(sender, "hostname", None) or socket.gethostname()
+
+
+@worker_process_init.connect
+def _leave_interrupts_to_the_parent(**_: Any) -> None:
+    """Ctrl-C reaches the whole group; the parent decides what its children do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,75 @@
+"""The canvas: which stage follows which, as Celery signatures by name.
+
+    chain(prepare, detect_language, fan_out)       fan_out replaces itself with
+    chord([chain(transcribe, align), …,            a chain for each chunk
+           embed_speakers, …],                     a task for each shard
+          chain(diarize, assemble))
+
+Messages carry ids only, and no code of a stage is needed to send them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery, Signature, chain, chord
+
+from tasks.runs.dependencies import needs_detection
+from tasks.runs.manifest import Manifest
+from tasks.runs.stages import HEADER_STAGES, Lane, Stage, Unit
+from tasks.state.receipts import Receipt
+
+
+def signature(celery: Celery, unit: Unit, lane: Lane) -> Signature:
+    """The message that asks for one unit. Fan-ins are quick, and somebody waits in either lane."""
+    arguments: dict[str, Any] = {"tenant": unit.tenant, "job": unit.job, "run": unit.run}
+    if unit.stage in HEADER_STAGES:
+        arguments["index"] = unit.index
+    elif unit.stage in (Stage.DIARIZE, Stage.ASSEMBLE):
+        lane = Lane.INTERACTIVE
+    return celery.signature(
+        unit.stage.task_name, kwargs=arguments, queue=unit.stage.queue(lane), immutable=True
+    )
+
+
+def in_turn(celery: Celery, units: Sequence[Unit], lane: Lane) -> Signature:
+    """One unit after another."""
+    return chain(*(signature(celery, unit, lane) for unit in units))
+
+
+def run_canvas(
+    celery: Celery, manifest: Manifest, run: int, *, prepared: bool = False
+) -> Signature:
+    """A whole run, or what follows on `prepare`. The length is unknown yet, so is the lane."""
+    lane = manifest.options.lane or Lane.INTERACTIVE
+    stages = [] if prepared else [Stage.PREPARE]
+    if needs_detection(manifest.options):
+        stages.append(Stage.DETECT_LANGUAGE)
+    units = [Unit(manifest.tenant, manifest.job, run, stage) for stage in (*stages, Stage.FAN_OUT)]
+    return in_turn(celery, units, lane)
+
+
+def fan_out_canvas(
+    celery: Celery, header: Sequence[Sequence[Unit]], body: Sequence[Unit], lane: Lane
+) -> Signature:
+    """All chains of the header side by side, and the fan-in behind them."""
+    behind = in_turn(celery, body, lane)
+    if not header:
+        return behind
+    return chord([in_turn(celery, units, lane) for units in header], behind, app=celery)
+
+
+def end_early(task: Any, unit: Unit, receipt: Receipt) -> None:
+    """After a stage that the rest depends on: go on only if it was done."""
+    if receipt.outcome in ("computed", "cached"):
+        return
+    task.request.chain = None
+    if receipt.outcome == "failed":
+        assembly(task.app, unit).apply_async(ignore_result=True)
+
+
+def assembly(celery: Celery, unit: Unit) -> Signature:
+    """The end of a run, whatever it came to."""
+    last = Unit(unit.tenant, unit.job, unit.run, Stage.ASSEMBLE)
+    return signature(celery, last, Lane.INTERACTIVE)

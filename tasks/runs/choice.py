@@ -1,0 +1,56 @@
+"""The models of one run where its job's options name none.
+
+They are chosen once and by one worker, so that a job's chunks agree: one transcription model,
+one way to time the words, one model for the speakers, and one warning for each that is not the
+usual one.
+"""
+
+from __future__ import annotations
+
+from gpu_worker.choosing import ModelPlace, choose_diarizer, choose_model, missing_aligner
+from gpu_worker.diarization.models import COMMUNITY, diarize_model
+from gpu_worker.errors import ScriptoriumError
+from gpu_worker.models.whisper import AUTO
+from gpu_worker.transcript import Notice
+from tasks.runs.manifest import Choice
+from tasks.runs.options import JobOptions
+
+
+def choose_transcriber(models: ModelPlace, options: JobOptions) -> Choice:
+    """The transcription model, fetched if need be. Raises ModelUnavailable if none can be had."""
+    if options.model != AUTO:
+        return Choice()
+    found = choose_model(models, options.language, options.task)
+    return Choice(model=found.model, warnings=found.notices)
+
+
+def choose_others(
+    models: ModelPlace, choice: Choice, options: JobOptions, spoken: str | None
+) -> Choice:
+    """Add what times the words and tells the speakers apart. `options` have the chosen model."""
+    if options.aligns and spoken is not None:
+        missing = missing_aligner(models, options.model, spoken, options.align_model)
+        if missing is not None:
+            choice = _with(choice, {"aligner": "cross_attention"}, (_not_aligned(missing),))
+    if options.diarizes and options.diarize_model is None and _is_usual(options.model):
+        found = choose_diarizer(models)
+        if found.model != COMMUNITY:
+            choice = _with(choice, {"diarize_model": found.model}, found.notices)
+    return choice
+
+
+def _is_usual(model: str) -> bool:
+    """Whether the speakers of a job with this transcription model have the usual model."""
+    return diarize_model(model) == COMMUNITY
+
+
+def _with(choice: Choice, chosen: dict[str, str], notices: tuple[Notice, ...]) -> Choice:
+    return choice.model_copy(update=chosen | {"warnings": (*choice.warnings, *notices)})
+
+
+def _not_aligned(error: ScriptoriumError) -> Notice:
+    return Notice(
+        "words_not_aligned",
+        f"Words have the times of the engine's cross-attention ({error.code}): {error.message} "
+        f"{error.advice}",
+    )

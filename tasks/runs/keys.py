@@ -1,0 +1,234 @@
+"""Where each artifact is, and what its content depends on.
+
+A stage's artifact is keyed by tenant, audio, span and a digest of just those
+options that change it; so a retry, a resume and a second submission find it.
+
+    open/<tenant>/<job>/<run>                      the run has no result yet
+    outbox/<tenant>/<job>/<run>                    it has ended, and somebody must be told so
+    deleted/<tenant>/<job>                         the job is deleted; some of it may be left
+    dead-letters/<tenant>/<job>/<run>/<stage>/<index>
+    dead-letters-triggers/<message>.json           an event that nothing can be made of
+    tenants/<tenant>/sources/<sha256>              bytes as submitted
+    tenants/<tenant>/uploads/<upload>              bytes put there by an upload URL
+    tenants/<tenant>/uses/<content>/<job>          the job needs that source, upload or audio
+    tenants/<tenant>/idempotency/<sha256>          the job that an idempotency key stands for
+    tenants/<tenant>/jobs/<job>/manifest.json
+                               /plan.json
+                               /uses/<content>     that prepare found it to need
+                               /speakers/<version>.json     their names
+                               /runs/<run>/started.json, failed/…, canceled, timings.json
+                               /runs/<run>/choice.json        which models it uses
+                               /runs/<run>/delivery/<part>/<try>, <part>.json   what was owed
+                               /runs/<run>/result.json        the commit point
+    tenants/<tenant>/prepared/<sha256>-<digest>.json
+    tenants/<tenant>/audio/<sha256>/pcm            mono, 16 kHz, s16le
+                                   /chunks-<digest>.json
+                                   /language-<digest>.json
+                                   /transcribe/<first>-<last>-<digest>.json
+                                   /align/<first>-<last>-<digest>.json
+                                   /embed_speakers/<shard>-<digest>.npz, and .npz.receipt.json
+                                   /diarize-<digest>.json
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+from gpu_worker.diarization.models import diarize_model
+from tasks.runs.options import JobOptions
+from tasks.runs.stages import Stage, Unit
+
+OPEN = "open/"
+OUTBOX = "outbox/"
+DELETED = "deleted/"
+DEAD_LETTERS = "dead-letters/"
+DEAD_TRIGGERS = "dead-letters-triggers/"
+CHOICE = "choice.json"  # of a run
+
+# What changes the text of a window, apart from its samples. The batch size does not.
+_DECODE_OPTIONS = frozenset(
+    {
+        "model", "revision", "compute_type", "task", "beam_size", "best_of", "patience",
+        "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "temperature",
+        "temperature_increment_on_fallback", "compression_ratio_threshold", "logprob_threshold",
+        "no_speech_threshold", "initial_prompt", "hotwords", "suppress_tokens", "max_new_tokens",
+        "word_timestamps", "vad_threshold",
+    }
+)  # fmt: skip
+# Raised when the code changes what a stage makes of the same input.
+_VERSIONS = {
+    Stage.PREPARE: 2,
+    Stage.FAN_OUT: 2,
+    Stage.DETECT_LANGUAGE: 1,
+    Stage.TRANSCRIBE: 3,
+    Stage.ALIGN: 2,
+    Stage.EMBED_SPEAKERS: 1,
+    Stage.DIARIZE: 1,
+}
+
+
+def digest(stage: Stage, values: dict[str, Any]) -> str:
+    """Short and stable, the same on every machine."""
+    text = json.dumps([stage.value, _VERSIONS[stage], values], sort_keys=True)
+    return sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def open_run(unit: Unit) -> str:
+    return f"{OPEN}{unit.tenant}/{unit.job}/{unit.run}"
+
+
+def owed(unit: Unit) -> str:
+    return f"{OUTBOX}{unit.tenant}/{unit.job}/{unit.run}"
+
+
+def tombstone(tenant: str, job: str) -> str:
+    return f"{DELETED}{tenant}/{job}"
+
+
+def dead_letter(unit: Unit) -> str:
+    return f"{DEAD_LETTERS}{unit.tenant}/{unit.job}/{unit.run}/{unit.field}"
+
+
+def dead_trigger(message: str) -> str:
+    return f"{DEAD_TRIGGERS}{message}.json"
+
+
+def source(tenant: str, checksum: str) -> str:
+    return f"tenants/{tenant}/sources/{checksum}"
+
+
+def upload(tenant: str, upload: str) -> str:
+    return f"tenants/{tenant}/uploads/{upload}"
+
+
+def content(key: str) -> str:
+    """Of a source's, upload's or audio's key: the part by which `uses` names it."""
+    return key.split("/")[3]
+
+
+def uses(tenant: str, content: str) -> str:
+    """The folder with an entry for each job that needs the content."""
+    return f"tenants/{tenant}/uses/{content}/"
+
+
+def idempotency(tenant: str, key: str) -> str:
+    return f"tenants/{tenant}/idempotency/{sha256(key.encode()).hexdigest()}"
+
+
+def jobs(tenant: str) -> str:
+    return f"tenants/{tenant}/jobs/"
+
+
+def job(tenant: str, job: str, folder: str = "") -> str:
+    """A job's own folder, or `uses/` or `speakers/` in it."""
+    return f"{jobs(tenant)}{job}/{folder}"
+
+
+def manifest(tenant: str, job: str) -> str:
+    return f"{jobs(tenant)}{job}/manifest.json"
+
+
+def plan(tenant: str, job: str) -> str:
+    return f"{jobs(tenant)}{job}/plan.json"
+
+
+def runs(tenant: str, job: str) -> str:
+    return f"{jobs(tenant)}{job}/runs/"
+
+
+def run(unit: Unit, name: str) -> str:
+    """`name` is started.json, canceled, CHOICE, timings.json or result.json."""
+    return f"{runs(unit.tenant, unit.job)}{unit.run}/{name}"
+
+
+def tries(unit: Unit, part: str) -> str:
+    """The folder with an entry for each time that a part of what is owed was tried."""
+    return run(unit, f"delivery/{part}/")
+
+
+def delivered(unit: Unit, part: str) -> str:
+    return run(unit, f"delivery/{part}.json")
+
+
+def failed(unit: Unit) -> str:
+    return run(unit, f"failed/{unit.field}.json")
+
+
+def prepared(tenant: str, checksum: str, options: JobOptions) -> str:
+    split = {"channels": "split"} if options.channels == "split" else {}
+    track = {} if options.audio_track is None else {"audio_track": options.audio_track}
+    mark = digest(Stage.PREPARE, {"channel": options.channel} | split | track)
+    return f"tenants/{tenant}/prepared/{checksum}-{mark}.json"
+
+
+def pcm(tenant: str, audio: str) -> str:
+    return f"tenants/{tenant}/audio/{audio}/pcm"
+
+
+def made_of(tenant: str, content: str) -> tuple[str, str]:
+    """The beginnings of all keys of what was made of a source, an upload or an audio."""
+    return f"tenants/{tenant}/prepared/{content}-", f"tenants/{tenant}/audio/{content}/"
+
+
+def chunks(tenant: str, audio: str, options: JobOptions) -> str:
+    mark = digest(Stage.FAN_OUT, {"chunk_seconds": options.chunk_seconds})
+    return f"tenants/{tenant}/audio/{audio}/chunks-{mark}.json"
+
+
+def language(tenant: str, audio: str, options: JobOptions) -> str:
+    used = {"model", "revision", "compute_type", "vad_threshold"}
+    mark = digest(Stage.DETECT_LANGUAGE, options.model_dump(mode="json", include=used))
+    return f"tenants/{tenant}/audio/{audio}/language-{mark}.json"
+
+
+def transcribed(
+    tenant: str, audio: str, chunk: tuple[int, int], options: JobOptions, spoken: str | None
+) -> str:
+    first, last = chunk
+    mark = _transcribe_mark(options, spoken)
+    return f"tenants/{tenant}/audio/{audio}/transcribe/{first}-{last}-{mark}.json"
+
+
+def aligned(
+    tenant: str, audio: str, chunk: tuple[int, int], options: JobOptions, spoken: str | None
+) -> str:
+    first, last = chunk
+    mark = _align_mark(options, spoken)
+    return f"tenants/{tenant}/audio/{audio}/align/{first}-{last}-{mark}.json"
+
+
+def embedded(tenant: str, audio: str, shard: int, options: JobOptions) -> str:
+    return f"tenants/{tenant}/audio/{audio}/embed_speakers/{shard}-{_embed_mark(options)}.npz"
+
+
+def diarized(tenant: str, audio: str, options: JobOptions) -> str:
+    used = {"num_speakers", "min_speakers", "max_speakers", "known_speakers"}
+    values = options.model_dump(mode="json", include=used)
+    mark = digest(Stage.DIARIZE, values | {"voices": _embed_mark(options)})
+    return f"tenants/{tenant}/audio/{audio}/diarize-{mark}.json"
+
+
+def receipt(key: str) -> str:
+    """The receipt of an artifact that is not JSON."""
+    return f"{key}.receipt.json"
+
+
+# The control plane asks for the keys of thousands of chunks of the same few options.
+@lru_cache(maxsize=1024)
+def _align_mark(options: JobOptions, spoken: str | None) -> str:
+    values = options.model_dump(mode="json", include={"aligner", "align_model"})
+    return digest(Stage.ALIGN, values | {"words": _transcribe_mark(options, spoken)})
+
+
+@lru_cache(maxsize=1024)
+def _transcribe_mark(options: JobOptions, spoken: str | None) -> str:
+    values = options.model_dump(mode="json", include=set(_DECODE_OPTIONS))
+    return digest(Stage.TRANSCRIBE, values | {"language": spoken})
+
+
+def _embed_mark(options: JobOptions) -> str:
+    model = diarize_model(options.model, options.diarize_model)
+    return digest(Stage.EMBED_SPEAKERS, {"model": model, "shard_seconds": options.shard_seconds})

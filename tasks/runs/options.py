@@ -1,0 +1,250 @@
+"""What a submitter may choose.
+
+Options are checked here, so that a bad one is refused at submission and not by a
+worker an hour later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from gpu_worker.audio.speech import VadOptions
+from gpu_worker.diarization.grid import SHARD_SECONDS
+from gpu_worker.errors import InvalidOption
+from gpu_worker.models.capabilities import check_english_only, is_english_only, usual_beam_size
+from gpu_worker.models.whisper import AUTO
+from gpu_worker.transcription.engines import DecodeOptions
+from gpu_worker.transcription.languages import check_language, language_code
+from tasks.runs.stages import Lane
+
+
+class Record(BaseModel):
+    """Frozen, and strict about what it is given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Name = Annotated[str, Field(pattern=r"^[^\s/\\\x00-\x1f][^\x00-\x1f]{0,62}$")]
+
+
+class KnownSpeaker(Record):
+    """A voice that the submitter knows, by a few seconds of it alone."""
+
+    name: Name  # as it is written into the transcript
+    clip: str = Field(pattern=r"^[0-9a-f]{64}$")  # sha256 of the file, which is in our store
+
+
+ComputeType = Literal[
+    "default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16",
+    "int16", "float16", "bfloat16", "float32",
+]  # fmt: skip
+
+
+def _option(default: Any, description: str, **bounds: Any) -> Any:
+    return Field(default=default, description=description, **bounds)
+
+
+class JobOptions(Record):
+    """Everything a submitter may choose; names and defaults are openai/whisper's where it has them.
+
+    The command line's options are made from these fields.
+    """
+
+    model: str = _option(
+        AUTO,
+        "Name, directory or owner/name on the hub. auto: large-v3-turbo on a GPU, base on a CPU, "
+        "or the best that can be had.",
+    )
+    revision: str | None = _option(None, "Of the model on the hub; unset: the newest.")
+    compute_type: ComputeType = _option("default", "Quantization of the model, as CTranslate2's.")
+    language: str | None = _option(
+        None,
+        "Code, tag or English name, such as es, es-MX or Spanish; unset or auto: detected.",
+    )
+    task: Literal["transcribe", "translate"] = _option("transcribe", "translate: to English.")
+    lane: Lane | None = _option(None, "interactive or bulk; unset: by the file's length.")
+    channel: int | None = _option(None, "One channel, from 0; unset: all mixed.", ge=0, lt=16)
+    audio_track: int | None = _option(
+        None, "One audio track of the file, from 0; unset: its default one.", ge=0, lt=64
+    )
+    chunk_seconds: float = _option(300.0, "Nominal length of a chunk.", ge=5.0, le=600.0)
+    batch_size: int = _option(16, "Windows decoded at once.", ge=1, le=512)
+    beam_size: int | None = _option(  # None until the model is known
+        None, "Beams at temperature 0; 1 is greedy. Unset: 5 with tiny and base, else 1.",
+        ge=1, le=20,
+    )  # fmt: skip
+    best_of: int = _option(5, "Candidates when sampling.", ge=1, le=20)
+    patience: float = _option(1.0, "Of the beam search.", gt=0)
+    length_penalty: float = _option(1.0, "Exponent of the length in a candidate's score.")
+    repetition_penalty: float = _option(1.0, "Above 1: repeat less.", gt=0)
+    no_repeat_ngram_size: int = _option(0, "Never repeat a run of that many tokens.", ge=0)
+    temperature: float = _option(0.0, "First temperature.", ge=0, le=1)
+    temperature_increment_on_fallback: float | None = _option(
+        0.2, "Step when a window is not believed; None: never try again.", gt=0, le=1
+    )
+    compression_ratio_threshold: float | None = _option(2.4, "Above: the text repeats itself.")
+    logprob_threshold: float | None = _option(-1.0, "Below: the text is not believed.")
+    no_speech_threshold: float | None = _option(
+        0.6, "Above, and logprob_threshold not passed: silence."
+    )
+    initial_prompt: str | None = _option(None, "Text to set the style.", max_length=2000)
+    hotwords: str | None = _option(None, "Names and terms to expect.", max_length=2000)
+    suppress_tokens: tuple[int, ...] = _option((-1,), "Token ids; -1: non-speech symbols.")
+    max_new_tokens: int | None = _option(None, "At most so many tokens a window.", ge=1, le=448)
+    word_timestamps: bool = _option(True, "Give each word its time.")
+    aligner: Literal["ctc", "whisperx", "cross_attention", "none"] = _option(
+        "ctc", "What times the words: ctc, whisperx, cross_attention or none."
+    )
+    align_model: str | None = _option(None, "Of the aligner; unset: by the language.")
+    diarize: bool | None = _option(None, "Tell speakers apart; unset: if one of these is set.")
+    diarize_model: str | None = _option(
+        None,
+        "Unset: pyannote/speaker-diarization-community-1, or offline where that cannot be had; "
+        "pico's own for pico.",
+    )
+    num_speakers: int | None = _option(None, "Exactly so many speakers.", ge=1, le=100)
+    min_speakers: int | None = _option(None, "At least so many.", ge=1, le=100)
+    max_speakers: int | None = _option(None, "At most so many.", ge=1, le=100)
+    known_speakers: tuple[KnownSpeaker, ...] = _option((), "Voices with names.", max_length=100)
+    channels: Literal["mix", "split"] = _option(
+        "mix", "split: each channel is a speaker and is transcribed alone."
+    )
+    shard_seconds: float = _option(SHARD_SECONDS, "Nominal length of a shard.", ge=8.0, le=3600.0)
+    vad_threshold: float = _option(0.5, "Speech probability that counts as speech.", gt=0, lt=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, values: object) -> object:
+        """pydantic takes true for 1."""
+        for name, value in values.items() if isinstance(values, Mapping) else ():
+            if isinstance(value, bool) and name not in ("diarize", "word_timestamps"):
+                raise ValueError(f"{name} is neither true nor false")
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beams(cls, values: object) -> object:
+        if not isinstance(values, Mapping) or values.get("beam_size") is not None:
+            return values
+        model = str(values.get("model", AUTO))
+        return {**values, "beam_size": None if model == AUTO else usual_beam_size(model)}
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _by_code(cls, language: object) -> object:
+        return language_code(language) if isinstance(language, str) else language
+
+    def decode_options(self, language: str | None) -> DecodeOptions:
+        """What the engine needs of them."""
+        return DecodeOptions(
+            language=language,
+            temperatures=self.temperatures,
+            **self.model_dump(
+                include={
+                    "task", "beam_size", "best_of", "patience", "length_penalty",
+                    "repetition_penalty", "no_repeat_ngram_size", "compression_ratio_threshold",
+                    "logprob_threshold", "no_speech_threshold", "initial_prompt", "hotwords",
+                    "suppress_tokens", "max_new_tokens", "word_timestamps",
+                }
+            ),
+        )  # fmt: skip
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """The temperature, then each step up to 1 (openai/whisper's rule)."""
+        step = self.temperature_increment_on_fallback
+        if step is None:
+            return (self.temperature,)
+        count = int((1.0 - self.temperature) / step + 1e-6) + 1
+        return tuple(round(self.temperature + step * index, 6) for index in range(count))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        least, most = self.min_speakers or 1, self.max_speakers or 100
+        if least > most:
+            raise ValueError(f"min_speakers ({least}) is more than max_speakers ({most})")
+        if self.channel is not None and self.channels == "split":
+            raise ValueError("channels=split uses every channel; leave channel out")
+        names = [known.name for known in self.known_speakers]
+        if len(set(names)) < len(names):
+            raise ValueError("two known speakers have the same name")
+        return self
+
+    @property
+    def aligns(self) -> bool:
+        """Whether words are timed by a second model. A translation has no sound of its own."""
+        second = self.aligner in ("ctc", "whisperx")
+        return second and self.word_timestamps and self.task == "transcribe"
+
+    @property
+    def diarizes(self) -> bool:
+        """Whether voices are told apart; of split channels each is a speaker anyway."""
+        if self.channels == "split":
+            return False
+        if self.diarize is not None:
+            return self.diarize
+        return bool(
+            self.num_speakers or self.min_speakers or self.max_speakers
+            or self.known_speakers or self.diarize_model
+        )  # fmt: skip
+
+    def vad_options(self) -> VadOptions:
+        """What the speech detection needs of them."""
+        return VadOptions(threshold=self.vad_threshold)
+
+
+def job_options(values: dict[str, Any]) -> JobOptions:
+    """Options from outside. Raises InvalidOption with one sentence for each wrong one."""
+    try:
+        options = JobOptions.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(map(_sentence, error.errors()))
+        raise InvalidOption(f"Options are not valid: {wrong}.") from error
+    check_model(options)
+    return options
+
+
+def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptions:
+    """The same options but for the changes. Raises InvalidOption.
+
+    A number of beams that is the model's usual one is replaced by the new model's.
+    """
+    values = options.model_dump(mode="json")
+    if options.model != AUTO and options.beam_size == usual_beam_size(options.model):
+        del values["beam_size"]
+    return job_options(values | dict(changes))
+
+
+def check_model(options: JobOptions) -> None:
+    """Raise InvalidOption for what the model cannot do, as far as names tell.
+
+    And for a number of speakers outside its own bounds. For submissions alone and no validator:
+    jobs that were accepted before these rules are read from their manifests with the same class.
+    """
+    check_language(options.language)
+    if options.model == AUTO and options.revision is not None:
+        raise InvalidOption(f"revision={options.revision!r} is of a model, and none is named.")
+    if is_english_only(options.model):
+        check_english_only(options.model, options.language, options.task)
+    exactly, least, most = options.num_speakers, options.min_speakers, options.max_speakers
+    if exactly and not (least or 1) <= exactly <= (most or 100):
+        bound = f"less than min_speakers ({least})" if exactly < (least or 1) else (
+            f"more than max_speakers ({most})"
+        )  # fmt: skip
+        raise InvalidOption(f"Options are not valid: num_speakers ({exactly}) is {bound}.")
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    """One of pydantic's findings; one about several options has no place."""
+    place, message = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

@@ -1,0 +1,166 @@
+"""A job's written records, read from the store: manifest, choice, plan, language, keys.
+
+They are written once, so each process remembers the ones it has read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Any
+
+from gpu_worker.models.whisper import AUTO
+from gpu_worker.transcript import Notice
+from tasks.artifacts import ArtifactMissing, ArtifactStore
+from tasks.runs import keys
+from tasks.runs.dependencies import is_settled
+from tasks.runs.manifest import Choice, Manifest, Plan
+from tasks.runs.stages import Stage, Unit
+
+REMEMBERED = 4096
+
+
+class Records:
+    """Raises ArtifactMissing for a record that has not been written yet."""
+
+    def __init__(self, store: ArtifactStore, remembered: int = REMEMBERED) -> None:
+        self._store = store
+        self._remembered = remembered
+        self._known: OrderedDict[str, Any] = OrderedDict()
+        self._lock = Lock()
+
+    def manifest(self, tenant: str, job: str) -> Manifest:
+        """The job as it was accepted."""
+        manifest: Manifest = self._read(keys.manifest(tenant, job), Manifest.model_validate)
+        return manifest
+
+    def plan(self, tenant: str, job: str) -> Plan:
+        """The job's audio and chunks."""
+        plan: Plan = self._read(keys.plan(tenant, job), _plan)
+        return plan
+
+    def resolved(self, unit: Unit) -> Manifest:
+        """The job as the unit's run does it: its manifest with the models that were chosen.
+
+        It is the manifest as accepted while nothing was chosen; a worker of an older release may
+        have begun the run.
+        """
+        return self._chosen(unit)[0]
+
+    def choice_warnings(self, unit: Unit) -> tuple[Notice, ...]:
+        """What is to be known of the models that were chosen for the unit's run."""
+        return self._chosen(unit)[1].warnings
+
+    def _chosen(self, unit: Unit) -> tuple[Manifest, Choice]:
+        manifest = self.manifest(unit.tenant, unit.job)
+        if is_settled(manifest.options):
+            return manifest, Choice()
+        try:
+            found: tuple[Manifest, Choice] = self._read(
+                keys.run(unit, keys.CHOICE),
+                lambda data: ((choice := Choice.of_artifact(data)).applied(manifest), choice),
+            )
+        except ArtifactMissing:
+            return manifest, Choice()
+        return found
+
+    def language(self, manifest: Manifest, plan: Plan) -> str | None:
+        """The language as given, else as detected; None if nobody speaks."""
+        if manifest.options.language is not None:
+            return manifest.options.language
+        key = keys.language(manifest.tenant, plan.heard, manifest.options)
+        language: str | None = self._read(key, lambda data: data["language"])
+        return language
+
+    def key(self, unit: Unit) -> str:
+        """Where the artifact of any unit is: its presence means that the unit is done."""
+        if unit.stage is Stage.PREPARE:
+            return keys.plan(unit.tenant, unit.job)
+        if unit.stage is Stage.ASSEMBLE:
+            return keys.run(unit, "result.json")
+        if unit.stage is Stage.DETECT_LANGUAGE:
+            return self._detected(unit)
+        manifest = self.resolved(unit)
+        plan, options = self.plan(unit.tenant, unit.job), manifest.options
+        if options.model == AUTO:
+            raise ArtifactMissing(keys.run(unit, keys.CHOICE))
+        if unit.stage is Stage.EMBED_SPEAKERS:
+            return keys.embedded(unit.tenant, plan.audio, unit.index, options)
+        if unit.stage is Stage.DIARIZE:
+            return keys.diarized(unit.tenant, plan.audio, options)
+        named = keys.aligned if unit.stage is Stage.ALIGN else keys.transcribed
+        return named(
+            unit.tenant,
+            plan.chunk_audio(unit.index),
+            plan.chunks[unit.index],
+            options,
+            self.language(manifest, plan),
+        )
+
+    def _detected(self, unit: Unit) -> str:
+        """The key of the choice, which is written after the language; of the language alone."""
+        manifest = self.manifest(unit.tenant, unit.job)
+        if not is_settled(manifest.options):
+            return keys.run(unit, keys.CHOICE)
+        plan = self.plan(unit.tenant, unit.job)
+        return keys.language(unit.tenant, plan.heard, manifest.options)
+
+    def forget(self, tenant: str, job: str) -> None:
+        """Read the job's manifest and plan anew the next time."""
+        with self._lock:
+            self._known.pop(keys.manifest(tenant, job), None)
+            self._known.pop(keys.plan(tenant, job), None)
+
+    def _read(self, key: str, parse: Callable[[Any], Any]) -> Any:
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+        record = parse(json.loads(self._store.get(key)))
+        with self._lock:
+            self._known[key] = record
+            while len(self._known) > self._remembered:
+                self._known.popitem(last=False)
+        return record
+
+
+def _plan(data: dict[str, Any]) -> Plan:
+    return Plan.model_validate({name: it for name, it in data.items() if name != "receipt"})
+
+
+def failures(store: ArtifactStore, unit: Unit) -> dict[tuple[Stage, int], dict[str, Any]]:
+    """The errors of a run's units that were given up, by stage and chunk."""
+    prefix = keys.run(unit, "failed/")
+    found: dict[tuple[Stage, int], dict[str, Any]] = {}
+    for key in store.list(prefix):
+        stage, index = key.removeprefix(prefix).removesuffix(".json").split("/")
+        found[Stage(stage), int(index)] = json.loads(store.get(key))
+    return found
+
+
+def exists(store: ArtifactStore, key: str) -> bool:
+    """Whether the artifact has been written."""
+    return store.size(key) is not None
+
+
+def result_record(
+    *,
+    transcript: dict[str, Any] | None = None,
+    missing: Sequence[dict[str, Any]] = (),
+    error: dict[str, Any] | None = None,
+    canceled: bool = False,
+) -> dict[str, Any]:
+    """The body of `result.json`, by which a run ends."""
+    return {
+        "transcript": transcript,
+        "missing": list(missing),
+        "error": error,
+        "canceled": canceled,
+    }
+
+
+def encode(data: dict[str, Any]) -> bytes:
+    """JSON with a stable order, so that equal results are equal bytes."""
+    return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

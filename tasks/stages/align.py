@@ -1,0 +1,59 @@
+"""Stage `align`: the words of one chunk to exact times.
+
+If it fails, the transcript keeps the times that the engine gave its words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from gpu_worker.alignment.chunk import align_chunk
+from gpu_worker.heard import ChunkTranscript
+from gpu_worker.transcription.chunk import pcm_to_audio
+from tasks.app import app
+from tasks.artifacts import ArtifactMissing
+from tasks.execution.run import Work, run_unit
+from tasks.execution.workplace import Workplace
+from tasks.runs import keys
+from tasks.runs.stages import Stage, Unit
+
+
+@app.task(name=Stage.ALIGN.task_name, bind=True)
+def align(self: Any, tenant: str, job: str, run: int, index: int) -> dict[str, Any]:
+    """Align one chunk. Never raises into the chord: a failure is an artifact too."""
+    return run_unit(self, Unit(tenant, job, run, Stage.ALIGN, index), _describe).to_json()
+
+
+def _describe(place: Workplace, unit: Unit) -> Work:
+    records = place.records
+    manifest = records.resolved(unit)
+    plan = records.plan(unit.tenant, unit.job)
+    first, last = plan.chunks[unit.index]
+    audio = plan.chunk_audio(unit.index)
+    spoken = records.language(manifest, plan)
+    options = manifest.options
+    source = keys.transcribed(unit.tenant, audio, (first, last), options, spoken)
+
+    def compute(check: Callable[[], None]) -> dict[str, Any] | None:
+        try:
+            heard = ChunkTranscript.from_json(json.loads(place.store.get(source)))
+        except ArtifactMissing:
+            return None  # it could not be transcribed, or not yet
+        if not heard.segments:
+            return heard.to_json()
+        aligner = place.aligner(options, spoken or "en")
+        pcm = place.store.get(keys.pcm(unit.tenant, audio), first * 2, (last - first) * 2)
+        aligned = align_chunk(
+            aligner,
+            pcm_to_audio(pcm),
+            heard,
+            first_sample=first,
+            language=spoken or "en",
+            batch_size=options.batch_size,
+            before_batch=check,
+        )
+        return aligned.to_json() | {"model": aligner.name, "device": aligner.device}
+
+    return Work(records.key(unit), compute, audio_seconds=plan.chunk_seconds(unit.index))

@@ -1,0 +1,113 @@
+"""Stage `assemble`: everything that was found out, as the run's one published result.
+
+It decides from the artifacts, never from what messages returned. `result.json` is
+written once and is the commit point; equal artifacts give equal bytes, so what
+varies (timings) is an artifact beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from gpu_worker.assembly.channels import Conversation, join_channels
+from gpu_worker.assembly.merging import merge_chunks
+from gpu_worker.heard import HeardWindow
+from gpu_worker.transcript import Transcript, Turn, transcript_to_json
+from tasks.app import app
+from tasks.artifacts import ArtifactMissing
+from tasks.execution.run import Work, run_unit
+from tasks.execution.workplace import Workplace
+from tasks.runs import keys
+from tasks.runs.manifest import Plan
+from tasks.runs.options import JobOptions
+from tasks.runs.records import encode, failures, result_record
+from tasks.runs.stages import EARLY_STAGES, Stage, Unit
+from tasks.stages.findings import Findings, FindingsReader
+from tasks.state.timings import sum_timings
+from tasks.telemetry.metrics import JOBS_ENDED
+
+
+@app.task(name=Stage.ASSEMBLE.task_name, bind=True)
+def assemble(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
+    """Publish one run's result."""
+    receipt = run_unit(self, Unit(tenant, job, run, Stage.ASSEMBLE), _describe)
+    return receipt.to_json()
+
+
+def _describe(place: Workplace, unit: Unit) -> Work:
+    def compute(check: Callable[[], None]) -> dict[str, Any] | None:
+        return _result(place, unit)
+
+    return Work(keys.run(unit, "result.json"), compute, timed=False, tell=_count_end)
+
+
+def _count_end(result: dict[str, Any]) -> None:
+    status = "partial" if result["missing"] else "completed"
+    JOBS_ENDED.labels("failed" if result["error"] else status).inc()
+
+
+def _result(place: Workplace, unit: Unit) -> dict[str, Any] | None:
+    """What is published, or None while a unit is neither done nor given up."""
+    failed = failures(place.store, unit)
+    for (stage, _), error in failed.items():
+        if stage in EARLY_STAGES:
+            return result_record(error=error)
+    records = place.records
+    try:
+        manifest = records.resolved(unit)
+        plan = records.plan(unit.tenant, unit.job)
+        spoken = records.language(manifest, plan)
+        findings = FindingsReader(place.store, records, unit, failed).read()
+    except ArtifactMissing:
+        return None
+    if findings is None:
+        return None
+    place.store.put(keys.run(unit, "timings.json"), encode(_timings(place, unit, plan, findings)))
+    if findings.chunks and not any(findings.chunks):
+        return result_record(error=failed[Stage.TRANSCRIBE, 0])
+    return result_record(
+        transcript=transcript_to_json(_transcript(plan, manifest.options, spoken, findings)),
+        missing=[asdict(span) for span in findings.missing],
+    )
+
+
+def _transcript(
+    plan: Plan, options: JobOptions, spoken: str | None, findings: Findings
+) -> Transcript:
+    chunks = [chunk.segments for chunk in findings.chunks if chunk]
+    turns: tuple[Turn, ...] = ()
+    if plan.channels:
+        conversation = _conversation(plan, findings)
+        chunks, turns = [conversation.segments], conversation.turns
+    return merge_chunks(
+        chunks,
+        language=spoken,
+        duration=round(plan.seconds, 3),
+        missing=findings.missing,
+        warnings=(*plan.warnings, *findings.warnings),
+        diarization=findings.diarization,
+        turns=turns,
+        with_words=options.aligner != "none",
+        speech_seconds=sum(chunk.speech_seconds for chunk in findings.chunks if chunk),
+    )
+
+
+def _conversation(plan: Plan, findings: Findings) -> Conversation:
+    """Each channel is a speaker."""
+    channels: dict[int, list[HeardWindow]] = {}
+    for channel, chunk in zip(plan.chunk_channels, findings.chunks, strict=True):
+        channels.setdefault(channel, []).extend(chunk.windows if chunk else ())
+    return join_channels(channels)
+
+
+def _timings(place: Workplace, unit: Unit, plan: Plan, findings: Findings) -> dict[str, Any]:
+    prepared = json.loads(place.store.get(keys.plan(unit.tenant, unit.job)))["receipt"]
+    receipts = {Stage.PREPARE: [prepared | {"audio_seconds": plan.seconds}], **findings.receipts}
+    return {
+        stage.value: sum_timings(units, unit)
+        for stage, units in receipts.items()
+        if units or stage is Stage.TRANSCRIBE
+    }

@@ -1,0 +1,138 @@
+"""Stage `detect_language`: what a job leaves open, which is its language or its models.
+
+The language is that of several windows spread over the file, one batch, the majority. The first
+half minute alone is often music or a greeting in another language. A file of up to a minute is
+one window, so that a short file is not encoded several times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gpu_worker.audio.speech import VadOptions
+from gpu_worker.audio.vad import speech_spans
+from gpu_worker.transcript import SAMPLE_RATE
+from gpu_worker.transcription.chunk import detect_language as majority
+from gpu_worker.transcription.chunk import pcm_to_audio
+from gpu_worker.transcription.engines import Audio, Engine
+from gpu_worker.transcription.windows import pack_windows
+from tasks.app import app
+from tasks.execution.run import Work, run_unit
+from tasks.execution.workplace import Workplace
+from tasks.runs import keys
+from tasks.runs.canvas import end_early
+from tasks.runs.choice import choose_others, choose_transcriber
+from tasks.runs.dependencies import is_settled
+from tasks.runs.manifest import Choice, Manifest, Plan
+from tasks.runs.records import encode, exists
+from tasks.runs.stages import Stage, Unit
+
+CHOICE_DEADLINE_SECONDS = 3600.0  # models of gigabytes may have to be fetched
+PLACES = (5, 20)  # where to listen; more of them if nobody speaks at the first few
+PLACE_SECONDS = 60.0  # how much is searched for speech at each
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Audio that is searched for speech: `samples` of one channel from `start`."""
+
+    channel: int
+    start: int
+    samples: int
+
+
+@app.task(name=Stage.DETECT_LANGUAGE.task_name, bind=True)
+def detect_language(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
+    """Find out what one job leaves open: its language, and which models it has."""
+    unit = Unit(tenant, job, run, Stage.DETECT_LANGUAGE)
+    receipt = run_unit(self, unit, _describe)
+    end_early(self, unit, receipt)
+    return receipt.to_json()
+
+
+def _describe(place: Workplace, unit: Unit) -> Work:
+    """The language alone, or with it the models of a job that does not name them all."""
+    records = place.records
+    manifest = records.manifest(unit.tenant, unit.job)
+    plan = records.plan(unit.tenant, unit.job)
+    if is_settled(manifest.options):
+        return Work(records.key(unit), lambda check: _detected(place, manifest, plan))
+    return Work(
+        records.key(unit),
+        lambda check: _choose(place, manifest, plan).model_dump(mode="json"),
+        deadline_seconds=CHOICE_DEADLINE_SECONDS,
+    )
+
+
+def _choose(place: Workplace, manifest: Manifest, plan: Plan) -> Choice:
+    """The transcription model first, for it is what detects the language."""
+    models = place.model_place()
+    choice = choose_transcriber(models, manifest.options)
+    manifest = choice.applied(manifest)
+    if manifest.options.language is None:
+        key = keys.language(manifest.tenant, plan.heard, manifest.options)
+        if not exists(place.store, key):
+            place.store.put(key, encode(_detected(place, manifest, plan)))
+    return choose_others(models, choice, manifest.options, place.records.language(manifest, plan))
+
+
+def _detected(place: Workplace, manifest: Manifest, plan: Plan) -> dict[str, Any]:
+    engine = place.engine(manifest.options)
+    return {"language": majority(engine, _spread_windows(place, manifest, plan, engine))}
+
+
+def _spread_windows(
+    place: Workplace, manifest: Manifest, plan: Plan, engine: Engine
+) -> list[Audio]:
+    """At even positions; the engine is given no piece of audio twice."""
+    vad = manifest.options.vad_options()
+    audios = tuple(dict.fromkeys(plan.channels)) or (plan.audio,)
+    heard: set[Stretch] = set()
+    for count in PLACES:
+        stretches = [each for each in spread(plan.samples, len(audios), count) if each not in heard]
+        found = [
+            window
+            for stretch in stretches
+            for window in _listen(
+                place, keys.pcm(manifest.tenant, audios[stretch.channel]), stretch, engine, vad
+            )
+        ]
+        if found:
+            return found
+        heard.update(stretches)
+    return []
+
+
+def spread(samples: int, channels: int, count: int) -> tuple[Stretch, ...]:
+    """At most `count` stretches of `PLACE_SECONDS` at even positions, without overlap.
+
+    Of several channels each stretch is of the next. A file too short for `count` stretches is
+    cut into fewer, of equal length: one where it is no longer than `PLACE_SECONDS`.
+    """
+    longest = int(PLACE_SECONDS * SAMPLE_RATE)
+    places = max(1, min(count, -(-samples // longest)))  # in time; more if channels share them
+    length = min(longest, samples // places)
+    pieces = min(count, places * channels)
+    return tuple(
+        Stretch(
+            number % channels, _start(number * places // pieces, places, length, samples), length
+        )
+        for number in range(pieces)
+    )
+
+
+def _start(index: int, places: int, length: int, samples: int) -> int:
+    """Of one place; each is in the middle of its equal share of the file."""
+    return (2 * index + 1) * samples // (2 * places) - length // 2
+
+
+def _listen(
+    place: Workplace, pcm: str, stretch: Stretch, engine: Engine, vad: VadOptions
+) -> list[Audio]:
+    """The stretch's fullest window of speech, if there is any."""
+    audio = pcm_to_audio(place.store.get(pcm, stretch.start * 2, stretch.samples * 2))
+    spans = speech_spans(audio, engine.max_window_seconds, vad)
+    windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))
+    fullest = max(windows, key=lambda window: window.samples, default=None)
+    return [fullest.cut(audio)] if fullest else []

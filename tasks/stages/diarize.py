@@ -1,0 +1,120 @@
+"""Stage `diarize`: the fan-in of all shards, to turns of the whole file.
+
+Speakers are told apart over the whole file at once, so the same voice has the same
+name from the first minute to the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gpu_worker.audio.decoding import decode
+from gpu_worker.diarization import Diarization, Diarizer, ShardVoices, SpeakerBounds, Vector
+from gpu_worker.diarization.identification import name_speakers
+from gpu_worker.errors import PermanentError
+from gpu_worker.transcript import SAMPLE_RATE
+from gpu_worker.transcription.chunk import pcm_to_audio
+from gpu_worker.transcription.engines import Audio
+from tasks.app import app
+from tasks.artifacts import ArtifactMissing
+from tasks.execution.run import Work, run_unit
+from tasks.execution.workplace import Workplace
+from tasks.runs import keys
+from tasks.runs.options import JobOptions
+from tasks.runs.records import exists, failures
+from tasks.runs.stages import Stage, Unit
+
+CLIP_SECONDS = 60.0  # how much of a known speaker's clip is listened to
+
+
+class ShardFailed(PermanentError):
+    """Speakers of a part of the file are not known, so they cannot be told apart."""
+
+    code = "shard_failed"
+    hint = "Mend what that part failed of, then `scriptorium rerun JOB`."
+
+
+@app.task(name=Stage.DIARIZE.task_name, bind=True)
+def diarize(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
+    """Tell one job's speakers apart. Never raises: a failure is an artifact too."""
+    return run_unit(self, Unit(tenant, job, run, Stage.DIARIZE), _describe).to_json()
+
+
+def _describe(place: Workplace, unit: Unit) -> Work:
+    plan = place.records.plan(unit.tenant, unit.job)
+    options = place.records.resolved(unit).options
+
+    def compute(check: Callable[[], None]) -> dict[str, Any] | None:
+        shards = [
+            keys.embedded(unit.tenant, plan.audio, index, options)
+            for index in range(plan.shards(options))
+        ]
+        if not all(exists(place.store, key) for key in shards):
+            _give_up_with_a_shard(place, unit)
+            return None
+        diarizer = place.diarizer(options)
+        bounds = SpeakerBounds(options.num_speakers, options.min_speakers, options.max_speakers)
+        found = diarizer.cluster(_voices(place, shards, check), plan.samples, bounds)
+        known, warnings = _known(place, unit.tenant, options, diarizer)
+        named = name_speakers(found, known) if known else found
+        warnings += _fewer(named, bounds)
+        return named.to_json() | {"model": diarizer.name, "warnings": warnings}
+
+    return Work(place.records.key(unit), compute, audio_seconds=plan.seconds)
+
+
+def _give_up_with_a_shard(place: Workplace, unit: Unit) -> None:
+    """Raise ShardFailed if one was given up; else it will still come."""
+    for (stage, index), error in failures(place.store, unit).items():
+        if stage is Stage.EMBED_SPEAKERS:
+            raise ShardFailed(f"Shard {index} failed ({error['code']}): {error['message']}")
+
+
+def _voices(
+    place: Workplace, shards: list[str], check: Callable[[], None]
+) -> Iterator[ShardVoices]:
+    for key in shards:
+        check()
+        yield ShardVoices.from_bytes(place.store.get(key))
+
+
+def _known(
+    place: Workplace, tenant: str, options: JobOptions, diarizer: Diarizer
+) -> tuple[dict[str, Vector], list[dict[str, str]]]:
+    """How each known speaker sounds; whose clip is of no use has a warning instead."""
+    voices: dict[str, Vector] = {}
+    warnings: list[dict[str, str]] = []
+    for known in options.known_speakers:
+        try:
+            voice = diarizer.voice(_clip(place, keys.source(tenant, known.clip)))
+            problem = None if voice is not None else "nobody speaks in the clip for long enough"
+        except (PermanentError, ArtifactMissing) as error:
+            voice, problem = None, str(error)
+        if voice is not None:
+            voices[known.name] = voice
+        else:
+            message = f"{known.name} cannot be recognised: {problem}."
+            warnings.append({"code": "known_speaker_unusable", "message": message})
+    return voices, warnings
+
+
+def _fewer(found: Diarization, bounds: SpeakerBounds) -> list[dict[str, str]]:
+    """A warning if fewer people were heard than were asked for."""
+    asked = bounds.num_speakers or bounds.min_speakers or 0
+    heard = len({turn.speaker for turn in found.turns})
+    if heard >= asked:
+        return []
+    least = "" if bounds.num_speakers else "at least "
+    people = "1 speaker was" if asked == 1 else f"{asked} speakers were"
+    message = f"{least}{people} asked for, {heard} found: no more could be told apart."
+    return [{"code": "fewer_speakers", "message": message[0].upper() + message[1:]}]
+
+
+def _clip(place: Workplace, key: str) -> Audio:
+    with place.scratch() as scratch:
+        clip, pcm = scratch / "clip", scratch / "pcm"
+        place.store.fetch(key, clip)
+        decode(clip, pcm)
+        with pcm.open("rb") as file:
+            return pcm_to_audio(file.read(int(CLIP_SECONDS * SAMPLE_RATE) * 2))

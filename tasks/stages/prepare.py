@@ -1,0 +1,199 @@
+"""Stage `prepare`: the submitted file to PCM and chunks.
+
+Decoding happens in a child with limits (`gpu_worker/audio/decoder/program.py`); each step has an
+artifact of its own, so the same file submitted again is neither fetched nor decoded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpu_worker.audio.chunking import ChunkingOptions, plan_chunks
+from gpu_worker.audio.decoding import AudioLimits, DecodedAudio, decode, decode_channels
+from gpu_worker.audio.vad import speech_likelihood
+from gpu_worker.errors import AudioOutOfBounds, SourceMissing
+from tasks.app import app
+from tasks.artifacts import ArtifactMissing
+from tasks.artifacts.opening import open_store
+from tasks.execution.run import Work, run_unit
+from tasks.execution.workplace import Workplace
+from tasks.runs import keys
+from tasks.runs.canvas import end_early
+from tasks.runs.manifest import Manifest, Plan
+from tasks.runs.options import JobOptions
+from tasks.runs.records import encode, exists
+from tasks.runs.stages import Stage, Unit
+from tasks.state.claims import claim
+from tasks.web.addresses import AddressNotAllowed, AddressPolicy
+from tasks.web.downloads import download
+
+# A slow store may take its time over gigabytes; the decoder has a bound of its own.
+PREPARE_DEADLINE_SECONDS = AudioLimits().wall_seconds + 3600.0
+
+
+@app.task(name=Stage.PREPARE.task_name, bind=True)
+def prepare(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
+    """Decode, hash and cut one job's audio."""
+    unit = Unit(tenant, job, run, Stage.PREPARE)
+    receipt = run_unit(self, unit, _describe)
+    end_early(self, unit, receipt)
+    return receipt.to_json()
+
+
+def _describe(place: Workplace, unit: Unit) -> Work:
+    manifest = place.records.manifest(unit.tenant, unit.job)
+
+    def compute(check: Callable[[], None]) -> dict[str, Any]:
+        with place.scratch() as scratch:
+            return _plan(place, manifest, scratch).model_dump(mode="json")
+
+    return Work(
+        keys.plan(unit.tenant, unit.job), compute, deadline_seconds=PREPARE_DEADLINE_SECONDS
+    )
+
+
+def _plan(place: Workplace, manifest: Manifest, scratch: Path) -> Plan:
+    decoded = _decoded(place, manifest, scratch)
+    # Equal channels are transcribed once, as the first of them: mono is often stored as stereo.
+    spans = {
+        audio: _chunks(place, manifest.tenant, audio, manifest.options, scratch / audio)
+        for audio in _audios(decoded)
+    }
+    return Plan(
+        audio=decoded.sha256,
+        seconds=decoded.seconds,
+        chunks=tuple(span for own in spans.values() for span in own),
+        warnings=decoded.warnings,
+        channels=decoded.split,
+        chunk_channels=tuple(
+            decoded.split.index(audio) for audio, own in spans.items() for _ in own if decoded.split
+        ),
+    )
+
+
+def _audios(decoded: DecodedAudio) -> tuple[str, ...]:
+    """The sha256 of the one PCM, or of each different channel's."""
+    return tuple(dict.fromkeys(decoded.split or (decoded.sha256,)))
+
+
+def _decoded(place: Workplace, manifest: Manifest, scratch: Path) -> DecodedAudio:
+    """What is known of the file; if it was decoded now, its PCM lies in `scratch` by its sha256."""
+    tenant, options, source = manifest.tenant, manifest.options, scratch / "source"
+    checksum = _checksum(place, manifest, source)
+    _claim(place, manifest, (checksum,))
+    key = keys.prepared(tenant, checksum, options)
+    try:
+        known = DecodedAudio.from_json(json.loads(place.store.get(key)))
+        _claim(place, manifest, _audios(known))
+        if all(exists(place.store, keys.pcm(tenant, audio)) for audio in _audios(known)):
+            _check_length(known.seconds, manifest)
+            return known
+    except ArtifactMissing:
+        pass
+    if not source.exists():
+        _fetch(place, manifest, source)
+    limits = _limits(place, manifest)
+    if options.channels == "split":
+        decoded = decode_channels(source, scratch, track=options.audio_track, limits=limits)
+    else:
+        decoded = decode(
+            source,
+            scratch / "pcm",
+            channel=options.channel,
+            track=options.audio_track,
+            limits=limits,
+        )
+        (scratch / "pcm").rename(scratch / decoded.sha256)
+    _claim(place, manifest, _audios(decoded))
+    for audio in _audios(decoded):
+        place.store.put_file(keys.pcm(tenant, audio), scratch / audio)
+    place.store.put(key, encode(decoded.to_json()))
+    return decoded
+
+
+def _claim(place: Workplace, manifest: Manifest, contents: tuple[str, ...]) -> None:
+    """Keep deletions of other jobs off, and leave a note for that of this one."""
+    for content in contents:
+        place.store.put(keys.job(manifest.tenant, manifest.job, "uses/") + content, b"")
+    claim(place.store, place.leases, manifest.tenant, manifest.job, contents)
+
+
+def _limits(place: Workplace, manifest: Manifest) -> AudioLimits:
+    """The cluster's bounds, or the tenant's where they are less."""
+    seconds, size = place.settings.max_audio_seconds, place.settings.max_source_bytes
+    return AudioLimits(
+        max_seconds=min(seconds, manifest.max_audio_seconds or seconds),
+        max_bytes=min(size, manifest.max_source_bytes or size),
+    )
+
+
+def _check_length(seconds: float, manifest: Manifest) -> None:
+    """What was decoded for a job with another quota may be too long for this one."""
+    if manifest.max_audio_seconds is not None and seconds > manifest.max_audio_seconds:
+        raise AudioOutOfBounds(
+            f"The audio has {seconds:.0f} s, more than the {manifest.max_audio_seconds:.0f} s "
+            "that are accepted."
+        )
+
+
+def _checksum(place: Workplace, manifest: Manifest, path: Path) -> str:
+    """Of the bytes as submitted; a source among our artifacts is named by it."""
+    named = manifest.source.artifact
+    if named is not None and "/sources/" in named:
+        return named.rpartition("/")[2]
+    _fetch(place, manifest, path)
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _fetch(place: Workplace, manifest: Manifest, path: Path) -> None:
+    source, max_bytes = manifest.source, _limits(place, manifest).max_bytes
+    store, key, url = place.store, source.artifact or "", source.url or ""
+    if source.artifact is None and not url.startswith("s3://"):
+        _download(place, url, path, max_bytes)
+        return
+    if source.artifact is None:
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        store = open_store(f"s3://{bucket}", endpoint_url=place.settings.s3_endpoint_url)
+    size = store.size(key)
+    if size is None:
+        raise SourceMissing(f"{source.name!r} is not where it was submitted from.")
+    if size > max_bytes:
+        raise AudioOutOfBounds(f"The file has {size} bytes, more than are accepted.")
+    store.fetch(key, path)
+
+
+def _download(place: Workplace, url: str, path: Path, max_bytes: int) -> None:
+    values = place.settings
+    if not values.allow_urls:
+        raise AddressNotAllowed(
+            "This cluster fetches nothing from web addresses.",
+            hint="Upload the file; whoever runs the cluster can set SCRIPTORIUM_ALLOW_URLS=true.",
+        )
+    policy = AddressPolicy.of(values.trusted_hosts)
+    download(url, path, policy, max_bytes=max_bytes)
+
+
+def _chunks(
+    place: Workplace, tenant: str, audio: str, options: JobOptions, pcm: Path
+) -> tuple[tuple[int, int], ...]:
+    key = keys.chunks(tenant, audio, options)
+    try:
+        return tuple((start, end) for start, end in json.loads(place.store.get(key)))
+    except ArtifactMissing:
+        pass
+    if not pcm.exists():
+        place.store.fetch(keys.pcm(tenant, audio), pcm)
+    samples = np.memmap(pcm, dtype="<i2", mode="r")
+    lengths = ChunkingOptions(chunk_seconds=options.chunk_seconds)
+    spans = tuple(
+        (chunk.start, chunk.end) for chunk in plan_chunks(samples, lengths, speech_likelihood)
+    )
+    place.store.put(key, json.dumps(spans).encode())
+    return spans

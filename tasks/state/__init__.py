@@ -1,0 +1,1 @@
+"""What Redis holds about units: leases, attempts, receipts, speeds, cancellations, claims."""

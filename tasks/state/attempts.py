@@ -1,0 +1,33 @@
+"""How often a unit of work was begun and not ended: the count that finds poison chunks.
+
+It is raised before the work and lowered after any ending that the process
+survived, so only deaths remain.
+"""
+
+from __future__ import annotations
+
+from redis import Redis
+
+from tasks.runs.stages import Unit
+
+_PREFIX = "scriptorium:attempts:"
+_KEEP_SECONDS = 7 * 24 * 3600
+
+
+class Attempts:
+    """Counters in Redis; a wipe only grants the chunk more tries."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def begin(self, unit: Unit) -> int:
+        """Count one more and say how many there are."""
+        key = _PREFIX + unit.name
+        pipe = self._redis.pipeline()
+        pipe.incr(key)
+        pipe.expire(key, _KEEP_SECONDS)
+        return int(pipe.execute()[0])
+
+    def survived(self, unit: Unit) -> None:
+        """The process lived to tell; this one does not count."""
+        self._redis.decr(_PREFIX + unit.name)

@@ -1,0 +1,45 @@
+"""Whether a run was canceled: an artifact, with a flag in Redis for speed.
+
+Celery's revocations live in a worker's memory and are forgotten by the next one,
+so tasks ask here: at their start, before each batch and before they commit.
+"""
+
+from __future__ import annotations
+
+from redis import Redis
+
+from tasks.artifacts import ArtifactStore
+from tasks.runs import keys
+from tasks.runs.stages import Unit
+
+_PREFIX = "scriptorium:canceled:"
+_KEEP_SECONDS = 7 * 24 * 3600
+
+
+class Canceled(Exception):
+    """The run was canceled; stop without a result."""
+
+
+class Cancellations:
+    """Read by tasks, written by the orchestrator."""
+
+    def __init__(self, redis: Redis, store: ArtifactStore) -> None:
+        self._redis = redis
+        self._store = store
+
+    def cancel(self, unit: Unit) -> None:
+        """Durably, then visibly."""
+        self._store.put(keys.run(unit, "canceled"), b"")
+        self.flag(unit)
+
+    def flag(self, unit: Unit) -> None:
+        """Show the workers what the store says already."""
+        self._redis.set(_name(unit), 1, ex=_KEEP_SECONDS)
+
+    def is_canceled(self, unit: Unit) -> bool:
+        """The flag alone; the reconciler restores it after a wipe."""
+        return bool(self._redis.exists(_name(unit)))
+
+
+def _name(unit: Unit) -> str:
+    return f"{_PREFIX}{unit.tenant}/{unit.job}/{unit.run}"

@@ -1,0 +1,129 @@
+"""What a finished unit reports: a receipt, kept in Redis as the job's ledger.
+
+Receipts are hints for progress and status. The artifacts are the facts, and the
+ledger can be written again from them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from redis import Redis
+
+from tasks.runs.stages import Stage, Unit
+
+CHANGED = "scriptorium:changed"  # published: tenant/job, whenever one of these has changed
+
+_PREFIX = "scriptorium:receipts:"
+_HISTORY = "scriptorium:history:"
+_KEEP_SECONDS = 30 * 24 * 3600
+
+# A unit that settles for the first time is one more entry of the run's history, in which
+# somebody who watches finds again where they were.
+_RECORD = """
+local is_new = redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+if is_new == 1 then
+  redis.call('XADD', KEYS[2], '*', 'unit', ARGV[1])
+  redis.call('EXPIRE', KEYS[2], ARGV[3])
+  redis.call('PUBLISH', ARGV[4], ARGV[5])
+end
+"""
+
+Outcome = Literal[
+    "computed",
+    "cached",  # the artifact was there
+    "failed",  # given up; the failure is an artifact
+    "canceled",
+    "elsewhere",  # somebody else holds the lease
+    "incomplete",  # a fan-in that came too early
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How one unit ended."""
+
+    outcome: Outcome
+    seconds: float = 0.0  # of computing
+    audio_seconds: float = 0.0
+    worker: str = ""
+    finished_at: float = 0.0  # seconds since 1970
+    detail: dict[str, Any] | None = None  # an error, or what the stage wants shown
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Seconds of computing for each second of audio."""
+        return round(self.seconds / self.audio_seconds, 6) if self.audio_seconds else None
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more will come of this unit in this run."""
+        return self.outcome in ("computed", "cached", "failed")
+
+    def to_json(self) -> dict[str, Any]:
+        """With the real-time factor beside its two numbers."""
+        fields = {name: value for name, value in asdict(self).items() if value is not None}
+        return fields | {"real_time_factor": self.real_time_factor}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Receipt:
+        """The inverse of `to_json`."""
+        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+
+
+class Ledger:
+    """The receipts of each run. Every method may raise redis.RedisError."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._record = redis.register_script(_RECORD)
+
+    def record(self, unit: Unit, receipt: Receipt) -> None:
+        """Add or replace one."""
+        run = (unit.tenant, unit.job, unit.run)
+        self._record(
+            keys=[_name(*run), _name(*run, _HISTORY)],
+            args=[
+                *(unit.field, json.dumps(receipt.to_json()), _KEEP_SECONDS),
+                *(CHANGED, f"{unit.tenant}/{unit.job}"),
+            ],
+        )
+
+    def forget(self, tenant: str, job: str, run: int) -> None:
+        """Drop a run's receipts and its history."""
+        self._redis.delete(_name(tenant, job, run), _name(tenant, job, run, _HISTORY))
+
+    def history(self, tenant: str, job: str, run: int) -> list[tuple[str, tuple[Stage, int]]]:
+        """Which unit was recorded when, each with an id by which entries sort."""
+        entries: Any = self._redis.xrange(_name(tenant, job, run, _HISTORY))
+        return [(name.decode(), _field(entry[b"unit"].decode())) for name, entry in entries]
+
+    def read(self, tenant: str, job: str, run: int) -> dict[tuple[Stage, int], Receipt]:
+        """All of a run's, by stage and chunk."""
+        return _receipts(self._redis.hgetall(_name(tenant, job, run)))
+
+    def read_all(self, runs: Sequence[Unit]) -> list[dict[tuple[Stage, int], Receipt]]:
+        """Of several runs at once, in their order; each given as any unit of it."""
+        pipe = self._redis.pipeline(transaction=False)
+        for run in runs:
+            pipe.hgetall(_name(run.tenant, run.job, run.run))
+        return [_receipts(raw) for raw in pipe.execute()]
+
+
+def _receipts(raw: Any) -> dict[tuple[Stage, int], Receipt]:
+    return {
+        _field(field.decode()): Receipt.from_json(json.loads(value)) for field, value in raw.items()
+    }
+
+
+def _field(text: str) -> tuple[Stage, int]:
+    stage, index = text.split("/")
+    return Stage(stage), int(index)
+
+
+def _name(tenant: str, job: str, run: int, prefix: str = _PREFIX) -> str:
+    return f"{prefix}{tenant}/{job}/{run}"

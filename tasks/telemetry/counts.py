@@ -1,0 +1,83 @@
+"""What this process counts of its work, for whoever asks for its metrics.
+
+Labels have few values whatever is submitted: a model is named only where it has been loaded.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from celery.signals import task_prerun
+
+from gpu_worker.diarization.models import diarize_model
+from gpu_worker.models.whisper import FAKE_NAME
+from tasks.broker import SENT_AT
+from tasks.runs.options import JobOptions
+from tasks.runs.stages import Lane, Stage, Unit
+from tasks.state.receipts import Receipt
+from tasks.telemetry.metrics import (
+    AUDIO_SECONDS,
+    CACHE_REQUESTS,
+    MODEL_LOAD_SECONDS,
+    QUEUE_WAIT_SECONDS,
+    REAL_TIME_FACTOR,
+    UNIT_SECONDS,
+    UNITS,
+)
+
+_BY_MODEL = frozenset({Stage.DETECT_LANGUAGE, Stage.TRANSCRIBE, Stage.ALIGN})
+_QUEUES = {stage.queue(lane): (stage.value, lane.value) for stage in Stage for lane in Lane}
+
+
+def count_end(unit: Unit, receipt: Receipt) -> None:
+    """A unit ended."""
+    UNITS.labels(unit.stage.value, receipt.outcome).inc()
+
+
+def count_look(unit: Unit, found: bool) -> None:
+    """Somebody looked whether the unit's artifact is there."""
+    CACHE_REQUESTS.labels(unit.stage.value, "hit" if found else "miss").inc()
+
+
+def count_model(kind: str, seconds: float | None) -> None:
+    """A model was needed; it took so long to load, or was loaded already (None)."""
+    CACHE_REQUESTS.labels(kind, "hit" if seconds is None else "miss").inc()
+    if seconds is not None:
+        MODEL_LOAD_SECONDS.labels(kind).observe(seconds)
+
+
+def count_computing(unit: Unit, options: JobOptions, seconds: float, audio_seconds: float) -> None:
+    """A unit about so much audio was computed."""
+    labels = (unit.stage.value, model_label(unit.stage, options))
+    UNIT_SECONDS.labels(*labels).observe(seconds)
+    AUDIO_SECONDS.labels(*labels).inc(audio_seconds)
+    if audio_seconds > 0:
+        REAL_TIME_FACTOR.labels(*labels).observe(seconds / audio_seconds)
+
+
+def model_label(stage: Stage, options: JobOptions) -> str:
+    """The model that the stage's time depends on; empty for a stage without one."""
+    if stage is Stage.EMBED_SPEAKERS:
+        return _named(diarize_model(options.model, options.diarize_model))
+    return _named(options.model) if stage in _BY_MODEL else ""
+
+
+def _named(model: str) -> str:
+    if FAKE_NAME.match(model):
+        return "fake"
+    return "directory" if Path(model).is_absolute() else model
+
+
+@task_prerun.connect
+def _count_wait(task: Any = None, **_: Any) -> None:
+    """How long the message of a task waited; a message that comes again does not count."""
+    request = task.request
+    route: dict[str, Any] = request.delivery_info or {}
+    labels, sent_at = _QUEUES.get(route.get("routing_key", "")), request.get(SENT_AT)
+    if labels is None or sent_at is None or request.retries or route.get("redelivered"):
+        return
+    ready_at = datetime.fromisoformat(request.eta).timestamp() if request.eta else sent_at
+    QUEUE_WAIT_SECONDS.labels(*labels).observe(max(0.0, time.time() - max(sent_at, ready_at)))

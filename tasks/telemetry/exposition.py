@@ -1,0 +1,126 @@
+"""The metrics of this process for whoever asks: as a registry, and on a port of its own.
+
+Processes of one machine that share a directory (`PROMETHEUS_MULTIPROC_DIR`) count together, and
+each of them tells the sum. A process that has ended stays in it.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery.signals import celeryd_after_setup
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    disable_created_metrics,
+    start_http_server,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from config.settings import Settings, settings
+from gpu_worker.devices.nvml import GpuReading, read_gpus
+from gpu_worker.errors import InvalidOption
+from tasks.telemetry import metrics
+
+EVERY_ADDRESS = "0.0.0.0"
+TRIES = 3  # to read files that others are just writing
+log = structlog.get_logger(__name__)
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, that nobody asks for
+
+
+class _Shared(Collector):
+    """What all processes with the same directory have counted."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterable[Metric]:
+        if not self._directory.is_dir():
+            return ()
+        for attempt in range(TRIES):
+            try:
+                files: Collector = MultiProcessCollector(None, path=str(self._directory))  # type: ignore[no-untyped-call]
+                found: Iterable[Metric] = files.collect()
+                return found
+            except (OSError, ValueError, struct.error):  # a file that is not whole yet
+                if attempt == TRIES - 1:
+                    log.warning("metrics_not_read", directory=str(self._directory))
+                time.sleep(0.01)
+        return ()
+
+
+class _Gpus(Collector):
+    """What NVML tells of this machine's GPUs."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield from gpu_families(read_gpus())
+
+
+def gpu_families(gpus: Iterable[GpuReading]) -> Iterator[Metric]:
+    """Readings as metrics; what a GPU does not tell is missing."""
+    values: dict[metrics.Reading, dict[tuple[str, ...], float]] = {}
+
+    def add(reading: metrics.Reading, labels: tuple[str, ...], value: float | None) -> None:
+        if value is not None:
+            values.setdefault(reading, {})[labels] = value
+
+    for gpu in gpus:
+        labels = (str(gpu.index), gpu.name)
+        add(metrics.GPU_USE_RATIO, labels, gpu.use_ratio)
+        add(metrics.GPU_MEMORY_BYTES, (*labels, "used"), gpu.memory_used_bytes)
+        add(metrics.GPU_MEMORY_BYTES, (*labels, "total"), gpu.memory_total_bytes)
+        add(metrics.GPU_ENERGY_JOULES, labels, gpu.energy_joules)
+        add(metrics.GPU_POWER_WATTS, labels, gpu.power_watts)
+        add(metrics.GPU_CELSIUS, labels, gpu.celsius)
+    for reading, found in values.items():
+        yield reading.family(found)
+
+
+def make_registry(
+    directory: Path | None, *others: Collector, with_gpus: bool = True
+) -> CollectorRegistry:
+    """Everything this process can tell: its counts, or those of the directory, and the others."""
+    registry = CollectorRegistry()
+    registry.register(_Shared(directory) if directory is not None else REGISTRY)
+    for one in (*others, *([_Gpus()] if with_gpus else [])):
+        registry.register(one)
+    return registry
+
+
+def serve_metrics(port: int | None, registry: CollectorRegistry) -> int | None:
+    """Answer /metrics on that port of every address; 0 is any free one. Gives the port.
+
+    Raises InvalidOption if it cannot be had.
+    """
+    if port is None:
+        return None
+    try:
+        server, _ = start_http_server(port, EVERY_ADDRESS, registry)
+    except OSError as error:
+        raise InvalidOption(
+            f"The metrics cannot be served on port {port}: {error.strerror or error}.",
+            hint="Choose another with SCRIPTORIUM_METRICS_PORT, one for each process.",
+        ) from error
+    log.info("metrics_served", port=server.server_port)
+    return server.server_port
+
+
+def serve_own_metrics(values: Settings, *others: Collector) -> int | None:
+    """What `serve_metrics` does, by the process's settings. Raises InvalidOption."""
+    return serve_metrics(values.metrics_port, make_registry(values.metrics_dir, *others))
+
+
+@celeryd_after_setup.connect
+def _serve(**_: Any) -> None:
+    """In a Celery worker's main process, before it forks."""
+    try:
+        serve_own_metrics(settings())
+    except InvalidOption as error:
+        raise SystemExit(f"{error.code}: {error.message} {error.advice}") from error

@@ -1,0 +1,117 @@
+"""The chart's own Redis, started as its container would start it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from redis import Redis
+from redis.exceptions import AuthenticationError, ConnectionError
+
+from config.settings import Settings
+from orchestrator.local.redis_server import server_binary
+from tasks.broker import make_app, redis_url
+from tests.deployment.chart import objects, of_kind, value_file, variables
+from tests.eventually import eventually
+
+PASSWORD = "0/1@2:3#4%5 6\"7\\8'9$(id)`id`?&+{{ü"  # each means something to a URL, a shell or Redis
+
+
+@dataclass
+class Started:
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def client(self, password: str | None = PASSWORD) -> Redis:
+        return Redis(port=self.port, password=password)
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.client().ping())
+        except ConnectionError:
+            return False
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Started]:
+    """The container's command, with directories and a port of this test."""
+    found = objects(value_file("everything"))
+    config = of_kind(found, "ConfigMap")["demo-speech-redis"]["data"]["redis.conf"]
+    pod = of_kind(found, "StatefulSet")["demo-speech-redis"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {one["name"] for one in container["env"]} == {"REDIS_PASSWORD", "REDISCLI_AUTH"}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    data, file = tmp_path / "data", tmp_path / "redis.conf"
+    data.mkdir()
+    config = config.replace("dir /data", f"dir {data}").replace("port 6379", f"port {port}")
+    file.write_text(config + "\nbind 127.0.0.1\n", encoding="utf-8")
+    binary = server_binary()
+    assert binary is not None
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "redis-server").symlink_to(binary)
+    (script,) = container["args"]
+    process = subprocess.Popen(
+        [*container["command"], script.replace("/etc/redis/redis.conf", str(file))],
+        env={"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "REDIS_PASSWORD": PASSWORD},
+        stdout=subprocess.DEVNULL,
+    )
+    server = Started(process, port)
+    try:
+        eventually(server.answers)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_it_answers_to_those_who_know_its_password_alone(started: Started) -> None:
+    with started.client() as client:
+        assert client.ping()
+    with started.client(password=None) as stranger, pytest.raises(AuthenticationError):
+        stranger.ping()
+
+
+def test_a_process_of_ours_is_let_in_with_the_password_as_it_is(started: Started) -> None:
+    url = f"redis://127.0.0.1:{started.port}/0"  # the host of a cluster's Service is not known here
+    told = variables(objects(value_file("everything")), "demo-speech-worker-gpu")
+    assert told["SCRIPTORIUM_REDIS_URL"] == "redis://demo-speech-redis:6379/0"
+    assert told["SCRIPTORIUM_REDIS_PASSWORD"]["secretKeyRef"]["key"] == "redis-password"
+    values = Settings(redis_url=SecretStr(url), redis_password=SecretStr(PASSWORD))
+    assert Redis.from_url(redis_url(values)).ping()
+    celery = make_app(values)
+    assert celery.backend.client.ping()
+    with celery.connection_for_write() as broker:
+        broker.ensure_connection(max_retries=1)
+        assert broker.default_channel.client.ping()
+    celery.close()
+
+
+def test_its_password_is_in_no_command_line(started: Started) -> None:
+    assert PASSWORD not in Path(f"/proc/{started.process.pid}/cmdline").read_bytes().decode()
+
+
+def test_it_keeps_what_it_is_told_and_forgets_nothing_to_make_room(started: Started) -> None:
+    with started.client() as client:
+        told = {
+            name: client.config_get(name)[name]  # type: ignore[index]
+            for name in ("appendonly", "maxmemory-policy", "maxmemory", "save")
+        }
+    assert told == {
+        "appendonly": "yes",
+        "maxmemory-policy": "noeviction",
+        "maxmemory": str(900 * 1024**2),
+        "save": "",
+    }
+
+
+def test_the_signal_that_ends_its_container_ends_it(started: Started) -> None:
+    started.process.send_signal(signal.SIGTERM)  # to the shell's process, which has become Redis
+    assert started.process.wait(30) == 0

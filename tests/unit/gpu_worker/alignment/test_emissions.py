@@ -1,0 +1,144 @@
+"""A batch's emissions are those of each window alone, whatever the model normalises over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from whisperx import alignment
+
+from gpu_worker.alignment import AlignerRequest
+from gpu_worker.alignment.emissions import EmissionModel, load_emission_model
+from gpu_worker.builtin import PICO_ALIGN
+from gpu_worker.devices.torch_devices import pick_device
+from gpu_worker.errors import DevicePoisoned, InvalidOption, UnknownModel
+from gpu_worker.transcript import SAMPLE_RATE
+from tests.inputs.align_models import LETTERS, hub_model, register_bundle
+
+
+def noise(seconds: float, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
+    dice = np.random.default_rng(seed)
+    return dice.normal(0, 0.1, int(seconds * SAMPLE_RATE)).astype(np.float32)
+
+
+WINDOWS = [noise(1.3, 1), noise(0.4, 2), noise(1.3, 3), noise(2.01, 4), noise(0.025, 5)]
+
+
+def load(name: str | Path) -> EmissionModel:
+    return load_emission_model(AlignerRequest("ctc", str(name), "en", device="cpu"))
+
+
+def alone(name: str | Path) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+    """Each window by itself, as whisperX feeds it."""
+    model, metadata = alignment.load_align_model("en", "cpu", str(name))
+    found = []
+    with torch.inference_mode():
+        for window in WINDOWS:
+            heard = model(torch.from_numpy(window)[None])
+            logits = heard[0] if metadata["type"] == "torchaudio" else heard.logits
+            found.append(torch.log_softmax(logits, dim=-1)[0].numpy())
+    return found
+
+
+def assert_same(model: EmissionModel, name: str | Path) -> None:
+    expected = alone(name)
+    found = model.emissions(WINDOWS)
+    assert [one.shape for one in found] == [one.shape for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert np.abs(one - other).max() < 1e-4
+    assert np.ptp(expected[0], axis=0).max() > 0.1  # the model does listen
+
+
+@pytest.mark.parametrize(("norm", "stable"), [("group", False), ("layer", True)])
+def test_hub_models(norm: str, stable: bool, tmp_path: Path) -> None:
+    hub_model(tmp_path, norm=norm, stable=stable)
+    model = load(tmp_path)
+    assert {letter: model.vocabulary[letter] for letter in LETTERS} == dict(
+        zip(LETTERS, range(len(LETTERS)), strict=True)
+    )
+    assert_same(model, tmp_path)
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_torchaudio_bundles(
+    normalised: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_bundle(monkeypatch, tmp_path, "SMALL_BUNDLE", normalised=normalised)
+    model = load("SMALL_BUNDLE")
+    assert (model.vocabulary["-"], model.vocabulary["|"], model.vocabulary["E"]) == (0, 1, 2)
+    assert_same(model, "SMALL_BUNDLE")
+
+
+def test_the_built_in_model() -> None:
+    assert_same(load("pico-align"), PICO_ALIGN)
+
+
+def test_windows_of_one_length_need_no_mask(tmp_path: Path) -> None:
+    model = load(hub_model(tmp_path))
+    one, other = model.emissions([WINDOWS[0], WINDOWS[2]])
+    assert np.allclose(one, model.emissions([WINDOWS[0]])[0], atol=1e-4)
+    assert np.allclose(other, model.emissions([WINDOWS[2]])[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [1, 399, 400])
+def test_the_shortest_windows_have_one_frame(samples: int, tmp_path: Path) -> None:
+    model = load(hub_model(tmp_path))
+    assert [len(found) for found in model.emissions([noise(1)[:samples]])] == [1]
+
+
+def test_no_windows_have_no_emissions() -> None:
+    assert load("pico-align").emissions([]) == []
+
+
+def test_audio_that_may_not_be_written_is_no_trouble() -> None:
+    audio = noise(0.5)
+    audio.setflags(write=False)
+    assert len(load("pico-align").emissions([audio])) == 1
+
+
+class Failing:
+    """A network whose device reports a fault."""
+
+    def __init__(self, message: str) -> None:
+        self.vocabulary = {"-": 0}
+        self._message = message
+
+    def hear(self, audio: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError(self._message)
+
+    def judge(self, features: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("CUDA out of memory. Tried to allocate 2 GiB", MemoryError),
+        ("DefaultCPUAllocator: can't allocate memory: you tried", MemoryError),
+        ("CUDA error: an illegal memory access was encountered", DevicePoisoned),
+        ("shapes cannot be multiplied", RuntimeError),
+    ],
+)
+def test_the_device_s_faults_have_their_names(message: str, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        EmissionModel(Failing(message), "cpu").emissions([noise(1)])
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    for device in ("tpu", "cuda:77"):
+        with pytest.raises(InvalidOption, match=device):
+            load_emission_model(AlignerRequest("ctc", "pico-align", "en", device=device))
+
+
+def test_a_directory_with_another_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(UnknownModel, match="not a wav2vec2 model"):
+        load(tmp_path)
+
+
+def test_the_device_is_found_or_taken_as_named() -> None:
+    assert pick_device("cpu") == "cpu"
+    assert pick_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")

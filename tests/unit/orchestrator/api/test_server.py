@@ -1,0 +1,116 @@
+"""The server around the application: where it may listen, and what it shows of itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from config.settings import Settings
+from gpu_worker.errors import InvalidOption
+from orchestrator.access import EVERY_SCOPE
+from orchestrator.access.exposure import is_loopback
+from orchestrator.access.keys import ApiKeys
+from orchestrator.api.server import listen, make_server
+from orchestrator.cluster.connection import Connection, connect
+from tests.servers.api import serving
+
+SCRIPT = """
+import sys
+from pydantic import SecretStr
+from config.logging import configure_logging
+from config.settings import Settings
+from orchestrator.api.server import run_server
+from orchestrator.cluster.connection import connect
+
+configure_logging()
+connection = connect(Settings(redis_url=SecretStr(sys.argv[1]), store_url=sys.argv[2]))
+run_server(connection, "127.0.0.1", 0)
+connection.close()
+"""
+
+
+@pytest.fixture
+def own_tempdir() -> Iterator[None]:
+    before = tempfile.tempdir
+    yield
+    tempfile.tempdir = before
+
+
+@pytest.mark.parametrize(
+    ("host", "is_local"),
+    [("127.0.0.1", True), ("127.8.9.1", True), ("::1", True), ("localhost", True),
+     ("0.0.0.0", False), ("::", False), ("192.168.0.7", False), ("example.com", False)],
+)  # fmt: skip
+def test_a_loopback_address_is_known(host: str, is_local: bool) -> None:
+    assert is_loopback(host) is is_local
+
+
+def test_without_keys_no_public_address_is_listened_on(
+    connection: Connection, settings: Settings, own_tempdir: None
+) -> None:
+    with pytest.raises(InvalidOption, match="no API keys") as refused:
+        make_server(connection, "0.0.0.0", 0)
+    assert "scriptorium keys create" in refused.value.advice
+    ApiKeys(connection.store, settings).create("anna", "test", EVERY_SCOPE)
+    make_server(connection, "0.0.0.0", 0)
+    assert tempfile.gettempdir() == str(settings.work_dir)
+
+
+def test_who_says_so_may_serve_anybody(settings: Settings, redis: Redis, own_tempdir: None) -> None:
+    public = connect(settings.model_copy(update={"allow_anonymous": True}))
+    make_server(public, "0.0.0.0", 0)
+    public.close()
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
+    with listen("127.0.0.1", 0) as taken, pytest.raises(InvalidOption, match="something else"):
+        listen("127.0.0.1", taken.getsockname()[1])
+    with pytest.raises(InvalidOption, match="cannot listen"):
+        listen("192.0.2.1", 0)
+
+
+def test_documents_come_from_this_host_only(connection: Connection, own_tempdir: None) -> None:
+    with serving(connection) as url, httpx.Client(base_url=url, trust_env=False) as http:
+        page = http.get("/docs")
+        assert "'self'" in page.headers["Content-Security-Policy"]
+        assert "http" not in page.text.replace("http-equiv", "")
+        for name in ("swagger-ui.css", "swagger-ui-bundle.js", "favicon.png", "start.js"):
+            assert http.get(f"/docs/{name}").status_code == 200
+        for name in ("index.html", "..%2Fsetup.py", "%2e%2e"):
+            assert http.get(f"/docs/{name}").status_code in (404, 200) and name
+        assert http.get("/docs/index.html").status_code == 404
+        document = http.get("/openapi.json").json()
+        assert "JobRequest" in document["components"]["schemas"]
+        assert "server" not in page.headers
+
+
+def test_it_ends_when_it_is_told_to(settings: Settings, redis: Redis) -> None:
+    url = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, url, str(settings.store_url)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    )
+    assert process.stderr
+    with process, process.stderr:
+        finished = threading.Timer(30, process.kill)  # else reading would wait for ever
+        finished.start()
+        for line in process.stderr:
+            if "startup complete" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+        process.wait(20)
+        finished.cancel()
+    assert "Finished server process" in rest

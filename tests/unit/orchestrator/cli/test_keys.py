@@ -1,0 +1,52 @@
+"""API keys on the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.access import USUAL_SCOPES, NotAuthenticated, Scope
+from orchestrator.access.keys import ApiKeys
+from orchestrator.cluster.connection import Connection
+from tests.unit.orchestrator.cli.test_cli import Run, cluster, run
+
+__all__ = ["cluster", "run"]
+
+
+@pytest.fixture
+def known(cluster: Connection) -> ApiKeys:
+    return ApiKeys(cluster.store, cluster.settings)
+
+
+def test_a_key_is_printed_alone_and_once(run: Run, known: ApiKeys) -> None:
+    made = run("keys", "create", "--name", "the page")
+    key = made.out.strip()
+    found = known.principal(key)
+    assert (found.tenant, found.scopes) == ("default", USUAL_SCOPES)
+    assert "not shown again" in made.err and key not in made.err
+    listed = run("keys", "list")
+    assert "the page" in listed.out and key not in listed.out
+
+
+def test_tenant_and_scopes_are_chosen(run: Run, known: ApiKeys) -> None:
+    made = run(
+        "keys", "create", "--tenant", "acme", "--scope", "read", "--scope", "admin", "--json"
+    ).json
+    found = known.principal(made["key"])
+    assert (found.tenant, found.scopes) == ("acme", {Scope.READ, Scope.ADMIN})
+    listed = run("keys", "list", "--json").json
+    assert listed == [{name: it for name, it in made.items() if name != "key"}]
+
+
+def test_a_revoked_key_is_known_no_more(run: Run, known: ApiKeys) -> None:
+    made = run("keys", "create", "--json").json
+    assert run("keys", "revoke", made["id"]).status == 0
+    with pytest.raises(NotAuthenticated):
+        known.principal(made["key"])
+    again = run("keys", "revoke", made["id"])
+    assert again.status == 2 and "There is no key" in again.err
+
+
+def test_wrong_tenants_and_scopes_are_refused(run: Run, cluster: Connection) -> None:
+    assert run("keys", "create", "--tenant", "No Spaces").status == 2
+    assert run("keys", "create", "--scope", "everything").status == 2
+    assert run("keys", "list", "--json").json == []

@@ -1,0 +1,107 @@
+"""What the control plane says of jobs, whatever Redis remembers."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from config.settings import Settings
+from gpu_worker.errors import InvalidOption, RedisUnavailable
+from orchestrator.cluster.connection import Connection, NotFinished, UnknownJob, connect, masked
+from orchestrator.cluster.job import Status
+from tasks.runs import keys
+from tasks.runs.records import encode, result_record
+from tasks.runs.stages import Stage
+from tasks.state.receipts import Receipt
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_unit, write_records
+
+UNIT = a_unit(Stage.ASSEMBLE)
+
+
+def publish(connection: Connection) -> None:
+    record = result_record(transcript={"language": "en", "text": "one"})
+    connection.store.put(keys.run(UNIT, "result.json"), encode(record))
+
+
+def test_a_job_that_redis_forgot_is_told_from_the_store(connection: Connection) -> None:
+    write_records(connection.store, a_manifest(), a_plan(10, 10))
+    job = connection.job(TENANT, JOB)
+    assert (job.status, job.chunks.total) == (Status.QUEUED, 2)
+    assert connection.jobs.newest(TENANT, 9) == [(JOB, 1000.0)]
+    assert connection.jobs.open_runs() == []
+
+
+def test_an_ended_job_that_redis_forgot_has_still_ended(connection: Connection) -> None:
+    write_records(connection.store, a_manifest(), a_plan())
+    publish(connection)
+    assert connection.job(TENANT, JOB).status is Status.COMPLETED
+
+
+def test_a_run_is_closed_as_soon_as_somebody_asks_after_its_result(
+    connection: Connection,
+) -> None:
+    write_records(connection.store, a_manifest(), a_plan())
+    connection.jobs.add(a_manifest(), 1)
+    connection.store.put(keys.open_run(UNIT), b"")
+    publish(connection)
+    connection.ledger.record(UNIT, Receipt("computed"))
+    assert connection.job(TENANT, JOB).status is Status.COMPLETED
+    assert connection.jobs.open_runs() == []
+    assert connection.store.size(keys.open_run(UNIT)) is None
+
+
+def test_a_receipt_without_its_result_closes_nothing(connection: Connection) -> None:
+    write_records(connection.store, a_manifest(), a_plan())
+    connection.jobs.add(a_manifest(), 1)
+    connection.ledger.record(UNIT, Receipt("failed"))
+    assert connection.job(TENANT, JOB).status is Status.PROCESSING
+    assert connection.settle(UNIT) is None
+
+
+@pytest.mark.parametrize("name", ["nobody", "../../x", "a/b", "", "\x00"])
+def test_an_unknown_job_is_unknown(connection: Connection, name: str) -> None:
+    with pytest.raises(UnknownJob):
+        connection.job(TENANT, name)
+
+
+def test_a_job_without_a_result_is_not_finished(connection: Connection) -> None:
+    write_records(connection.store, a_manifest())
+    with pytest.raises(NotFinished):
+        connection.result(TENANT, JOB)
+    assert connection.timings(UNIT) == {}
+
+
+def test_the_result_is_that_of_the_newest_run(connection: Connection) -> None:
+    write_records(connection.store, a_manifest())
+    publish(connection)
+    assert connection.result(TENANT, JOB)["transcript"]["text"] == "one"
+    connection.store.put(keys.run(a_unit(run=2), "started.json"), b"{}")
+    connection.redis.flushall()
+    with pytest.raises(NotFinished):
+        connection.result(TENANT, JOB)
+
+
+def test_a_redis_that_does_not_answer_is_named_without_its_password(
+    settings: Settings,
+) -> None:
+    away = SecretStr("redis://:secret@127.0.0.1:1/0")
+    with pytest.raises(RedisUnavailable) as caught:
+        connect(settings.model_copy(update={"redis_url": away}))
+    assert "127.0.0.1:1" in caught.value.message and "secret" not in caught.value.message
+
+
+def test_a_store_that_is_none_is_refused(settings: Settings, redis: object) -> None:
+    with pytest.raises(InvalidOption):
+        connect(settings.model_copy(update={"store_url": "ftp://x"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:p@ss@host:1/0", "redis://***@host:1/0"),
+        ("rediss://user:pass@host", "rediss://***@host"),
+        ("redis://host:1/0", "redis://host:1/0"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert masked(url) == shown

@@ -1,0 +1,171 @@
+"""The index of jobs in Redis, and what of it the store can tell again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from redis import Redis
+
+from orchestrator.cluster.job import Summary
+from orchestrator.cluster.job_index import JobStore, known_jobs, newest_run, open_runs
+from tasks.artifacts.memory import MemoryStore
+from tasks.runs import keys
+from tasks.runs.stages import Stage
+from tasks.state.receipts import CHANGED
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_unit, write_records
+
+SUMMARY = Summary(missing=2, warnings=({"code": "no_speech"},), language="es")
+
+
+@pytest.fixture
+def jobs(redis: Redis) -> JobStore:
+    return JobStore(redis)
+
+
+def test_an_unknown_job_is_not_found(jobs: JobStore) -> None:
+    assert jobs.find(TENANT, JOB) is None
+
+
+def test_a_job_is_found_with_its_newest_run(jobs: JobStore) -> None:
+    jobs.add(a_manifest(), 1)
+    assert jobs.find(TENANT, JOB) == (a_manifest(), 1, None)
+    jobs.add(a_manifest(), 2)
+    assert jobs.find(TENANT, JOB) == (a_manifest(), 2, None)
+
+
+def test_a_closed_run_says_what_it_came_to(jobs: JobStore) -> None:
+    jobs.add(a_manifest(), 1)
+    jobs.close(a_unit(), SUMMARY)
+    assert jobs.find(TENANT, JOB) == (a_manifest(), 1, SUMMARY)
+    assert jobs.open_runs() == []
+
+
+def test_the_summary_of_an_earlier_run_is_not_that_of_the_next(jobs: JobStore) -> None:
+    jobs.add(a_manifest(), 1)
+    jobs.close(a_unit(), SUMMARY)
+    jobs.add(a_manifest(), 2)
+    assert jobs.find(TENANT, JOB) == (a_manifest(), 2, None)
+
+
+def test_a_run_closed_before_its_job_is_indexed_is_not_found(jobs: JobStore) -> None:
+    jobs.close(a_unit(), SUMMARY)
+    assert jobs.find(TENANT, JOB) is None
+
+
+def test_open_runs_are_those_without_a_result(jobs: JobStore) -> None:
+    jobs.add(a_manifest("b"), 2)
+    jobs.add(a_manifest("a"), 1)
+    jobs.add(a_manifest("c"), 1, is_open=False)
+    assert jobs.open_runs() == [
+        a_unit(Stage.ASSEMBLE, job="a"),
+        a_unit(Stage.ASSEMBLE, job="b", run=2),
+    ]
+
+
+def test_the_newest_jobs_come_first_and_by_pages(jobs: JobStore) -> None:
+    for second, job in enumerate("abcd"):
+        jobs.add(a_manifest(job).model_copy(update={"created_at": float(second)}), 1)
+    assert jobs.newest(TENANT, 2) == [("d", 3.0), ("c", 2.0)]
+    assert jobs.newest(TENANT, 2, before=(2.0, "c")) == [("b", 1.0), ("a", 0.0)]
+    assert jobs.newest("another", 2) == []
+
+
+def test_a_wipe_is_noticed_once_redis_knew_us(jobs: JobStore, redis: Redis) -> None:
+    assert jobs.is_wiped()
+    jobs.restored()
+    assert not jobs.is_wiped()
+    redis.flushall()
+    assert jobs.is_wiped()
+
+
+def test_the_store_knows_open_runs_and_jobs() -> None:
+    store = MemoryStore()
+    write_records(store, a_manifest("a"))
+    store.put(keys.jobs(TENANT) + "b/plan.json", b"{}")
+    store.put(keys.open_run(a_unit(job="a", run=3)), b"")
+    assert list(known_jobs(store, TENANT)) == ["a"]
+    assert list(open_runs(store)) == [a_unit(Stage.ASSEMBLE, job="a", run=3)]
+
+
+def test_the_newest_run_is_the_last_that_was_started() -> None:
+    store = MemoryStore()
+    assert newest_run(store, TENANT, JOB) == 1
+    for run in (2, 10, 9):
+        store.put(keys.run(a_unit(run=run), "started.json"), b"{}")
+    store.put(keys.run(a_unit(run=11), "canceled"), b"")
+    assert newest_run(store, TENANT, JOB) == 10
+
+
+def admit(
+    jobs: JobStore, job: str, *, in_all: int = 9, in_flight: int = 9, now: float = 0.0
+) -> str:
+    return jobs.admit(TENANT, job, in_all=in_all, in_flight=in_flight, now=now)
+
+
+def test_a_tenant_has_no_more_places_than_its_quota_however_many_ask_at_once(
+    jobs: JobStore,
+) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda n: admit(jobs, f"job{n}", in_flight=5), range(40)))
+    assert answers.count("admitted") == 5 and answers.count("quota") == 35
+
+
+def test_a_job_is_admitted_once_however_often_it_asks(jobs: JobStore) -> None:
+    assert [admit(jobs, "same", in_flight=1) for _ in range(3)] == ["admitted"] * 3
+    jobs.add(a_manifest("same"), 1)
+    assert admit(jobs, "same", in_flight=1) == "admitted"
+    assert admit(jobs, "other", in_flight=1) == "quota"
+
+
+def test_a_job_that_ended_or_was_refused_gives_its_place_back(jobs: JobStore) -> None:
+    admit(jobs, JOB, in_flight=1)
+    jobs.add(a_manifest(), 1)
+    jobs.close(a_unit(), SUMMARY)
+    assert admit(jobs, "next", in_flight=1) == "admitted"
+    jobs.refuse(TENANT, "next")
+    assert admit(jobs, "third", in_flight=1) == "admitted"
+
+
+def test_a_submission_that_died_gives_its_place_back_a_minute_later(jobs: JobStore) -> None:
+    admit(jobs, "died", in_flight=1)
+    assert admit(jobs, "next", in_flight=1, now=59.0) == "quota"
+    assert admit(jobs, "next", in_flight=1, now=61.0) == "admitted"
+
+
+def test_all_tenants_together_have_no_more_places_than_the_cluster(jobs: JobStore) -> None:
+    jobs.add(a_manifest("theirs").model_copy(update={"tenant": "other"}), 1)
+    assert admit(jobs, JOB, in_all=1) == "full"
+    assert admit(jobs, JOB, in_all=2) == "admitted"
+
+
+def test_a_forgotten_job_is_in_no_index(jobs: JobStore) -> None:
+    jobs.add(a_manifest(), 1)
+    jobs.add(a_manifest(), 2)
+    jobs.add(a_manifest("stays"), 1)
+    jobs.forget(TENANT, JOB)
+    assert jobs.find(TENANT, JOB) is None
+    assert [job for job, _ in jobs.newest(TENANT, 9)] == ["stays"]
+    assert {unit.job for unit in jobs.open_runs()} == {"stays"}
+    assert admit(jobs, "next", in_flight=2) == "admitted"
+
+
+def test_pages_of_jobs_of_one_moment_miss_none_and_repeat_none(jobs: JobStore) -> None:
+    for job in "abcdefg":
+        jobs.add(a_manifest(job), 1)
+    seen: list[str] = []
+    before: tuple[float, str] | None = None
+    while page := jobs.newest(TENANT, 3, before):
+        seen += [job for job, _ in page]
+        before = (page[-1][1], page[-1][0])
+    assert seen == list("gfedcba")
+
+
+def test_whoever_listens_is_told_which_job_changed(jobs: JobStore, redis: Redis) -> None:
+    with redis.pubsub(ignore_subscribe_messages=True) as channel:
+        channel.subscribe(CHANGED)
+        channel.get_message(timeout=1)
+        jobs.add(a_manifest(), 1)
+        jobs.close(a_unit(), SUMMARY)
+        heard = [channel.get_message(timeout=1) for _ in range(2)]
+    assert [message and message["data"] for message in heard] == [f"{TENANT}/{JOB}".encode()] * 2

@@ -1,0 +1,524 @@
+"""After a deletion there is nothing of the job, and everything of the others."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from redis import Redis
+
+from config.settings import Settings
+from orchestrator.cluster.connection import Connection, UnknownJob, connect
+from orchestrator.cluster.job import Job, Status
+from orchestrator.jobs import submission
+from orchestrator.jobs.deletion import Tombstone, delete_job, erase
+from orchestrator.jobs.runs import retry
+from orchestrator.jobs.sources import upload
+from orchestrator.jobs.submission import rerun, submit
+from orchestrator.jobs.tombstones import LINGER_LEASES, Tombstones
+from orchestrator.reconciler import Reconciler
+from orchestrator.results.speaker_names import name_speakers
+from tasks.artifacts.opening import open_store
+from tasks.execution import workplace as lifecycle
+from tasks.runs import keys
+from tasks.runs.manifest import Output, Source
+from tasks.runs.options import KnownSpeaker, job_options
+from tasks.runs.records import Records, exists
+from tasks.runs.stages import Stage, Unit, queues
+from tasks.stages import prepare
+from tasks.state.receipts import Receipt
+from tests.eventually import eventually
+from tests.inputs.bad_audio import wav
+from tests.inputs.examples import TENANT, a_manifest, a_unit, write_records
+from tests.inputs.speech import recording, write_wav
+from tests.unit.tasks.inline import run_job, run_task
+
+OPTIONS: dict[str, Any] = {"model": "fake", "language": "en", "aligner": "cross_attention"}
+LATER = 3600.0
+
+
+class Clock:
+    """A time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def tombstones(connection: Connection) -> Tombstones:
+    clock = Clock()
+    clock.now += LATER
+    return Tombstones(connection, clock)
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    return write_wav(tmp_path / "talk.wav", recording(12, seed=1)[0])
+
+
+def submitted(connection: Connection, path: Path, **changes: Any) -> Job:
+    named = {name: changes.pop(name) for name in ("idempotency_key", "output") if name in changes}
+    source = changes.pop("source", None) or upload(connection, path, TENANT)
+    return submit(connection, source, job_options(OPTIONS | changes), tenant=TENANT, **named)
+
+
+def completed(connection: Connection, path: Path, **changes: Any) -> Job:
+    """A job that has run to its end, in this process."""
+    job = submitted(connection, path, **changes)
+    run_job(connection.redis, job)
+    ended = connection.job(TENANT, job.id)
+    assert ended.status is Status.COMPLETED
+    return ended
+
+
+def everything(connection: Connection) -> list[str]:
+    return list(connection.store.list(""))
+
+
+def in_redis(connection: Connection, job: str) -> list[str]:
+    """Keys that are named by the job; not the flags and counters that expire by themselves."""
+    found: Iterator[bytes] = connection.redis.scan_iter(count=1000)
+    names = [name.decode() for name in found]
+    listed = connection.redis.zscore(f"scriptorium:jobs:{TENANT}", job)
+    expiring = ("scriptorium:canceled:", "scriptorium:attempts:")
+    named = [name for name in names if job in name and not name.startswith(expiring)]
+    return named if listed is None else [*named, "listing"]
+
+
+def swept(tombstones: Tombstones) -> None:
+    """As the reconciler does until the tombstone is gone."""
+    for _ in range(3):
+        tombstones.sweep()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"channels": "split"},
+        {"language": None},
+        {"diarize": True, "shard_seconds": 8.0},
+        {"idempotency_key": "call-1"},
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("place")
+def test_nothing_is_left_of_a_job_that_has_ended(
+    connection: Connection, tombstones: Tombstones, talk: Path, changes: dict[str, Any]
+) -> None:
+    job = completed(connection, talk, **changes)
+    delete_job(connection, TENANT, job.id)
+    with pytest.raises(UnknownJob):
+        connection.job(TENANT, job.id)
+    rest = [keys.tombstone(TENANT, job.id)]
+    notes = keys.job(TENANT, job.id, "uses/")
+    assert [key for key in everything(connection) if not key.startswith(notes)] == rest
+    swept(tombstones)
+    assert everything(connection) == []
+    assert in_redis(connection, job.id) == []
+
+
+@pytest.mark.usefixtures("place")
+def test_two_channels_leave_nothing_either(
+    connection: Connection, tombstones: Tombstones, tmp_path: Path
+) -> None:
+    """The language of two channels lies under a name of its own."""
+    left, right = recording(12, seed=1)[0], recording(12, seed=2)[0]
+    length = min(len(left), len(right))
+    both = np.stack([left[:length], right[:length]], axis=1)
+    path = tmp_path / "stereo.wav"
+    path.write_bytes(wav((both * 32767).astype("<i2").tobytes(), channels=2))
+    wanted = {"channels": "split", "language": None}
+    job, same = (completed(connection, path, **wanted) for _ in range(2))
+    plan = connection.records.plan(TENANT, job.id)
+    assert len(set(plan.channels)) == 2
+    heard = keys.language(TENANT, plan.heard, job_options(OPTIONS | wanted))
+    assert exists(connection.store, heard)
+    delete_job(connection, TENANT, job.id)
+    swept(tombstones)
+    assert exists(connection.store, heard)
+    delete_job(connection, TENANT, same.id)
+    swept(tombstones)
+    assert everything(connection) == []
+
+
+@pytest.mark.usefixtures("place")
+def test_nothing_is_left_in_a_bucket(
+    settings: Settings,
+    redis: Redis,
+    s3_endpoint: str,
+    s3_shared_client: Any,
+    bucket: str,
+    talk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store_url = f"s3://{bucket}/scriptorium"
+    values = {"store_url": store_url, "s3_endpoint_url": s3_endpoint}
+    opened = connect(settings.model_copy(update=values))
+    try:
+        place = lifecycle.workplace()
+        store = open_store(store_url, endpoint_url=s3_endpoint)
+        there = replace(place, store=store, records=Records(store))
+        monkeypatch.setattr("tasks.execution.run.workplace", lambda: there)
+        monkeypatch.setattr("tasks.stages.fan_out.workplace", lambda: there, raising=False)
+        monkeypatch.setattr("tasks.runs.canvas.workplace", lambda: there, raising=False)
+        job = completed(opened, talk)
+        clock = Clock()
+        clock.now += LATER
+        delete_job(opened, TENANT, job.id)
+        swept(Tombstones(opened, clock))
+    finally:
+        opened.close()
+    assert "Contents" not in s3_shared_client.list_objects_v2(Bucket=bucket)
+
+
+@pytest.mark.usefixtures("place")
+def test_another_job_of_the_same_audio_keeps_all_it_needs(
+    connection: Connection, tombstones: Tombstones, talk: Path
+) -> None:
+    first, second = completed(connection, talk), completed(connection, talk)
+    before = connection.result(TENANT, second.id)
+    delete_job(connection, TENANT, first.id)
+    swept(tombstones)
+    assert connection.result(TENANT, second.id) == before
+    third = rerun(connection, TENANT, second.id, {"beam_size": 3})
+    run_job(connection.redis, third)
+    assert connection.job(TENANT, third.id).status is Status.COMPLETED
+    delete_job(connection, TENANT, second.id)
+    swept(tombstones)
+    fourth = rerun(connection, TENANT, third.id, {"beam_size": 4})
+    run_job(connection.redis, fourth)
+    assert connection.job(TENANT, fourth.id).status is Status.COMPLETED
+    for job in (third, fourth):
+        delete_job(connection, TENANT, job.id)
+    swept(tombstones)
+    assert everything(connection) == []
+
+
+@pytest.mark.usefixtures("place")
+def test_clips_names_letters_outputs_and_later_runs_go_too(
+    connection: Connection, tombstones: Tombstones, talk: Path, tmp_path: Path
+) -> None:
+    clip = upload(connection, write_wav(tmp_path / "clip.wav", recording(5, seed=9)[0]), TENANT)
+    known = KnownSpeaker(name="Anna", clip=str(clip.artifact).rpartition("/")[2])
+    job = completed(
+        connection,
+        talk,
+        diarize=True,
+        shard_seconds=8.0,
+        known_speakers=(known.model_dump(),),
+        output=Output(url="s3://calls/one"),
+    )
+    run = a_unit(Stage.ASSEMBLE, job=job.id)
+    transcript = connection.result(TENANT, job.id)["transcript"]
+    label = transcript["turns"][0]["speaker"]
+    name_speakers(connection, TENANT, job.id, {label: "Anna"})
+    connection.store.put(keys.dead_letter(run), b"{}")
+    connection.store.put(keys.tries(run, "output") + "1", b"")
+    assert exists(connection.store, keys.owed(run))
+    delete_job(connection, TENANT, job.id)
+    swept(tombstones)
+    assert everything(connection) == []
+
+
+@pytest.mark.usefixtures("place")
+def test_a_file_that_came_by_an_upload_url_goes_with_its_job(
+    connection: Connection, tombstones: Tombstones, talk: Path
+) -> None:
+    key = keys.upload(TENANT, "0123456789aupload")
+    connection.store.put_file(key, talk)
+    job = completed(connection, talk, source=Source(name="talk.wav", artifact=key))
+    delete_job(connection, TENANT, job.id)
+    swept(tombstones)
+    assert everything(connection) == []
+
+
+@pytest.mark.usefixtures("place")
+def test_a_job_of_an_object_leaves_nothing_of_what_was_decoded(
+    connection: Connection,
+    tombstones: Tombstones,
+    talk: Path,
+    s3_shared_client: Any,
+    s3_endpoint: str,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its checksum is in no record; `prepare` leaves a note of it."""
+    monkeypatch.setattr(
+        prepare, "open_store", lambda url, **_: open_store(url, endpoint_url=s3_endpoint)
+    )
+    s3_shared_client.upload_file(str(talk), bucket, "talk.wav")
+    source = Source(name="talk.wav", url=f"s3://{bucket}/talk.wav")
+    job = completed(connection, talk, source=source)
+    delete_job(connection, TENANT, job.id)
+    swept(tombstones)
+    assert everything(connection) == []
+
+
+def test_a_queued_job_is_deleted_and_its_messages_do_nothing(
+    connection: Connection, tombstones: Tombstones, talk: Path, place: Any
+) -> None:
+    job = submitted(connection, talk)
+    delete_job(connection, TENANT, job.id)
+    assert connection.jobs.open_runs() == []
+    connection.redis.delete(*queues())
+    receipt = run_task(a_unit(Stage.PREPARE, job=job.id))
+    assert receipt["outcome"] == "canceled"
+    swept(tombstones)
+    assert everything(connection) == []
+
+
+@pytest.mark.usefixtures("place")
+def test_what_a_task_in_flight_still_writes_is_swept(
+    connection: Connection, tombstones: Tombstones, talk: Path
+) -> None:
+    job = completed(connection, talk)
+    audio = connection.records.plan(TENANT, job.id).audio
+    delete_job(connection, TENANT, job.id)
+    late = f"tenants/{TENANT}/audio/{audio}/transcribe/0-1-late.json"
+    connection.leases.take(late, "worker:1")
+    swept(tombstones)
+    assert exists(connection.store, keys.tombstone(TENANT, job.id))  # somebody works on it
+    run = a_unit(Stage.ASSEMBLE, job=job.id)
+    connection.store.put(late, b"{}")
+    connection.store.put(keys.uses(TENANT, audio) + job.id, b"")
+    connection.store.put(keys.run(run, "result.json"), b"{}")
+    connection.ledger.record(run, Receipt("computed"))
+    connection.leases.release(late, "worker:1")
+    swept(tombstones)
+    assert everything(connection) == []
+    assert in_redis(connection, job.id) == []
+
+
+@pytest.mark.usefixtures("place")
+def test_a_tombstone_stands_for_a_while(connection: Connection, talk: Path) -> None:
+    job = completed(connection, talk)
+    delete_job(connection, TENANT, job.id)
+    clock = Clock()
+    tombstones = Tombstones(connection, clock)
+    swept(tombstones)
+    assert exists(connection.store, keys.tombstone(TENANT, job.id))
+    clock.now += connection.settings.lease_seconds * LINGER_LEASES + 1
+    tombstones.sweep()
+    assert everything(connection) == []
+
+
+@pytest.mark.usefixtures("place")
+def test_a_deletion_whose_process_died_is_ended_by_the_reconciler(
+    connection: Connection, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it died: at each artifact that it removes."""
+    deletions = 0
+    while True:
+        job = completed(connection, talk)
+        budget = deletions
+
+        def dying(key: str, real: Any = connection.store.delete) -> None:
+            nonlocal budget
+            if budget == 0:
+                raise KeyboardInterrupt
+            budget -= 1
+            real(key)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(connection.store, "delete", dying)
+            try:
+                delete_job(connection, TENANT, job.id)
+                is_whole = True
+            except KeyboardInterrupt:
+                is_whole = False
+        with pytest.raises(UnknownJob):
+            connection.job(TENANT, job.id)
+        assert connection.jobs.newest(TENANT, 9) == []
+        clock = Clock()
+        clock.now += LATER
+        swept(Tombstones(connection, clock))
+        assert everything(connection) == []
+        assert in_redis(connection, job.id) == []
+        if is_whole:
+            break
+        deletions += 4
+    assert deletions > 8
+
+
+def test_the_reconciler_sweeps_and_brings_no_deleted_job_back(
+    settings: Settings, redis: Redis
+) -> None:
+    quick = settings.model_copy(
+        update={"lease_seconds": 0.1, "heartbeat_seconds": 0.05, "audit_seconds": 0.01}
+    )
+    opened = connect(quick)
+    try:
+        write_records(opened.store, a_manifest())
+        run = a_unit(Stage.ASSEMBLE)
+        opened.store.put(keys.open_run(run), b"")
+        stone = Tombstone(TENANT, run.job, 1000.0, 1, {})
+        opened.store.put(stone.key, stone.to_bytes())  # and died
+        reconciler = Reconciler(opened)
+        assert reconciler.reconcile() == ()
+        assert opened.jobs.open_runs() == []
+        assert opened.jobs.newest(TENANT, 9) == []
+
+        def is_done() -> bool:
+            reconciler.reconcile()
+            return everything(opened) == []
+
+        assert eventually(is_done)
+    finally:
+        opened.close()
+
+
+@pytest.mark.usefixtures("place")
+def test_a_deleted_job_is_unknown_also_where_it_is_remembered(
+    settings: Settings, connection: Connection, tombstones: Tombstones, talk: Path
+) -> None:
+    job = completed(connection, talk)
+    other = connect(settings)
+    try:
+        assert other.job(TENANT, job.id).status is Status.COMPLETED
+        other.records.manifest(TENANT, job.id)
+        delete_job(connection, TENANT, job.id)
+        for sweeps in (0, 3):
+            for _ in range(sweeps):
+                tombstones.sweep()
+            with pytest.raises(UnknownJob):
+                other.job(TENANT, job.id)
+            with pytest.raises(UnknownJob):
+                delete_job(other, TENANT, job.id)
+            with pytest.raises(UnknownJob):
+                retry(other, TENANT, job.id)
+        assert other.jobs.newest(TENANT, 9) == []
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("job", ["nobody", "..", "a/b", "x\n"])
+def test_there_is_nothing_to_delete_of_a_job_that_is_not_there(
+    connection: Connection, job: str
+) -> None:
+    with pytest.raises(UnknownJob):
+        delete_job(connection, TENANT, job)
+    assert everything(connection) == []
+
+
+@pytest.mark.usefixtures("place")
+def test_another_tenant_s_job_is_not_there(connection: Connection, talk: Path) -> None:
+    job = completed(connection, talk)
+    with pytest.raises(UnknownJob):
+        delete_job(connection, "other", job.id)
+    assert connection.job(TENANT, job.id).status is Status.COMPLETED
+
+
+def test_a_job_that_only_redis_knows_is_deleted_too(connection: Connection) -> None:
+    connection.jobs.add(a_manifest(), 1)
+    delete_job(connection, TENANT, a_manifest().job)
+    assert in_redis(connection, a_manifest().job) == []
+
+
+@pytest.mark.usefixtures("place")
+def test_the_same_idempotency_key_stands_for_a_new_job_after_a_deletion(
+    connection: Connection, tombstones: Tombstones, talk: Path
+) -> None:
+    job = completed(connection, talk, idempotency_key="call-1")
+    assert submitted(connection, talk, idempotency_key="call-1").id == job.id
+    delete_job(connection, TENANT, job.id)
+    again = completed(connection, talk, idempotency_key="call-1", beam_size=3)
+    assert again.id != job.id
+    swept(tombstones)
+    assert connection.job(TENANT, again.id).status is Status.COMPLETED
+    assert submitted(connection, talk, idempotency_key="call-1", beam_size=3).id == again.id
+
+
+def test_a_submission_that_meets_a_deletion_is_a_new_job(
+    connection: Connection, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It read which job the key stands for; then that job was deleted."""
+    job = submitted(connection, talk, idempotency_key="call-1")
+    source = Source(name="talk.wav", url="s3://calls/talk.wav")
+    real, asked = submission.keyed_job, []
+
+    def late(*arguments: Any) -> str:
+        found = real(*arguments)
+        asked.append(found)
+        if len(asked) == 1:
+            delete_job(connection, TENANT, job.id)
+        return found
+
+    monkeypatch.setattr(submission, "keyed_job", late)
+    again = submitted(connection, talk, idempotency_key="call-1", source=source)
+    assert asked == [job.id, again.id] and again.id != job.id
+    assert not exists(connection.store, keys.manifest(TENANT, job.id))
+    assert connection.job(TENANT, again.id).status is Status.QUEUED
+
+
+def test_a_submission_that_meets_half_a_deletion_is_a_new_job_too(
+    connection: Connection, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submitted(connection, talk, idempotency_key="call-1")
+
+    def die(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("orchestrator.jobs.deletion.erase", die)
+        with pytest.raises(KeyboardInterrupt):
+            delete_job(connection, TENANT, job.id)
+    again = submitted(connection, talk, idempotency_key="call-1")
+    assert again.id != job.id
+    stone = Tombstone.read(connection.store, TENANT, job.id)
+    erase(connection, stone)
+    assert connection.job(TENANT, again.id).status is Status.QUEUED
+    assert submitted(connection, talk, idempotency_key="call-1").id == again.id
+
+
+def test_a_tombstone_is_read_as_it_was_written(connection: Connection) -> None:
+    stone = Tombstone(TENANT, "job-1", 1000.5, 3, {"ab": (), "heard": ("left", "right")})
+    connection.store.put(stone.key, stone.to_bytes())
+    assert Tombstone.read(connection.store, TENANT, "job-1") == stone
+    assert "job" not in json.loads(stone.to_bytes())
+
+
+def test_two_reconcilers_may_sweep_at_once(connection: Connection, tombstones: Tombstones) -> None:
+    stone = Tombstone(TENANT, "job-1", 1000.5, 1, {})
+    connection.store.put(stone.key, stone.to_bytes())
+    real = connection.store.list
+
+    class Stale:
+        """Lists a tombstone that is gone by the time it is read."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(connection.store, name)
+
+        def list(self, prefix: str) -> Iterator[str]:
+            found = list(real(prefix))
+            if prefix == keys.DELETED:
+                connection.store.delete(stone.key)
+            return iter(found)
+
+    Tombstones(replace(connection, store=Stale())).sweep()  # type: ignore[arg-type]
+    assert everything(connection) == []
+
+
+def test_a_run_that_began_while_the_job_was_deleted_stops_too(connection: Connection) -> None:
+    write_records(connection.store, a_manifest())
+    connection.jobs.add(a_manifest(), 1)
+    delete_job(connection, TENANT, a_manifest().job)
+    for run in (1, 2):
+        unit = Unit(TENANT, a_manifest().job, run, Stage.TRANSCRIBE)
+        assert connection.cancellations.is_canceled(unit)
+
+
+def test_a_tombstone_says_no_more_than_it_must(connection: Connection) -> None:
+    write_records(connection.store, a_manifest())
+    delete_job(connection, TENANT, a_manifest().job)
+    stone = connection.store.get(keys.tombstone(TENANT, a_manifest().job))
+    assert set(json.loads(stone)) == {"deleted_at", "runs", "contents"}

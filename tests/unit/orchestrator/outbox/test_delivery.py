@@ -1,0 +1,482 @@
+"""What is owed is delivered at least once, in ten tries at most, whoever dies in between."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from redis import Redis
+
+from config.settings import Settings
+from gpu_worker.transcript import Segment, Transcript, transcript_to_json
+from orchestrator.cluster.connection import Connection, connect
+from orchestrator.jobs.runs import cancel, retry
+from orchestrator.outbox import courier, delivery
+from orchestrator.outbox.courier import Courier
+from orchestrator.outbox.delivery import OUTPUT, WEBHOOK, deliver
+from orchestrator.outbox.schedule import DELAYS, DONE
+from orchestrator.outbox.webhooks import webhook_pool, webhook_secret
+from orchestrator.reconciler import Reconciler
+from tasks.runs import keys
+from tasks.runs.manifest import Manifest, Output
+from tasks.runs.records import encode, result_record
+from tasks.runs.stages import Stage, Unit
+from tests.eventually import eventually
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_unit, write_records
+from tests.servers.receiver import Receiver
+
+RUN = a_unit(Stage.ASSEMBLE)
+TRANSCRIPT = transcript_to_json(Transcript("en", 2.0, (Segment(0.5, 1.5, "Good day."),)))
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@contextmanager
+def connected(
+    settings: Settings, receiver: Receiver | None, **changes: Any
+) -> Iterator[Connection]:
+    """A cluster that may speak to the receiver and does not wait between tries."""
+    values: dict[str, Any] = {
+        "allow_urls": True,
+        "webhook_key": SecretStr("the cluster's key"),
+        "trusted_hosts": receiver.place if receiver else "",
+        "redelivery_factor": 0.0,
+    }
+    opened = connect(settings.model_copy(update=values | changes))
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@pytest.fixture
+def cluster(settings: Settings, redis: Redis, receiver: Receiver) -> Iterator[Connection]:
+    with connected(settings, receiver) as opened:
+        yield opened
+
+
+def owing(url: str | None = None, output: Output | None = None) -> Manifest:
+    return a_manifest().model_copy(update={"webhook_url": url, "output": output})
+
+
+def end(connection: Connection, manifest: Manifest, run: Unit = RUN, **result: Any) -> None:
+    """The run gets its result, as `assemble` would publish it, and is settled."""
+    write_records(connection.store, manifest)
+    connection.store.put(keys.open_run(run), b"")
+    connection.jobs.add(manifest, run.run)
+    record = result_record(**(result or {"transcript": TRANSCRIPT}))
+    connection.store.put(keys.run(run, "result.json"), encode(record))
+    connection.settle(run)
+
+
+def record(connection: Connection, part: str, run: Unit = RUN) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(connection.store.get(keys.delivered(run, part)))
+    return data
+
+
+def steps(connection: Connection, run: Unit = RUN) -> list[float]:
+    """The delays between all steps until nothing is owed."""
+    found: list[float] = []
+    with webhook_pool(connection.settings) as pool:
+        while (delay := deliver(connection, run, lambda: pool)) is not None:
+            found.append(delay)
+    return found
+
+
+def tries(connection: Connection, part: str, run: Unit = RUN) -> int:
+    return len(list(connection.store.list(keys.tries(run, part))))
+
+
+@contextmanager
+def working(*couriers: Courier) -> Iterator[None]:
+    stop = threading.Event()
+    threads = [threading.Thread(target=it.run, args=(stop,)) for it in couriers]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def is_owed(connection: Connection, run: Unit = RUN) -> bool:
+    return connection.store.size(keys.owed(run)) is not None
+
+
+def test_a_job_that_nobody_waits_for_owes_nothing(cluster: Connection) -> None:
+    end(cluster, owing())
+    assert not is_owed(cluster)
+    assert steps(cluster) == []
+
+
+def test_what_is_owed_is_written_before_the_run_is_closed(
+    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dying right after it leaves the run open: it is settled again, and owes that once."""
+    manifest = owing(receiver.url)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(cluster.jobs), "close", die)
+    with pytest.raises(KeyboardInterrupt):
+        end(cluster, manifest)
+    assert is_owed(cluster)
+    monkeypatch.undo()
+    monkeypatch.setattr(type(cluster.outbox), "add", die)
+    cluster.store.put(keys.open_run(RUN), b"")
+    with pytest.raises(KeyboardInterrupt):
+        cluster.settle(RUN)
+    assert cluster.store.size(keys.open_run(RUN)) == 0
+
+
+def test_a_run_that_is_settled_again_later_is_not_told_twice(
+    cluster: Connection, receiver: Receiver
+) -> None:
+    end(cluster, owing(receiver.url))
+    with working(Courier(cluster)):
+        assert eventually(lambda: not is_owed(cluster))
+        cluster.settle(RUN)
+        cluster.outbox.add(RUN)  # by somebody who looked before it was delivered
+        assert eventually(lambda: not is_owed(cluster))
+    assert len(receiver.received) == 1
+
+
+def test_a_receiver_hears_of_the_end_once(cluster: Connection, receiver: Receiver) -> None:
+    end(cluster, owing(receiver.url))
+    with working(Courier(cluster)):
+        assert eventually(lambda: not is_owed(cluster))
+    (told,) = receiver.received
+    said = told.verified(webhook_secret(cluster.settings, TENANT))
+    assert (said["type"], said["data"]["id"]) == ("job.completed", JOB)
+    assert record(cluster, WEBHOOK)["status"] == "delivered"
+    assert record(cluster, WEBHOOK)["tries"] == 1
+
+
+@pytest.mark.parametrize(
+    ("result", "kind"),
+    [
+        ({"error": {"code": "unreadable_audio", "message": "No."}}, "job.failed"),
+        ({"canceled": True}, "job.canceled"),
+        ({"transcript": TRANSCRIPT, "missing": [{"start": 0}]}, "job.partial"),
+    ],
+)
+def test_every_end_is_told(
+    cluster: Connection, receiver: Receiver, result: dict[str, Any], kind: str
+) -> None:
+    end(cluster, owing(receiver.url), **result)
+    assert steps(cluster) == []
+    assert json.loads(receiver.received[0].body)["type"] == kind
+
+
+def test_a_canceled_job_is_told_and_so_is_its_next_run(
+    cluster: Connection, receiver: Receiver
+) -> None:
+    manifest = owing(receiver.url)
+    write_records(cluster.store, manifest)
+    cluster.store.put(keys.open_run(RUN), b"")
+    cluster.jobs.add(manifest, 1)
+    cancel(cluster, TENANT, JOB)
+    assert steps(cluster) == []
+    retry(cluster, TENANT, JOB)
+    following = a_unit(Stage.ASSEMBLE, run=2)
+    cluster.store.put(
+        keys.run(following, "result.json"), encode(result_record(transcript=TRANSCRIPT))
+    )
+    cluster.settle(following)
+    assert steps(cluster, following) == []
+    told = [json.loads(told.body) for told in receiver.received]
+    assert [(said["type"], said["data"]["run"]) for said in told] == [
+        ("job.canceled", 1),
+        ("job.completed", 2),
+    ]
+    assert len({told.id for told in receiver.received}) == 2
+
+
+def test_an_error_of_the_receiver_is_tried_again_with_the_same_message(
+    settings: Settings, redis: Redis
+) -> None:
+    with (
+        Receiver(500, 503, 429, 200) as receiver,
+        connected(settings, receiver) as cluster,
+        working(Courier(cluster)),
+    ):
+        end(cluster, owing(receiver.url))
+        assert eventually(lambda: not is_owed(cluster))
+        assert len(receiver.received) == 4
+        assert len({(told.id, told.body) for told in receiver.received}) == 1
+        for told in receiver.received:
+            told.verified(webhook_secret(cluster.settings, TENANT))
+        assert record(cluster, WEBHOOK)["tries"] == 4
+
+
+def test_between_the_tries_it_waits(settings: Settings, redis: Redis) -> None:
+    with Receiver(500) as receiver, connected(settings, receiver, redelivery_factor=1.0) as cluster:
+        end(cluster, owing(receiver.url))
+        with webhook_pool(cluster.settings) as pool:
+            assert deliver(cluster, RUN, lambda: pool) == DELAYS[0]
+            assert deliver(cluster, RUN, lambda: pool) is None
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 410])
+def test_a_refusal_is_the_end_of_it(settings: Settings, redis: Redis, status: int) -> None:
+    with Receiver(status) as receiver, connected(settings, receiver) as cluster:
+        end(cluster, owing(receiver.url))
+        assert steps(cluster) == []
+        assert len(receiver.received) == 1
+        assert record(cluster, WEBHOOK)["status"] == "failed"
+        assert str(status) in record(cluster, WEBHOOK)["error"]
+
+
+def test_it_is_tried_ten_times_and_then_given_up(settings: Settings, redis: Redis) -> None:
+    with Receiver(*[500] * 30) as receiver, connected(settings, receiver) as cluster:
+        end(cluster, owing(receiver.url))
+        with working(Courier(cluster)):
+            assert eventually(lambda: not is_owed(cluster))
+        assert len(receiver.received) == 10
+        assert record(cluster, WEBHOOK) | {"ended_at": 0} == {
+            "status": "failed",
+            "tries": 10,
+            "error": "The receiver answered 500.",
+            "ended_at": 0,
+        }
+
+
+def test_a_try_that_kills_its_process_counts_too(
+    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end(cluster, owing(receiver.url))
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(delivery, "send", die)
+    for _ in range(10):
+        with pytest.raises(KeyboardInterrupt):
+            steps(cluster)
+    assert steps(cluster) == []
+    assert record(cluster, WEBHOOK)["status"] == "failed"
+    assert tries(cluster, WEBHOOK) == 10
+
+
+def test_dying_between_a_try_and_its_record_repeats_it_with_the_same_id(
+    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end(cluster, owing(receiver.url))
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(delivery, "_record", die)
+    with pytest.raises(KeyboardInterrupt):
+        steps(cluster)
+    monkeypatch.undo()
+    assert is_owed(cluster)
+    assert steps(cluster) == []
+    assert len(receiver.received) == 2
+    assert len({told.id for told in receiver.received}) == 1
+
+
+def test_a_courier_that_died_leaves_its_work_to_the_next_one(
+    settings: Settings, redis: Redis, receiver: Receiver
+) -> None:
+    with connected(settings, receiver, lease_seconds=1.0, heartbeat_seconds=0.5) as cluster:
+        end(cluster, owing(receiver.url))
+        assert cluster.outbox.take(8, cluster.settings.lease_seconds) == [RUN]  # and dies
+        with working(Courier(cluster)):
+            assert eventually(lambda: not is_owed(cluster))
+    assert len(receiver.received) == 1
+
+
+def test_two_that_count_the_same_try_do_not_both_make_it(
+    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end(cluster, owing(receiver.url))
+    put = cluster.store.put
+    monkeypatch.setattr(
+        cluster.store, "put", lambda key, data: "/delivery/" not in key and put(key, data)
+    )
+    with webhook_pool(cluster.settings) as pool:
+        assert deliver(cluster, RUN, lambda: pool) == delivery.BUSY_SECONDS
+    assert receiver.received == []
+
+
+def test_redis_may_be_wiped(cluster: Connection, receiver: Receiver) -> None:
+    cluster.jobs.restored()
+    end(cluster, owing(receiver.url))
+    cluster.redis.flushall()
+    assert cluster.outbox.take(8, 0.0) == []
+    Reconciler(cluster).reconcile()
+    with working(Courier(cluster)):
+        assert eventually(lambda: not is_owed(cluster))
+    assert len(receiver.received) == 1
+    cluster.redis.flushall()
+    Reconciler(cluster).reconcile()  # it settles what has ended; that is not told again
+    assert not is_owed(cluster)
+
+
+def test_another_s_reconciler_leaves_what_others_owe_alone(
+    cluster: Connection, receiver: Receiver
+) -> None:
+    end(cluster, owing(receiver.url))
+    cluster.redis.flushall()
+    Reconciler(cluster, adopt=False).reconcile()
+    assert cluster.outbox.take(8, 0.0) == []
+
+
+def test_two_couriers_share_the_work(cluster: Connection, receiver: Receiver) -> None:
+    jobs = [f"job-{number}" for number in range(20)]
+    for job in jobs:
+        manifest = owing(receiver.url).model_copy(update={"job": job})
+        end(cluster, manifest, a_unit(Stage.ASSEMBLE, job=job))
+    with working(Courier(cluster), Courier(cluster)):
+        assert eventually(lambda: list(cluster.store.list(keys.OUTBOX)) == [])
+    told = [json.loads(told.body)["data"]["id"] for told in receiver.received]
+    assert sorted(told) == sorted(jobs)
+
+
+def test_a_slow_receiver_holds_up_nobody_else(
+    settings: Settings, redis: Redis, receiver: Receiver
+) -> None:
+    answer = threading.Event()
+    with Receiver() as slow:
+        slow.before_answer = lambda: answer.wait(5)
+        trusted = f"{receiver.place},{slow.place}"
+        with (
+            connected(
+                settings, receiver, trusted_hosts=trusted, lease_seconds=1.0, heartbeat_seconds=0.5
+            ) as cluster,
+            working(Courier(cluster)),
+        ):
+            kept_waiting = owing(slow.url).model_copy(update={"job": "slow"})
+            end(cluster, kept_waiting, a_unit(Stage.ASSEMBLE, job="slow"))
+            assert eventually(lambda: len(slow.received) == 1)
+            end(cluster, owing(receiver.url))
+            assert eventually(lambda: len(receiver.received) == 1)
+            assert eventually(lambda: not is_owed(cluster))
+            answer.wait(1.5)  # longer than the lease: it is held for as long as we live
+            assert len(slow.received) == 1
+            answer.set()
+            assert eventually(lambda: not is_owed(cluster, a_unit(Stage.ASSEMBLE, job="slow")))
+
+
+def test_a_full_courier_takes_no_more(
+    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "THREADS", 1)
+    answer = threading.Event()
+    receiver.before_answer = lambda: answer.wait(5)
+    for job in ("first", "second"):
+        manifest = owing(receiver.url).model_copy(update={"job": job})
+        end(cluster, manifest, a_unit(Stage.ASSEMBLE, job=job))
+    with working(Courier(cluster)):
+        assert eventually(lambda: len(receiver.received) == 1)
+        answer.wait(1.2)
+        assert len(receiver.received) == 1
+        answer.set()
+        assert eventually(lambda: len(receiver.received) == 2)
+
+
+def test_a_courier_outlives_what_it_meets(
+    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults: list[Exception] = [ValueError("a bug"), ConnectionError("x")]
+    take, real = type(cluster.outbox).take, courier.deliver
+
+    def unsteady(*arguments: Any) -> Any:
+        if faults:
+            raise faults.pop(0)
+        return take(*arguments)
+
+    broken: list[Exception] = [ValueError("a bug"), cluster_away()]
+
+    def broken_first(*arguments: Any) -> Any:
+        if broken:
+            raise broken.pop(0)
+        return real(*arguments)
+
+    monkeypatch.setattr(type(cluster.outbox), "take", unsteady)
+    monkeypatch.setattr(courier, "deliver", broken_first)
+    monkeypatch.setattr(courier, "FAULT_SECONDS", 0.1)
+    end(cluster, owing(receiver.url))
+    with working(Courier(cluster)):
+        assert eventually(lambda: not is_owed(cluster))
+    assert (faults, broken) == ([], [])
+
+
+def cluster_away() -> Exception:
+    from gpu_worker.errors import StoreUnavailable
+
+    return StoreUnavailable("away")
+
+
+def test_a_deleted_job_owes_nothing(cluster: Connection, receiver: Receiver) -> None:
+    end(cluster, owing(receiver.url))
+    cluster.store.delete(keys.owed(RUN))
+    with working(Courier(cluster)):
+        assert eventually(lambda: cluster.redis.zcard("scriptorium:outbox") == 0)
+    assert receiver.received == []
+
+
+def test_the_files_are_there_before_anybody_is_told(
+    settings: Settings,
+    redis: Redis,
+    receiver: Receiver,
+    s3_endpoint: str,
+    s3_shared_client: Any,
+    bucket: str,
+) -> None:
+    found: list[list[str]] = []
+
+    def look() -> None:
+        listed = s3_shared_client.list_objects_v2(Bucket=bucket).get("Contents", ())
+        found.append([item["Key"] for item in listed])
+
+    receiver.before_answer = look
+    with connected(settings, receiver, s3_endpoint_url=s3_endpoint) as cluster:
+        output = Output(url=f"s3://{bucket}/talks/one", formats=("json", "srt"))
+        end(cluster, owing(receiver.url, output))
+        assert steps(cluster) == [0.0]
+        assert record(cluster, OUTPUT)["status"] == record(cluster, WEBHOOK)["status"]
+    assert found == [["talks/one.json", "talks/one.srt"]]
+
+
+def test_a_bucket_that_is_not_there_is_recorded_and_the_receiver_told_all_the_same(
+    settings: Settings, redis: Redis, receiver: Receiver, s3_endpoint: str
+) -> None:
+    with connected(settings, receiver, s3_endpoint_url=s3_endpoint) as cluster:
+        end(cluster, owing(receiver.url, Output(url="s3://nowhere-at-all/one")))
+        assert steps(cluster) == [0.0]
+        assert record(cluster, OUTPUT)["status"] == "failed"
+        assert "nowhere-at-all" in record(cluster, OUTPUT)["error"]
+        assert len(receiver.received) == 1
+
+
+def test_a_store_of_outputs_that_is_away_is_tried_ten_times(
+    settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written: list[int] = []
+
+    def away(*_: object) -> None:
+        written.append(1)
+        if len(written) < 3:
+            raise cluster_away()
+
+    monkeypatch.setattr(delivery, "write_outputs", away)
+    with connected(settings, None) as cluster:
+        end(cluster, owing(None, Output(url="s3://bucket/one")))
+        assert steps(cluster) == [0.0, 0.0]
+        assert record(cluster, OUTPUT)["tries"] == 3
+    assert DONE.done

@@ -1,0 +1,120 @@
+"""What the page says besides the text: of warnings, and of a job that stands still."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gpu_worker
+import tasks
+from tasks.runs.stages import Stage
+from tests.unit.orchestrator.page.page_script import evaluate
+
+OTHER = "There is a note on this transcript"
+MAKERS = ("Notice", "_span_notices")  # calls whose first argument is a notice's code
+
+
+def told(*warnings: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = evaluate("wording.js", "remarks(data)", warnings)
+    return found
+
+
+def warning(code: str, start: float | None = None, end: float | None = None) -> dict[str, Any]:
+    places = {"start": start, "end": end}
+    return {"code": code, "message": f"Of {code}."} | {
+        name: value for name, value in places.items() if value is not None
+    }
+
+
+def codes() -> Iterator[str]:
+    """Every code that the workers' source writes: notices, and those of `stages/diarize.py`."""
+    for package in (gpu_worker, tasks):
+        for path in Path(str(package.__file__)).parent.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call):
+                    name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+                    code = next(iter(node.args), None)
+                    code = next((it.value for it in node.keywords if it.arg == "code"), code)
+                    if name in MAKERS and isinstance(code, ast.Constant):
+                        yield code.value
+                if isinstance(node, ast.Dict):
+                    values = dict(zip(map(_constant, node.keys), node.values, strict=True))
+                    if values.keys() == {"code", "message"} and _constant(values["code"]):
+                        yield str(_constant(values["code"]))
+
+
+def _constant(node: ast.AST | None) -> Any:
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def test_every_warning_that_workers_write_has_a_sentence_for_readers() -> None:
+    found = sorted(set(codes()))
+    assert {"missing_span", "decode_errors", "known_speaker_unusable"} <= set(found)
+    texts = evaluate(
+        "wording.js", "data.map((it) => remarks([it])[0].text)", list(map(warning, found))
+    )
+    assert [code for code, text in zip(found, texts, strict=True) if text == OTHER] == []
+    assert not [text for text in texts if any(code in text for code in found)]
+
+
+def test_ten_warnings_of_one_kind_are_one_remark() -> None:
+    several = told(
+        *(warning("words_not_aligned") for _ in range(9)),
+        warning("speakers_missing"),
+        warning("words_not_aligned"),
+    )
+    assert [remark["text"] for remark in several] == [
+        "Word times are approximate",
+        "Speakers are not told apart",
+    ]
+    assert not any(remark["lost"] or remark["places"] for remark in several)
+
+
+@pytest.mark.parametrize("code", ["from_next_year", "constructor", "__proto__", ""])
+def test_warnings_that_the_page_does_not_know_are_one_remark_too(code: str) -> None:
+    assert [remark["text"] for remark in told(warning(code), warning("another"))] == [OTHER]
+
+
+def test_what_is_missing_from_the_text_is_told_with_its_places_in_order() -> None:
+    (missing,) = told(
+        warning("missing_span", 1050.0, 1081.2),
+        warning("missing_span", 5.0, 9.0),
+        warning("missing_span", 750.0, 1050.0),
+        warning("missing_span", 760.0, 800.0),
+    )
+    assert missing["lost"] and missing["more"] == 0
+    assert missing["places"] == [{"start": 5.0, "end": 9.0}, {"start": 750.0, "end": 1081.2}]
+
+
+def test_a_file_that_was_cut_off_is_missing_from_there_on() -> None:
+    (cut,) = told(warning("truncated_audio", 61.5))
+    assert cut["lost"] and cut["places"] == [{"start": 61.5, "end": None}]
+
+
+def test_of_many_places_the_first_are_told_and_the_rest_are_counted() -> None:
+    (many,) = told(*(warning("speech_without_words", at, at + 1.0) for at in range(0, 100, 10)))
+    assert (len(many["places"]), many["more"]) == (6, 4)
+
+
+def test_a_job_that_stands_still_is_spoken_of_after_ten_seconds() -> None:
+    stages = [stage.value for stage in Stage if stage is not Stage.FAN_OUT]  # no job is said to be
+    spoken = evaluate(
+        "wording.js",
+        "data.map((stage) => [9, 10, 59, 60, 150].map((it) => standstill({ stage }, it)))",
+        stages,
+    )
+    for stage, (at_first, *texts) in zip(stages, spoken, strict=True):
+        assert at_first == ""
+        lengths = ("10 seconds", "50 seconds", "1 minute", "2 minutes")
+        for text, length in zip(texts, lengths, strict=True):
+            assert text.startswith(f"Nothing new for {length}") and "undefined" not in text
+        assert ": " in texts[0] or stage == "assemble"
+
+
+def test_a_job_that_no_worker_has_taken_is_said_to_wait_for_a_worker() -> None:
+    job = {"status": "queued", "stage": "prepare"}
+    assert "workers are busy" in evaluate("wording.js", "standstill(data, 12)", job)

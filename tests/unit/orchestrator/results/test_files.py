@@ -1,0 +1,133 @@
+"""Published results as files."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from gpu_worker.assembly.formats import FORMATS
+from gpu_worker.assembly.subtitles import SubtitleOptions
+from gpu_worker.errors import DiskFull, InvalidOption
+from gpu_worker.transcript import Segment, Transcript, Word, transcript_to_json
+from orchestrator.cli.output_names import plain_stem
+from orchestrator.cluster.connection import Connection, NotFinished, UnknownJob
+from orchestrator.results.files import NotWritable, parse_formats, render_result, write_results
+from tasks.runs import keys
+from tasks.runs.records import encode, result_record
+from tasks.runs.stages import Stage
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_unit, write_records
+
+OPTIONS = SubtitleOptions()
+WORDS = (Word("Guten", 0.5, 1.0, 0.9), Word("Tag.", 1.0, 1.5, 0.8))
+TRANSCRIPT = Transcript("de", 2.0, (Segment(0.5, 1.5, "Guten Tag.", WORDS),))
+UNIT = a_unit(Stage.ASSEMBLE)
+
+
+@pytest.fixture
+def job(connection: Connection) -> str:
+    """A job that has completed."""
+    write_records(connection.store, a_manifest())
+    record = result_record(transcript=transcript_to_json(TRANSCRIPT))
+    connection.store.put(keys.run(UNIT, "result.json"), encode(record))
+    connection.store.put(keys.run(UNIT, "timings.json"), encode({"prepare": {"seconds": 1.0}}))
+    return JOB
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("txt", ("txt",)), ("json, srt", ("json", "srt")), ("all", tuple(FORMATS))],
+)
+def test_formats_are_named_one_by_one_or_all(text: str, names: tuple[str, ...]) -> None:
+    assert parse_formats(text) == names
+
+
+@pytest.mark.parametrize("text", ["", "doc", "txt,doc", "TXT", "all,txt"])
+def test_other_formats_are_refused(text: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        parse_formats(text)
+    assert "srt" in caught.value.advice
+
+
+def test_json_is_the_transcript_with_its_job_and_timings(connection: Connection, job: str) -> None:
+    body = json.loads(render_result(connection, TENANT, job, "json", OPTIONS))
+    assert body["segments"][0]["words"][1]["word"] == "Tag."
+    assert (body["job"], body["timings"]) == (job, {"prepare": {"seconds": 1.0}})
+
+
+def test_other_formats_are_text(connection: Connection, job: str) -> None:
+    assert render_result(connection, TENANT, job, "txt", OPTIONS) == "Guten Tag.\n"
+    assert "00:00:00,500 --> 00:00:01,500" in render_result(connection, TENANT, job, "srt", OPTIONS)
+
+
+def test_a_failed_job_has_no_transcript_to_print(connection: Connection) -> None:
+    write_records(connection.store, a_manifest())
+    connection.store.put(keys.run(UNIT, "result.json"), encode(result_record(canceled=True)))
+    with pytest.raises(NotFinished, match="no transcript"):
+        render_result(connection, TENANT, JOB, "txt", OPTIONS)
+
+
+def test_an_unknown_job_has_none_either(connection: Connection) -> None:
+    with pytest.raises(UnknownJob):
+        render_result(connection, TENANT, "nobody", "txt", OPTIONS)
+
+
+def written(connection: Connection, job: str, stem: str, directory: Path) -> list[Path]:
+    return write_results(connection, TENANT, job, stem, directory, ("txt", "vtt"), OPTIONS)
+
+
+def test_there_is_one_file_for_each_format(
+    connection: Connection, job: str, tmp_path: Path
+) -> None:
+    paths = written(connection, job, "talk", tmp_path / "new" / "folder")
+    assert [path.name for path in paths] == ["talk.txt", "talk.vtt"]
+    assert paths[0].read_text() == "Guten Tag.\n"
+    assert sorted(paths[0].parent.iterdir()) == sorted(paths)
+
+
+def test_files_have_the_permissions_of_any_new_file(
+    connection: Connection, job: str, tmp_path: Path
+) -> None:
+    before = os.umask(0o027)
+    try:
+        path = written(connection, job, "talk", tmp_path)[0]
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_an_older_file_is_replaced(connection: Connection, job: str, tmp_path: Path) -> None:
+    (tmp_path / "talk.txt").write_text("old and longer than the new one")
+    written(connection, job, "talk", tmp_path)
+    assert (tmp_path / "talk.txt").read_text() == "Guten Tag.\n"
+
+
+@pytest.mark.parametrize("stem", ["x" * 300, "é" * 200, "日" * 100])
+def test_a_long_name_is_cut_to_what_a_file_system_takes(
+    connection: Connection, job: str, tmp_path: Path, stem: str
+) -> None:
+    path = written(connection, job, plain_stem(Path(f"{stem}.wav")), tmp_path)[0]
+    assert path.is_file()
+    assert stem.startswith(path.stem) and len(path.name.encode()) < 255
+
+
+def test_a_directory_that_cannot_be_written_is_reported(
+    connection: Connection, job: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotWritable, match="cannot be written"):
+        written(connection, job, "talk", tmp_path / "file")
+
+
+def test_a_full_disk_is_reported_and_leaves_no_half_file(
+    connection: Connection, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(DiskFull):
+        written(connection, job, "talk", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

@@ -1,0 +1,260 @@
+"""One unit of work: looked up, leased, counted, computed, committed; and every way it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from celery import Celery
+from redis import Redis
+
+from gpu_worker.errors import (
+    OutOfMemory,
+    StoreUnavailable,
+    UnreadableAudio,
+)
+from tasks.artifacts import ArtifactStore
+from tasks.execution import run as execution
+from tasks.execution.run import EXIT_POISONED, Work, run_unit
+from tasks.execution.workplace import Workplace
+from tasks.runs import keys
+from tasks.runs.stages import Stage, Unit
+from tasks.state.receipts import Ledger, Receipt
+from tests.inputs.examples import JOB, TENANT, a_unit
+
+KEY = "artifact"
+Compute = Callable[[Callable[[], None]], dict[str, Any] | None]
+celery = Celery("execution")
+
+
+@celery.task(name="unit", bind=True, shared=False)
+def unit_task(self: Any, unit: Unit, compute: Compute) -> Receipt:
+    return run_unit(self, unit, lambda place, unit: Work(KEY, compute, audio_seconds=10.0))
+
+
+def run(compute: Compute, unit: Unit | None = None, retries: int = 0) -> Receipt:
+    receipt: Receipt = unit_task.apply((unit or a_unit(), compute), retries=retries).get()
+    return receipt
+
+
+def say_hello(check: Callable[[], None]) -> dict[str, Any]:
+    return {"said": "hello"}
+
+
+class Failing:
+    """Raises each error in turn, then computes."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+
+    def __call__(self, check: Callable[[], None]) -> dict[str, Any]:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return say_hello(check)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_workplace(place: Workplace) -> None:
+    """Every test here runs in one."""
+
+
+def test_what_was_computed_is_the_artifact_with_its_receipt(place: Workplace) -> None:
+    receipt = run(say_hello)
+    assert receipt.outcome == "computed"
+    assert (receipt.audio_seconds, receipt.worker) == (10.0, place.worker)
+    written = json.loads(place.store.get(KEY))
+    assert written["said"] == "hello"
+    assert written["receipt"]["detail"] == {"unit": a_unit().name}
+    assert place.ledger.read(TENANT, JOB, 1)[Stage.TRANSCRIBE, 0].outcome == "computed"
+
+
+def test_nothing_is_held_or_counted_afterwards(place: Workplace) -> None:
+    run(say_hello)
+    assert place.leases.held([KEY]) == [False]
+    assert place.attempts.begin(a_unit()) == 1
+
+
+def test_what_is_there_already_is_not_computed(place: Workplace) -> None:
+    place.store.put(KEY, b"first")
+    compute = Failing()
+    assert run(compute).outcome == "cached"
+    assert compute.calls == 0
+    assert place.store.get(KEY) == b"first"
+
+
+def test_of_two_writers_the_first_wins(place: Workplace) -> None:
+    def overtaken(check: Callable[[], None]) -> dict[str, Any]:
+        place.store.put(KEY, b"first")
+        return {}
+
+    assert run(overtaken).outcome == "cached"
+    assert place.store.get(KEY) == b"first"
+
+
+def test_what_another_worker_does_is_left_to_it(place: Workplace) -> None:
+    place.leases.take(KEY, "somebody:1")
+    compute = Failing()
+    assert run(compute).outcome == "elsewhere"
+    assert compute.calls == 0
+    assert place.ledger.read(TENANT, JOB, 1) == {}
+
+
+def test_work_that_comes_too_early_leaves_nothing(place: Workplace) -> None:
+    assert run(lambda check: None).outcome == "incomplete"
+    assert place.store.size(KEY) is None
+    assert place.ledger.read(TENANT, JOB, 1) == {}
+
+
+def test_a_canceled_run_is_not_begun(place: Workplace) -> None:
+    place.cancellations.cancel(a_unit())
+    compute = Failing()
+    assert run(compute).outcome == "canceled"
+    assert compute.calls == 0
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["between batches", "before the commit"])
+def test_a_run_canceled_meanwhile_publishes_nothing(place: Workplace, asks: bool) -> None:
+    def cancel(check: Callable[[], None]) -> dict[str, Any]:
+        place.cancellations.cancel(a_unit())
+        if asks:
+            check()
+        return {}
+
+    assert run(cancel).outcome == "canceled"
+    assert place.store.size(KEY) is None
+    assert place.leases.held([KEY]) == [False]
+
+
+def test_a_fault_that_passes_is_tried_again(place: Workplace) -> None:
+    compute = Failing(StoreUnavailable(), StoreUnavailable())
+    assert run(compute).outcome == "computed"
+    assert compute.calls == 3
+
+
+def test_while_it_waits_for_its_next_try_the_lease_is_kept_for_it(place: Workplace) -> None:
+    held: list[bool] = []
+    reserve = place.leases.reserve
+
+    def watching(key: str, task_id: str, seconds: float) -> None:
+        reserve(key, task_id, seconds)
+        held.extend([*place.leases.held([key]), place.leases.take(key, "other:1", "other-task")])
+
+    place.leases.reserve = watching  # type: ignore[method-assign]
+    assert run(Failing(StoreUnavailable())).outcome == "computed"
+    assert held == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("error", "calls", "code", "is_dead_letter"),
+    [
+        (UnreadableAudio(), 1, "unreadable_audio", False),
+        (OutOfMemory(), 2, "gpu_out_of_memory", True),
+        (StoreUnavailable(), 7, "retries_exhausted", True),
+        (ZeroDivisionError("a bug"), 2, "internal_error", True),
+    ],
+    ids=repr,
+)
+def test_a_unit_is_given_up_with_its_error_written_down(
+    place: Workplace, error: Exception, calls: int, code: str, is_dead_letter: bool
+) -> None:
+    compute = Failing(*[error] * 9)
+    receipt = run(compute)
+    assert (receipt.outcome, compute.calls) == ("failed", calls)
+    assert receipt.detail and receipt.detail["code"] == code
+    assert json.loads(place.store.get(keys.failed(a_unit())))["code"] == code
+    assert (place.store.size(keys.dead_letter(a_unit())) is not None) is is_dead_letter
+    assert place.ledger.read(TENANT, JOB, 1)[Stage.TRANSCRIBE, 0].outcome == "failed"
+
+
+def test_a_unit_that_kills_its_worker_is_given_up_before_it_kills_another(
+    place: Workplace,
+) -> None:
+    for _ in range(place.settings.max_attempts):
+        place.attempts.begin(a_unit())
+    compute = Failing()
+    receipt = run(compute)
+    assert receipt.detail and receipt.detail["code"] == "chunk_crashed"
+    assert compute.calls == 0
+    assert place.store.size(keys.dead_letter(a_unit())) is not None
+    assert place.leases.held([KEY]) == [False]
+
+
+def test_an_error_before_the_key_is_known_is_settled_too(place: Workplace) -> None:
+    @celery.task(name="undescribed", bind=True, shared=False)
+    def undescribed(self: Any) -> Receipt:
+        def describe(place: Workplace, unit: Unit) -> Work:
+            raise KeyError("no manifest")
+
+        return run_unit(self, a_unit(), describe)
+
+    assert undescribed.apply().get().outcome == "failed"
+    assert place.store.size(keys.failed(a_unit())) is not None
+
+
+def test_a_failure_that_cannot_be_written_is_tried_again(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Full(place.store)
+    monkeypatch.setattr(execution, "workplace", lambda: replace(place, store=full))
+    assert run(Failing(*[UnreadableAudio()] * 2)).outcome == "failed"
+    assert full.refusals == 0
+    assert place.store.size(keys.failed(a_unit())) is not None
+
+
+class Full:
+    """A store without space for the first write."""
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self.store = store
+        self.refusals = 1
+
+    def put(self, key: str, data: bytes) -> bool:
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreUnavailable()
+        return self.store.put(key, data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+def test_without_redis_a_receipt_is_lost_but_not_the_work(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, no_redis: Redis
+) -> None:
+    monkeypatch.setattr(execution, "workplace", lambda: replace(place, ledger=Ledger(no_redis)))
+    assert run(say_hello).outcome == "computed"
+    assert place.store.size(KEY) is not None
+
+
+def test_long_audio_may_take_longer(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+    watch = place.watchdog.watch
+
+    def noting(key: str, owner: str, seconds: float) -> Any:
+        limits.append(seconds)
+        return watch(key, owner, seconds)
+
+    monkeypatch.setattr(place.watchdog, "watch", noting)
+    run(say_hello)
+    values = place.settings.model_copy(update={"deadline_floor_seconds": 1.0})
+    place.store.delete(KEY)
+    monkeypatch.setattr(execution, "workplace", lambda: replace(place, settings=values))
+    run(say_hello)
+    assert limits == [place.settings.deadline_floor_seconds, 100.0]
+
+
+def test_a_poisoned_process_ends() -> None:
+    code = (
+        "from gpu_worker.errors import DevicePoisoned\n"
+        "from tests.unit.tasks.execution.test_run import Failing, run\n"
+        "run(Failing(DevicePoisoned()))\n"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert child.returncode == EXIT_POISONED, child.stderr.decode()

@@ -1,0 +1,92 @@
+"""What a worker process holds while it lives."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from celery.signals import setup_logging, worker_init, worker_process_init
+
+from config.settings import Settings
+from gpu_worker.transcription.engines.loaded import LoadedEngines
+from tasks.execution import workplace as lifecycle
+from tasks.execution.workplace import Workplace, workplace
+from tasks.runs.options import JobOptions
+from tests.eventually import eventually
+
+
+def test_a_process_has_one_workplace(place: Workplace) -> None:
+    assert workplace() is place
+    assert str(os.getpid()) in place.worker
+
+
+def test_a_forked_child_makes_its_own(place: Workplace) -> None:
+    assert lifecycle._open(os.getpid() + 1) is not place
+
+
+def test_a_worker_s_name_is_that_of_its_node(place: Workplace, settings: Settings) -> None:
+    class Node:
+        """What Celery hands to the signal."""
+
+        hostname = "gpu0@here"
+
+    worker_init.send(sender=Node())
+    try:
+        lifecycle._open.cache_clear()
+        assert workplace().worker == "gpu0@here"
+    finally:
+        lifecycle._names.clear()
+
+
+def test_ctrl_c_is_left_to_the_parent() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        worker_process_init.send(sender=None)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_worker_s_log_is_ours(place: Workplace) -> None:
+    setup_logging.send(sender=None)
+    assert len(logging.getLogger().handlers) == 1
+
+
+def test_a_job_s_model_is_loaded_once_with_the_worker_s_settings(place: Workplace) -> None:
+    engine = place.engine(JobOptions(model="fake"))
+    assert engine.name == "fake"
+    assert place.engine(JobOptions(model="fake", beam_size=5)) is engine
+
+
+def test_another_compute_type_is_another_engine(place: Workplace) -> None:
+    place = replace(place, engines=LoadedEngines(2))
+    first = place.engine(JobOptions(model="fake"))
+    assert place.engine(JobOptions(model="fake", compute_type="int8")) is not first
+
+
+def test_scratch_is_private_and_gone_afterwards(place: Workplace) -> None:
+    with place.scratch() as path:
+        (path / "file").touch()
+        assert path.parent == place.settings.work_dir
+        assert path.stat().st_mode & 0o077 == 0
+    assert not path.exists()
+
+
+def test_scratch_is_gone_after_an_error_too(place: Workplace) -> None:
+    with pytest.raises(InterruptedError), place.scratch() as path:
+        raise InterruptedError
+    assert not path.exists()
+
+
+def test_without_a_work_directory_the_system_s_is_used(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    values = place.settings.model_copy(update={"work_dir": None})
+    with replace(place, settings=values).scratch() as path:
+        assert path.parent == tmp_path
+    assert eventually(lambda: not path.exists())

@@ -1,0 +1,191 @@
+"""The published result: from the artifacts alone, once, and the same every time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gpu_worker.errors import ChunkCrashed, UnreadableAudio
+from tasks.execution.workplace import Workplace
+from tasks.runs import keys
+from tasks.runs.records import Records, encode
+from tasks.runs.stages import Stage
+from tests.inputs.examples import a_manifest, a_plan, a_unit, write_records
+from tests.unit.tasks.inline import run_task
+
+UNIT = a_unit(Stage.ASSEMBLE)
+
+
+@pytest.fixture(autouse=True)
+def planned(place: Workplace) -> None:
+    """A job of two chunks, 10 s each."""
+    write_records(place.store, a_manifest(), a_plan(10, 10))
+
+
+def write_chunk(place: Workplace, index: int, text: str = "", run: int = 1) -> None:
+    start = index * 10.0
+    segments = [{"start": start, "end": start + 1, "text": text}] if text else []
+    receipt = {"seconds": 2.0, "audio_seconds": 10.0, "detail": {"unit": a_unit(run=run).name}}
+    data = {"windows": [{"spans": [], "segments": segments}], "receipt": receipt}
+    place.store.put(Records(place.store).key(a_unit(index=index)), encode(data))
+
+
+def give_up(place: Workplace, index: int) -> None:
+    error = ChunkCrashed("The worker died 3 times.").to_json()
+    place.store.put(keys.failed(a_unit(index=index)), encode(error))
+
+
+def result(place: Workplace) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(place.store.get(keys.run(UNIT, "result.json")))
+    return found
+
+
+def test_all_chunks_are_one_transcript(place: Workplace) -> None:
+    write_chunk(place, 0, "one")
+    write_chunk(place, 1, "two")
+    assert run_task(UNIT)["outcome"] == "computed"
+    published = result(place)
+    assert published["transcript"]["text"] == "one two"
+    assert published["transcript"]["duration"] == 20.0
+    assert (published["error"], published["missing"], published["canceled"]) == (None, [], False)
+
+
+def test_equal_artifacts_give_equal_bytes(place: Workplace) -> None:
+    write_chunk(place, 0, "one")
+    write_chunk(place, 1, "two")
+    written = []
+    for _ in range(2):
+        run_task(UNIT)
+        written.append(place.store.get(keys.run(UNIT, "result.json")))
+        place.store.delete(keys.run(UNIT, "result.json"))
+    assert written[0] == written[1]
+
+
+def test_it_waits_for_a_chunk_that_may_still_come(place: Workplace) -> None:
+    write_chunk(place, 0, "one")
+    assert run_task(UNIT)["outcome"] == "incomplete"
+    assert place.store.size(keys.run(UNIT, "result.json")) is None
+
+
+def test_it_waits_for_a_plan(place: Workplace) -> None:
+    place.store.delete(keys.plan(UNIT.tenant, UNIT.job))
+    assert run_task(UNIT)["outcome"] == "incomplete"
+
+
+def test_a_chunk_that_was_given_up_is_a_missing_span(place: Workplace) -> None:
+    write_chunk(place, 0, "one")
+    give_up(place, 1)
+    run_task(UNIT)
+    published = result(place)
+    (span,) = published["missing"]
+    assert (span["start"], span["end"], span["code"]) == (10.0, 20.0, "chunk_crashed")
+    assert published["transcript"]["text"] == "one"
+    assert published["transcript"]["warnings"][0]["code"] == "missing_span"
+    assert published["error"] is None
+
+
+def test_a_chunk_that_failed_once_but_has_its_artifact_is_not_missing(place: Workplace) -> None:
+    write_chunk(place, 0, "one")
+    write_chunk(place, 1, "two")
+    give_up(place, 1)
+    run_task(UNIT)
+    assert result(place)["missing"] == []
+
+
+def test_a_job_without_a_single_chunk_failed(place: Workplace) -> None:
+    give_up(place, 0)
+    give_up(place, 1)
+    run_task(UNIT)
+    published = result(place)
+    assert published["transcript"] is None
+    assert published["error"]["code"] == "chunk_crashed"
+
+
+def test_a_stage_that_failed_before_the_chunks_fails_the_job(place: Workplace) -> None:
+    error = UnreadableAudio().to_json()
+    place.store.put(keys.failed(a_unit(Stage.PREPARE)), encode(error))
+    run_task(UNIT)
+    assert result(place)["error"] == error
+
+
+def test_silence_is_a_transcript_that_says_so(place: Workplace) -> None:
+    write_chunk(place, 0)
+    write_chunk(place, 1)
+    run_task(UNIT)
+    transcript = result(place)["transcript"]
+    assert (transcript["text"], transcript["language"]) == ("", None)
+    assert transcript["warnings"][0]["code"] == "no_speech"
+
+
+def split_channels(place: Workplace, job: str) -> None:
+    """A call of 10 s in which the second channel also hears the first."""
+    plan = a_plan(10).model_copy(
+        update={
+            "chunks": ((0, 160_000), (0, 160_000)),
+            "channels": ("left", "right"),
+            "chunk_channels": (0, 1),
+        }
+    )
+    write_records(place.store, a_manifest(job, channels="split"), plan)
+
+
+def write_channel(place: Workplace, job: str, channel: int, text: str, level: int) -> None:
+    words = [
+        {"word": word, "start": 1.0 + place, "end": 1.9 + place, "score": 0.9}
+        for place, word in enumerate(text.split())
+    ]
+    segment = {"start": 1.0, "end": words[-1]["end"], "text": text, "words": words}
+    window = {"spans": [[0, 160_000]], "segments": [segment], "levels": [[level] * 100]}
+    receipt = {"seconds": 2.0, "audio_seconds": 10.0, "detail": {"unit": a_unit(job=job).name}}
+    data = {"windows": [window], "receipt": receipt}
+    place.store.put(Records(place.store).key(a_unit(index=channel, job=job)), encode(data))
+
+
+def test_split_channels_are_speakers_and_echoes_are_left_out(place: Workplace) -> None:
+    split_channels(place, "call")
+    write_channel(place, "call", 0, "hello peter", -20)
+    write_channel(place, "call", 1, "hello peter good morning", -32)
+    unit = a_unit(Stage.ASSEMBLE, job="call")
+    run_task(unit)
+    transcript = json.loads(place.store.get(keys.run(unit, "result.json")))["transcript"]
+    found = [(segment["speaker"], segment["text"]) for segment in transcript["segments"]]
+    assert found == [("SPEAKER_00", "hello peter"), ("SPEAKER_01", "good morning")]
+    assert [turn["speaker"] for turn in transcript["turns"]] == ["SPEAKER_00", "SPEAKER_01"]
+    assert transcript["warnings"] == []
+
+
+def test_a_missing_span_of_a_split_channel_says_which_it_is(place: Workplace) -> None:
+    split_channels(place, "call")
+    write_channel(place, "call", 0, "hello peter", -20)
+    error = ChunkCrashed("The worker died 3 times.").to_json()
+    place.store.put(keys.failed(a_unit(index=1, job="call")), encode(error))
+    unit = a_unit(Stage.ASSEMBLE, job="call")
+    run_task(unit)
+    published = json.loads(place.store.get(keys.run(unit, "result.json")))
+    assert published["transcript"]["text"] == "hello peter"
+    (span,) = published["missing"]
+    assert span["message"] == "In channel 1, counted from 0: The worker died 3 times."
+
+
+def test_timings_say_what_this_run_computed(place: Workplace) -> None:
+    write_chunk(place, 0, "one")
+    write_chunk(place, 1, "two", run=7)
+    run_task(UNIT)
+    timings = json.loads(place.store.get(keys.run(UNIT, "timings.json")))["transcribe"]
+    assert (timings["units"], timings["cached"], timings["seconds"]) == (2, 1, 2.0)
+
+
+def test_speech_without_any_text_is_told_from_silence(place: Workplace) -> None:
+    write_chunk(place, 0)
+    key = Records(place.store).key(a_unit(index=1))
+    write_chunk(place, 1)
+    data = json.loads(place.store.get(key))
+    place.store.delete(key)
+    data["windows"] = [{"spans": [[160_000, 184_000]], "segments": []}]
+    place.store.put(key, encode(data))
+    run_task(UNIT)
+    (warning,) = result(place)["transcript"]["warnings"]
+    assert warning["code"] == "speech_without_text"
+    assert "1.5 s" in warning["message"]
