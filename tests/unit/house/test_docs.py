@@ -91,9 +91,6 @@ def test_a_page_says_who_does_it(page: str) -> None:
     assert VAGUE_PERSON.findall(WORDS_OF_CODE.sub("", PAGES[page])) == []
 
 
-# ---- commands and settings ----------------------------------------------------------------------
-
-
 def _commands() -> Iterator[str]:
     for page in FIRST_PAGES:
         for language, block in BLOCK.findall(PAGES[page]):
@@ -130,9 +127,6 @@ def test_settings_exist(page: str) -> None:
     aliases = re.findall(r"SCRIPTORIUM_[A-Z_]+", (ROOT / "config/settings.py").read_text())
     known = {f"SCRIPTORIUM_{name.upper()}" for name in Settings.model_fields} | set(aliases)
     assert set(re.findall(r"SCRIPTORIUM_[A-Z0-9_]+", PAGES[page])) <= known
-
-
-# ---- the architecture ---------------------------------------------------------------------------
 
 
 def _folders() -> dict[str, str]:
@@ -215,8 +209,6 @@ def test_there_is_a_way_to_add_each_kind_of_thing() -> None:
     assert titles == set(things)
 
 
-# ---- reliability: a test for each promise -------------------------------------------------------
-
 TESTS = sorted(set(re.findall(r"`([\w/]*test_\w+\.py)(?:::(\w+))?`", PAGES["docs/reliability.md"])))
 
 
@@ -227,9 +219,6 @@ def test_the_test_of_a_promise_exists(name: str, test: str) -> None:
     ]
     assert len(found) == 1, found
     assert f"def {test}" in found[0].read_text(encoding="utf-8")
-
-
-# ---- contributors -------------------------------------------------------------------------------
 
 
 def test_pre_commit_runs_the_commands_of_make_lint() -> None:
