@@ -16,7 +16,8 @@ import torch
 import whisperx
 from safetensors.torch import load_file
 
-from gpu_worker.transcript import SAMPLE_RATE, Turn
+from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.transcript import Turn
 
 with warnings.catch_warnings():  # of a library it could decode files with; it is given samples
     warnings.simplefilter("ignore")

@@ -28,7 +28,8 @@ from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan, Source
 from tasks.runs.options import JobOptions
 from tasks.runs.records import encode
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 
 CHUNK_SAMPLES = 300 * 16_000

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from gpu_worker.audio.decoding import decode
-from gpu_worker.transcript import SAMPLE_RATE, Turn
-from gpu_worker.transcription.engines import Audio
+from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.samples import Audio
+from gpu_worker.transcript import Turn
 
 JOINED = "joined"
 

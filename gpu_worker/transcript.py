@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from gpu_worker.audio.pcm import SAMPLE_RATE, Span
 from gpu_worker.words import join_texts
-
-SAMPLE_RATE = 16_000  # samples per second of every array and PCM artifact
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +141,62 @@ def _word_to_json(word: Word) -> dict[str, Any]:
 def _present(record: Word | Segment | Turn | Notice, names: tuple[str, ...]) -> dict[str, Any]:
     # By hand: `dataclasses.asdict` takes seconds for the hundred thousand words of ten hours.
     return {name: value for name in names if (value := getattr(record, name)) is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class HeardWindow:
+    """What was said in one window."""
+
+    spans: tuple[Span, ...]  # of speech, in the file
+    segments: tuple[Segment, ...]
+    levels: tuple[tuple[int, ...], ...] = ()  # of each span's frames, `frame_levels`
+
+    def to_json(self) -> dict[str, Any]:
+        """As an artifact holds it."""
+        return {
+            "spans": [list(span) for span in self.spans],
+            "segments": [segment_to_json(segment) for segment in self.segments],
+            "levels": [list(levels) for levels in self.levels],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> HeardWindow:
+        """The inverse of `to_json`."""
+        return cls(
+            tuple(Span(*span) for span in data["spans"]),
+            segments_from_json(data["segments"]),
+            tuple(tuple(levels) for levels in data.get("levels", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTranscript:
+    """What was said in one chunk."""
+
+    windows: tuple[HeardWindow, ...]
+    warnings: tuple[Notice, ...] = ()
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Those of all windows, in order."""
+        return tuple(segment for window in self.windows for segment in window.segments)
+
+    @property
+    def speech_seconds(self) -> float:
+        """How much speech was found, whether it became text or not."""
+        return sum(span.samples for window in self.windows for span in window.spans) / SAMPLE_RATE
+
+    def to_json(self) -> dict[str, Any]:
+        """As the chunk's artifact holds it."""
+        return {
+            "windows": [window.to_json() for window in self.windows],
+            "warnings": [notice_to_json(notice) for notice in self.warnings],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ChunkTranscript:
+        """The inverse of `to_json`."""
+        return cls(
+            tuple(HeardWindow.from_json(window) for window in data["windows"]),
+            tuple(Notice(**warning) for warning in data.get("warnings", ())),
+        )

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TypeVar
 from uuid import uuid4
 
@@ -33,7 +32,8 @@ from tasks.runs.canvas import in_turn, run_canvas
 from tasks.runs.dependencies import chains_before, units_behind
 from tasks.runs.options import JobOptions
 from tasks.runs.records import exists, failures
-from tasks.runs.stages import Lane, Stage, Unit
+from tasks.runs.stages import Lane, Stage
+from tasks.runs.units import Run, Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.heartbeat import Heartbeat
 
@@ -55,7 +55,7 @@ class Reconciler:
     ) -> None:
         self._connection = connection
         self._adopt = adopt  # take up runs that others left open
-        self._seen: set[Unit] = set()  # the open runs that are ours to restore in any case
+        self._seen: set[Run] = set()  # the open runs that are ours to restore in any case
         self._clock = clock
         self._idle_since: dict[Unit, float] = {}
         self._missing: set[Unit] = set()  # at the last pass
@@ -129,7 +129,7 @@ class Reconciler:
         """Record what the store has after all, or issue the unit again (True)."""
         connection = self._connection
         try:
-            manifest = connection.records.manifest(unit.tenant, unit.job)
+            manifest = connection.records.manifest(unit.run.tenant, unit.run.job)
         except ArtifactMissing as error:
             log.warning("record_missing", unit=unit.name, artifact=str(error))
             return False
@@ -145,7 +145,7 @@ class Reconciler:
             message = run_canvas(connection.celery, manifest, unit.run, prepared=prepared)
             message.apply_async(ignore_result=True)
         else:
-            self._issue_again(unit, connection.records.resolved(unit).options)
+            self._issue_again(unit, connection.records.resolved(unit.run).options)
         connection.queues.issued(unit)
         return True
 
@@ -155,7 +155,7 @@ class Reconciler:
         So it is after an upgrade that changes what a stage makes, and where an object was lost.
         """
         connection = self._connection
-        plan = connection.plan(unit)
+        plan = connection.plan(unit.run.tenant, unit.run.job)
         if plan is None:
             in_turn(connection.celery, (unit,), Lane.INTERACTIVE).apply_async(ignore_result=True)
             return
@@ -186,9 +186,9 @@ class Reconciler:
         if not (wiped or due):
             return
         known = set(connection.jobs.open_runs())
-        for unit in self._beating(open_runs(connection.store)):
-            if unit not in known and (self._adopt or unit in self._seen):
-                self._restore(unit)
+        for run in self._beating(open_runs(connection.store)):
+            if run not in known and (self._adopt or run in self._seen):
+                self._restore(run)
         if wiped and self._adopt:
             for tenant in known_tenants(connection.store, connection.settings):
                 for job in self._beating(known_jobs(connection.store, tenant)):
@@ -209,26 +209,27 @@ class Reconciler:
             for tenant in known_tenants(self._connection.store, self._connection.settings):
                 sweep_uploads(self._connection, tenant)
 
-    def _restore(self, unit: Unit) -> None:
+    def _restore(self, run: Run) -> None:
         connection = self._connection
-        if exists(connection.store, keys.tombstone(unit.tenant, unit.job)):
+        if exists(connection.store, keys.tombstone(run.tenant, run.job)):
             return
         try:
-            manifest = connection.records.manifest(unit.tenant, unit.job)
+            manifest = connection.records.manifest(run.tenant, run.job)
         except ArtifactMissing:
             return  # a submission that was not accepted
-        log.info("run_restored", unit=unit.name)
-        if exists(connection.store, keys.run(unit, "canceled")):
-            connection.cancellations.flag(unit)
-        newest = max(unit.run, newest_run(connection.store, unit.tenant, unit.job))
+        log.info("run_restored", run=run.name)
+        if exists(connection.store, keys.of_run(run, "canceled")):
+            connection.cancellations.flag(run)
+        newest = newest_run(connection.store, run.tenant, run.job)
+        newest = newest if newest.number > run.number else run
         connection.jobs.add(manifest, newest)
-        if connection.plan(unit) is not None:
-            prepare = replace(unit, stage=Stage.PREPARE)
-            connection.ledger.record(prepare, Receipt("cached", finished_at=time.time()))
-        for stage, index in failures(connection.store, unit):
-            failed = Unit(unit.tenant, unit.job, unit.run, stage, index)
-            connection.ledger.record(failed, Receipt("failed"))
-        connection.settle(unit)
+        if connection.plan(run.tenant, run.job) is not None:
+            connection.ledger.record(
+                run.unit(Stage.PREPARE), Receipt("cached", finished_at=time.time())
+            )
+        for stage, index in failures(connection.store, run):
+            connection.ledger.record(run.unit(stage, index), Receipt("failed"))
+        connection.settle(run)
 
     def _leads(self) -> bool:
         """Hold or take the leadership for a few passes."""

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gpu_worker.audio.samples import Audio
 from gpu_worker.transcript import Word
-from gpu_worker.transcription.engines import Audio
 
 
 @dataclass(frozen=True, slots=True)

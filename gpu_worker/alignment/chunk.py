@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from gpu_worker.alignment import Aligner, SpokenWindow
+from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.batching import run_batches
-from gpu_worker.heard import ChunkTranscript, HeardWindow
-from gpu_worker.transcript import SAMPLE_RATE, Segment, Word
+from gpu_worker.transcript import ChunkTranscript, HeardWindow, Segment, Word
 from gpu_worker.transcription.decoded import rounded
-from gpu_worker.transcription.engines import Audio
-from gpu_worker.transcription.lines import Stretch, place_words, split_lines
+from gpu_worker.transcription.lines import split_lines
+from gpu_worker.transcription.windows import Window
 from gpu_worker.words import split_words
 
 
@@ -45,7 +43,7 @@ def align_chunk(
         lambda batch: aligner.align(
             [
                 SpokenWindow(
-                    _cut(audio, heard.windows[index], first_sample),
+                    Window(heard.windows[index].spans).moved(-first_sample).cut(audio),
                     tuple(words[index]),
                 )
                 for index in batch
@@ -69,15 +67,9 @@ def _segment_words(segment: Segment) -> list[str]:
     return [segment.text[start:end] for start, end in split_words(segment.text)]
 
 
-def _cut(audio: Audio, window: HeardWindow, first_sample: int) -> Audio:
-    return np.concatenate(
-        [audio[start - first_sample : end - first_sample] for start, end in window.spans]
-    )
-
-
 def _retimed(window: HeardWindow, words: tuple[Word, ...], language: str) -> HeardWindow:
     """The window's lines with the new times; one that had no words is cut into lines now."""
-    placed = iter(map(rounded, place_words(words, _stretches(window))))
+    placed = iter(map(rounded, Window(window.spans).place(words)))
     lines: list[Segment] = []
     for segment in window.segments:
         own = tuple(next(placed) for _ in _segment_words(segment))
@@ -87,19 +79,3 @@ def _retimed(window: HeardWindow, words: tuple[Word, ...], language: str) -> Hea
         else:
             lines.append(segment)
     return replace(window, segments=tuple(lines))
-
-
-def _stretches(window: HeardWindow) -> list[Stretch]:
-    stretches: list[Stretch] = []
-    offset = 0
-    for start, end in window.spans:
-        length = end - start
-        stretches.append(
-            Stretch(
-                offset / SAMPLE_RATE,
-                (offset + length) / SAMPLE_RATE,
-                shift=(start - offset) / SAMPLE_RATE,
-            )
-        )
-        offset += length
-    return stretches

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.bundles import fetch_bundle, find_bundle
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
+from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.torch_devices import guarded, pick_device
 from gpu_worker.errors import UnknownModel
-from gpu_worker.transcription.engines import Audio
 
 SHORTEST_SAMPLES = 400  # one frame of wav2vec2's convolutions; shorter windows are padded
 

@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gpu_worker.audio.child import run_child
+from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.errors import (
     AudioOutOfBounds,
     DiskFull,
@@ -31,7 +32,7 @@ from gpu_worker.errors import (
     SourceMissing,
     UnreadableAudio,
 )
-from gpu_worker.transcript import SAMPLE_RATE, Notice
+from gpu_worker.transcript import Notice
 
 _REPORTED: dict[str, type[ScriptoriumError]] = {
     kind.code: kind

@@ -23,10 +23,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_worker.audio.samples import Audio
 from gpu_worker.diarization.grid import Grid
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcript import Turn
-from gpu_worker.transcription.engines import Audio
 
 Vector = NDArray[np.float32]  # of a voice, shape (dimension,)
 

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.samples import Audio
 from gpu_worker.diarization import Diarization, DiarizerRequest, ShardVoices, Speaker, SpeakerBounds
 from gpu_worker.diarization.grid import Grid
 from gpu_worker.errors import UnknownModel
-from gpu_worker.transcript import SAMPLE_RATE, Turn
-from gpu_worker.transcription.engines import Audio
+from gpu_worker.transcript import Turn
 
 FRAME_SAMPLES = SAMPLE_RATE // 10
 WINDOW_FRAMES, STEP_FRAMES = 50, 10

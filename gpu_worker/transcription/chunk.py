@@ -6,20 +6,17 @@ where the samples came from.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
-
-from gpu_worker.audio.speech import SpeechSpan, VadOptions
-from gpu_worker.audio.vad import speech_spans
+from gpu_worker.audio.pcm import SAMPLE_RATE, Span
+from gpu_worker.audio.samples import Audio
+from gpu_worker.audio.vad import VadOptions, speech_spans
 from gpu_worker.devices.batching import run_batches
-from gpu_worker.heard import ChunkTranscript
-from gpu_worker.transcript import SAMPLE_RATE, Notice
+from gpu_worker.transcript import ChunkTranscript, Notice
 from gpu_worker.transcription.decoded import TIME_DIGITS, DecodedWindow, heard_window
-from gpu_worker.transcription.engines import Audio, DecodeOptions, Engine
+from gpu_worker.transcription.engines import DecodeOptions, Engine
 from gpu_worker.transcription.second_look import second_look
 from gpu_worker.transcription.windows import Window, pack_windows
 
@@ -67,22 +64,7 @@ def transcribe_chunk(
     )
 
 
-def detect_language(engine: Engine, windows: Sequence[Audio]) -> str | None:
-    """The language that most windows are in, or None if there are none.
-
-    A tie goes to the language that the model is surer of.
-    """
-    if not windows:
-        return None
-    votes: Counter[str] = Counter()
-    trust: Counter[str] = Counter()
-    for found in engine.detect_languages(windows):
-        votes[found.language] += 1
-        trust[found.language] += found.probability  # type: ignore[assignment]  # Counter adds floats too
-    return max(votes, key=lambda language: (votes[language], trust[language]))
-
-
-def _passed_over(span: SpeechSpan, first_sample: int) -> Notice:
+def _passed_over(span: Span, first_sample: int) -> Notice:
     start, end = (
         round((first_sample + sample) / SAMPLE_RATE, TIME_DIGITS)
         for sample in (span.start, span.end)
@@ -93,8 +75,3 @@ def _passed_over(span: SpeechSpan, first_sample: int) -> Notice:
         start,
         end,
     )
-
-
-def pcm_to_audio(pcm: bytes) -> Audio:
-    """Signed 16-bit little-endian samples to floats in -1..1."""
-    return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32768.0

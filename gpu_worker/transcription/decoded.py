@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gpu_worker.audio.levels import frame_levels
-from gpu_worker.heard import HeardWindow
-from gpu_worker.transcript import SAMPLE_RATE, Segment, Word
-from gpu_worker.transcription.engines import Audio, DecodeOptions, WindowText
+from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.samples import Audio
+from gpu_worker.transcript import HeardWindow, Segment, Word
+from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.fallback import is_silence, needs_fallback
-from gpu_worker.transcription.lines import Stretch, place_words, split_lines
+from gpu_worker.transcription.lines import split_lines
 from gpu_worker.transcription.windows import Window
 from gpu_worker.words import word_places
 
@@ -57,7 +58,7 @@ def heard_window(
     """
     spans = decoded.window.spans
     return HeardWindow(
-        tuple((first_sample + span.start, first_sample + span.end) for span in spans),
+        decoded.window.moved(first_sample).spans,
         tuple(
             line if with_words else replace(line, words=())
             for line in _lines(decoded, first_sample, language)
@@ -67,20 +68,12 @@ def heard_window(
 
 
 def _lines(decoded: DecodedWindow, first_sample: int, language: str) -> list[Segment]:
-    window, text = decoded.window, decoded.text
+    window, text = decoded.window.moved(first_sample), decoded.text
     if not text.text:
         return []
-    stretches = [
-        Stretch(
-            start=offset / SAMPLE_RATE,
-            end=(offset + span.samples) / SAMPLE_RATE,
-            shift=(first_sample + span.start - offset) / SAMPLE_RATE,
-        )
-        for offset, span in zip(window.offsets, window.spans, strict=True)
-    ]
-    words = tuple(map(rounded, place_words(text.words, stretches)))
-    start = words[0].start if words else (first_sample + window.spans[0].start) / SAMPLE_RATE
-    end = words[-1].end if words else (first_sample + window.spans[-1].end) / SAMPLE_RATE
+    words = tuple(map(rounded, window.place(text.words)))
+    start = words[0].start if words else window.spans[0].start / SAMPLE_RATE
+    end = words[-1].end if words else window.spans[-1].end / SAMPLE_RATE
     whole = Segment(
         start=round(start, TIME_DIGITS),
         end=round(end, TIME_DIGITS),

@@ -1,4 +1,4 @@
-"""The languages of Whisper, and the many ways to write one.
+"""The languages of Whisper, the many ways to write one, and which one windows are in.
 
 A language is known by its code, by its English name, by the other names that openai/whisper
 takes (`tokenizer.py`, LANGUAGES and TO_LANGUAGE_CODE), and by a tag with a script or a
@@ -8,9 +8,13 @@ region, such as `en-US` (BCP 47) or `pt_BR.UTF-8` (POSIX). Pure.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from difflib import get_close_matches
 
+from gpu_worker.audio.samples import Audio
 from gpu_worker.errors import InvalidOption
+from gpu_worker.transcription.engines import Engine
 
 _NAMES = """
 en english, zh chinese, de german, es spanish, ru russian, ko korean, fr french, ja japanese,
@@ -89,3 +93,18 @@ def _no_language(text: str) -> str:
     if codes:
         return f"{told}; close to it: {', '.join(f'{LANGUAGES[code]} ({code})' for code in codes)}"
     return f"{told}; write a code or an English name, such as es or Spanish, or auto"
+
+
+def detect_language(engine: Engine, windows: Sequence[Audio]) -> str | None:
+    """The language that most windows are in, or None if there are none.
+
+    A tie goes to the language that the model is surer of.
+    """
+    if not windows:
+        return None
+    votes: Counter[str] = Counter()
+    trust: Counter[str] = Counter()
+    for found in engine.detect_languages(windows):
+        votes[found.language] += 1
+        trust[found.language] += found.probability  # type: ignore[assignment]  # Counter adds floats too
+    return max(votes, key=lambda language: (votes[language], trust[language]))

@@ -7,7 +7,7 @@ that is too long for one line. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from unicodedata import east_asian_width
 
@@ -22,20 +22,6 @@ LONGEST_SECONDS = 15.0
 _CLAUSE_MARKS = (",", ";", ":", "—", "–", "،", "؛", "、", "，", "；", "：")
 _CLAUSE_WORTH_SECONDS = 0.5  # a mark between two clauses counts as such a silence
 _OFF_CENTRE_COST_SECONDS = 1.0  # of a cut at the very edge of a line
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A span of speech inside a window; all in seconds."""
-
-    start: float  # in the window
-    end: float
-    shift: float  # from the window's time to the chunk's
-
-
-def place_words(words: Sequence[Word], stretches: Sequence[Stretch]) -> tuple[Word, ...]:
-    """Put each word into the stretch that it overlaps most, in the chunk's time."""
-    return tuple(_place(word, stretches) for word in words)
 
 
 def split_lines(segment: Segment, language: str) -> list[Segment]:
@@ -111,15 +97,3 @@ def _fitting(
 
 def _columns(text: str) -> int:
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def _place(word: Word, stretches: Sequence[Stretch]) -> Word:
-    best = max(stretches, key=lambda stretch: _overlap(word, stretch))
-    start = min(max(word.start, best.start), best.end)
-    end = max(start, min(word.end, best.end))
-    return replace(word, start=start + best.shift, end=end + best.shift)
-
-
-def _overlap(word: Word, stretch: Stretch) -> float:
-    """Negative: how far apart they are."""
-    return min(word.end, stretch.end) - max(word.start, stretch.start)

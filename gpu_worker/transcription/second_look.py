@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from gpu_worker.audio.speech import SpeechSpan, VadOptions
-from gpu_worker.audio.vad import speech_spans
-from gpu_worker.transcript import SAMPLE_RATE
+from gpu_worker.audio.pcm import SAMPLE_RATE, Span
+from gpu_worker.audio.samples import Audio
+from gpu_worker.audio.vad import VadOptions, speech_spans
 from gpu_worker.transcription.decoded import DecodedWindow
-from gpu_worker.transcription.engines import Audio
 from gpu_worker.transcription.unheard import find_gaps
 from gpu_worker.transcription.windows import Window, pack_windows
 
@@ -39,7 +38,7 @@ class _Doubt:
 
 def second_look(
     audio: Audio, decoded: Sequence[DecodedWindow], decode: Decode, vad: VadOptions | None
-) -> tuple[list[DecodedWindow], list[SpeechSpan]]:
+) -> tuple[list[DecodedWindow], list[Span]]:
     """Decode again what was passed over.
 
     Gives all windows in order, with those that were added between the parts of the others, and
@@ -50,7 +49,7 @@ def second_look(
         decode([window for found in doubts for doubt in found for window in doubt.windows])
     )
     shown: list[DecodedWindow] = []
-    passed_over: list[SpeechSpan] = []
+    passed_over: list[Span] = []
     for one, found in zip(decoded, doubts, strict=True):
         answers = [(doubt, [next(again) for _ in doubt.windows]) for doubt in found]
         taken = [(doubt, texts) for doubt, texts in answers if any(t.is_believed for t in texts)]
@@ -80,12 +79,12 @@ def _doubts(audio: Audio, one: DecodedWindow, vad: VadOptions | None) -> list[_D
     return found
 
 
-def _speech(sound: Audio, vad: VadOptions | None) -> tuple[SpeechSpan, ...]:
+def _speech(sound: Audio, vad: VadOptions | None) -> tuple[Span, ...]:
     """Spans of speech alone, without the pads that windows have."""
     return speech_spans(sound, len(sound) / SAMPLE_RATE, replace(vad or VadOptions(), pad_ms=0))
 
 
-def _seconds(spans: Sequence[SpeechSpan]) -> float:
+def _seconds(spans: Sequence[Span]) -> float:
     return sum(span.samples for span in spans) / SAMPLE_RATE
 
 
@@ -130,12 +129,12 @@ def _still_unheard(
     one: DecodedWindow,
     answers: Sequence[tuple[_Doubt, list[DecodedWindow]]],
     vad: VadOptions | None,
-) -> list[SpeechSpan]:
+) -> list[Span]:
     """Speech of one window that has no words after the second look, or none at all."""
-    found: list[SpeechSpan] = []
+    found: list[Span] = []
     speech = () if one.text.text else _speech(one.window.cut(audio), vad)
     if _seconds(speech) >= NOTICED_SPEECH_SECONDS:
-        found.append(SpeechSpan(one.window.spans[0].start, one.window.spans[-1].end))
+        found.append(Span(one.window.spans[0].start, one.window.spans[-1].end))
     for doubt, texts in answers:
         places = [(one, doubt)] if not any(text.is_believed for text in texts) else [
             (text, left) for text in texts for left in _doubts(audio, text, vad)
@@ -143,5 +142,5 @@ def _still_unheard(
         for text, left in places:
             part = text.window.part(left.first, left.end)
             if part and left.speech >= NOTICED_SPEECH_SECONDS:
-                found.append(SpeechSpan(part.spans[0].start, part.spans[-1].end))
+                found.append(Span(part.spans[0].start, part.spans[-1].end))
     return found

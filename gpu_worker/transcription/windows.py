@@ -2,27 +2,28 @@
 
 The silence between two spans of speech is left out, so a window of thirty seconds
 holds thirty seconds of speech and the fewest windows are decoded. A window knows the
-way back: which sample of the chunk each of its own samples is. The longest window is
-a property of the model. Pure: samples in, samples out.
+way back: which sample of the chunk each of its own samples is, and when in the file a word
+is that stands at some time of the window. The longest window is a property of the model. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 import numpy as np
 
-from gpu_worker.audio.speech import SpeechSpan
-from gpu_worker.transcription.engines import Audio
+from gpu_worker.audio.pcm import SAMPLE_RATE, Span
+from gpu_worker.audio.samples import Audio
+from gpu_worker.transcript import Word
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """Spans of speech of a chunk, one behind the other."""
 
-    spans: tuple[SpeechSpan, ...]  # at least one; in order, without overlap
+    spans: tuple[Span, ...]  # at least one; in order, without overlap
 
     @property
     def samples(self) -> int:
@@ -37,7 +38,7 @@ class Window:
     def part(self, first: int, end: int) -> Window | None:
         """The window from its own sample `first` up to `end`; None if nothing is between them."""
         pieces = (
-            SpeechSpan(
+            Span(
                 span.start + min(max(first - offset, 0), span.samples),
                 span.start + min(max(end - offset, 0), span.samples),
             )
@@ -46,12 +47,31 @@ class Window:
         spans = tuple(piece for piece in pieces if piece.samples)
         return Window(spans) if spans else None
 
+    def moved(self, samples: int) -> Window:
+        """The same window, its spans counted from another beginning."""
+        return Window(tuple(span.moved(samples) for span in self.spans))
+
     def cut(self, audio: Audio) -> Audio:
-        """The window's samples out of the chunk's, shape (samples,)."""
+        """The window's samples out of those that its spans count, shape (samples,)."""
         return np.concatenate([audio[span.start : span.end] for span in self.spans])
 
+    def place(self, words: Sequence[Word]) -> tuple[Word, ...]:
+        """Give words timed from the window's start the times of what the spans count.
 
-def pack_windows(spans: Sequence[SpeechSpan], max_samples: int) -> tuple[Window, ...]:
+        Each word goes into the span of speech that it overlaps most.
+        """
+        stretches = [
+            _Stretch(
+                start=offset / SAMPLE_RATE,
+                end=(offset + span.samples) / SAMPLE_RATE,
+                shift=(span.start - offset) / SAMPLE_RATE,
+            )
+            for offset, span in zip(self.offsets, self.spans, strict=True)
+        ]
+        return tuple(_placed(word, stretches) for word in words)
+
+
+def pack_windows(spans: Sequence[Span], max_samples: int) -> tuple[Window, ...]:
     """Join neighbouring spans into windows of at most `max_samples`.
 
     A span that is longer by itself is cut into equal parts; `speech_spans` is asked
@@ -67,9 +87,30 @@ def pack_windows(spans: Sequence[SpeechSpan], max_samples: int) -> tuple[Window,
     return tuple(windows)
 
 
-def _fitting(span: SpeechSpan, max_samples: int) -> tuple[SpeechSpan, ...]:
+def _fitting(span: Span, max_samples: int) -> tuple[Span, ...]:
     parts = -(-span.samples // max_samples)
     edges = (
         [span.start + span.samples * part // parts for part in range(parts + 1)] if parts else []
     )
-    return tuple(SpeechSpan(a, b) for a, b in pairwise(edges))
+    return tuple(Span(a, b) for a, b in pairwise(edges))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A span of speech inside a window; all in seconds."""
+
+    start: float  # in the window
+    end: float
+    shift: float  # from the window's time to that of what its spans count
+
+
+def _placed(word: Word, stretches: Sequence[_Stretch]) -> Word:
+    best = max(stretches, key=lambda stretch: _overlap(word, stretch))
+    start = min(max(word.start, best.start), best.end)
+    end = max(start, min(word.end, best.end))
+    return replace(word, start=start + best.shift, end=end + best.shift)
+
+
+def _overlap(word: Word, stretch: _Stretch) -> float:
+    """Negative: how far apart they are."""
+    return min(word.end, stretch.end) - max(word.start, stretch.start)

@@ -27,7 +27,8 @@ from tasks.redis_address import RedisAddress, check_not_cluster
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.records import Records, exists
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run
 from tasks.state.cancellations import Cancellations
 from tasks.state.leases import Leases
 from tasks.state.receipts import Ledger
@@ -75,73 +76,72 @@ class Connection:
         """A job as it stands. Raises UnknownJob."""
         found = self.jobs.find(tenant, job) or self._restore(tenant, job)
         manifest, run, summary = found
-        receipts = self.ledger.read(tenant, job, run)
-        unit = Unit(tenant, job, run, Stage.ASSEMBLE)
+        receipts = self.ledger.read(run)
         if summary is None and (Stage.ASSEMBLE, 0) in receipts:
-            summary = self.settle(unit)
-        manifest = self.run_manifest(manifest, unit, receipts, summary)
-        return describe_job(manifest, run, receipts, self.plan(unit), summary, time.time())
+            summary = self.settle(run)
+        manifest = self.run_manifest(manifest, run, receipts, summary)
+        plan = self.plan(tenant, job)
+        return describe_job(manifest, run.number, receipts, plan, summary, time.time())
 
     def run_manifest(
-        self, manifest: Manifest, unit: Unit, receipts: Receipts, summary: Summary | None = None
+        self, manifest: Manifest, run: Run, receipts: Receipts, summary: Summary | None = None
     ) -> Manifest:
-        """The manifest with the models of the unit's run, once a worker has chosen them."""
+        """The manifest with the models of the run, once a worker has chosen them."""
         if summary is None and (Stage.DETECT_LANGUAGE, 0) not in receipts:
             return manifest
         if summary is not None and manifest.options.model != AUTO:
             return manifest  # nothing else that was chosen is told of a job that has ended
         try:
-            return self.records.resolved(unit)
+            return self.records.resolved(run)
         except ArtifactMissing:  # the job is being deleted
             return manifest
 
     def result(self, tenant: str, job: str) -> dict[str, Any]:
         """The published result of the newest run. Raises UnknownJob or NotFinished."""
-        run = self.job(tenant, job).run
-        unit = Unit(tenant, job, run, Stage.ASSEMBLE)
+        run = Run(tenant, job, self.job(tenant, job).run)
         try:
-            result: dict[str, Any] = json.loads(self.store.get(keys.run(unit, "result.json")))
+            result: dict[str, Any] = json.loads(self.store.get(keys.of_run(run, keys.RESULT)))
         except ArtifactMissing as error:
             raise NotFinished(f"Job {job} has no result yet.") from error
         return result
 
-    def timings(self, unit: Unit) -> dict[str, Any]:
+    def timings(self, run: Run) -> dict[str, Any]:
         """How long each stage took; empty if nothing was computed."""
         try:
-            found: dict[str, Any] = json.loads(self.store.get(keys.run(unit, "timings.json")))
+            found: dict[str, Any] = json.loads(self.store.get(keys.of_run(run, "timings.json")))
         except ArtifactMissing:
             return {}
         return found
 
-    def plan(self, unit: Unit) -> Plan | None:
+    def plan(self, tenant: str, job: str) -> Plan | None:
         """The job's plan once it is written."""
         try:
-            return self.records.plan(unit.tenant, unit.job)
+            return self.records.plan(tenant, job)
         except ArtifactMissing:
             return None
 
-    def settle(self, unit: Unit) -> Summary | None:
+    def settle(self, run: Run) -> Summary | None:
         """If the run has its result: index what it came to and take it off the open ones."""
         try:
-            result = json.loads(self.store.get(keys.run(unit, "result.json")))
+            result = json.loads(self.store.get(keys.of_run(run, keys.RESULT)))
         except ArtifactMissing:
             return None
         summary = Summary.of_result(result)
-        self._owe(unit)  # first: if we die now the run is still open, and is settled again
-        self.store.delete(keys.open_run(unit))
-        self.jobs.close(unit, summary)
+        self._owe(run)  # first: if we die now the run is still open, and is settled again
+        self.store.delete(keys.open_run(run))
+        self.jobs.close(run, summary)
         return summary
 
-    def _owe(self, unit: Unit) -> None:
-        """Put into the outbox that the run has ended, if somebody wants to know."""
+    def _owe(self, run: Run) -> None:
+        """Put into the outbox that the run has ended, if the job has a webhook or an output."""
         try:
-            manifest = self.records.manifest(unit.tenant, unit.job)
+            manifest = self.records.manifest(run.tenant, run.job)
         except ArtifactMissing:  # the job was deleted
             return
-        if (manifest.output or manifest.webhook_url) and exists(self.store, keys.open_run(unit)):
-            self.outbox.add(unit)
+        if (manifest.output or manifest.webhook_url) and exists(self.store, keys.open_run(run)):
+            self.outbox.add(run)
 
-    def _restore(self, tenant: str, job: str) -> tuple[Any, int, Summary | None]:
+    def _restore(self, tenant: str, job: str) -> tuple[Manifest, Run, Summary | None]:
         """A job that Redis does not know but the store may."""
         self.records.forget(tenant, job)  # it may have been deleted by another process
         try:
@@ -152,7 +152,7 @@ class Connection:
             raise UnknownJob(f"There is no job {job!r}.") from error
         run = newest_run(self.store, tenant, job)
         self.jobs.add(manifest, run, is_open=False)
-        return manifest, run, self.settle(Unit(tenant, job, run, Stage.ASSEMBLE))
+        return manifest, run, self.settle(run)
 
 
 def connect(settings: Settings) -> Connection:

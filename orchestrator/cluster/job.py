@@ -13,7 +13,8 @@ from typing import Any
 
 from tasks.runs.dependencies import chunk_stages, fan_in, header_chains, needs_detection
 from tasks.runs.manifest import Manifest, Plan
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 from tasks.state.receipts import Receipt
 
 Receipts = Mapping[tuple[Stage, int], Receipt]
@@ -175,7 +176,7 @@ def current_stage(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> 
         return Stage.PREPARE
     if needs_detection(manifest.options) and (Stage.DETECT_LANGUAGE, 0) not in receipts:
         return Stage.DETECT_LANGUAGE
-    run = Unit(manifest.tenant, manifest.job, 0, Stage.ASSEMBLE)
+    run = Run(manifest.tenant, manifest.job, 0)
     header = [unit for units in header_chains(run, manifest.options, plan) for unit in units]
     waiting = {unit.stage for unit in header if _is_open(unit, receipts)}
     for stage in (Stage.TRANSCRIBE, Stage.ALIGN, Stage.EMBED_SPEAKERS):
@@ -208,7 +209,7 @@ def _progress(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> floa
     """By the audio seconds of all chunks and shards."""
     if plan is None:
         return 0.0
-    run = Unit(manifest.tenant, manifest.job, 0, Stage.ASSEMBLE)
+    run = Run(manifest.tenant, manifest.job, 0)
     total = done = 0.0
     for units in header_chains(run, manifest.options, plan):
         for unit in units:

@@ -16,7 +16,7 @@ from orchestrator.cluster.job import Summary
 from tasks.artifacts import ArtifactStore
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.units import Run
 from tasks.state.receipts import CHANGED
 
 _OPEN = "scriptorium:open"
@@ -57,21 +57,20 @@ class JobStore:
         """Give back the place of a job that was admitted and not added."""
         self._redis.zrem(_admitted(tenant), f"{tenant}/{job}/1")
 
-    def add(self, manifest: Manifest, run: int, *, is_open: bool = True) -> None:
+    def add(self, manifest: Manifest, run: Run, *, is_open: bool = True) -> None:
         """Index a job, or its next run."""
         pipe = self._redis.pipeline()
         name = _job(manifest.tenant, manifest.job)
-        pipe.hset(name, mapping={"manifest": manifest.model_dump_json(), "run": run})
+        pipe.hset(name, mapping={"manifest": manifest.model_dump_json(), "run": run.number})
         pipe.zadd(_listing(manifest.tenant), {manifest.job: manifest.created_at})
         if is_open:
-            member = f"{manifest.tenant}/{manifest.job}/{run}"
-            pipe.sadd(_OPEN, member)
-            pipe.sadd(_open_of(manifest.tenant), member)
-            pipe.zrem(_admitted(manifest.tenant), member)
+            pipe.sadd(_OPEN, run.name)
+            pipe.sadd(_open_of(manifest.tenant), run.name)
+            pipe.zrem(_admitted(manifest.tenant), run.name)
         pipe.publish(CHANGED, f"{manifest.tenant}/{manifest.job}")
         pipe.execute()
 
-    def find(self, tenant: str, job: str) -> tuple[Manifest, int, Summary | None] | None:
+    def find(self, tenant: str, job: str) -> tuple[Manifest, Run, Summary | None] | None:
         """The manifest, the newest run, and what it came to if it has ended."""
         fields: Any = self._redis.hgetall(_job(tenant, job))
         if b"manifest" not in fields:
@@ -79,16 +78,15 @@ class JobStore:
         run = int(fields[b"run"])
         written = fields.get(f"summary/{run}".encode())
         summary = _summary(json.loads(written)) if written else None
-        return Manifest.model_validate_json(fields[b"manifest"]), run, summary
+        return Manifest.model_validate_json(fields[b"manifest"]), Run(tenant, job, run), summary
 
-    def close(self, unit: Unit, summary: Summary) -> None:
+    def close(self, run: Run, summary: Summary) -> None:
         """The run has its result."""
         pipe = self._redis.pipeline()
-        pipe.hset(_job(unit.tenant, unit.job), f"summary/{unit.run}", json.dumps(asdict(summary)))
-        member = f"{unit.tenant}/{unit.job}/{unit.run}"
-        pipe.srem(_OPEN, member)
-        pipe.srem(_open_of(unit.tenant), member)
-        pipe.publish(CHANGED, f"{unit.tenant}/{unit.job}")
+        pipe.hset(_job(run.tenant, run.job), f"summary/{run.number}", json.dumps(asdict(summary)))
+        pipe.srem(_OPEN, run.name)
+        pipe.srem(_open_of(run.tenant), run.name)
+        pipe.publish(CHANGED, f"{run.tenant}/{run.job}")
         pipe.execute()
 
     def forget(self, tenant: str, job: str) -> None:
@@ -124,10 +122,10 @@ class JobStore:
         )
         return [(job.decode(), time) for job, time in rows]
 
-    def open_runs(self) -> list[Unit]:
-        """Every run without a result, as its assemble unit."""
+    def open_runs(self) -> list[Run]:
+        """Every run without a result."""
         found: Any = self._redis.smembers(_OPEN)
-        return sorted((_run(name.decode()) for name in found), key=lambda unit: unit.name)
+        return sorted((Run.parse(name.decode()) for name in found), key=lambda run: run.name)
 
     def is_wiped(self) -> bool:
         """Redis has forgotten us since `restored`."""
@@ -138,21 +136,21 @@ class JobStore:
         self._redis.set(_MARK, 1)
 
 
-def open_runs(store: ArtifactStore) -> Iterator[Unit]:
+def open_runs(store: ArtifactStore) -> Iterator[Run]:
     """The runs without a result, as the store has them."""
     for key in store.list(keys.OPEN):
-        yield _run(key.removeprefix(keys.OPEN))
+        yield Run.parse(key.removeprefix(keys.OPEN))
 
 
-def newest_run(store: ArtifactStore, tenant: str, job: str) -> int:
-    """1, or the highest run that a retry has started."""
+def newest_run(store: ArtifactStore, tenant: str, job: str) -> Run:
+    """The first, or the last one that a retry has started."""
     prefix = keys.runs(tenant, job)
     started = {
         int(key.removeprefix(prefix).split("/")[0])
         for key in store.list(prefix)
         if key.endswith("/started.json")
     }
-    return max(started, default=1)
+    return Run(tenant, job, max(started, default=1))
 
 
 def known_jobs(store: ArtifactStore, tenant: str) -> Iterator[str]:
@@ -166,11 +164,6 @@ def known_jobs(store: ArtifactStore, tenant: str) -> Iterator[str]:
 
 def _summary(data: dict[str, Any]) -> Summary:
     return Summary(**{**data, "warnings": tuple(data["warnings"])})
-
-
-def _run(name: str) -> Unit:
-    tenant, job, run = name.split("/")
-    return Unit(tenant, job, int(run), Stage.ASSEMBLE)
 
 
 def _job(tenant: str, job: str) -> str:

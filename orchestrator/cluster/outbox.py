@@ -15,7 +15,7 @@ from redis import Redis
 from tasks.artifacts import ArtifactStore
 from tasks.runs import keys
 from tasks.runs.records import encode
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.units import Run
 
 _DUE = "scriptorium:outbox"
 _NOW = """
@@ -42,44 +42,35 @@ class Outbox:
         self._take = redis.register_script(_TAKE)
         self._defer = redis.register_script(_DEFER)
 
-    def add(self, run: Unit) -> None:
+    def add(self, run: Run) -> None:
         """Something is owed for a run that has ended just now."""
         self._store.put(keys.owed(run), encode({"ended_at": round(time.time(), 3)}))
         self._set("NX", [run], 0.0)
 
-    def take(self, limit: int, seconds: float) -> list[Unit]:
+    def take(self, limit: int, seconds: float) -> list[Run]:
         """Some of what is due, for so long; others take it after that."""
         found: Any = self._take(keys=[_DUE], args=[limit, seconds])
-        return [_run(name.decode()) for name in found]
+        return [Run.parse(name.decode()) for name in found]
 
-    def hold(self, runs: Iterable[Unit], seconds: float) -> None:
+    def hold(self, runs: Iterable[Run], seconds: float) -> None:
         """Keep what was taken for so much longer."""
         self._set("XX", runs, seconds)
 
-    def postpone(self, run: Unit, seconds: float) -> None:
+    def postpone(self, run: Run, seconds: float) -> None:
         """Give it back: it is due then."""
         self._set("CH", [run], seconds)
 
-    def remove(self, run: Unit) -> None:
+    def remove(self, run: Run) -> None:
         """Nothing is owed for the run any more."""
         self._store.delete(keys.owed(run))
-        self._redis.zrem(_DUE, _name(run))
+        self._redis.zrem(_DUE, run.name)
 
     def restore(self) -> None:
         """Make due what Redis has forgotten."""
-        names = [_run(key.removeprefix(keys.OUTBOX)) for key in self._store.list(keys.OUTBOX)]
+        names = [Run.parse(key.removeprefix(keys.OUTBOX)) for key in self._store.list(keys.OUTBOX)]
         self._set("NX", names, 0.0)
 
-    def _set(self, condition: str, runs: Iterable[Unit], seconds: float) -> None:
-        names = [_name(run) for run in runs]
+    def _set(self, condition: str, runs: Iterable[Run], seconds: float) -> None:
+        names = [run.name for run in runs]
         if names:
             self._defer(keys=[_DUE], args=[condition, seconds, *names])
-
-
-def _name(run: Unit) -> str:
-    return f"{run.tenant}/{run.job}/{run.run}"
-
-
-def _run(name: str) -> Unit:
-    tenant, job, run = name.split("/")
-    return Unit(tenant, job, int(run), Stage.ASSEMBLE)

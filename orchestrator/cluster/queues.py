@@ -16,7 +16,8 @@ from redis import Redis
 
 from orchestrator.open_runs.needs import lost
 from tasks.broker import SENT_AT
-from tasks.runs.stages import Stage, Unit, queues
+from tasks.runs.stages import Stage, queues
+from tasks.runs.units import Run, Unit
 
 PAGE = 1000  # messages read at once
 _STAGES = {stage.task_name: stage for stage in Stage}
@@ -98,10 +99,5 @@ def read_unit(message: bytes) -> Unit | None:
     if stage is None:
         return None
     _, arguments, _ = json.loads(b64decode(envelope["body"]))
-    return Unit(
-        arguments["tenant"],
-        arguments["job"],
-        arguments["run"],
-        stage,
-        arguments.get("index", 0),
-    )
+    run = Run(arguments["tenant"], arguments["job"], arguments["run"])
+    return run.unit(stage, arguments.get("index", 0))

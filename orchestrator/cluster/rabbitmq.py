@@ -18,7 +18,8 @@ from kombu.exceptions import OperationalError
 from tasks.artifacts import ArtifactMissing
 from tasks.broker import SENT_AT, BrokerUnavailable
 from tasks.runs.records import Records
-from tasks.runs.stages import HEADER_STAGES, Lane, Stage, Unit, queues
+from tasks.runs.stages import HEADER_STAGES, Lane, Stage, queues
+from tasks.runs.units import Unit
 
 # Clocks of machines differ, and a message is sent a little later than the receipt before it.
 MARGIN_SECONDS = 15.0
@@ -106,9 +107,9 @@ class AmqpQueues:
         if unit.stage in (Stage.DIARIZE, Stage.ASSEMBLE):
             return Lane.INTERACTIVE
         try:
-            options = self._records.manifest(unit.tenant, unit.job).options
+            options = self._records.manifest(unit.run.tenant, unit.run.job).options
             if unit.stage in HEADER_STAGES:
-                return self._records.plan(unit.tenant, unit.job).lane(options)
+                return self._records.plan(unit.run.tenant, unit.run.job).lane(options)
         except ArtifactMissing:  # a job that is being deleted
             return Lane.INTERACTIVE
         return options.lane or Lane.INTERACTIVE

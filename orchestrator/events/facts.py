@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from gpu_worker.heard import ChunkTranscript
-from gpu_worker.transcript import segment_to_json
+from gpu_worker.transcript import ChunkTranscript, segment_to_json
 from orchestrator.cluster.connection import Connection, UnknownJob
 from orchestrator.events import Facts
 from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
 from tasks.runs.records import exists
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run
 
 
 class FactsReader:
@@ -41,29 +41,29 @@ class FactsReader:
                 raise UnknownJob(f"There is no job {job!r}.")
             return None
         manifest, newest, summary = found
-        unit = Unit(tenant, job, run, Stage.ASSEMBLE)
+        this = Run(tenant, job, run)
         # In this order: an ended run's history is whole, and each of its entries has a receipt.
-        history = connection.ledger.history(tenant, job, run)
-        receipts = connection.ledger.read(tenant, job, run)
+        history = connection.ledger.history(this)
+        receipts = connection.ledger.read(this)
         is_assembled = (Stage.ASSEMBLE, 0) in (settled for _, settled in history)
-        if run != newest or (summary is None and is_assembled):
-            summary = connection.settle(unit)
-        manifest = connection.run_manifest(manifest, unit, receipts, summary)
-        return Facts(manifest, run, connection.plan(unit), history, receipts, summary)
+        if this != newest or (summary is None and is_assembled):
+            summary = connection.settle(this)
+        manifest = connection.run_manifest(manifest, this, receipts, summary)
+        return Facts(manifest, run, connection.plan(tenant, job), history, receipts, summary)
 
     def text(self, facts: Facts, chunk: int) -> Sequence[dict[str, Any]]:
         """A chunk's segments: aligned if they are; none if it was given up."""
         manifest = facts.manifest
-        unit = Unit(manifest.tenant, manifest.job, facts.run, Stage.ASSEMBLE)
+        run = Run(manifest.tenant, manifest.job, facts.run)
         if facts.plan and facts.plan.channels:
-            return self._published(unit)
+            return self._published(run)
         stages = [Stage.ALIGN, Stage.TRANSCRIBE] if manifest.options.aligns else [Stage.TRANSCRIBE]
         for stage in stages:
             receipt = facts.receipts.get((stage, chunk))
             if receipt and receipt.outcome == "failed":
                 continue
             try:
-                key = self._connection.records.key(replace(unit, stage=stage, index=chunk))
+                key = self._connection.records.key(run.unit(stage, chunk))
                 heard = ChunkTranscript.from_json(self._read(key))
             except ArtifactMissing:
                 continue
@@ -73,9 +73,9 @@ class FactsReader:
             return [segment_to_json(segment) for segment in segments]
         return []
 
-    def _published(self, unit: Unit) -> Sequence[dict[str, Any]]:
+    def _published(self, run: Run) -> Sequence[dict[str, Any]]:
         """Of the whole file."""
-        transcript = self._read(keys.run(unit, "result.json"))["transcript"] or {}
+        transcript = self._read(keys.of_run(run, keys.RESULT))["transcript"] or {}
         segments: list[dict[str, Any]] = transcript.get("segments", [])
         return segments
 

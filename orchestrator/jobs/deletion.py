@@ -19,7 +19,7 @@ from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
 from tasks.runs.records import encode, exists
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.units import Run
 from tasks.state.claims import release
 
 Contents = dict[str, tuple[str, ...]]  # each with its parts, if it is made of several
@@ -63,7 +63,7 @@ def delete_job(connection: Connection, tenant: str, job: str) -> None:
             connection.records.manifest(tenant, job)
     except (ArtifactMissing, ValueError) as error:
         raise UnknownJob(f"There is no job {job!r}.") from error
-    runs = max(newest_run(connection.store, tenant, job), found[1] if found else 1)
+    runs = max(newest_run(connection.store, tenant, job).number, found[1].number if found else 1)
     stone = Tombstone(tenant, job, round(time.time(), 3), runs, _contents(connection, tenant, job))
     connection.store.put(stone.key, stone.to_bytes())
     erase(connection, stone)
@@ -72,10 +72,11 @@ def delete_job(connection: Connection, tenant: str, job: str) -> None:
 def erase(connection: Connection, stone: Tombstone) -> int:
     """Remove what there is of a deleted job but its tombstone. Gives how many artifacts went."""
     tenant, job, store = stone.tenant, stone.job, connection.store
-    for run in range(1, stone.runs + 2):
+    for number in range(1, stone.runs + 2):
         # Tasks see the flag and stop; the newest run may be one that began in this moment.
-        connection.cancellations.flag(Unit(tenant, job, run, Stage.ASSEMBLE))
-        connection.ledger.forget(tenant, job, run)
+        run = Run(tenant, job, number)
+        connection.cancellations.flag(run)
+        connection.ledger.forget(run)
     connection.jobs.forget(tenant, job)
     if (manifest := _manifest(connection, tenant, job)) is not None:
         forget_key(store, manifest)
@@ -115,7 +116,7 @@ def _contents(connection: Connection, tenant: str, job: str) -> Contents:
         if manifest.source.artifact is not None:
             found[keys.content(manifest.source.artifact)] = ()
         found |= {known.clip: () for known in manifest.options.known_speakers}
-    if (plan := connection.plan(Unit(tenant, job, 1, Stage.ASSEMBLE))) is not None:
+    if (plan := connection.plan(tenant, job)) is not None:
         found |= dict.fromkeys((plan.audio, *plan.channels), ())
         if plan.heard not in found:  # the language of all channels together
             found = {plan.heard: tuple(dict.fromkeys(plan.channels))} | found

@@ -15,7 +15,8 @@ from tasks.runs import keys
 from tasks.runs.canvas import run_canvas
 from tasks.runs.manifest import Manifest
 from tasks.runs.records import encode, result_record
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run
 from tasks.state.receipts import Receipt
 
 
@@ -30,14 +31,14 @@ def cancel(connection: Connection, tenant: str, job: str) -> Job:
     """End a job without a result. Raises UnknownJob, or IllegalTransition once it has ended."""
     current = connection.job(tenant, job)
     _allow(current, Status.CANCELED, "canceled")
-    unit = Unit(tenant, job, current.run, Stage.ASSEMBLE)
-    connection.cancellations.cancel(unit)
+    run = Run(tenant, job, current.run)
+    connection.cancellations.cancel(run)
     data = encode(result_record(canceled=True))
-    if connection.store.put(keys.run(unit, "result.json"), data):
+    if connection.store.put(keys.of_run(run, keys.RESULT), data):
         from tasks.telemetry.metrics import JOBS_ENDED  # which most commands do without
 
         JOBS_ENDED.labels("canceled").inc()
-    connection.settle(unit)
+    connection.settle(run)
     return connection.job(tenant, job)
 
 
@@ -53,13 +54,13 @@ def retry(connection: Connection, tenant: str, job: str) -> Job:
             hint="`scriptorium rerun JOB` computes what its warnings say is missing.",
         )
     _allow(current, Status.QUEUED, "retried")
-    unit = Unit(tenant, job, current.run + 1, Stage.ASSEMBLE)
-    connection.store.put(keys.open_run(unit), b"")
-    connection.store.put(keys.run(unit, "started.json"), encode({"started_at": time.time()}))
+    run = Run(tenant, job, current.run + 1)
+    connection.store.put(keys.open_run(run), b"")
+    connection.store.put(keys.of_run(run, "started.json"), encode({"started_at": time.time()}))
     for letter in connection.store.list(f"{keys.DEAD_LETTERS}{tenant}/{job}/"):
         connection.store.delete(letter)
     manifest = connection.records.manifest(tenant, job)
-    issue(connection, manifest, unit.run, prepared=connection.plan(unit) is not None)
+    issue(connection, manifest, run, prepared=connection.plan(tenant, job) is not None)
     return connection.job(tenant, job)
 
 
@@ -68,13 +69,14 @@ def _allow(job: Job, target: Status, verb: str) -> None:
         raise IllegalTransition(f"Job {job.id} is {job.status.value}; it cannot be {verb}.")
 
 
-def issue(connection: Connection, manifest: Manifest, run: int, *, prepared: bool = False) -> None:
+def issue(connection: Connection, manifest: Manifest, run: Run, *, prepared: bool = False) -> None:
     """Index a run and send its first message. Raises RedisUnavailable or BrokerUnavailable."""
     try:
         connection.jobs.add(manifest, run)
         if prepared:
-            unit = Unit(manifest.tenant, manifest.job, run, Stage.PREPARE)
-            connection.ledger.record(unit, Receipt("cached", finished_at=time.time()))
+            connection.ledger.record(
+                run.unit(Stage.PREPARE), Receipt("cached", finished_at=time.time())
+            )
         run_canvas(connection.celery, manifest, run, prepared=prepared).apply_async(
             ignore_result=True,  # else this process subscribes to it and never hears the end
             retry=True,

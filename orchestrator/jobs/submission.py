@@ -31,7 +31,7 @@ from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions, changed_options
 from tasks.runs.records import encode, exists
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.units import Run
 from tasks.state.claims import claim
 from tasks.telemetry.tracing import submission_span
 
@@ -106,7 +106,7 @@ def _submit(
         return submit(connection, **named, tenant=tenant)
     if not is_first:
         manifest = _first(connection, manifest)
-        result = keys.run(Unit(tenant, manifest.job, 1, Stage.ASSEMBLE), "result.json")
+        result = keys.of_run(Run(tenant, manifest.job, 1), keys.RESULT)
         # The reconciler sees to a job that is known.
         if connection.jobs.find(tenant, manifest.job) or exists(store, result):
             return connection.job(tenant, manifest.job)
@@ -208,7 +208,8 @@ def _accept(
 ) -> Job:
     """Start the first run of a job whose manifest is in the store and which needs these keys."""
     tenant, job = manifest.tenant, manifest.job
-    open_run = keys.open_run(Unit(tenant, job, 1, Stage.ASSEMBLE))
+    run = Run(tenant, job, 1)
+    open_run = keys.open_run(run)
     contents = [keys.content(key) for key in needed]
     uses = [keys.uses(tenant, content) + job for content in contents]
     try:
@@ -217,7 +218,7 @@ def _accept(
             if not exists(connection.store, key):
                 raise SourceMissing("What was uploaded for it is not there.", hint=_UPLOAD_AGAIN)
         connection.store.put(open_run, b"")
-        issue(connection, manifest, 1, prepared=prepared)
+        issue(connection, manifest, run, prepared=prepared)
     except ScriptoriumError:
         if manifest.idempotency_key is None:  # nobody can ask for it again: it must not run later
             own = (open_run, *uses, keys.plan(tenant, job), keys.manifest(tenant, job))

@@ -7,11 +7,12 @@ for longer than a grace period has been lost and is issued again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tasks.runs.dependencies import fan_in, header_chains, needs_detection
 from tasks.runs.manifest import Manifest, Plan
-from tasks.runs.stages import EARLY_STAGES, HEADER_STAGES, Stage, Unit
+from tasks.runs.stages import EARLY_STAGES, HEADER_STAGES, Stage
+from tasks.runs.units import Run, Unit
 
 PAUSE_FACTOR = 4.0  # at least so many times what the last pass took, before the next
 LONGEST_PAUSE_SECONDS = 10.0  # for that reason
@@ -22,7 +23,7 @@ class RunFacts:
     """What is known of one run without a result."""
 
     manifest: Manifest
-    run: int
+    run: Run
     plan: Plan | None
     settled: Set[tuple[Stage, int]]  # units with an artifact or a written failure
     failed: Set[tuple[Stage, int]]  # those with a failure
@@ -30,22 +31,21 @@ class RunFacts:
 
 def needed_units(facts: RunFacts) -> tuple[Unit, ...]:
     """The units that must be settled next."""
-    unit = Unit(facts.manifest.tenant, facts.manifest.job, facts.run, Stage.ASSEMBLE)
-    options = facts.manifest.options
+    run, options = facts.run, facts.manifest.options
     if any(stage in EARLY_STAGES for stage, _ in facts.failed):
-        return (unit,)
+        return (run.unit(Stage.ASSEMBLE),)
     if facts.plan is None:
-        return (replace(unit, stage=Stage.PREPARE),)
+        return (run.unit(Stage.PREPARE),)
     if needs_detection(options) and (Stage.DETECT_LANGUAGE, 0) not in facts.settled:
-        return (replace(unit, stage=Stage.DETECT_LANGUAGE),)
+        return (run.unit(Stage.DETECT_LANGUAGE),)
     pending = [
         first
-        for chain in header_chains(unit, options, facts.plan)
+        for chain in header_chains(run, options, facts.plan)
         if (first := _first_open(chain, facts)) is not None
     ]
     if pending:
         return tuple(pending)
-    last = fan_in(unit, options, facts.plan)
+    last = fan_in(run, options, facts.plan)
     return (_first_open(last, facts) or last[-1],)
 
 
@@ -85,7 +85,5 @@ def lost(suspects: Iterable[Unit], queued: Set[Unit]) -> tuple[Unit, ...]:
         unit
         for unit in suspects
         if unit not in queued
-        and not (
-            unit.stage in HEADER_STAGES and replace(unit, stage=Stage.FAN_OUT, index=0) in queued
-        )
+        and not (unit.stage in HEADER_STAGES and unit.run.unit(Stage.FAN_OUT) in queued)
     )

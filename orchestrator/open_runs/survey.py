@@ -6,7 +6,7 @@ Asks Redis for pages of runs, and the store only for records that this process h
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -16,7 +16,8 @@ from orchestrator.cluster.job import Receipts
 from orchestrator.open_runs.needs import RunFacts, needed_units
 from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 
 PAGE = 500  # runs asked about at once
 log = structlog.get_logger(__name__)
@@ -35,7 +36,7 @@ class Need:
 class RunSurvey:
     """One open run."""
 
-    run: Unit
+    run: Run
     facts: RunFacts | None  # None: it has not begun, and no record of it was read
     needs: tuple[Need, ...]
 
@@ -45,14 +46,14 @@ class RunSurvey:
         return tuple(it.unit for it in self.needs if not (it.is_leased or it.is_coming))
 
 
-def survey(connection: Connection, runs: Sequence[Unit]) -> Iterator[RunSurvey]:
+def survey(connection: Connection, runs: Sequence[Run]) -> Iterator[RunSurvey]:
     """The runs that are still open, in their order. May raise redis.RedisError."""
     for first in range(0, len(runs), PAGE):
         yield from _page(connection, runs[first : first + PAGE])
 
 
-def _page(connection: Connection, runs: Sequence[Unit]) -> Iterator[RunSurvey]:
-    found: list[tuple[Unit, RunFacts | None, list[tuple[Unit, str]]]] = []
+def _page(connection: Connection, runs: Sequence[Run]) -> Iterator[RunSurvey]:
+    found: list[tuple[Run, RunFacts | None, list[tuple[Unit, str]]]] = []
     for run, receipts in zip(runs, connection.ledger.read_all(runs), strict=True):
         looked = _look(connection, run, receipts)
         if looked is not None:
@@ -62,7 +63,7 @@ def _page(connection: Connection, runs: Sequence[Unit]) -> Iterator[RunSurvey]:
         name
         for run, _, needed in found
         for _, key in needed
-        for name in (key, keys.run(run, Stage.FAN_OUT.value))
+        for name in (key, keys.of_run(run, Stage.FAN_OUT.value))
     ]
     leased = iter(connection.leases.held(names))
     for run, facts, needed in found:
@@ -71,11 +72,11 @@ def _page(connection: Connection, runs: Sequence[Unit]) -> Iterator[RunSurvey]:
 
 
 def _look(
-    connection: Connection, run: Unit, receipts: Receipts
+    connection: Connection, run: Run, receipts: Receipts
 ) -> tuple[RunFacts | None, list[tuple[Unit, str]]] | None:
     """What is known of a run, and what it needs next with the keys; None if it has ended."""
     if not receipts:  # most of a long queue: no record is read for them
-        first = replace(run, stage=Stage.PREPARE)
+        first = run.unit(Stage.PREPARE)
         return None, [(first, keys.plan(run.tenant, run.job))]
     if (Stage.ASSEMBLE, 0) in receipts and connection.settle(run) is not None:
         return None
@@ -87,12 +88,12 @@ def _look(
             settled.discard((Stage.DETECT_LANGUAGE, 0))
         facts = RunFacts(
             manifest=manifest,
-            run=run.run,
-            plan=connection.plan(run),
+            run=run,
+            plan=connection.plan(run.tenant, run.job),
             settled=settled,
             failed={unit for unit, receipt in receipts.items() if receipt.outcome == "failed"},
         )
         return facts, [(unit, connection.records.key(unit)) for unit in needed_units(facts)]
     except ArtifactMissing as error:
-        log.warning("record_missing", unit=run.name, artifact=str(error))
+        log.warning("record_missing", run=run.name, artifact=str(error))
         return None

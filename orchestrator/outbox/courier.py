@@ -17,7 +17,7 @@ from gpu_worker.errors import ScriptoriumError
 from orchestrator.cluster.connection import Connection
 from orchestrator.outbox.delivery import deliver
 from orchestrator.outbox.webhooks import webhook_pool
-from tasks.runs.stages import Unit
+from tasks.runs.units import Run
 
 THREADS = 8
 PAUSE_SECONDS = 0.5  # between looks at what is due
@@ -30,7 +30,7 @@ class Courier:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._busy: set[Unit] = set()
+        self._busy: set[Run] = set()
         self._lock = threading.Lock()  # of `_busy` and of the due times of what is in it
         self._pool: httpcore.ConnectionPool | None = None  # made for the first webhook
 
@@ -64,7 +64,7 @@ class Courier:
         for run in due:
             threads.submit(self._deliver, run)
 
-    def _deliver(self, run: Unit) -> None:
+    def _deliver(self, run: Run) -> None:
         """Step by step, for as long as the next one is due at once."""
         delay: float | None = FAULT_SECONDS
         try:
@@ -74,10 +74,10 @@ class Courier:
             if delay is None:
                 self._connection.outbox.remove(run)
         except (RedisError, ScriptoriumError) as error:
-            log.warning("delivery_interrupted", unit=run.name, reason=str(error))
+            log.warning("delivery_interrupted", run=run.name, reason=str(error))
             delay = FAULT_SECONDS
         except Exception:
-            log.exception("delivery_broken", unit=run.name)
+            log.exception("delivery_broken", run=run.name)
             delay = FAULT_SECONDS
         with self._lock:
             self._busy.discard(run)
@@ -90,8 +90,8 @@ class Courier:
                 self._pool = webhook_pool(self._connection.settings)
             return self._pool
 
-    def _postpone(self, run: Unit, seconds: float) -> None:
+    def _postpone(self, run: Run, seconds: float) -> None:
         try:
             self._connection.outbox.postpone(run, seconds)
         except RedisError as error:  # it is due again by itself, or by the next audit
-            log.warning("delivery_not_postponed", unit=run.name, reason=str(error))
+            log.warning("delivery_not_postponed", run=run.name, reason=str(error))

@@ -30,7 +30,7 @@ from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
 from tasks.runs.records import encode, exists
-from tasks.runs.stages import Unit
+from tasks.runs.units import Run
 
 OUTPUT, WEBHOOK = "output", "webhook"  # in this order: whoever is told finds the files
 BUSY_SECONDS = 30.0  # somebody else has counted this very try
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 def deliver(
-    connection: Connection, run: Unit, webhooks: Callable[[], httpcore.ConnectionPool]
+    connection: Connection, run: Run, webhooks: Callable[[], httpcore.ConnectionPool]
 ) -> float | None:
     """Make one try. Gives the seconds until the next step, or None if nothing is owed now.
 
@@ -48,7 +48,7 @@ def deliver(
     try:
         owed = json.loads(store.get(keys.owed(run)))
         manifest = connection.records.manifest(run.tenant, run.job)
-        summary = Summary.of_result(json.loads(store.get(keys.run(run, "result.json"))))
+        summary = Summary.of_result(json.loads(store.get(keys.of_run(run, keys.RESULT))))
     except ArtifactMissing:  # it is delivered, or the job was deleted
         return None
     parts = [name for name in wanted(manifest) if not exists(store, keys.delivered(run, name))]
@@ -81,7 +81,7 @@ def wanted(manifest: Manifest) -> list[str]:
     return [part for part, place in owed.items() if place]
 
 
-def _write(connection: Connection, manifest: Manifest, run: Unit, summary: Summary) -> Outcome:
+def _write(connection: Connection, manifest: Manifest, run: Run, summary: Summary) -> Outcome:
     try:
         write_outputs(connection, manifest, run, summary)
     except Exception as error:  # a fault of ours has its ten tries too, and then its end
@@ -99,8 +99,8 @@ def _record(outcome: Outcome, tries: int) -> dict[str, Any]:
     }
 
 
-def _log(run: Unit, part: str, tries: int, outcome: Outcome) -> None:
-    named = {"tenant": run.tenant, "job": run.job, "run": run.run, "part": part, "try": tries}
+def _log(run: Run, part: str, tries: int, outcome: Outcome) -> None:
+    named = {"tenant": run.tenant, "job": run.job, "run": run.number, "part": part, "try": tries}
     if outcome.done:
         log.info("delivered", **named)
     else:

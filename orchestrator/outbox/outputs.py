@@ -20,20 +20,20 @@ from orchestrator.cluster.job_index import newest_run
 from orchestrator.results.files import render_result
 from tasks.artifacts import ArtifactMissing
 from tasks.runs.manifest import Manifest, Output
-from tasks.runs.stages import Unit
+from tasks.runs.units import Run
 
 ATTEMPTS = 2  # of one request; the outbox tries again later anyway
 ERROR_EXTENSION = ".error.json"
 
 
-def write_outputs(connection: Connection, manifest: Manifest, run: Unit, summary: Summary) -> None:
+def write_outputs(connection: Connection, manifest: Manifest, run: Run, summary: Summary) -> None:
     """Write what the run came to: the transcript, or the job with its error.
 
     Nothing is written of a canceled run, nor of one that a retry has overtaken. Raises
     StoreRefused, StoreUnavailable or DiskFull.
     """
     output = manifest.output
-    overtaken = newest_run(connection.store, run.tenant, run.job) > run.run
+    overtaken = newest_run(connection.store, run.tenant, run.job).number > run.number
     if output is None or summary.canceled or overtaken:
         return
     client = _client(connection.settings.s3_endpoint_url)
@@ -46,7 +46,7 @@ def write_outputs(connection: Connection, manifest: Manifest, run: Unit, summary
         form = format_named(name)
         text = render_result(connection, run.tenant, run.job, name, SubtitleOptions())
         _put(client, output, form.extension, text, form.media_type)
-    if run.run > 1:  # what an earlier run may have left is not so any more
+    if run.number > 1:  # what an earlier run may have left is not so any more
         _remove(client, output, ERROR_EXTENSION)
 
 

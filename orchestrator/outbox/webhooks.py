@@ -21,7 +21,7 @@ from gpu_worker.errors import PermanentError
 from orchestrator.cluster.job import Summary
 from orchestrator.outbox.schedule import Outcome, of_error, of_status, retry_after_seconds
 from tasks.runs.manifest import Manifest
-from tasks.runs.stages import Unit
+from tasks.runs.units import Run
 from tasks.web.addresses import AddressPolicy, WebAddress
 from tasks.web.outbound import USER_AGENT, guarded_pool, location
 
@@ -65,7 +65,7 @@ def webhook_pool(settings: Settings) -> httpcore.ConnectionPool:
     )
 
 
-def event(manifest: Manifest, run: Unit, summary: Summary, ended_at: float) -> dict[str, Any]:
+def event(manifest: Manifest, run: Run, summary: Summary, ended_at: float) -> dict[str, Any]:
     """What a webhook says; the same at every try."""
     status = summary.status.value
     moment = datetime.fromtimestamp(ended_at, UTC).isoformat(timespec="milliseconds")
@@ -74,7 +74,7 @@ def event(manifest: Manifest, run: Unit, summary: Summary, ended_at: float) -> d
         "timestamp": moment.replace("+00:00", "Z"),
         "data": {
             "id": manifest.job,
-            "run": run.run,
+            "run": run.number,
             "status": status,
             "name": manifest.source.name,
             "metadata": manifest.metadata,
@@ -83,13 +83,15 @@ def event(manifest: Manifest, run: Unit, summary: Summary, ended_at: float) -> d
 
 
 def send(
-    pool: httpcore.ConnectionPool, settings: Settings, url: str, run: Unit, said: dict[str, Any]
+    pool: httpcore.ConnectionPool, settings: Settings, url: str, run: Run, said: dict[str, Any]
 ) -> Outcome:
     """One try. It raises nothing that the other side or the network can bring about."""
     try:
         address = check_webhook_url(settings, url)
         body = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
-        headers = _headers(webhook_secret(settings, run.tenant), f"msg_{run.job}_{run.run}", body)
+        headers = _headers(
+            webhook_secret(settings, run.tenant), f"msg_{run.job}_{run.number}", body
+        )
         with pool.stream(
             "POST", location(address), headers=headers, content=body.encode()
         ) as answer:  # its body is nobody's business

@@ -15,7 +15,7 @@ from gpu_worker.errors import DiskFull, InvalidOption, PermanentError
 from gpu_worker.transcript import transcript_from_json
 from orchestrator.cluster.connection import Connection, NotFinished
 from orchestrator.results.speaker_names import given_names, with_names
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.units import Run
 
 
 class NotWritable(PermanentError):
@@ -53,7 +53,7 @@ def render_result(
         name = connection.records.manifest(tenant, job).source.name
         return render(transcript_from_json(transcript), form, options, file_id=Path(name).stem)
     run = connection.job(tenant, job).run
-    timings = connection.timings(Unit(tenant, job, run, Stage.ASSEMBLE))
+    timings = connection.timings(Run(tenant, job, run))
     body = transcript | {"job": job, "timings": timings}
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
 

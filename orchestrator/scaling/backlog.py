@@ -15,7 +15,8 @@ from orchestrator.scaling.pools import WorkerPool
 from tasks.runs.dependencies import fan_in, header_chains, needs_detection
 from tasks.runs.manifest import Plan
 from tasks.runs.options import JobOptions
-from tasks.runs.stages import EARLY_STAGES, HEADER_STAGES, Stage, Unit
+from tasks.runs.stages import EARLY_STAGES, HEADER_STAGES, Stage
+from tasks.runs.units import Unit
 from tasks.state.speeds import Speed, SpeedName
 
 # Until the cluster has measured itself: seconds of audio a second of one unit of work, on a small
@@ -45,12 +46,12 @@ class Work:
 def remaining_work(facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS) -> tuple[Work, ...]:
     """All that is open of one run, by stage. `job_seconds`: an unknown file's likely length."""
     options = facts.manifest.options
-    run = Unit(facts.manifest.tenant, facts.manifest.job, facts.run, Stage.ASSEMBLE)
+    run = facts.run
     if facts.plan is None:
-        open_units = [(replace(run, stage=Stage.PREPARE), job_seconds)]
+        open_units = [(run.unit(Stage.PREPARE), job_seconds)]
     else:
         first = [Stage.DETECT_LANGUAGE] if needs_detection(options) else []
-        units = [replace(run, stage=stage) for stage in first]
+        units = [run.unit(stage) for stage in first]
         for chain in header_chains(run, options, facts.plan):
             units += _open_of(chain, facts)
         units += fan_in(run, options, facts.plan)

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from tasks.execution.workplace import Workplace
 from tasks.runs.options import JobOptions
-from tasks.runs.stages import Unit
+from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.state.speeds import SpeedName
 from tasks.telemetry.counts import count_computing, count_end
@@ -47,8 +47,8 @@ class _Work:
 def _work(place: Workplace, unit: Unit, receipt: Receipt) -> _Work | None:
     """The audio of a stage of the whole job is the file, whose length its plan knows."""
     try:
-        options = place.records.resolved(unit).options
-        audio = receipt.audio_seconds or place.records.plan(unit.tenant, unit.job).seconds
+        options = place.records.resolved(unit.run).options
+        audio = receipt.audio_seconds or place.records.plan(unit.run.tenant, unit.run.job).seconds
     except Exception as error:  # the job was deleted, the store is away, a record is broken
         log.warning("unit_not_measured", reason=repr(error))
         return None

@@ -33,7 +33,7 @@ from tasks.execution.retries import EndProcess, Retry, code_of, decide
 from tasks.execution.workplace import Workplace, workplace
 from tasks.runs import keys
 from tasks.runs.records import encode, exists
-from tasks.runs.stages import Unit
+from tasks.runs.units import Unit
 from tasks.state.cancellations import Canceled
 from tasks.state.receipts import Receipt
 from tasks.telemetry.counts import count_look
@@ -63,9 +63,9 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
     with (
         structlog.contextvars.bound_contextvars(
             worker=place.worker,
-            tenant=unit.tenant,
-            job=unit.job,
-            run=unit.run,
+            tenant=unit.run.tenant,
+            job=unit.run.job,
+            run=unit.run.number,
             stage=unit.stage.value,
             chunk=unit.index,
         ),
@@ -189,7 +189,7 @@ def _give_up(place: Workplace, unit: Unit, error: ScriptoriumError) -> None:
 
 
 def _check(place: Workplace, unit: Unit) -> None:
-    if place.cancellations.is_canceled(unit):
+    if place.cancellations.is_canceled(unit.run):
         raise Canceled
 
 

@@ -23,15 +23,13 @@ from redis import Redis
 
 from config.settings import Settings, settings
 from gpu_worker.alignment import Aligner, AlignerRequest
-from gpu_worker.alignment.loaded import LoadedAligners
 from gpu_worker.alignment.models import align_model
 from gpu_worker.choosing import ModelPlace
 from gpu_worker.devices import used_device
 from gpu_worker.diarization import Diarizer, DiarizerRequest
-from gpu_worker.diarization.loaded import LoadedDiarizers
 from gpu_worker.diarization.models import check_trusted, diarize_model
+from gpu_worker.loaded import LoadedAligners, LoadedDiarizers, LoadedEngines
 from gpu_worker.transcription.engines import Engine, EngineRequest
-from gpu_worker.transcription.engines.loaded import LoadedEngines
 from tasks.artifacts import ArtifactStore
 from tasks.artifacts.opening import open_store
 from tasks.broker import redis_url

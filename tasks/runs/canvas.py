@@ -17,13 +17,18 @@ from celery import Celery, Signature, chain, chord
 
 from tasks.runs.dependencies import needs_detection
 from tasks.runs.manifest import Manifest
-from tasks.runs.stages import HEADER_STAGES, Lane, Stage, Unit
+from tasks.runs.stages import HEADER_STAGES, Lane, Stage
+from tasks.runs.units import Run, Unit
 from tasks.state.receipts import Receipt
 
 
 def signature(celery: Celery, unit: Unit, lane: Lane) -> Signature:
     """The message that asks for one unit. Fan-ins are quick, and somebody waits in either lane."""
-    arguments: dict[str, Any] = {"tenant": unit.tenant, "job": unit.job, "run": unit.run}
+    arguments: dict[str, Any] = {
+        "tenant": unit.run.tenant,
+        "job": unit.run.job,
+        "run": unit.run.number,
+    }
     if unit.stage in HEADER_STAGES:
         arguments["index"] = unit.index
     elif unit.stage in (Stage.DIARIZE, Stage.ASSEMBLE):
@@ -39,14 +44,14 @@ def in_turn(celery: Celery, units: Sequence[Unit], lane: Lane) -> Signature:
 
 
 def run_canvas(
-    celery: Celery, manifest: Manifest, run: int, *, prepared: bool = False
+    celery: Celery, manifest: Manifest, run: Run, *, prepared: bool = False
 ) -> Signature:
     """A whole run, or what follows on `prepare`. The length is unknown yet, so is the lane."""
     lane = manifest.options.lane or Lane.INTERACTIVE
     stages = [] if prepared else [Stage.PREPARE]
     if needs_detection(manifest.options):
         stages.append(Stage.DETECT_LANGUAGE)
-    units = [Unit(manifest.tenant, manifest.job, run, stage) for stage in (*stages, Stage.FAN_OUT)]
+    units = [run.unit(stage) for stage in (*stages, Stage.FAN_OUT)]
     return in_turn(celery, units, lane)
 
 
@@ -66,10 +71,9 @@ def end_early(task: Any, unit: Unit, receipt: Receipt) -> None:
         return
     task.request.chain = None
     if receipt.outcome == "failed":
-        assembly(task.app, unit).apply_async(ignore_result=True)
+        assembly(task.app, unit.run).apply_async(ignore_result=True)
 
 
-def assembly(celery: Celery, unit: Unit) -> Signature:
+def assembly(celery: Celery, run: Run) -> Signature:
     """The end of a run, whatever it came to."""
-    last = Unit(unit.tenant, unit.job, unit.run, Stage.ASSEMBLE)
-    return signature(celery, last, Lane.INTERACTIVE)
+    return signature(celery, run.unit(Stage.ASSEMBLE), Lane.INTERACTIVE)

@@ -13,7 +13,8 @@ from gpu_worker.alignment.models import is_local
 from gpu_worker.models.whisper import AUTO, FAKE_NAME
 from tasks.runs.manifest import Plan
 from tasks.runs.options import JobOptions
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 
 
 def is_settled(options: JobOptions) -> bool:
@@ -42,30 +43,25 @@ def chunk_stages(options: JobOptions) -> tuple[Stage, ...]:
     return (Stage.TRANSCRIBE, Stage.ALIGN) if options.aligns else (Stage.TRANSCRIBE,)
 
 
-def header_chains(run: Unit, options: JobOptions, plan: Plan) -> tuple[tuple[Unit, ...], ...]:
+def header_chains(run: Run, options: JobOptions, plan: Plan) -> tuple[tuple[Unit, ...], ...]:
     """What can be done side by side: units that follow one another, for each chunk and shard."""
     stages = chunk_stages(options)
     chunks = (
-        tuple(_unit(run, stage, index) for stage in stages) for index in range(len(plan.chunks))
+        tuple(run.unit(stage, index) for stage in stages) for index in range(len(plan.chunks))
     )
-    shards = ((_unit(run, Stage.EMBED_SPEAKERS, index),) for index in range(plan.shards(options)))
+    shards = ((run.unit(Stage.EMBED_SPEAKERS, index),) for index in range(plan.shards(options)))
     return (*chunks, *shards)
 
 
-def fan_in(run: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
+def fan_in(run: Run, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
     """What follows on all of them, in this order."""
     stages = (Stage.DIARIZE, Stage.ASSEMBLE) if plan.shards(options) else (Stage.ASSEMBLE,)
-    return tuple(_unit(run, stage, 0) for stage in stages)
-
-
-def _unit(run: Unit, stage: Stage, index: int) -> Unit:
-    # Not dataclasses.replace: the reconciler makes a million of them in a pass.
-    return Unit(run.tenant, run.job, run.run, stage, index)
+    return tuple(run.unit(stage) for stage in stages)
 
 
 def units_behind(unit: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
     """The unit and those that follow on it alone."""
-    chains = (*header_chains(unit, options, plan), fan_in(unit, options, plan))
+    chains = (*header_chains(unit.run, options, plan), fan_in(unit.run, options, plan))
     for chain in chains:
         if unit in chain:
             return chain[chain.index(unit) :]
@@ -74,9 +70,9 @@ def units_behind(unit: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...
 
 def chains_before(unit: Unit, options: JobOptions, plan: Plan) -> tuple[tuple[Unit, ...], ...]:
     """What the unit needs, in chains like those of `header_chains`; empty for the first of one."""
-    headers = header_chains(unit, options, plan)
+    headers = header_chains(unit.run, options, plan)
     for chain in headers:
         if unit in chain:
             return (chain[: chain.index(unit)],) if unit != chain[0] else ()
-    last = fan_in(unit, options, plan)
+    last = fan_in(unit.run, options, plan)
     return (*headers, last[: last.index(unit)]) if unit in last else ()

@@ -39,7 +39,8 @@ from typing import Any
 
 from gpu_worker.diarization.models import diarize_model
 from tasks.runs.options import JobOptions
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 
 OPEN = "open/"
 OUTBOX = "outbox/"
@@ -47,6 +48,7 @@ DELETED = "deleted/"
 DEAD_LETTERS = "dead-letters/"
 DEAD_TRIGGERS = "dead-letters-triggers/"
 CHOICE = "choice.json"  # of a run
+RESULT = "result.json"  # likewise; the commit point
 
 # What changes the text of a window, apart from its samples. The batch size does not.
 _DECODE_OPTIONS = frozenset(
@@ -76,12 +78,12 @@ def digest(stage: Stage, values: dict[str, Any]) -> str:
     return sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-def open_run(unit: Unit) -> str:
-    return f"{OPEN}{unit.tenant}/{unit.job}/{unit.run}"
+def open_run(run: Run) -> str:
+    return OPEN + run.name
 
 
-def owed(unit: Unit) -> str:
-    return f"{OUTBOX}{unit.tenant}/{unit.job}/{unit.run}"
+def owed(run: Run) -> str:
+    return OUTBOX + run.name
 
 
 def tombstone(tenant: str, job: str) -> str:
@@ -89,7 +91,7 @@ def tombstone(tenant: str, job: str) -> str:
 
 
 def dead_letter(unit: Unit) -> str:
-    return f"{DEAD_LETTERS}{unit.tenant}/{unit.job}/{unit.run}/{unit.field}"
+    return DEAD_LETTERS + unit.name
 
 
 def dead_trigger(message: str) -> str:
@@ -139,22 +141,22 @@ def runs(tenant: str, job: str) -> str:
     return f"{jobs(tenant)}{job}/runs/"
 
 
-def run(unit: Unit, name: str) -> str:
-    """`name` is started.json, canceled, CHOICE, timings.json or result.json."""
-    return f"{runs(unit.tenant, unit.job)}{unit.run}/{name}"
+def of_run(run: Run, name: str) -> str:
+    """`name` is started.json, canceled, CHOICE, timings.json or RESULT."""
+    return f"{runs(run.tenant, run.job)}{run.number}/{name}"
 
 
-def tries(unit: Unit, part: str) -> str:
+def tries(run: Run, part: str) -> str:
     """The folder with an entry for each time that a part of what is owed was tried."""
-    return run(unit, f"delivery/{part}/")
+    return of_run(run, f"delivery/{part}/")
 
 
-def delivered(unit: Unit, part: str) -> str:
-    return run(unit, f"delivery/{part}.json")
+def delivered(run: Run, part: str) -> str:
+    return of_run(run, f"delivery/{part}.json")
 
 
 def failed(unit: Unit) -> str:
-    return run(unit, f"failed/{unit.field}.json")
+    return of_run(unit.run, f"failed/{unit.key_in_run}.json")
 
 
 def prepared(tenant: str, checksum: str, options: JobOptions) -> str:

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
+from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.diarization.grid import shard_count
-from gpu_worker.transcript import SAMPLE_RATE, Notice
+from gpu_worker.transcript import Notice
 from tasks.runs.options import JobOptions, Record
 from tasks.runs.stages import Lane
 

@@ -17,7 +17,8 @@ from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
 from tasks.runs.dependencies import is_settled
 from tasks.runs.manifest import Choice, Manifest, Plan
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 
 REMEMBERED = 4096
 
@@ -41,25 +42,25 @@ class Records:
         plan: Plan = self._read(keys.plan(tenant, job), _plan)
         return plan
 
-    def resolved(self, unit: Unit) -> Manifest:
-        """The job as the unit's run does it: its manifest with the models that were chosen.
+    def resolved(self, run: Run) -> Manifest:
+        """The job as the run does it: its manifest with the models that were chosen.
 
         It is the manifest as accepted while nothing was chosen; a worker of an older release may
         have begun the run.
         """
-        return self._chosen(unit)[0]
+        return self._chosen(run)[0]
 
-    def choice_warnings(self, unit: Unit) -> tuple[Notice, ...]:
-        """What is to be known of the models that were chosen for the unit's run."""
-        return self._chosen(unit)[1].warnings
+    def choice_warnings(self, run: Run) -> tuple[Notice, ...]:
+        """What a reader should know of the models that were chosen for the run."""
+        return self._chosen(run)[1].warnings
 
-    def _chosen(self, unit: Unit) -> tuple[Manifest, Choice]:
-        manifest = self.manifest(unit.tenant, unit.job)
+    def _chosen(self, run: Run) -> tuple[Manifest, Choice]:
+        manifest = self.manifest(run.tenant, run.job)
         if is_settled(manifest.options):
             return manifest, Choice()
         try:
             found: tuple[Manifest, Choice] = self._read(
-                keys.run(unit, keys.CHOICE),
+                keys.of_run(run, keys.CHOICE),
                 lambda data: ((choice := Choice.of_artifact(data)).applied(manifest), choice),
             )
         except ArtifactMissing:
@@ -77,22 +78,22 @@ class Records:
     def key(self, unit: Unit) -> str:
         """Where the artifact of any unit is: its presence means that the unit is done."""
         if unit.stage is Stage.PREPARE:
-            return keys.plan(unit.tenant, unit.job)
+            return keys.plan(unit.run.tenant, unit.run.job)
         if unit.stage is Stage.ASSEMBLE:
-            return keys.run(unit, "result.json")
+            return keys.of_run(unit.run, keys.RESULT)
         if unit.stage is Stage.DETECT_LANGUAGE:
             return self._detected(unit)
-        manifest = self.resolved(unit)
-        plan, options = self.plan(unit.tenant, unit.job), manifest.options
+        manifest = self.resolved(unit.run)
+        plan, options = self.plan(unit.run.tenant, unit.run.job), manifest.options
         if options.model == AUTO:
-            raise ArtifactMissing(keys.run(unit, keys.CHOICE))
+            raise ArtifactMissing(keys.of_run(unit.run, keys.CHOICE))
         if unit.stage is Stage.EMBED_SPEAKERS:
-            return keys.embedded(unit.tenant, plan.audio, unit.index, options)
+            return keys.embedded(unit.run.tenant, plan.audio, unit.index, options)
         if unit.stage is Stage.DIARIZE:
-            return keys.diarized(unit.tenant, plan.audio, options)
+            return keys.diarized(unit.run.tenant, plan.audio, options)
         named = keys.aligned if unit.stage is Stage.ALIGN else keys.transcribed
         return named(
-            unit.tenant,
+            unit.run.tenant,
             plan.chunk_audio(unit.index),
             plan.chunks[unit.index],
             options,
@@ -101,11 +102,11 @@ class Records:
 
     def _detected(self, unit: Unit) -> str:
         """The key of the choice, which is written after the language; of the language alone."""
-        manifest = self.manifest(unit.tenant, unit.job)
+        manifest = self.manifest(unit.run.tenant, unit.run.job)
         if not is_settled(manifest.options):
-            return keys.run(unit, keys.CHOICE)
-        plan = self.plan(unit.tenant, unit.job)
-        return keys.language(unit.tenant, plan.heard, manifest.options)
+            return keys.of_run(unit.run, keys.CHOICE)
+        plan = self.plan(unit.run.tenant, unit.run.job)
+        return keys.language(unit.run.tenant, plan.heard, manifest.options)
 
     def forget(self, tenant: str, job: str) -> None:
         """Read the job's manifest and plan anew the next time."""
@@ -130,9 +131,9 @@ def _plan(data: dict[str, Any]) -> Plan:
     return Plan.model_validate({name: it for name, it in data.items() if name != "receipt"})
 
 
-def failures(store: ArtifactStore, unit: Unit) -> dict[tuple[Stage, int], dict[str, Any]]:
+def failures(store: ArtifactStore, run: Run) -> dict[tuple[Stage, int], dict[str, Any]]:
     """The errors of a run's units that were given up, by stage and chunk."""
-    prefix = keys.run(unit, "failed/")
+    prefix = keys.of_run(run, "failed/")
     found: dict[tuple[Stage, int], dict[str, Any]] = {}
     for key in store.list(prefix):
         stage, index = key.removeprefix(prefix).removesuffix(".json").split("/")

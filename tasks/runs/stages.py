@@ -7,7 +7,6 @@ the code that does the work.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -70,24 +69,3 @@ def queues_of(stages: Iterable[Stage]) -> tuple[str, ...]:
     """The queues of some stages; interactive lanes first."""
     chosen = frozenset(stages)
     return tuple(stage.queue(lane) for lane in Lane for stage in Stage if stage in chosen)
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What one message is about: a stage of one run of a job, for one chunk or shard."""
-
-    tenant: str
-    job: str
-    run: int  # 1, and one more for each retry
-    stage: Stage
-    index: int = 0  # of the chunk or shard; 0 for stages of the whole job
-
-    @property
-    def name(self) -> str:
-        """For logs and Redis fields."""
-        return f"{self.tenant}/{self.job}/{self.run}/{self.stage.value}/{self.index}"
-
-    @property
-    def field(self) -> str:
-        """Within one run."""
-        return f"{self.stage.value}/{self.index}"

@@ -14,8 +14,7 @@ from typing import Any
 
 from gpu_worker.assembly.channels import Conversation, join_channels
 from gpu_worker.assembly.merging import merge_chunks
-from gpu_worker.heard import HeardWindow
-from gpu_worker.transcript import Transcript, Turn, transcript_to_json
+from gpu_worker.transcript import HeardWindow, Transcript, Turn, transcript_to_json
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing
 from tasks.execution.run import Work, run_unit
@@ -24,16 +23,17 @@ from tasks.runs import keys
 from tasks.runs.manifest import Plan
 from tasks.runs.options import JobOptions
 from tasks.runs.records import encode, failures, result_record
-from tasks.runs.stages import EARLY_STAGES, Stage, Unit
+from tasks.runs.stages import EARLY_STAGES, Stage
+from tasks.runs.units import Run, Unit
 from tasks.stages.findings import Findings, FindingsReader
-from tasks.state.timings import sum_timings
+from tasks.state.receipts import sum_timings
 from tasks.telemetry.metrics import JOBS_ENDED
 
 
 @app.task(name=Stage.ASSEMBLE.task_name, bind=True)
 def assemble(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
     """Publish one run's result."""
-    receipt = run_unit(self, Unit(tenant, job, run, Stage.ASSEMBLE), _describe)
+    receipt = run_unit(self, Run(tenant, job, run).unit(Stage.ASSEMBLE), _describe)
     return receipt.to_json()
 
 
@@ -41,7 +41,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
     def compute(check: Callable[[], None]) -> dict[str, Any] | None:
         return _result(place, unit)
 
-    return Work(keys.run(unit, "result.json"), compute, timed=False, tell=_count_end)
+    return Work(keys.of_run(unit.run, keys.RESULT), compute, timed=False, tell=_count_end)
 
 
 def _count_end(result: dict[str, Any]) -> None:
@@ -51,21 +51,23 @@ def _count_end(result: dict[str, Any]) -> None:
 
 def _result(place: Workplace, unit: Unit) -> dict[str, Any] | None:
     """What is published, or None while a unit is neither done nor given up."""
-    failed = failures(place.store, unit)
+    failed = failures(place.store, unit.run)
     for (stage, _), error in failed.items():
         if stage in EARLY_STAGES:
             return result_record(error=error)
     records = place.records
     try:
-        manifest = records.resolved(unit)
-        plan = records.plan(unit.tenant, unit.job)
+        manifest = records.resolved(unit.run)
+        plan = records.plan(unit.run.tenant, unit.run.job)
         spoken = records.language(manifest, plan)
-        findings = FindingsReader(place.store, records, unit, failed).read()
+        findings = FindingsReader(place.store, records, unit.run, failed).read()
     except ArtifactMissing:
         return None
     if findings is None:
         return None
-    place.store.put(keys.run(unit, "timings.json"), encode(_timings(place, unit, plan, findings)))
+    place.store.put(
+        keys.of_run(unit.run, "timings.json"), encode(_timings(place, unit, plan, findings))
+    )
     if findings.chunks and not any(findings.chunks):
         return result_record(error=failed[Stage.TRANSCRIBE, 0])
     return result_record(
@@ -104,10 +106,10 @@ def _conversation(plan: Plan, findings: Findings) -> Conversation:
 
 
 def _timings(place: Workplace, unit: Unit, plan: Plan, findings: Findings) -> dict[str, Any]:
-    prepared = json.loads(place.store.get(keys.plan(unit.tenant, unit.job)))["receipt"]
+    prepared = json.loads(place.store.get(keys.plan(unit.run.tenant, unit.run.job)))["receipt"]
     receipts = {Stage.PREPARE: [prepared | {"audio_seconds": plan.seconds}], **findings.receipts}
     return {
-        stage.value: sum_timings(units, unit)
+        stage.value: sum_timings(units, unit.run)
         for stage, units in receipts.items()
         if units or stage is Stage.TRANSCRIBE
     }

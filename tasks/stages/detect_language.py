@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_worker.audio.speech import VadOptions
-from gpu_worker.audio.vad import speech_spans
-from gpu_worker.transcript import SAMPLE_RATE
-from gpu_worker.transcription.chunk import detect_language as majority
-from gpu_worker.transcription.chunk import pcm_to_audio
-from gpu_worker.transcription.engines import Audio, Engine
+from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.samples import Audio, pcm_to_audio
+from gpu_worker.audio.vad import VadOptions, speech_spans
+from gpu_worker.transcription.engines import Engine
+from gpu_worker.transcription.languages import detect_language as majority
 from gpu_worker.transcription.windows import pack_windows
 from tasks.app import app
 from tasks.execution.run import Work, run_unit
@@ -26,7 +25,8 @@ from tasks.runs.choice import choose_others, choose_transcriber
 from tasks.runs.dependencies import is_settled
 from tasks.runs.manifest import Choice, Manifest, Plan
 from tasks.runs.records import encode, exists
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 
 CHOICE_DEADLINE_SECONDS = 3600.0  # models of gigabytes may have to be fetched
 PLACES = (5, 20)  # where to listen; more of them if nobody speaks at the first few
@@ -45,7 +45,7 @@ class Stretch:
 @app.task(name=Stage.DETECT_LANGUAGE.task_name, bind=True)
 def detect_language(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
     """Find out what one job leaves open: its language, and which models it has."""
-    unit = Unit(tenant, job, run, Stage.DETECT_LANGUAGE)
+    unit = Run(tenant, job, run).unit(Stage.DETECT_LANGUAGE)
     receipt = run_unit(self, unit, _describe)
     end_early(self, unit, receipt)
     return receipt.to_json()
@@ -54,8 +54,8 @@ def detect_language(self: Any, tenant: str, job: str, run: int) -> dict[str, Any
 def _describe(place: Workplace, unit: Unit) -> Work:
     """The language alone, or with it the models of a job that does not name them all."""
     records = place.records
-    manifest = records.manifest(unit.tenant, unit.job)
-    plan = records.plan(unit.tenant, unit.job)
+    manifest = records.manifest(unit.run.tenant, unit.run.job)
+    plan = records.plan(unit.run.tenant, unit.run.job)
     if is_settled(manifest.options):
         return Work(records.key(unit), lambda check: _detected(place, manifest, plan))
     return Work(

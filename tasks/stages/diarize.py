@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gpu_worker.audio.decoding import decode
+from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.samples import Audio, pcm_to_audio
 from gpu_worker.diarization import Diarization, Diarizer, ShardVoices, SpeakerBounds, Vector
 from gpu_worker.diarization.identification import name_speakers
 from gpu_worker.errors import PermanentError
-from gpu_worker.transcript import SAMPLE_RATE
-from gpu_worker.transcription.chunk import pcm_to_audio
-from gpu_worker.transcription.engines import Audio
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing
 from tasks.execution.run import Work, run_unit
@@ -23,7 +22,8 @@ from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.options import JobOptions
 from tasks.runs.records import exists, failures
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 
 CLIP_SECONDS = 60.0  # how much of a known speaker's clip is listened to
 
@@ -38,16 +38,16 @@ class ShardFailed(PermanentError):
 @app.task(name=Stage.DIARIZE.task_name, bind=True)
 def diarize(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
     """Tell one job's speakers apart. Never raises: a failure is an artifact too."""
-    return run_unit(self, Unit(tenant, job, run, Stage.DIARIZE), _describe).to_json()
+    return run_unit(self, Run(tenant, job, run).unit(Stage.DIARIZE), _describe).to_json()
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
-    plan = place.records.plan(unit.tenant, unit.job)
-    options = place.records.resolved(unit).options
+    plan = place.records.plan(unit.run.tenant, unit.run.job)
+    options = place.records.resolved(unit.run).options
 
     def compute(check: Callable[[], None]) -> dict[str, Any] | None:
         shards = [
-            keys.embedded(unit.tenant, plan.audio, index, options)
+            keys.embedded(unit.run.tenant, plan.audio, index, options)
             for index in range(plan.shards(options))
         ]
         if not all(exists(place.store, key) for key in shards):
@@ -56,7 +56,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         diarizer = place.diarizer(options)
         bounds = SpeakerBounds(options.num_speakers, options.min_speakers, options.max_speakers)
         found = diarizer.cluster(_voices(place, shards, check), plan.samples, bounds)
-        known, warnings = _known(place, unit.tenant, options, diarizer)
+        known, warnings = _known(place, unit.run.tenant, options, diarizer)
         named = name_speakers(found, known) if known else found
         warnings += _fewer(named, bounds)
         return named.to_json() | {"model": diarizer.name, "warnings": warnings}
@@ -66,7 +66,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
 
 def _give_up_with_a_shard(place: Workplace, unit: Unit) -> None:
     """Raise ShardFailed if one was given up; else it will still come."""
-    for (stage, index), error in failures(place.store, unit).items():
+    for (stage, index), error in failures(place.store, unit.run).items():
         if stage is Stage.EMBED_SPEAKERS:
             raise ShardFailed(f"Shard {index} failed ({error['code']}): {error['message']}")
 

@@ -5,30 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpu_worker.transcription.chunk import pcm_to_audio
+from gpu_worker.audio.samples import pcm_to_audio
 from tasks.app import app
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 
 
 @app.task(name=Stage.EMBED_SPEAKERS.task_name, bind=True)
 def embed_speakers(self: Any, tenant: str, job: str, run: int, index: int) -> dict[str, Any]:
     """Embed one shard. Never raises into the chord: a failure is an artifact too."""
-    unit = Unit(tenant, job, run, Stage.EMBED_SPEAKERS, index)
+    unit = Run(tenant, job, run).unit(Stage.EMBED_SPEAKERS, index)
     return run_unit(self, unit, _describe).to_json()
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
-    plan = place.records.plan(unit.tenant, unit.job)
-    options = place.records.resolved(unit).options
+    plan = place.records.plan(unit.run.tenant, unit.run.job)
+    options = place.records.resolved(unit.run).options
 
     def compute(check: Callable[[], None]) -> bytes:
         diarizer = place.diarizer(options)
         windows = diarizer.grid.windows_of_shard(unit.index, plan.samples, options.shard_seconds)
         heard = diarizer.grid.samples_of(windows, plan.samples)
-        pcm = place.store.get(keys.pcm(unit.tenant, plan.audio), heard.start * 2, len(heard) * 2)
+        pcm = place.store.get(
+            keys.pcm(unit.run.tenant, plan.audio), heard.start * 2, len(heard) * 2
+        )
         return diarizer.embed(pcm_to_audio(pcm), windows, check).to_bytes()
 
     return Work(

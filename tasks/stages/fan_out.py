@@ -16,7 +16,8 @@ from tasks.runs import keys
 from tasks.runs.canvas import assembly, fan_out_canvas
 from tasks.runs.dependencies import fan_in, header_chains
 from tasks.runs.records import exists
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.counts import count_end, count_look
 from tasks.telemetry.tracing import unit_span
@@ -25,7 +26,7 @@ from tasks.telemetry.tracing import unit_span
 @app.task(name=Stage.FAN_OUT.task_name, bind=True)
 def fan_out(self: Any, tenant: str, job: str, run: int) -> Any:
     """Replace this task with the chord of the run's chunks and shards."""
-    unit = Unit(tenant, job, run, Stage.FAN_OUT)
+    unit = Run(tenant, job, run).unit(Stage.FAN_OUT)
     place = workplace()
     with unit_span(place, self.request, unit) as tell, _lease(place, unit):
         try:
@@ -33,14 +34,14 @@ def fan_out(self: Any, tenant: str, job: str, run: int) -> Any:
             tell(Receipt("computed"))
         except Exception as error:
             tell(settle(self, place, unit, error))
-            canvas = assembly(self.app, unit)  # it publishes the failure
+            canvas = assembly(self.app, unit.run)  # it publishes the failure
         return self.replace(canvas)
 
 
 @contextmanager
 def _lease(place: Workplace, unit: Unit) -> Iterator[None]:
     """It has no artifact, but the reconciler must see that its messages are still to come."""
-    key, owner = keys.run(unit, unit.stage.value), f"{place.worker}:{uuid4().hex}"
+    key, owner = keys.of_run(unit.run, unit.stage.value), f"{place.worker}:{uuid4().hex}"
     place.leases.take(key, owner)
     try:
         with place.watchdog.watch(key, owner, place.settings.deadline_floor_seconds):
@@ -50,11 +51,11 @@ def _lease(place: Workplace, unit: Unit) -> Iterator[None]:
 
 
 def _canvas(place: Workplace, unit: Unit) -> Signature:
-    options = place.records.resolved(unit).options
-    plan = place.records.plan(unit.tenant, unit.job)
-    chains = (_remaining(place, chain) for chain in header_chains(unit, options, plan))
+    options = place.records.resolved(unit.run).options
+    plan = place.records.plan(unit.run.tenant, unit.run.job)
+    chains = (_remaining(place, chain) for chain in header_chains(unit.run, options, plan))
     header = [chain for chain in chains if chain]
-    return fan_out_canvas(app, header, fan_in(unit, options, plan), plan.lane(options))
+    return fan_out_canvas(app, header, fan_in(unit.run, options, plan), plan.lane(options))
 
 
 def _remaining(place: Workplace, chain: Sequence[Unit]) -> Sequence[Unit]:

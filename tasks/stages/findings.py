@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_worker.assembly.merging import MissingSpan
+from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.diarization import Diarization
-from gpu_worker.heard import ChunkTranscript
 from gpu_worker.models.capabilities import translation_notices
-from gpu_worker.transcript import SAMPLE_RATE, Notice
+from gpu_worker.transcript import ChunkTranscript, Notice
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
 from tasks.runs.options import JobOptions
 from tasks.runs.records import Records
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run
 
 READERS = 8  # artifacts fetched at once; an S3 read is nearly all waiting
 
@@ -43,7 +44,7 @@ class Findings:
 class FindingsReader:
     """Reads one run's artifacts."""
 
-    def __init__(self, store: ArtifactStore, records: Records, run: Unit, failed: Failures) -> None:
+    def __init__(self, store: ArtifactStore, records: Records, run: Run, failed: Failures) -> None:
         self._store = store
         self._records = records
         self._run = run
@@ -92,10 +93,7 @@ class FindingsReader:
 
     def _read_all(self, stage: Stage) -> dict[int, dict[str, Any]]:
         """Each chunk's artifact, where there is one."""
-        units = [
-            Unit(self._run.tenant, self._run.job, self._run.run, stage, index)
-            for index in range(len(self._plan.chunks))
-        ]
+        units = [self._run.unit(stage, index) for index in range(len(self._plan.chunks))]
         with ThreadPoolExecutor(READERS) as pool:
             found = pool.map(self._read, map(self._records.key, units))
         return {index: data for index, data in enumerate(found) if data is not None}
@@ -111,8 +109,7 @@ class FindingsReader:
         """Its artifact; empty if there will be none; None if it may still come."""
         if not self._plan.shards(self._options) or (Stage.DIARIZE, 0) in self._failed:
             return {}
-        run = self._run
-        return self._read(self._records.key(Unit(run.tenant, run.job, run.run, Stage.DIARIZE)))
+        return self._read(self._records.key(self._run.unit(Stage.DIARIZE)))
 
     def _shard_receipts(self) -> list[dict[str, Any]]:
         audio, options = self._plan.audio, self._options

@@ -28,7 +28,8 @@ from tasks.runs.canvas import end_early
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.options import JobOptions
 from tasks.runs.records import encode, exists
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 from tasks.state.claims import claim
 from tasks.web.addresses import AddressNotAllowed, AddressPolicy
 from tasks.web.downloads import download
@@ -40,21 +41,21 @@ PREPARE_DEADLINE_SECONDS = AudioLimits().wall_seconds + 3600.0
 @app.task(name=Stage.PREPARE.task_name, bind=True)
 def prepare(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
     """Decode, hash and cut one job's audio."""
-    unit = Unit(tenant, job, run, Stage.PREPARE)
+    unit = Run(tenant, job, run).unit(Stage.PREPARE)
     receipt = run_unit(self, unit, _describe)
     end_early(self, unit, receipt)
     return receipt.to_json()
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
-    manifest = place.records.manifest(unit.tenant, unit.job)
+    manifest = place.records.manifest(unit.run.tenant, unit.run.job)
 
     def compute(check: Callable[[], None]) -> dict[str, Any]:
         with place.scratch() as scratch:
             return _plan(place, manifest, scratch).model_dump(mode="json")
 
     return Work(
-        keys.plan(unit.tenant, unit.job), compute, deadline_seconds=PREPARE_DEADLINE_SECONDS
+        keys.plan(unit.run.tenant, unit.run.job), compute, deadline_seconds=PREPARE_DEADLINE_SECONDS
     )
 
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpu_worker.transcription.chunk import pcm_to_audio, transcribe_chunk
+from gpu_worker.audio.samples import pcm_to_audio
+from gpu_worker.transcription.chunk import transcribe_chunk
 from tasks.app import app
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 
 
 @app.task(name=Stage.TRANSCRIBE.task_name, bind=True)
 def transcribe(self: Any, tenant: str, job: str, run: int, index: int) -> dict[str, Any]:
     """Transcribe one chunk. Never raises into the chord: a failure is an artifact too."""
-    return run_unit(self, Unit(tenant, job, run, Stage.TRANSCRIBE, index), _describe).to_json()
+    return run_unit(self, Run(tenant, job, run).unit(Stage.TRANSCRIBE, index), _describe).to_json()
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
     records = place.records
-    manifest = records.resolved(unit)
-    plan = records.plan(unit.tenant, unit.job)
+    manifest = records.resolved(unit.run)
+    plan = records.plan(unit.run.tenant, unit.run.job)
     first, last = plan.chunks[unit.index]
     audio = plan.chunk_audio(unit.index)
     options = manifest.options
@@ -30,7 +32,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
 
     def compute(check: Callable[[], None]) -> dict[str, Any]:
         engine = place.engine(options)
-        pcm = place.store.get(keys.pcm(unit.tenant, audio), first * 2, (last - first) * 2)
+        pcm = place.store.get(keys.pcm(unit.run.tenant, audio), first * 2, (last - first) * 2)
         heard = transcribe_chunk(
             engine,
             pcm_to_audio(pcm),

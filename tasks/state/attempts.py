@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from redis import Redis
 
-from tasks.runs.stages import Unit
+from tasks.runs.units import Unit
 
 _PREFIX = "scriptorium:attempts:"
 _KEEP_SECONDS = 7 * 24 * 3600

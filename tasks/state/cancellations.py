@@ -10,7 +10,7 @@ from redis import Redis
 
 from tasks.artifacts import ArtifactStore
 from tasks.runs import keys
-from tasks.runs.stages import Unit
+from tasks.runs.units import Run
 
 _PREFIX = "scriptorium:canceled:"
 _KEEP_SECONDS = 7 * 24 * 3600
@@ -27,19 +27,19 @@ class Cancellations:
         self._redis = redis
         self._store = store
 
-    def cancel(self, unit: Unit) -> None:
-        """Durably, then visibly."""
-        self._store.put(keys.run(unit, "canceled"), b"")
-        self.flag(unit)
+    def cancel(self, run: Run) -> None:
+        """Write it to the store, which survives a Redis wipe, then set the flag that tasks read."""
+        self._store.put(keys.of_run(run, "canceled"), b"")
+        self.flag(run)
 
-    def flag(self, unit: Unit) -> None:
+    def flag(self, run: Run) -> None:
         """Show the workers what the store says already."""
-        self._redis.set(_name(unit), 1, ex=_KEEP_SECONDS)
+        self._redis.set(_name(run), 1, ex=_KEEP_SECONDS)
 
-    def is_canceled(self, unit: Unit) -> bool:
+    def is_canceled(self, run: Run) -> bool:
         """The flag alone; the reconciler restores it after a wipe."""
-        return bool(self._redis.exists(_name(unit)))
+        return bool(self._redis.exists(_name(run)))
 
 
-def _name(unit: Unit) -> str:
-    return f"{_PREFIX}{unit.tenant}/{unit.job}/{unit.run}"
+def _name(run: Run) -> str:
+    return _PREFIX + run.name

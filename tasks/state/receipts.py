@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from redis import Redis
 
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 
 CHANGED = "scriptorium:changed"  # published: tenant/job, whenever one of these has changed
 
@@ -84,33 +85,33 @@ class Ledger:
 
     def record(self, unit: Unit, receipt: Receipt) -> None:
         """Add or replace one."""
-        run = (unit.tenant, unit.job, unit.run)
+        run = unit.run
         self._record(
-            keys=[_name(*run), _name(*run, _HISTORY)],
+            keys=[_PREFIX + run.name, _HISTORY + run.name],
             args=[
-                *(unit.field, json.dumps(receipt.to_json()), _KEEP_SECONDS),
-                *(CHANGED, f"{unit.tenant}/{unit.job}"),
+                *(unit.key_in_run, json.dumps(receipt.to_json()), _KEEP_SECONDS),
+                *(CHANGED, f"{run.tenant}/{run.job}"),
             ],
         )
 
-    def forget(self, tenant: str, job: str, run: int) -> None:
+    def forget(self, run: Run) -> None:
         """Drop a run's receipts and its history."""
-        self._redis.delete(_name(tenant, job, run), _name(tenant, job, run, _HISTORY))
+        self._redis.delete(_PREFIX + run.name, _HISTORY + run.name)
 
-    def history(self, tenant: str, job: str, run: int) -> list[tuple[str, tuple[Stage, int]]]:
+    def history(self, run: Run) -> list[tuple[str, tuple[Stage, int]]]:
         """Which unit was recorded when, each with an id by which entries sort."""
-        entries: Any = self._redis.xrange(_name(tenant, job, run, _HISTORY))
+        entries: Any = self._redis.xrange(_HISTORY + run.name)
         return [(name.decode(), _field(entry[b"unit"].decode())) for name, entry in entries]
 
-    def read(self, tenant: str, job: str, run: int) -> dict[tuple[Stage, int], Receipt]:
+    def read(self, run: Run) -> dict[tuple[Stage, int], Receipt]:
         """All of a run's, by stage and chunk."""
-        return _receipts(self._redis.hgetall(_name(tenant, job, run)))
+        return _receipts(self._redis.hgetall(_PREFIX + run.name))
 
-    def read_all(self, runs: Sequence[Unit]) -> list[dict[tuple[Stage, int], Receipt]]:
-        """Of several runs at once, in their order; each given as any unit of it."""
+    def read_all(self, runs: Sequence[Run]) -> list[dict[tuple[Stage, int], Receipt]]:
+        """Of several runs at once, in their order."""
         pipe = self._redis.pipeline(transaction=False)
         for run in runs:
-            pipe.hgetall(_name(run.tenant, run.job, run.run))
+            pipe.hgetall(_PREFIX + run.name)
         return [_receipts(raw) for raw in pipe.execute()]
 
 
@@ -125,5 +126,19 @@ def _field(text: str) -> tuple[Stage, int]:
     return Stage(stage), int(index)
 
 
-def _name(tenant: str, job: str, run: int, prefix: str = _PREFIX) -> str:
-    return f"{prefix}{tenant}/{job}/{run}"
+def sum_timings(receipts: Sequence[Mapping[str, Any]], run: Run) -> dict[str, Any]:
+    """Sum the receipts of one stage's units, for the `timings` of a transcript. Pure.
+
+    `cached` counts those that an earlier job or run computed: their seconds were
+    spent then and are not summed here.
+    """
+    ours = [receipt for receipt in receipts if receipt["detail"]["unit"].startswith(f"{run.name}/")]
+    seconds = sum(receipt["seconds"] for receipt in ours)
+    audio = sum(receipt["audio_seconds"] for receipt in ours)
+    return {
+        "units": len(receipts),
+        "cached": len(receipts) - len(ours),
+        "seconds": round(seconds, 3),
+        "audio_seconds": round(audio, 3),
+        "real_time_factor": round(seconds / audio, 6) if audio else None,
+    }

@@ -16,7 +16,8 @@ from gpu_worker.diarization.models import diarize_model
 from gpu_worker.models.whisper import FAKE_NAME
 from tasks.broker import SENT_AT
 from tasks.runs.options import JobOptions
-from tasks.runs.stages import Lane, Stage, Unit
+from tasks.runs.stages import Lane, Stage
+from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.metrics import (
     AUDIO_SECONDS,

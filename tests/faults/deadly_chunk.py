@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gpu_worker.transcription.engines import Audio, DecodeOptions, EngineRequest, WindowText
+from gpu_worker.audio.samples import Audio
+from gpu_worker.loaded import register_engine
+from gpu_worker.transcription.engines import DecodeOptions, EngineRequest, WindowText
 from gpu_worker.transcription.engines.fake import FakeEngine
 from gpu_worker.transcription.engines.fake import load as load_fake
-from gpu_worker.transcription.engines.loaded import register_engine
 
 SHOUT = 20.0  # by how much a test amplifies speech to make it deadly
 POISON_LEVEL = 0.3  # mean absolute sample of a second; our speech stays under 0.15

@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 
 from gpu_worker.alignment import AlignerRequest, SpokenWindow
 from gpu_worker.alignment.fake import FakeAligner
-from gpu_worker.alignment.loaded import register_aligner
+from gpu_worker.audio.samples import Audio
 from gpu_worker.diarization import DiarizerRequest, ShardVoices
 from gpu_worker.diarization.fake import FakeDiarizer
-from gpu_worker.diarization.loaded import register_diarizer
+from gpu_worker.loaded import register_aligner, register_diarizer
 from gpu_worker.transcript import Word
-from gpu_worker.transcription.engines import Audio
 
 BROKEN, DEADLY = "fake-12x", "fake-13x"  # names that a submission takes
 

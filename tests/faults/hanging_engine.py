@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from gpu_worker.transcription.engines import Audio, DecodeOptions, EngineRequest, WindowText
+from gpu_worker.audio.samples import Audio
+from gpu_worker.loaded import register_engine
+from gpu_worker.transcription.engines import DecodeOptions, EngineRequest, WindowText
 from gpu_worker.transcription.engines.fake import FakeEngine
-from gpu_worker.transcription.engines.loaded import register_engine
 
 
 class HangingEngine(FakeEngine):

@@ -10,7 +10,8 @@ from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan, Source
 from tasks.runs.options import JobOptions
 from tasks.runs.records import encode
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 
 TENANT, JOB = "default", "job-1"
 SAMPLES = 16_000  # in a second
@@ -41,7 +42,11 @@ def a_plan(*seconds: float) -> Plan:
 def a_unit(
     stage: Stage = Stage.TRANSCRIBE, index: int = 0, *, job: str = JOB, run: int = 1
 ) -> Unit:
-    return Unit(TENANT, job, run, stage, index)
+    return a_run(run, job=job).unit(stage, index)
+
+
+def a_run(number: int = 1, *, job: str = JOB) -> Run:
+    return Run(TENANT, job, number)
 
 
 def write_records(store: ArtifactStore, manifest: Manifest, plan: Plan | None = None) -> None:

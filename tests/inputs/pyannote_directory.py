@@ -20,9 +20,9 @@ import numpy as np
 import torch
 import yaml
 
+from gpu_worker.audio.samples import Audio
 from gpu_worker.diarization.pretrained import _whisperx_assets
 from gpu_worker.diarization.pyannote_audio import BaseWeSpeakerResNet, Model
-from gpu_worker.transcription.engines import Audio
 
 SPEAKERS = 3
 DIMENSION, LDA_DIMENSION = 256, 128

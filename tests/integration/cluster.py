@@ -20,7 +20,8 @@ from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
 from tasks.runs import keys
 from tasks.runs.options import job_options
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run
 
 TENANT = "default"
 PATIENCE_SECONDS = 180.0
@@ -92,14 +93,14 @@ class ClusterUnderTest:
         return self.connection.result(TENANT, job.id)
 
     def result_bytes(self, job: Job, run: int = 1) -> bytes:
-        unit = Unit(TENANT, job.id, run, Stage.ASSEMBLE)
-        return self.connection.store.get(keys.run(unit, "result.json"))
+        unit = Run(TENANT, job.id, run).unit(Stage.ASSEMBLE)
+        return self.connection.store.get(keys.of_run(unit.run, keys.RESULT))
 
     def words(self, job: Job) -> list[str]:
         return str(self.result(job)["transcript"]["text"]).split()
 
     def chunk_artifact(self, job: Job, index: int) -> dict[str, Any]:
-        key = self.connection.records.key(Unit(TENANT, job.id, 1, Stage.TRANSCRIBE, index))
+        key = self.connection.records.key(Run(TENANT, job.id, 1).unit(Stage.TRANSCRIBE, index))
         data: dict[str, Any] = json.loads(self.connection.store.get(key))
         return data
 

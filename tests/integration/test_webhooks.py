@@ -22,7 +22,7 @@ from orchestrator.outbox.webhooks import webhook_secret
 from tasks.runs import keys
 from tasks.runs.manifest import Output
 from tasks.runs.options import job_options
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.units import Run
 from tests import ROOT
 from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest
@@ -140,5 +140,5 @@ def test_the_courier_may_die_at_any_moment_of_a_delivery(
     secret = webhook_secret(settings, TENANT)
     for told in receiver.received:
         assert told.verified(secret)["data"]["id"] == job
-    record = keys.delivered(Unit(TENANT, job, 1, Stage.ASSEMBLE), "webhook")
+    record = keys.delivered(Run(TENANT, job, 1), "webhook")
     assert json.loads(cluster.connection.store.get(record))["status"] == "delivered"

@@ -10,12 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from gpu_worker.audio.samples import Audio
 from gpu_worker.transcript import Notice, Word
-
-Audio = NDArray[np.float32]  # mono samples at 16 kHz in -1..1, shape (samples,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from gpu_worker.transcription.engines import Audio
+from gpu_worker.audio.samples import Audio
 
 Features = np.ndarray[Any, np.dtype[np.float32]]
 FRAMES = 3000  # of 10 ms

@@ -17,8 +17,8 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
+from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.errors import PermanentError
-from gpu_worker.transcript import SAMPLE_RATE
 from orchestrator.api.authentication import Cluster, Reader
 from orchestrator.api.errors import reply_to
 from orchestrator.api.replies import error_replies
@@ -26,7 +26,6 @@ from orchestrator.api.requests import JobId
 from orchestrator.cluster.connection import Connection, NotFinished
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
-from tasks.runs.stages import Stage, Unit
 
 HEADER_BYTES = 44
 SAMPLE_BYTES = 2
@@ -101,8 +100,8 @@ class Recording:
 
 def open_recording(connection: Connection, tenant: str, job: str) -> Recording:
     """A job's audio. Raises UnknownJob, NotFinished before it is decoded, AudioMissing."""
-    current = connection.job(tenant, job)
-    plan = connection.plan(Unit(tenant, job, current.run, Stage.PREPARE))
+    connection.job(tenant, job)
+    plan = connection.plan(tenant, job)
     if plan is None:
         raise NotFinished(f"The audio of job {job} has not been decoded.")
     channels = tuple(keys.pcm(tenant, audio) for audio in plan.channels or (plan.audio,))

@@ -18,7 +18,7 @@ from celery.signals import worker_process_shutdown, worker_shutdown
 from config.settings import Settings
 from gpu_worker.errors import LibraryMissing, ScriptoriumError
 from tasks.runs.records import Records
-from tasks.runs.stages import Unit
+from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 
 FLUSH_SECONDS = 2.0  # no longer does the end of a process wait for a collector that is away

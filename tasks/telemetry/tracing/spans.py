@@ -33,7 +33,8 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption, ScriptoriumError
 from tasks.broker import SENT_AT
 from tasks.execution.retries import code_of
-from tasks.runs.stages import HEADER_STAGES, Stage, Unit
+from tasks.runs.stages import HEADER_STAGES, Stage
+from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.tracing import Place, tell_that_traces_are_off
 from tasks.telemetry.tracing.span_file import FileExporter
@@ -102,7 +103,7 @@ def unit_span(place: Place, request: Any, unit: Unit) -> Iterator[Callable[[Rece
 def _start(place: Place, request: Any, unit: Unit) -> Span:
     """A span that is not recorded if the job has no trace, or if its manifest cannot be had."""
     try:
-        manifest = place.records.resolved(unit)
+        manifest = place.records.resolved(unit.run)
     except (ScriptoriumError, ValueError, KeyError):  # the unit itself will find that out
         return INVALID_SPAN
     pool = place.settings.worker_pool or unit.stage.pool.value
@@ -110,9 +111,9 @@ def _start(place: Place, request: Any, unit: Unit) -> Span:
     if provider is None or manifest.traceparent is None:
         return INVALID_SPAN
     told: dict[str, Any] = {
-        "job": unit.job,
-        "tenant": unit.tenant,
-        "run": unit.run,
+        "job": unit.run.job,
+        "tenant": unit.run.tenant,
+        "run": unit.run.number,
         "stage": unit.stage.value,
         "worker": place.worker,
         "model": manifest.options.model,

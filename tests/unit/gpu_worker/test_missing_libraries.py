@@ -11,9 +11,9 @@ WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None  # as if it were not installed
 from gpu_worker.alignment import AlignerRequest
-from gpu_worker.alignment.loaded import load_aligner
+from gpu_worker.loaded import load_aligner
 from gpu_worker.diarization import DiarizerRequest
-from gpu_worker.diarization.loaded import load_diarizer
+from gpu_worker.loaded import load_diarizer
 from gpu_worker.errors import LibraryMissing
 import tasks.stages.align, tasks.stages.diarize
 import tasks.stages.embed_speakers, tasks.stages.transcribe

@@ -22,7 +22,7 @@ from tasks.runs.records import encode, result_record
 from tasks.runs.stages import Stage, queues
 from tasks.state.receipts import Receipt
 from tests.eventually import eventually
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_unit, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 
 GRACE = 5.0
 ASSEMBLE = a_unit(Stage.ASSEMBLE)
@@ -50,8 +50,8 @@ def reconciler(connection: Connection, clock: Clock) -> Reconciler:
 def open_job(connection: Connection, plan: Plan | None = None, **options: Any) -> None:
     """A job as submission leaves it, without its message."""
     write_records(connection.store, a_manifest(**options), plan)
-    connection.store.put(keys.open_run(ASSEMBLE), b"")
-    connection.jobs.add(a_manifest(**options), 1)
+    connection.store.put(keys.open_run(ASSEMBLE.run), b"")
+    connection.jobs.add(a_manifest(**options), a_run())
     if plan is not None:
         connection.ledger.record(a_unit(Stage.PREPARE), Receipt("computed"))
     connection.jobs.restored()
@@ -184,7 +184,7 @@ def test_a_chunk_whose_receipt_was_lost_is_not_computed_again(
     connection.store.put(connection.records.key(a_unit(index=0)), b"{}")
     connection.store.put(keys.failed(a_unit(index=1)), b"{}")
     assert issued(reconciler, clock) == []
-    ledger = connection.ledger.read(TENANT, JOB, 1)
+    ledger = connection.ledger.read(a_run())
     assert {unit: receipt.outcome for unit, receipt in ledger.items()} == {
         (Stage.PREPARE, 0): "computed",
         (Stage.TRANSCRIBE, 0): "cached",
@@ -195,11 +195,11 @@ def test_a_chunk_whose_receipt_was_lost_is_not_computed_again(
 def test_a_run_with_its_result_is_closed(connection: Connection, reconciler: Reconciler) -> None:
     open_job(connection, a_plan(10))
     record = result_record(transcript={"language": "en"})
-    connection.store.put(keys.run(ASSEMBLE, "result.json"), encode(record))
+    connection.store.put(keys.of_run(ASSEMBLE.run, keys.RESULT), encode(record))
     connection.ledger.record(ASSEMBLE, Receipt("computed"))
     reconciler.reconcile()
     assert connection.jobs.open_runs() == []
-    assert connection.store.size(keys.open_run(ASSEMBLE)) is None
+    assert connection.store.size(keys.open_run(ASSEMBLE.run)) is None
 
 
 def test_a_result_whose_receipt_was_lost_closes_the_run_in_the_end(
@@ -208,7 +208,7 @@ def test_a_result_whose_receipt_was_lost_closes_the_run_in_the_end(
     open_job(connection, a_plan(10))
     connection.ledger.record(a_unit(), Receipt("computed"))
     record = result_record(transcript={"language": "en"})
-    connection.store.put(keys.run(ASSEMBLE, "result.json"), encode(record))
+    connection.store.put(keys.of_run(ASSEMBLE.run, keys.RESULT), encode(record))
     assert issued(reconciler, clock) == []
     reconciler.reconcile()
     assert connection.jobs.open_runs() == []
@@ -221,15 +221,17 @@ def test_after_a_wipe_open_jobs_come_back_from_the_store(
     connection.store.put(keys.failed(a_unit(index=1)), b"{}")
     connection.redis.flushall()
     assert issued(reconciler, clock) == [(Stage.TRANSCRIBE, 0)]
-    assert connection.jobs.open_runs() == [ASSEMBLE]
-    assert connection.ledger.read(TENANT, JOB, 1)[Stage.TRANSCRIBE, 1].outcome == "failed"
+    assert connection.jobs.open_runs() == [ASSEMBLE.run]
+    assert connection.ledger.read(a_run())[Stage.TRANSCRIBE, 1].outcome == "failed"
 
 
 def test_after_a_wipe_ended_jobs_are_listed_again(
     connection: Connection, reconciler: Reconciler
 ) -> None:
     write_records(connection.store, a_manifest())
-    connection.store.put(keys.run(ASSEMBLE, "result.json"), encode(result_record(canceled=True)))
+    connection.store.put(
+        keys.of_run(ASSEMBLE.run, keys.RESULT), encode(result_record(canceled=True))
+    )
     reconciler.reconcile()
     assert [job for job, _ in connection.jobs.newest(TENANT, 9)] == [JOB]
     assert connection.job(TENANT, JOB).status is Status.CANCELED
@@ -240,10 +242,10 @@ def test_after_a_wipe_a_canceled_run_is_canceled_still(
     connection: Connection, reconciler: Reconciler
 ) -> None:
     open_job(connection)
-    connection.store.put(keys.run(ASSEMBLE, "canceled"), b"")  # it died before the result
+    connection.store.put(keys.of_run(ASSEMBLE.run, "canceled"), b"")  # it died before the result
     connection.redis.flushall()
     reconciler.reconcile()
-    assert connection.cancellations.is_canceled(ASSEMBLE)
+    assert connection.cancellations.is_canceled(ASSEMBLE.run)
 
 
 def test_after_a_wipe_the_newest_run_is_the_open_one(
@@ -251,9 +253,9 @@ def test_after_a_wipe_the_newest_run_is_the_open_one(
 ) -> None:
     open_job(connection)
     cancel(connection, TENANT, JOB)
-    second = a_unit(Stage.ASSEMBLE, run=2)
+    second = a_run(2)
     connection.store.put(keys.open_run(second), b"")
-    connection.store.put(keys.run(second, "started.json"), b"{}")
+    connection.store.put(keys.of_run(second, "started.json"), b"{}")
     connection.redis.flushall()
     reconciler.reconcile()
     assert connection.jobs.open_runs() == [second]
@@ -263,7 +265,7 @@ def test_after_a_wipe_the_newest_run_is_the_open_one(
 def test_an_open_run_without_a_manifest_was_never_accepted(
     connection: Connection, reconciler: Reconciler, clock: Clock
 ) -> None:
-    connection.store.put(keys.open_run(ASSEMBLE), b"")
+    connection.store.put(keys.open_run(ASSEMBLE.run), b"")
     assert issued(reconciler, clock) == []
     assert connection.jobs.open_runs() == []
 
@@ -274,12 +276,12 @@ def test_a_job_that_only_the_store_knows_is_found_by_the_next_audit(
     connection.jobs.restored()
     reconciler.reconcile()
     write_records(connection.store, a_manifest())
-    connection.store.put(keys.open_run(ASSEMBLE), b"")
+    connection.store.put(keys.open_run(ASSEMBLE.run), b"")
     reconciler.reconcile()
     assert connection.jobs.open_runs() == []
     clock.now += connection.settings.audit_seconds
     reconciler.reconcile()
-    assert connection.jobs.open_runs() == [ASSEMBLE]
+    assert connection.jobs.open_runs() == [ASSEMBLE.run]
 
 
 def test_a_passing_cluster_takes_up_only_its_own_jobs(connection: Connection, clock: Clock) -> None:
@@ -293,7 +295,7 @@ def test_a_run_whose_records_are_gone_stops_nobody_else(
     connection: Connection, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection)
-    connection.jobs.add(a_manifest("gone"), 1)
+    connection.jobs.add(a_manifest("gone"), a_run(job="gone"))
     assert issued(reconciler, clock) == [(Stage.PREPARE, 0)]
 
 

@@ -16,13 +16,14 @@ import tasks.stages.prepare
 import tasks.stages.transcribe  # noqa: F401 - each module registers its task
 from orchestrator.cluster.job import Job
 from tasks.app import app
-from tasks.runs.stages import HEADER_STAGES, Stage, Unit, queues
+from tasks.runs.stages import HEADER_STAGES, Stage, queues
+from tasks.runs.units import Unit
 from tests.inputs.examples import a_unit
 
 
 def run_task(unit: Unit) -> Any:
     """What the unit's task returns, after as many tries as it takes."""
-    arguments: dict[str, Any] = {"tenant": unit.tenant, "job": unit.job, "run": unit.run}
+    arguments: dict[str, Any] = {"tenant": unit.run.tenant, "job": unit.run.job, "run": unit.run.number}
     if unit.stage in HEADER_STAGES:
         arguments["index"] = unit.index
     return app.tasks[unit.stage.task_name].apply(kwargs=arguments).get()

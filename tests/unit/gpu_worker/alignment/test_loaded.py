@@ -9,15 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gpu_worker.alignment import Aligner, AlignerRequest, loaded
+from gpu_worker import loaded
+from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.alignment.fake import FakeAligner
-from gpu_worker.alignment.loaded import (
+from gpu_worker.errors import InvalidOption, UnknownModel
+from gpu_worker.loaded import (
     ALIGNERS,
     LoadedAligners,
     load_aligner,
     register_aligner,
 )
-from gpu_worker.errors import InvalidOption, UnknownModel
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def loads() -> Iterator[list[str]]:
 
     register_aligner("counted", load)
     yield names
-    del loaded._factories["counted"]
+    del loaded._aligners["counted"]
 
 
 def test_an_aligner_is_loaded_once(loads: list[str]) -> None:

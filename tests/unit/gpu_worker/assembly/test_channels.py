@@ -18,8 +18,8 @@ from gpu_worker.assembly.channels import (
     join_channels,
 )
 from gpu_worker.audio.levels import FRAME_SAMPLES
-from gpu_worker.heard import HeardWindow
-from gpu_worker.transcript import SAMPLE_RATE, Segment, Turn, Word
+from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.transcript import HeardWindow, Segment, Turn, Word
 
 LOUD, ECHO = -20, -32
 

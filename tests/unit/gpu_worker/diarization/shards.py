@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from gpu_worker.audio.samples import Audio
 from gpu_worker.diarization import Diarizer, ShardVoices
 from gpu_worker.diarization.grid import shard_count
-from gpu_worker.transcription.engines import Audio
 
 
 def embed_in_shards(diarizer: Diarizer, audio: Audio, shard_seconds: float) -> list[ShardVoices]:

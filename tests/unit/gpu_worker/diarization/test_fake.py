@@ -7,17 +7,17 @@ import time
 import numpy as np
 import pytest
 
+from gpu_worker.audio.samples import Audio
 from gpu_worker.diarization import DiarizerRequest, ShardVoices, SpeakerBounds
 from gpu_worker.diarization.fake import FakeDiarizer
-from gpu_worker.diarization.loaded import (
+from gpu_worker.errors import UnknownModel
+from gpu_worker.loaded import (
     LoadedDiarizers,
-    _factories,
+    _diarizers,
     load_diarizer,
     register_diarizer,
 )
-from gpu_worker.errors import UnknownModel
 from gpu_worker.transcript import Turn
-from gpu_worker.transcription.engines import Audio
 from tests.unit.gpu_worker.diarization.shards import embed_in_shards
 
 NOISE: Audio = np.random.default_rng(0).uniform(-1, 1, 200_000).astype(np.float32)
@@ -108,7 +108,7 @@ def test_a_process_loads_each_diarizer_once() -> None:
     held = LoadedDiarizers(1)
     for name in ("counted", "counted", "counted-b", "counted"):
         assert held.get(DiarizerRequest(name)).name == name
-    del _factories["counted"]
+    del _diarizers["counted"]
     assert loads == ["counted", "counted-b", "counted"]
 
 

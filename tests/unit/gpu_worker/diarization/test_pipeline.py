@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from gpu_worker.audio.samples import Audio
 from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.diarization import Diarization, Diarizer, DiarizerRequest, SpeakerBounds
-from gpu_worker.diarization.loaded import load_diarizer
 from gpu_worker.diarization.pretrained import load_pico_voice
 from gpu_worker.diarization.pyannote_audio import Pipeline
 from gpu_worker.errors import InvalidOption, OutOfMemory
+from gpu_worker.loaded import load_diarizer
 from gpu_worker.transcript import Turn
-from gpu_worker.transcription.engines import Audio
 from tests.inputs.pyannote_directory import read_sample, write_pipeline
 from tests.unit.gpu_worker.diarization.shards import embed_in_shards
 

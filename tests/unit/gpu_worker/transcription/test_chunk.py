@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from gpu_worker.audio.levels import frame_levels
+from gpu_worker.audio.samples import Audio, pcm_to_audio
 from gpu_worker.errors import OutOfMemory
-from gpu_worker.heard import ChunkTranscript, HeardWindow
-from gpu_worker.transcription.chunk import detect_language, pcm_to_audio, transcribe_chunk
-from gpu_worker.transcription.engines import Audio, DecodeOptions, DetectedLanguage, WindowText
+from gpu_worker.transcript import ChunkTranscript, HeardWindow
+from gpu_worker.transcription.chunk import transcribe_chunk
+from gpu_worker.transcription.engines import DecodeOptions, DetectedLanguage, WindowText
 from gpu_worker.transcription.engines.fake import FakeEngine
+from gpu_worker.transcription.languages import detect_language
 from tests.inputs.speech import recording
 
 RATE = 16_000

@@ -21,15 +21,21 @@ from tokenizers import Tokenizer as Vocabulary
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.alignment.chunk import align_chunk
 from gpu_worker.alignment.fake import FakeAligner
-from gpu_worker.alignment.loaded import load_aligner
 from gpu_worker.assembly.channels import join_channels
 from gpu_worker.assembly.formats import render
 from gpu_worker.assembly.merging import merge_chunks
 from gpu_worker.assembly.speakers import assign_speakers
 from gpu_worker.assembly.subtitles import SubtitleOptions
-from gpu_worker.audio.speech import SpeechSpan
-from gpu_worker.heard import ChunkTranscript
-from gpu_worker.transcript import Segment, Transcript, Turn, segment_to_json, segments_from_json
+from gpu_worker.audio.pcm import Span
+from gpu_worker.loaded import load_aligner
+from gpu_worker.transcript import (
+    ChunkTranscript,
+    Segment,
+    Transcript,
+    Turn,
+    segment_to_json,
+    segments_from_json,
+)
 from gpu_worker.transcription.decoded import DecodedWindow, heard_window
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.word_times import TokenTimes, time_words
@@ -62,7 +68,7 @@ def decoded(model: str, language: str, sentence: str, start: int = 0) -> Decoded
     seconds = (len(tokens) + 1) * TOKEN_SECONDS
     edges = [index * TOKEN_SECONDS for index in range(len(tokens) + 1)]
     words = time_words(writer, tokens, text, TokenTimes(edges, [0.9] * len(tokens)), seconds)
-    window = Window((SpeechSpan(start, start + round(seconds * RATE)),))
+    window = Window((Span(start, start + round(seconds * RATE)),))
     answer = WindowText(text, words, -0.1, 0.0, 1.0, 0.0)
     return DecodedWindow.of(window, answer, DecodeOptions(language=language))
 

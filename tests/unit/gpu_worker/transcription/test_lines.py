@@ -13,9 +13,7 @@ from gpu_worker.transcription.lines import (
     LONG_SILENCE_SECONDS,
     LONGEST_COLUMNS,
     LONGEST_SECONDS,
-    Stretch,
     cut_segment,
-    place_words,
     split_lines,
 )
 from gpu_worker.words import split_words
@@ -39,18 +37,6 @@ def a_segment(text: str, *, pauses: dict[int, float] | None = None) -> Segment:
 
 def lines(text: str, language: str = "en", pauses: dict[int, float] | None = None) -> list[str]:
     return [line.text for line in split_lines(a_segment(text, pauses=pauses), language)]
-
-
-def test_a_word_that_fills_a_pause_is_clipped_to_its_speech_and_timed_in_the_chunk() -> None:
-    words = [a_word("hello", 0.2, 1.4), a_word("you", 1.4, 1.9)]
-    stretches = [Stretch(0.0, 1.0, shift=10.0), Stretch(1.0, 2.0, shift=12.0)]
-    placed = place_words(words, stretches)
-    assert [(word.start, word.end) for word in placed] == [(10.2, 11.0), (13.4, 13.9)]
-
-
-def test_a_word_behind_all_speech_is_put_at_its_end() -> None:
-    (placed,) = place_words([a_word("ghost", 3.0, 4.0)], [Stretch(0.0, 2.0, shift=5.0)])
-    assert (placed.start, placed.end) == (7.0, 7.0)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from gpu_worker.heard import ChunkTranscript
-from gpu_worker.transcript import Notice
+from gpu_worker.audio.samples import Audio
+from gpu_worker.transcript import ChunkTranscript, Notice
 from gpu_worker.transcription.chunk import transcribe_chunk
-from gpu_worker.transcription.engines import Audio, DecodeOptions, WindowText
+from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.fake import FakeEngine
 from tests.inputs.speech import Utterance, recording
 

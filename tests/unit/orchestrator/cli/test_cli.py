@@ -106,8 +106,8 @@ def talk(tmp_path: Path) -> Path:
 def publish(to: Connection, job: str, **result: Any) -> None:
     record = encode(result_record(**result))
     unit = a_unit(Stage.ASSEMBLE, job=job)
-    to.store.put(keys.run(unit, "result.json"), record)
-    to.settle(unit)
+    to.store.put(keys.of_run(unit.run, keys.RESULT), record)
+    to.settle(unit.run)
 
 
 def test_the_help_lists_every_command(run: Run) -> None:

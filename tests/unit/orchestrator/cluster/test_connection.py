@@ -13,14 +13,14 @@ from tasks.runs import keys
 from tasks.runs.records import encode, result_record
 from tasks.runs.stages import Stage
 from tasks.state.receipts import Receipt
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_unit, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 
 UNIT = a_unit(Stage.ASSEMBLE)
 
 
 def publish(connection: Connection) -> None:
     record = result_record(transcript={"language": "en", "text": "one"})
-    connection.store.put(keys.run(UNIT, "result.json"), encode(record))
+    connection.store.put(keys.of_run(UNIT.run, keys.RESULT), encode(record))
 
 
 def test_a_job_that_redis_forgot_is_told_from_the_store(connection: Connection) -> None:
@@ -41,21 +41,21 @@ def test_a_run_is_closed_as_soon_as_somebody_asks_after_its_result(
     connection: Connection,
 ) -> None:
     write_records(connection.store, a_manifest(), a_plan())
-    connection.jobs.add(a_manifest(), 1)
-    connection.store.put(keys.open_run(UNIT), b"")
+    connection.jobs.add(a_manifest(), a_run())
+    connection.store.put(keys.open_run(UNIT.run), b"")
     publish(connection)
     connection.ledger.record(UNIT, Receipt("computed"))
     assert connection.job(TENANT, JOB).status is Status.COMPLETED
     assert connection.jobs.open_runs() == []
-    assert connection.store.size(keys.open_run(UNIT)) is None
+    assert connection.store.size(keys.open_run(UNIT.run)) is None
 
 
 def test_a_receipt_without_its_result_closes_nothing(connection: Connection) -> None:
     write_records(connection.store, a_manifest(), a_plan())
-    connection.jobs.add(a_manifest(), 1)
+    connection.jobs.add(a_manifest(), a_run())
     connection.ledger.record(UNIT, Receipt("failed"))
     assert connection.job(TENANT, JOB).status is Status.PROCESSING
-    assert connection.settle(UNIT) is None
+    assert connection.settle(UNIT.run) is None
 
 
 @pytest.mark.parametrize("name", ["nobody", "../../x", "a/b", "", "\x00"])
@@ -68,14 +68,14 @@ def test_a_job_without_a_result_is_not_finished(connection: Connection) -> None:
     write_records(connection.store, a_manifest())
     with pytest.raises(NotFinished):
         connection.result(TENANT, JOB)
-    assert connection.timings(UNIT) == {}
+    assert connection.timings(UNIT.run) == {}
 
 
 def test_the_result_is_that_of_the_newest_run(connection: Connection) -> None:
     write_records(connection.store, a_manifest())
     publish(connection)
     assert connection.result(TENANT, JOB)["transcript"]["text"] == "one"
-    connection.store.put(keys.run(a_unit(run=2), "started.json"), b"{}")
+    connection.store.put(keys.of_run(a_run(2), "started.json"), b"{}")
     connection.redis.flushall()
     with pytest.raises(NotFinished):
         connection.result(TENANT, JOB)

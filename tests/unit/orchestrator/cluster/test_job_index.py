@@ -11,9 +11,8 @@ from orchestrator.cluster.job import Summary
 from orchestrator.cluster.job_index import JobStore, known_jobs, newest_run, open_runs
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
-from tasks.runs.stages import Stage
 from tasks.state.receipts import CHANGED
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_unit, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records
 
 SUMMARY = Summary(missing=2, warnings=({"code": "no_speech"},), language="es")
 
@@ -28,44 +27,44 @@ def test_an_unknown_job_is_not_found(jobs: JobStore) -> None:
 
 
 def test_a_job_is_found_with_its_newest_run(jobs: JobStore) -> None:
-    jobs.add(a_manifest(), 1)
-    assert jobs.find(TENANT, JOB) == (a_manifest(), 1, None)
-    jobs.add(a_manifest(), 2)
-    assert jobs.find(TENANT, JOB) == (a_manifest(), 2, None)
+    jobs.add(a_manifest(), a_run())
+    assert jobs.find(TENANT, JOB) == (a_manifest(), a_run(), None)
+    jobs.add(a_manifest(), a_run(2))
+    assert jobs.find(TENANT, JOB) == (a_manifest(), a_run(2), None)
 
 
 def test_a_closed_run_says_what_it_came_to(jobs: JobStore) -> None:
-    jobs.add(a_manifest(), 1)
-    jobs.close(a_unit(), SUMMARY)
-    assert jobs.find(TENANT, JOB) == (a_manifest(), 1, SUMMARY)
+    jobs.add(a_manifest(), a_run())
+    jobs.close(a_run(), SUMMARY)
+    assert jobs.find(TENANT, JOB) == (a_manifest(), a_run(), SUMMARY)
     assert jobs.open_runs() == []
 
 
 def test_the_summary_of_an_earlier_run_is_not_that_of_the_next(jobs: JobStore) -> None:
-    jobs.add(a_manifest(), 1)
-    jobs.close(a_unit(), SUMMARY)
-    jobs.add(a_manifest(), 2)
-    assert jobs.find(TENANT, JOB) == (a_manifest(), 2, None)
+    jobs.add(a_manifest(), a_run())
+    jobs.close(a_run(), SUMMARY)
+    jobs.add(a_manifest(), a_run(2))
+    assert jobs.find(TENANT, JOB) == (a_manifest(), a_run(2), None)
 
 
 def test_a_run_closed_before_its_job_is_indexed_is_not_found(jobs: JobStore) -> None:
-    jobs.close(a_unit(), SUMMARY)
+    jobs.close(a_run(), SUMMARY)
     assert jobs.find(TENANT, JOB) is None
 
 
 def test_open_runs_are_those_without_a_result(jobs: JobStore) -> None:
-    jobs.add(a_manifest("b"), 2)
-    jobs.add(a_manifest("a"), 1)
-    jobs.add(a_manifest("c"), 1, is_open=False)
+    jobs.add(a_manifest("b"), a_run(2, job="b"))
+    jobs.add(a_manifest("a"), a_run(job="a"))
+    jobs.add(a_manifest("c"), a_run(job="c"), is_open=False)
     assert jobs.open_runs() == [
-        a_unit(Stage.ASSEMBLE, job="a"),
-        a_unit(Stage.ASSEMBLE, job="b", run=2),
+        a_run(job="a"),
+        a_run(2, job="b"),
     ]
 
 
 def test_the_newest_jobs_come_first_and_by_pages(jobs: JobStore) -> None:
     for second, job in enumerate("abcd"):
-        jobs.add(a_manifest(job).model_copy(update={"created_at": float(second)}), 1)
+        jobs.add(a_manifest(job).model_copy(update={"created_at": float(second)}), a_run(job=job))
     assert jobs.newest(TENANT, 2) == [("d", 3.0), ("c", 2.0)]
     assert jobs.newest(TENANT, 2, before=(2.0, "c")) == [("b", 1.0), ("a", 0.0)]
     assert jobs.newest("another", 2) == []
@@ -83,18 +82,18 @@ def test_the_store_knows_open_runs_and_jobs() -> None:
     store = MemoryStore()
     write_records(store, a_manifest("a"))
     store.put(keys.jobs(TENANT) + "b/plan.json", b"{}")
-    store.put(keys.open_run(a_unit(job="a", run=3)), b"")
+    store.put(keys.open_run(a_run(3, job="a")), b"")
     assert list(known_jobs(store, TENANT)) == ["a"]
-    assert list(open_runs(store)) == [a_unit(Stage.ASSEMBLE, job="a", run=3)]
+    assert list(open_runs(store)) == [a_run(3, job="a")]
 
 
 def test_the_newest_run_is_the_last_that_was_started() -> None:
     store = MemoryStore()
-    assert newest_run(store, TENANT, JOB) == 1
+    assert newest_run(store, TENANT, JOB) == a_run()
     for run in (2, 10, 9):
-        store.put(keys.run(a_unit(run=run), "started.json"), b"{}")
-    store.put(keys.run(a_unit(run=11), "canceled"), b"")
-    assert newest_run(store, TENANT, JOB) == 10
+        store.put(keys.of_run(a_run(run), "started.json"), b"{}")
+    store.put(keys.of_run(a_run(11), "canceled"), b"")
+    assert newest_run(store, TENANT, JOB) == a_run(10)
 
 
 def admit(
@@ -113,15 +112,15 @@ def test_a_tenant_has_no_more_places_than_its_quota_however_many_ask_at_once(
 
 def test_a_job_is_admitted_once_however_often_it_asks(jobs: JobStore) -> None:
     assert [admit(jobs, "same", in_flight=1) for _ in range(3)] == ["admitted"] * 3
-    jobs.add(a_manifest("same"), 1)
+    jobs.add(a_manifest("same"), a_run(job="same"))
     assert admit(jobs, "same", in_flight=1) == "admitted"
     assert admit(jobs, "other", in_flight=1) == "quota"
 
 
 def test_a_job_that_ended_or_was_refused_gives_its_place_back(jobs: JobStore) -> None:
     admit(jobs, JOB, in_flight=1)
-    jobs.add(a_manifest(), 1)
-    jobs.close(a_unit(), SUMMARY)
+    jobs.add(a_manifest(), a_run())
+    jobs.close(a_run(), SUMMARY)
     assert admit(jobs, "next", in_flight=1) == "admitted"
     jobs.refuse(TENANT, "next")
     assert admit(jobs, "third", in_flight=1) == "admitted"
@@ -134,15 +133,15 @@ def test_a_submission_that_died_gives_its_place_back_a_minute_later(jobs: JobSto
 
 
 def test_all_tenants_together_have_no_more_places_than_the_cluster(jobs: JobStore) -> None:
-    jobs.add(a_manifest("theirs").model_copy(update={"tenant": "other"}), 1)
+    jobs.add(a_manifest("theirs").model_copy(update={"tenant": "other"}), a_run(job="theirs"))
     assert admit(jobs, JOB, in_all=1) == "full"
     assert admit(jobs, JOB, in_all=2) == "admitted"
 
 
 def test_a_forgotten_job_is_in_no_index(jobs: JobStore) -> None:
-    jobs.add(a_manifest(), 1)
-    jobs.add(a_manifest(), 2)
-    jobs.add(a_manifest("stays"), 1)
+    jobs.add(a_manifest(), a_run())
+    jobs.add(a_manifest(), a_run(2))
+    jobs.add(a_manifest("stays"), a_run(job="stays"))
     jobs.forget(TENANT, JOB)
     assert jobs.find(TENANT, JOB) is None
     assert [job for job, _ in jobs.newest(TENANT, 9)] == ["stays"]
@@ -152,7 +151,7 @@ def test_a_forgotten_job_is_in_no_index(jobs: JobStore) -> None:
 
 def test_pages_of_jobs_of_one_moment_miss_none_and_repeat_none(jobs: JobStore) -> None:
     for job in "abcdefg":
-        jobs.add(a_manifest(job), 1)
+        jobs.add(a_manifest(job), a_run(job=job))
     seen: list[str] = []
     before: tuple[float, str] | None = None
     while page := jobs.newest(TENANT, 3, before):
@@ -165,7 +164,7 @@ def test_whoever_listens_is_told_which_job_changed(jobs: JobStore, redis: Redis)
     with redis.pubsub(ignore_subscribe_messages=True) as channel:
         channel.subscribe(CHANGED)
         channel.get_message(timeout=1)
-        jobs.add(a_manifest(), 1)
-        jobs.close(a_unit(), SUMMARY)
+        jobs.add(a_manifest(), a_run())
+        jobs.close(a_run(), SUMMARY)
         heard = [channel.get_message(timeout=1) for _ in range(2)]
     assert [message and message["data"] for message in heard] == [f"{TENANT}/{JOB}".encode()] * 2

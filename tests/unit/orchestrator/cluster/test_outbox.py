@@ -10,11 +10,10 @@ from redis import Redis
 from orchestrator.cluster.outbox import Outbox
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
-from tasks.runs.stages import Stage
 from tests.eventually import eventually
-from tests.inputs.examples import a_unit
+from tests.inputs.examples import a_run
 
-RUN, NEXT = a_unit(Stage.ASSEMBLE), a_unit(Stage.ASSEMBLE, run=2)
+RUN, NEXT = a_run(), a_run(2)
 
 
 @pytest.fixture

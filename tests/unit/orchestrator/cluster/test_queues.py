@@ -15,7 +15,8 @@ from orchestrator.cluster.queues import RedisQueues, queued_units, read_unit
 from orchestrator.cluster.rabbitmq import AmqpQueues
 from tasks.runs.canvas import fan_out_canvas, run_canvas, signature
 from tasks.runs.stages import Lane, Stage, queues
-from tests.inputs.examples import a_manifest, a_plan, a_unit, write_records
+from tasks.runs.units import Unit
+from tests.inputs.examples import a_manifest, a_plan, a_run, a_unit, write_records
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
@@ -43,7 +44,7 @@ def empty(cluster: Connection) -> None:
             broker.default_channel.queue_purge(name)
 
 
-def send(cluster: Connection, *units: module.Unit, lane: Lane = Lane.BULK) -> None:
+def send(cluster: Connection, *units: Unit, lane: Lane = Lane.BULK) -> None:
     for unit in units:
         signature(cluster.celery, unit, lane).apply_async(ignore_result=True)
 
@@ -114,7 +115,9 @@ def test_a_message_is_read_back_as_its_unit(connection: Connection) -> None:
 
 
 def test_of_a_run_only_the_first_stage_waits(connection: Connection) -> None:
-    run_canvas(connection.celery, a_manifest(language=None), 1).apply_async(ignore_result=True)
+    run_canvas(connection.celery, a_manifest(language=None), a_run()).apply_async(
+        ignore_result=True
+    )
     assert queued_units(connection.redis) == {a_unit(Stage.PREPARE)}
 
 

@@ -21,9 +21,10 @@ from tasks import broker
 from tasks.broker import BrokerUnavailable
 from tasks.runs import keys
 from tasks.runs.canvas import signature
-from tasks.runs.stages import Lane, Stage, Unit, queues
+from tasks.runs.stages import Lane, Stage, queues
+from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
-from tests.inputs.examples import a_manifest, a_plan, a_unit, write_records
+from tests.inputs.examples import a_manifest, a_plan, a_run, a_unit, write_records
 from tests.servers.rabbitmq import RabbitServer
 
 GRACE = 5.0
@@ -151,8 +152,8 @@ def test_a_unit_that_nobody_asked_about_for_long_is_forgotten(
 def test_a_lost_message_is_issued_again_once_though_the_queue_never_runs_empty(
     cluster: Connection, clock: Clock
 ) -> None:
-    cluster.store.put(keys.open_run(a_unit(Stage.ASSEMBLE)), b"")
-    cluster.jobs.add(a_manifest(), 1)
+    cluster.store.put(keys.open_run(a_run()), b"")
+    cluster.jobs.add(a_manifest(), a_run())
     cluster.ledger.record(a_unit(Stage.PREPARE), Receipt("computed"))
     cluster.jobs.restored()
     reconciler = Reconciler(cluster, clock=clock)
@@ -187,7 +188,7 @@ def test_a_connection_that_was_lost_meanwhile_is_made_again(
     with pytest.raises(BrokerUnavailable):
         cluster.queues.lengths()
     with pytest.raises(BrokerUnavailable, match="not accepted"):
-        issue(cluster, a_manifest(), 1)
+        issue(cluster, a_manifest(), a_run())
     rabbit.start()
     assert cluster.queues.lengths()["transcribe.interactive"] == 1
     assert is_queued(cluster, a_unit())

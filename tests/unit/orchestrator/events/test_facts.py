@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from gpu_worker.heard import ChunkTranscript, HeardWindow
-from gpu_worker.transcript import segment_to_json, segments_from_json
+from gpu_worker.transcript import ChunkTranscript, HeardWindow, segment_to_json, segments_from_json
 from gpu_worker.words import join_texts, word_places
 from orchestrator.cluster.connection import Connection, UnknownJob
 from orchestrator.events import Facts, tell
@@ -19,7 +18,7 @@ from tasks.runs import keys
 from tasks.runs.records import encode, result_record
 from tasks.runs.stages import Stage
 from tasks.state.receipts import Receipt
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_unit, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 from tests.inputs.writings import WRITINGS, written
 
 WORDS = [{"word": "Hi.", "start": 1.0, "end": 2.0, "score": 0.5}]
@@ -32,7 +31,7 @@ def reader(connection: Connection) -> FactsReader:
 
 def accepted(connection: Connection, **options: Any) -> None:
     write_records(connection.store, a_manifest(**options), a_plan(10, 10))
-    connection.jobs.add(a_manifest(**options), 1)
+    connection.jobs.add(a_manifest(**options), a_run())
 
 
 def known(reader: FactsReader) -> Facts:
@@ -119,10 +118,10 @@ def test_split_channels_have_the_published_text(
 ) -> None:
     plan = a_plan(10).model_copy(update={"channels": ("l", "r"), "chunk_channels": (0,)})
     write_records(connection.store, a_manifest(channels="split"), plan)
-    connection.jobs.add(a_manifest(channels="split"), 1)
+    connection.jobs.add(a_manifest(channels="split"), a_run())
     segments = [{"start": 0.0, "end": 1.0, "text": "Hello.", "speaker": "SPEAKER_01"}]
     result = result_record(transcript={"segments": segments})
-    connection.store.put(keys.run(a_unit(Stage.ASSEMBLE), "result.json"), encode(result))
+    connection.store.put(keys.of_run(a_run(), keys.RESULT), encode(result))
     assert reader.text(known(reader), 0) == segments
 
 
@@ -131,7 +130,7 @@ def test_a_result_that_nobody_has_indexed_is_found(
 ) -> None:
     accepted(connection)
     unit = a_unit(Stage.ASSEMBLE)
-    connection.store.put(keys.run(unit, "result.json"), encode(result_record(canceled=True)))
+    connection.store.put(keys.of_run(unit.run, keys.RESULT), encode(result_record(canceled=True)))
     assert known(reader).ended is None
     connection.ledger.record(unit, Receipt("computed"))
     ended = known(reader).ended

@@ -7,9 +7,10 @@ from orchestrator.cluster.connection import Connection
 from orchestrator.jobs.deletion import delete_job
 from tasks.runs import keys
 from tasks.runs.records import encode, result_record
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
-from tests.inputs.examples import a_manifest, a_plan, a_unit, write_records
+from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 
 
 class WatchedJob:
@@ -21,7 +22,7 @@ class WatchedJob:
         self.chunks = chunks
         manifest = a_manifest(job)
         write_records(connection.store, manifest, a_plan(*[10.0] * chunks))
-        connection.jobs.add(manifest, 1)
+        connection.jobs.add(manifest, a_run(job=job))
 
     def unit(self, stage: Stage, index: int = 0, run: int = 1) -> Unit:
         return a_unit(stage, index, job=self.id, run=run)
@@ -48,7 +49,7 @@ class WatchedJob:
             if error
             else result_record(transcript=transcript)
         )
-        self.connection.store.put(keys.run(unit, "result.json"), encode(record))
+        self.connection.store.put(keys.of_run(unit.run, keys.RESULT), encode(record))
         self.connection.ledger.record(unit, Receipt("computed"))
 
     def do_all(self) -> None:
@@ -58,4 +59,4 @@ class WatchedJob:
         self.publish()
 
     def delete(self) -> None:
-        delete_job(self.connection, a_unit().tenant, self.id)
+        delete_job(self.connection, TENANT, self.id)

@@ -30,12 +30,12 @@ from tasks.runs import keys
 from tasks.runs.manifest import Output, Source
 from tasks.runs.options import KnownSpeaker, job_options
 from tasks.runs.records import Records, exists
-from tasks.runs.stages import Stage, Unit, queues
+from tasks.runs.stages import Stage, queues
 from tasks.stages import prepare
 from tasks.state.receipts import Receipt
 from tests.eventually import eventually
 from tests.inputs.bad_audio import wav
-from tests.inputs.examples import TENANT, a_manifest, a_unit, write_records
+from tests.inputs.examples import TENANT, a_manifest, a_run, a_unit, write_records
 from tests.inputs.speech import recording, write_wav
 from tests.unit.tasks.inline import run_job, run_task
 
@@ -218,11 +218,11 @@ def test_clips_names_letters_outputs_and_later_runs_go_too(
         known_speakers=(known.model_dump(),),
         output=Output(url="s3://calls/one"),
     )
-    run = a_unit(Stage.ASSEMBLE, job=job.id)
+    run = a_run(job=job.id)
     transcript = connection.result(TENANT, job.id)["transcript"]
     label = transcript["turns"][0]["speaker"]
     name_speakers(connection, TENANT, job.id, {label: "Anna"})
-    connection.store.put(keys.dead_letter(run), b"{}")
+    connection.store.put(keys.dead_letter(run.unit(Stage.ASSEMBLE)), b"{}")
     connection.store.put(keys.tries(run, "output") + "1", b"")
     assert exists(connection.store, keys.owed(run))
     delete_job(connection, TENANT, job.id)
@@ -288,11 +288,11 @@ def test_what_a_task_in_flight_still_writes_is_swept(
     connection.leases.take(late, "worker:1")
     swept(tombstones)
     assert exists(connection.store, keys.tombstone(TENANT, job.id))  # somebody works on it
-    run = a_unit(Stage.ASSEMBLE, job=job.id)
+    run = a_run(job=job.id)
     connection.store.put(late, b"{}")
     connection.store.put(keys.uses(TENANT, audio) + job.id, b"")
-    connection.store.put(keys.run(run, "result.json"), b"{}")
-    connection.ledger.record(run, Receipt("computed"))
+    connection.store.put(keys.of_run(run, keys.RESULT), b"{}")
+    connection.ledger.record(run.unit(Stage.ASSEMBLE), Receipt("computed"))
     connection.leases.release(late, "worker:1")
     swept(tombstones)
     assert everything(connection) == []
@@ -359,7 +359,7 @@ def test_the_reconciler_sweeps_and_brings_no_deleted_job_back(
     opened = connect(quick)
     try:
         write_records(opened.store, a_manifest())
-        run = a_unit(Stage.ASSEMBLE)
+        run = a_run()
         opened.store.put(keys.open_run(run), b"")
         stone = Tombstone(TENANT, run.job, 1000.0, 1, {})
         opened.store.put(stone.key, stone.to_bytes())  # and died
@@ -419,7 +419,7 @@ def test_another_tenant_s_job_is_not_there(connection: Connection, talk: Path) -
 
 
 def test_a_job_that_only_redis_knows_is_deleted_too(connection: Connection) -> None:
-    connection.jobs.add(a_manifest(), 1)
+    connection.jobs.add(a_manifest(), a_run())
     delete_job(connection, TENANT, a_manifest().job)
     assert in_redis(connection, a_manifest().job) == []
 
@@ -510,11 +510,10 @@ def test_two_reconcilers_may_sweep_at_once(connection: Connection, tombstones: T
 
 def test_a_run_that_began_while_the_job_was_deleted_stops_too(connection: Connection) -> None:
     write_records(connection.store, a_manifest())
-    connection.jobs.add(a_manifest(), 1)
+    connection.jobs.add(a_manifest(), a_run())
     delete_job(connection, TENANT, a_manifest().job)
-    for run in (1, 2):
-        unit = Unit(TENANT, a_manifest().job, run, Stage.TRANSCRIBE)
-        assert connection.cancellations.is_canceled(unit)
+    for number in (1, 2):
+        assert connection.cancellations.is_canceled(a_run(number))
 
 
 def test_a_tombstone_says_no_more_than_it_must(connection: Connection) -> None:

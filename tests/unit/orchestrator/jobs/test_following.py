@@ -14,7 +14,7 @@ from tasks.runs import keys
 from tasks.runs.records import encode, result_record
 from tasks.runs.stages import Stage
 from tasks.state.receipts import Receipt
-from tests.inputs.examples import TENANT, a_manifest, a_plan, a_unit, write_records
+from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 
 
 @pytest.fixture(autouse=True)
@@ -24,13 +24,13 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def accepted(connection: Connection, job: str) -> str:
     write_records(connection.store, a_manifest(job), a_plan(10, 10))
-    connection.jobs.add(a_manifest(job), 1)
+    connection.jobs.add(a_manifest(job), a_run(job=job))
     return job
 
 
 def publish(connection: Connection, job: str) -> None:
     unit = a_unit(Stage.ASSEMBLE, job=job)
-    connection.store.put(keys.run(unit, "result.json"), encode(result_record(canceled=True)))
+    connection.store.put(keys.of_run(unit.run, keys.RESULT), encode(result_record(canceled=True)))
     connection.ledger.record(unit, Receipt("computed"))
 
 

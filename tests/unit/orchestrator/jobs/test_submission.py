@@ -35,7 +35,7 @@ from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
 from tasks.runs.records import encode, result_record
 from tasks.runs.stages import Stage
-from tests.inputs.examples import TENANT, a_plan, a_unit
+from tests.inputs.examples import TENANT, a_plan, a_run, a_unit
 
 OPTIONS = JobOptions(model="fake", language="en")
 SOURCE = Source(name="talk.wav", url="s3://calls/talk.wav")
@@ -51,8 +51,8 @@ def end(connection: Connection, job: Job, **result: object) -> None:
     unit = a_unit(Stage.ASSEMBLE, job=job.id, run=job.run)
     connection.redis.delete("assemble.interactive", "prepare.interactive")
     record = result_record(**result)  # type: ignore[arg-type]
-    connection.store.put(keys.run(unit, "result.json"), encode(record))
-    connection.settle(unit)
+    connection.store.put(keys.of_run(unit.run, keys.RESULT), encode(record))
+    connection.settle(unit.run)
 
 
 def everything(connection: Connection) -> list[str]:
@@ -65,8 +65,8 @@ def test_an_accepted_job_is_in_the_store_in_redis_and_in_its_queue(
     job = taken(connection)
     assert job.status is Status.QUEUED
     assert connection.records.manifest(TENANT, job.id).options == OPTIONS
-    assert connection.store.size(keys.open_run(a_unit(job=job.id))) == 0
-    assert connection.jobs.open_runs() == [a_unit(Stage.ASSEMBLE, job=job.id)]
+    assert connection.store.size(keys.open_run(a_run(job=job.id))) == 0
+    assert connection.jobs.open_runs() == [a_run(job=job.id)]
     assert queued_units(connection.redis) == {a_unit(Stage.PREPARE, job=job.id)}
 
 
@@ -129,7 +129,7 @@ def test_a_submission_that_died_halfway_goes_on_with_the_same_key(
 ) -> None:
     first = taken(connection, "key")
     connection.redis.flushall()
-    connection.store.delete(keys.open_run(a_unit(job=first.id)))
+    connection.store.delete(keys.open_run(a_run(job=first.id)))
     assert taken(connection, "key") == first
     assert connection.jobs.open_runs() and queued_units(connection.redis)
 
@@ -204,16 +204,16 @@ def test_a_canceled_job_has_ended(connection: Connection) -> None:
     job = taken(connection)
     ended = cancel(connection, TENANT, job.id)
     assert ended.status is Status.CANCELED
-    assert connection.cancellations.is_canceled(a_unit(job=job.id))
+    assert connection.cancellations.is_canceled(a_run(job=job.id))
     assert connection.jobs.open_runs() == []
-    assert connection.store.size(keys.open_run(a_unit(job=job.id))) is None
+    assert connection.store.size(keys.open_run(a_run(job=job.id))) is None
 
 
 def test_a_result_that_came_before_the_cancellation_stays(connection: Connection) -> None:
     job = taken(connection)
     unit = a_unit(Stage.ASSEMBLE, job=job.id)
     record = encode(result_record(transcript={"language": "en"}))
-    connection.store.put(keys.run(unit, "result.json"), record)
+    connection.store.put(keys.of_run(unit.run, keys.RESULT), record)
     assert cancel(connection, TENANT, job.id).status is Status.COMPLETED
 
 

@@ -27,7 +27,7 @@ from orchestrator.local.programs import Program
 from tasks.artifacts.opening import open_store
 from tasks.runs.stages import Stage
 from tests.eventually import eventually
-from tests.inputs.examples import a_manifest, a_unit, write_records
+from tests.inputs.examples import a_manifest, a_run, a_unit, write_records
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_its_workers_follow_the_load(values: Settings) -> None:
     with LocalCluster(settings, min_workers=0, max_workers=2) as cluster:
         assert eventually(lambda: [*cluster.supervisor.children()] == [f"cpu@{cluster.name}"])
         write_records(cluster.connection.store, a_manifest())
-        cluster.connection.jobs.add(a_manifest(), 1)  # the model will be wanted soon
+        cluster.connection.jobs.add(a_manifest(), a_run())  # the model will be wanted soon
         assert eventually(lambda: f"gpu0@{cluster.name}" in cluster.supervisor.children())
 
 
@@ -83,7 +83,7 @@ def test_it_issues_lost_work_again(values: Settings) -> None:
 
     with LocalCluster(values, workers=1) as cluster:
         write_records(cluster.connection.store, a_manifest())
-        cluster.connection.jobs.add(a_manifest(), 1)
+        cluster.connection.jobs.add(a_manifest(), a_run())
         waiting = {a_unit(Stage.PREPARE)}
         assert eventually(lambda: queued_units(cluster.connection.redis) == waiting)
 

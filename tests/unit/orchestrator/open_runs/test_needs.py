@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +10,9 @@ from hypothesis import strategies as st
 
 from orchestrator.open_runs.needs import RunFacts, lost, needed_units, overdue, pause_after
 from tasks.runs.manifest import Plan
-from tasks.runs.stages import Stage, Unit
-from tests.inputs.examples import a_manifest, a_plan, a_unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Unit
+from tests.inputs.examples import a_manifest, a_plan, a_run, a_unit
 
 PLAN = a_plan(10, 10, 10)
 CHUNKS = frozenset((Stage.TRANSCRIBE, index) for index in range(3))
@@ -28,7 +28,7 @@ def facts(
     **options: Any,
 ) -> RunFacts:
     manifest = a_manifest(language=language, **options)
-    return RunFacts(manifest, 1, plan, settled | failed, failed)
+    return RunFacts(manifest, a_run(), plan, settled | failed, failed)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_chunk_of_a_run_still_to_be_fanned_out_is_not_lost() -> None:
     assert lost([a_unit(index=3)], {fan_out}) == ()
     assert lost([a_unit(index=3, run=2)], {fan_out}) == (a_unit(index=3, run=2),)
     assert lost([a_unit(Stage.ASSEMBLE)], {fan_out}) == (a_unit(Stage.ASSEMBLE),)
-    assert lost([a_unit(index=3)], {replace(fan_out, job="other")}) == (a_unit(index=3),)
+    assert lost([a_unit(index=3)], {a_unit(Stage.FAN_OUT, job="other")}) == (a_unit(index=3),)
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,12 @@ from orchestrator.reconciler import Reconciler
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output
 from tasks.runs.records import encode, result_record
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.units import Run
 from tests.eventually import eventually
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_unit, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records
 from tests.servers.receiver import Receiver
 
-RUN = a_unit(Stage.ASSEMBLE)
+RUN = a_run()
 TRANSCRIPT = transcript_to_json(Transcript("en", 2.0, (Segment(0.5, 1.5, "Good day."),)))
 
 
@@ -69,22 +69,22 @@ def owing(url: str | None = None, output: Output | None = None) -> Manifest:
     return a_manifest().model_copy(update={"webhook_url": url, "output": output})
 
 
-def end(connection: Connection, manifest: Manifest, run: Unit = RUN, **result: Any) -> None:
+def end(connection: Connection, manifest: Manifest, run: Run = RUN, **result: Any) -> None:
     """The run gets its result, as `assemble` would publish it, and is settled."""
     write_records(connection.store, manifest)
     connection.store.put(keys.open_run(run), b"")
-    connection.jobs.add(manifest, run.run)
+    connection.jobs.add(manifest, run)
     record = result_record(**(result or {"transcript": TRANSCRIPT}))
-    connection.store.put(keys.run(run, "result.json"), encode(record))
+    connection.store.put(keys.of_run(run, keys.RESULT), encode(record))
     connection.settle(run)
 
 
-def record(connection: Connection, part: str, run: Unit = RUN) -> dict[str, Any]:
+def record(connection: Connection, part: str, run: Run = RUN) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(connection.store.get(keys.delivered(run, part)))
     return data
 
 
-def steps(connection: Connection, run: Unit = RUN) -> list[float]:
+def steps(connection: Connection, run: Run = RUN) -> list[float]:
     """The delays between all steps until nothing is owed."""
     found: list[float] = []
     with webhook_pool(connection.settings) as pool:
@@ -93,7 +93,7 @@ def steps(connection: Connection, run: Unit = RUN) -> list[float]:
     return found
 
 
-def tries(connection: Connection, part: str, run: Unit = RUN) -> int:
+def tries(connection: Connection, part: str, run: Run = RUN) -> int:
     return len(list(connection.store.list(keys.tries(run, part))))
 
 
@@ -111,7 +111,7 @@ def working(*couriers: Courier) -> Iterator[None]:
             thread.join()
 
 
-def is_owed(connection: Connection, run: Unit = RUN) -> bool:
+def is_owed(connection: Connection, run: Run = RUN) -> bool:
     return connection.store.size(keys.owed(run)) is not None
 
 
@@ -187,13 +187,13 @@ def test_a_canceled_job_is_told_and_so_is_its_next_run(
     manifest = owing(receiver.url)
     write_records(cluster.store, manifest)
     cluster.store.put(keys.open_run(RUN), b"")
-    cluster.jobs.add(manifest, 1)
+    cluster.jobs.add(manifest, a_run())
     cancel(cluster, TENANT, JOB)
     assert steps(cluster) == []
     retry(cluster, TENANT, JOB)
-    following = a_unit(Stage.ASSEMBLE, run=2)
+    following = a_run(2)
     cluster.store.put(
-        keys.run(following, "result.json"), encode(result_record(transcript=TRANSCRIPT))
+        keys.of_run(following, keys.RESULT), encode(result_record(transcript=TRANSCRIPT))
     )
     cluster.settle(following)
     assert steps(cluster, following) == []
@@ -340,7 +340,7 @@ def test_two_couriers_share_the_work(cluster: Connection, receiver: Receiver) ->
     jobs = [f"job-{number}" for number in range(20)]
     for job in jobs:
         manifest = owing(receiver.url).model_copy(update={"job": job})
-        end(cluster, manifest, a_unit(Stage.ASSEMBLE, job=job))
+        end(cluster, manifest, a_run(job=job))
     with working(Courier(cluster), Courier(cluster)):
         assert eventually(lambda: list(cluster.store.list(keys.OUTBOX)) == [])
     told = [json.loads(told.body)["data"]["id"] for told in receiver.received]
@@ -361,7 +361,7 @@ def test_a_slow_receiver_holds_up_nobody_else(
             working(Courier(cluster)),
         ):
             kept_waiting = owing(slow.url).model_copy(update={"job": "slow"})
-            end(cluster, kept_waiting, a_unit(Stage.ASSEMBLE, job="slow"))
+            end(cluster, kept_waiting, a_run(job="slow"))
             assert eventually(lambda: len(slow.received) == 1)
             end(cluster, owing(receiver.url))
             assert eventually(lambda: len(receiver.received) == 1)
@@ -369,7 +369,7 @@ def test_a_slow_receiver_holds_up_nobody_else(
             answer.wait(1.5)  # longer than the lease: it is held for as long as we live
             assert len(slow.received) == 1
             answer.set()
-            assert eventually(lambda: not is_owed(cluster, a_unit(Stage.ASSEMBLE, job="slow")))
+            assert eventually(lambda: not is_owed(cluster, a_run(job="slow")))
 
 
 def test_a_full_courier_takes_no_more(
@@ -380,7 +380,7 @@ def test_a_full_courier_takes_no_more(
     receiver.before_answer = lambda: answer.wait(5)
     for job in ("first", "second"):
         manifest = owing(receiver.url).model_copy(update={"job": job})
-        end(cluster, manifest, a_unit(Stage.ASSEMBLE, job=job))
+        end(cluster, manifest, a_run(job=job))
     with working(Courier(cluster)):
         assert eventually(lambda: len(receiver.received) == 1)
         answer.wait(1.2)

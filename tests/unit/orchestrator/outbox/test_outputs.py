@@ -20,10 +20,9 @@ from orchestrator.results.speaker_names import name_speakers
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output
 from tasks.runs.records import encode, result_record
-from tasks.runs.stages import Stage
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_unit, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records
 
-RUN = a_unit(Stage.ASSEMBLE)
+RUN = a_run()
 TRANSCRIPT = Transcript(
     "de",
     2.0,
@@ -47,7 +46,7 @@ def ended(
     manifest = a_manifest().model_copy(update={"output": output})
     write_records(cluster.store, manifest)
     record = result_record(**(result or {"transcript": transcript_to_json(TRANSCRIPT)}))
-    cluster.store.put(keys.run(RUN, "result.json"), encode(record))
+    cluster.store.put(keys.of_run(RUN, keys.RESULT), encode(record))
     return manifest, Summary.of_result(record)
 
 
@@ -115,7 +114,7 @@ def test_a_run_that_was_overtaken_writes_nothing(
     cluster: Connection, s3_shared_client: Any, bucket: str
 ) -> None:
     manifest, summary = ended(cluster, bucket)
-    cluster.store.put(keys.run(a_unit(run=2), "started.json"), b"{}")
+    cluster.store.put(keys.of_run(a_run(2), "started.json"), b"{}")
     write_outputs(cluster, manifest, RUN, summary)
     assert listed(s3_shared_client, bucket) == []
 
@@ -126,11 +125,11 @@ def test_the_error_of_an_earlier_run_goes_when_the_next_one_succeeds(
     error = {"type": "permanent", "code": "unreadable_audio", "message": "No.", "hint": "Look."}
     manifest, summary = ended(cluster, bucket, error=error)
     write_outputs(cluster, manifest, RUN, summary)
-    following = a_unit(Stage.ASSEMBLE, run=2)
+    following = a_run(2)
     record = result_record(transcript=transcript_to_json(TRANSCRIPT))
-    cluster.store.put(keys.run(following, "started.json"), b"{}")
-    cluster.store.put(keys.run(following, "result.json"), encode(record))
-    cluster.jobs.add(manifest, 2)
+    cluster.store.put(keys.of_run(following, "started.json"), b"{}")
+    cluster.store.put(keys.of_run(following, keys.RESULT), encode(record))
+    cluster.jobs.add(manifest, a_run(2))
     write_outputs(cluster, manifest, following, Summary.of_result(record))
     assert listed(s3_shared_client, bucket) == ["talks/a b+ü.json"]
 

@@ -25,13 +25,12 @@ from orchestrator.outbox.webhooks import (
     webhook_pool,
     webhook_secret,
 )
-from tasks.runs.stages import Stage
 from tasks.web.addresses import AddressNotAllowed, AddressPolicy
 from tasks.web.outbound import guarded_pool
-from tests.inputs.examples import TENANT, a_manifest, a_unit
+from tests.inputs.examples import TENANT, a_manifest, a_run
 from tests.servers.receiver import Receiver
 
-RUN = a_unit(Stage.ASSEMBLE)
+RUN = a_run()
 SAID = event(a_manifest(), RUN, Summary(), 1000.5)
 
 
@@ -97,7 +96,7 @@ def test_every_try_of_a_run_has_the_same_id(receiver: Receiver) -> None:
     assert sent(settings, receiver.url).done and sent(settings, receiver.url).done
     assert len({told.id for told in receiver.received}) == 1
     with webhook_pool(settings) as pool:
-        send(pool, settings, receiver.url, a_unit(Stage.ASSEMBLE, run=2), SAID)
+        send(pool, settings, receiver.url, a_run(2), SAID)
     assert len({told.id for told in receiver.received}) == 2
 
 

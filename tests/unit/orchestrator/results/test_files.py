@@ -31,8 +31,10 @@ def job(connection: Connection) -> str:
     """A job that has completed."""
     write_records(connection.store, a_manifest())
     record = result_record(transcript=transcript_to_json(TRANSCRIPT))
-    connection.store.put(keys.run(UNIT, "result.json"), encode(record))
-    connection.store.put(keys.run(UNIT, "timings.json"), encode({"prepare": {"seconds": 1.0}}))
+    connection.store.put(keys.of_run(UNIT.run, keys.RESULT), encode(record))
+    connection.store.put(
+        keys.of_run(UNIT.run, "timings.json"), encode({"prepare": {"seconds": 1.0}})
+    )
     return JOB
 
 
@@ -64,7 +66,7 @@ def test_other_formats_are_text(connection: Connection, job: str) -> None:
 
 def test_a_failed_job_has_no_transcript_to_print(connection: Connection) -> None:
     write_records(connection.store, a_manifest())
-    connection.store.put(keys.run(UNIT, "result.json"), encode(result_record(canceled=True)))
+    connection.store.put(keys.of_run(UNIT.run, keys.RESULT), encode(result_record(canceled=True)))
     with pytest.raises(NotFinished, match="no transcript"):
         render_result(connection, TENANT, JOB, "txt", OPTIONS)
 

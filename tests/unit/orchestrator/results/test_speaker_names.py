@@ -24,8 +24,7 @@ from orchestrator.results.speaker_names import (
 )
 from tasks.runs import keys
 from tasks.runs.records import encode, result_record
-from tasks.runs.stages import Stage
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_unit, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records
 
 FIRST, SECOND = "SPEAKER_00", "SPEAKER_01"
 TRANSCRIPT = Transcript(
@@ -42,7 +41,7 @@ TRANSCRIPT = Transcript(
 
 def publish(connection: Connection, record: dict[str, object]) -> None:
     write_records(connection.store, a_manifest())
-    result = keys.run(a_unit(Stage.ASSEMBLE), "result.json")
+    result = keys.of_run(a_run(), keys.RESULT)
     connection.store.put(result, encode(record))
 
 

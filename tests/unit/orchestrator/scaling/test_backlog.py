@@ -10,7 +10,7 @@ from orchestrator.scaling.pools import worker_pools
 from tasks.runs.manifest import Plan
 from tasks.runs.stages import Stage
 from tasks.state.speeds import Speed, SpeedName
-from tests.inputs.examples import a_manifest, a_plan
+from tests.inputs.examples import a_manifest, a_plan, a_run
 
 POOLS = worker_pools({"align": {"stages": ["align"], "share": 0.5}})
 GPU, CPU = POOLS["gpu"], POOLS["cpu"]
@@ -22,7 +22,7 @@ def facts(
     failed: frozenset[tuple[Stage, int]] = frozenset(),
     **options: object,
 ) -> RunFacts:
-    return RunFacts(a_manifest(**options), 1, plan, {*settled, *failed}, failed)
+    return RunFacts(a_manifest(**options), a_run(), plan, {*settled, *failed}, failed)
 
 
 def by_stage(found: tuple[Work, ...]) -> dict[Stage, tuple[float, int]]:

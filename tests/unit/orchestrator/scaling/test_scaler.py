@@ -27,7 +27,7 @@ from tasks.runs.manifest import Plan
 from tasks.runs.stages import Lane, Stage, queues
 from tasks.state.receipts import Receipt
 from tasks.state.speeds import SpeedName, Speeds
-from tests.inputs.examples import TENANT, a_manifest, a_plan, a_unit, write_records
+from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 
 
 def open_job(
@@ -36,8 +36,8 @@ def open_job(
     """A job as submission leaves it, or as `prepare` does."""
     manifest = a_manifest(job, **options)
     write_records(connection.store, manifest, plan)
-    connection.store.put(keys.open_run(a_unit(Stage.ASSEMBLE, job=job)), b"")
-    connection.jobs.add(manifest, 1)
+    connection.store.put(keys.open_run(a_run(job=job)), b"")
+    connection.jobs.add(manifest, a_run(job=job))
     if plan is not None:
         connection.ledger.record(a_unit(Stage.PREPARE, job=job), Receipt("computed"))
     connection.jobs.restored()

@@ -23,9 +23,10 @@ from tasks.execution import run as execution
 from tasks.execution.run import EXIT_POISONED, Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Unit
 from tasks.state.receipts import Ledger, Receipt
-from tests.inputs.examples import JOB, TENANT, a_unit
+from tests.inputs.examples import a_run, a_unit
 
 KEY = "artifact"
 Compute = Callable[[Callable[[], None]], dict[str, Any] | None]
@@ -72,7 +73,7 @@ def test_what_was_computed_is_the_artifact_with_its_receipt(place: Workplace) ->
     written = json.loads(place.store.get(KEY))
     assert written["said"] == "hello"
     assert written["receipt"]["detail"] == {"unit": a_unit().name}
-    assert place.ledger.read(TENANT, JOB, 1)[Stage.TRANSCRIBE, 0].outcome == "computed"
+    assert place.ledger.read(a_run())[Stage.TRANSCRIBE, 0].outcome == "computed"
 
 
 def test_nothing_is_held_or_counted_afterwards(place: Workplace) -> None:
@@ -103,17 +104,17 @@ def test_what_another_worker_does_is_left_to_it(place: Workplace) -> None:
     compute = Failing()
     assert run(compute).outcome == "elsewhere"
     assert compute.calls == 0
-    assert place.ledger.read(TENANT, JOB, 1) == {}
+    assert place.ledger.read(a_run()) == {}
 
 
 def test_work_that_comes_too_early_leaves_nothing(place: Workplace) -> None:
     assert run(lambda check: None).outcome == "incomplete"
     assert place.store.size(KEY) is None
-    assert place.ledger.read(TENANT, JOB, 1) == {}
+    assert place.ledger.read(a_run()) == {}
 
 
 def test_a_canceled_run_is_not_begun(place: Workplace) -> None:
-    place.cancellations.cancel(a_unit())
+    place.cancellations.cancel(a_run())
     compute = Failing()
     assert run(compute).outcome == "canceled"
     assert compute.calls == 0
@@ -122,7 +123,7 @@ def test_a_canceled_run_is_not_begun(place: Workplace) -> None:
 @pytest.mark.parametrize("asks", [True, False], ids=["between batches", "before the commit"])
 def test_a_run_canceled_meanwhile_publishes_nothing(place: Workplace, asks: bool) -> None:
     def cancel(check: Callable[[], None]) -> dict[str, Any]:
-        place.cancellations.cancel(a_unit())
+        place.cancellations.cancel(a_run())
         if asks:
             check()
         return {}
@@ -170,7 +171,7 @@ def test_a_unit_is_given_up_with_its_error_written_down(
     assert receipt.detail and receipt.detail["code"] == code
     assert json.loads(place.store.get(keys.failed(a_unit())))["code"] == code
     assert (place.store.size(keys.dead_letter(a_unit())) is not None) is is_dead_letter
-    assert place.ledger.read(TENANT, JOB, 1)[Stage.TRANSCRIBE, 0].outcome == "failed"
+    assert place.ledger.read(a_run())[Stage.TRANSCRIBE, 0].outcome == "failed"
 
 
 def test_a_unit_that_kills_its_worker_is_given_up_before_it_kills_another(

@@ -12,7 +12,7 @@ import pytest
 from celery.signals import setup_logging, worker_init, worker_process_init
 
 from config.settings import Settings
-from gpu_worker.transcription.engines.loaded import LoadedEngines
+from gpu_worker.loaded import LoadedEngines
 from tasks.execution import workplace as lifecycle
 from tasks.execution.workplace import Workplace, workplace
 from tasks.runs.options import JobOptions

@@ -10,8 +10,9 @@ import pytest
 from config.settings import Settings
 from tasks.broker import make_app
 from tasks.runs.canvas import assembly, fan_out_canvas, run_canvas, signature
-from tasks.runs.stages import Lane, Stage, Unit
-from tests.inputs.examples import a_manifest, a_unit
+from tasks.runs.stages import Lane, Stage
+from tasks.runs.units import Unit
+from tests.inputs.examples import a_manifest, a_run, a_unit
 
 celery = make_app(Settings())
 
@@ -35,17 +36,17 @@ def names(canvas: Any) -> list[str]:
 def test_a_run_begins_with_what_is_not_known_yet(
     language: str | None, prepared: bool, stages: list[str]
 ) -> None:
-    canvas = run_canvas(celery, a_manifest(language=language), 1, prepared=prepared)
+    canvas = run_canvas(celery, a_manifest(language=language), a_run(), prepared=prepared)
     assert names(canvas) == stages
 
 
 def test_a_prepared_run_in_a_given_language_is_only_fanned_out() -> None:
-    assert names(run_canvas(celery, a_manifest(), 1, prepared=True)) == ["fan_out"]
+    assert names(run_canvas(celery, a_manifest(), a_run(), prepared=True)) == ["fan_out"]
 
 
 @pytest.mark.parametrize(("asked", "lane"), [(None, "interactive"), ("bulk", "bulk")])
 def test_every_message_of_a_run_goes_to_its_lane(asked: str | None, lane: str) -> None:
-    canvas = run_canvas(celery, a_manifest(language=None, lane=asked), 1)
+    canvas = run_canvas(celery, a_manifest(language=None, lane=asked), a_run())
     assert [task.options["queue"].partition(".")[2] for task in canvas.tasks] == [lane] * 3
 
 
@@ -88,7 +89,7 @@ def test_a_message_carries_ids_only_and_takes_nothing_from_the_one_before() -> N
     message = signature(celery, a_unit(index=3, run=2), Lane.INTERACTIVE)
     assert message.kwargs == {"tenant": "default", "job": "job-1", "run": 2, "index": 3}
     assert message.immutable
-    assert "index" not in assembly(celery, a_unit()).kwargs
+    assert "index" not in assembly(celery, a_run()).kwargs
 
 
 def test_ten_hours_of_chunks_are_messages_of_a_few_hundred_bytes() -> None:

@@ -11,10 +11,10 @@ import pytest
 from redis import Redis
 
 from config.settings import Settings
+from gpu_worker import loaded
+from gpu_worker.loaded import register_engine
 from gpu_worker.models.whisper import AUTO, NEEDED_FILES, find_model
-from gpu_worker.transcription.engines import loaded
 from gpu_worker.transcription.engines.fake import FakeEngine
-from gpu_worker.transcription.engines.loaded import register_engine
 from orchestrator.cluster.connection import Connection
 from orchestrator.cluster.job import Status
 from orchestrator.jobs.runs import retry
@@ -26,8 +26,9 @@ from tasks.runs import keys
 from tasks.runs.manifest import Choice, Plan
 from tasks.runs.options import JobOptions, job_options
 from tasks.runs.records import Records
-from tasks.runs.stages import Stage, Unit
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_unit, write_records
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 from tests.inputs.hub_cache import put_into_hub_cache
 from tests.inputs.speech import recording, write_wav
 from tests.unit.tasks.inline import run_job, run_task
@@ -48,7 +49,7 @@ def models(place: Workplace, no_hub: None, no_index: Path) -> Iterator[None]:
     put_into_hub_cache(find_model("base"), Path(str(place.settings.model_dir)), *names)
     register_engine("base", lambda request: FakeEngine())
     yield
-    del loaded._factories["base"]
+    del loaded._engines["base"]
 
 
 def choose(place: Workplace, **options: object) -> Choice:
@@ -58,21 +59,21 @@ def choose(place: Workplace, **options: object) -> Choice:
     write_records(place.store, a_manifest(**options), plan)
     place.store.put(keys.pcm(TENANT, "ab"), (samples * 32767).astype("<i2").tobytes())
     assert run_task(UNIT)["outcome"] == "computed"
-    return Choice.of_artifact(json.loads(place.store.get(keys.run(UNIT, keys.CHOICE))))
+    return Choice.of_artifact(json.loads(place.store.get(keys.of_run(UNIT.run, keys.CHOICE))))
 
 
 def test_all_is_chosen_where_nothing_is_named(place: Workplace) -> None:
     choice = choose(place, model=AUTO, language=None, aligner="ctc")
     assert (choice.model, choice.aligner) == ("base", "cross_attention")
     assert [warning.code for warning in choice.warnings] == ["words_not_aligned"]
-    manifest = Records(place.store).resolved(UNIT)
+    manifest = Records(place.store).resolved(UNIT.run)
     assert manifest.options.model == "base" and manifest.options.beam_size == 5
     assert Records(place.store).language(manifest, a_plan()) == "en"
 
 
 def test_a_given_number_of_beams_stays(place: Workplace) -> None:
     choose(place, model=AUTO, beam_size=1)
-    assert Records(place.store).resolved(UNIT).options.beam_size == 1
+    assert Records(place.store).resolved(UNIT.run).options.beam_size == 1
 
 
 def test_what_is_named_is_not_chosen(place: Workplace) -> None:
@@ -88,7 +89,7 @@ def test_in_silence_no_aligner_is_looked_for(place: Workplace) -> None:
     )
     place.store.put(keys.pcm(TENANT, "00"), bytes(RATE * 2))
     run_task(UNIT)
-    choice = Choice.of_artifact(json.loads(place.store.get(keys.run(UNIT, keys.CHOICE))))
+    choice = Choice.of_artifact(json.loads(place.store.get(keys.of_run(UNIT.run, keys.CHOICE))))
     assert (choice.model, choice.aligner, choice.warnings) == ("base", None, ())
 
 
@@ -102,7 +103,7 @@ def test_a_run_that_an_older_worker_began_is_done_as_it_was_accepted(place: Work
     manifest = a_manifest(model="base", aligner="ctc")
     write_records(place.store, manifest, a_plan())
     records = Records(place.store)
-    assert records.resolved(UNIT) == manifest
+    assert records.resolved(UNIT.run) == manifest
     chunk = a_plan().chunks[0]
     assert records.key(a_unit()) == keys.transcribed(TENANT, "ab", chunk, manifest.options, "en")
 
@@ -127,22 +128,22 @@ def test_a_job_ends_with_one_choice_and_one_warning(
 
     again = rerun(connection, TENANT, first.id, {"model": "base"})
     run_job(redis, again)
-    receipts = connection.ledger.read(TENANT, again.id, 1)
+    receipts = connection.ledger.read(a_run(1, job=again.id))
     assert receipts[Stage.TRANSCRIBE, 0].outcome == "cached"
 
 
 def test_the_next_run_chooses_anew(place: Workplace, connection: Connection) -> None:
     choose(place, model=AUTO, language="en", aligner="ctc")
-    connection.cancellations.cancel(a_unit())
+    connection.cancellations.cancel(a_run())
     connection.store.put(
-        keys.run(UNIT, "result.json"),
+        keys.of_run(UNIT.run, keys.RESULT),
         b'{"transcript":null,"missing":[],"error":null,"canceled":true}',
     )
     retry(connection, TENANT, JOB)
-    second = Unit(TENANT, JOB, 2, Stage.DETECT_LANGUAGE)
-    assert Records(place.store).resolved(second).options.model == AUTO
+    second = Run(TENANT, JOB, 2).unit(Stage.DETECT_LANGUAGE)
+    assert Records(place.store).resolved(second.run).options.model == AUTO
     run_task(second)
-    assert Records(place.store).resolved(second).options.model == "base"
+    assert Records(place.store).resolved(second.run).options.model == "base"
 
 
 def test_the_clusters_own_model_is_no_choice(connection: Connection, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from tasks.runs.dependencies import chunk_stages, fan_in, header_chains, units_behind
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
-from tests.inputs.examples import a_plan, a_unit
+from tests.inputs.examples import a_plan, a_run, a_unit
 
-RUN = a_unit(Stage.FAN_OUT)
+RUN = a_run()
 BOTH = JobOptions(diarize=True, shard_seconds=16)
 
 
@@ -34,7 +34,7 @@ def test_a_chunk_is_aligned_only_if_a_second_model_can_time_its_words(
 
 def test_every_chunk_has_a_chain_and_every_shard_a_unit() -> None:
     chains = header_chains(RUN, BOTH, a_plan(10, 10, 10))
-    assert [[unit.field for unit in chain] for chain in chains] == [
+    assert [[unit.key_in_run for unit in chain] for chain in chains] == [
         *([f"transcribe/{index}", f"align/{index}"] for index in range(3)),
         ["embed_speakers/0"],
         ["embed_speakers/1"],
@@ -42,10 +42,13 @@ def test_every_chunk_has_a_chain_and_every_shard_a_unit() -> None:
 
 
 def test_speakers_are_told_apart_only_if_there_is_somebody_to_hear() -> None:
-    assert [unit.field for unit in fan_in(RUN, BOTH, a_plan(10))] == ["diarize/0", "assemble/0"]
-    assert [unit.field for unit in fan_in(RUN, JobOptions(), a_plan(10))] == ["assemble/0"]
+    assert [unit.key_in_run for unit in fan_in(RUN, BOTH, a_plan(10))] == [
+        "diarize/0",
+        "assemble/0",
+    ]
+    assert [unit.key_in_run for unit in fan_in(RUN, JobOptions(), a_plan(10))] == ["assemble/0"]
     empty = a_plan(0)
-    assert [unit.field for unit in fan_in(RUN, BOTH, empty)] == ["assemble/0"]
+    assert [unit.key_in_run for unit in fan_in(RUN, BOTH, empty)] == ["assemble/0"]
 
 
 @pytest.mark.parametrize(
@@ -60,4 +63,4 @@ def test_speakers_are_told_apart_only_if_there_is_somebody_to_hear() -> None:
     ],
 )
 def test_what_follows_on_one_unit_alone(unit: Any, behind: list[str]) -> None:
-    assert [each.field for each in units_behind(unit, BOTH, a_plan(10, 10))] == behind
+    assert [each.key_in_run for each in units_behind(unit, BOTH, a_plan(10, 10))] == behind

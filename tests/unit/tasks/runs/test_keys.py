@@ -127,8 +127,8 @@ def test_the_digest_of_a_stage_is_its_own() -> None:
 def test_every_key_is_one_that_all_stores_take_and_no_two_are_equal() -> None:
     unit, options = a_unit(index=3), JobOptions()
     made = [
-        keys.open_run(unit), keys.dead_letter(unit), keys.source("t", "aa"),
-        keys.manifest("t", "j"), keys.plan("t", "j"), keys.run(unit, "result.json"),
+        keys.open_run(unit.run), keys.dead_letter(unit), keys.source("t", "aa"),
+        keys.manifest("t", "j"), keys.plan("t", "j"), keys.of_run(unit.run, keys.RESULT),
         keys.failed(unit), keys.prepared("t", "aa", options), keys.pcm("t", "aa"),
         keys.chunks("t", "aa", options), keys.language("t", "aa", options), transcribed(),
         aligned("t", "aa", options), shard("t", "aa", options), keys.diarized("t", "aa", options),
@@ -139,6 +139,6 @@ def test_every_key_is_one_that_all_stores_take_and_no_two_are_equal() -> None:
 
 def test_the_files_of_a_run_are_below_it() -> None:
     unit = a_unit(Stage.TRANSCRIBE, 3, run=2)
-    below = keys.runs(unit.tenant, unit.job)
-    assert keys.run(unit, "result.json") == f"{below}2/result.json"
+    below = keys.runs(unit.run.tenant, unit.run.job)
+    assert keys.of_run(unit.run, keys.RESULT) == f"{below}2/result.json"
     assert keys.failed(unit) == f"{below}2/failed/transcribe/3.json"

@@ -9,7 +9,7 @@ from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
 from tasks.runs.records import Records, encode, exists, failures, result_record
 from tasks.runs.stages import Stage
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_unit, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 
 
 class Counting(MemoryStore):
@@ -76,7 +76,7 @@ def test_each_unit_is_done_when_its_artifact_is_there() -> None:
     records = Records(store)
     found = {stage: records.key(a_unit(stage, 1)) for stage in Stage if stage != Stage.FAN_OUT}
     assert found[Stage.PREPARE] == keys.plan(TENANT, JOB)
-    assert found[Stage.ASSEMBLE] == keys.run(a_unit(), "result.json")
+    assert found[Stage.ASSEMBLE] == keys.of_run(a_run(), keys.RESULT)
     assert "/language-" in found[Stage.DETECT_LANGUAGE]
     assert "/transcribe/160000-240000-" in found[Stage.TRANSCRIBE]
 
@@ -84,8 +84,8 @@ def test_each_unit_is_done_when_its_artifact_is_there() -> None:
 def test_failures_are_those_of_one_run() -> None:
     store = MemoryStore()
     for unit in (a_unit(index=3), a_unit(Stage.PREPARE), a_unit(index=4, run=2)):
-        store.put(keys.failed(unit), encode({"code": unit.field}))
-    assert failures(store, a_unit()) == {
+        store.put(keys.failed(unit), encode({"code": unit.key_in_run}))
+    assert failures(store, a_run()) == {
         (Stage.TRANSCRIBE, 3): {"code": "transcribe/3"},
         (Stage.PREPARE, 0): {"code": "prepare/0"},
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.runs.stages import Lane, Pool, Stage, Unit, queues, queues_of
+from tasks.runs.stages import Lane, Pool, Stage, queues, queues_of
+from tasks.runs.units import Run
 
 
 def test_each_stage_has_a_queue_in_each_lane() -> None:
@@ -35,6 +36,6 @@ def test_what_needs_a_model_needs_a_gpu_worker(stage: Stage) -> None:
 
 
 def test_a_unit_has_one_name_in_the_cluster_and_one_in_its_run() -> None:
-    unit = Unit("t", "job", 2, Stage.TRANSCRIBE, 7)
+    unit = Run("t", "job", 2).unit(Stage.TRANSCRIBE, 7)
     assert unit.name == "t/job/2/transcribe/7"
-    assert unit.field == "transcribe/7"
+    assert unit.key_in_run == "transcribe/7"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gpu_worker.heard import ChunkTranscript
+from gpu_worker.transcript import ChunkTranscript
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
@@ -47,7 +47,7 @@ def test_a_chunk_keeps_its_words_and_gets_other_times(place: Workplace) -> None:
 
 def test_a_chunk_without_a_transcription_is_left_alone(place: Workplace) -> None:
     assert run_task(UNIT)["outcome"] == "incomplete"
-    assert failures(place.store, UNIT) == {}
+    assert failures(place.store, UNIT.run) == {}
 
 
 def test_a_chunk_in_which_nobody_speaks_needs_no_aligner(place: Workplace) -> None:

@@ -38,7 +38,7 @@ def give_up(place: Workplace, index: int) -> None:
 
 
 def result(place: Workplace) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(place.store.get(keys.run(UNIT, "result.json")))
+    found: dict[str, Any] = json.loads(place.store.get(keys.of_run(UNIT.run, keys.RESULT)))
     return found
 
 
@@ -58,19 +58,19 @@ def test_equal_artifacts_give_equal_bytes(place: Workplace) -> None:
     written = []
     for _ in range(2):
         run_task(UNIT)
-        written.append(place.store.get(keys.run(UNIT, "result.json")))
-        place.store.delete(keys.run(UNIT, "result.json"))
+        written.append(place.store.get(keys.of_run(UNIT.run, keys.RESULT)))
+        place.store.delete(keys.of_run(UNIT.run, keys.RESULT))
     assert written[0] == written[1]
 
 
 def test_it_waits_for_a_chunk_that_may_still_come(place: Workplace) -> None:
     write_chunk(place, 0, "one")
     assert run_task(UNIT)["outcome"] == "incomplete"
-    assert place.store.size(keys.run(UNIT, "result.json")) is None
+    assert place.store.size(keys.of_run(UNIT.run, keys.RESULT)) is None
 
 
 def test_it_waits_for_a_plan(place: Workplace) -> None:
-    place.store.delete(keys.plan(UNIT.tenant, UNIT.job))
+    place.store.delete(keys.plan(UNIT.run.tenant, UNIT.run.job))
     assert run_task(UNIT)["outcome"] == "incomplete"
 
 
@@ -149,7 +149,7 @@ def test_split_channels_are_speakers_and_echoes_are_left_out(place: Workplace) -
     write_channel(place, "call", 1, "hello peter good morning", -32)
     unit = a_unit(Stage.ASSEMBLE, job="call")
     run_task(unit)
-    transcript = json.loads(place.store.get(keys.run(unit, "result.json")))["transcript"]
+    transcript = json.loads(place.store.get(keys.of_run(unit.run, keys.RESULT)))["transcript"]
     found = [(segment["speaker"], segment["text"]) for segment in transcript["segments"]]
     assert found == [("SPEAKER_00", "hello peter"), ("SPEAKER_01", "good morning")]
     assert [turn["speaker"] for turn in transcript["turns"]] == ["SPEAKER_00", "SPEAKER_01"]
@@ -163,7 +163,7 @@ def test_a_missing_span_of_a_split_channel_says_which_it_is(place: Workplace) ->
     place.store.put(keys.failed(a_unit(index=1, job="call")), encode(error))
     unit = a_unit(Stage.ASSEMBLE, job="call")
     run_task(unit)
-    published = json.loads(place.store.get(keys.run(unit, "result.json")))
+    published = json.loads(place.store.get(keys.of_run(unit.run, keys.RESULT)))
     assert published["transcript"]["text"] == "hello peter"
     (span,) = published["missing"]
     assert span["message"] == "In channel 1, counted from 0: The worker died 3 times."
@@ -173,7 +173,7 @@ def test_timings_say_what_this_run_computed(place: Workplace) -> None:
     write_chunk(place, 0, "one")
     write_chunk(place, 1, "two", run=7)
     run_task(UNIT)
-    timings = json.loads(place.store.get(keys.run(UNIT, "timings.json")))["transcribe"]
+    timings = json.loads(place.store.get(keys.of_run(UNIT.run, "timings.json")))["transcribe"]
     assert (timings["units"], timings["cached"], timings["seconds"]) == (2, 1, 2.0)
 
 

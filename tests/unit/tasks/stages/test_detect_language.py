@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_worker.transcription.engines import Audio, DetectedLanguage, loaded
+from gpu_worker import loaded
+from gpu_worker.audio.samples import Audio
+from gpu_worker.loaded import register_engine
+from gpu_worker.transcription.engines import DetectedLanguage
 from gpu_worker.transcription.engines.fake import FakeEngine
-from gpu_worker.transcription.engines.loaded import register_engine
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
@@ -43,7 +45,7 @@ def engine() -> Iterator[Listening]:
     listening = Listening()
     register_engine("listening", lambda request: listening)
     yield listening
-    del loaded._factories["listening"]
+    del loaded._engines["listening"]
 
 
 def detected(place: Workplace, samples: Samples) -> str | None:

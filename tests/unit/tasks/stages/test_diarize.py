@@ -76,7 +76,7 @@ def test_without_a_shard_that_was_given_up_nobody_is_told_apart(place: Workplace
     error = ModelUnavailable("The hub is away.").to_json()
     place.store.put(keys.failed(a_unit(Stage.EMBED_SPEAKERS, 2)), encode(error))
     assert run_task(UNIT)["outcome"] == "failed"
-    failure = failures(place.store, UNIT)[Stage.DIARIZE, 0]
+    failure = failures(place.store, UNIT.run)[Stage.DIARIZE, 0]
     assert failure["code"] == "shard_failed"
     assert failure["message"] == "Shard 2 failed (model_unavailable): The hub is away."
 

@@ -10,7 +10,7 @@ from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.records import Records, encode, failures
 from tasks.runs.stages import HEADER_STAGES, Stage
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_unit, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 from tests.unit.tasks.inline import run_task
 
 UNIT = a_unit(Stage.FAN_OUT)
@@ -74,7 +74,7 @@ def test_words_and_speakers_are_asked_for_too_but_nothing_that_is_there(
         ("diarize", 0),
         ("assemble", 0),
     ]
-    receipts = place.ledger.read(TENANT, JOB, 1)
+    receipts = place.ledger.read(a_run())
     assert set(receipts) == {
         (Stage.TRANSCRIBE, 0),
         (Stage.TRANSCRIBE, 1),
@@ -87,7 +87,7 @@ def test_while_it_writes_messages_nobody_takes_them_for_lost(
     place: Workplace, asked: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_records(place.store, a_manifest(), a_plan(10))
-    lease, held = keys.run(UNIT, "fan_out"), []
+    lease, held = keys.of_run(UNIT.run, "fan_out"), []
     task = app.tasks[Stage.FAN_OUT.task_name]
     replace = type(task).replace
 
@@ -103,8 +103,8 @@ def test_while_it_writes_messages_nobody_takes_them_for_lost(
 def test_a_fan_out_that_fails_lets_assemble_publish_the_failure(place: Workplace) -> None:
     place.store.put(keys.manifest(TENANT, JOB), b"not json")
     run_task(UNIT)
-    assert failures(place.store, UNIT)[Stage.FAN_OUT, 0]["code"] == "internal_error"
-    result = place.store.get(keys.run(UNIT, "result.json"))
+    assert failures(place.store, UNIT.run)[Stage.FAN_OUT, 0]["code"] == "internal_error"
+    result = place.store.get(keys.of_run(UNIT.run, keys.RESULT))
     assert b"internal_error" in result
 
 
@@ -113,4 +113,4 @@ def test_a_failure_before_it_needs_no_chunks(place: Workplace) -> None:
     write_records(place.store, a_manifest())
     place.store.put(keys.failed(a_unit(Stage.PREPARE)), encode(error))
     run_task(a_unit(Stage.ASSEMBLE))
-    assert b"source_missing" in place.store.get(keys.run(UNIT, "result.json"))
+    assert b"source_missing" in place.store.get(keys.of_run(UNIT.run, keys.RESULT))

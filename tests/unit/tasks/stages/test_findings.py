@@ -64,7 +64,7 @@ def give_up(place: Workplace, stage: Stage, index: int, error: ScriptoriumError)
 def published(place: Workplace, job: str = "job-1") -> dict[str, Any]:
     unit = a_unit(Stage.ASSEMBLE, job=job)
     assert run_task(unit)["outcome"] == "computed"
-    result = json.loads(place.store.get(keys.run(unit, "result.json")))
+    result = json.loads(place.store.get(keys.of_run(unit.run, keys.RESULT)))
     assert result["error"] is None
     transcript: dict[str, Any] = result["transcript"]
     return transcript
@@ -147,7 +147,7 @@ def test_timings_name_every_stage_that_was_done(place: Workplace) -> None:
     align(place, 0, 1)
     diarize(place)
     published(place)
-    timings = json.loads(place.store.get(keys.run(UNIT, "timings.json")))
+    timings = json.loads(place.store.get(keys.of_run(UNIT.run, "timings.json")))
     assert timings["align"]["units"] == 2 and timings["diarize"]["seconds"] == 2.0
 
 
@@ -166,6 +166,6 @@ def test_what_chunks_warn_of_is_published_each_once(place: Workplace) -> None:
         warnings = [notice_to_json(shared), notice_to_json(own[index])]
         write(place, a_unit(Stage.ALIGN, index), words(index, "aligned") | {"warnings": warnings})
     diarize(place)
-    found = FindingsReader(place.store, place.records, UNIT, {}).read()
+    found = FindingsReader(place.store, place.records, UNIT.run, {}).read()
     assert found is not None
     assert found.warnings == (shared, *own)

@@ -21,7 +21,8 @@ from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
 from tasks.runs.records import Records, encode, failures
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run, Unit
 from tasks.stages import prepare as module
 from tests.inputs.bad_audio import encoded, wav
 from tests.inputs.examples import TENANT
@@ -41,21 +42,21 @@ def prepared(
     job = submit(connection, source, JobOptions(model="fake", **options), tenant=TENANT)
     if not source_stays:
         connection.store.delete(source.artifact or "")
-    unit = Unit(TENANT, job.id, 1, Stage.PREPARE)
+    unit = Run(TENANT, job.id, 1).unit(Stage.PREPARE)
     connection.redis.flushall()
     run_task(unit)
     return unit
 
 
 def failure(place: Workplace, unit: Unit) -> str:
-    return str(failures(place.store, unit)[Stage.PREPARE, 0]["code"])
+    return str(failures(place.store, unit.run)[Stage.PREPARE, 0]["code"])
 
 
 def test_the_plan_names_the_audio_and_tiles_it(
     connection: Connection, place: Workplace, file: Path
 ) -> None:
     unit = prepared(connection, upload(connection, file, TENANT), chunk_seconds=5)
-    plan = Records(place.store).plan(TENANT, unit.job)
+    plan = Records(place.store).plan(TENANT, unit.run.job)
     samples = recording(12)[0]
     assert plan.seconds == len(samples) / 16_000
     assert place.store.size(keys.pcm(TENANT, plan.audio)) == 2 * len(samples)
@@ -72,7 +73,7 @@ def test_behind_noise_chunks_end_where_the_speech_detector_hears_a_pause(
     mixed = ((speech + noise) / 2).astype(np.float32)
     source = upload(connection, write_wav(tmp_path / "street.wav", mixed), TENANT)
     unit = prepared(connection, source, chunk_seconds=15)
-    plan = Records(place.store).plan(TENANT, unit.job)
+    plan = Records(place.store).plan(TENANT, unit.run.job)
     pcm = np.frombuffer(place.store.get(keys.pcm(TENANT, plan.audio)), "<i2")
     by_speech = plan_chunks(pcm, ChunkingOptions(15), speech_likelihood)
     assert plan.chunks == tuple((chunk.start, chunk.end) for chunk in by_speech)
@@ -90,7 +91,7 @@ def test_the_same_file_is_decoded_once(
     monkeypatch.setattr(module, "decode", never)
     second = prepared(connection, upload(connection, file, TENANT))
     third = prepared(connection, upload(connection, file, TENANT), chunk_seconds=5)
-    plans = [Records(place.store).plan(TENANT, unit.job) for unit in (first, second, third)]
+    plans = [Records(place.store).plan(TENANT, unit.run.job) for unit in (first, second, third)]
     assert plans[0] == plans[1]
     assert plans[0].audio == plans[2].audio and plans[0].chunks != plans[2].chunks
 
@@ -113,7 +114,7 @@ def test_one_audio_track_is_other_audio(
         prepared(connection, source, audio_track=0),
         prepared(connection, source, audio_track=1, channels="split"),
     ]
-    default, first, second = (Records(place.store).plan(TENANT, unit.job) for unit in units)
+    default, first, second = (Records(place.store).plan(TENANT, unit.run.job) for unit in units)
     assert default.audio == second.audio != first.audio
     assert [warning.code for warning in default.warnings] == ["several_audio_streams"]
     assert (first.warnings, second.warnings) == ((), ())
@@ -136,7 +137,7 @@ def test_split_channels_are_audio_of_their_own_with_cuts_of_their_own(
     left, right = recording(12)[0], recording(9, seed=3)[0]
     source = upload(connection, stereo(tmp_path / "call.wav", left, right), TENANT)
     unit = prepared(connection, source, channels="split", chunk_seconds=5)
-    plan = Records(place.store).plan(TENANT, unit.job)
+    plan = Records(place.store).plan(TENANT, unit.run.job)
     assert len(set(plan.channels)) == 2 and plan.audio == plan.channels[0]
     assert plan.chunk_channels == (0, 0, 0, 1, 1, 1)
     assert plan.chunks[:3] != plan.chunks[3:]
@@ -156,7 +157,7 @@ def test_a_channel_alone_and_the_same_channel_split_are_the_same_audio(
     source = upload(connection, path, TENANT)
     split = prepared(connection, source, channels="split")
     alone = prepared(connection, source, channel=1)
-    plans = [Records(place.store).plan(TENANT, unit.job) for unit in (split, alone)]
+    plans = [Records(place.store).plan(TENANT, unit.run.job) for unit in (split, alone)]
     assert plans[0].channels[1] == plans[1].audio
     assert plans[0].chunks[1] == plans[1].chunks[0]
 
@@ -167,17 +168,17 @@ def test_split_channels_are_decoded_once(
     path = stereo(tmp_path / "call.wav", recording(4)[0], recording(4, seed=3)[0])
     source = upload(connection, path, TENANT)
     first = prepared(connection, source, channels="split")
-    before = Records(place.store).plan(TENANT, first.job)
+    before = Records(place.store).plan(TENANT, first.run.job)
 
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("decoded again")
 
     monkeypatch.setattr(module, "decode_channels", never)
     second = prepared(connection, source, channels="split")
-    assert Records(place.store).plan(TENANT, second.job) == before
+    assert Records(place.store).plan(TENANT, second.run.job) == before
     place.store.delete(keys.pcm(TENANT, before.channels[1]))
     gone = prepared(connection, source, channels="split")
-    assert failures(place.store, gone)  # it had to be decoded again
+    assert failures(place.store, gone.run)  # it had to be decoded again
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -186,7 +187,7 @@ def test_mono_is_one_channel_also_where_it_is_stored_as_stereo(
 ) -> None:
     path = stereo(tmp_path / "mono.wav", *[recording(4)[0]] * count)
     unit = prepared(connection, upload(connection, path, TENANT), channels="split")
-    plan = Records(place.store).plan(TENANT, unit.job)
+    plan = Records(place.store).plan(TENANT, unit.run.job)
     assert plan.channels == (plan.audio,) * count
     assert (len(plan.chunks), plan.chunk_channels) == (1, (0,))
 
@@ -197,12 +198,12 @@ def test_a_channel_behind_equal_ones_keeps_its_number(
     quiet, speech = np.zeros(16_000, np.float32), recording(4)[0]
     path = stereo(tmp_path / "four.wav", quiet, speech, quiet, speech * 0.5)
     unit = prepared(connection, upload(connection, path, TENANT), channels="split")
-    assert Records(place.store).plan(TENANT, unit.job).chunk_channels == (0, 1, 3)
+    assert Records(place.store).plan(TENANT, unit.run.job).chunk_channels == (0, 1, 3)
 
 
 def test_mixed_audio_has_no_channels(connection: Connection, place: Workplace, file: Path) -> None:
     unit = prepared(connection, upload(connection, file, TENANT))
-    plan = Records(place.store).plan(TENANT, unit.job)
+    plan = Records(place.store).plan(TENANT, unit.run.job)
     assert (plan.channels, plan.chunk_channels) == ((), ())
 
 
@@ -214,7 +215,7 @@ def test_a_file_without_audio_ends_the_run_with_its_error(
     assert failure(place, unit) == "unreadable_audio"
     assert connection.queues.lengths()["assemble.interactive"] == 1
     run_task(replace(unit, stage=Stage.ASSEMBLE))
-    ended = connection.job(TENANT, unit.job)
+    ended = connection.job(TENANT, unit.run.job)
     assert ended.status is Status.FAILED
     assert ended.error and ended.error["code"] == "unreadable_audio"
 
@@ -250,7 +251,7 @@ def test_an_object_of_somebody_s_bucket_is_fetched_and_named_by_its_content(
     monkeypatch.setattr(execution, "workplace", lambda: replace(place, settings=values))
     theirs = Source(name="talk.wav", url=f"s3://{bucket}/in/talk.wav")
     units = [prepared(connection, source) for source in (theirs, upload(connection, file, TENANT))]
-    plans = [Records(place.store).plan(TENANT, unit.job) for unit in units]
+    plans = [Records(place.store).plan(TENANT, unit.run.job) for unit in units]
     assert plans[0] == plans[1]
 
 
@@ -259,10 +260,10 @@ def test_audio_decoded_before_a_crash_is_not_fetched_again(
 ) -> None:
     source = upload(connection, file, TENANT)
     first = prepared(connection, source)
-    plan = Records(place.store).plan(TENANT, first.job)
+    plan = Records(place.store).plan(TENANT, first.run.job)
     place.store.delete(keys.chunks(TENANT, plan.audio, JobOptions()))
     second = prepared(connection, source, source_stays=False)
-    assert Records(place.store).plan(TENANT, second.job) == plan
+    assert Records(place.store).plan(TENANT, second.run.job) == plan
 
 
 def test_nothing_is_left_in_the_scratch_directory(
@@ -275,7 +276,7 @@ def test_nothing_is_left_in_the_scratch_directory(
 
 def test_the_pcm_is_the_audio(connection: Connection, place: Workplace, file: Path) -> None:
     unit = prepared(connection, upload(connection, file, TENANT))
-    audio = Records(place.store).plan(TENANT, unit.job).audio
+    audio = Records(place.store).plan(TENANT, unit.run.job).audio
     pcm = np.frombuffer(place.store.get(keys.pcm(TENANT, audio)), "<i2")
     expected = (np.clip(recording(12)[0], -1, 1) * 32767).astype("<i2")
     assert np.array_equal(pcm, expected)
@@ -289,7 +290,7 @@ def test_a_web_address_is_fetched_and_named_by_its_content(
     with web_server(body(file.read_bytes())) as server:
         theirs = Source(name="talk.wav", url=server.url())
         units = [prepared(connection, each) for each in (theirs, upload(connection, file, TENANT))]
-    plans = [Records(place.store).plan(TENANT, unit.job) for unit in units]
+    plans = [Records(place.store).plan(TENANT, unit.run.job) for unit in units]
     assert plans[0] == plans[1]
 
 
@@ -331,6 +332,6 @@ def test_a_tenant_s_quota_holds_for_every_source(
     connection.store.delete(key)
     connection.store.put(key, encode(manifest.model_dump(mode="json")))
     place.records.forget(TENANT, job.id)
-    unit = Unit(TENANT, job.id, 1, Stage.PREPARE)
+    unit = Run(TENANT, job.id, 1).unit(Stage.PREPARE)
     run_task(unit)
     assert failure(place, unit) == "audio_out_of_bounds"

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from gpu_worker.heard import ChunkTranscript
+from gpu_worker.transcript import ChunkTranscript
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
 from tasks.runs.records import Records, failures
 from tasks.runs.stages import Stage
-from tests.inputs.examples import TENANT, a_manifest, a_unit, write_records
+from tests.inputs.examples import TENANT, a_manifest, a_run, a_unit, write_records
 from tests.inputs.speech import recording
 from tests.unit.tasks.inline import run_task
 
@@ -68,4 +68,4 @@ def test_a_chunk_heard_before_is_not_heard_again(place: Workplace) -> None:
 def test_a_chunk_that_cannot_be_had_is_a_failure_and_no_exception(place: Workplace) -> None:
     place.store.delete(keys.pcm(TENANT, "ab"))
     assert run_task(a_unit(index=0))["outcome"] == "failed"
-    assert (Stage.TRANSCRIBE, 0) in failures(place.store, a_unit())
+    assert (Stage.TRANSCRIBE, 0) in failures(place.store, a_run())

@@ -7,7 +7,7 @@ from redis import Redis
 
 from tasks.runs.stages import Stage
 from tasks.state.receipts import Ledger, Outcome, Receipt
-from tests.inputs.examples import JOB, TENANT, a_unit
+from tests.inputs.examples import a_run, a_unit
 
 
 def test_a_receipt_survives_its_json() -> None:
@@ -41,21 +41,21 @@ def test_a_ledger_holds_the_last_receipt_of_each_unit_of_a_run(redis: Redis) -> 
     ledger.record(a_unit(index=1), Receipt("failed"))
     ledger.record(a_unit(index=1), Receipt("cached"))
     ledger.record(a_unit(index=1, run=2), Receipt("failed"))
-    assert ledger.read(TENANT, JOB, 1) == {
+    assert ledger.read(a_run()) == {
         (Stage.PREPARE, 0): Receipt("computed"),
         (Stage.TRANSCRIBE, 1): Receipt("cached"),
     }
 
 
 def test_an_unknown_run_has_no_receipts(redis: Redis) -> None:
-    assert Ledger(redis).read(TENANT, "nobody", 1) == {}
+    assert Ledger(redis).read(a_run(job="none")) == {}
 
 
 def test_the_history_says_once_which_unit_settled_when(redis: Redis) -> None:
     ledger = Ledger(redis)
     for unit in (a_unit(Stage.PREPARE), a_unit(index=1), a_unit(index=0), a_unit(index=1)):
         ledger.record(unit, Receipt("computed"))
-    history = ledger.history(TENANT, JOB, 1)
+    history = ledger.history(a_run())
     assert [unit for _, unit in history] == [
         (Stage.PREPARE, 0),
         (Stage.TRANSCRIBE, 1),
@@ -68,5 +68,5 @@ def test_the_history_says_once_which_unit_settled_when(redis: Redis) -> None:
 def test_the_receipts_of_many_runs_are_read_at_once(redis: Redis) -> None:
     ledger = Ledger(redis)
     ledger.record(a_unit(Stage.PREPARE, job="b"), Receipt("cached"))
-    runs = [a_unit(job=job) for job in "abc"]
+    runs = [a_run(job=job) for job in "abc"]
     assert [sorted(found) for found in ledger.read_all(runs)] == [[], [(Stage.PREPARE, 0)], []]

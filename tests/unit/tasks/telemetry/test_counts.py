@@ -19,7 +19,8 @@ from tasks.broker import SENT_AT
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs.options import JobOptions
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.counts import _count_wait, model_label
 from tests.inputs.examples import a_manifest, a_plan, a_unit, write_records

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gpu_worker.audio.samples import Audio
 from gpu_worker.errors import UnknownModel
-from gpu_worker.transcription.engines import Audio, DecodeOptions, EngineRequest
+from gpu_worker.loaded import load_engine
+from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
 from gpu_worker.transcription.engines.fake import VOCABULARY, FakeEngine
-from gpu_worker.transcription.engines.loaded import load_engine
 
 OPTIONS = DecodeOptions(language="en")
 NOISE: Audio = np.random.default_rng(0).uniform(-1, 1, 48_000).astype(np.float32)

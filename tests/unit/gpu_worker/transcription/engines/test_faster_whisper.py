@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from gpu_worker.errors import DevicePoisoned, InvalidOption, UnknownModel
+from gpu_worker.loaded import load_engine
 from gpu_worker.transcription.engines import DecodeOptions, Engine, EngineRequest
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine
-from gpu_worker.transcription.engines.loaded import load_engine
 from tests.inputs.speech import Utterance, heldout
 
 RATE = 16_000

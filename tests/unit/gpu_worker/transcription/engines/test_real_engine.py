@@ -12,10 +12,11 @@ import numpy as np
 import pyannote.audio
 import pytest
 
+from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.vad import speech_spans
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.chunk import transcribe_chunk
-from gpu_worker.transcription.engines import Audio, DecodeOptions, EngineRequest
+from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine, load
 from gpu_worker.transcription.windows import pack_windows
 from tests.inputs.real_models import real_model

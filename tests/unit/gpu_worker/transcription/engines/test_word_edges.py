@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_worker.transcript import SAMPLE_RATE, Word
-from gpu_worker.transcription.engines import Audio
+from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.samples import Audio
+from gpu_worker.transcript import Word
 from gpu_worker.transcription.engines.word_edges import fit_to_sound
 
 NOISE = np.random.default_rng(3)

@@ -41,7 +41,8 @@ from orchestrator.events.hub import TooManyWatchers
 from orchestrator.jobs.runs import cancel
 from tasks.runs import keys
 from tasks.runs.records import encode, result_record
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run
 from tasks.state.receipts import Receipt
 from tests.inputs.bad_audio import tone, wav
 from tests.inputs.examples import TENANT
@@ -96,9 +97,9 @@ def working(connection: Connection, **result: Any) -> Iterator[None]:
 
 
 def publish(connection: Connection, job: str, **result: Any) -> None:
-    unit = Unit(TENANT, job, 1, Stage.ASSEMBLE)
+    unit = Run(TENANT, job, 1).unit(Stage.ASSEMBLE)
     if connection.jobs.find(TENANT, job) and connection.store.put(
-        keys.run(unit, "result.json"), encode(result_record(**result))
+        keys.of_run(unit.run, keys.RESULT), encode(result_record(**result))
     ):
         connection.ledger.record(unit, Receipt("computed"))
 

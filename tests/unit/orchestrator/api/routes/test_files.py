@@ -28,7 +28,8 @@ from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
 from tasks.runs.records import encode, exists, result_record
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run
 from tests.inputs.examples import TENANT
 
 HOST = "http://127.0.0.1"
@@ -73,10 +74,10 @@ def finish(connection: Connection, job: str) -> None:
         "text": "Hello <b>", "language": "en", "segments": [line | {"words": [word]}],
         "word_segments": [word], "warnings": [], "duration": 2.0,
     }  # fmt: skip
-    unit = Unit(TENANT, job, 1, Stage.ASSEMBLE)
+    unit = Run(TENANT, job, 1).unit(Stage.ASSEMBLE)
     record = result_record(transcript=transcript)
-    connection.store.put(keys.run(unit, "result.json"), encode(record))
-    connection.settle(unit)
+    connection.store.put(keys.of_run(unit.run, keys.RESULT), encode(record))
+    connection.settle(unit.run)
 
 
 def test_a_file_is_uploaded_first_and_submitted_then(

@@ -23,7 +23,8 @@ from orchestrator.cluster.job_index import JobStore
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
 from tasks.runs.records import encode, result_record
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run
 from tests.inputs.examples import TENANT
 from tests.servers.api import serving
 
@@ -54,12 +55,12 @@ def sources(connection: Connection) -> list[str]:
 
 
 def end(connection: Connection, job: str) -> None:
-    unit = Unit(TENANT, job, 1, Stage.ASSEMBLE)
+    unit = Run(TENANT, job, 1).unit(Stage.ASSEMBLE)
     transcript = {"segments": [], "language": "en", "text": "", "warnings": []}
     connection.store.put(
-        keys.run(unit, "result.json"), encode(result_record(transcript=transcript))
+        keys.of_run(unit.run, keys.RESULT), encode(result_record(transcript=transcript))
     )
-    connection.settle(unit)
+    connection.settle(unit.run)
 
 
 def test_a_form_with_a_file_becomes_a_job(http: TestClient, connection: Connection) -> None:
@@ -358,8 +359,8 @@ def test_a_deleted_job_is_gone(http: TestClient, connection: Connection) -> None
 def test_a_failed_job_says_why(http: TestClient, connection: Connection) -> None:
     at = submitted(http).headers["Location"]
     why = {"type": "permanent", "code": "no_audio_stream", "message": "No.", "hint": "Do."}
-    unit = Unit(TENANT, at.rpartition("/")[2], 1, Stage.ASSEMBLE)
-    connection.jobs.close(unit, Summary(error=why))
+    run = Run(TENANT, at.rpartition("/")[2], 1)
+    connection.jobs.close(run, Summary(error=why))
     job = http.get(at).json()
     assert job["status"] == "failed" and job["error"] == why
 

@@ -33,11 +33,12 @@ from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Source
 from tasks.runs.options import JobOptions
-from tasks.runs.stages import Stage, Unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.tracing import flush, spans, submission_span, unit_span
 from tests import ROOT
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_unit, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 from tests.inputs.speech import recording, write_wav
 from tests.servers.otlp import Told, read_spans
 from tests.unit.tasks.inline import run_job, run_task
@@ -331,7 +332,7 @@ def test_a_result_does_not_depend_on_traces(
     for to in (connection, replace(connection, settings=untraced)):
         job = submit(to, upload(to, path, TENANT), options, tenant=TENANT)
         run_job(connection.redis, job)
-        result = keys.run(a_unit(Stage.ASSEMBLE, job=job.id), "result.json")
+        result = keys.of_run(a_run(job=job.id), keys.RESULT)
         results.append(place.store.get(result))
         for key in list(place.store.list("")):  # nothing is to be found by the next one
             place.store.delete(key)

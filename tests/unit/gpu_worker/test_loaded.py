@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gpu_worker.transcription.engines import Engine, EngineRequest, loaded
+from gpu_worker import loaded
+from gpu_worker.loaded import LoadedEngines, register_engine
+from gpu_worker.transcription.engines import Engine, EngineRequest
 from gpu_worker.transcription.engines.fake import FakeEngine
-from gpu_worker.transcription.engines.loaded import LoadedEngines, register_engine
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def loads() -> Iterator[list[str]]:
 
     register_engine("counted", load)
     yield names
-    del loaded._factories["counted"]
+    del loaded._engines["counted"]
 
 
 def test_an_engine_is_loaded_once(loads: list[str]) -> None:

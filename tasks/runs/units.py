@@ -1,0 +1,50 @@
+"""A run of a job and its units, by name. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.runs.stages import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pass of a job through its stages; a retry starts the next one."""
+
+    tenant: str
+    job: str
+    number: int  # 1, and one more for each retry
+
+    @property
+    def name(self) -> str:
+        """`tenant/job/number`, as keys of the store and of Redis hold it."""
+        return f"{self.tenant}/{self.job}/{self.number}"
+
+    @classmethod
+    def parse(cls, name: str) -> Run:
+        """The inverse of `name`. Raises ValueError."""
+        tenant, job, number = name.split("/")
+        return cls(tenant, job, int(number))
+
+    def unit(self, stage: Stage, index: int = 0) -> Unit:
+        """One of its units; `index` is that of the chunk or shard, 0 for a stage of the job."""
+        return Unit(self, stage, index)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What one message is about: a stage of one run, for one chunk or shard."""
+
+    run: Run
+    stage: Stage
+    index: int = 0  # of the chunk or shard; 0 for stages of the whole job
+
+    @property
+    def name(self) -> str:
+        """`tenant/job/number/stage/index`, for logs and Redis."""
+        return f"{self.run.name}/{self.key_in_run}"
+
+    @property
+    def key_in_run(self) -> str:
+        """`transcribe/3`: the unit's Redis hash field and file name within its run."""
+        return f"{self.stage.value}/{self.index}"
