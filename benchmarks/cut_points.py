@@ -26,7 +26,8 @@ from benchmarks.accuracy.recordings import pyannote_sample
 from benchmarks.machine import print_machine
 from gpu_worker.audio.chunking import ChunkingOptions, plan_chunks
 from gpu_worker.audio.cuts import Detector
-from gpu_worker.audio.vad import FRAME_SAMPLES, speech_likelihood
+from gpu_worker.audio.speech import FRAME_SAMPLES
+from gpu_worker.audio.vad import speech_likelihood
 from tests.inputs.speech import SAMPLE_RATE, Samples, read_audio, recording
 
 OPTIONS = ChunkingOptions(chunk_seconds=45.0)  # cuts within 15 s of a boundary, as by default

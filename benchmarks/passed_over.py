@@ -20,7 +20,8 @@ from benchmarks.accuracy.recordings import SPEECH, recordings, samples
 from benchmarks.accuracy.words import word_error
 from benchmarks.machine import print_machine
 from gpu_worker.audio.pcm import SAMPLE_RATE
-from gpu_worker.audio.vad import VadOptions, speech_spans
+from gpu_worker.audio.speech import VadOptions
+from gpu_worker.audio.vad import speech_spans
 from gpu_worker.models.capabilities import usual_beam_size
 from gpu_worker.transcription.decoded import DecodedWindow
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest

@@ -18,7 +18,8 @@ import numpy as np
 from benchmarks.accuracy.recordings import pyannote_sample
 from benchmarks.cut_points import SUFFIXES, music, pink, white
 from benchmarks.machine import print_machine
-from gpu_worker.audio.vad import FRAME_SAMPLES, Likelihood, speech_likelihood
+from gpu_worker.audio.speech import FRAME_SAMPLES, Likelihood
+from gpu_worker.audio.vad import speech_likelihood
 from tests.inputs.speech import SAMPLE_RATE, Samples, read_audio
 
 LEVELS = (-30, -40, -45, -50, -55, -60, -65, -70, -75, -80, -85, -90)  # dB of full scale

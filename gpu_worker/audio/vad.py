@@ -6,14 +6,13 @@ parallel, and around the boundaries while chunks are planned. Knows arrays only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gpu_worker.audio.pcm import SAMPLE_RATE, Span
 from gpu_worker.audio.samples import Audio
+from gpu_worker.audio.speech import FRAME_SAMPLES, Likelihood, VadOptions
 
 # Measured with real recordings by `benchmarks/quiet_speech.py`: as they get quieter than this
 # Silero misses more of them, at -50 dB a tenth, at -60 most, at -70 all. The level is the one
@@ -23,21 +22,6 @@ _AUDIBLE = np.float32(10 ** (-20 / 20))
 # Below -70 dB speech is a few steps of 16 bits between stretches of zeros, which does not sound
 # like a voice any more; noise of half a step makes it one again.
 _DITHER = np.float32(0.5 / 32768)
-
-FRAME_SAMPLES = 512  # 32 ms at 16 kHz: what Silero judges at once
-
-# The probability that each frame is speech, 0..1, shape (frames,).
-Likelihood = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class VadOptions:
-    """When a sound counts as speech (Silero's own parameters)."""
-
-    threshold: float = 0.5  # speech probability above which a frame is speech
-    min_speech_ms: int = 0
-    min_silence_ms: int = 160  # a shorter pause ends no span (faster-whisper's batched value)
-    pad_ms: int = 400  # added at both ends, so that no quiet consonant is cut
 
 
 def speech_spans(

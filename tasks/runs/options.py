@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from gpu_worker.audio.vad import VadOptions
+from gpu_worker.audio.speech import VadOptions
 from gpu_worker.diarization.grid import SHARD_SECONDS
 from gpu_worker.errors import InvalidOption
 from gpu_worker.models.capabilities import check_english_only, is_english_only, usual_beam_size

@@ -12,7 +12,8 @@ from typing import Any
 
 from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio, pcm_to_audio
-from gpu_worker.audio.vad import VadOptions, speech_spans
+from gpu_worker.audio.speech import VadOptions
+from gpu_worker.audio.vad import speech_spans
 from gpu_worker.transcription.engines import Engine
 from gpu_worker.transcription.languages import detect_language as majority
 from gpu_worker.transcription.windows import pack_windows

@@ -23,7 +23,8 @@ from tests.inputs.examples import a_unit
 
 def run_task(unit: Unit) -> Any:
     """What the unit's task returns, after as many tries as it takes."""
-    arguments: dict[str, Any] = {"tenant": unit.run.tenant, "job": unit.run.job, "run": unit.run.number}
+    run = unit.run
+    arguments: dict[str, Any] = {"tenant": run.tenant, "job": run.job, "run": run.number}
     if unit.stage in HEADER_STAGES:
         arguments["index"] = unit.index
     return app.tasks[unit.stage.task_name].apply(kwargs=arguments).get()

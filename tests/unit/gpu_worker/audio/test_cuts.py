@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gpu_worker.audio.cuts import Pcm, cut_near
 from gpu_worker.audio.samples import Audio
-from gpu_worker.audio.vad import FRAME_SAMPLES, Likelihood, speech_likelihood
+from gpu_worker.audio.speech import FRAME_SAMPLES, Likelihood
+from gpu_worker.audio.vad import speech_likelihood
 from tests.inputs.speech import Utterance, recording
 
 RATE = 16_000

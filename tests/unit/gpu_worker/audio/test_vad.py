@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gpu_worker.audio.samples import Audio
-from gpu_worker.audio.vad import VadOptions, speech_likelihood, speech_spans
+from gpu_worker.audio.speech import VadOptions
+from gpu_worker.audio.vad import speech_likelihood, speech_spans
 from tests.inputs.speech import read_audio, recording
 
 RATE = 16_000

@@ -17,6 +17,7 @@ from celery.app.task import Context
 from celery.exceptions import Ignore
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
+from redis import Redis
 from structlog.testing import capture_logs
 
 from config.settings import Settings
@@ -130,7 +131,7 @@ def test_while_they_are_off_nothing_of_opentelemetry_is_loaded(settings: Setting
 
 
 def test_without_the_packages_work_goes_on_and_the_log_says_once_what_to_install(
-    settings: Settings,
+    settings: Settings, redis: Redis
 ) -> None:
     ended = in_a_fresh_interpreter(
         WITHOUT_PACKAGES, settings, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318"
