@@ -3,7 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test test-heavy lint clean
+# Each module is compiled once, not by each of the hundreds of processes that the tests start.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help install demo unit test test-heavy lint clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,8 +21,11 @@ install: $(STAMP)  ## Create .venv with everything; the command line is .venv/bi
 demo: install  ## Transcribe a real conversation on a local cluster
 	$(BIN)/scriptorium demo
 
+unit: install  ## The quick units: what to run while you change something
+	$(BIN)/python -m pytest tests/unit -m 'not slow and not heavy' --numprocesses logical --dist worksteal --hypothesis-profile quick
+
 test: install  ## Run the suite: units with their coverage, then whole clusters
-	$(BIN)/python -m pytest tests/unit --numprocesses logical --cov --cov-fail-under=90 --cov-report=term:skip-covered
+	$(BIN)/python -m pytest tests/unit --numprocesses logical --dist worksteal --cov --cov-fail-under=90 --cov-report=term:skip-covered
 	$(BIN)/python -m pytest tests/integration -m 'not heavy'
 
 test-heavy: install  ## Run the long fault and memory tests

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import pytest
 import structlog
 
@@ -16,6 +17,9 @@ from tests.skips import pytest_terminal_summary as pytest_terminal_summary
 
 OUR_PREFIXES = ("SCRIPTORIUM_", "CELERY_", "OTEL_", "PROMETHEUS_")
 OTHER_NAMES = ("REDIS_URL", "HF_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+
+# For `make unit`; `make test` tries as many examples as Hypothesis does by itself.
+hypothesis.settings.register_profile("quick", max_examples=20)
 
 # As it comes, structlog shows each frame's variables with an exception: half a minute of a CPU
 # for one in a request.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,10 +35,12 @@ def test_a_run_with_skips_ends_well_and_says_so_also_of_other_processes(
         f"def test_two() -> None: pytest.skip({RABBITMQ!r})\n"
         "def test_three() -> None: ...\n"
     )
-    command = [sys.executable, "-m", "pytest", "-ra", "-p", "tests.skips", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider"]
+    plugins = ["-p", "xdist", "-p", "tests.skips"]
     done = subprocess.run(
-        [*command, "--numprocesses=1", "--rootdir", tmp_path, tmp_path],
+        [*command, *plugins, "--numprocesses=1", "--rootdir", tmp_path, tmp_path],
         cwd=ROOT,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # others take ten seconds
         capture_output=True,
         text=True,
         check=False,
