@@ -79,7 +79,9 @@ def make_application(connection: Connection) -> FastAPI:
     documents.install(application)
     metrics.install(application, connection)
     for part in ROUTERS:
-        application.include_router(part.router)
+        # As they are: `include_router` would build each a second time at the first request, to
+        # add what an application gives to its routes, and this one gives them nothing.
+        application.router.routes.extend(part.router.routes)
     # The last one added is the first to see a request.
     application.add_middleware(TrailingSlashes)
     application.add_middleware(BodyLimit)
