@@ -18,6 +18,12 @@ from tests.skips import pytest_terminal_summary as pytest_terminal_summary
 OUR_PREFIXES = ("SCRIPTORIUM_", "CELERY_", "OTEL_", "PROMETHEUS_")
 OTHER_NAMES = ("REDIS_URL", "HF_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 
+# As many processes as cores: a library that starts a thread a core waits for the other's. A
+# decomposition of a small matrix took 35 times as long.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when numpy and torch load
+        os.environ.setdefault(name, "1")
+
 # For `make unit`; `make test` tries as many examples as Hypothesis does by itself.
 hypothesis.settings.register_profile("quick", max_examples=20)
 

@@ -52,7 +52,7 @@ def segments(times: st.SearchStrategy[float]) -> st.SearchStrategy[Segment]:
         start=times,
         end=times,
         text=texts,
-        words=st.lists(words(times), max_size=6).map(tuple),
+        words=st.lists(words(times), max_size=4).map(tuple),
         avg_logprob=st.floats(-10, 0),
         no_speech_prob=portions,
         compression_ratio=portions,
@@ -69,7 +69,7 @@ def transcripts(times: st.SearchStrategy[float]) -> st.SearchStrategy[Transcript
         Transcript,
         language=st.none() | st.sampled_from(["en", "ja"]),
         duration=times,
-        segments=st.lists(segments(times), max_size=6).map(tuple),
+        segments=st.lists(segments(times), max_size=4).map(tuple),
         warnings=st.lists(notices, max_size=2).map(tuple),
     )
 

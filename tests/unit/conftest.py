@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,13 @@ from tasks.execution import workplace as lifecycle
 from tasks.execution.workplace import Workplace, workplace
 from tasks.runs.stages import Pool
 from tests.servers.rabbitmq import RabbitServer, rabbit_server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a RabbitMQ as slow: it takes five seconds to start."""
+    for item in items:
+        if "rabbit" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)
@@ -50,12 +59,18 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
     server.stop()
 
 
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    """A client of an empty Redis."""
+@pytest.fixture(scope="session")
+def redis_client(redis_url: str) -> Iterator[Redis]:
+    """One client for all tests: to connect takes longer than what most of them ask."""
     with Redis.from_url(redis_url) as client:
-        client.flushall()
         yield client
+
+
+@pytest.fixture
+def redis(redis_client: Redis) -> Redis:
+    """A client of an empty Redis."""
+    redis_client.flushall()
+    return redis_client
 
 
 @pytest.fixture
@@ -64,15 +79,25 @@ def no_redis() -> Redis:
     return Redis(port=1, retry=Retry(NoBackoff(), 0))
 
 
+@cache
+def settings_of(environment: frozenset[tuple[str, str]]) -> Settings:
+    """The settings of this environment, read once: each of a hundred fields is looked for in it."""
+    return Settings()
+
+
 @pytest.fixture
 def settings(redis_url: str, tmp_path: Path) -> Settings:
     """Of a cluster whose store is a new directory."""
-    return Settings(
-        redis_url=SecretStr(redis_url),
-        store_url=(tmp_path / "store").as_uri(),
-        home=tmp_path / "home",
-        work_dir=tmp_path / "scratch",
-    )
+    own = {
+        "redis_url": SecretStr(redis_url),
+        "store_url": (tmp_path / "store").as_uri(),
+        "home": tmp_path / "home",
+        "work_dir": tmp_path / "scratch",
+    }
+    environment = frozenset(os.environ.items()) - {
+        ("PYTEST_CURRENT_TEST", os.environ["PYTEST_CURRENT_TEST"])
+    }
+    return settings_of(environment).model_copy(update=own)
 
 
 @pytest.fixture

@@ -54,9 +54,14 @@ LABEL = regex.compile(r"^\[[^]]*\]: ", regex.MULTILINE)
 
 
 @cache
+def vocabulary(model: str) -> Vocabulary:
+    """To read it takes a tenth of a second; it is the same for all languages."""
+    return Vocabulary.from_file(str(real_model(model) / "tokenizer.json"))
+
+
+@cache
 def tokenizer(model: str, language: str) -> Tokenizer:
-    vocabulary = Vocabulary.from_file(str(real_model(model) / "tokenizer.json"))
-    return Tokenizer(vocabulary, model == "base", task="transcribe", language=language)
+    return Tokenizer(vocabulary(model), model == "base", task="transcribe", language=language)
 
 
 def decoded(model: str, language: str, sentence: str, start: int = 0) -> DecodedWindow:
@@ -144,6 +149,7 @@ def aligner(request: pytest.FixtureRequest) -> Aligner:
     return load_aligner(AlignerRequest(request.param, "pico-align", "en", device="cpu"))
 
 
+@pytest.mark.slow
 def test_an_aligner_changes_no_character(aligner: Aligner) -> None:
     for language, sentence in SENTENCES:
         chunk = heard("base", language, sentence)
