@@ -131,6 +131,7 @@ def test_every_pattern_has_jobs_and_the_long_ones_are_among_them() -> None:
     assert len({pattern.name for pattern in PATTERNS}) == len(PATTERNS) >= 5
 
 
+@pytest.mark.slow
 def test_the_command_prints_both_tables_and_draws(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,6 +106,7 @@ def test_it_brings_neither_the_cluster_s_libraries_nor_the_server_s() -> None:
     assert not loaded & {"celery", "kombu", "redis", "boto3", "fastapi", "pydantic", "numpy"}
 
 
+@pytest.mark.slow
 def test_a_file_becomes_a_transcript(
     client: Any, connection: Connection, place: Workplace, talk: Path
 ) -> None:

@@ -104,6 +104,7 @@ def test_prometheus_takes_the_rules(rule_files: list[Path]) -> None:
     assert sum(counts) == len(ALERTS)
 
 
+@pytest.mark.slow
 @needs_promtool
 def test_the_alerts_fire_in_their_scenarios_and_only_there(
     rule_files: list[Path], tmp_path: Path

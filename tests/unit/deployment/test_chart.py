@@ -81,6 +81,7 @@ def test_the_shapes_of_custom_objects_refuse_what_they_do_not_know() -> None:
         jsonschema.Draft202012Validator(CRDS["ScaledObject"]).validate(one)
 
 
+@pytest.mark.slow
 def test_the_examples_use_every_template_and_every_kind_of_custom_object() -> None:
     kinds, used = set(), set()
     for path in VALUE_FILES:

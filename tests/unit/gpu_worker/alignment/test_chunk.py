@@ -222,6 +222,7 @@ def test_no_word_is_lost_added_or_changed(
         assert [word.word for one in found.segments for word in one.words] == before
 
 
+@pytest.mark.slow
 def test_real_speech_is_timed_where_it_is_said() -> None:
     audio, said = recording(20, seed=2)
     windows = tuple(

@@ -305,6 +305,7 @@ def test_no_word_without_a_louder_twin_is_dropped_if_nothing_is_misheard(
         )
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_words_take_seconds() -> None:
     text = " ".join(f"word{index % 500}" for index in range(50))
     left = [said(text, 21.0 * number) for number in range(1000)]

@@ -182,6 +182,7 @@ def test_a_word_belongs_to_whom_counting_over_all_turns_finds(
     assert heard[found.speaker or ""] == max(heard.values())
 
 
+@pytest.mark.slow
 def test_a_day_of_words_is_done_in_seconds() -> None:
     rng = np.random.default_rng(0)
     starts = np.sort(rng.uniform(0, 36_000, 100_000)).tolist()

@@ -43,6 +43,7 @@ def _assert_tiles(chunks: tuple[Chunk, ...], total: int) -> None:
     assert all(chunk.start < chunk.end for chunk in chunks)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     total=st.integers(1, len(_NOISE)),
@@ -135,6 +136,7 @@ def test_over_half_an_hour_no_chunk_exceeds_ten_minutes() -> None:
     assert max(chunk.seconds for chunk in plan_chunks(_NOISE, options)) <= 600
 
 
+@pytest.mark.slow
 def test_a_memory_map_gives_the_same_plan(tmp_path: Path) -> None:
     pcm, _ = _talk(700, 5)
     pcm.astype("<i2").tofile(tmp_path / "pcm")

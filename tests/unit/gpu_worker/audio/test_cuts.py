@@ -50,6 +50,7 @@ def spoken(said: list[Utterance], cut: int) -> bool:
     return any(utterance.start < cut / RATE < utterance.end for utterance in said)
 
 
+@pytest.mark.slow
 def test_behind_noise_the_detector_finds_the_pauses_that_loudness_does_not() -> None:
     speech, said = recording(240, gap=(0.1, 0.4))
     pcm = in_noise(speech, 0)
@@ -116,6 +117,7 @@ def test_a_reach_of_a_few_frames_leaves_the_boundary_where_it_is() -> None:
     assert detector.heard == []
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     nominal=st.integers(1, 60 * RATE - 1),

@@ -49,6 +49,7 @@ def _pcm(path: Path) -> np.ndarray:
     return np.fromfile(path, "<i2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
 def test_every_file_of_the_corpus_ends_as_it_should(case: Case, tmp_path: Path) -> None:
     source_directory = tmp_path / "in"
@@ -72,6 +73,7 @@ def test_every_file_of_the_corpus_ends_as_it_should(case: Case, tmp_path: Path) 
         assert audio.seconds == pytest.approx(case.seconds, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(16))
 def test_flipped_bytes_end_in_audio_or_in_an_error_of_the_tree(seed: int, tmp_path: Path) -> None:
     rng = random.Random(seed)
@@ -135,6 +137,7 @@ def test_nan_is_silence_and_not_a_click(tmp_path: Path) -> None:
     assert np.abs(np.delete(samples, [9000, 9001])).max() <= 8001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [2, 3, 6, 9, 16])
 def test_all_channels_weigh_the_same_in_the_mix(channels: int, tmp_path: Path) -> None:
     for speaking in range(channels):
@@ -148,6 +151,7 @@ def test_all_channels_weigh_the_same_in_the_mix(channels: int, tmp_path: Path) -
             break
 
 
+@pytest.mark.slow
 def test_one_channel_can_be_chosen(tmp_path: Path) -> None:
     samples = np.hstack([tone(), tone() // 2, tone() * 0])
     source = _write(tmp_path / "a", wav(samples.tobytes(), channels=3))
@@ -156,6 +160,7 @@ def test_one_channel_can_be_chosen(tmp_path: Path) -> None:
         assert np.array_equal(_pcm(tmp_path / "pcm"), samples[:, channel])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2, 3, 16])
 def test_split_channels_are_what_each_is_alone(channels: int, tmp_path: Path) -> None:
     samples = np.hstack([tone(0.5) // (channel + 1) for channel in range(channels)])
@@ -180,6 +185,7 @@ def test_equal_channels_are_one_file(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_channels_that_cannot_be_had_leave_nothing(tmp_path: Path) -> None:
     source = _sparse_wav(tmp_path / "a", 240)
     (tmp_path / "out").mkdir()
@@ -235,6 +241,7 @@ def test_a_failure_leaves_the_former_destination_alone(tmp_path: Path) -> None:
     assert (tmp_path / "pcm").read_bytes() == b"before"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
@@ -294,6 +301,7 @@ def _decoder_at_work(worker: psutil.Process, directory: Path) -> psutil.Process:
     return child
 
 
+@pytest.mark.slow
 def test_a_decoder_killed_from_outside_may_be_tried_again(tmp_path: Path) -> None:
     source, caught = _sparse_wav(tmp_path / "a", 2400), []
 
@@ -311,6 +319,7 @@ def test_a_decoder_killed_from_outside_may_be_tried_again(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.slow
 def test_the_decoder_dies_with_its_worker_and_inherits_no_secret(tmp_path: Path) -> None:
     source = _sparse_wav(tmp_path / "a", 2400)
     program = (

@@ -35,6 +35,7 @@ def waveform(start: float, end: float) -> torch.Tensor:
     return torch.from_numpy(read_sample()[int(start * RATE) : int(end * RATE)].copy())[None, None]
 
 
+@pytest.mark.slow
 def test_the_weights_of_the_wheel_are_all_the_parts_of_the_network(model: CamPlusPlus) -> None:
     """Their loading is strict; 937 tensors and 6.8 million numbers are what was published."""
     assert len(model.state_dict()) == 937
@@ -42,6 +43,7 @@ def test_the_weights_of_the_wheel_are_all_the_parts_of_the_network(model: CamPlu
     assert not model.training
 
 
+@pytest.mark.slow
 def test_ten_seconds_are_five_hundred_frames_and_one_vector_a_speaker(model: CamPlusPlus) -> None:
     sound = waveform(8.0, 18.0)
     assert features(sound).shape == (1, 998, 80)
@@ -58,6 +60,7 @@ def test_ten_seconds_are_five_hundred_frames_and_one_vector_a_speaker(model: Cam
     assert not torch.allclose(vectors[0, 0], vectors[0, 1], atol=0.1)
 
 
+@pytest.mark.slow
 def test_two_people_on_the_telephone_are_told_apart(model: CamPlusPlus) -> None:
     with torch.inference_mode():
         voices = [

@@ -56,6 +56,7 @@ def own_call(embedding: Any, masks: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack(rows).reshape(*masks.shape[::2], -1)
 
 
+@pytest.mark.slow
 def test_the_vectors_are_those_of_pyannotes_own_call(embedding: Any) -> None:
     masks = masks_of_all_kinds()
     expected = own_call(embedding, masks)

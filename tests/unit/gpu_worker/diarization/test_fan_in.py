@@ -92,6 +92,7 @@ BOUNDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bounds", BOUNDS, ids=str)
 def test_blocks_give_pyannotes_turns_and_centroids_to_the_bit(
     case: tuple[SpeakerDiarization, StitchedVoices],

@@ -19,6 +19,8 @@ from gpu_worker.models.wheels import FOLDER
 from tests.inputs.real_models import offline_models
 from tests.unit.gpu_worker.diarization.shards import embed_in_shards
 
+pytestmark = pytest.mark.slow  # it runs real models
+
 
 @pytest.fixture(scope="module")
 def directory() -> Path:

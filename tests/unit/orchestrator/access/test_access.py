@@ -90,6 +90,7 @@ def test_an_unknown_name_is_refused() -> None:
         check_access("no such", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hub", "code"),
     [

@@ -79,6 +79,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
         listen("192.0.2.1", 0)
 
 
+@pytest.mark.slow
 def test_documents_come_from_this_host_only(connection: Connection, own_tempdir: None) -> None:
     with serving(connection) as url, httpx.Client(base_url=url, trust_env=False) as http:
         page = http.get("/docs")
@@ -94,6 +95,7 @@ def test_documents_come_from_this_host_only(connection: Connection, own_tempdir:
         assert "server" not in page.headers
 
 
+@pytest.mark.slow
 def test_it_ends_when_it_is_told_to(settings: Settings, redis: Redis) -> None:
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
     process = subprocess.Popen(

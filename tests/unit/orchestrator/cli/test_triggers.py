@@ -64,6 +64,7 @@ def queue_with(endpoint: str, *bodies: str) -> tuple[Any, str]:
     return client, url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_takes_messages_until_it_is_asked_to_end(
     current: Settings,
@@ -116,6 +117,7 @@ def test_messages_that_nothing_could_be_made_of_are_shown(
     assert json.loads(capsys.readouterr().out) == [{"message": "m-1", "body": "hello"}]
 
 
+@pytest.mark.slow
 def test_its_help_names_its_options() -> None:
     told = subprocess.run(
         [sys.executable, "-m", "orchestrator.cli", "triggers", "sqs", "--help"],

@@ -49,6 +49,7 @@ def send(cluster: Connection, *units: Unit, lane: Lane = Lane.BULK) -> None:
         signature(cluster.celery, unit, lane).apply_async(ignore_result=True)
 
 
+@pytest.mark.slow
 def test_each_broker_has_its_own_kind(cluster: Connection) -> None:
     kind = RedisQueues if cluster.settings.broker_url is None else AmqpQueues
     assert type(cluster.queues) is kind

@@ -180,6 +180,7 @@ def test_a_lost_message_is_issued_again_once_though_the_queue_never_runs_empty(
     assert set(passes()) == {()}  # it waits again
 
 
+@pytest.mark.slow
 def test_a_connection_that_was_lost_meanwhile_is_made_again(
     cluster: Connection, rabbit: RabbitServer
 ) -> None:

@@ -94,6 +94,7 @@ def test_a_store_that_overwrites_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
     assert check_store(Settings(store_url="memory://x")).state == "error"
 
 
+@pytest.mark.slow
 def test_a_store_that_is_none_is_an_error_and_no_traceback() -> None:
     findings = {finding.name: finding for finding in diagnose(Settings(store_url="ftp://x"))}
     assert findings["store"].state == "error"
@@ -182,6 +183,7 @@ def test_an_old_rabbitmq_cuts_off_long_units(rabbit: RabbitServer) -> None:
     assert wrong.state == "error" and "canary" not in wrong.message
 
 
+@pytest.mark.slow
 def test_a_rabbitmq_named_as_the_redis_is_an_error_that_says_what_to_do() -> None:
     (finding, *_) = diagnose(Settings(redis_url=SecretStr("amqp://rabbit//")))
     assert finding.name == "redis" and "SCRIPTORIUM_BROKER_URL" in finding.hint

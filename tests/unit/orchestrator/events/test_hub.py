@@ -254,6 +254,7 @@ def test_a_job_that_nobody_watches_is_not_read(
     assert run(body()) == 0
 
 
+@pytest.mark.slow
 def test_a_burst_is_rendered_once_or_twice_whoever_watches(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

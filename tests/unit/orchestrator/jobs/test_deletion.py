@@ -100,6 +100,7 @@ def swept(tombstones: Tombstones) -> None:
         tombstones.sweep()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -127,6 +128,7 @@ def test_nothing_is_left_of_a_job_that_has_ended(
     assert in_redis(connection, job.id) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_two_channels_leave_nothing_either(
     connection: Connection, tombstones: Tombstones, tmp_path: Path
@@ -151,6 +153,7 @@ def test_two_channels_leave_nothing_either(
     assert everything(connection) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_nothing_is_left_in_a_bucket(
     settings: Settings,
@@ -181,6 +184,7 @@ def test_nothing_is_left_in_a_bucket(
     assert "Contents" not in s3_shared_client.list_objects_v2(Bucket=bucket)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_another_job_of_the_same_audio_keeps_all_it_needs(
     connection: Connection, tombstones: Tombstones, talk: Path
@@ -204,6 +208,7 @@ def test_another_job_of_the_same_audio_keeps_all_it_needs(
     assert everything(connection) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_clips_names_letters_outputs_and_later_runs_go_too(
     connection: Connection, tombstones: Tombstones, talk: Path, tmp_path: Path
@@ -230,6 +235,7 @@ def test_clips_names_letters_outputs_and_later_runs_go_too(
     assert everything(connection) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_file_that_came_by_an_upload_url_goes_with_its_job(
     connection: Connection, tombstones: Tombstones, talk: Path
@@ -242,6 +248,7 @@ def test_a_file_that_came_by_an_upload_url_goes_with_its_job(
     assert everything(connection) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_job_of_an_object_leaves_nothing_of_what_was_decoded(
     connection: Connection,
@@ -277,6 +284,7 @@ def test_a_queued_job_is_deleted_and_its_messages_do_nothing(
     assert everything(connection) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_what_a_task_in_flight_still_writes_is_swept(
     connection: Connection, tombstones: Tombstones, talk: Path
@@ -299,6 +307,7 @@ def test_what_a_task_in_flight_still_writes_is_swept(
     assert in_redis(connection, job.id) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_tombstone_stands_for_a_while(connection: Connection, talk: Path) -> None:
     job = completed(connection, talk)
@@ -312,6 +321,7 @@ def test_a_tombstone_stands_for_a_while(connection: Connection, talk: Path) -> N
     assert everything(connection) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_deletion_whose_process_died_is_ended_by_the_reconciler(
     connection: Connection, talk: Path, monkeypatch: pytest.MonkeyPatch
@@ -377,6 +387,7 @@ def test_the_reconciler_sweeps_and_brings_no_deleted_job_back(
         opened.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_deleted_job_is_unknown_also_where_it_is_remembered(
     settings: Settings, connection: Connection, tombstones: Tombstones, talk: Path
@@ -410,6 +421,7 @@ def test_there_is_nothing_to_delete_of_a_job_that_is_not_there(
     assert everything(connection) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_another_tenant_s_job_is_not_there(connection: Connection, talk: Path) -> None:
     job = completed(connection, talk)
@@ -424,6 +436,7 @@ def test_a_job_that_only_redis_knows_is_deleted_too(connection: Connection) -> N
     assert in_redis(connection, a_manifest().job) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_the_same_idempotency_key_stands_for_a_new_job_after_a_deletion(
     connection: Connection, tombstones: Tombstones, talk: Path

@@ -29,6 +29,8 @@ from tasks.runs.stages import Stage
 from tests.eventually import eventually
 from tests.inputs.examples import a_manifest, a_run, a_unit, write_records
 
+pytestmark = pytest.mark.slow  # it starts real processes
+
 
 @pytest.fixture(autouse=True)
 def _waiting_workers(monkeypatch: pytest.MonkeyPatch) -> None:

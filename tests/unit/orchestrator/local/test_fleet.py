@@ -126,6 +126,7 @@ def tell(connection: Connection, desired: int, age: float = 0.0, **stages: Stage
     publish(connection.redis, PublishedLoad(time.time() - age, 0, {}, {"gpu": pool}))
 
 
+@pytest.mark.slow
 def test_the_fleet_follows_what_is_published_within_its_limits(
     make_fleet: MakeFleet, connection: Connection
 ) -> None:
@@ -167,6 +168,7 @@ def test_a_fixed_number_needs_no_load(make_fleet: MakeFleet) -> None:
     assert fleet.follow() == Change()
 
 
+@pytest.mark.slow
 def test_stages_move_from_a_gpu_that_fails(
     make_fleet: MakeFleet, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,7 @@ def added(supervised: Supervisor, tmp_path: Path, code: str) -> int:
     return supervised.children()[OTHER]
 
 
+@pytest.mark.slow
 def test_one_that_is_added_later_is_kept_alive_too(supervised: Supervisor, tmp_path: Path) -> None:
     first = added(supervised, tmp_path, WAITING)
     os.kill(first, signal.SIGKILL)
@@ -112,6 +113,7 @@ def test_one_that_is_added_later_is_kept_alive_too(supervised: Supervisor, tmp_p
         added(supervised, tmp_path, WAITING)
 
 
+@pytest.mark.slow
 def test_a_retired_one_ends_by_itself_and_is_not_started_again(
     supervised: Supervisor, tmp_path: Path
 ) -> None:
@@ -134,6 +136,7 @@ def mask_of(pid: int, name: str) -> int:
     return int(next(line for line in lines if line.startswith(name)).split()[1], 16)
 
 
+@pytest.mark.slow
 def test_a_retired_one_that_does_not_end_is_killed_past_its_grace_and_its_leases_let_go(
     supervised: Supervisor, leases: Leases, tmp_path: Path
 ) -> None:
@@ -147,6 +150,7 @@ def test_a_retired_one_that_does_not_end_is_killed_past_its_grace_and_its_leases
     assert eventually(lambda: leases.held(["key"]) == [False])
 
 
+@pytest.mark.slow
 def test_one_that_waits_to_be_started_again_is_retired_at_once(
     supervised: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +164,7 @@ def test_one_that_waits_to_be_started_again_is_retired_at_once(
     added(supervised, tmp_path, WAITING)  # its name is free
 
 
+@pytest.mark.slow
 def test_stopping_does_not_tell_a_retired_one_twice(supervised: Supervisor, tmp_path: Path) -> None:
     twice = "signal.sigwait([15]); print(signal.sigtimedwait([15], 1.0))"
     block = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [15])"

@@ -254,6 +254,7 @@ def test_it_is_tried_ten_times_and_then_given_up(settings: Settings, redis: Redi
         }
 
 
+@pytest.mark.slow
 def test_a_try_that_kills_its_process_counts_too(
     cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +337,7 @@ def test_another_s_reconciler_leaves_what_others_owe_alone(
     assert cluster.outbox.take(8, 0.0) == []
 
 
+@pytest.mark.slow
 def test_two_couriers_share_the_work(cluster: Connection, receiver: Receiver) -> None:
     jobs = [f"job-{number}" for number in range(20)]
     for job in jobs:
@@ -347,6 +349,7 @@ def test_two_couriers_share_the_work(cluster: Connection, receiver: Receiver) ->
     assert sorted(told) == sorted(jobs)
 
 
+@pytest.mark.slow
 def test_a_slow_receiver_holds_up_nobody_else(
     settings: Settings, redis: Redis, receiver: Receiver
 ) -> None:
@@ -372,6 +375,7 @@ def test_a_slow_receiver_holds_up_nobody_else(
             assert eventually(lambda: not is_owed(cluster, a_run(job="slow")))
 
 
+@pytest.mark.slow
 def test_a_full_courier_takes_no_more(
     cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,6 +393,7 @@ def test_a_full_courier_takes_no_more(
         assert eventually(lambda: len(receiver.received) == 2)
 
 
+@pytest.mark.slow
 def test_a_courier_outlives_what_it_meets(
     cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -430,6 +435,7 @@ def test_a_deleted_job_owes_nothing(cluster: Connection, receiver: Receiver) -> 
     assert receiver.received == []
 
 
+@pytest.mark.slow
 def test_the_files_are_there_before_anybody_is_told(
     settings: Settings,
     redis: Redis,

@@ -91,6 +91,7 @@ def test_the_receiver_can_verify_it_with_the_tenant_s_secret(receiver: Receiver)
         told.verified(webhook_secret(settings, "other"))
 
 
+@pytest.mark.slow
 def test_every_try_of_a_run_has_the_same_id(receiver: Receiver) -> None:
     settings = allowing(receiver.place)
     assert sent(settings, receiver.url).done and sent(settings, receiver.url).done

@@ -86,6 +86,7 @@ def counts(queues: Any, queue_url: str) -> tuple[int, int]:
     return int(found[names[0]]), int(found[names[1]])
 
 
+@pytest.mark.slow
 def test_each_message_becomes_its_jobs_and_is_deleted(
     connection: Connection,
     poll: Callable[[], None],
@@ -127,6 +128,7 @@ def test_a_message_that_can_never_be_taken_is_buried_and_deleted(
     assert (kept["body"], kept["error"]["code"]) == (body, code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", [(503, "SlowDown"), (403, "AccessDenied")])
 def test_a_message_that_cannot_be_taken_now_is_hidden_and_comes_again(
     connection: Connection,
@@ -145,6 +147,8 @@ def test_a_message_that_cannot_be_taken_now_is_hidden_and_comes_again(
     assert eventually(lambda: len(sent) == 1)
     assert eventually(lambda: counts(queues, queue_url) == (0, 1))
     assert connection.jobs.newest("default", 100) == []
+    # Neither count may hold a message that is on its way from one to the other.
+    assert eventually(lambda: len(sent) == 2)
     assert eventually(lambda: counts(queues, queue_url) == (0, 0))
     script.undo()
     assert len(sent) == 2
@@ -226,6 +230,7 @@ def test_each_poll_is_a_heartbeat_also_of_a_queue_that_is_away(
     assert beats == ["taken", "away"]
 
 
+@pytest.mark.slow
 def test_a_queue_that_does_not_answer_is_asked_again(
     intake: Intake, queue_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

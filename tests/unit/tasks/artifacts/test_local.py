@@ -64,6 +64,7 @@ def files(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_wins_each_key(tmp_path: Path) -> None:
     racers = [
         subprocess.Popen(
@@ -191,6 +192,7 @@ def test_deleting_the_last_artifact_of_a_folder_removes_the_folder(
     assert not (tmp_path / "store" / "jobs").exists()
 
 
+@pytest.mark.slow
 def test_writers_survive_their_folder_being_deleted_under_them(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from tasks.artifacts.local import LocalStore;"

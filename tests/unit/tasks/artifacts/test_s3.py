@@ -49,6 +49,7 @@ def unfinished_uploads(client: Any, bucket: str) -> int:
     return len(client.list_multipart_uploads(Bucket=bucket).get("Uploads", ()))
 
 
+@pytest.mark.slow
 def test_more_keys_than_a_page_holds_are_all_listed(store: S3Store, bucket: str) -> None:
     keys = [f"chunks/{number:05}.json" for number in range(1100)]
     server = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]  # behind its HTTP, which takes seconds
@@ -66,6 +67,7 @@ def test_a_prefix_keeps_stores_of_one_bucket_apart(client: Any, bucket: str) -> 
     assert list(above.list("")) == ["a/key"]
 
 
+@pytest.mark.slow
 def test_a_large_file_goes_up_in_parts_once(
     store: S3Store, script: Script, client: Any, bucket: str, large: Path, tmp_path: Path
 ) -> None:
@@ -79,6 +81,7 @@ def test_a_large_file_goes_up_in_parts_once(
     assert unfinished_uploads(client, bucket) == 0
 
 
+@pytest.mark.slow
 def test_parts_that_were_overtaken_by_another_writer_change_nothing(
     store: S3Store, script: Script, client: Any, bucket: str, large: Path
 ) -> None:

@@ -251,6 +251,7 @@ def test_long_audio_may_take_longer(place: Workplace, monkeypatch: pytest.Monkey
     assert limits == [place.settings.deadline_floor_seconds, 100.0]
 
 
+@pytest.mark.slow
 def test_a_poisoned_process_ends() -> None:
     code = (
         "from gpu_worker.errors import DevicePoisoned\n"

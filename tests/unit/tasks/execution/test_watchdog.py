@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from redis import Redis
 
 from tasks.execution.watchdog import EXIT_HUNG, Watchdog
@@ -80,6 +81,7 @@ def test_the_work_goes_on_without_redis(no_redis: Redis) -> None:
         assert eventually(lambda: leases.beats > 2)
 
 
+@pytest.mark.slow
 def test_a_hung_unit_gives_its_lease_up_and_ends_the_process(redis: Redis, redis_url: str) -> None:
     code = (
         "import sys, threading\n"

@@ -112,6 +112,7 @@ def test_fields_of_a_later_release_are_ignored() -> None:
     assert Choice.of_artifact({"model": "base", "receipt": {}, "mood": "good"}).model == "base"
 
 
+@pytest.mark.slow
 def test_a_job_ends_with_one_choice_and_one_warning(
     connection: Connection, redis: Redis, tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ def heard(place: Workplace, stage: Stage) -> ChunkTranscript:
     return ChunkTranscript.from_json(json.loads(artifact))
 
 
+@pytest.mark.slow
 def test_a_chunk_keeps_its_words_and_gets_other_times(place: Workplace) -> None:
     run_task(a_unit(index=1))
     receipt = run_task(UNIT)

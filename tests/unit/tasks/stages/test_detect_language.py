@@ -61,6 +61,7 @@ def detected(place: Workplace, samples: Samples) -> str | None:
     return found
 
 
+@pytest.mark.slow
 def test_five_places_of_a_long_file_are_one_batch(place: Workplace, engine: Listening) -> None:
     assert detected(place, recording(400)[0]) == "es"
     assert len(engine.heard) == 5
@@ -126,6 +127,7 @@ def test_places_are_in_the_middle_of_equal_shares(
     assert found[: len(places)] == places
 
 
+@pytest.mark.slow
 def test_speech_away_from_the_first_places_is_looked_for(
     place: Workplace, engine: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +139,7 @@ def test_speech_away_from_the_first_places_is_looked_for(
     assert len(engine.heard) == 1
 
 
+@pytest.mark.slow
 def test_split_channels_are_listened_to_in_turn(place: Workplace, engine: Listening) -> None:
     speech = recording(400)[0]
     count = len(speech)

@@ -112,6 +112,7 @@ def test_fewer_speakers_than_were_asked_for_are_told(
     assert message is None or warned[0]["message"].startswith(message)
 
 
+@pytest.mark.slow
 def test_a_known_speaker_is_called_by_name(
     place: Workplace, plan: Plan, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

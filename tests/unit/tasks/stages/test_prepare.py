@@ -65,6 +65,7 @@ def test_the_plan_names_the_audio_and_tiles_it(
     assert len(plan.chunks) == 3
 
 
+@pytest.mark.slow
 def test_behind_noise_chunks_end_where_the_speech_detector_hears_a_pause(
     connection: Connection, place: Workplace, tmp_path: Path
 ) -> None:
@@ -80,6 +81,7 @@ def test_behind_noise_chunks_end_where_the_speech_detector_hears_a_pause(
     assert by_speech != plan_chunks(pcm, ChunkingOptions(15))
 
 
+@pytest.mark.slow
 def test_the_same_file_is_decoded_once(
     connection: Connection, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +106,7 @@ def test_one_channel_is_other_audio(
     assert failure(place, prepared(connection, source, channel=1)) == "invalid_option"
 
 
+@pytest.mark.slow
 def test_one_audio_track_is_other_audio(
     connection: Connection, place: Workplace, tmp_path: Path
 ) -> None:
@@ -150,6 +153,7 @@ def test_split_channels_are_audio_of_their_own_with_cuts_of_their_own(
     assert plan.seconds == len(left) / 16_000
 
 
+@pytest.mark.slow
 def test_a_channel_alone_and_the_same_channel_split_are_the_same_audio(
     connection: Connection, place: Workplace, tmp_path: Path
 ) -> None:
@@ -162,6 +166,7 @@ def test_a_channel_alone_and_the_same_channel_split_are_the_same_audio(
     assert plans[0].chunks[1] == plans[1].chunks[0]
 
 
+@pytest.mark.slow
 def test_split_channels_are_decoded_once(
     connection: Connection, place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +242,7 @@ def test_a_source_that_is_too_large_is_not_fetched(
     assert failure(place, unit) == "audio_out_of_bounds"
 
 
+@pytest.mark.slow
 def test_an_object_of_somebody_s_bucket_is_fetched_and_named_by_its_content(
     connection: Connection,
     place: Workplace,
@@ -282,6 +288,7 @@ def test_the_pcm_is_the_audio(connection: Connection, place: Workplace, file: Pa
     assert np.array_equal(pcm, expected)
 
 
+@pytest.mark.slow
 def test_a_web_address_is_fetched_and_named_by_its_content(
     connection: Connection, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

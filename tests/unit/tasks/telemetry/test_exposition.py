@@ -132,6 +132,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPa
             exposition._serve()
 
 
+@pytest.mark.slow
 def test_a_worker_whose_port_is_taken_ends_and_says_so(settings: Settings, redis: Redis) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
         values = settings.model_copy(update={"metrics_port": taken.getsockname()[1]})

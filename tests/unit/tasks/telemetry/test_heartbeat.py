@@ -82,6 +82,7 @@ def worker(settings: Settings, kind: Pool, log: Path) -> Iterator[subprocess.Pop
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(Pool))
 def test_the_file_of_a_worker_that_hangs_gets_old(
     connection: Connection, settings: Settings, tmp_path: Path, kind: Pool

@@ -47,6 +47,7 @@ def test_a_file_larger_than_allowed_is_an_error_and_no_signal(tmp_path: Path) ->
     assert confined(code, output=1000) == "27"  # EFBIG
 
 
+@pytest.mark.slow
 def test_too_much_processor_time_is_a_signal_that_says_so() -> None:
     ended = run("allow_cpu_seconds(0.5)\nwhile True:\n    pass")
     assert ended.returncode == -signal.SIGXCPU

@@ -15,13 +15,15 @@ from gpu_worker.transcription.engines import DecodeOptions, Engine, EngineReques
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine
 from tests.inputs.speech import Utterance, heldout
 
+pytestmark = pytest.mark.slow  # it runs the real engine
+
 RATE = 16_000
 ENGLISH = DecodeOptions(language="en", temperatures=(0.0,))
 
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return load_engine(EngineRequest("pico", device="cpu", threads=2))
+    return load_engine(EngineRequest("pico", device="cpu", threads=1))
 
 
 @pytest.fixture(scope="module")

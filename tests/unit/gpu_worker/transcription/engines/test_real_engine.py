@@ -22,13 +22,15 @@ from gpu_worker.transcription.windows import pack_windows
 from tests.inputs.real_models import real_model
 from tests.inputs.speech import SAMPLE_RATE, read_audio
 
+pytestmark = pytest.mark.slow  # it runs a real Whisper
+
 OPTIONS = DecodeOptions(language="en", temperatures=(0.0,))
 
 
 @cache
 def engine(name: str) -> FasterWhisperEngine:
     real_model(name)  # fetched, or the test is skipped
-    return load(EngineRequest(name, device="cpu", compute_type="int8", threads=2))
+    return load(EngineRequest(name, device="cpu", compute_type="int8", threads=1))
 
 
 @cache

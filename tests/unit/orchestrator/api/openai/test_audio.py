@@ -401,6 +401,7 @@ def test_what_is_no_form_is_refused(
     assert error(reply)["message"]
 
 
+@pytest.mark.slow
 def test_odd_names_of_files_are_harmless(
     http: TestClient, worker: None, connection: Connection
 ) -> None:
@@ -437,6 +438,7 @@ def test_the_document_describes_the_form_and_every_reply(http: TestClient) -> No
         assert schema == {"$ref": "#/components/schemas/ErrorReply"}
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_is_not_waited_for(
     connection: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:

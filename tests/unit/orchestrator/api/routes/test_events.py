@@ -120,6 +120,7 @@ def watched(url: str, last: str | None = None) -> list[Seen]:
     return asyncio.run(body())
 
 
+@pytest.mark.slow
 def test_the_text_that_is_told_is_the_transcript(
     connection: Connection, place: Workplace, redis: Redis, address: str, tmp_path: Path
 ) -> None:
@@ -171,6 +172,7 @@ def test_whoever_was_cut_off_sees_exactly_the_rest(connection: Connection, addre
     assert seen == whole and len(whole) == 1 + 1 + 10 + 10 + 1 + 1
 
 
+@pytest.mark.slow
 def test_a_hundred_who_watch_see_the_same(connection: Connection, address: str) -> None:
     job = WatchedJob(connection, chunks=20)
 
@@ -186,6 +188,7 @@ def test_a_hundred_who_watch_see_the_same(connection: Connection, address: str) 
     assert len(lists[0]) == 44 and lists[0][-1]["event"] == "end"
 
 
+@pytest.mark.slow
 def test_who_reads_slowly_holds_nobody_up_and_misses_nothing(
     connection: Connection, address: str
 ) -> None:
@@ -215,6 +218,7 @@ def test_who_reads_slowly_holds_nobody_up_and_misses_nothing(
     assert slow == quick and len(quick) == 84
 
 
+@pytest.mark.slow
 def test_clients_that_vanish_leave_nothing_behind(
     connection: Connection, address: str, hubs: list[Hub]
 ) -> None:
@@ -335,6 +339,7 @@ def test_a_server_that_stops_waits_for_no_stream(connection: Connection) -> None
     reply.close()
 
 
+@pytest.mark.slow
 def test_a_server_process_ends_with_streams_open(
     redis_url: str, settings: Settings, connection: Connection
 ) -> None:
@@ -363,6 +368,7 @@ def test_a_server_process_ends_with_streams_open(
         process.communicate()
 
 
+@pytest.mark.slow
 def test_the_documentation_says_what_is_sent(address: str) -> None:
     document: dict[str, Any] = httpx.get(f"{address}/openapi.json").json()
     route = document["paths"]["/v1/jobs/{job}/events"]["get"]

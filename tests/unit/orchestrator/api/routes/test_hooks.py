@@ -100,6 +100,7 @@ def test_nothing_is_taken_without_the_secret(
     assert "SECRET" in reply.json()["error"]["message"]
 
 
+@pytest.mark.slow
 def test_a_body_of_more_than_a_mebibyte_is_not_read_to_its_end(http: TestClient) -> None:
     sent = 0
 

@@ -70,6 +70,7 @@ def test_without_a_load_the_rest_is_told(http: TestClient) -> None:
     assert "scriptorium_load_age_seconds" not in names(reply.text)
 
 
+@pytest.mark.slow
 def test_it_works_while_redis_is_away(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     server.start()
@@ -203,6 +204,7 @@ def test_a_metrics_port_that_is_taken_is_said_in_a_sentence(
     assert "SCRIPTORIUM_METRICS_PORT" in refused.value.advice
 
 
+@pytest.mark.slow
 def test_serve_has_both_ports_and_gives_both_back(settings: Settings, redis: Redis) -> None:
     values = settings.model_copy(update={"metrics_port": 0, "api_port": 0})
     process = subprocess.Popen(

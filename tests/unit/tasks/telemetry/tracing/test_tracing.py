@@ -126,10 +126,12 @@ print(run(say_hello).outcome, run(say_hello, a_unit(index=1)).outcome)
 """
 
 
+@pytest.mark.slow
 def test_while_they_are_off_nothing_of_opentelemetry_is_loaded(settings: Settings) -> None:
     assert in_a_fresh_interpreter(OFF, settings).stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_without_the_packages_work_goes_on_and_the_log_says_once_what_to_install(
     settings: Settings, redis: Redis
 ) -> None:
@@ -320,6 +322,7 @@ def test_an_unreadable_manifest_is_the_units_business(
     assert traces() == []
 
 
+@pytest.mark.slow
 def test_a_result_does_not_depend_on_traces(
     traces: Callable[[], list[Told]],
     connection: Connection,
