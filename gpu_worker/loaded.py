@@ -113,6 +113,10 @@ class LoadedEngines(LoadedModels[EngineRequest, Engine]):
 
 
 ALIGNERS = ("ctc", "whisperx")  # by name, each a module of `alignment/`
+_WHISPERX_HINT = (
+    "Install the whisperx extra: pip install 'scriptorium[worker,whisperx]'. The default, "
+    "--aligner ctc, needs none and finds the same times within 20 ms."
+)
 AlignerFactory = Callable[[AlignerRequest], Aligner]
 
 
@@ -129,7 +133,10 @@ def load_aligner(request: AlignerRequest) -> Aligner:
     try:
         return _aligners.load(request)
     except ImportError as error:
-        raise LibraryMissing(f"{error}, so words cannot be aligned.") from error
+        raise LibraryMissing(
+            f"{error}, so words cannot be aligned.",
+            hint=_WHISPERX_HINT if error.name == "whisperx" else None,
+        ) from error
 
 
 def _load_by_aligner(request: AlignerRequest) -> Aligner:

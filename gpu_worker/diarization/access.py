@@ -46,15 +46,18 @@ def check_token(name: str, token: str | None, model_dir: str | None = None) -> N
 
 def check_access(name: str, token: str | None, model_dir: str | None = None) -> None:
     """Ask the hub. Raises LibraryMissing, or what `load_diarizer` raises."""
-    if find_spec("pyannote") is None or find_spec("whisperx") is None:
-        raise LibraryMissing(f"{name} needs whisperx and pyannote.audio.")
+    if find_spec("pyannote") is None:
+        raise LibraryMissing(f"{name} needs pyannote.audio.")
     check_token(name, token, model_dir)
     if not is_on_hub(name) or is_fetched(name, model_dir):
         return
     from huggingface_hub import constants
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-    from huggingface_hub.utils._headers import build_hf_headers
-    from huggingface_hub.utils._http import get_session, hf_raise_for_status
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented all the same
+        build_hf_headers,
+        get_session,
+        hf_raise_for_status,
+    )
 
     try:
         with SERVERS.asking(HUB, name):  # as `auth_check` does, which waits without a limit

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from gpu_worker.diarization.access import check_token
 from gpu_worker.diarization.models import PICO_VOICE_NAME, is_on_hub, terms_page
 from gpu_worker.diarization.offline import OFFLINE_NAME, fetch_offline
 from gpu_worker.diarization.offline_pipeline import load_offline
+from gpu_worker.diarization.pico_voice import fetch_pico_segmentation
 from gpu_worker.diarization.pipeline import PyannoteDiarizer
 from gpu_worker.diarization.pyannote_audio import (
     Model,
@@ -40,7 +40,6 @@ from gpu_worker.diarization.pyannote_audio import (
 )
 from gpu_worker.errors import (
     HubTokenMissing,
-    LibraryMissing,
     ModelGated,
     ModelUnavailable,
     ScriptoriumError,
@@ -64,7 +63,7 @@ def load(request: DiarizerRequest) -> PyannoteDiarizer:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of old checkpoints, other versions, too many mel bands
         if request.model == PICO_VOICE_NAME:
-            pipeline = load_pico_voice(PICO_VOICE)
+            pipeline = load_pico_voice(PICO_VOICE, request.model_dir)
         elif request.model == OFFLINE_NAME:
             pipeline = load_offline(fetch_offline(request.model_dir))
         else:
@@ -77,12 +76,16 @@ def load(request: DiarizerRequest) -> PyannoteDiarizer:
     return PyannoteDiarizer(request.model, device, pipeline)
 
 
-def load_pico_voice(directory: Path) -> SpeakerDiarization:
-    """whisperX's segmentation model and the small embedding model of `directory`, as a pipeline."""
+def load_pico_voice(directory: Path, model_dir: str | None = None) -> SpeakerDiarization:
+    """Make the pipeline of the small embedding model in `directory`.
+
+    Its segmentation model is fetched into the directory of models first, if need be.
+    Raises what `fetch_pico_segmentation` raises.
+    """
     settings = json.loads((directory / "pipeline.json").read_text(encoding="utf-8"))
     embedding = XVectorMFCC(**json.loads((directory / "config.json").read_text(encoding="utf-8")))
     embedding.load_state_dict(load_file(directory / "model.safetensors"))
-    segmentation: Any = Model.from_pretrained(_whisperx_assets() / "pytorch_model.bin")
+    segmentation: Any = Model.from_pretrained(fetch_pico_segmentation(model_dir))
     pipeline = SpeakerDiarization(
         segmentation=segmentation,
         segmentation_step=settings["segmentation_step"],
@@ -160,11 +163,3 @@ def _refused(request: DiarizerRequest) -> ScriptoriumError:
 def _is_misfit(error: Exception) -> bool:
     """The files came, but pyannote can do nothing with them."""
     return isinstance(error, KeyError | TypeError | AttributeError | ImportError | ValueError)
-
-
-def _whisperx_assets() -> Path:
-    """The directory of the models inside whisperX, found without importing it."""
-    found: Any = find_spec("whisperx")
-    if found is None:
-        raise LibraryMissing(f"{PICO_VOICE_NAME} needs the package whisperx.")
-    return Path(found.origin).parent / "assets"

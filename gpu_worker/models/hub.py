@@ -7,6 +7,7 @@ remembered.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,14 @@ TORCH = "torch's server of models"
 TORCH_MODELS = "https://download.pytorch.org/torchaudio/models"  # of torchaudio 2.8's pipelines
 SILENT_SECONDS = 60.0
 ANSWER_SECONDS = 10.0  # how long the hub may take to say which files a model has
+# What raises when no answer comes. huggingface-hub speaks through requests (0.x), httpx (1.x) or
+# httpx2 (2.x) and lets their errors through; it has loaded the one that it uses.
+_TRANSPORT_FAULTS = (
+    ("requests.exceptions", "ConnectionError"),
+    ("requests.exceptions", "Timeout"),
+    ("httpx", "TransportError"),
+    ("httpx2", "TransportError"),
+)
 
 
 class Servers:
@@ -72,13 +81,20 @@ SERVERS = Servers()
 def is_silence(error: BaseException) -> bool:
     """Whether an error of the hub's client or of urllib means that no answer came."""
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
-    from requests.exceptions import ConnectionError as NoConnection
-    from requests.exceptions import Timeout
 
     if isinstance(error, HTTPError):  # an URLError too, but it is an answer
         return False
-    silences = (LocalEntryNotFoundError, OfflineModeIsEnabled, NoConnection, Timeout, URLError)
-    return isinstance(error, (*silences, ConnectionError, TimeoutError))
+    silences = (LocalEntryNotFoundError, OfflineModeIsEnabled, URLError)
+    return isinstance(error, (*silences, ConnectionError, TimeoutError, *_loaded_faults()))
+
+
+def _loaded_faults() -> tuple[type[Exception], ...]:
+    """Return the classes of `_TRANSPORT_FAULTS` whose module is loaded."""
+    return tuple(
+        getattr(sys.modules[module], name)
+        for module, name in _TRANSPORT_FAULTS
+        if module in sys.modules
+    )
 
 
 def fetch_snapshot(

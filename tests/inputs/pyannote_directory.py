@@ -2,7 +2,7 @@
 
     config.yaml   segmentation/pytorch_model.bin   embedding/pytorch_model.bin   plda/*.npz
 
-Its segmentation is whisperX's with another last layer: the three outputs are log odds of
+Its segmentation is pico-voice's with another last layer: the three outputs are log odds of
 three speakers, so the log odds of a set of speakers is their sum. The embedding and the
 PLDA are random, but the same each time.
 """
@@ -21,7 +21,7 @@ import torch
 import yaml
 
 from gpu_worker.audio.samples import Audio
-from gpu_worker.diarization.pretrained import _whisperx_assets
+from gpu_worker.diarization.pico_voice import fetch_pico_segmentation
 from gpu_worker.diarization.pyannote_audio import BaseWeSpeakerResNet, Model
 
 SPEAKERS = 3
@@ -71,8 +71,8 @@ def write_pipeline(
 
 
 def powerset_segmentation(seconds: float) -> Any:
-    """whisperX's segmentation model, but saying which set of at most two people speaks."""
-    model: Any = Model.from_pretrained(_whisperx_assets() / "pytorch_model.bin")
+    """pico-voice's segmentation model, but saying which set of at most two people speaks."""
+    model: Any = Model.from_pretrained(fetch_pico_segmentation(None))
     sets = [s for size in range(3) for s in combinations(range(SPEAKERS), size)]
     members = torch.tensor([[float(k in s) for k in range(SPEAKERS)] for s in sets])
     weight, bias = model.classifier.weight.data, model.classifier.bias.data

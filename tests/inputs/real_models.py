@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from gpu_worker.diarization.models import PICO_VOICE_NAME
 from gpu_worker.diarization.offline import OFFLINE_NAME, fetch_offline
+from gpu_worker.diarization.pico_voice import fetch_pico_segmentation
 from gpu_worker.errors import LibraryMissing, ModelUnavailable
 from gpu_worker.models.whisper import fetch_model, find_model
 
@@ -28,6 +30,11 @@ def real_model(name: str) -> Path:
 def offline_models() -> Path:
     """The directory of the models of `offline`; otherwise as `real_model`."""
     return _or_skip(OFFLINE_NAME, lambda: fetch_offline(None))
+
+
+def pico_segmentation() -> Path:
+    """The file of the segmentation model of `pico-voice`; otherwise as `real_model`."""
+    return _or_skip(PICO_VOICE_NAME, lambda: fetch_pico_segmentation(None))
 
 
 def _or_skip(name: str, fetch: Callable[[], Path]) -> Path:

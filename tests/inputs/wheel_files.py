@@ -16,16 +16,16 @@ FILES = {
 }
 
 
-def write_wheel(name: str, into: Path, files: dict[str, bytes]) -> Path:
-    """A wheel that pip takes: `name` 1.0 with these files. It raises an error when imported."""
-    path = into / f"{name}-1.0-py3-none-any.whl"
+def write_wheel(name: str, into: Path, files: dict[str, bytes], version: str = "1.0") -> Path:
+    """A wheel that pip takes: `name` with these files. It raises an error when imported."""
+    path = into / f"{name}-{version}-py3-none-any.whl"
     with ZipFile(path, "w") as archive:
         archive.writestr(f"{name}/__init__.py", "raise SystemExit('imported')\n")
         for file, data in files.items():
             archive.writestr(file, data)
-        about = f"{name}-1.0.dist-info"
+        about = f"{name}-{version}.dist-info"
         archive.writestr(
-            f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+            f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         )
         archive.writestr(
             f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

@@ -1,4 +1,4 @@
-"""Without torch a worker transcribes, and says what the rest needs."""
+"""Without torch or whisperX a worker transcribes, and says what the rest needs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CALLS = (
     "load_aligner(AlignerRequest('whisperx', 'pico-align', 'en'))",
     "load_diarizer(DiarizerRequest('pico-voice'))",
 )
-WITHOUT_TORCH = """
+WITHOUT = """
 import json, sys
-sys.modules["torch"] = None  # as if it were not installed
+sys.modules[sys.argv[1]] = None  # as if it were not installed
 from gpu_worker.alignment import AlignerRequest
 from gpu_worker.loaded import load_aligner
 from gpu_worker.diarization import DiarizerRequest
@@ -25,9 +25,9 @@ from gpu_worker.errors import LibraryMissing
 import tasks.stages.align, tasks.stages.diarize
 import tasks.stages.embed_speakers, tasks.stages.transcribe
 told = {}
-for call in sys.argv[1:]:
+for call in sys.argv[2:]:
     try:
-        eval(call)
+        told[call] = eval(call).name
     except LibraryMissing as error:
         told[call] = f"{error.code} {error.message} {error.advice}"
 print(json.dumps(told))
@@ -35,10 +35,13 @@ print(json.dumps(told))
 
 
 @cache
-def told() -> dict[str, str]:
-    """What each call says. One interpreter answers for all: to start one takes seconds."""
+def told(library: str, *calls: str) -> dict[str, str]:
+    """What each call says in a process without the library, or the name of what it loaded.
+
+    One interpreter answers for all: to start one takes seconds.
+    """
     ended = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, *CALLS],
+        [sys.executable, "-c", WITHOUT, library, *calls],
         capture_output=True,
         text=True,
         check=False,
@@ -50,5 +53,16 @@ def told() -> dict[str, str]:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_missing_library_is_named_with_what_to_install(call: str) -> None:
-    assert told()[call].startswith("library_missing ")
-    assert "torch" in told()[call] and "scriptorium[worker]" in told()[call]
+    said = told("torch", *CALLS)[call]
+    assert said.startswith("library_missing ")
+    assert "torch" in said and "scriptorium[worker]" in said
+
+
+def test_without_whisperx_its_extra_is_named_and_the_other_aligner_works() -> None:
+    ctc = "load_aligner(AlignerRequest('ctc', 'pico-align', 'en', device='cpu'))"
+    whisperx = ctc.replace("ctc", "whisperx")
+    answers = told("whisperx", ctc, whisperx)
+    assert answers[ctc] == "ctc"
+    said = answers[whisperx]
+    assert said.startswith("library_missing ")
+    assert "scriptorium[worker,whisperx]" in said and "ctc" in said

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from whisperx import alignment
 
 from gpu_worker.alignment.models import (
     DEFAULT_ALIGN_MODELS,
@@ -18,6 +17,7 @@ from gpu_worker.errors import ModelUnavailable, NoAlignModel, UnknownModel
 
 
 def test_the_table_is_whisperx_own() -> None:
+    alignment = pytest.importorskip("whisperx.alignment")
     known = alignment.DEFAULT_ALIGN_MODELS_TORCH | alignment.DEFAULT_ALIGN_MODELS_HF
     assert known == DEFAULT_ALIGN_MODELS
 

@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from whisperx import alignment
 
 from gpu_worker.alignment.characters import WILDCARD
 from gpu_worker.alignment.trellis import SymbolPath, _run_trellis, align_symbols
@@ -93,6 +92,7 @@ def test_a_batch_has_the_paths_of_the_plain_recurrence(batch: list[Window]) -> N
 @settings(deadline=None)
 @given(windows())
 def test_a_window_has_the_path_of_whisperx(window: Window) -> None:
+    alignment: Any = pytest.importorskip("whisperx.alignment")
     emission, symbols = torch.from_numpy(window[0]), window[1].tolist()
     found = align_symbols([window[0]], [window[1]], BLANK)[0]
     if not symbols:
@@ -115,6 +115,7 @@ def test_a_window_has_the_path_of_whisperx(window: Window) -> None:
 
 
 def test_a_long_window_s_scores_are_whisperx_to_the_last_bit() -> None:
+    alignment: Any = pytest.importorskip("whisperx.alignment")
     dice = np.random.default_rng(1)
     logits = dice.normal(size=(1500, 30))
     logits[:1400, BLANK] += 4  # silence first, so that all of it is added up

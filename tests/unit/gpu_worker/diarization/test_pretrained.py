@@ -12,14 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gpu_worker.diarization import DiarizerRequest
-from gpu_worker.diarization import pretrained as loading
+from gpu_worker.diarization import DiarizerRequest, pico_voice
 from gpu_worker.diarization.models import COMMUNITY
 from gpu_worker.diarization.pretrained import load
 from gpu_worker.errors import (
     HubTokenMissing,
     InvalidOption,
-    LibraryMissing,
     ModelGated,
     ModelUnavailable,
     ScriptoriumError,
@@ -153,12 +151,12 @@ def test_a_pipeline_without_parameters_has_pyannotes_own(tmp_path: Path) -> None
     assert (diarizer.name, diarizer.device) == (str(directory), "cpu")
 
 
-def test_a_built_in_pipeline_without_whisperx_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_built_in_pipeline_whose_segmentation_cannot_be_had_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, no_index: Path
 ) -> None:
-    monkeypatch.setattr(loading, "find_spec", lambda _: None)
-    with pytest.raises(LibraryMissing, match="whisperx"):
-        load(DiarizerRequest("pico-voice", device="cpu"))
+    monkeypatch.setattr(pico_voice, "find_spec", lambda _: None)
+    with pytest.raises(ModelUnavailable, match=r"whisperx==3\.8\.6"):
+        load(DiarizerRequest("pico-voice", device="cpu", model_dir=str(tmp_path)))
 
 
 def test_telemetry_is_off() -> None:

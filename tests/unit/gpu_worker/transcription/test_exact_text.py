@@ -146,6 +146,8 @@ def test_a_reader_s_word_has_one_time() -> None:
 def aligner(request: pytest.FixtureRequest) -> Aligner:
     if request.param == "fake":
         return FakeAligner()
+    if request.param == "whisperx":
+        pytest.importorskip("whisperx")
     return load_aligner(AlignerRequest(request.param, "pico-align", "en", device="cpu"))
 
 
