@@ -2,11 +2,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The worker without whisperX, on the newest torch and transformers, and the tests of what it loads.
+NEWEST := .venv-newest
+NEWEST_STAMP := $(NEWEST)/.installed
+NEWEST_TESTS := $(addprefix tests/unit/gpu_worker/,test_modules.py test_loaded.py \
+	test_missing_libraries.py models/test_hub.py alignment \
+	diarization/test_pretrained.py diarization/test_pico_voice.py diarization/test_campplus.py \
+	diarization/test_offline.py)
 
 # Each module is compiled once, not by each of the hundreds of processes that the tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo unit test test-heavy lint clean
+.PHONY: help install demo unit test test-heavy test-newest lint clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +38,14 @@ test: install  ## Run the suite: units with their coverage, then whole clusters
 test-heavy: install  ## Run the long fault and memory tests
 	$(BIN)/python -m pytest -m heavy
 
+$(NEWEST_STAMP): pyproject.toml constraints-newest.txt
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-newest.txt --editable '.[worker,embedded]' hypothesis jiwer pytest pytest-timeout
+	@touch $@
+
+test-newest: $(NEWEST_STAMP)  ## Test the worker without whisperX on the newest torch (6 GB)
+	$(NEWEST)/bin/python -m pytest $(NEWEST_TESTS)
+
 lint: install  ## Style, types and import walls
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,4 +53,4 @@ lint: install  ## Style, types and import walls
 	$(BIN)/lint-imports
 
 clean:  ## Remove what the commands above made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output *.egg-info
+	rm -rf $(VENV) $(NEWEST) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output *.egg-info

@@ -1,0 +1,53 @@
+"""Two sets of versions: with whisperX, and without it on the newest torch and transformers."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tests import ROOT
+
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+    "optional-dependencies"
+]
+# What may have another version: torch, transformers, and what they are built for.
+NEWER = {
+    "huggingface-hub", "setuptools", "tokenizers", "torch", "torchaudio", "torchcodec",
+    "transformers", "triton",
+}  # fmt: skip
+WHISPERX_ALONE = {"nltk", "omegaconf", "torchvision", "whisperx"}
+
+
+def versions(file: str) -> dict[str, Version]:
+    """Every package's one version."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    pairs = [line.split("==") for line in lines]
+    found = {canonicalize_name(name): Version(version) for name, version in pairs}
+    assert len(found) == len(lines)
+    return found
+
+
+def test_the_sets_differ_in_torch_and_transformers_and_in_what_they_bring() -> None:
+    first, newest = versions("constraints.txt"), versions("constraints-newest.txt")
+    both = first.keys() & newest.keys()
+    assert {name for name in both if first[name] != newest[name]} == NEWER
+    assert all(newest[name] > first[name] for name in NEWER)
+    assert newest["transformers"].major >= 5
+    cuda_12 = {name for name in first if re.fullmatch(r"nvidia-.+-cu12", name)}
+    assert first.keys() - newest.keys() == WHISPERX_ALONE | cuda_12
+    assert all(re.match("nvidia-|cuda-", name) for name in newest.keys() - first.keys())
+
+
+def test_each_set_has_what_its_worker_asks_for() -> None:
+    for file, extras in (
+        ("constraints.txt", ("worker", "whisperx")),
+        ("constraints-newest.txt", ("worker",)),
+    ):
+        found = versions(file)
+        for one in (Requirement(line) for extra in extras for line in EXTRAS[extra]):
+            assert one.specifier.contains(found[canonicalize_name(one.name)]), (file, str(one))
