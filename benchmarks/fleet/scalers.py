@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from orchestrator.scaling.backlog import FIRST_SPEEDS
 from orchestrator.scaling.policy import Load, Recommendation, StageLoad, recommend
 from orchestrator.scaling.pools import WorkerPool
 from tasks.runs.stages import Stage
@@ -83,7 +82,7 @@ class Backlog:
     @property
     def _speed(self) -> float:
         if not self._seconds:
-            return FIRST_SPEEDS[Stage.TRANSCRIBE]
+            return Stage.TRANSCRIBE.definition.first_speed
         return self._audio_seconds / self._seconds
 
 

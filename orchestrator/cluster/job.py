@@ -213,11 +213,7 @@ def _progress(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> floa
     total = done = 0.0
     for units in header_chains(run, manifest.options, plan):
         for unit in units:
-            seconds = (
-                plan.shard_seconds(unit.index, manifest.options)
-                if unit.stage is Stage.EMBED_SPEAKERS
-                else plan.chunk_seconds(unit.index)
-            )
+            seconds = plan.seconds_of(unit, manifest.options)
             total += seconds
             done += 0.0 if _is_open(unit, receipts) else seconds
     return min(1.0, done / total) if total else 0.0

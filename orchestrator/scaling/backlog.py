@@ -13,23 +13,10 @@ from orchestrator.open_runs.needs import RunFacts
 from orchestrator.scaling.policy import Load, StageLoad
 from orchestrator.scaling.pools import WorkerPool
 from tasks.runs.dependencies import fan_in, header_chains, needs_detection
-from tasks.runs.manifest import Plan
-from tasks.runs.options import JobOptions
-from tasks.runs.stages import EARLY_STAGES, HEADER_STAGES, Stage
+from tasks.runs.stages import EARLY_STAGES, Stage
 from tasks.runs.units import Unit
 from tasks.state.speeds import Speed, SpeedName
 
-# Until the cluster has measured itself: seconds of audio a second of one unit of work, on a small
-# GPU and on one core. Wrong by some factor for anybody's hardware; the first units correct it.
-FIRST_SPEEDS: Mapping[Stage, float] = {
-    Stage.PREPARE: 300.0,
-    Stage.DETECT_LANGUAGE: 300.0,
-    Stage.TRANSCRIBE: 40.0,
-    Stage.ALIGN: 100.0,
-    Stage.EMBED_SPEAKERS: 50.0,
-    Stage.DIARIZE: 500.0,
-    Stage.ASSEMBLE: 2_000.0,
-}
 FIRST_JOB_SECONDS = 600.0  # length of a file, as long as none was prepared
 
 
@@ -56,7 +43,7 @@ def remaining_work(facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS) -> t
             units += _open_of(chain, facts)
         units += fan_in(run, options, facts.plan)
         open_units = [
-            (unit, _seconds(unit, facts.plan, options))
+            (unit, facts.plan.seconds_of(unit, options))
             for unit in units
             if (unit.stage, unit.index) not in facts.settled
         ]
@@ -78,15 +65,6 @@ def _open_of(chain: Iterable[Unit], facts: RunFacts) -> list[Unit]:
         elif unit.stage is Stage.TRANSCRIBE and (unit.stage, unit.index) in facts.failed:
             return []
     return units
-
-
-def _seconds(unit: Unit, plan: Plan, options: JobOptions) -> float:
-    """The audio that one unit is about; the whole file for a stage of the job."""
-    if unit.stage not in HEADER_STAGES:
-        return plan.seconds
-    if unit.stage is Stage.EMBED_SPEAKERS:
-        return plan.shard_seconds(unit.index, options)
-    return plan.chunk_seconds(unit.index)
 
 
 def pool_load(
@@ -128,4 +106,4 @@ def speed_of(
             if name.pool == pool.name and name.stage is stage
         ]
         measured = min(others, key=lambda one: one.audio_seconds_per_second, default=None)
-    return measured.audio_seconds_per_second if measured else FIRST_SPEEDS[stage]
+    return measured.audio_seconds_per_second if measured else stage.definition.first_speed

@@ -1,4 +1,4 @@
-"""What is told about a unit that has ended: its receipt, how fast it was, the process's counts.
+"""How a unit begins and ends, the same for every stage: log, span, counters, ledger, speed.
 
 All of it is a hint; the artifact is there. So a fault here is logged, and the unit has ended all
 the same.
@@ -6,50 +6,92 @@ the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
-from tasks.execution.workplace import Workplace
+from tasks.execution.workplace import Workplace, workplace
 from tasks.runs.options import JobOptions
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.state.speeds import SpeedName
-from tasks.telemetry.counts import count_computing, count_end
+from tasks.telemetry.counts import count_computing, count_end, count_look
+from tasks.telemetry.tracing import unit_span
 
 log = structlog.get_logger(__name__)
+End = Callable[[Receipt], Receipt]
 
 
-def account(place: Workplace, unit: Unit, receipt: Receipt) -> None:
-    """Put a unit's end on record."""
+@contextmanager
+def begin(task: Any, unit: Unit) -> Iterator[tuple[Workplace, End]]:
+    """Open one try of a unit: its span, and its names in each line of the log.
+
+    Gives the workplace, and the function by which the unit ends: it puts the receipt on record and
+    gives it back with the worker and the time in it.
+    """
+    place = workplace()
+    with (
+        structlog.contextvars.bound_contextvars(
+            worker=place.worker,
+            tenant=unit.run.tenant,
+            job=unit.run.job,
+            run=unit.run.number,
+            stage=unit.stage.value,
+            chunk=unit.index,
+        ),
+        unit_span(place, task.request, unit) as describe_end,
+    ):
+
+        def end(receipt: Receipt) -> Receipt:
+            ended = replace(receipt, worker=place.worker, finished_at=time.time())
+            describe_end(ended)
+            log.info("unit_ended", **ended.to_json())
+            _record(place, unit, ended)
+            return ended
+
+        yield place, end
+
+
+def end_found(place: Workplace, unit: Unit) -> None:
+    """Put on record that the unit's artifact was there, so that no task was needed for it."""
+    count_look(unit, found=True)
+    _record(place, unit, Receipt("cached"))
+
+
+def _record(place: Workplace, unit: Unit, receipt: Receipt) -> None:
+    """Count the end, and write it into the ledger and the speeds."""
     count_end(unit, receipt)
-    work = _work(place, unit, receipt) if receipt.outcome == "computed" else None
-    if work is not None:
-        count_computing(unit, work.options, receipt.seconds, work.audio_seconds)
+    measured = _measured(place, unit, receipt) if receipt.outcome == "computed" else None
+    if measured is not None:
+        count_computing(unit, *measured)
     try:
         if receipt.settled:
             place.ledger.record(unit, receipt)
-        if work is not None:
+        if measured is not None:
+            options, seconds, audio_seconds = measured
             pool = place.settings.worker_pool or unit.stage.pool.value
-            name = SpeedName(pool, unit.stage, work.options.model)
-            place.speeds.observe(name, receipt.seconds, work.audio_seconds)
+            place.speeds.observe(SpeedName(pool, unit.stage, options.model), seconds, audio_seconds)
     except RedisError as error:
         log.warning("receipt_not_recorded", reason=str(error))
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    options: JobOptions
-    audio_seconds: float
+def _measured(
+    place: Workplace, unit: Unit, receipt: Receipt
+) -> tuple[JobOptions, float, float] | None:
+    """The options, seconds of computing and seconds of audio of a unit that was computed.
 
-
-def _work(place: Workplace, unit: Unit, receipt: Receipt) -> _Work | None:
-    """The audio of a stage of the whole job is the file, whose length its plan knows."""
+    The audio of a stage of the whole job is the file, whose length its plan knows.
+    """
     try:
         options = place.records.resolved(unit.run).options
-        audio = receipt.audio_seconds or place.records.plan(unit.run.tenant, unit.run.job).seconds
+        plan_of = place.records.plan
+        audio = receipt.audio_seconds or plan_of(unit.run.tenant, unit.run.job).seconds
     except Exception as error:  # the job was deleted, the store is away, a record is broken
         log.warning("unit_not_measured", reason=repr(error))
         return None
-    return _Work(options, audio)
+    return options, receipt.seconds, audio

@@ -17,7 +17,7 @@ from celery import Celery, Signature, chain, chord
 
 from tasks.runs.dependencies import needs_detection
 from tasks.runs.manifest import Manifest
-from tasks.runs.stages import HEADER_STAGES, Lane, Stage
+from tasks.runs.stages import EARLY_STAGES, HEADER_STAGES, Lane, Stage
 from tasks.runs.units import Run, Unit
 from tasks.state.receipts import Receipt
 
@@ -67,7 +67,7 @@ def fan_out_canvas(
 
 def end_early(task: Any, unit: Unit, receipt: Receipt) -> None:
     """After a stage that the rest depends on: go on only if it was done."""
-    if receipt.outcome in ("computed", "cached"):
+    if unit.stage not in EARLY_STAGES or receipt.outcome in ("computed", "cached"):
         return
     task.request.chain = None
     if receipt.outcome == "failed":

@@ -50,31 +50,10 @@ DEAD_TRIGGERS = "dead-letters-triggers/"
 CHOICE = "choice.json"  # of a run
 RESULT = "result.json"  # likewise; the commit point
 
-# What changes the text of a window, apart from its samples. The batch size does not.
-_DECODE_OPTIONS = frozenset(
-    {
-        "model", "revision", "compute_type", "task", "beam_size", "best_of", "patience",
-        "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "temperature",
-        "temperature_increment_on_fallback", "compression_ratio_threshold", "logprob_threshold",
-        "no_speech_threshold", "initial_prompt", "hotwords", "suppress_tokens", "max_new_tokens",
-        "word_timestamps", "vad_threshold",
-    }
-)  # fmt: skip
-# Raised when the code changes what a stage makes of the same input.
-_VERSIONS = {
-    Stage.PREPARE: 2,
-    Stage.FAN_OUT: 2,
-    Stage.DETECT_LANGUAGE: 1,
-    Stage.TRANSCRIBE: 3,
-    Stage.ALIGN: 2,
-    Stage.EMBED_SPEAKERS: 1,
-    Stage.DIARIZE: 1,
-}
-
 
 def digest(stage: Stage, values: dict[str, Any]) -> str:
     """Short and stable, the same on every machine."""
-    text = json.dumps([stage.value, _VERSIONS[stage], values], sort_keys=True)
+    text = json.dumps([stage.value, stage.definition.version, values], sort_keys=True)
     return sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
@@ -176,13 +155,12 @@ def made_of(tenant: str, content: str) -> tuple[str, str]:
 
 
 def chunks(tenant: str, audio: str, options: JobOptions) -> str:
-    mark = digest(Stage.FAN_OUT, {"chunk_seconds": options.chunk_seconds})
+    mark = digest(Stage.FAN_OUT, _used(Stage.FAN_OUT, options))
     return f"tenants/{tenant}/audio/{audio}/chunks-{mark}.json"
 
 
 def language(tenant: str, audio: str, options: JobOptions) -> str:
-    used = {"model", "revision", "compute_type", "vad_threshold"}
-    mark = digest(Stage.DETECT_LANGUAGE, options.model_dump(mode="json", include=used))
+    mark = digest(Stage.DETECT_LANGUAGE, _used(Stage.DETECT_LANGUAGE, options))
     return f"tenants/{tenant}/audio/{audio}/language-{mark}.json"
 
 
@@ -207,8 +185,7 @@ def embedded(tenant: str, audio: str, shard: int, options: JobOptions) -> str:
 
 
 def diarized(tenant: str, audio: str, options: JobOptions) -> str:
-    used = {"num_speakers", "min_speakers", "max_speakers", "known_speakers"}
-    values = options.model_dump(mode="json", include=used)
+    values = _used(Stage.DIARIZE, options)
     mark = digest(Stage.DIARIZE, values | {"voices": _embed_mark(options)})
     return f"tenants/{tenant}/audio/{audio}/diarize-{mark}.json"
 
@@ -221,16 +198,21 @@ def receipt(key: str) -> str:
 # The control plane asks for the keys of thousands of chunks of the same few options.
 @lru_cache(maxsize=1024)
 def _align_mark(options: JobOptions, spoken: str | None) -> str:
-    values = options.model_dump(mode="json", include={"aligner", "align_model"})
+    values = _used(Stage.ALIGN, options)
     return digest(Stage.ALIGN, values | {"words": _transcribe_mark(options, spoken)})
 
 
 @lru_cache(maxsize=1024)
 def _transcribe_mark(options: JobOptions, spoken: str | None) -> str:
-    values = options.model_dump(mode="json", include=set(_DECODE_OPTIONS))
+    values = _used(Stage.TRANSCRIBE, options)
     return digest(Stage.TRANSCRIBE, values | {"language": spoken})
 
 
 def _embed_mark(options: JobOptions) -> str:
     model = diarize_model(options.model, options.diarize_model)
     return digest(Stage.EMBED_SPEAKERS, {"model": model, "shard_seconds": options.shard_seconds})
+
+
+def _used(stage: Stage, options: JobOptions) -> dict[str, Any]:
+    """The options that change what the stage makes, as JSON."""
+    return options.model_dump(mode="json", include=set(stage.definition.options))

@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.pcm import SAMPLE_RATE, Span
 from gpu_worker.diarization.grid import shard_count
 from gpu_worker.transcript import Notice
 from tasks.runs.options import JobOptions, Record
-from tasks.runs.stages import Lane
+from tasks.runs.stages import Lane, Scope
+from tasks.runs.units import Unit
 
 MANIFEST_VERSION = 1
 INTERACTIVE_SECONDS = 600.0  # up to two default chunks: done before anybody is held up
@@ -103,15 +104,14 @@ class Plan(Record):
 
     audio: str  # sha256 of the PCM; of the first channel's if they are split
     seconds: float
-    chunks: tuple[tuple[int, int], ...]  # first sample and the one after the last
+    chunks: tuple[Span, ...]
     warnings: tuple[Notice, ...] = ()
     channels: tuple[str, ...] = ()  # sha256 of each split channel's PCM
     chunk_channels: tuple[int, ...] = ()  # of each chunk, if channels are split
 
     def chunk_seconds(self, index: int) -> float:
         """How much audio one chunk holds."""
-        start, end = self.chunks[index]
-        return (end - start) / SAMPLE_RATE
+        return self.chunks[index].seconds
 
     def chunk_audio(self, index: int) -> str:
         """sha256 of the PCM that one chunk is a span of."""
@@ -136,6 +136,13 @@ class Plan(Record):
     def shard_seconds(self, index: int, options: JobOptions) -> float:
         """How much audio one shard stands for."""
         return min(options.shard_seconds, self.seconds - index * options.shard_seconds)
+
+    def seconds_of(self, unit: Unit, options: JobOptions) -> float:
+        """How much audio one unit is about; the whole file for a stage of the job."""
+        scope = unit.stage.definition.scope
+        if scope is Scope.CHUNK:
+            return self.chunk_seconds(unit.index)
+        return self.shard_seconds(unit.index, options) if scope is Scope.SHARD else self.seconds
 
     def lane(self, options: JobOptions) -> Lane:
         """The lane asked for, else bulk for files that would keep others waiting."""

@@ -1,13 +1,16 @@
-"""The stages of a job, their queues and their task names.
+"""The table of stages: what the cluster must know of each, but for how it is done.
 
-Pure names: importing this loads no task, so whoever sends messages needs none of
-the code that does the work.
+A new stage is a row of `STAGES` and a module of `tasks/stages` with the same name; where it comes
+in a run is written in `dependencies.py`. Pure names: importing this loads no task, so a process
+that only sends messages needs none of the code that does the work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 class Pool(StrEnum):
@@ -20,15 +23,23 @@ class Pool(StrEnum):
 class Lane(StrEnum):
     """Which of a stage's two queues a job uses."""
 
-    INTERACTIVE = "interactive"  # somebody waits for it
+    INTERACTIVE = "interactive"  # a user waits for it
     BULK = "bulk"
+
+
+class Scope(StrEnum):
+    """What one unit of a stage is about."""
+
+    JOB = "job"
+    CHUNK = "chunk"
+    SHARD = "shard"
 
 
 class Stage(StrEnum):
     """One step of a job."""
 
     PREPARE = "prepare"  # decode, hash, cut
-    DETECT_LANGUAGE = "detect_language"  # only if it was not given
+    DETECT_LANGUAGE = "detect_language"  # and choose models; only if the job leaves them open
     FAN_OUT = "fan_out"  # one message a chunk and one a shard
     TRANSCRIBE = "transcribe"  # a chunk to segments
     ALIGN = "align"  # a chunk's words to exact times
@@ -37,9 +48,14 @@ class Stage(StrEnum):
     ASSEMBLE = "assemble"  # everything to the published result
 
     @property
+    def definition(self) -> StageDefinition:
+        """Its row of the table."""
+        return STAGES[self]
+
+    @property
     def pool(self) -> Pool:
         """The workers that do it."""
-        return Pool.GPU if self in _GPU_STAGES else Pool.CPU
+        return STAGES[self].pool
 
     @property
     def task_name(self) -> str:
@@ -51,13 +67,66 @@ class Stage(StrEnum):
         return f"{self.value}.{lane.value}"
 
 
-_GPU_STAGES = frozenset(
-    {Stage.DETECT_LANGUAGE, Stage.TRANSCRIBE, Stage.ALIGN, Stage.EMBED_SPEAKERS}
-)
-EARLY_STAGES = frozenset(
-    {Stage.PREPARE, Stage.DETECT_LANGUAGE, Stage.FAN_OUT}
-)  # all depends on them
-HEADER_STAGES = frozenset({Stage.TRANSCRIBE, Stage.ALIGN, Stage.EMBED_SPEAKERS})  # of many units
+@dataclass(frozen=True, slots=True)
+class StageDefinition:
+    """One row of the table."""
+
+    pool: Pool
+    scope: Scope
+    version: int
+    """Part of its artifacts' keys: raise it when the code makes something else of one input."""
+    first_speed: float
+    """Seconds of audio that a unit gets done in a second, on a small GPU or one core, until the
+    cluster has measured itself. Wrong by some factor on any hardware; the first units correct it.
+    """
+    options: frozenset[str] = frozenset()
+    """Names of the job options that change what it makes of its input, so part of the keys."""
+    model: Literal["transcription", "speakers"] | None = None
+    """The model that its time depends on: a label of the metrics."""
+    is_early: bool = False
+    """Whether the rest of the run depends on it: if it fails, the run does."""
+
+
+STAGES: Mapping[Stage, StageDefinition] = {
+    Stage.PREPARE: StageDefinition(
+        Pool.CPU, Scope.JOB, version=2, first_speed=300.0, is_early=True,
+        options=frozenset({"channel", "channels", "audio_track"}),
+    ),
+    Stage.DETECT_LANGUAGE: StageDefinition(
+        Pool.GPU, Scope.JOB, version=1, first_speed=300.0, is_early=True, model="transcription",
+        options=frozenset({"model", "revision", "compute_type", "vad_threshold"}),
+    ),
+    Stage.FAN_OUT: StageDefinition(
+        Pool.CPU, Scope.JOB, version=2, first_speed=10_000.0, is_early=True,
+        options=frozenset({"chunk_seconds"}),
+    ),
+    Stage.TRANSCRIBE: StageDefinition(
+        Pool.GPU, Scope.CHUNK, version=3, first_speed=40.0, model="transcription",
+        options=frozenset({  # the batch size does not change what a model writes
+            "model", "revision", "compute_type", "task", "beam_size", "best_of", "patience",
+            "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "temperature",
+            "temperature_increment_on_fallback", "compression_ratio_threshold",
+            "logprob_threshold", "no_speech_threshold", "initial_prompt", "hotwords",
+            "suppress_tokens", "max_new_tokens", "word_timestamps", "vad_threshold",
+        }),
+    ),
+    Stage.ALIGN: StageDefinition(
+        Pool.GPU, Scope.CHUNK, version=2, first_speed=100.0, model="transcription",
+        options=frozenset({"aligner", "align_model"}),
+    ),
+    Stage.EMBED_SPEAKERS: StageDefinition(
+        Pool.GPU, Scope.SHARD, version=1, first_speed=50.0, model="speakers",
+        options=frozenset({"diarize_model", "shard_seconds"}),
+    ),
+    Stage.DIARIZE: StageDefinition(
+        Pool.CPU, Scope.JOB, version=1, first_speed=500.0,
+        options=frozenset({"num_speakers", "min_speakers", "max_speakers", "known_speakers"}),
+    ),
+    Stage.ASSEMBLE: StageDefinition(Pool.CPU, Scope.JOB, version=1, first_speed=2_000.0),
+}  # fmt: skip
+
+EARLY_STAGES = frozenset(stage for stage in Stage if STAGES[stage].is_early)
+HEADER_STAGES = frozenset(stage for stage in Stage if STAGES[stage].scope is not Scope.JOB)
 
 
 def queues(pool: Pool | None = None) -> tuple[str, ...]:

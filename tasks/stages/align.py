@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gpu_worker.alignment.chunk import align_chunk
-from gpu_worker.audio.samples import pcm_to_audio
 from gpu_worker.transcript import ChunkTranscript
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing
+from tasks.artifacts.pcm import read_audio
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -24,18 +24,18 @@ from tasks.runs.units import Run, Unit
 @app.task(name=Stage.ALIGN.task_name, bind=True)
 def align(self: Any, tenant: str, job: str, run: int, index: int) -> dict[str, Any]:
     """Align one chunk. Never raises into the chord: a failure is an artifact too."""
-    return run_unit(self, Run(tenant, job, run).unit(Stage.ALIGN, index), _describe).to_json()
+    return run_unit(self, Run(tenant, job, run).unit(Stage.ALIGN, index), _describe)
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
     records = place.records
     manifest = records.resolved(unit.run)
     plan = records.plan(unit.run.tenant, unit.run.job)
-    first, last = plan.chunks[unit.index]
+    span = plan.chunks[unit.index]
     audio = plan.chunk_audio(unit.index)
     spoken = records.language(manifest, plan)
     options = manifest.options
-    source = keys.transcribed(unit.run.tenant, audio, (first, last), options, spoken)
+    source = keys.transcribed(unit.run.tenant, audio, span, options, spoken)
 
     def compute(check: Callable[[], None]) -> dict[str, Any] | None:
         try:
@@ -45,12 +45,11 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         if not heard.segments:
             return heard.to_json()
         aligner = place.aligner(options, spoken or "en")
-        pcm = place.store.get(keys.pcm(unit.run.tenant, audio), first * 2, (last - first) * 2)
         aligned = align_chunk(
             aligner,
-            pcm_to_audio(pcm),
+            read_audio(place.store, keys.pcm(unit.run.tenant, audio), span),
             heard,
-            first_sample=first,
+            first_sample=span.start,
             language=spoken or "en",
             batch_size=options.batch_size,
             before_batch=check,

@@ -33,15 +33,14 @@ from tasks.telemetry.metrics import JOBS_ENDED
 @app.task(name=Stage.ASSEMBLE.task_name, bind=True)
 def assemble(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
     """Publish one run's result."""
-    receipt = run_unit(self, Run(tenant, job, run).unit(Stage.ASSEMBLE), _describe)
-    return receipt.to_json()
+    return run_unit(self, Run(tenant, job, run).unit(Stage.ASSEMBLE), _describe)
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
     def compute(check: Callable[[], None]) -> dict[str, Any] | None:
         return _result(place, unit)
 
-    return Work(keys.of_run(unit.run, keys.RESULT), compute, timed=False, tell=_count_end)
+    return Work(keys.of_run(unit.run, keys.RESULT), compute, timed=False, on_commit=_count_end)
 
 
 def _count_end(result: dict[str, Any]) -> None:

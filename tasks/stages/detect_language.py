@@ -10,18 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
-from gpu_worker.audio.samples import Audio, pcm_to_audio
+from gpu_worker.audio.pcm import SAMPLE_RATE, Span
+from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
 from gpu_worker.transcription.engines import Engine
 from gpu_worker.transcription.languages import detect_language as majority
 from gpu_worker.transcription.windows import pack_windows
 from tasks.app import app
+from tasks.artifacts.pcm import read_audio
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.canvas import end_early
 from tasks.runs.choice import choose_others, choose_transcriber
 from tasks.runs.dependencies import is_settled
 from tasks.runs.manifest import Choice, Manifest, Plan
@@ -46,10 +46,7 @@ class Stretch:
 @app.task(name=Stage.DETECT_LANGUAGE.task_name, bind=True)
 def detect_language(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
     """Find out what one job leaves open: its language, and which models it has."""
-    unit = Run(tenant, job, run).unit(Stage.DETECT_LANGUAGE)
-    receipt = run_unit(self, unit, _describe)
-    end_early(self, unit, receipt)
-    return receipt.to_json()
+    return run_unit(self, Run(tenant, job, run).unit(Stage.DETECT_LANGUAGE), _describe)
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
@@ -132,7 +129,7 @@ def _listen(
     place: Workplace, pcm: str, stretch: Stretch, engine: Engine, vad: VadOptions
 ) -> list[Audio]:
     """The stretch's fullest window of speech, if there is any."""
-    audio = pcm_to_audio(place.store.get(pcm, stretch.start * 2, stretch.samples * 2))
+    audio = read_audio(place.store, pcm, Span(stretch.start, stretch.start + stretch.samples))
     spans = speech_spans(audio, engine.max_window_seconds, vad)
     windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))
     fullest = max(windows, key=lambda window: window.samples, default=None)

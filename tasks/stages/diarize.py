@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gpu_worker.audio.decoding import decode
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from gpu_worker.audio.samples import Audio, pcm_to_audio
 from gpu_worker.diarization import Diarization, Diarizer, ShardVoices, SpeakerBounds, Vector
 from gpu_worker.diarization.identification import name_speakers
@@ -38,7 +38,7 @@ class ShardFailed(PermanentError):
 @app.task(name=Stage.DIARIZE.task_name, bind=True)
 def diarize(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
     """Tell one job's speakers apart. Never raises: a failure is an artifact too."""
-    return run_unit(self, Run(tenant, job, run).unit(Stage.DIARIZE), _describe).to_json()
+    return run_unit(self, Run(tenant, job, run).unit(Stage.DIARIZE), _describe)
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
@@ -117,4 +117,4 @@ def _clip(place: Workplace, key: str) -> Audio:
         place.store.fetch(key, clip)
         decode(clip, pcm)
         with pcm.open("rb") as file:
-            return pcm_to_audio(file.read(int(CLIP_SECONDS * SAMPLE_RATE) * 2))
+            return pcm_to_audio(file.read(int(CLIP_SECONDS * SAMPLE_RATE) * SAMPLE_BYTES))

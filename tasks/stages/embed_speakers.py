@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpu_worker.audio.samples import pcm_to_audio
+from gpu_worker.audio.pcm import Span
 from tasks.app import app
+from tasks.artifacts.pcm import read_audio
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -17,8 +18,7 @@ from tasks.runs.units import Run, Unit
 @app.task(name=Stage.EMBED_SPEAKERS.task_name, bind=True)
 def embed_speakers(self: Any, tenant: str, job: str, run: int, index: int) -> dict[str, Any]:
     """Embed one shard. Never raises into the chord: a failure is an artifact too."""
-    unit = Run(tenant, job, run).unit(Stage.EMBED_SPEAKERS, index)
-    return run_unit(self, unit, _describe).to_json()
+    return run_unit(self, Run(tenant, job, run).unit(Stage.EMBED_SPEAKERS, index), _describe)
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
@@ -29,10 +29,9 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         diarizer = place.diarizer(options)
         windows = diarizer.grid.windows_of_shard(unit.index, plan.samples, options.shard_seconds)
         heard = diarizer.grid.samples_of(windows, plan.samples)
-        pcm = place.store.get(
-            keys.pcm(unit.run.tenant, plan.audio), heard.start * 2, len(heard) * 2
-        )
-        return diarizer.embed(pcm_to_audio(pcm), windows, check).to_bytes()
+        span = Span(heard.start, heard.stop)
+        audio = read_audio(place.store, keys.pcm(unit.run.tenant, plan.audio), span)
+        return diarizer.embed(audio, windows, check).to_bytes()
 
     return Work(
         place.records.key(unit), compute, audio_seconds=plan.shard_seconds(unit.index, options)

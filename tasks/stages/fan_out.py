@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,8 +11,9 @@ from uuid import uuid4
 from celery import Signature
 
 from tasks.app import app
-from tasks.execution.run import settle
-from tasks.execution.workplace import Workplace, workplace
+from tasks.execution.ending import begin, end_found
+from tasks.execution.failing import settle
+from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.canvas import assembly, fan_out_canvas
 from tasks.runs.dependencies import fan_in, header_chains
@@ -19,21 +21,19 @@ from tasks.runs.records import exists
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 from tasks.state.receipts import Receipt
-from tasks.telemetry.counts import count_end, count_look
-from tasks.telemetry.tracing import unit_span
 
 
 @app.task(name=Stage.FAN_OUT.task_name, bind=True)
 def fan_out(self: Any, tenant: str, job: str, run: int) -> Any:
     """Replace this task with the chord of the run's chunks and shards."""
     unit = Run(tenant, job, run).unit(Stage.FAN_OUT)
-    place = workplace()
-    with unit_span(place, self.request, unit) as tell, _lease(place, unit):
+    with begin(self, unit) as (place, end), _lease(place, unit):
+        started = time.perf_counter()
         try:
             canvas = _canvas(place, unit)
-            tell(Receipt("computed"))
+            end(Receipt("computed", seconds=round(time.perf_counter() - started, 4)))
         except Exception as error:
-            tell(settle(self, place, unit, error))
+            end(settle(self, place, unit, error))
             canvas = assembly(self.app, unit.run)  # it publishes the failure
         return self.replace(canvas)
 
@@ -62,10 +62,7 @@ def _remaining(place: Workplace, chain: Sequence[Unit]) -> Sequence[Unit]:
     """What is behind the last artifact that is there; what is before it counts as progress."""
     for position in reversed(range(len(chain))):
         if exists(place.store, place.records.key(chain[position])):
-            receipt = Receipt("cached")
             for unit in chain[: position + 1]:
-                count_look(unit, found=True)
-                count_end(unit, receipt)
-                place.ledger.record(unit, receipt)
+                end_found(place, unit)
             return chain[position + 1 :]
     return chain

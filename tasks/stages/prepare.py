@@ -16,6 +16,7 @@ import numpy as np
 
 from gpu_worker.audio.chunking import ChunkingOptions, plan_chunks
 from gpu_worker.audio.decoding import AudioLimits, DecodedAudio, decode, decode_channels
+from gpu_worker.audio.pcm import Span
 from gpu_worker.audio.vad import speech_likelihood
 from gpu_worker.errors import AudioOutOfBounds, SourceMissing
 from tasks.app import app
@@ -24,7 +25,6 @@ from tasks.artifacts.opening import open_store
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.canvas import end_early
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.options import JobOptions
 from tasks.runs.records import encode, exists
@@ -41,10 +41,7 @@ PREPARE_DEADLINE_SECONDS = AudioLimits().wall_seconds + 3600.0
 @app.task(name=Stage.PREPARE.task_name, bind=True)
 def prepare(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
     """Decode, hash and cut one job's audio."""
-    unit = Run(tenant, job, run).unit(Stage.PREPARE)
-    receipt = run_unit(self, unit, _describe)
-    end_early(self, unit, receipt)
-    return receipt.to_json()
+    return run_unit(self, Run(tenant, job, run).unit(Stage.PREPARE), _describe)
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
@@ -183,10 +180,10 @@ def _download(place: Workplace, url: str, path: Path, max_bytes: int) -> None:
 
 def _chunks(
     place: Workplace, tenant: str, audio: str, options: JobOptions, pcm: Path
-) -> tuple[tuple[int, int], ...]:
+) -> tuple[Span, ...]:
     key = keys.chunks(tenant, audio, options)
     try:
-        return tuple((start, end) for start, end in json.loads(place.store.get(key)))
+        return tuple(Span(*span) for span in json.loads(place.store.get(key)))
     except ArtifactMissing:
         pass
     if not pcm.exists():
@@ -194,7 +191,7 @@ def _chunks(
     samples = np.memmap(pcm, dtype="<i2", mode="r")
     lengths = ChunkingOptions(chunk_seconds=options.chunk_seconds)
     spans = tuple(
-        (chunk.start, chunk.end) for chunk in plan_chunks(samples, lengths, speech_likelihood)
+        Span(chunk.start, chunk.end) for chunk in plan_chunks(samples, lengths, speech_likelihood)
     )
     place.store.put(key, json.dumps(spans).encode())
     return spans

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpu_worker.audio.samples import pcm_to_audio
 from gpu_worker.transcription.chunk import transcribe_chunk
 from tasks.app import app
+from tasks.artifacts.pcm import read_audio
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -18,26 +18,25 @@ from tasks.runs.units import Run, Unit
 @app.task(name=Stage.TRANSCRIBE.task_name, bind=True)
 def transcribe(self: Any, tenant: str, job: str, run: int, index: int) -> dict[str, Any]:
     """Transcribe one chunk. Never raises into the chord: a failure is an artifact too."""
-    return run_unit(self, Run(tenant, job, run).unit(Stage.TRANSCRIBE, index), _describe).to_json()
+    return run_unit(self, Run(tenant, job, run).unit(Stage.TRANSCRIBE, index), _describe)
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
     records = place.records
     manifest = records.resolved(unit.run)
     plan = records.plan(unit.run.tenant, unit.run.job)
-    first, last = plan.chunks[unit.index]
+    span = plan.chunks[unit.index]
     audio = plan.chunk_audio(unit.index)
     options = manifest.options
     decoding = options.decode_options(records.language(manifest, plan))
 
     def compute(check: Callable[[], None]) -> dict[str, Any]:
         engine = place.engine(options)
-        pcm = place.store.get(keys.pcm(unit.run.tenant, audio), first * 2, (last - first) * 2)
         heard = transcribe_chunk(
             engine,
-            pcm_to_audio(pcm),
+            read_audio(place.store, keys.pcm(unit.run.tenant, audio), span),
             decoding,
-            first_sample=first,
+            first_sample=span.start,
             batch_size=options.batch_size,
             vad=options.vad_options(),
             before_batch=check,

@@ -29,7 +29,6 @@ from tasks.telemetry.metrics import (
     UNITS,
 )
 
-_BY_MODEL = frozenset({Stage.DETECT_LANGUAGE, Stage.TRANSCRIBE, Stage.ALIGN})
 _QUEUES = {stage.queue(lane): (stage.value, lane.value) for stage in Stage for lane in Lane}
 
 
@@ -61,9 +60,10 @@ def count_computing(unit: Unit, options: JobOptions, seconds: float, audio_secon
 
 def model_label(stage: Stage, options: JobOptions) -> str:
     """The model that the stage's time depends on; empty for a stage without one."""
-    if stage is Stage.EMBED_SPEAKERS:
+    kind = stage.definition.model
+    if kind == "speakers":
         return _named(diarize_model(options.model, options.diarize_model))
-    return _named(options.model) if stage in _BY_MODEL else ""
+    return _named(options.model) if kind == "transcription" else ""
 
 
 def _named(model: str) -> str:

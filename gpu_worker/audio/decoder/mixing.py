@@ -14,7 +14,7 @@ import av
 from gpu_worker.audio.decoder.media import check_shape
 from gpu_worker.audio.decoder.polarity import Polarity
 from gpu_worker.audio.decoding import AudioLimits
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from gpu_worker.errors import InvalidOption
 
 _PLAIN_LAYOUTS = frozenset({"mono", "stereo", "1 channels", "2 channels"})
@@ -84,7 +84,7 @@ class Mixer:
         self._resampler = av.AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE)
 
     def _chosen(self, frame: Any) -> bytes:
-        data = bytes(frame.planes[0])[: frame.samples * self._channels * 2]
+        data = bytes(frame.planes[0])[: frame.samples * self._channels * SAMPLE_BYTES]
         if self._channels == self.outputs:
             return data
         if self.split:

@@ -13,7 +13,7 @@ from typing import Any
 from gpu_worker.audio.decoder.mixing import Mixer
 from gpu_worker.audio.decoder.sandbox import allow_cpu_seconds
 from gpu_worker.audio.decoding import AudioLimits
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from gpu_worker.errors import AudioOutOfBounds
 
 _WRITE_BYTES = 1 << 20
@@ -74,7 +74,7 @@ class Sink:
     def write_silence(self, seconds: float) -> tuple[float, float]:
         """The span that it fills: times after it stay those of the file's own clock."""
         self._lead()
-        start, left = self.seconds, round(seconds * SAMPLE_RATE) * 2
+        start, left = self.seconds, round(seconds * SAMPLE_RATE) * SAMPLE_BYTES
         while left > 0:
             piece = bytes(min(left, _WRITE_BYTES))
             self._write([piece] * self.mixer.outputs)
@@ -92,7 +92,7 @@ class Sink:
             self.write_silence(seconds)
 
     def _write(self, parts: list[bytes]) -> None:
-        self.samples += len(parts[0]) // 2
+        self.samples += len(parts[0]) // SAMPLE_BYTES
         if self.seconds > self.limits.max_seconds:
             raise too_long(self.limits)
         for output, part in zip(self.outputs, parts, strict=True):

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from gpu_worker.errors import PermanentError
 from orchestrator.api.authentication import Cluster, Reader
 from orchestrator.api.errors import reply_to
@@ -28,7 +28,6 @@ from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
 
 HEADER_BYTES = 44
-SAMPLE_BYTES = 2
 PIECE_BYTES = 1 << 20  # what is in memory of one reply at a time
 _MOST = 0xFFFF_FFFF  # the largest size that a WAV header can hold
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")

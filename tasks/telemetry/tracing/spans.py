@@ -33,7 +33,7 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption, ScriptoriumError
 from tasks.broker import SENT_AT
 from tasks.execution.retries import code_of
-from tasks.runs.stages import HEADER_STAGES, Stage
+from tasks.runs.stages import Scope
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.tracing import Place, tell_that_traces_are_off
@@ -119,8 +119,9 @@ def _start(place: Place, request: Any, unit: Unit) -> Span:
         "model": manifest.options.model,
         "retries": request.retries,
     }
-    if unit.stage in HEADER_STAGES:
-        told["shard" if unit.stage is Stage.EMBED_SPEAKERS else "chunk"] = unit.index
+    scope = unit.stage.definition.scope
+    if scope is not Scope.JOB:
+        told[scope.value] = unit.index
     sent_at = (request.headers or {}).get(SENT_AT)
     if sent_at is not None and request.eta is None:  # a retry's message is meant to wait
         told["queue_wait_ms"] = max(0, round((time.time() - sent_at) * 1000))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gpu_worker.alignment import Aligner, AlignerRequest, SpokenWindow
 from gpu_worker.alignment.chunk import align_chunk
 from gpu_worker.alignment.fake import FakeAligner
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.pcm import SAMPLE_RATE, Span
 from gpu_worker.errors import OutOfMemory
 from gpu_worker.loaded import load_aligner
 from gpu_worker.transcript import ChunkTranscript, HeardWindow, Notice, Segment, Word
@@ -24,10 +24,10 @@ FIRST = 5 * SAMPLE_RATE  # the chunk's place in the file
 AUDIO = np.arange(10 * SAMPLE_RATE, dtype=np.float32)  # each sample says which one it is
 
 
-def seconds(*edges: float) -> tuple[tuple[int, int], ...]:
+def seconds(*edges: float) -> tuple[Span, ...]:
     """Spans in samples of the file, from seconds of the file."""
     samples = [round(edge * SAMPLE_RATE) for edge in edges]
-    return tuple(zip(samples[::2], samples[1::2], strict=True))
+    return tuple(map(Span, samples[::2], samples[1::2]))
 
 
 def segment(text: str, *, worded: bool = True) -> Segment:

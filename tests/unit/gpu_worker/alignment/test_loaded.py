@@ -73,8 +73,10 @@ def test_each_aligner_loads_by_its_name(name: str) -> None:
     assert (aligner.name, aligner.device) == (name, "cpu")
 
 
-@pytest.mark.parametrize("module", ["", ".models", ".loaded", ".fake", ".chunk"])
+@pytest.mark.parametrize(
+    "module", ["alignment", "alignment.models", "loaded", "alignment.fake", "alignment.chunk"]
+)
 def test_nothing_heavy_is_loaded_before_an_aligner_is(module: str) -> None:
-    code = f"import sys, gpu_worker.alignment{module}; print(*sys.modules)"
+    code = f"import sys, gpu_worker.{module}; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(ended.stdout.split()) & {"torch", "torchaudio", "transformers", "whisperx"}

@@ -18,7 +18,7 @@ from gpu_worker.assembly.channels import (
     join_channels,
 )
 from gpu_worker.audio.levels import FRAME_SAMPLES
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.audio.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcript import HeardWindow, Segment, Turn, Word
 
 LOUD, ECHO = -20, -32
@@ -48,7 +48,7 @@ def heard(segments: Sequence[Segment], level: int) -> HeardWindow:
     first = round((segments[0].start - 0.1) * SAMPLE_RATE)
     last = round((segments[-1].end + 0.1) * SAMPLE_RATE)
     frames = -(-(last - first) // FRAME_SAMPLES)
-    return HeardWindow(((first, last),), tuple(segments), ((level,) * frames,))
+    return HeardWindow((Span(first, last),), tuple(segments), ((level,) * frames,))
 
 
 def join(*channels: Sequence[HeardWindow]) -> Conversation:
@@ -172,7 +172,7 @@ def test_a_word_as_quiet_as_the_echoes_is_a_misheard_one(level: int, kept: bool)
 def test_a_quiet_word_while_the_other_side_is_silent_stays() -> None:
     left = [said("good morning maria how is it", 1.0)]
     right = [said("good morning maria how is it", 1.04, ECHO), said("fine", 8.0, ECHO)]
-    left += [HeardWindow(((8 * SAMPLE_RATE, 9 * SAMPLE_RATE),), (), ((LOUD,) * 10,))]  # a cough
+    left += [HeardWindow((Span(8 * SAMPLE_RATE, 9 * SAMPLE_RATE),), (), ((LOUD,) * 10,))]  # a cough
     assert lines(join(left, right))[1:] == [("SPEAKER_01", "fine")]
 
 
@@ -195,7 +195,7 @@ def test_an_echo_of_an_echo_leaves_one_speaker() -> None:
 
 
 def test_without_levels_nothing_is_dropped() -> None:
-    bare = HeardWindow(((0, 32_000),), said("hello peter", 1.04).segments)
+    bare = HeardWindow((Span(0, 32_000),), said("hello peter", 1.04).segments)
     assert len(lines(join([said("hello peter", 1.0)], [bare]))) == 2
 
 
@@ -227,7 +227,7 @@ def test_a_channel_keeps_its_number() -> None:
     assert channel_speaker(15) == "SPEAKER_15"
 
 
-@pytest.mark.parametrize("channels", [{}, {0: []}, {0: [], 1: [HeardWindow(((0, 9),), ())]}])
+@pytest.mark.parametrize("channels", [{}, {0: []}, {0: [], 1: [HeardWindow((Span(0, 9),), ())]}])
 def test_silence_is_no_conversation(channels: dict[int, list[HeardWindow]]) -> None:
     assert join_channels(channels) == Conversation((), ())
 

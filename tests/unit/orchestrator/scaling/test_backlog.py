@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.open_runs.needs import RunFacts
-from orchestrator.scaling.backlog import FIRST_SPEEDS, Work, pool_load, remaining_work, speed_of
+from orchestrator.scaling.backlog import Work, pool_load, remaining_work, speed_of
 from orchestrator.scaling.pools import worker_pools
 from tasks.runs.manifest import Plan
 from tasks.runs.stages import Stage
@@ -70,7 +70,7 @@ def test_a_pool_has_the_work_of_its_stages() -> None:
     assert load.backlog_seconds == 60.0
     assert (load.in_flight, load.units) == (1, 4)
     assert load.work_seconds == pytest.approx(
-        30 / FIRST_SPEEDS[Stage.TRANSCRIBE] + 30 / FIRST_SPEEDS[Stage.ALIGN]
+        30 / Stage.TRANSCRIBE.definition.first_speed + 30 / Stage.ALIGN.definition.first_speed
     )
     assert set(pool_load(CPU, work, {}, {}).stages) == {Stage.ASSEMBLE}
     assert set(pool_load(POOLS["align"], work, {}, {}).stages) == {Stage.ALIGN}
@@ -105,4 +105,4 @@ def test_a_speed_is_the_pools_own_or_of_another_model_or_a_guess() -> None:
     }
     assert speed_of(GPU, Stage.TRANSCRIBE, "small", measured) == 100.0
     assert speed_of(GPU, Stage.TRANSCRIBE, "medium", measured) == 10.0  # the slower of those known
-    assert speed_of(GPU, Stage.ALIGN, "small", measured) == FIRST_SPEEDS[Stage.ALIGN]
+    assert speed_of(GPU, Stage.ALIGN, "small", measured) == Stage.ALIGN.definition.first_speed

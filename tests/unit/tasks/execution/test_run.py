@@ -19,8 +19,9 @@ from gpu_worker.errors import (
     UnreadableAudio,
 )
 from tasks.artifacts import ArtifactStore
-from tasks.execution import run as execution
-from tasks.execution.run import EXIT_POISONED, Work, run_unit
+from tasks.execution import ending
+from tasks.execution.failing import EXIT_POISONED
+from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.stages import Stage
@@ -35,7 +36,9 @@ celery = Celery("execution")
 
 @celery.task(name="unit", bind=True, shared=False)
 def unit_task(self: Any, unit: Unit, compute: Compute) -> Receipt:
-    return run_unit(self, unit, lambda place, unit: Work(KEY, compute, audio_seconds=10.0))
+    return Receipt.from_json(
+        run_unit(self, unit, lambda place, unit: Work(KEY, compute, audio_seconds=10.0))
+    )
 
 
 def run(compute: Compute, unit: Unit | None = None, retries: int = 0) -> Receipt:
@@ -193,7 +196,7 @@ def test_an_error_before_the_key_is_known_is_settled_too(place: Workplace) -> No
         def describe(place: Workplace, unit: Unit) -> Work:
             raise KeyError("no manifest")
 
-        return run_unit(self, a_unit(), describe)
+        return Receipt.from_json(run_unit(self, a_unit(), describe))
 
     assert undescribed.apply().get().outcome == "failed"
     assert place.store.size(keys.failed(a_unit())) is not None
@@ -203,7 +206,7 @@ def test_a_failure_that_cannot_be_written_is_tried_again(
     place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = Full(place.store)
-    monkeypatch.setattr(execution, "workplace", lambda: replace(place, store=full))
+    monkeypatch.setattr(ending, "workplace", lambda: replace(place, store=full))
     assert run(Failing(*[UnreadableAudio()] * 2)).outcome == "failed"
     assert full.refusals == 0
     assert place.store.size(keys.failed(a_unit())) is not None
@@ -229,7 +232,7 @@ class Full:
 def test_without_redis_a_receipt_is_lost_but_not_the_work(
     place: Workplace, monkeypatch: pytest.MonkeyPatch, no_redis: Redis
 ) -> None:
-    monkeypatch.setattr(execution, "workplace", lambda: replace(place, ledger=Ledger(no_redis)))
+    monkeypatch.setattr(ending, "workplace", lambda: replace(place, ledger=Ledger(no_redis)))
     assert run(say_hello).outcome == "computed"
     assert place.store.size(KEY) is not None
 
@@ -246,7 +249,7 @@ def test_long_audio_may_take_longer(place: Workplace, monkeypatch: pytest.Monkey
     run(say_hello)
     values = place.settings.model_copy(update={"deadline_floor_seconds": 1.0})
     place.store.delete(KEY)
-    monkeypatch.setattr(execution, "workplace", lambda: replace(place, settings=values))
+    monkeypatch.setattr(ending, "workplace", lambda: replace(place, settings=values))
     run(say_hello)
     assert limits == [place.settings.deadline_floor_seconds, 100.0]
 

@@ -76,6 +76,7 @@ def test_words_and_speakers_are_asked_for_too_but_nothing_that_is_there(
     ]
     receipts = place.ledger.read(a_run())
     assert set(receipts) == {
+        (Stage.FAN_OUT, 0),
         (Stage.TRANSCRIBE, 0),
         (Stage.TRANSCRIBE, 1),
         (Stage.ALIGN, 1),

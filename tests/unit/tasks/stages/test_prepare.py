@@ -15,7 +15,7 @@ from orchestrator.cluster.connection import Connection
 from orchestrator.cluster.job import Status
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
-from tasks.execution import run as execution
+from tasks.execution import ending
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Source
@@ -237,7 +237,7 @@ def test_a_source_that_is_too_large_is_not_fetched(
     connection: Connection, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = place.settings.model_copy(update={"max_source_bytes": 100})
-    monkeypatch.setattr(execution, "workplace", lambda: replace(place, settings=values))
+    monkeypatch.setattr(ending, "workplace", lambda: replace(place, settings=values))
     unit = prepared(connection, upload(connection, file, TENANT))
     assert failure(place, unit) == "audio_out_of_bounds"
 
@@ -254,7 +254,7 @@ def test_an_object_of_somebody_s_bucket_is_fetched_and_named_by_its_content(
 ) -> None:
     s3_shared_client.put_object(Bucket=bucket, Key="in/talk.wav", Body=file.read_bytes())
     values = place.settings.model_copy(update={"s3_endpoint_url": s3_endpoint})
-    monkeypatch.setattr(execution, "workplace", lambda: replace(place, settings=values))
+    monkeypatch.setattr(ending, "workplace", lambda: replace(place, settings=values))
     theirs = Source(name="talk.wav", url=f"s3://{bucket}/in/talk.wav")
     units = [prepared(connection, source) for source in (theirs, upload(connection, file, TENANT))]
     plans = [Records(place.store).plan(TENANT, unit.run.job) for unit in units]
@@ -293,7 +293,7 @@ def test_a_web_address_is_fetched_and_named_by_its_content(
     connection: Connection, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = place.settings.model_copy(update={"allow_urls": True, "trusted_hosts": "127.0.0.1"})
-    monkeypatch.setattr(execution, "workplace", lambda: replace(place, settings=values))
+    monkeypatch.setattr(ending, "workplace", lambda: replace(place, settings=values))
     with web_server(body(file.read_bytes())) as server:
         theirs = Source(name="talk.wav", url=server.url())
         units = [prepared(connection, each) for each in (theirs, upload(connection, file, TENANT))]
@@ -319,7 +319,7 @@ def test_an_address_that_is_not_allowed_is_not_fetched_though_it_was_submitted(
     address: str,
 ) -> None:
     values = place.settings.model_copy(update={"allow_urls": allowed})
-    monkeypatch.setattr(execution, "workplace", lambda: replace(place, settings=values))
+    monkeypatch.setattr(ending, "workplace", lambda: replace(place, settings=values))
     with web_server(body(b"secret")) as canary:
         source = Source(name="talk.wav", url=address.replace("{port}", str(canary.port)))
         assert failure(place, prepared(connection, source)) == "address_not_allowed"

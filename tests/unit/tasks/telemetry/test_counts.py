@@ -33,7 +33,9 @@ Compute = Callable[[Callable[[], None]], dict[str, Any] | None]
 
 @celery.task(name="counted_unit", bind=True, shared=False)
 def counted_unit(self: Any, compute: Compute) -> Receipt:
-    return run_unit(self, a_unit(), lambda place, unit: Work("artifact", compute, 10.0))
+    return Receipt.from_json(
+        run_unit(self, a_unit(), lambda place, unit: Work("artifact", compute, 10.0))
+    )
 
 
 def failing(*errors: Exception) -> Compute:

@@ -55,7 +55,9 @@ celery = Celery("tracing")
 
 @celery.task(name="traced", bind=True, shared=False)
 def traced_task(self: Any, unit: Unit, compute: Callable[[Any], dict[str, Any]]) -> Receipt:
-    return run_unit(self, unit, lambda place, unit: Work("artifact", compute, audio_seconds=10.0))
+    return Receipt.from_json(
+        run_unit(self, unit, lambda place, unit: Work("artifact", compute, audio_seconds=10.0))
+    )
 
 
 def run(compute: Callable[[Any], dict[str, Any]], **options: Any) -> Receipt:

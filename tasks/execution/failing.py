@@ -1,0 +1,77 @@
+"""What a unit's error leads to: another try, the end of the process, or a failure on record.
+
+The table of `retries.py` decides; here it is carried out.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import structlog
+from redis.exceptions import RedisError
+
+from gpu_worker.errors import (
+    ChunkCrashed,
+    PermanentError,
+    RetriesExhausted,
+    ScriptoriumError,
+    TransientError,
+)
+from tasks.execution.retries import EndProcess, Retry, code_of, decide
+from tasks.execution.workplace import Workplace
+from tasks.runs import keys
+from tasks.runs.records import encode
+from tasks.runs.units import Unit
+from tasks.state.receipts import Receipt
+from tasks.telemetry.metrics import DEAD_LETTERS, ERRORS, RETRIES
+
+EXIT_POISONED = 71  # EX_OSERR: the device's state is corrupt
+log = structlog.get_logger(__name__)
+
+
+def settle(
+    task: Any, place: Workplace, unit: Unit, error: Exception, key: str | None = None
+) -> Receipt:
+    """Do what the retry table says: raise Celery's Retry, end the process, or give up."""
+    decision = decide(
+        error, task.request.retries, place.settings.max_retries, jitter=random.random()
+    )
+    if isinstance(decision, EndProcess):
+        log.error("process_poisoned", reason=str(error))
+        os._exit(EXIT_POISONED)
+    if isinstance(decision, Retry):
+        log.warning("unit_retried", reason=repr(error), delay_seconds=decision.delay_seconds)
+        _retry(task, place, unit, key, error, decision.delay_seconds)
+    log.error("unit_failed", code=decision.error.code, reason=decision.error.message)
+    log.debug("unit_failed_at", exc_info=error)
+    try:
+        _give_up(place, unit, decision.error)
+    except TransientError as fault:  # the failure itself must not be lost
+        _retry(task, place, unit, key, fault, place.settings.lease_seconds)
+    ERRORS.labels(unit.stage.value, decision.error.code).inc()
+    return Receipt("failed", detail=decision.error.to_json())
+
+
+def _retry(
+    task: Any, place: Workplace, unit: Unit, key: str | None, error: Exception, delay: float
+) -> NoReturn:
+    RETRIES.labels(unit.stage.value, code_of(error)).inc()
+    if key is not None:
+        with suppress(RedisError):  # the reconciler may issue it once more, which is harmless
+            place.leases.reserve(key, task.request.id, delay)
+    # The table has decided; None would mean Celery's own limit of 3, past which it raises `error`.
+    raise task.retry(exc=error, countdown=delay, max_retries=sys.maxsize)
+
+
+def _give_up(place: Workplace, unit: Unit, error: ScriptoriumError) -> None:
+    """Write the failure down; what is not the submitter's fault also as a dead letter."""
+    data = encode(error.to_json())
+    place.store.put(keys.failed(unit), data)
+    is_ours = isinstance(error, (ChunkCrashed, RetriesExhausted))
+    is_ours = is_ours or not isinstance(error, PermanentError)
+    if is_ours and place.store.put(keys.dead_letter(unit), data):
+        DEAD_LETTERS.labels(unit.stage.value, error.code).inc()
