@@ -19,7 +19,7 @@ NEWER = {
     "huggingface-hub", "setuptools", "tokenizers", "torch", "torchaudio", "torchcodec",
     "transformers", "triton",
 }  # fmt: skip
-WHISPERX_ALONE = {"nltk", "omegaconf", "torchvision", "whisperx"}
+WHISPERX_ALONE = {"nltk", "torchvision", "whisperx"}
 
 
 def versions(file: str) -> dict[str, Version]:
