@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import whisperx
 from safetensors.torch import load_file
 
 from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.diarization.pico_voice import fetch_pico_segmentation
 from gpu_worker.transcript import Turn
 
 with warnings.catch_warnings():  # of a library it could decode files with; it is given samples
@@ -28,7 +28,6 @@ with warnings.catch_warnings():  # of a library it could decode files with; it i
     from pyannote.audio.telemetry import set_telemetry_metrics
 
 set_telemetry_metrics(False)
-SEGMENTATION = Path(whisperx.__file__).parent / "assets" / "pytorch_model.bin"
 
 
 class NoPlda(PLDA):
@@ -61,11 +60,11 @@ def load_recipe(directory: Path) -> dict[str, Any]:
 def load_pipeline(
     directory: Path, recipe: dict[str, Any], batch_size: int = 32
 ) -> SpeakerDiarization:
-    """The pipeline with whisperx's segmentation model and the embedding of the directory."""
+    """The pipeline with pico-voice's segmentation model and the embedding of the directory."""
     logging.getLogger("lightning.pytorch.utilities.migration").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        segmentation = Model.from_pretrained(SEGMENTATION)
+        segmentation = Model.from_pretrained(fetch_pico_segmentation(None))
     pipeline = SpeakerDiarization(
         segmentation=segmentation,
         segmentation_step=recipe["segmentation_step"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ PLAYS = ((1, False), (2, False), (4, False), (2, True))  # workers, and whether 
 
 def pyannotes_sample(_: Path) -> Path:
     """The conversation in pyannote.audio's own package."""
-    import whisperx
-
-    return Path(whisperx.__file__).parents[1] / "pyannote" / "audio" / "sample" / "sample.wav"
+    found = find_spec("pyannote.audio")
+    assert found is not None and found.origin is not None
+    return Path(found.origin).parent / "sample" / "sample.wav"
 
 
 def short_conversation(_: Path) -> Path:
