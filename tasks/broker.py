@@ -138,11 +138,6 @@ def redis_address(values: Settings) -> RedisAddress:
     return replace(address, password=password.get_secret_value())
 
 
-def redis_url(values: Settings) -> str:
-    """Redis's address for redis-py. Raises InvalidOption as above."""
-    return redis_address(values).client_url
-
-
 def broker_url(values: Settings) -> str:
     """Where messages go: RabbitMQ if one is named, else Redis. Raises InvalidOption."""
     if values.broker_url is None:

@@ -20,18 +20,15 @@ from orchestrator.cluster.job_index import JobStore, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
-from tasks.artifacts import ArtifactMissing, ArtifactStore
-from tasks.artifacts.opening import open_store
+from tasks.artifacts import ArtifactMissing
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress, check_not_cluster
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan
-from tasks.runs.records import Records, exists
+from tasks.runs.records import exists
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
-from tasks.state.cancellations import Cancellations
-from tasks.state.leases import Leases
-from tasks.state.receipts import Ledger
+from tasks.services import Services, open_services
 
 # Of 20,000 open jobs the manifest and the plan: the reconciler looks at them every few seconds.
 REMEMBERED_RECORDS = 40_000
@@ -52,18 +49,11 @@ class NotFinished(PermanentError):
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(Services):
     """The control plane's side of a cluster."""
 
-    settings: Settings
     celery: Celery
-    redis: Redis
-    store: ArtifactStore
     jobs: JobStore
-    ledger: Ledger
-    leases: Leases
-    cancellations: Cancellations
-    records: Records
     outbox: Outbox
     queues: Queues
 
@@ -158,33 +148,26 @@ class Connection:
 def connect(settings: Settings) -> Connection:
     """Open everything. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
     celery = make_app(settings, only_sends=True)
-    redis = _open_redis(redis_address(settings))
-    store = open_store(settings.store_url or "", endpoint_url=settings.s3_endpoint_url)
-    records = Records(store, REMEMBERED_RECORDS)
+    services = open_services(settings, REMEMBERED_RECORDS)
+    _check_redis(services.redis, redis_address(settings))
     return Connection(
-        settings=settings,
+        **services.parts(),
         celery=celery,
-        redis=redis,
-        store=store,
-        jobs=JobStore(redis),
-        ledger=Ledger(redis),
-        leases=Leases(redis, settings.lease_seconds),
-        cancellations=Cancellations(redis, store),
-        records=records,
-        outbox=Outbox(store, redis),
-        queues=AmqpQueues(celery, records) if settings.broker_url else RedisQueues(redis),
+        jobs=JobStore(services.redis),
+        outbox=Outbox(services.store, services.redis),
+        queues=AmqpQueues(celery, services.records)
+        if settings.broker_url
+        else RedisQueues(services.redis),
     )
 
 
-def _open_redis(address: RedisAddress) -> Redis:
-    redis: Redis = Redis.from_url(address.client_url, socket_timeout=15, socket_connect_timeout=5)
+def _check_redis(redis: Redis, address: RedisAddress) -> None:
     try:
         redis.ping()
     except (RedisError, OSError, ValueError) as error:  # ValueError: a port beyond 65535
         raise RedisUnavailable(f"Redis cannot be used at {address.shown}: {error}.") from error
     with suppress(NoPermissionError):  # then an operator has thought about it
         check_not_cluster(redis.info(), address.shown)
-    return redis
 
 
 def masked(url: str) -> str:

@@ -7,7 +7,6 @@ import shutil
 from typing import Any
 from uuid import uuid4
 
-from redis import Redis
 from redis.exceptions import RedisError
 
 from config.settings import NO_HOME, Settings
@@ -16,8 +15,10 @@ from orchestrator.local.redis_server import server_binary
 from tasks.artifacts.opening import open_store
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import check_not_cluster
+from tasks.services import open_redis
 
 OLDEST_REDIS = (6, 2)  # what celery 5.7 and kombu 5.7 ask for
+PATIENCE_SECONDS = 5.0  # with a Redis that does not answer
 RABBITMQ_WITH_QUEUE_TIMEOUTS = (3, 12)  # from there on our queues say how long a unit may take
 LEAST_FREE_BYTES = 2 * 1024**3  # PCM of a ten-hour file, and some
 
@@ -36,9 +37,7 @@ def check_redis(settings: Settings) -> Finding:
         return Finding("redis", "ok", f"None configured; the local cluster starts {binary}.")
     address = redis_address(settings)
     try:
-        with Redis.from_url(
-            address.client_url, socket_connect_timeout=5, socket_timeout=5
-        ) as client:
+        with open_redis(address, PATIENCE_SECONDS) as client:
             info: Any = client.info()
     except (RedisError, OSError, ValueError) as error:
         return Finding(

@@ -12,15 +12,13 @@ from collections.abc import Iterator, Mapping
 import structlog
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from config.settings import Settings
 from orchestrator.scaling.pools import WorkerPool, worker_pools
 from orchestrator.scaling.published import STALE_SECONDS, PublishedLoad, published
-from tasks.broker import redis_url
+from tasks.broker import redis_address
+from tasks.services import open_redis
 from tasks.telemetry import metrics
 
 PATIENCE_SECONDS = 2.0  # with Redis; Prometheus waits 10 s in all
@@ -34,12 +32,7 @@ class LoadReadings(Collector):
     def __init__(self, settings: Settings) -> None:
         """Raises InvalidOption for pools that are not valid."""
         self._pools = worker_pools(settings.pools)
-        self._redis: Redis = Redis.from_url(
-            redis_url(settings),
-            socket_timeout=PATIENCE_SECONDS,
-            socket_connect_timeout=PATIENCE_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._redis = open_redis(redis_address(settings), PATIENCE_SECONDS, tries_again=False)
 
     def collect(self) -> Iterator[Metric]:
         try:

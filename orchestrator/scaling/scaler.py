@@ -20,7 +20,7 @@ from orchestrator.scaling.published import (
     published,
 )
 from tasks.runs.stages import Stage
-from tasks.state.speeds import Speed, SpeedName, Speeds
+from tasks.state.speeds import Speed, SpeedName
 
 
 class Scaler:
@@ -31,7 +31,7 @@ class Scaler:
         self._queues = connection.queues
         self._default_model = connection.settings.model
         self._pools = worker_pools(connection.settings.pools)
-        self._speeds = Speeds(connection.redis)
+        self._speeds = connection.speeds
         self.reissued_units = 0
 
     def publish(self, surveys: Sequence[RunSurvey]) -> PublishedLoad:

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from celery.signals import worker_init, worker_process_init
-from redis import Redis
 
-from config.settings import Settings, settings
+from config.settings import settings
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.alignment.models import align_model
 from gpu_worker.choosing import ModelPlace
@@ -30,17 +29,10 @@ from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.loaded import LoadedAligners, LoadedDiarizers, LoadedEngines
 from gpu_worker.transcription.engines import Engine, EngineRequest
-from tasks.artifacts import ArtifactStore
-from tasks.artifacts.opening import open_store
-from tasks.broker import redis_url
 from tasks.execution.watchdog import Watchdog
 from tasks.runs.options import JobOptions
-from tasks.runs.records import Records
+from tasks.services import Services, open_services
 from tasks.state.attempts import Attempts
-from tasks.state.cancellations import Cancellations
-from tasks.state.leases import Leases
-from tasks.state.receipts import Ledger
-from tasks.state.speeds import Speeds
 from tasks.telemetry import (
     exposition,  # noqa: F401 - likewise
     heartbeat,  # noqa: F401 - each listens to Celery's signals
@@ -52,18 +44,11 @@ _names: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
+class Workplace(Services):
     """Everything a task may touch."""
 
-    settings: Settings
     worker: str
-    store: ArtifactStore
-    records: Records
-    leases: Leases
     attempts: Attempts
-    cancellations: Cancellations
-    ledger: Ledger
-    speeds: Speeds
     watchdog: Watchdog
     engines: LoadedEngines
     aligners: LoadedAligners
@@ -131,32 +116,16 @@ def workplace() -> Workplace:
 @lru_cache(maxsize=1)
 def _open(pid: int) -> Workplace:
     values = settings()
-    redis = connect_redis(redis_url(values))
-    store = open_store(values.store_url or "", endpoint_url=values.s3_endpoint_url)
-    leases = Leases(redis, values.lease_seconds)
+    services = open_services(values)
     return Workplace(
-        settings=values,
+        **services.parts(),
         worker=_names.get("worker", f"{socket.gethostname()}-{pid}"),
-        store=store,
-        records=Records(store),
-        leases=leases,
-        attempts=Attempts(redis),
-        cancellations=Cancellations(redis, store),
-        ledger=Ledger(redis),
-        speeds=Speeds(redis),
-        watchdog=Watchdog(leases, values.heartbeat_seconds),
+        attempts=Attempts(services.redis),
+        watchdog=Watchdog(services.leases, values.heartbeat_seconds),
         engines=LoadedEngines(values.loaded_models, partial(count_model, "engine")),
         aligners=LoadedAligners(values.loaded_models, partial(count_model, "aligner")),
         diarizers=LoadedDiarizers(values.loaded_models, partial(count_model, "diarizer")),
     )
-
-
-def connect_redis(url: str) -> Redis:
-    """A client that gives up on a silent server instead of hanging on it."""
-    client: Redis = Redis.from_url(
-        url, socket_timeout=15, socket_connect_timeout=5, health_check_interval=25
-    )
-    return client
 
 
 @worker_init.connect

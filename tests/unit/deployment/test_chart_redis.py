@@ -17,7 +17,7 @@ from redis.exceptions import AuthenticationError, ConnectionError
 
 from config.settings import Settings
 from orchestrator.local.redis_server import server_binary
-from tasks.broker import make_app, redis_url
+from tasks.broker import make_app, redis_address
 from tests.deployment.chart import objects, of_kind, value_file, variables
 from tests.eventually import eventually
 
@@ -86,7 +86,7 @@ def test_a_process_of_ours_is_let_in_with_the_password_as_it_is(started: Started
     assert told["SCRIPTORIUM_REDIS_URL"] == "redis://demo-speech-redis:6379/0"
     assert told["SCRIPTORIUM_REDIS_PASSWORD"]["secretKeyRef"]["key"] == "redis-password"
     values = Settings(redis_url=SecretStr(url), redis_password=SecretStr(PASSWORD))
-    assert Redis.from_url(redis_url(values)).ping()
+    assert Redis.from_url(redis_address(values).client_url).ping()
     celery = make_app(values)
     assert celery.backend.client.ping()
     with celery.connection_for_write() as broker:

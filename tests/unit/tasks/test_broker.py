@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.triggers.celery_tasks import make_trigger
-from tasks.broker import VISIBILITY_SECONDS, broker_url, make_app, redis_url
+from tasks.broker import VISIBILITY_SECONDS, broker_url, make_app, redis_address
 from tasks.execution.retries import LONGEST_DELAY_SECONDS
 from tasks.runs.stages import queues
 from tests.unit.tasks.web.test_outbound import certificate
@@ -87,7 +87,7 @@ def test_a_rabbitmq_in_the_place_of_redis_is_refused(
 ) -> None:
     monkeypatch.setenv("CELERY_BROKER_URL", url)
     with pytest.raises(InvalidOption) as caught:
-        redis_url(Settings())
+        redis_address(Settings())
     assert "SCRIPTORIUM_BROKER_URL" in caught.value.advice
     with pytest.raises(InvalidOption):
         make_app(Settings())
@@ -117,17 +117,22 @@ def test_a_broker_s_url_is_taken_as_it_is(url: str) -> None:
 def test_a_password_that_is_given_apart_is_for_an_address_without_one() -> None:
     apart = SecretStr("p@s/w%")
     values = Settings(redis_url=SecretStr("redis://me@ours:6379/1"), redis_password=apart)
-    assert redis_url(values) == "redis://me:p%40s%2Fw%25@ours:6379/1"
+    assert redis_address(values).client_url == "redis://me:p%40s%2Fw%25@ours:6379/1"
     assert make_app(values).backend.connparams["password"] == "p@s/w%"
     own = SecretStr("redis://:own@ours:6379/1")
-    assert redis_url(Settings(redis_url=own, redis_password=apart)) == own.get_secret_value()
+    assert (
+        redis_address(Settings(redis_url=own, redis_password=apart)).client_url
+        == own.get_secret_value()
+    )
 
 
 def test_redis_certificates_are_checked_unless_it_is_said_otherwise() -> None:
     url = "rediss://ours:6379/1"
-    assert redis_url(Settings(redis_url=SecretStr(url))).endswith("?ssl_cert_reqs=required")
+    assert redis_address(Settings(redis_url=SecretStr(url))).client_url.endswith(
+        "?ssl_cert_reqs=required"
+    )
     url += "?ssl_cert_reqs=none"
-    assert redis_url(Settings(redis_url=SecretStr(url))) == url
+    assert redis_address(Settings(redis_url=SecretStr(url))).client_url == url
 
 
 @pytest.mark.parametrize(

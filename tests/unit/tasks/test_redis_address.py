@@ -16,9 +16,9 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.cluster.connection import connect
 from orchestrator.diagnosis import check_redis
-from tasks.broker import make_app, redis_url
-from tasks.execution.workplace import connect_redis
+from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress
+from tasks.services import open_redis
 from tests.servers.redis_process import redis_process, tls_in_front_of
 from tests.unit.tasks.web.test_outbound import certificate
 
@@ -97,7 +97,7 @@ def test_every_part_reaches_the_same_database(
     values = Settings(redis_url=SecretStr(server[way]), store_url=tmp_path.as_uri())
     (tmp_path / "store").mkdir()
     control, workers = connect(values), make_app(values)
-    workplace = connect_redis(redis_url(values))
+    workplace = open_redis(redis_address(values))
     control.redis.set("seen", way)
     assert workplace.get("seen") == way.encode()
     assert workers.backend.client.get("seen") == way.encode()

@@ -1,0 +1,82 @@
+"""What every process of a cluster opens: its Redis, its store, and what is kept in the two.
+
+A worker's `Workplace` and the control plane's `Cluster` are both such services, with more of
+their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from config.settings import Settings
+from tasks.artifacts import ArtifactStore
+from tasks.artifacts.opening import open_store
+from tasks.broker import redis_address
+from tasks.redis_address import RedisAddress
+from tasks.runs.records import REMEMBERED, Records
+from tasks.state.cancellations import Cancellations
+from tasks.state.leases import Leases
+from tasks.state.receipts import Ledger
+from tasks.state.speeds import Speeds
+
+PATIENCE_SECONDS = 15.0  # with a Redis that is silent, before it is an error
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Redis, the store, and what is kept in them."""
+
+    settings: Settings
+    redis: Redis
+    store: ArtifactStore
+    records: Records
+    leases: Leases
+    cancellations: Cancellations
+    ledger: Ledger
+    speeds: Speeds
+
+    def parts(self) -> dict[str, Any]:
+        """Its fields by name, for a class that extends it."""
+        return {field.name: getattr(self, field.name) for field in fields(Services)}
+
+
+def open_services(settings: Settings, remembered: int = REMEMBERED) -> Services:
+    """Open them as the settings say; `remembered` records are kept in memory.
+
+    Nothing is asked of Redis yet. Raises InvalidOption or StoreUnavailable.
+    """
+    redis = open_redis(redis_address(settings))
+    store = open_store(settings.store_url or "", endpoint_url=settings.s3_endpoint_url)
+    return Services(
+        settings=settings,
+        redis=redis,
+        store=store,
+        records=Records(store, remembered),
+        leases=Leases(redis, settings.lease_seconds),
+        cancellations=Cancellations(redis, store),
+        ledger=Ledger(redis),
+        speeds=Speeds(redis),
+    )
+
+
+def open_redis(
+    address: RedisAddress, patience_seconds: float = PATIENCE_SECONDS, *, tries_again: bool = True
+) -> Redis:
+    """Return a client that gives up on a silent server instead of hanging on it.
+
+    It connects at its first command. An idle connection is tested before it is used again.
+    """
+    options: dict[str, Any] = {} if tries_again else {"retry": Retry(NoBackoff(), 0)}
+    client: Redis = Redis.from_url(
+        address.client_url,
+        socket_timeout=patience_seconds,
+        socket_connect_timeout=min(5.0, patience_seconds),
+        health_check_interval=25,
+        **options,
+    )
+    return client
