@@ -24,10 +24,10 @@ from config.settings import Settings
 from orchestrator.cluster.connection import Connection, connect
 from orchestrator.local.redis_server import RedisServer
 from orchestrator.reconciler import Reconciler
+from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan, Source
 from tasks.runs.options import JobOptions
-from tasks.runs.records import encode
 from tasks.runs.stages import Stage
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt

@@ -26,12 +26,12 @@ from orchestrator.jobs.uploads import sweep_uploads
 from orchestrator.open_runs.needs import overdue, pause_after
 from orchestrator.open_runs.survey import RunSurvey, survey
 from orchestrator.scaling.scaler import Scaler
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
 from tasks.runs.canvas import in_turn, run_canvas
 from tasks.runs.dependencies import chains_before, units_behind
 from tasks.runs.options import JobOptions
-from tasks.runs.records import exists, failures
+from tasks.runs.records import failures
 from tasks.runs.stages import Lane, Stage
 from tasks.runs.units import Run, Unit
 from tasks.state.receipts import Receipt

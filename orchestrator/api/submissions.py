@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -16,14 +15,10 @@ from orchestrator.access import Principal
 from orchestrator.access.quotas import quota_of
 from orchestrator.api.forms import UploadForm, upload_form
 from orchestrator.api.middleware.bodies import transfers_of
-from orchestrator.api.requests import FormRequest, JobRequest
 from orchestrator.cluster.connection import Connection
 from orchestrator.cluster.job import Job
-from orchestrator.jobs.sources import display_name, named_source, take_file
-from orchestrator.jobs.submission import submit
-from orchestrator.jobs.uploads import drop_unused, uploaded
-from orchestrator.outbox.webhooks import check_webhook_url
-from tasks.runs.manifest import Source
+from orchestrator.jobs.requests import FormRequest, JobRequest
+from orchestrator.jobs.submitter import Submitter
 
 _JSON_FIELDS = ("options", "metadata")  # of a form
 Parsed = TypeVar("Parsed", bound=BaseModel)
@@ -34,52 +29,6 @@ class UnsupportedMediaType(PermanentError):
 
     code = "unsupported_media_type"
     hint = "Send it as application/json, or as multipart/form-data with the audio as `file`."
-
-
-@dataclass(frozen=True, slots=True)
-class Submitter:
-    """Who submits, and by which key of theirs."""
-
-    connection: Connection
-    tenant: str
-    idempotency_key: str | None
-    way: str  # of the metrics
-
-    def submit(self, source: Source, asked: JobRequest | FormRequest) -> Job:
-        """Accept a job under the tenant's quota. Raises what `submit` raises."""
-        settings = self.connection.settings
-        if asked.webhook_url is not None:
-            check_webhook_url(settings, asked.webhook_url)
-        return submit(
-            self.connection,
-            source,
-            asked.options,
-            tenant=self.tenant,
-            idempotency_key=self.idempotency_key,
-            metadata=asked.metadata,
-            webhook_url=asked.webhook_url,
-            quota=quota_of(settings, self.tenant),
-            way=self.way,
-        )
-
-    def submit_named(self, asked: JobRequest) -> Job:
-        """A job of what lies at an address or was uploaded."""
-        if asked.upload_id is not None:
-            source = uploaded(self.connection, self.tenant, asked.upload_id)
-            if asked.name is not None:
-                source = source.model_copy(update={"name": display_name(asked.name)})
-        else:
-            source = named_source(self.connection.settings, asked.source or "", asked.name)
-        return self.submit(source, asked)
-
-    def submit_file(self, file: BinaryIO, name: str, asked: FormRequest) -> Job:
-        """A job of a file; if it is not accepted, the file is not kept either."""
-        source = take_file(self.connection, file, display_name(asked.name or name), self.tenant)
-        try:
-            return self.submit(source, asked)
-        except BaseException:
-            drop_unused(self.connection, self.tenant, source)
-            raise
 
 
 async def take_submission(

@@ -12,9 +12,8 @@ from typing import Any
 
 from redis import Redis
 
-from tasks.artifacts import ArtifactStore
+from tasks.artifacts import ArtifactStore, encode
 from tasks.runs import keys
-from tasks.runs.records import encode
 from tasks.runs.units import Run
 
 _DUE = "scriptorium:outbox"

@@ -13,9 +13,8 @@ from typing import Any
 from gpu_worker.transcript import ChunkTranscript, segment_to_json
 from orchestrator.cluster.connection import Connection, UnknownJob
 from orchestrator.events import Facts
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
-from tasks.runs.records import exists
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 

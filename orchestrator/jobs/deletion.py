@@ -15,10 +15,9 @@ from typing import Any
 from orchestrator.cluster.connection import Connection, UnknownJob
 from orchestrator.cluster.job_index import newest_run
 from orchestrator.jobs.ids import forget_key
-from tasks.artifacts import ArtifactMissing, ArtifactStore
+from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
-from tasks.runs.records import encode, exists
 from tasks.runs.units import Run
 from tasks.state.claims import release
 

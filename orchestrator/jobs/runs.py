@@ -10,11 +10,12 @@ from redis.exceptions import RedisError
 from gpu_worker.errors import PermanentError, RedisUnavailable
 from orchestrator.cluster.connection import Connection
 from orchestrator.cluster.job import TRANSITIONS, Job, Status
+from tasks.artifacts import encode
 from tasks.broker import BrokerUnavailable
 from tasks.runs import keys
 from tasks.runs.canvas import run_canvas
 from tasks.runs.manifest import Manifest
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.state.receipts import Receipt

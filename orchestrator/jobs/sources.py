@@ -19,10 +19,10 @@ from orchestrator.access import SourceNotAllowed
 from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Connection
 from orchestrator.jobs.local_files import opened, source_name
+from tasks.artifacts import exists
 from tasks.artifacts.names import checked_key
 from tasks.runs import keys
 from tasks.runs.manifest import Source
-from tasks.runs.records import exists
 from tasks.web.addresses import AddressPolicy
 
 NAME_CHARACTERS = 255

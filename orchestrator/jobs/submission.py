@@ -27,10 +27,10 @@ from orchestrator.cluster.job import Job, describe_job
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options
 from orchestrator.jobs.runs import IllegalTransition, issue
+from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions, changed_options
-from tasks.runs.records import encode, exists
 from tasks.runs.units import Run
 from tasks.state.claims import claim
 from tasks.telemetry.tracing import submission_span

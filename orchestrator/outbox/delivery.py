@@ -26,10 +26,9 @@ from orchestrator.outbox.schedule import (
     verdict,
 )
 from orchestrator.outbox.webhooks import event, send
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
-from tasks.runs.records import encode, exists
 from tasks.runs.units import Run
 
 OUTPUT, WEBHOOK = "output", "webhook"  # in this order: whoever is told finds the files

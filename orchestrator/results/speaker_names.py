@@ -12,9 +12,8 @@ from typing import Any
 
 from gpu_worker.errors import PermanentError
 from orchestrator.cluster.connection import Connection, NotFinished
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, encode
 from tasks.runs import keys
-from tasks.runs.records import encode
 
 LONGEST_NAME = 64  # characters
 _DIGITS = 6  # of a version, so that versions sort

@@ -24,8 +24,8 @@ from config.logging import configure_logging
 from config.settings import Settings, settings
 from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
 from orchestrator.access import ClusterFull, QuotaExceeded
-from orchestrator.api.submissions import Submitter
 from orchestrator.cluster.connection import Connection, connect
+from orchestrator.jobs.submitter import Submitter
 from orchestrator.triggers.contract import (
     StatusMessage,
     SubmitMessage,

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from gpu_worker.errors import PermanentError, ScriptoriumError
-from orchestrator.api.requests import Body, JobRequest, Text
 from orchestrator.cluster.job import Job
 from orchestrator.events import job_json
+from orchestrator.jobs.requests import Body, JobRequest, Text
 
 CONTRACT = 1  # the newest version, and the only one
 LARGEST_BYTES = 1 << 20  # of a message's arguments; as of a request to the API

@@ -10,9 +10,10 @@ what the bytes mean; keys are built in `tasks/runs/keys.py`, and
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 
 class ArtifactMissing(KeyError):
@@ -56,3 +57,13 @@ class ArtifactStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove it; not an error if it is not there."""
+
+
+def exists(store: ArtifactStore, key: str) -> bool:
+    """Whether the artifact has been written."""
+    return store.size(key) is not None
+
+
+def encode(data: dict[str, Any]) -> bytes:
+    """JSON with a stable order, so that equal results are equal bytes."""
+    return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

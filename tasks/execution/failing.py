@@ -21,10 +21,11 @@ from gpu_worker.errors import (
     ScriptoriumError,
     TransientError,
 )
-from tasks.execution.retries import EndProcess, Retry, code_of, decide
+from tasks.artifacts import encode
+from tasks.execution.retries import EndProcess, Retry, decide
 from tasks.execution.workplace import Workplace
+from tasks.faults import code_of
 from tasks.runs import keys
-from tasks.runs.records import encode
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.metrics import DEAD_LETTERS, ERRORS, RETRIES

@@ -11,25 +11,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError
-from kombu.exceptions import OperationalError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
 from gpu_worker.errors import (
     DevicePoisoned,
     OutOfMemory,
     PermanentError,
-    RedisUnavailable,
     RetriesExhausted,
     ScriptoriumError,
-    StoreUnavailable,
     TransientError,
 )
+from tasks.faults import PASSING_FAULTS
 
 FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 60.0  # under the visibility timeout, or Redis delivers it twice
-_FAULTS = (TransientError, RedisConnectionError, RedisTimeoutError, OperationalError, BotoCoreError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,7 @@ def decide(error: Exception, tries: int, max_retries: int, jitter: float) -> Dec
         return EndProcess()
     if isinstance(error, PermanentError):
         return Fail(error)
-    if isinstance(error, _FAULTS):
+    if isinstance(error, PASSING_FAULTS):
         if tries < max_retries:
             return Retry(backoff(tries, jitter))
         advice = error.advice if isinstance(error, TransientError) else None
@@ -73,15 +66,6 @@ def decide(error: Exception, tries: int, max_retries: int, jitter: float) -> Dec
     if isinstance(error, OutOfMemory):
         return Fail(error)
     return Fail(ScriptoriumError(f"An unexpected error: {_sentence(error)}"))
-
-
-def code_of(error: Exception) -> str:
-    """Our word for what a library raised; our own errors have theirs."""
-    if isinstance(error, ScriptoriumError):
-        return error.code
-    if isinstance(error, BotoCoreError):
-        return StoreUnavailable.code
-    return RedisUnavailable.code if isinstance(error, _FAULTS) else ScriptoriumError.code
 
 
 def backoff(tries: int, jitter: float) -> float:

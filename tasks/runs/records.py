@@ -141,11 +141,6 @@ def failures(store: ArtifactStore, run: Run) -> dict[tuple[Stage, int], dict[str
     return found
 
 
-def exists(store: ArtifactStore, key: str) -> bool:
-    """Whether the artifact has been written."""
-    return store.size(key) is not None
-
-
 def result_record(
     *,
     transcript: dict[str, Any] | None = None,
@@ -160,8 +155,3 @@ def result_record(
         "error": error,
         "canceled": canceled,
     }
-
-
-def encode(data: dict[str, Any]) -> bytes:
-    """JSON with a stable order, so that equal results are equal bytes."""
-    return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

@@ -16,13 +16,13 @@ from gpu_worker.assembly.channels import Conversation, join_channels
 from gpu_worker.assembly.merging import merge_chunks
 from gpu_worker.transcript import HeardWindow, Transcript, Turn, transcript_to_json
 from tasks.app import app
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, encode
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
 from tasks.runs.options import JobOptions
-from tasks.runs.records import encode, failures, result_record
+from tasks.runs.records import failures, result_record
 from tasks.runs.stages import EARLY_STAGES, Stage
 from tasks.runs.units import Run, Unit
 from tasks.stages.findings import Findings, FindingsReader

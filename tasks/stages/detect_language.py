@@ -18,6 +18,7 @@ from gpu_worker.transcription.engines import Engine
 from gpu_worker.transcription.languages import detect_language as majority
 from gpu_worker.transcription.windows import pack_windows
 from tasks.app import app
+from tasks.artifacts import encode, exists
 from tasks.artifacts.pcm import read_audio
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
@@ -25,7 +26,6 @@ from tasks.runs import keys
 from tasks.runs.choice import choose_others, choose_transcriber
 from tasks.runs.dependencies import is_settled
 from tasks.runs.manifest import Choice, Manifest, Plan
-from tasks.runs.records import encode, exists
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 

@@ -16,12 +16,12 @@ from gpu_worker.diarization import Diarization, Diarizer, ShardVoices, SpeakerBo
 from gpu_worker.diarization.identification import name_speakers
 from gpu_worker.errors import PermanentError
 from tasks.app import app
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, exists
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.options import JobOptions
-from tasks.runs.records import exists, failures
+from tasks.runs.records import failures
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 

@@ -11,13 +11,13 @@ from uuid import uuid4
 from celery import Signature
 
 from tasks.app import app
+from tasks.artifacts import exists
 from tasks.execution.ending import begin, end_found
 from tasks.execution.failing import settle
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.canvas import assembly, fan_out_canvas
 from tasks.runs.dependencies import fan_in, header_chains
-from tasks.runs.records import exists
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 from tasks.state.receipts import Receipt

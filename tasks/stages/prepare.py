@@ -20,14 +20,13 @@ from gpu_worker.audio.pcm import Span
 from gpu_worker.audio.vad import speech_likelihood
 from gpu_worker.errors import AudioOutOfBounds, SourceMissing
 from tasks.app import app
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.artifacts.opening import open_store
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.options import JobOptions
-from tasks.runs.records import encode, exists
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 from tasks.state.claims import claim

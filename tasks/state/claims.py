@@ -14,9 +14,8 @@ from uuid import uuid4
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import RedisUnavailable, StoreUnavailable
-from tasks.artifacts import ArtifactStore
+from tasks.artifacts import ArtifactStore, exists
 from tasks.runs import keys
-from tasks.runs.records import exists
 from tasks.state.leases import Leases
 
 PATIENCE_SECONDS = 5.0  # with a release that is under way

@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from tasks.artifacts import ArtifactStore
+from tasks.artifacts import ArtifactStore, encode
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan, Source
 from tasks.runs.options import JobOptions
-from tasks.runs.records import encode
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 

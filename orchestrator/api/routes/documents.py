@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
-from orchestrator.api.requests import JobRequest
+from orchestrator.jobs.requests import JobRequest
 
 # Named one by one: a path never comes from the request.
 FILES = {

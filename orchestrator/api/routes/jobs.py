@@ -11,12 +11,13 @@ from orchestrator.access.quotas import quota_of
 from orchestrator.api.authentication import Cluster, Reader, Writer
 from orchestrator.api.listing import cursor_of, page, place_of
 from orchestrator.api.replies import JobList, JobReply, error_replies
-from orchestrator.api.requests import FormRequest, IdempotencyKey, JobId, RerunRequest
+from orchestrator.api.requests import IdempotencyKey, JobId, RerunRequest
 from orchestrator.api.submissions import take_submission
 from orchestrator.cluster.job import Job, Status
 from orchestrator.events import job_json
 from orchestrator.jobs import runs, submission
 from orchestrator.jobs.deletion import delete_job
+from orchestrator.jobs.requests import FormRequest
 
 MAX_PAGE = 100
 

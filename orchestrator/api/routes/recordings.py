@@ -7,29 +7,21 @@ The header is made for their length, and only the bytes that are asked for are r
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
-from gpu_worker.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from gpu_worker.errors import PermanentError
 from orchestrator.api.authentication import Cluster, Reader
 from orchestrator.api.errors import reply_to
 from orchestrator.api.replies import error_replies
 from orchestrator.api.requests import JobId
-from orchestrator.cluster.connection import Connection, NotFinished
-from tasks.artifacts import ArtifactMissing, ArtifactStore
-from tasks.runs import keys
+from orchestrator.results.recordings import AudioMissing, open_recording
+from tasks.artifacts import ArtifactMissing
 
-HEADER_BYTES = 44
 PIECE_BYTES = 1 << 20  # what is in memory of one reply at a time
-_MOST = 0xFFFF_FFFF  # the largest size that a WAV header can hold
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 router = APIRouter(
@@ -37,78 +29,11 @@ router = APIRouter(
 )
 
 
-class AudioMissing(PermanentError):
-    """The job's audio is no longer in the store."""
-
-    code = "audio_missing"
-    hint = "Submit the file again."
-
-
 class RangeNotSatisfiable(PermanentError):
     """The range starts behind the end of the audio."""
 
     code = "range_not_satisfiable"
     hint = "Ask for bytes that are there; HEAD says how many there are."
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """Samples in the store as one WAV file."""
-
-    keys: tuple[str, ...]  # of each channel
-    samples: int
-
-    @property
-    def frame_bytes(self) -> int:
-        """One sample of every channel."""
-        return SAMPLE_BYTES * len(self.keys)
-
-    @property
-    def size(self) -> int:
-        """Of the file, in bytes."""
-        return HEADER_BYTES + self.samples * self.frame_bytes
-
-    def header(self) -> bytes:
-        """The first bytes of the file."""
-        data, channels = self.samples * self.frame_bytes, len(self.keys)
-        riff = struct.pack("<4sI4s", b"RIFF", min(data + HEADER_BYTES - 8, _MOST), b"WAVE")
-        form = struct.pack(
-            "<4sIHHIIHH",
-            *(b"fmt ", 16, 1, channels, SAMPLE_RATE, SAMPLE_RATE * self.frame_bytes),
-            *(self.frame_bytes, SAMPLE_BYTES * 8),
-        )
-        return riff + form + struct.pack("<4sI", b"data", min(data, _MOST))
-
-    def read(self, store: ArtifactStore, start: int, end: int) -> bytes:
-        """The file's bytes from `start` to before `end`. Raises ArtifactMissing."""
-        head = self.header()[start:end]
-        first, last = max(start - HEADER_BYTES, 0), end - HEADER_BYTES
-        if last <= first:
-            return head
-        frame, behind = first // self.frame_bytes, -(-last // self.frame_bytes)
-        at, length = frame * SAMPLE_BYTES, (behind - frame) * SAMPLE_BYTES
-        parts = {key: store.get(key, at, length) for key in self.keys}
-        if len(self.keys) == 1:
-            data = parts[self.keys[0]]
-        else:
-            columns = [np.frombuffer(parts[key], "<i2") for key in self.keys]
-            data = np.stack(columns, axis=1).tobytes()
-        skipped = first - frame * self.frame_bytes
-        return head + data[skipped : skipped + last - first]
-
-
-def open_recording(connection: Connection, tenant: str, job: str) -> Recording:
-    """A job's audio. Raises UnknownJob, NotFinished before it is decoded, AudioMissing."""
-    connection.job(tenant, job)
-    plan = connection.plan(tenant, job)
-    if plan is None:
-        raise NotFinished(f"The audio of job {job} has not been decoded.")
-    channels = tuple(keys.pcm(tenant, audio) for audio in plan.channels or (plan.audio,))
-    sizes = [connection.store.size(key) for key in channels]
-    known = [size for size in sizes if size is not None]
-    if len(known) < len(sizes):
-        raise AudioMissing()
-    return Recording(channels, min(known) // SAMPLE_BYTES)
 
 
 _PARTS = {

@@ -32,7 +32,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, ScriptoriumError
 from tasks.broker import SENT_AT
-from tasks.execution.retries import code_of
+from tasks.faults import code_of
 from tasks.runs.stages import Scope
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt

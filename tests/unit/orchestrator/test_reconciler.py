@@ -16,9 +16,10 @@ from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.runs import cancel
 from orchestrator.jobs.submission import submit
 from orchestrator.reconciler import Reconciler
+from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.manifest import Plan, Source
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage, queues
 from tasks.state.receipts import Receipt
 from tests.eventually import eventually

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.languages import LANGUAGES, check_language, language_code
 from orchestrator.api.openai.requests import audio_request
-from orchestrator.api.requests import JobRequest
+from orchestrator.jobs.requests import JobRequest
 from orchestrator.triggers.contract import InvalidMessage, SubmitMessage, parse_message
 from tasks.runs.options import job_options
 

@@ -21,9 +21,10 @@ from orchestrator.cluster.connection import Connection, connect
 from orchestrator.cluster.job import Job, describe_job
 from orchestrator.diagnosis import check_store
 from orchestrator.jobs import submission
+from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tests.inputs.examples import TENANT, a_manifest, a_unit
 from tests.inputs.pipes import piped, standard_input

@@ -9,8 +9,9 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.cluster.connection import Connection, NotFinished, UnknownJob, connect, masked
 from orchestrator.cluster.job import Status
+from tasks.artifacts import encode
 from tasks.runs import keys
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.state.receipts import Receipt
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records

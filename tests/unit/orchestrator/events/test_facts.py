@@ -14,8 +14,9 @@ from gpu_worker.words import join_texts, word_places
 from orchestrator.cluster.connection import Connection, UnknownJob
 from orchestrator.events import Facts, tell
 from orchestrator.events.facts import FactsReader
+from tasks.artifacts import encode
 from tasks.runs import keys
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.state.receipts import Receipt
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records

@@ -5,8 +5,9 @@ from __future__ import annotations
 from gpu_worker.errors import ChunkCrashed
 from orchestrator.cluster.connection import Connection
 from orchestrator.jobs.deletion import delete_job
+from tasks.artifacts import encode
 from tasks.runs import keys
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt

@@ -24,12 +24,13 @@ from orchestrator.jobs.submission import rerun, submit
 from orchestrator.jobs.tombstones import LINGER_LEASES, Tombstones
 from orchestrator.reconciler import Reconciler
 from orchestrator.results.speaker_names import name_speakers
+from tasks.artifacts import exists
 from tasks.artifacts.opening import open_store
 from tasks.execution import workplace as lifecycle
 from tasks.runs import keys
 from tasks.runs.manifest import Output, Source
 from tasks.runs.options import KnownSpeaker, job_options
-from tasks.runs.records import Records, exists
+from tasks.runs.records import Records
 from tasks.runs.stages import Stage, queues
 from tasks.stages import prepare
 from tasks.state.receipts import Receipt

@@ -10,8 +10,9 @@ from orchestrator.cluster.connection import Connection, UnknownJob
 from orchestrator.cluster.job import Status
 from orchestrator.jobs import following as progress
 from orchestrator.jobs.following import follow
+from tasks.artifacts import encode
 from tasks.runs import keys
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.state.receipts import Receipt
 from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit, write_records

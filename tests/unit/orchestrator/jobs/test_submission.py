@@ -30,10 +30,11 @@ from orchestrator.jobs.runs import IllegalTransition, cancel, retry
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import IdempotencyConflict, rerun, submit
 from orchestrator.local.redis_server import RedisServer
+from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tests.inputs.examples import TENANT, a_plan, a_run, a_unit
 

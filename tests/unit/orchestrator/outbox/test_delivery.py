@@ -23,9 +23,10 @@ from orchestrator.outbox.delivery import OUTPUT, WEBHOOK, deliver
 from orchestrator.outbox.schedule import DELAYS, DONE
 from orchestrator.outbox.webhooks import webhook_pool, webhook_secret
 from orchestrator.reconciler import Reconciler
+from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.units import Run
 from tests.eventually import eventually
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records

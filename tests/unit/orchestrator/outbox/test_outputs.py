@@ -17,9 +17,10 @@ from orchestrator.cluster.connection import Connection, connect
 from orchestrator.cluster.job import Summary
 from orchestrator.outbox.outputs import write_outputs
 from orchestrator.results.speaker_names import name_speakers
+from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records
 
 RUN = a_run()

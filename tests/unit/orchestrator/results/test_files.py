@@ -15,8 +15,9 @@ from gpu_worker.transcript import Segment, Transcript, Word, transcript_to_json
 from orchestrator.cli.output_names import plain_stem
 from orchestrator.cluster.connection import Connection, NotFinished, UnknownJob
 from orchestrator.results.files import NotWritable, parse_formats, render_result, write_results
+from tasks.artifacts import encode
 from tasks.runs import keys
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_unit, write_records
 

@@ -22,8 +22,9 @@ from orchestrator.results.speaker_names import (
     speaker_names,
     with_names,
 )
+from tasks.artifacts import encode
 from tasks.runs import keys
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records
 
 FIRST, SECOND = "SPEAKER_00", "SPEAKER_01"

@@ -12,8 +12,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.access import QuotaExceeded
-from orchestrator.api.submissions import Submitter
 from orchestrator.cluster.connection import Connection
+from orchestrator.jobs.submitter import Submitter
 from orchestrator.triggers import celery_tasks
 from tasks.broker import VISIBILITY_SECONDS, make_app
 from tests.inputs.examples import TENANT

@@ -29,9 +29,9 @@ from tasks.execution.retries import (
     Fail,
     Retry,
     backoff,
-    code_of,
     decide,
 )
+from tasks.faults import code_of
 
 MAX = 6
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
-from tasks.runs.records import Records, encode, exists, failures, result_record
+from tasks.runs.records import Records, failures, result_record
 from tasks.runs.stages import Stage
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 

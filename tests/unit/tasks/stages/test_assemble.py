@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from gpu_worker.errors import ChunkCrashed, UnreadableAudio
+from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.records import Records, encode
+from tasks.runs.records import Records
 from tasks.runs.stages import Stage
 from tests.inputs.examples import a_manifest, a_plan, a_unit, write_records
 from tests.unit.tasks.inline import run_task

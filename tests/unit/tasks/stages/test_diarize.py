@@ -8,10 +8,11 @@ import pytest
 
 from gpu_worker.diarization import Diarization
 from gpu_worker.errors import ModelUnavailable
+from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
-from tasks.runs.records import Records, encode, failures
+from tasks.runs.records import Records, failures
 from tasks.runs.stages import Stage
 from tests.inputs.examples import TENANT, a_manifest, a_unit, write_records
 from tests.inputs.speech import recording, write_wav

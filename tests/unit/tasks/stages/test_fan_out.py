@@ -6,9 +6,10 @@ import pytest
 
 from gpu_worker.errors import SourceMissing
 from tasks.app import app
+from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.records import Records, encode, failures
+from tasks.runs.records import Records, failures
 from tasks.runs.stages import HEADER_STAGES, Stage
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 from tests.unit.tasks.inline import run_task

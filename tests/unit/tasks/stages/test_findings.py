@@ -10,10 +10,11 @@ import pytest
 from gpu_worker.diarization import Diarization
 from gpu_worker.errors import ChunkCrashed, ScriptoriumError, UnknownModel
 from gpu_worker.transcript import Notice, Turn, notice_to_json
+from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
-from tasks.runs.records import Records, encode
+from tasks.runs.records import Records
 from tasks.runs.stages import Stage
 from tasks.stages.findings import FindingsReader
 from tests.inputs.examples import a_manifest, a_plan, a_unit, write_records

@@ -15,12 +15,13 @@ from orchestrator.cluster.connection import Connection
 from orchestrator.cluster.job import Status
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
+from tasks.artifacts import encode
 from tasks.execution import ending
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
-from tasks.runs.records import Records, encode, failures
+from tasks.runs.records import Records, failures
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 from tasks.stages import prepare as module

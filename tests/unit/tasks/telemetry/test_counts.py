@@ -116,8 +116,8 @@ def test_the_end_of_a_run_is_counted_by_its_status(written: Workplace) -> None:
     with Counted() as grew:  # its chunk is missing, so it comes too early
         run_task(a_unit(Stage.ASSEMBLE))
     assert grew("scriptorium_jobs_ended_total") == 0
+    from tasks.artifacts import encode
     from tasks.runs import keys
-    from tasks.runs.records import encode
 
     error = UnreadableAudio().to_json()
     written.store.put(keys.failed(a_unit(Stage.PREPARE)), encode(error))

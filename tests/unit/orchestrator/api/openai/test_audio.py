@@ -39,8 +39,9 @@ from orchestrator.cluster.connection import Connection, connect
 from orchestrator.events import Event
 from orchestrator.events.hub import TooManyWatchers
 from orchestrator.jobs.runs import cancel
+from tasks.artifacts import encode
 from tasks.runs import keys
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.state.receipts import Receipt

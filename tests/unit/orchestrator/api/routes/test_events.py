@@ -27,9 +27,9 @@ from orchestrator.events import hub
 from orchestrator.events.hub import Hub
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
+from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
 from tasks.runs.options import JobOptions
-from tasks.runs.records import encode
 from tasks.runs.stages import Stage
 from tests.eventually import eventually
 from tests.inputs.examples import TENANT

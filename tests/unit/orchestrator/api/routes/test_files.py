@@ -20,14 +20,15 @@ from config.settings import Settings
 from gpu_worker.errors import AudioOutOfBounds
 from orchestrator.api.application import make_application
 from orchestrator.api.routes import recordings
-from orchestrator.api.routes.recordings import Recording
 from orchestrator.api.routes.transcripts import attachment
 from orchestrator.cluster.connection import Connection, connect
 from orchestrator.jobs import uploads
+from orchestrator.results.recordings import Recording
+from tasks.artifacts import encode, exists
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
-from tasks.runs.records import encode, exists, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tests.inputs.examples import TENANT

@@ -20,9 +20,10 @@ from orchestrator.api.application import make_application
 from orchestrator.cluster.connection import Connection, connect
 from orchestrator.cluster.job import Summary
 from orchestrator.cluster.job_index import JobStore
+from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tests.inputs.examples import TENANT

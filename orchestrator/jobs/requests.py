@@ -1,0 +1,52 @@
+"""What a submitter may ask for, whichever way the request came in: HTTP or a Celery message."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from tasks.runs.options import JobOptions
+
+METADATA_ENTRIES = 16
+# JSON can hold what no store, log line or header can: NUL and other control characters.
+PLAIN_TEXT = r"^[^\x00-\x1f\x7f]*$"
+
+Text = Annotated[str, StringConstraints(max_length=255, min_length=1, pattern=PLAIN_TEXT)]
+Address = Annotated[str, StringConstraints(max_length=2048, min_length=1, pattern=PLAIN_TEXT)]
+MetadataKey = Annotated[str, StringConstraints(max_length=64, min_length=1, pattern=PLAIN_TEXT)]
+MetadataValue = Annotated[str, StringConstraints(max_length=512, pattern=PLAIN_TEXT)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=METADATA_ENTRIES)]
+UploadId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{23}$")]
+
+
+class Body(BaseModel):
+    """Strict about what it is given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class JobRequest(Body):
+    """A submission: `source` or `upload_id`, and what is to be done with it."""
+
+    source: Address | None = Field(None, description="s3://bucket/key or https://host/path.")
+    upload_id: UploadId | None = Field(None, description="Of POST /v1/uploads, once it is there.")
+    name: Text | None = Field(None, description="Of the file, for people.")
+    options: JobOptions = Field(default_factory=JobOptions)
+    metadata: Metadata = Field(default_factory=dict, description="Yours; given back as it is.")
+    webhook_url: Address | None = Field(None, description="Told when the job has ended.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.source is None) == (self.upload_id is None):
+            raise ValueError("exactly one of source and upload_id must be given")
+        return self
+
+
+class FormRequest(Body):
+    """The fields of a form besides its file."""
+
+    name: Text | None = None
+    options: JobOptions = Field(default_factory=JobOptions)
+    metadata: Metadata = Field(default_factory=dict)
+    webhook_url: Address | None = None
