@@ -26,7 +26,7 @@ from tests.servers.rabbitmq import RabbitServer, rabbit_server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a RabbitMQ as slow: it takes five seconds to start."""
+    """Mark the tests that need a RabbitMQ as slow, for the time that it takes to start."""
     for item in items:
         if "rabbit" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
