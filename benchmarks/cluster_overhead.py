@@ -41,6 +41,7 @@ from orchestrator.local.cluster import LocalCluster
 from orchestrator.local.workers import KEEP_MEMORY
 from tasks.runs.options import job_options
 from tasks.runs.stages import Stage
+from tasks.runs.units import Run
 
 TENANT = "default"
 BOUNDS = {("tiny", "long"): 1.2, ("tiny", "short"): 1.0}  # cluster over rival, at most
@@ -79,7 +80,7 @@ class ClusterSide:
             files = write_files(directory, "short", 900 + attempt, 0, 2 * workers)
             jobs = self.transcribe(files)
             for job in jobs:
-                receipts = self._cluster.connection.ledger.read(TENANT, job, 1)
+                receipts = self._cluster.services.ledger.read(Run(TENANT, job, 1))
                 warm.add(receipts[Stage.TRANSCRIBE, 0].worker)
             if len(warm) == workers:
                 self.count_windows()
@@ -88,7 +89,7 @@ class ClusterSide:
 
     def transcribe(self, files: list[Path]) -> list[str]:
         """Submit all, wait for all, and return the jobs."""
-        connection = self._cluster.connection
+        connection = self._cluster.services
         jobs = [
             submit(connection, upload(connection, file, TENANT), self._options, tenant=TENANT).id
             for file in files
@@ -100,7 +101,7 @@ class ClusterSide:
 
     def count_windows(self) -> int:
         """Windows decoded since the last call."""
-        store = self._cluster.connection.store
+        store = self._cluster.services.store
         new = {
             key
             for key in store.list(f"tenants/{TENANT}/audio/")

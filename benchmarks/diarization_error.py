@@ -86,7 +86,7 @@ def run_cluster(audio: Path, bounds: dict[str, int], workers: int, scratch: Path
     options = job_options({"model": "pico", "language": "en", "diarize": True} | bounds)
     with LocalCluster(Settings(home=scratch / "home"), workers=workers, adopt=False) as cluster:
         connection, clock, began = (
-            cluster.connection,
+            cluster.services,
             ProcessorTime(os.getpid()),
             time.perf_counter(),
         )

@@ -65,7 +65,7 @@ def hear_in_cluster(
     heard = Heard()
     home = scratch / f"home-{workers}"
     with LocalCluster(Settings(home=home), workers=workers, adopt=False) as cluster:
-        connection, clock = cluster.connection, ProcessorTime(os.getpid())
+        connection, clock = cluster.services, ProcessorTime(os.getpid())
         jobs = {}
         for recording in recordings:
             path = write_wav(recording, scratch)

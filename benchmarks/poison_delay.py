@@ -63,8 +63,8 @@ def neighbour_seconds(directory: Path, number: int, *, deadly: bool) -> float:
     with LocalCluster(Settings(home=home), workers=2, plugins=plugins) as cluster:
 
         def send(name: str, samples: np.ndarray) -> str:
-            source = upload(cluster.connection, write_wav(home / name, samples), TENANT)
-            return submit(cluster.connection, source, options, tenant=TENANT).id
+            source = upload(cluster.services, write_wav(home / name, samples), TENANT)
+            return submit(cluster.services, source, options, tenant=TENANT).id
 
         first = recording(89, seed=2 * number)[0][: 89 * RATE].copy()
         if deadly:
@@ -72,7 +72,7 @@ def neighbour_seconds(directory: Path, number: int, *, deadly: bool) -> float:
         send("first.wav", np.clip(first, -1, 1))
         started = time.monotonic()
         second = send("second.wav", recording(119, seed=2 * number + 1)[0][: 119 * RATE])
-        for _ in follow(cluster.connection, TENANT, [second]):
+        for _ in follow(cluster.services, TENANT, [second]):
             pass
         return time.monotonic() - started
 

@@ -14,14 +14,15 @@ import os
 import statistics
 import tempfile
 import time
-from itertools import pairwise
+from itertools import pairwise, starmap
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from benchmarks.machine import print_machine, resident_mb
 from config.settings import Settings
-from orchestrator.cluster.connection import Connection, connect
+from gpu_worker.audio.pcm import Span
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.local.redis_server import RedisServer
 from orchestrator.reconciler import Reconciler
 from tasks.artifacts import encode
@@ -29,7 +30,7 @@ from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan, Source
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
-from tasks.runs.units import Unit
+from tasks.runs.units import Run
 from tasks.state.receipts import Receipt
 
 CHUNK_SAMPLES = 300 * 16_000
@@ -48,7 +49,7 @@ def main() -> None:
         server = RedisServer(home)
         server.start()
         try:
-            connection = connect(
+            connection = open_cluster(
                 Settings(
                     redis_url=SecretStr(server.url),
                     store_url=(home / "store").as_uri(),
@@ -64,7 +65,7 @@ def main() -> None:
             server.stop()
 
 
-def open_job(connection: Connection, job: str, chunks: int) -> None:
+def open_job(connection: Cluster, job: str, chunks: int) -> None:
     """A job of which a quarter is transcribed."""
     manifest = Manifest(
         tenant="default",
@@ -74,18 +75,19 @@ def open_job(connection: Connection, job: str, chunks: int) -> None:
         options=JobOptions(model="large-v3", language="en"),
     )
     spans = tuple(pairwise(range(0, (chunks + 1) * CHUNK_SAMPLES, CHUNK_SAMPLES)))
-    plan = Plan(audio=job, seconds=chunks * 300.0, chunks=spans)
+    plan = Plan(audio=job, seconds=chunks * 300.0, chunks=tuple(starmap(Span, spans)))
     store = connection.store
     store.put(keys.manifest("default", job), encode(manifest.model_dump(mode="json")))
     store.put(keys.plan("default", job), encode(plan.model_dump(mode="json")))
-    connection.jobs.add(manifest, 1)
-    done = [Unit("default", job, 1, Stage.PREPARE)]
-    done += [Unit("default", job, 1, Stage.TRANSCRIBE, index) for index in range(chunks // 4)]
+    run = Run("default", job, 1)
+    connection.jobs.add(manifest, run)
+    done = [run.unit(Stage.PREPARE)]
+    done += [run.unit(Stage.TRANSCRIBE, index) for index in range(chunks // 4)]
     for unit in done:
         connection.ledger.record(unit, Receipt("computed", seconds=3.0, audio_seconds=300.0))
 
 
-def measure(connection: Connection, jobs: int) -> None:
+def measure(connection: Cluster, jobs: int) -> None:
     """The first pass reads every record; the others find them in memory."""
     reconciler = Reconciler(connection, adopt=False)
     seconds = []

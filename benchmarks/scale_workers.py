@@ -78,14 +78,14 @@ def burst(cluster: LocalCluster, directory: Path, number: int) -> Round:
     kept = models(cluster)
     for index, part in enumerate(parts):
         path = write_wav(directory / f"{number}-{index}.wav", part)
-        submit(cluster.connection, upload(cluster.connection, path, TENANT), options, tenant=TENANT)
+        submit(cluster.services, upload(cluster.services, path, TENANT), options, tenant=TENANT)
     while not seen.worked_off or len(models(cluster)) > 1:
         now = time.time() - seen.began
         for name in models(cluster) - kept:
             seen.lives.setdefault(name, Life(now))
         for name in cluster.supervisor.retiring() & seen.lives.keys():
             seen.lives[name].told = seen.lives[name].told or now
-        if not seen.worked_off and not cluster.connection.jobs.open_runs():
+        if not seen.worked_off and not cluster.services.jobs.open_runs():
             seen.worked_off = now
         time.sleep(0.05)
     while cluster.supervisor.retiring():

@@ -60,7 +60,7 @@ def follow_memory(scratch: Path, file: Path, chunk_seconds: float) -> dict[int, 
     )
     held: dict[int, float] = {}
     with LocalCluster(Settings(home=scratch / "home"), workers=1, adopt=False) as cluster:
-        connection = cluster.connection
+        connection = cluster.services
         job = submit(connection, upload(connection, file, TENANT), options, tenant=TENANT)
         pids = set()
         while not job.status.final:

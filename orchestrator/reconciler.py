@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.access.tenants import known_tenants
-from orchestrator.cluster.connection import Connection, UnknownJob
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_index import known_jobs, newest_run, open_runs
 from orchestrator.jobs.tombstones import Tombstones
 from orchestrator.jobs.uploads import sweep_uploads
@@ -48,31 +48,31 @@ class Reconciler:
 
     def __init__(
         self,
-        connection: Connection,
+        cluster: Cluster,
         *,
         adopt: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connection = connection
+        self._cluster = cluster
         self._adopt = adopt  # take up runs that others left open
         self._seen: set[Run] = set()  # the open runs that are ours to restore in any case
         self._clock = clock
         self._idle_since: dict[Unit, float] = {}
         self._missing: set[Unit] = set()  # at the last pass
-        self._tombstones = Tombstones(connection)
-        self._scaler = Scaler(connection)
+        self._tombstones = Tombstones(cluster)
+        self._scaler = Scaler(cluster)
         self._audited = float("-inf")
         self._tidied = float("-inf")
         self._name = uuid4().hex
-        self._heartbeat = Heartbeat(connection.settings.heartbeat_file)
+        self._heartbeat = Heartbeat(cluster.settings.heartbeat_file)
 
     def run(self, stop: threading.Event) -> None:
         """Passes until told to stop; a fault ends a pass, never the loop."""
         waiting = False  # said once, not at every pass of an outage
-        pause = self._connection.settings.reconcile_seconds
+        pause = self._cluster.settings.reconcile_seconds
         while not stop.wait(pause):
             began = self._clock()
-            pause = self._connection.settings.reconcile_seconds
+            pause = self._cluster.settings.reconcile_seconds
             try:
                 if self._leads():
                     self.reconcile()
@@ -90,17 +90,17 @@ class Reconciler:
     def reconcile(self) -> tuple[Unit, ...]:
         """One pass. Gives the units that were issued again."""
         self._audit()
-        runs = self._connection.jobs.open_runs()
+        runs = self._cluster.jobs.open_runs()
         self._seen = set(runs)
-        surveys = tuple(self._beating(survey(self._connection, runs)))
+        surveys = tuple(self._beating(survey(self._cluster, runs)))
         self._measure(surveys)
         idle = [unit for one in surveys for unit in one.idle]
-        grace = self._connection.settings.reconcile_grace_seconds
+        grace = self._cluster.settings.reconcile_grace_seconds
         self._idle_since, suspects = overdue(self._idle_since, idle, self._clock(), grace)
         if not suspects:
             self._missing = set()
             return ()
-        missing = set(suspects) - self._connection.queues.queued(suspects)
+        missing = set(suspects) - self._cluster.queues.queued(suspects)
         # A worker may have taken the message between our look at the leases and at the queues:
         # only what is missing at two passes is lost.
         certain, self._missing = missing & self._missing, missing - self._missing
@@ -127,26 +127,26 @@ class Reconciler:
 
     def _mend(self, unit: Unit) -> bool:
         """Record what the store has after all, or issue the unit again (True)."""
-        connection = self._connection
+        cluster = self._cluster
         try:
-            manifest = connection.records.manifest(unit.run.tenant, unit.run.job)
+            manifest = cluster.records.manifest(unit.run.tenant, unit.run.job)
         except ArtifactMissing as error:
             log.warning("record_missing", unit=unit.name, artifact=str(error))
             return False
-        if exists(connection.store, connection.records.key(unit)):
-            connection.ledger.record(unit, Receipt("cached"))
+        if exists(cluster.store, cluster.records.key(unit)):
+            cluster.ledger.record(unit, Receipt("cached"))
             return False
-        if exists(connection.store, keys.failed(unit)):
-            connection.ledger.record(unit, Receipt("failed"))
+        if exists(cluster.store, keys.failed(unit)):
+            cluster.ledger.record(unit, Receipt("failed"))
             return False
         log.warning("unit_reissued", unit=unit.name)
         if unit.stage in (Stage.PREPARE, Stage.DETECT_LANGUAGE):
             prepared = unit.stage is Stage.DETECT_LANGUAGE
-            message = run_canvas(connection.celery, manifest, unit.run, prepared=prepared)
+            message = run_canvas(cluster.celery, manifest, unit.run, prepared=prepared)
             message.apply_async(ignore_result=True)
         else:
-            self._issue_again(unit, connection.records.resolved(unit.run).options)
-        connection.queues.issued(unit)
+            self._issue_again(unit, cluster.records.resolved(unit.run).options)
+        cluster.queues.issued(unit)
         return True
 
     def _issue_again(self, unit: Unit, options: JobOptions) -> None:
@@ -154,10 +154,10 @@ class Reconciler:
 
         So it is after an upgrade that changes what a stage makes, and where an object was lost.
         """
-        connection = self._connection
-        plan = connection.plan(unit.run.tenant, unit.run.job)
+        cluster = self._cluster
+        plan = cluster.plan(unit.run.tenant, unit.run.job)
         if plan is None:
-            in_turn(connection.celery, (unit,), Lane.INTERACTIVE).apply_async(ignore_result=True)
+            in_turn(cluster.celery, (unit,), Lane.INTERACTIVE).apply_async(ignore_result=True)
             return
         lost = [
             units_behind(chain[kept], options, plan)
@@ -165,12 +165,12 @@ class Reconciler:
             if (kept := self._kept(chain)) < len(chain)
         ]
         for units in lost or [units_behind(unit, options, plan)]:
-            message = in_turn(connection.celery, units, plan.lane(options))
+            message = in_turn(cluster.celery, units, plan.lane(options))
             message.apply_async(ignore_result=True)
 
     def _kept(self, chain: Sequence[Unit]) -> int:
         """How many units of a chain need not be done; all if one of them was given up."""
-        store, records = self._connection.store, self._connection.records
+        store, records = self._cluster.store, self._cluster.records
         for number in range(len(chain), 0, -1):
             if exists(store, records.key(chain[number - 1])):
                 return number
@@ -180,23 +180,23 @@ class Reconciler:
 
     def _audit(self) -> None:
         """Restore Redis from the store after a wipe, and compare the two now and then."""
-        connection = self._connection
-        wiped = connection.jobs.is_wiped()
-        due = self._clock() - self._audited >= connection.settings.audit_seconds
+        cluster = self._cluster
+        wiped = cluster.jobs.is_wiped()
+        due = self._clock() - self._audited >= cluster.settings.audit_seconds
         if not (wiped or due):
             return
-        known = set(connection.jobs.open_runs())
-        for run in self._beating(open_runs(connection.store)):
+        known = set(cluster.jobs.open_runs())
+        for run in self._beating(open_runs(cluster.store)):
             if run not in known and (self._adopt or run in self._seen):
                 self._restore(run)
         if wiped and self._adopt:
-            for tenant in known_tenants(connection.store, connection.settings):
-                for job in self._beating(known_jobs(connection.store, tenant)):
+            for tenant in known_tenants(cluster.store, cluster.settings):
+                for job in self._beating(known_jobs(cluster.store, tenant)):
                     with suppress(UnknownJob):  # it is being deleted
-                        connection.job(tenant, job)
+                        cluster.job(tenant, job)
         if self._adopt:
-            connection.outbox.restore()
-        connection.jobs.restored()
+            cluster.outbox.restore()
+        cluster.jobs.restored()
         self._audited = self._clock()
         if self._adopt:
             self._tombstones.sweep()
@@ -206,35 +206,35 @@ class Reconciler:
         """Now and then: remove what was uploaded and never submitted."""
         if self._clock() - self._tidied >= TIDY_SECONDS:
             self._tidied = self._clock()
-            for tenant in known_tenants(self._connection.store, self._connection.settings):
-                sweep_uploads(self._connection, tenant)
+            for tenant in known_tenants(self._cluster.store, self._cluster.settings):
+                sweep_uploads(self._cluster, tenant)
 
     def _restore(self, run: Run) -> None:
-        connection = self._connection
-        if exists(connection.store, keys.tombstone(run.tenant, run.job)):
+        cluster = self._cluster
+        if exists(cluster.store, keys.tombstone(run.tenant, run.job)):
             return
         try:
-            manifest = connection.records.manifest(run.tenant, run.job)
+            manifest = cluster.records.manifest(run.tenant, run.job)
         except ArtifactMissing:
             return  # a submission that was not accepted
         log.info("run_restored", run=run.name)
-        if exists(connection.store, keys.of_run(run, "canceled")):
-            connection.cancellations.flag(run)
-        newest = newest_run(connection.store, run.tenant, run.job)
+        if exists(cluster.store, keys.of_run(run, "canceled")):
+            cluster.cancellations.flag(run)
+        newest = newest_run(cluster.store, run.tenant, run.job)
         newest = newest if newest.number > run.number else run
-        connection.jobs.add(manifest, newest)
-        if connection.plan(run.tenant, run.job) is not None:
-            connection.ledger.record(
+        cluster.jobs.add(manifest, newest)
+        if cluster.plan(run.tenant, run.job) is not None:
+            cluster.ledger.record(
                 run.unit(Stage.PREPARE), Receipt("cached", finished_at=time.time())
             )
-        for stage, index in failures(connection.store, run):
-            connection.ledger.record(run.unit(stage, index), Receipt("failed"))
-        connection.settle(run)
+        for stage, index in failures(cluster.store, run):
+            cluster.ledger.record(run.unit(stage, index), Receipt("failed"))
+        cluster.settle(run)
 
     def _leads(self) -> bool:
         """Hold or take the leadership for a few passes."""
-        redis, name = self._connection.redis, self._name.encode()
-        milliseconds = int(self._connection.settings.reconcile_seconds * 5000) + 5000
+        redis, name = self._cluster.redis, self._name.encode()
+        milliseconds = int(self._cluster.settings.reconcile_seconds * 5000) + 5000
         if redis.set(_LEADER, name, nx=True, px=milliseconds):
             return True
         if redis.get(_LEADER) != name:

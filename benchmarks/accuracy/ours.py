@@ -53,7 +53,7 @@ class OurCluster:
 
         Raises RuntimeError for a job that does not complete.
         """
-        connection = self._cluster.connection
+        connection = self._cluster.services
         jobs: dict[str, str] = {}
         for recording in chosen:
             options = job_options(

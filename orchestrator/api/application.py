@@ -38,7 +38,7 @@ from orchestrator.api.routes import (
     uploads,
     webhooks,
 )
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.events.hub import Hub
 from tasks.telemetry.tracing import flush
 
@@ -48,7 +48,7 @@ ROUTERS = (
 )
 
 
-def make_application(connection: Connection) -> FastAPI:
+def make_application(cluster: Cluster) -> FastAPI:
     """The API of one cluster; it closes nothing."""
 
     @asynccontextmanager
@@ -67,17 +67,17 @@ def make_application(connection: Connection) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
-        telemetry=request_traces(connection.settings),
+        telemetry=request_traces(cluster.settings),
     )
-    application.state.connection = connection
-    application.state.hub = Hub(connection)
-    application.state.keys = ApiKeys(connection.store, connection.settings)
+    application.state.cluster = cluster
+    application.state.hub = Hub(cluster)
+    application.state.keys = ApiKeys(cluster.store, cluster.settings)
     application.state.serves_anybody = True  # while there are no keys; the server says where
     application.state.transfers = CapacityLimiter(TRANSFERS)
     hooks.open_hook(application)  # rules with a mistake in them are told now
     errors.install(application)
     documents.install(application)
-    metrics.install(application, connection)
+    metrics.install(application, cluster)
     for part in ROUTERS:
         # As they are: `include_router` would build each a second time at the first request, to
         # add what an application gives to its routes, and this one gives them nothing.
@@ -85,9 +85,7 @@ def make_application(connection: Connection) -> FastAPI:
     # The last one added is the first to see a request.
     application.add_middleware(TrailingSlashes)
     application.add_middleware(BodyLimit)
-    application.add_middleware(
-        OwnPagesOnly, keys=application.state.keys, settings=connection.settings
-    )
+    application.add_middleware(OwnPagesOnly, keys=application.state.keys, settings=cluster.settings)
     application.add_middleware(Headers)
     application.add_middleware(Counting)
     return application

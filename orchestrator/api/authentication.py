@@ -26,7 +26,7 @@ from orchestrator.access import (
     Scope,
 )
 from orchestrator.access.keys import ApiKeys
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 
 COOKIE = "scriptorium_session"
 LONGEST_KEY = 512  # characters; ours have 47
@@ -36,14 +36,14 @@ _header = APIKeyHeader(name="X-API-Key", auto_error=False)
 _cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by POST /v1/session.")
 
 
-def connection_of(request: Request) -> Connection:
+def cluster_of(request: Request) -> Cluster:
     """The cluster that this application fronts."""
-    found: Connection = request.app.state.connection
+    found: Cluster = request.app.state.cluster
     return found
 
 
-async def _cluster(request: Request) -> Connection:
-    return connection_of(request)  # a dependency that is no coroutine would take a thread
+async def _cluster(request: Request) -> Cluster:
+    return cluster_of(request)  # a dependency that is no coroutine would take a thread
 
 
 def keys_of(request: Request) -> ApiKeys:
@@ -96,7 +96,7 @@ async def principal_of(request: Request) -> Principal:
     needed = await run_in_threadpool(keys.exist) if keys.is_stale else keys.exist()
     if needed or not request.app.state.serves_anybody:
         raise NotAuthenticated()
-    return Principal(connection_of(request).settings.tenant, EVERY_SCOPE)
+    return Principal(cluster_of(request).settings.tenant, EVERY_SCOPE)
 
 
 def _having(scope: Scope) -> Callable[..., Awaitable[Principal]]:
@@ -120,7 +120,7 @@ async def _keys(request: Request) -> ApiKeys:
 
 
 Keys = Annotated[ApiKeys, Depends(_keys)]
-Cluster = Annotated[Connection, Depends(_cluster)]
+CurrentCluster = Annotated[Cluster, Depends(_cluster)]
 Reader = Annotated[Principal, Depends(_having(Scope.READ))]
 Writer = Annotated[Principal, Depends(_having(Scope.WRITE))]
 Admin = Annotated[Principal, Depends(_having(Scope.ADMIN))]

@@ -14,18 +14,18 @@ from orchestrator.api import errors
 from orchestrator.api.authentication import operating
 from orchestrator.api.middleware.headers import Headers
 from orchestrator.api.routes import autoscale, health, metrics
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 
 
-def make_internal(connection: Connection) -> FastAPI:
+def make_internal(cluster: Cluster) -> FastAPI:
     """The application of that port."""
     application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    application.state.connection = connection
-    metrics.install(application, connection)
+    application.state.cluster = cluster
+    metrics.install(application, cluster)
     errors.install(application)
     for part in (metrics, autoscale, health):
         application.include_router(part.router)
-    anybody = Principal(connection.settings.tenant, EVERY_SCOPE)
+    anybody = Principal(cluster.settings.tenant, EVERY_SCOPE)
     application.dependency_overrides[operating] = lambda: anybody
     application.add_middleware(Headers)
     return application

@@ -11,7 +11,7 @@ from math import isfinite
 
 from fastapi.exceptions import RequestValidationError
 
-from orchestrator.cluster.connection import Connection, UnknownJob
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Job, Status
 
 SCANNED = 500  # jobs that one request looks at while it looks for a status
@@ -21,7 +21,7 @@ Place = tuple[float, str]
 
 
 def page(
-    connection: Connection, tenant: str, limit: int, before: Place | None, status: Status | None
+    cluster: Cluster, tenant: str, limit: int, before: Place | None, status: Status | None
 ) -> tuple[list[Job], Place | None]:
     """Up to `limit` jobs from behind a place, and the place to go on from if there are more.
 
@@ -30,10 +30,10 @@ def page(
     found: list[Job] = []
     for _ in range(0, SCANNED, _PIECE):
         wanted = limit - len(found) if status is None else _PIECE
-        listed = connection.jobs.newest(tenant, wanted + 1, before)
+        listed = cluster.jobs.newest(tenant, wanted + 1, before)
         for job, time in listed[:wanted]:
             before = (time, job)
-            now = _job(connection, tenant, job)
+            now = _job(cluster, tenant, job)
             if now is not None and status in (None, now.status):
                 found.append(now)
                 if len(found) == limit:
@@ -71,8 +71,8 @@ def job_like(text: str) -> bool:
     return text.isascii() and text.replace("-", "").isalnum() and len(text) <= 64
 
 
-def _job(connection: Connection, tenant: str, job: str) -> Job | None:
+def _job(cluster: Cluster, tenant: str, job: str) -> Job | None:
     try:
-        return connection.job(tenant, job)
+        return cluster.job(tenant, job)
     except UnknownJob:  # deleted since it was listed
         return None

@@ -15,7 +15,7 @@ from gpu_worker.errors import InvalidOption
 from orchestrator.access.exposure import check_exposure
 from orchestrator.api.application import make_application
 from orchestrator.api.internal import ByPort, make_internal
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.events.hub import Hub
 from tasks.telemetry.exposition import EVERY_ADDRESS
 
@@ -27,20 +27,20 @@ log = structlog.get_logger(__name__)
 
 
 def run_server(
-    connection: Connection, host: str, port: int, sockets: Sequence[socket.socket] | None = None
+    cluster: Cluster, host: str, port: int, sockets: Sequence[socket.socket] | None = None
 ) -> None:
     """Serve the API until SIGTERM or SIGINT, on `sockets` if some are open already.
 
     Raises InvalidOption for a public address without API keys, or one that cannot be had.
     """
     opened = list(sockets) if sockets else [listen(host, port)]
-    internal = connection.settings.metrics_port
+    internal = cluster.settings.metrics_port
     try:
         if internal is not None:
             opened.append(listen(EVERY_ADDRESS, internal, hint=_METRICS_HINT))
             internal = opened[-1].getsockname()[1]
             log.info("metrics_served", port=internal)
-        server = make_server(connection, host, port, internal)
+        server = make_server(cluster, host, port, internal)
         server.run(sockets=opened)
     finally:
         for one in opened:
@@ -48,22 +48,22 @@ def run_server(
 
 
 def make_server(
-    connection: Connection, host: str, port: int, internal_port: int | None = None
+    cluster: Cluster, host: str, port: int, internal_port: int | None = None
 ) -> uvicorn.Server:
     """A server that is not running yet; what comes in at the internal port needs no key.
 
     Raises InvalidOption for a public address without keys.
     """
-    settings = connection.settings
-    serves_anybody = check_exposure(connection.store, settings, host)
+    settings = cluster.settings
+    serves_anybody = check_exposure(cluster.store, settings, host)
     if settings.work_dir is not None:  # where uploads lie while they come in
         settings.work_dir.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(settings.work_dir)
-    application = make_application(connection)
+    application = make_application(cluster)
     application.state.serves_anybody = serves_anybody
     served: ASGIApp = application
     if internal_port is not None:
-        served = ByPort(application, make_internal(connection), internal_port)
+        served = ByPort(application, make_internal(cluster), internal_port)
     server = _Server(
         uvicorn.Config(
             served,

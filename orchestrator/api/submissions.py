@@ -15,7 +15,7 @@ from orchestrator.access import Principal
 from orchestrator.access.quotas import quota_of
 from orchestrator.api.forms import UploadForm, upload_form
 from orchestrator.api.middleware.bodies import transfers_of
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.jobs.requests import FormRequest, JobRequest
 from orchestrator.jobs.submitter import Submitter
@@ -32,17 +32,17 @@ class UnsupportedMediaType(PermanentError):
 
 
 async def take_submission(
-    request: Request, connection: Connection, caller: Principal, idempotency_key: str | None
+    request: Request, cluster: Cluster, caller: Principal, idempotency_key: str | None
 ) -> Job:
     """Accept the job that a request asks for, by its content type."""
-    submitter = Submitter(connection, caller.tenant, idempotency_key, "api")
+    submitter = Submitter(cluster, caller.tenant, idempotency_key, "api")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         asked = parse(JobRequest, await request.body())
         return await run_in_threadpool(submitter.submit_named, asked)
     if kind != "multipart/form-data":
         raise UnsupportedMediaType()
-    limit = quota_of(connection.settings, caller.tenant).source_bytes
+    limit = quota_of(cluster.settings, caller.tenant).source_bytes
     async with upload_form(request, limit) as form:
         fields = _fields(form)
         file = form.file.file

@@ -8,14 +8,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from orchestrator.cli.context import check_interrupted
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.jobs.following import follow
 
 
-def watch_jobs(
-    connection: Connection, tenant: str, jobs: list[Job], *, quiet: bool = False
-) -> list[Job]:
+def watch_jobs(cluster: Cluster, tenant: str, jobs: list[Job], *, quiet: bool = False) -> list[Job]:
     """Show the jobs until all have ended, and give them as they ended."""
     ended = {job.id: job for job in jobs}
     progress = Progress(
@@ -32,7 +30,7 @@ def watch_jobs(
             job.id: progress.add_task("", total=1.0, name=_short(job.name), state="")
             for job in jobs
         }
-        for job in follow(connection, tenant, [job.id for job in jobs]):
+        for job in follow(cluster, tenant, [job.id for job in jobs]):
             check_interrupted()
             before, ended[job.id] = ended[job.id], job
             progress.update(rows[job.id], completed=job.progress, state=describe(job))

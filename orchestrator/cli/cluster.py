@@ -15,7 +15,7 @@ import typer
 
 from config.logging import configure_logging
 from config.settings import Settings
-from orchestrator.cli.context import check_home, connection, current_settings
+from orchestrator.cli.context import check_home, current_settings, opened_cluster
 from orchestrator.cluster.connection import masked
 from orchestrator.local.cluster import LocalCluster, announce
 from orchestrator.local.front_door import FLOWER_HOST, FLOWER_USER, url_of
@@ -79,7 +79,7 @@ def up(
     ) as cluster:
         address = announce(cluster, values.home)
         try:
-            _serve_metrics(cluster.connection.settings)
+            _serve_metrics(cluster.services.settings)
             cluster.wait_until_ready(stop)
             typer.echo("\n".join(_places(cluster, values, flower)))
             typer.echo("Ready. `scriptorium submit FILE` in another terminal; Ctrl-C stops it.")
@@ -103,7 +103,7 @@ def serve(
     # They bring the web framework along.
     from orchestrator.api.server import listen, run_server
 
-    to = connection()
+    to = opened_cluster()
     values = _listening(host, port)
     configure_logging(values.log_level, values.log_format)
     try:
@@ -128,7 +128,7 @@ def worker(
     name: Annotated[str | None, typer.Option(help="Unique in the cluster.")] = None,
 ) -> None:
     """Run one worker of a cluster; it becomes `celery worker`."""
-    settings = connection().settings
+    settings = opened_cluster().settings
     own = pool_named(pool, settings)
     spec = WorkerSpec(
         name=name or f"{pool}{'' if gpu is None else gpu}-{os.getpid()}@{socket.gethostname()}",
@@ -154,7 +154,7 @@ def reconciler() -> None:
     One a cluster is enough, two are safe.
     """
     configure_logging(current_settings().log_level, current_settings().log_format)
-    to, stop = connection(), _stop_event()
+    to, stop = opened_cluster(), _stop_event()
     _serve_metrics(to.settings)
     courier = threading.Thread(target=Courier(to).run, args=(stop,), name="courier")
     courier.start()
@@ -175,7 +175,7 @@ def _listening(host: str | None, port: int | None, flower_port: int | None = Non
 
 def _places(cluster: LocalCluster, values: Settings, flower: bool) -> Iterator[str]:
     """Where everything is, a line each."""
-    settings = cluster.connection.settings
+    settings = cluster.services.settings
     if cluster.api_url is not None:
         yield f"Page:   {cluster.api_url}/"
         yield f"API:    {cluster.api_url}/v1"

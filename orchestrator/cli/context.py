@@ -17,7 +17,7 @@ from pydantic import SecretStr, ValidationError
 from config.logging import configure_logging
 from config.settings import NO_HOME, Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job, Status
 from orchestrator.local.cluster import running_cluster
 
@@ -136,7 +136,7 @@ def configured_cluster(values: Settings) -> Settings | None:
     return values
 
 
-def connection() -> Connection:
+def opened_cluster() -> Cluster:
     """To the configured cluster, or to this user's running one. Raises RedisUnavailable."""
     values = configured_cluster(current_settings())
     if values is None:
@@ -144,7 +144,7 @@ def connection() -> Connection:
             "No cluster is configured and none runs here.",
             hint="Start one with `scriptorium up`, or set REDIS_URL and SCRIPTORIUM_STORE_URL.",
         )
-    return connect(values)
+    return open_cluster(values)
 
 
 def tenant() -> str:

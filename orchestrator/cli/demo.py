@@ -59,12 +59,12 @@ def demo(
     recording = _conversation(console, values)
     console.print(f"Starting a cluster of {workers} GPU workers and a CPU worker …")
     began = time.monotonic()  # the time that is told includes the start
-    with local_cluster(values, workers) as connection:
-        jobs = submit_all(connection, values.tenant, [recording.audio], recording.options)
-        ended = watch_jobs(connection, values.tenant, list(jobs.values()))
+    with local_cluster(values, workers) as cluster:
+        jobs = submit_all(cluster, values.tenant, [recording.audio], recording.options)
+        ended = watch_jobs(cluster, values.tenant, list(jobs.values()))
         took = time.monotonic() - began
         paths = write_all(
-            connection,
+            cluster,
             dict(zip(jobs, ended, strict=True)),
             output_dir,
             parse_formats("all"),

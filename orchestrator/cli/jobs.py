@@ -13,7 +13,7 @@ from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
 from orchestrator.cli.bars import describe, watch_jobs
-from orchestrator.cli.context import connection, exit_status, print_json, tenant
+from orchestrator.cli.context import exit_status, opened_cluster, print_json, tenant
 from orchestrator.cli.options import spellings, with_job_options
 from orchestrator.cli.speakers import (
     KnownSpeakers,
@@ -49,7 +49,7 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Hand one file to the cluster and print the job's id; `-` is standard input."""
-    to = connection()
+    to = opened_cluster()
     job = submission.submit(
         to,
         _source(source) or upload(to, local_path(source), tenant()),
@@ -72,7 +72,7 @@ def rerun(
 
     Only what the changed options change is computed.
     """
-    to = connection()
+    to = opened_cluster()
     if known_speaker:
         changes["known_speakers"] = upload_known_speakers(to, tenant(), known_speaker)
     _accepted(submission.rerun(to, tenant(), job, changes), wait, as_json)
@@ -80,13 +80,13 @@ def rerun(
 
 def status(job: JobId, as_json: AsJson = False) -> None:
     """Show where a job stands."""
-    found = connection().job(tenant(), job)
+    found = opened_cluster().job(tenant(), job)
     print_json(found.to_json()) if as_json else _show(found)
 
 
 def watch(job: JobId, as_json: AsJson = False) -> None:
     """Wait for a job's end; the exit status says how it ended."""
-    to = connection()
+    to = opened_cluster()
     ended = watch_jobs(to, tenant(), [to.job(tenant(), job)], quiet=as_json)[0]
     print_json(ended.to_json()) if as_json else _show(ended)
     raise typer.Exit(exit_status([ended]))
@@ -109,7 +109,7 @@ def get(
     if len(chosen) != 1:
         raise InvalidOption("`get` prints one format at a time.", hint="Ask for json, txt or srt.")
     lines = subtitle_options(max_line_width, max_line_count, max_words_per_line, highlight_words)
-    text = render_result(connection(), tenant(), job, chosen[0], lines)
+    text = render_result(opened_cluster(), tenant(), job, chosen[0], lines)
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -124,7 +124,7 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """Show the newest jobs."""
-    to = connection()
+    to = opened_cluster()
     found = [to.job(tenant(), job) for job, _ in to.jobs.newest(tenant(), limit)]
     if as_json:
         print_json([job.to_json() for job in found])
@@ -141,25 +141,25 @@ def list_jobs(
 
 def cancel(job: JobId, as_json: AsJson = False) -> None:
     """End a job without a result."""
-    ended = runs.cancel(connection(), tenant(), job)
+    ended = runs.cancel(opened_cluster(), tenant(), job)
     print_json(ended.to_json()) if as_json else _show(ended)
 
 
 def retry(job: JobId, as_json: AsJson = False) -> None:
     """Run a failed, partial or canceled job again; finished chunks are kept."""
-    again = runs.retry(connection(), tenant(), job)
+    again = runs.retry(opened_cluster(), tenant(), job)
     print_json(again.to_json()) if as_json else _show(again)
 
 
 def delete(job: JobId) -> None:
     """Remove a job with its audio and transcript, also one that is being worked on."""
-    delete_job(connection(), tenant(), job)
+    delete_job(opened_cluster(), tenant(), job)
     typer.echo(f"Job {job} is deleted.")
 
 
 def dead_letters(as_json: AsJson = False) -> None:
     """Show the units of work that were given up."""
-    store = connection().store
+    store = opened_cluster().store
     letters = []
     for key in store.list(f"{keys.DEAD_LETTERS}{tenant()}/"):
         job, run, stage, index = key.split("/")[2:]
@@ -179,7 +179,7 @@ def dead_letters(as_json: AsJson = False) -> None:
 
 def _accepted(job: Job, wait: bool, as_json: bool) -> None:
     if wait:
-        job = watch_jobs(connection(), tenant(), [job], quiet=as_json)[0]
+        job = watch_jobs(opened_cluster(), tenant(), [job], quiet=as_json)[0]
     print_json(job.to_json()) if as_json else typer.echo(job.id)
     raise typer.Exit(exit_status([job]))
 

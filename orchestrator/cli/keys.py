@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from gpu_worker.errors import InvalidOption
 from orchestrator.access import USUAL_SCOPES, Scope
 from orchestrator.access.keys import ApiKeys
-from orchestrator.cli.context import connection, print_json, tenant
+from orchestrator.cli.context import opened_cluster, print_json, tenant
 
 app = typer.Typer(
     help="Make, list and revoke the API's keys. Once there is one, every request needs one.",
@@ -84,5 +84,5 @@ def revoke(
 
 
 def _keys() -> ApiKeys:
-    to = connection()
+    to = opened_cluster()
     return ApiKeys(to.store, to.settings)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from orchestrator.cli.context import connection, print_json
+from orchestrator.cli.context import opened_cluster, print_json
 from orchestrator.scaling.published import PublishedLoad, fresh_load, load_to_json
 
 
@@ -17,7 +17,7 @@ def load(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the cluster's load: queues, backlog, and the workers that it asks for."""
-    found = fresh_load(connection().redis, time.time())
+    found = fresh_load(opened_cluster().redis, time.time())
     if as_json:
         print_json(load_to_json(found))
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gpu_worker.errors import InvalidOption
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.local_files import local_path
 from orchestrator.jobs.sources import upload
 from tasks.runs.options import JobOptions, changed_options
@@ -26,27 +26,27 @@ KnownSpeakers = Annotated[
 
 
 def with_known_speakers(
-    connection: Connection, tenant: str, options: JobOptions, given: Sequence[str] | None
+    cluster: Cluster, tenant: str, options: JobOptions, given: Sequence[str] | None
 ) -> JobOptions:
     """The options with the speakers that were given. Raises InvalidOption or SourceMissing."""
     if not given:
         return options
-    known = upload_known_speakers(connection, tenant, given)
+    known = upload_known_speakers(cluster, tenant, given)
     return changed_options(options, {"known_speakers": known})
 
 
 def upload_known_speakers(
-    connection: Connection, tenant: str, given: Sequence[str]
+    cluster: Cluster, tenant: str, given: Sequence[str]
 ) -> list[dict[str, str]]:
     """Put the clips into the store; gives the option's value. Raises as above."""
-    return [_upload(connection, tenant, pair) for pair in given]
+    return [_upload(cluster, tenant, pair) for pair in given]
 
 
-def _upload(connection: Connection, tenant: str, pair: str) -> dict[str, str]:
+def _upload(cluster: Cluster, tenant: str, pair: str) -> dict[str, str]:
     name, _, path = pair.partition("=")
     if not name.strip() or not path:
         raise InvalidOption(
             f"{pair!r} is not a known speaker.", hint="Write --known-speaker anna=anna.wav."
         )
-    clip = upload(connection, local_path(path), tenant).artifact or ""
+    clip = upload(cluster, local_path(path), tenant).artifact or ""
     return {"name": name.strip(), "clip": clip.rpartition("/")[2]}

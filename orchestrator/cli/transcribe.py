@@ -27,7 +27,7 @@ from orchestrator.cli.options import spellings, with_job_options
 from orchestrator.cli.output_names import distinct, output_stems, plain_stem
 from orchestrator.cli.speakers import KnownSpeakers, with_known_speakers
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job
 from orchestrator.jobs.local_files import STDIN, local_path, source_name
 from orchestrator.jobs.runs import cancel
@@ -93,47 +93,45 @@ def transcribe(
     if not quiet:
         _tell_names(stems)
         _tell_fetching(values, options.model)
-    with local_cluster(values, workers) as connection:
-        options = with_known_speakers(connection, values.tenant, options, known_speaker)
-        jobs = submit_all(connection, values.tenant, paths, options)
+    with local_cluster(values, workers) as cluster:
+        options = with_known_speakers(cluster, values.tenant, options, known_speaker)
+        jobs = submit_all(cluster, values.tenant, paths, options)
         try:
-            ended = watch_jobs(connection, values.tenant, list(jobs.values()), quiet=quiet)
+            ended = watch_jobs(cluster, values.tenant, list(jobs.values()), quiet=quiet)
         except KeyboardInterrupt:
-            _abandon(connection, values.tenant, list(jobs.values()))
+            _abandon(cluster, values.tenant, list(jobs.values()))
             raise
         if options.model == AUTO and not quiet:
             _tell_models(ended)
         results = dict(zip(jobs, ended, strict=True))
-        write_all(connection, results, output_dir, formats, lines, quiet, stems)
+        write_all(cluster, results, output_dir, formats, lines, quiet, stems)
     raise typer.Exit(EXIT_FAILED if len(jobs) < len(paths) else exit_status(ended))
 
 
 @contextmanager
-def local_cluster(values: Settings, workers: int | None) -> Iterator[Connection]:
+def local_cluster(values: Settings, workers: int | None) -> Iterator[Cluster]:
     """The cluster to use: the configured or running one, or one for the time of the block."""
     configured = configured_cluster(values) if workers is None or values.store_url else None
     if configured is not None and workers is None:
         if values != current_settings():
             typer.echo("Workers run already: their device, threads and models stay.", err=True)
-        yield connect(configured)
+        yield open_cluster(configured)
         return
     check_home(values)
     with LocalCluster(configured or values, workers=workers, adopt=False) as cluster:
-        yield cluster.connection
+        yield cluster.services
         if holds_spans(values):
             cluster.close(TRACES_SECONDS)
 
 
 def submit_all(
-    connection: Connection, tenant: str, files: list[Path], options: JobOptions
+    cluster: Cluster, tenant: str, files: list[Path], options: JobOptions
 ) -> dict[Path, Job]:
     """Submit files and give the accepted ones; each refused one is reported."""
     jobs: dict[Path, Job] = {}
     for path in files:
         try:
-            jobs[path] = submit(
-                connection, upload(connection, path, tenant), options, tenant=tenant
-            )
+            jobs[path] = submit(cluster, upload(cluster, path, tenant), options, tenant=tenant)
         except ScriptoriumError as error:
             if len(files) == 1:
                 raise
@@ -142,7 +140,7 @@ def submit_all(
 
 
 def write_all(
-    connection: Connection,
+    cluster: Cluster,
     jobs: dict[Path, Job],
     directory: Path,
     formats: tuple[str, ...],
@@ -162,7 +160,7 @@ def write_all(
             _complain(path, job.error["code"], job.error["message"], job.error["hint"])
             continue
         written += write_results(
-            connection, job.tenant, job.id, stems[path], directory, formats, lines
+            cluster, job.tenant, job.id, stems[path], directory, formats, lines
         )
     if not quiet:
         for file in written:
@@ -204,11 +202,11 @@ def _tell_models(jobs: list[Job]) -> None:
         typer.echo(f"Model: {names}. Another: --model NAME (`scriptorium models list`).", err=True)
 
 
-def _abandon(connection: Connection, tenant: str, jobs: list[Job]) -> None:
+def _abandon(cluster: Cluster, tenant: str, jobs: list[Job]) -> None:
     """Nobody waits any more; what was computed is kept and found by the next submission."""
     for job in jobs:
         with suppress(ScriptoriumError):
-            cancel(connection, tenant, job.id)
+            cancel(cluster, tenant, job.id)
     typer.echo("Stopped. Finished chunks are kept: the same command goes on from there.", err=True)
 
 

@@ -14,7 +14,7 @@ import typer
 
 from config.logging import configure_logging
 from gpu_worker.errors import InvalidOption
-from orchestrator.cli.context import connection, current_settings, print_json
+from orchestrator.cli.context import current_settings, opened_cluster, print_json
 from orchestrator.local.front_door import celery_command
 from orchestrator.local.programs import FRONT_DOOR_SECRETS, settings_environment
 from tasks.runs import keys
@@ -51,7 +51,7 @@ def sqs(
             hint="Give a file with --rules or SCRIPTORIUM_TRIGGER_RULES; see docs/triggers.md.",
         )
     configure_logging(settings.log_level, settings.log_format)
-    cluster = connection()
+    cluster = opened_cluster()
     try:
         intake = open_intake(cluster, path, "sqs")
         serve_own_metrics(settings)
@@ -66,7 +66,7 @@ def celery(
     name: Annotated[str | None, typer.Option(help="Unique in the cluster.")] = None,
 ) -> None:
     """Take `scriptorium.submit` messages; it becomes `celery worker`. Any number may run."""
-    cluster = connection()  # says in a sentence what is wrong with it
+    cluster = opened_cluster()  # says in a sentence what is wrong with it
     environment = settings_environment(
         cluster.settings, os.environ, without=FRONT_DOOR_SECRETS, takes_over=True
     )
@@ -78,7 +78,7 @@ def celery(
 @app.command("dead-letters")
 def dead_letters() -> None:
     """Print the events that nothing could be made of, and why, as JSON."""
-    cluster = connection()
+    cluster = opened_cluster()
     try:
         found = [
             {"message": key.removeprefix(keys.DEAD_TRIGGERS).removesuffix(".json")}

@@ -48,7 +48,7 @@ class NotFinished(PermanentError):
 
 
 @dataclass(frozen=True, slots=True)
-class Connection(Services):
+class Cluster(Services):
     """The control plane's side of a cluster."""
 
     celery: Celery
@@ -144,12 +144,12 @@ class Connection(Services):
         return manifest, run, self.settle(run)
 
 
-def connect(settings: Settings) -> Connection:
+def open_cluster(settings: Settings) -> Cluster:
     """Open everything. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
     celery = make_app(settings, only_sends=True)
     services = open_services(settings, REMEMBERED_RECORDS)
     _check_redis(services.redis, redis_address(settings))
-    return Connection(
+    return Cluster(
         **services.parts(),
         celery=celery,
         jobs=JobStore(services.redis),

@@ -131,11 +131,11 @@ class AmqpQueues:
 
     def _ask(self, question: Callable[[Any], T]) -> T:
         """The answer; a connection that was lost while nobody used it is made again."""
-        with self._celery.pool.acquire(block=True) as connection:
-            faults = (OperationalError, *connection.connection_errors, *connection.channel_errors)
+        with self._celery.pool.acquire(block=True) as cluster:
+            faults = (OperationalError, *cluster.connection_errors, *cluster.channel_errors)
             try:
-                answer: T = connection.autoretry(question, max_retries=1)()[0]
+                answer: T = cluster.autoretry(question, max_retries=1)()[0]
             except faults as error:
-                url = connection.as_uri()  # without the password
+                url = cluster.as_uri()  # without the password
                 raise BrokerUnavailable(f"{url} does not answer: {error}") from error
         return answer

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpu_worker.transcript import ChunkTranscript, segment_to_json
-from orchestrator.cluster.connection import Connection, UnknownJob
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.events import Facts
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
@@ -22,33 +22,33 @@ from tasks.runs.units import Run
 class FactsReader:
     """Reads what is told of jobs."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
 
     def newest_run(self, tenant: str, job: str) -> int:
         """The run that a job is in. Raises UnknownJob."""
-        return self._connection.job(tenant, job).run
+        return self._cluster.job(tenant, job).run
 
     def read(self, tenant: str, job: str, run: int) -> Facts | None:
         """As it stands; None while Redis has forgotten the job. Raises UnknownJob."""
-        connection = self._connection
-        found = connection.jobs.find(tenant, job)
+        cluster = self._cluster
+        found = cluster.jobs.find(tenant, job)
         if found is None:
             # Not restored from here; the reconciler does it, or whoever asks for the job.
-            is_deleted = exists(connection.store, keys.tombstone(tenant, job))
-            if is_deleted or not exists(connection.store, keys.manifest(tenant, job)):
+            is_deleted = exists(cluster.store, keys.tombstone(tenant, job))
+            if is_deleted or not exists(cluster.store, keys.manifest(tenant, job)):
                 raise UnknownJob(f"There is no job {job!r}.")
             return None
         manifest, newest, summary = found
         this = Run(tenant, job, run)
         # In this order: an ended run's history is whole, and each of its entries has a receipt.
-        history = connection.ledger.history(this)
-        receipts = connection.ledger.read(this)
+        history = cluster.ledger.history(this)
+        receipts = cluster.ledger.read(this)
         is_assembled = (Stage.ASSEMBLE, 0) in (settled for _, settled in history)
         if this != newest or (summary is None and is_assembled):
-            summary = connection.settle(this)
-        manifest = connection.run_manifest(manifest, this, receipts, summary)
-        return Facts(manifest, run, connection.plan(tenant, job), history, receipts, summary)
+            summary = cluster.settle(this)
+        manifest = cluster.run_manifest(manifest, this, receipts, summary)
+        return Facts(manifest, run, cluster.plan(tenant, job), history, receipts, summary)
 
     def text(self, facts: Facts, chunk: int) -> Sequence[dict[str, Any]]:
         """A chunk's segments: aligned if they are; none if it was given up."""
@@ -62,7 +62,7 @@ class FactsReader:
             if receipt and receipt.outcome == "failed":
                 continue
             try:
-                key = self._connection.records.key(run.unit(stage, chunk))
+                key = self._cluster.records.key(run.unit(stage, chunk))
                 heard = ChunkTranscript.from_json(self._read(key))
             except ArtifactMissing:
                 continue
@@ -81,6 +81,6 @@ class FactsReader:
     def _read(self, key: str) -> dict[str, Any]:
         """JSON without the numbers that JSON has not: an engine may give NaN for a score."""
         data: dict[str, Any] = json.loads(
-            self._connection.store.get(key), parse_constant=lambda _: None
+            self._cluster.store.get(key), parse_constant=lambda _: None
         )
         return data

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from gpu_worker.errors import TransientError
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.events import Event
 from orchestrator.events.facts import FactsReader
@@ -46,9 +46,9 @@ class ServerStopping(TransientError):
 class Hub:
     """The events of all jobs, for one event loop."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._facts = FactsReader(connection)
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._facts = FactsReader(cluster)
         self._renderer = Renderer(self._facts, self._post, self._fail)
         self._lists: dict[tuple[str, str], EventList] = {}  # those that somebody holds
         self._watchers: set[Watcher] = set()
@@ -61,7 +61,7 @@ class Hub:
         """Listen to Redis from now on, on behalf of that loop."""
         self._loop = loop
         self._pool = ThreadPoolExecutor(RENDERERS, "events")
-        self._hints = Hints(self._connection.redis, self._hear, lambda: self._post(self._look))
+        self._hints = Hints(self._cluster.redis, self._hear, lambda: self._post(self._look))
         self._hints.start()
 
     def stop(self) -> None:

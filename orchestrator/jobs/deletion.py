@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.cluster.connection import Connection, UnknownJob
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_index import newest_run
 from orchestrator.jobs.ids import forget_key
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
@@ -51,46 +51,46 @@ class Tombstone:
         return cls(tenant, job, contents=contents, **data)
 
 
-def delete_job(connection: Connection, tenant: str, job: str) -> None:
+def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
     """Delete a job, also one that is being worked on. Raises UnknownJob."""
-    connection.records.forget(tenant, job)
+    cluster.records.forget(tenant, job)
     try:
-        if exists(connection.store, keys.tombstone(tenant, job)):
+        if exists(cluster.store, keys.tombstone(tenant, job)):
             raise UnknownJob(f"There is no job {job!r}.")
-        found = connection.jobs.find(tenant, job)
+        found = cluster.jobs.find(tenant, job)
         if found is None:
-            connection.records.manifest(tenant, job)
+            cluster.records.manifest(tenant, job)
     except (ArtifactMissing, ValueError) as error:
         raise UnknownJob(f"There is no job {job!r}.") from error
-    runs = max(newest_run(connection.store, tenant, job).number, found[1].number if found else 1)
-    stone = Tombstone(tenant, job, round(time.time(), 3), runs, _contents(connection, tenant, job))
-    connection.store.put(stone.key, stone.to_bytes())
-    erase(connection, stone)
+    runs = max(newest_run(cluster.store, tenant, job).number, found[1].number if found else 1)
+    stone = Tombstone(tenant, job, round(time.time(), 3), runs, _contents(cluster, tenant, job))
+    cluster.store.put(stone.key, stone.to_bytes())
+    erase(cluster, stone)
 
 
-def erase(connection: Connection, stone: Tombstone) -> int:
+def erase(cluster: Cluster, stone: Tombstone) -> int:
     """Remove what there is of a deleted job but its tombstone. Gives how many artifacts went."""
-    tenant, job, store = stone.tenant, stone.job, connection.store
+    tenant, job, store = stone.tenant, stone.job, cluster.store
     for number in range(1, stone.runs + 2):
         # Tasks see the flag and stop; the newest run may be one that began in this moment.
         run = Run(tenant, job, number)
-        connection.cancellations.flag(run)
-        connection.ledger.forget(run)
-    connection.jobs.forget(tenant, job)
-    if (manifest := _manifest(connection, tenant, job)) is not None:
+        cluster.cancellations.flag(run)
+        cluster.ledger.forget(run)
+    cluster.jobs.forget(tenant, job)
+    if (manifest := _manifest(cluster, tenant, job)) is not None:
         forget_key(store, manifest)
     gone = 0
     for folder in (keys.OPEN, keys.OUTBOX, keys.DEAD_LETTERS):
         gone += _delete(store, list(store.list(f"{folder}{tenant}/{job}/")))
-    for content, parts in (stone.contents | _contents(connection, tenant, job)).items():
-        gone += release(store, connection.leases, tenant, job, content, parts)
+    for content, parts in (stone.contents | _contents(cluster, tenant, job)).items():
+        gone += release(store, cluster.leases, tenant, job, content, parts)
     # What names its contents goes last, so that whoever goes on here finds them too.
     naming = (keys.plan(tenant, job), keys.manifest(tenant, job))
     notes = keys.job(tenant, job, "uses/")
     own = [key for key in store.list(keys.job(tenant, job)) if not key.startswith(notes)]
     gone += _delete(store, [key for key in own if key not in naming])
     gone += _delete(store, [key for key in naming if key in own])
-    connection.records.forget(tenant, job)
+    cluster.records.forget(tenant, job)
     return gone
 
 
@@ -100,25 +100,25 @@ def _delete(store: ArtifactStore, found: list[str]) -> int:
     return len(found)
 
 
-def _manifest(connection: Connection, tenant: str, job: str) -> Manifest | None:
+def _manifest(cluster: Cluster, tenant: str, job: str) -> Manifest | None:
     try:
-        return connection.records.manifest(tenant, job)
+        return cluster.records.manifest(tenant, job)
     except ArtifactMissing:
         return None
 
 
-def _contents(connection: Connection, tenant: str, job: str) -> Contents:
+def _contents(cluster: Cluster, tenant: str, job: str) -> Contents:
     """What the job claims, as far as its records say."""
-    connection.records.forget(tenant, job)
+    cluster.records.forget(tenant, job)
     found: Contents = {}
-    if (manifest := _manifest(connection, tenant, job)) is not None:
+    if (manifest := _manifest(cluster, tenant, job)) is not None:
         if manifest.source.artifact is not None:
             found[keys.content(manifest.source.artifact)] = ()
         found |= {known.clip: () for known in manifest.options.known_speakers}
-    if (plan := connection.plan(tenant, job)) is not None:
+    if (plan := cluster.plan(tenant, job)) is not None:
         found |= dict.fromkeys((plan.audio, *plan.channels), ())
         if plan.heard not in found:  # the language of all channels together
             found = {plan.heard: tuple(dict.fromkeys(plan.channels))} | found
     notes = keys.job(tenant, job, "uses/")
-    found |= {key.removeprefix(notes): () for key in connection.store.list(notes)}
+    found |= {key.removeprefix(notes): () for key in cluster.store.list(notes)}
     return found

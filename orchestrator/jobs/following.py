@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import TransientError
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 
 POLL_SECONDS = 0.2
 
 
-def follow(connection: Connection, tenant: str, jobs: Sequence[str]) -> Iterator[Job]:
+def follow(cluster: Cluster, tenant: str, jobs: Sequence[str]) -> Iterator[Job]:
     """Each job as it changes, until all have ended. Raises UnknownJob."""
     last: dict[str, Job] = {}
     while True:
@@ -25,7 +25,7 @@ def follow(connection: Connection, tenant: str, jobs: Sequence[str]) -> Iterator
             if job in last and last[job].status.final:
                 continue
             try:
-                now = connection.job(tenant, job)
+                now = cluster.job(tenant, job)
             except (RedisError, TransientError):
                 continue
             if last.get(job) != now:

@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import PermanentError, RedisUnavailable
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import TRANSITIONS, Job, Status
 from tasks.artifacts import encode
 from tasks.broker import BrokerUnavailable
@@ -28,27 +28,27 @@ class IllegalTransition(PermanentError):
     hint = "`scriptorium status JOB` shows where it stands."
 
 
-def cancel(connection: Connection, tenant: str, job: str) -> Job:
+def cancel(cluster: Cluster, tenant: str, job: str) -> Job:
     """End a job without a result. Raises UnknownJob, or IllegalTransition once it has ended."""
-    current = connection.job(tenant, job)
+    current = cluster.job(tenant, job)
     _allow(current, Status.CANCELED, "canceled")
     run = Run(tenant, job, current.run)
-    connection.cancellations.cancel(run)
+    cluster.cancellations.cancel(run)
     data = encode(result_record(canceled=True))
-    if connection.store.put(keys.of_run(run, keys.RESULT), data):
+    if cluster.store.put(keys.of_run(run, keys.RESULT), data):
         from tasks.telemetry.metrics import JOBS_ENDED  # which most commands do without
 
         JOBS_ENDED.labels("canceled").inc()
-    connection.settle(run)
-    return connection.job(tenant, job)
+    cluster.settle(run)
+    return cluster.job(tenant, job)
 
 
-def retry(connection: Connection, tenant: str, job: str) -> Job:
+def retry(cluster: Cluster, tenant: str, job: str) -> Job:
     """Start the next run of a job that did not complete; what was computed stays.
 
     Raises UnknownJob or IllegalTransition.
     """
-    current = connection.job(tenant, job)
+    current = cluster.job(tenant, job)
     if current.status is Status.COMPLETED:
         raise IllegalTransition(
             f"Job {job} is completed; there is nothing to retry.",
@@ -56,13 +56,13 @@ def retry(connection: Connection, tenant: str, job: str) -> Job:
         )
     _allow(current, Status.QUEUED, "retried")
     run = Run(tenant, job, current.run + 1)
-    connection.store.put(keys.open_run(run), b"")
-    connection.store.put(keys.of_run(run, "started.json"), encode({"started_at": time.time()}))
-    for letter in connection.store.list(f"{keys.DEAD_LETTERS}{tenant}/{job}/"):
-        connection.store.delete(letter)
-    manifest = connection.records.manifest(tenant, job)
-    issue(connection, manifest, run, prepared=connection.plan(tenant, job) is not None)
-    return connection.job(tenant, job)
+    cluster.store.put(keys.open_run(run), b"")
+    cluster.store.put(keys.of_run(run, "started.json"), encode({"started_at": time.time()}))
+    for letter in cluster.store.list(f"{keys.DEAD_LETTERS}{tenant}/{job}/"):
+        cluster.store.delete(letter)
+    manifest = cluster.records.manifest(tenant, job)
+    issue(cluster, manifest, run, prepared=cluster.plan(tenant, job) is not None)
+    return cluster.job(tenant, job)
 
 
 def _allow(job: Job, target: Status, verb: str) -> None:
@@ -70,21 +70,21 @@ def _allow(job: Job, target: Status, verb: str) -> None:
         raise IllegalTransition(f"Job {job.id} is {job.status.value}; it cannot be {verb}.")
 
 
-def issue(connection: Connection, manifest: Manifest, run: Run, *, prepared: bool = False) -> None:
+def issue(cluster: Cluster, manifest: Manifest, run: Run, *, prepared: bool = False) -> None:
     """Index a run and send its first message. Raises RedisUnavailable or BrokerUnavailable."""
     try:
-        connection.jobs.add(manifest, run)
+        cluster.jobs.add(manifest, run)
         if prepared:
-            connection.ledger.record(
+            cluster.ledger.record(
                 run.unit(Stage.PREPARE), Receipt("cached", finished_at=time.time())
             )
-        run_canvas(connection.celery, manifest, run, prepared=prepared).apply_async(
+        run_canvas(cluster.celery, manifest, run, prepared=prepared).apply_async(
             ignore_result=True,  # else this process subscribes to it and never hears the end
             retry=True,
             retry_policy={"max_retries": 2, "interval_start": 0.2},
         )
     except (RedisError, OperationalError) as error:
-        if connection.settings.broker_url and isinstance(error, OperationalError):
+        if cluster.settings.broker_url and isinstance(error, OperationalError):
             raise BrokerUnavailable(
                 "RabbitMQ cannot be reached, so the job was not accepted."
             ) from error

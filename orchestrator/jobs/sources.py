@@ -17,7 +17,7 @@ from config.settings import Settings
 from gpu_worker.errors import AudioOutOfBounds, InvalidOption, SourceMissing
 from orchestrator.access import SourceNotAllowed
 from orchestrator.access.quotas import quota_of
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.local_files import opened, source_name
 from tasks.artifacts import exists
 from tasks.artifacts.names import checked_key
@@ -28,16 +28,16 @@ from tasks.web.addresses import AddressPolicy
 NAME_CHARACTERS = 255
 
 
-def upload(connection: Connection, path: Path, tenant: str) -> Source:
+def upload(cluster: Cluster, path: Path, tenant: str) -> Source:
     """Put a local file into the store, named by its content; it may be a pipe too.
 
     Raises SourceMissing, AudioOutOfBounds, UnreadableAudio for an empty pipe, or DiskFull.
     """
-    name, settings = source_name(path), connection.settings
+    name, settings = source_name(path), cluster.settings
     largest = quota_of(settings, tenant).source_bytes
     try:
         with opened(path, largest, settings.work_dir) as file:
-            return take_file(connection, file, name, tenant)
+            return take_file(cluster, file, name, tenant)
     except OSError as error:
         raise SourceMissing(
             f"{name!r} cannot be read: {error.strerror}.",
@@ -45,19 +45,19 @@ def upload(connection: Connection, path: Path, tenant: str) -> Source:
         ) from error
 
 
-def take_file(connection: Connection, file: BinaryIO, name: str, tenant: str) -> Source:
+def take_file(cluster: Cluster, file: BinaryIO, name: str, tenant: str) -> Source:
     """Put an open file into the store, named by its content; `name` is for people only.
 
     Raises AudioOutOfBounds for more bytes than the tenant may submit.
     """
     size = file.seek(0, os.SEEK_END)
-    if size > quota_of(connection.settings, tenant).source_bytes:
+    if size > quota_of(cluster.settings, tenant).source_bytes:
         raise AudioOutOfBounds(f"{name!r} has {size} bytes, more than are accepted.")
     file.seek(0)
     readable: Any = file  # typeshed's protocol for it asks for more than a BinaryIO says
     key = keys.source(tenant, file_digest(readable, "sha256").hexdigest())
-    if not exists(connection.store, key):
-        connection.store.put_stream(key, file)
+    if not exists(cluster.store, key):
+        cluster.store.put_stream(key, file)
     return Source(name=name, artifact=key)
 
 

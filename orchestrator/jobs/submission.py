@@ -22,7 +22,7 @@ from gpu_worker.errors import (
 )
 from orchestrator.access import ClusterFull, QuotaExceeded
 from orchestrator.access.quotas import Quota
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job, describe_job
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options
@@ -48,7 +48,7 @@ class IdempotencyConflict(PermanentError):
 
 
 def submit(
-    connection: Connection,
+    cluster: Cluster,
     source: Source,
     options: JobOptions,
     *,
@@ -66,10 +66,10 @@ def submit(
     Raises UnknownModel, IdempotencyConflict, SourceMissing, QuotaExceeded, ClusterFull,
     RedisUnavailable or StoreUnavailable.
     """
-    options = accepted_options(options, connection.settings)
-    store = connection.store
+    options = accepted_options(options, cluster.settings)
+    store = cluster.store
     job = job_id() if idempotency_key is None else keyed_job(store, tenant, idempotency_key)
-    with submission_span(connection.settings, tenant, job) as traceparent:
+    with submission_span(cluster.settings, tenant, job) as traceparent:
         manifest = Manifest(
             tenant=tenant,
             job=job,
@@ -84,37 +84,35 @@ def submit(
             max_source_bytes=quota.source_bytes if quota else None,
             traceparent=traceparent,
         )
-        return _submit(connection, manifest, quota, way)
+        return _submit(cluster, manifest, quota, way)
 
 
-def _submit(
-    connection: Connection, manifest: Manifest, quota: Quota | None, way: str | None
-) -> Job:
-    store, tenant, idempotency_key = connection.store, manifest.tenant, manifest.idempotency_key
+def _submit(cluster: Cluster, manifest: Manifest, quota: Quota | None, way: str | None) -> Job:
+    store, tenant, idempotency_key = cluster.store, manifest.tenant, manifest.idempotency_key
     key = keys.manifest(tenant, manifest.job)
     if idempotency_key is None or not exists(store, key):  # else it has its place, or has ended
-        _admit(connection, manifest, quota)
+        _admit(cluster, manifest, quota)
     is_first = store.put(key, encode(manifest.model_dump(mode="json")))
     if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
         # It was deleted after we had read which job the key stands for: the next one is new.
         forget_key(store, manifest)
         if is_first:
             store.delete(key)
-        connection.jobs.refuse(tenant, manifest.job)
+        cluster.jobs.refuse(tenant, manifest.job)
         named = {name: getattr(manifest, name) for name in _SUBMITTED}
         named |= {"idempotency_key": idempotency_key, "quota": quota, "way": way}
-        return submit(connection, **named, tenant=tenant)
+        return submit(cluster, **named, tenant=tenant)
     if not is_first:
-        manifest = _first(connection, manifest)
+        manifest = _first(cluster, manifest)
         result = keys.of_run(Run(tenant, manifest.job, 1), keys.RESULT)
         # The reconciler sees to a job that is known.
-        if connection.jobs.find(tenant, manifest.job) or exists(store, result):
-            return connection.job(tenant, manifest.job)
-    return _accept(connection, manifest, _uploaded(manifest), way)
+        if cluster.jobs.find(tenant, manifest.job) or exists(store, result):
+            return cluster.job(tenant, manifest.job)
+    return _accept(cluster, manifest, _uploaded(manifest), way)
 
 
 def rerun(
-    connection: Connection,
+    cluster: Cluster,
     tenant: str,
     job: str,
     changes: dict[str, Any],
@@ -127,13 +125,13 @@ def rerun(
     What the changes leave as it was is found in the store and not computed again. Raises
     UnknownJob, IllegalTransition, InvalidOption and what `submit` raises.
     """
-    current = connection.job(tenant, job)
+    current = cluster.job(tenant, job)
     if not current.status.final:
         raise IllegalTransition(f"Job {job} is {current.status.value}; it cannot be run again yet.")
-    first = connection.records.manifest(tenant, job)
-    options = accepted_options(changed_options(first.options, changes), connection.settings)
+    first = cluster.records.manifest(tenant, job)
+    options = accepted_options(changed_options(first.options, changes), cluster.settings)
     new = job_id()
-    with submission_span(connection.settings, tenant, new) as traceparent:
+    with submission_span(cluster.settings, tenant, new) as traceparent:
         manifest = first.model_copy(
             update={
                 "job": new,
@@ -144,39 +142,37 @@ def rerun(
                 "traceparent": traceparent,
             }
         )
-        return _run_again(connection, first, manifest, quota, way)
+        return _run_again(cluster, first, manifest, quota, way)
 
 
 def _run_again(
-    connection: Connection,
+    cluster: Cluster,
     first: Manifest,
     manifest: Manifest,
     quota: Quota | None,
     way: str | None,
 ) -> Job:
     tenant, options = manifest.tenant, manifest.options
-    _admit(connection, manifest, quota)
+    _admit(cluster, manifest, quota)
     plan = keys.plan(tenant, first.job)
-    prepared = exists(connection.store, plan) and all(
+    prepared = exists(cluster.store, plan) and all(
         getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS
     )
-    connection.store.put(
-        keys.manifest(tenant, manifest.job), encode(manifest.model_dump(mode="json"))
-    )
+    cluster.store.put(keys.manifest(tenant, manifest.job), encode(manifest.model_dump(mode="json")))
     needed = _uploaded(manifest)
     if prepared:  # the source may be gone; what was decoded of it is here
-        known = connection.records.plan(tenant, first.job)
+        known = cluster.records.plan(tenant, first.job)
         needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
-        connection.store.put(keys.plan(tenant, manifest.job), connection.store.get(plan))
-    return _accept(connection, manifest, needed, way, prepared=prepared)
+        cluster.store.put(keys.plan(tenant, manifest.job), cluster.store.get(plan))
+    return _accept(cluster, manifest, needed, way, prepared=prepared)
 
 
-def _admit(connection: Connection, manifest: Manifest, quota: Quota | None) -> None:
+def _admit(cluster: Cluster, manifest: Manifest, quota: Quota | None) -> None:
     """Raise QuotaExceeded or ClusterFull if there is no place for another job."""
     if quota is None:
         return
     try:
-        answer = connection.jobs.admit(
+        answer = cluster.jobs.admit(
             *(manifest.tenant, manifest.job),
             in_all=quota.open_jobs,
             in_flight=quota.jobs_in_flight,
@@ -190,16 +186,16 @@ def _admit(connection: Connection, manifest: Manifest, quota: Quota | None) -> N
         raise QuotaExceeded(f"There are {quota.jobs_in_flight} jobs in flight already.")
 
 
-def _first(connection: Connection, manifest: Manifest) -> Manifest:
+def _first(cluster: Cluster, manifest: Manifest) -> Manifest:
     """What was submitted first with this job's idempotency key. Raises IdempotencyConflict."""
-    first = connection.records.manifest(manifest.tenant, manifest.job)
+    first = cluster.records.manifest(manifest.tenant, manifest.job)
     if any(getattr(first, name) != getattr(manifest, name) for name in _SUBMITTED):
         raise IdempotencyConflict()
     return first
 
 
 def _accept(
-    connection: Connection,
+    cluster: Cluster,
     manifest: Manifest,
     needed: Sequence[str],
     way: str | None,
@@ -213,19 +209,19 @@ def _accept(
     contents = [keys.content(key) for key in needed]
     uses = [keys.uses(tenant, content) + job for content in contents]
     try:
-        claim(connection.store, connection.leases, tenant, job, contents)
+        claim(cluster.store, cluster.leases, tenant, job, contents)
         for key in needed:
-            if not exists(connection.store, key):
+            if not exists(cluster.store, key):
                 raise SourceMissing("What was uploaded for it is not there.", hint=_UPLOAD_AGAIN)
-        connection.store.put(open_run, b"")
-        issue(connection, manifest, run, prepared=prepared)
+        cluster.store.put(open_run, b"")
+        issue(cluster, manifest, run, prepared=prepared)
     except ScriptoriumError:
         if manifest.idempotency_key is None:  # nobody can ask for it again: it must not run later
             own = (open_run, *uses, keys.plan(tenant, job), keys.manifest(tenant, job))
             with suppress(ScriptoriumError, RedisError):
                 for key in own:
-                    connection.store.delete(key)
-                connection.jobs.refuse(tenant, job)
+                    cluster.store.delete(key)
+                cluster.jobs.refuse(tenant, job)
         raise
     if way is not None:
         from tasks.telemetry.metrics import JOBS_SUBMITTED  # which a command does without

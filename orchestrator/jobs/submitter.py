@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from orchestrator.access.quotas import quota_of
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.jobs.requests import FormRequest, JobRequest
 from orchestrator.jobs.sources import display_name, named_source, take_file
@@ -20,18 +20,18 @@ from tasks.runs.manifest import Source
 class Submitter:
     """Who submits, and by which key of theirs."""
 
-    connection: Connection
+    cluster: Cluster
     tenant: str
     idempotency_key: str | None
     way: str  # of the metrics
 
     def submit(self, source: Source, asked: JobRequest | FormRequest) -> Job:
         """Accept a job under the tenant's quota. Raises what `submit` raises."""
-        settings = self.connection.settings
+        settings = self.cluster.settings
         if asked.webhook_url is not None:
             check_webhook_url(settings, asked.webhook_url)
         return submit(
-            self.connection,
+            self.cluster,
             source,
             asked.options,
             tenant=self.tenant,
@@ -45,18 +45,18 @@ class Submitter:
     def submit_named(self, asked: JobRequest) -> Job:
         """A job of what lies at an address or was uploaded."""
         if asked.upload_id is not None:
-            source = uploaded(self.connection, self.tenant, asked.upload_id)
+            source = uploaded(self.cluster, self.tenant, asked.upload_id)
             if asked.name is not None:
                 source = source.model_copy(update={"name": display_name(asked.name)})
         else:
-            source = named_source(self.connection.settings, asked.source or "", asked.name)
+            source = named_source(self.cluster.settings, asked.source or "", asked.name)
         return self.submit(source, asked)
 
     def submit_file(self, file: BinaryIO, name: str, asked: FormRequest) -> Job:
         """A job of a file; if it is not accepted, the file is not kept either."""
-        source = take_file(self.connection, file, display_name(asked.name or name), self.tenant)
+        source = take_file(self.cluster, file, display_name(asked.name or name), self.tenant)
         try:
             return self.submit(source, asked)
         except BaseException:
-            drop_unused(self.connection, self.tenant, source)
+            drop_unused(self.cluster, self.tenant, source)
             raise

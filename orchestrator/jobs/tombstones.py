@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.deletion import Tombstone, erase
 from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 class Tombstones:
     """Swept now and then by the reconciler that leads."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
-        self._connection = connection
+    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.time) -> None:
+        self._cluster = cluster
         self._clock = clock
         self._quiet: set[str] = set()  # those of which nothing was found at the last sweep
 
@@ -33,19 +33,19 @@ class Tombstones:
 
         Raises redis.RedisError and what the store raises.
         """
-        found = list(self._connection.store.list(keys.DELETED))
+        found = list(self._cluster.store.list(keys.DELETED))
         self._quiet &= set(found)
-        leased = self._connection.leases.names() if found else []
+        leased = self._cluster.leases.names() if found else []
         for key in found:
             try:
                 tenant, job = key.removeprefix(keys.DELETED).split("/")
-                self._sweep(Tombstone.read(self._connection.store, tenant, job), leased)
+                self._sweep(Tombstone.read(self._cluster.store, tenant, job), leased)
             except ArtifactMissing:  # another reconciler's sweep has ended it
                 continue
 
     def _sweep(self, stone: Tombstone, leased: list[str]) -> None:
-        gone = erase(self._connection, stone)
-        notes = list(self._connection.store.list(keys.job(stone.tenant, stone.job, "uses/")))
+        gone = erase(self._cluster, stone)
+        notes = list(self._cluster.store.list(keys.job(stone.tenant, stone.job, "uses/")))
         if gone or _is_worked_on(stone, notes, leased):
             log.info("deletion_goes_on", tenant=stone.tenant, job=stone.job, artifacts=gone)
             self._quiet.discard(stone.key)
@@ -53,13 +53,13 @@ class Tombstones:
         stood = self._clock() - stone.deleted_at
         if stone.key in self._quiet and stood >= self._linger_seconds:
             for key in (*notes, stone.key):
-                self._connection.store.delete(key)
+                self._cluster.store.delete(key)
             log.info("job_deleted", tenant=stone.tenant, job=stone.job)
         self._quiet.add(stone.key)
 
     @property
     def _linger_seconds(self) -> float:
-        return self._connection.settings.lease_seconds * LINGER_LEASES
+        return self._cluster.settings.lease_seconds * LINGER_LEASES
 
 
 def _is_worked_on(stone: Tombstone, notes: list[str], leased: list[str]) -> bool:

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import AudioOutOfBounds, PermanentError, ScriptoriumError
 from orchestrator.access.quotas import quota_of
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.ids import job_id
 from tasks.runs import keys
 from tasks.runs.manifest import Source
@@ -61,65 +61,65 @@ class Upload:
     url: str | None  # signed, or None: the API takes the file
 
 
-def announce(connection: Connection, tenant: str, name: str, size: int) -> Upload:
+def announce(cluster: Cluster, tenant: str, name: str, size: int) -> Upload:
     """Make room for a file. Raises AudioOutOfBounds for one that no job may have."""
-    if size > quota_of(connection.settings, tenant).source_bytes:
+    if size > quota_of(cluster.settings, tenant).source_bytes:
         raise AudioOutOfBounds(f"{name!r} has {size} bytes, more than are accepted.")
-    sweep_uploads(connection, tenant)
+    sweep_uploads(cluster, tenant)
     upload = job_id()
-    url = connection.store.presigned_put(keys.upload(tenant, upload), size, OPEN_SECONDS)
+    url = cluster.store.presigned_put(keys.upload(tenant, upload), size, OPEN_SECONDS)
     expires_at = round(time.time() + OPEN_SECONDS, 3)
     record = json.dumps({"name": name, "size": size, "expires_at": expires_at})
-    connection.redis.set(_record(tenant, upload), record, ex=KEPT_SECONDS)
+    cluster.redis.set(_record(tenant, upload), record, ex=KEPT_SECONDS)
     return Upload(upload, name, size, expires_at, url)
 
 
-def announced(connection: Connection, tenant: str, upload: str) -> Upload:
+def announced(cluster: Cluster, tenant: str, upload: str) -> Upload:
     """An upload whose file may still be put. Raises UnknownUpload."""
-    found = connection.redis.get(_record(tenant, upload))
+    found = cluster.redis.get(_record(tenant, upload))
     record = json.loads(found) if found else None
     if record is None or record["expires_at"] < time.time():
         raise UnknownUpload(f"There is no upload {upload!r} that takes a file.")
     return Upload(upload, record["name"], record["size"], record["expires_at"], None)
 
 
-def take_upload(connection: Connection, tenant: str, upload: Upload, file: BinaryIO) -> None:
+def take_upload(cluster: Cluster, tenant: str, upload: Upload, file: BinaryIO) -> None:
     """Put the file of an upload. Raises UploadExists."""
-    if not connection.store.put_stream(keys.upload(tenant, upload.id), file):
+    if not cluster.store.put_stream(keys.upload(tenant, upload.id), file):
         raise UploadExists()
 
 
-def uploaded(connection: Connection, tenant: str, upload: str) -> Source:
+def uploaded(cluster: Cluster, tenant: str, upload: str) -> Source:
     """The file of an upload as a job's source. Raises UnknownUpload or AudioOutOfBounds."""
     key = keys.upload(tenant, upload)
-    found = connection.redis.get(_record(tenant, upload))
-    size = connection.store.size(key)
+    found = cluster.redis.get(_record(tenant, upload))
+    size = cluster.store.size(key)
     if size is None:
         raise UnknownUpload(f"No file was put for upload {upload!r}.")
-    if size > quota_of(connection.settings, tenant).source_bytes:
+    if size > quota_of(cluster.settings, tenant).source_bytes:
         raise AudioOutOfBounds(f"The upload has {size} bytes, more than are accepted.")
     return Source(name=json.loads(found)["name"] if found else "audio", artifact=key)
 
 
-def drop_unused(connection: Connection, tenant: str, source: Source) -> None:
+def drop_unused(cluster: Cluster, tenant: str, source: Source) -> None:
     """Remove a file that was taken in for a job that was not accepted, if no other needs it."""
     if source.artifact is not None:
         with suppress(ScriptoriumError, RedisError):
             content = keys.content(source.artifact)
-            release(connection.store, connection.leases, tenant, None, content)
+            release(cluster.store, cluster.leases, tenant, None, content)
 
 
-def sweep_uploads(connection: Connection, tenant: str) -> None:
+def sweep_uploads(cluster: Cluster, tenant: str) -> None:
     """Once an hour: remove the files that have waited too long for their job."""
     mark = f"scriptorium:uploads-swept:{tenant}"
-    if not connection.redis.set(mark, 1, nx=True, ex=_SWEEP_SECONDS):
+    if not cluster.redis.set(mark, 1, nx=True, ex=_SWEEP_SECONDS):
         return
     oldest = f"{int((time.time() - KEPT_SECONDS) * 1000):0{_TIME_DIGITS}x}"
     folder = keys.upload(tenant, "")
-    for key in connection.store.list(folder):
+    for key in cluster.store.list(folder):
         if key.removeprefix(folder)[:_TIME_DIGITS] >= oldest:
             return  # they sort by time
-        drop_unused(connection, tenant, Source(name="", artifact=key))
+        drop_unused(cluster, tenant, Source(name="", artifact=key))
 
 
 def _record(tenant: str, upload: str) -> str:

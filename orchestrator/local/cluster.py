@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.access.exposure import check_exposure
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.local.fleet import Fleet
 from orchestrator.local.fleet_plan import plan_fleet, with_limits
 from orchestrator.local.front_door import (
@@ -83,7 +83,7 @@ class LocalCluster:
         self.logs = settings.home / "logs"
         self.supervisor: Supervisor
         self.fleet: Fleet
-        self.connection: Connection
+        self.services: Cluster
 
     def __enter__(self) -> Self:
         settings = with_addresses(self._settings, api=self._api, flower=self._flower)
@@ -93,18 +93,18 @@ class LocalCluster:
                 self.redis = RedisServer(self.logs)
                 self.redis.start()
                 settings = settings.model_copy(update={"redis_url": SecretStr(self.redis.url)})
-            self.connection = connect(settings)
+            self.services = open_cluster(settings)
             if self._api:
-                check_exposure(self.connection.store, settings, settings.api_host)
-            self.supervisor = Supervisor(self.connection.leases)
+                check_exposure(self.services.store, settings, settings.api_host)
+            self.supervisor = Supervisor(self.services.leases)
             self.supervisor.start(self._programs(settings))
-            self.fleet = Fleet(self.connection, self.supervisor, self._plan, self.logs)
+            self.fleet = Fleet(self.services, self.supervisor, self._plan, self.logs)
             self.fleet.follow()
             self._start_thread("fleet", self.fleet.run)
             from orchestrator.outbox.courier import Courier  # brings an HTTP client along
 
-            self._start_thread("reconciler", Reconciler(self.connection, adopt=self._adopt).run)
-            self._start_thread("courier", Courier(self.connection).run)
+            self._start_thread("reconciler", Reconciler(self.services, adopt=self._adopt).run)
+            self._start_thread("courier", Courier(self.services).run)
         except BaseException:
             self.close()
             raise
@@ -125,8 +125,8 @@ class LocalCluster:
             self._threads.pop().join()
         if hasattr(self, "supervisor"):
             self.supervisor.stop(grace_seconds)
-        if hasattr(self, "connection"):
-            self.connection.close()
+        if hasattr(self, "services"):
+            self.services.close()
         if self.redis is not None:
             self.redis.stop()
             self.redis = None
@@ -139,7 +139,7 @@ class LocalCluster:
     @property
     def api_url(self) -> str | None:
         """Where the API is for programs of this machine, if there is one."""
-        settings = self.connection.settings
+        settings = self.services.settings
         return url_of(settings.api_host, settings.api_port) if self._api else None
 
     def wait_until_ready(self, stop: threading.Event) -> None:
@@ -191,7 +191,7 @@ class LocalCluster:
 
 def announce(cluster: LocalCluster, home: Path) -> Path:
     """Leave the cluster's address where other commands of this user look for it."""
-    settings = cluster.connection.settings
+    settings = cluster.services.settings
     path = home / ADDRESS_FILE
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 from redis.exceptions import RedisError
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.local.fleet_plan import POOL, FleetPlan, slots
 from orchestrator.local.placement import Placement, usable_gpus
 from orchestrator.local.supervisor import Supervisor
@@ -73,19 +73,19 @@ class Fleet:
 
     def __init__(
         self,
-        connection: Connection,
+        cluster: Cluster,
         supervisor: Supervisor,
         plan: FleetPlan,
         logs: Path,
         *,
         probe: Callable[[], tuple[int, ...]] = usable_gpus,
     ) -> None:
-        self._connection = connection
+        self._cluster = cluster
         self._supervisor = supervisor
         self._plan = plan
         self._logs = logs
         self._probe = probe
-        self._pool = worker_pools(connection.settings.pools)[POOL]
+        self._pool = worker_pools(cluster.settings.pools)[POOL]
         self._usable = plan.gpus
         self._probed = time.monotonic()
         self._running: dict[str, WorkerSpec] = {}
@@ -104,7 +104,7 @@ class Fleet:
                 waiting = True
             except Exception:
                 log.exception("fleet_pass_failed")
-            if stop.wait(self._connection.settings.reconcile_seconds):
+            if stop.wait(self._cluster.settings.reconcile_seconds):
                 return
 
     def follow(self) -> Change:
@@ -117,14 +117,14 @@ class Fleet:
             self._slots,
             self._running,
             self._supervisor.retiring(),
-            self._connection.leases.workers() if is_surplus else frozenset(),
+            self._cluster.leases.workers() if is_surplus else frozenset(),
         )
         for name in change.drain:
             del self._running[name]
             self._supervisor.retire(name, self._grace_seconds)
         for spec in change.start:
             self._running[spec.name] = spec
-            self._supervisor.add(worker_program(spec, self._connection.settings, self._logs))
+            self._supervisor.add(worker_program(spec, self._cluster.settings, self._logs))
         if change.start or change.drain:
             log.info(
                 "fleet_changed",
@@ -141,7 +141,7 @@ class Fleet:
             return len(self._slots)
         if plan.minimum < plan.maximum:
             try:
-                load = fresh_load(self._connection.redis, time.time())
+                load = fresh_load(self._cluster.redis, time.time())
                 desired = load.pools[POOL].desired
             except LoadUnknown:
                 pass
@@ -160,7 +160,7 @@ class Fleet:
 
     def _work_seconds(self) -> dict[Stage, float]:
         try:
-            load = fresh_load(self._connection.redis, time.time())
+            load = fresh_load(self._cluster.redis, time.time())
         except LoadUnknown:
             return {}
         stages = load.pools[POOL].stages.items()
@@ -169,6 +169,6 @@ class Fleet:
     @property
     def _grace_seconds(self) -> float:
         """Longer than a unit may take: its own watchdog ends a worker that hangs before."""
-        values = self._connection.settings
+        values = self._cluster.settings
         longest = values.deadline_factor * LONGEST_UNIT_SECONDS
         return max(values.deadline_floor_seconds, longest) + values.lease_seconds

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from gpu_worker.models.whisper import AUTO
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Receipts
 from orchestrator.open_runs.needs import RunFacts, needed_units
 from tasks.artifacts import ArtifactMissing
@@ -46,16 +46,16 @@ class RunSurvey:
         return tuple(it.unit for it in self.needs if not (it.is_leased or it.is_coming))
 
 
-def survey(connection: Connection, runs: Sequence[Run]) -> Iterator[RunSurvey]:
+def survey(cluster: Cluster, runs: Sequence[Run]) -> Iterator[RunSurvey]:
     """The runs that are still open, in their order. May raise redis.RedisError."""
     for first in range(0, len(runs), PAGE):
-        yield from _page(connection, runs[first : first + PAGE])
+        yield from _page(cluster, runs[first : first + PAGE])
 
 
-def _page(connection: Connection, runs: Sequence[Run]) -> Iterator[RunSurvey]:
+def _page(cluster: Cluster, runs: Sequence[Run]) -> Iterator[RunSurvey]:
     found: list[tuple[Run, RunFacts | None, list[tuple[Unit, str]]]] = []
-    for run, receipts in zip(runs, connection.ledger.read_all(runs), strict=True):
-        looked = _look(connection, run, receipts)
+    for run, receipts in zip(runs, cluster.ledger.read_all(runs), strict=True):
+        looked = _look(cluster, run, receipts)
         if looked is not None:
             found.append((run, *looked))
     # While a fan-out is leased, the messages are just being written.
@@ -65,35 +65,35 @@ def _page(connection: Connection, runs: Sequence[Run]) -> Iterator[RunSurvey]:
         for _, key in needed
         for name in (key, keys.of_run(run, Stage.FAN_OUT.value))
     ]
-    leased = iter(connection.leases.held(names))
+    leased = iter(cluster.leases.held(names))
     for run, facts, needed in found:
         needs = tuple(Need(unit, next(leased), next(leased)) for unit, _ in needed)
         yield RunSurvey(run, facts, needs)
 
 
 def _look(
-    connection: Connection, run: Run, receipts: Receipts
+    cluster: Cluster, run: Run, receipts: Receipts
 ) -> tuple[RunFacts | None, list[tuple[Unit, str]]] | None:
     """What is known of a run, and what it needs next with the keys; None if it has ended."""
     if not receipts:  # most of a long queue: no record is read for them
         first = run.unit(Stage.PREPARE)
         return None, [(first, keys.plan(run.tenant, run.job))]
-    if (Stage.ASSEMBLE, 0) in receipts and connection.settle(run) is not None:
+    if (Stage.ASSEMBLE, 0) in receipts and cluster.settle(run) is not None:
         return None
     try:
-        accepted = connection.records.manifest(run.tenant, run.job)
-        manifest = connection.run_manifest(accepted, run, receipts)
+        accepted = cluster.records.manifest(run.tenant, run.job)
+        manifest = cluster.run_manifest(accepted, run, receipts)
         settled = set(receipts)
         if manifest.options.model == AUTO:  # no choice yet, or its artifact was lost
             settled.discard((Stage.DETECT_LANGUAGE, 0))
         facts = RunFacts(
             manifest=manifest,
             run=run,
-            plan=connection.plan(run.tenant, run.job),
+            plan=cluster.plan(run.tenant, run.job),
             settled=settled,
             failed={unit for unit, receipt in receipts.items() if receipt.outcome == "failed"},
         )
-        return facts, [(unit, connection.records.key(unit)) for unit in needed_units(facts)]
+        return facts, [(unit, cluster.records.key(unit)) for unit in needed_units(facts)]
     except ArtifactMissing as error:
         log.warning("record_missing", run=run.name, artifact=str(error))
         return None

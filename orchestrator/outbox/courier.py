@@ -14,7 +14,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.outbox.delivery import deliver
 from orchestrator.outbox.webhooks import webhook_pool
 from tasks.runs.units import Run
@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 class Courier:
     """Delivers until it is told to stop."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
         self._busy: set[Run] = set()
         self._lock = threading.Lock()  # of `_busy` and of the due times of what is in it
         self._pool: httpcore.ConnectionPool | None = None  # made for the first webhook
@@ -53,7 +53,7 @@ class Courier:
             self._pool.close()
 
     def _hand_out(self, threads: ThreadPoolExecutor) -> None:
-        outbox, seconds = self._connection.outbox, self._connection.settings.lease_seconds
+        outbox, seconds = self._cluster.outbox, self._cluster.settings.lease_seconds
         with self._lock:
             outbox.hold(self._busy, seconds)
             if len(self._busy) >= THREADS:
@@ -68,11 +68,11 @@ class Courier:
         """Step by step, for as long as the next one is due at once."""
         delay: float | None = FAULT_SECONDS
         try:
-            delay = deliver(self._connection, run, self._webhooks)
+            delay = deliver(self._cluster, run, self._webhooks)
             while delay == 0.0:
-                delay = deliver(self._connection, run, self._webhooks)
+                delay = deliver(self._cluster, run, self._webhooks)
             if delay is None:
-                self._connection.outbox.remove(run)
+                self._cluster.outbox.remove(run)
         except (RedisError, ScriptoriumError) as error:
             log.warning("delivery_interrupted", run=run.name, reason=str(error))
             delay = FAULT_SECONDS
@@ -87,11 +87,11 @@ class Courier:
     def _webhooks(self) -> httpcore.ConnectionPool:
         with self._lock:
             if self._pool is None:
-                self._pool = webhook_pool(self._connection.settings)
+                self._pool = webhook_pool(self._cluster.settings)
             return self._pool
 
     def _postpone(self, run: Run, seconds: float) -> None:
         try:
-            self._connection.outbox.postpone(run, seconds)
+            self._cluster.outbox.postpone(run, seconds)
         except RedisError as error:  # it is due again by itself, or by the next audit
             log.warning("delivery_not_postponed", run=run.name, reason=str(error))

@@ -15,7 +15,7 @@ from typing import Any
 import httpcore
 import structlog
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Summary
 from orchestrator.outbox.outputs import write_outputs
 from orchestrator.outbox.schedule import (
@@ -37,16 +37,16 @@ log = structlog.get_logger(__name__)
 
 
 def deliver(
-    connection: Connection, run: Run, webhooks: Callable[[], httpcore.ConnectionPool]
+    cluster: Cluster, run: Run, webhooks: Callable[[], httpcore.ConnectionPool]
 ) -> float | None:
     """Make one try. Gives the seconds until the next step, or None if nothing is owed now.
 
     Raises redis.RedisError and what the store raises, if it cannot be told what is owed.
     """
-    store = connection.store
+    store = cluster.store
     try:
         owed = json.loads(store.get(keys.owed(run)))
-        manifest = connection.records.manifest(run.tenant, run.job)
+        manifest = cluster.records.manifest(run.tenant, run.job)
         summary = Summary.of_result(json.loads(store.get(keys.of_run(run, keys.RESULT))))
     except ArtifactMissing:  # it is delivered, or the job was deleted
         return None
@@ -61,12 +61,12 @@ def deliver(
         if not store.put(keys.tries(run, part) + str(tries), b""):
             return BUSY_SECONDS
         if part == OUTPUT:
-            outcome = _write(connection, manifest, run, summary)
+            outcome = _write(cluster, manifest, run, summary)
         else:
             said = event(manifest, run, summary, owed["ended_at"])
             url = manifest.webhook_url or ""
-            outcome = send(webhooks(), connection.settings, url, run, said)
-    following = verdict(outcome, tries, connection.settings.redelivery_factor)
+            outcome = send(webhooks(), cluster.settings, url, run, said)
+    following = verdict(outcome, tries, cluster.settings.redelivery_factor)
     _log(run, part, tries, outcome)
     if following.final:
         store.put(keys.delivered(run, part), encode(_record(outcome, tries)))
@@ -80,9 +80,9 @@ def wanted(manifest: Manifest) -> list[str]:
     return [part for part, place in owed.items() if place]
 
 
-def _write(connection: Connection, manifest: Manifest, run: Run, summary: Summary) -> Outcome:
+def _write(cluster: Cluster, manifest: Manifest, run: Run, summary: Summary) -> Outcome:
     try:
-        write_outputs(connection, manifest, run, summary)
+        write_outputs(cluster, manifest, run, summary)
     except Exception as error:  # a fault of ours has its ten tries too, and then its end
         log.debug("output_failed_at", exc_info=error)
         return of_error(error)

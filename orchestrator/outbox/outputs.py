@@ -14,7 +14,7 @@ from typing import Any
 from gpu_worker.assembly.formats import format_named
 from gpu_worker.assembly.subtitles import SubtitleOptions
 from gpu_worker.errors import StoreRefused
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Summary
 from orchestrator.cluster.job_index import newest_run
 from orchestrator.results.files import render_result
@@ -26,25 +26,25 @@ ATTEMPTS = 2  # of one request; the outbox tries again later anyway
 ERROR_EXTENSION = ".error.json"
 
 
-def write_outputs(connection: Connection, manifest: Manifest, run: Run, summary: Summary) -> None:
+def write_outputs(cluster: Cluster, manifest: Manifest, run: Run, summary: Summary) -> None:
     """Write what the run came to: the transcript, or the job with its error.
 
     Nothing is written of a canceled run, nor of one that a retry has overtaken. Raises
     StoreRefused, StoreUnavailable or DiskFull.
     """
     output = manifest.output
-    overtaken = newest_run(connection.store, run.tenant, run.job).number > run.number
+    overtaken = newest_run(cluster.store, run.tenant, run.job).number > run.number
     if output is None or summary.canceled or overtaken:
         return
-    client = _client(connection.settings.s3_endpoint_url)
+    client = _client(cluster.settings.s3_endpoint_url)
     if summary.error is not None:
-        job = connection.job(run.tenant, run.job).to_json()
+        job = cluster.job(run.tenant, run.job).to_json()
         text = json.dumps(job, ensure_ascii=False, indent=2) + "\n"
         _put(client, output, ERROR_EXTENSION, text, "application/json")
         return
     for name in output.formats:
         form = format_named(name)
-        text = render_result(connection, run.tenant, run.job, name, SubtitleOptions())
+        text = render_result(cluster, run.tenant, run.job, name, SubtitleOptions())
         _put(client, output, form.extension, text, form.media_type)
     if run.number > 1:  # what an earlier run may have left is not so any more
         _remove(client, output, ERROR_EXTENSION)

@@ -13,7 +13,7 @@ from gpu_worker.assembly.formats import FORMATS, render
 from gpu_worker.assembly.subtitles import SubtitleOptions
 from gpu_worker.errors import DiskFull, InvalidOption, PermanentError
 from gpu_worker.transcript import transcript_from_json
-from orchestrator.cluster.connection import Connection, NotFinished
+from orchestrator.cluster.connection import Cluster, NotFinished
 from orchestrator.results.speaker_names import given_names, with_names
 from tasks.runs.units import Run
 
@@ -37,29 +37,29 @@ def parse_formats(text: str) -> tuple[str, ...]:
 
 
 def render_result(
-    connection: Connection, tenant: str, job: str, form: str, options: SubtitleOptions
+    cluster: Cluster, tenant: str, job: str, form: str, options: SubtitleOptions
 ) -> str:
     """A job's transcript in one format; json has `timings` and `job` too.
 
     Raises UnknownJob, NotFinished.
     """
-    result = connection.result(tenant, job)
+    result = cluster.result(tenant, job)
     if result["transcript"] is None:
         raise NotFinished(
             f"Job {job} has no transcript.", hint="`scriptorium status JOB` says why."
         )
-    transcript = with_names(result["transcript"], given_names(connection, tenant, job))
+    transcript = with_names(result["transcript"], given_names(cluster, tenant, job))
     if form != "json":
-        name = connection.records.manifest(tenant, job).source.name
+        name = cluster.records.manifest(tenant, job).source.name
         return render(transcript_from_json(transcript), form, options, file_id=Path(name).stem)
-    run = connection.job(tenant, job).run
-    timings = connection.timings(Run(tenant, job, run))
+    run = cluster.job(tenant, job).run
+    timings = cluster.timings(Run(tenant, job, run))
     body = transcript | {"job": job, "timings": timings}
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
 
 
 def write_results(
-    connection: Connection,
+    cluster: Cluster,
     tenant: str,
     job: str,
     stem: str,
@@ -73,7 +73,7 @@ def write_results(
     """
     written = []
     for form in formats:
-        text = render_result(connection, tenant, job, form, options)
+        text = render_result(cluster, tenant, job, form, options)
         path = directory / f"{stem}.{form}"
         _write(path, text)
         written.append(path)

@@ -13,7 +13,7 @@ import numpy as np
 
 from gpu_worker.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from gpu_worker.errors import PermanentError
-from orchestrator.cluster.connection import Connection, NotFinished
+from orchestrator.cluster.connection import Cluster, NotFinished
 from tasks.artifacts import ArtifactStore
 from tasks.runs import keys
 
@@ -74,14 +74,14 @@ class Recording:
         return head + data[skipped : skipped + last - first]
 
 
-def open_recording(connection: Connection, tenant: str, job: str) -> Recording:
+def open_recording(cluster: Cluster, tenant: str, job: str) -> Recording:
     """A job's audio. Raises UnknownJob, NotFinished before it is decoded, AudioMissing."""
-    connection.job(tenant, job)
-    plan = connection.plan(tenant, job)
+    cluster.job(tenant, job)
+    plan = cluster.plan(tenant, job)
     if plan is None:
         raise NotFinished(f"The audio of job {job} has not been decoded.")
     channels = tuple(keys.pcm(tenant, audio) for audio in plan.channels or (plan.audio,))
-    sizes = [connection.store.size(key) for key in channels]
+    sizes = [cluster.store.size(key) for key in channels]
     known = [size for size in sizes if size is not None]
     if len(known) < len(sizes):
         raise AudioMissing()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gpu_worker.errors import PermanentError
-from orchestrator.cluster.connection import Connection, NotFinished
+from orchestrator.cluster.connection import Cluster, NotFinished
 from tasks.artifacts import ArtifactMissing, encode
 from tasks.runs import keys
 
@@ -26,23 +26,23 @@ class InvalidSpeakerNames(PermanentError):
     hint = 'Send an object such as {"SPEAKER_00": "Anna"}, with labels of the transcript.'
 
 
-def speaker_names(connection: Connection, tenant: str, job: str) -> dict[str, str]:
+def speaker_names(cluster: Cluster, tenant: str, job: str) -> dict[str, str]:
     """Every speaker of a job by its label, with the name that is shown.
 
     Raises UnknownJob or NotFinished.
     """
-    given = given_names(connection, tenant, job)
-    return {label: given.get(label, label) for label in _labels(connection, tenant, job)}
+    given = given_names(cluster, tenant, job)
+    return {label: given.get(label, label) for label in _labels(cluster, tenant, job)}
 
 
 def name_speakers(
-    connection: Connection, tenant: str, job: str, names: Mapping[str, str]
+    cluster: Cluster, tenant: str, job: str, names: Mapping[str, str]
 ) -> dict[str, str]:
     """Give names in place of those given before; who is not named has its label again.
 
     Raises UnknownJob, NotFinished or InvalidSpeakerNames.
     """
-    labels = _labels(connection, tenant, job)
+    labels = _labels(cluster, tenant, job)
     for label, name in names.items():
         if label not in labels:
             raise InvalidSpeakerNames(f"Nobody is labeled {label!r} in this transcript.")
@@ -51,19 +51,19 @@ def name_speakers(
                 f"The name of {label!r} must be 1 to {LONGEST_NAME} printable characters."
             )
     data = encode({label: name.strip() for label, name in names.items()})
-    version = _newest(connection, tenant, job) + 1
-    while not connection.store.put(_version(tenant, job, version), data):
+    version = _newest(cluster, tenant, job) + 1
+    while not cluster.store.put(_version(tenant, job, version), data):
         version += 1  # somebody else's came in between; ours is the next one
-    return speaker_names(connection, tenant, job)
+    return speaker_names(cluster, tenant, job)
 
 
-def given_names(connection: Connection, tenant: str, job: str) -> dict[str, str]:
+def given_names(cluster: Cluster, tenant: str, job: str) -> dict[str, str]:
     """The names alone, by their labels; none if nobody gave any."""
-    newest = _newest(connection, tenant, job)
+    newest = _newest(cluster, tenant, job)
     if not newest:
         return {}
     try:
-        names: dict[str, str] = json.loads(connection.store.get(_version(tenant, job, newest)))
+        names: dict[str, str] = json.loads(cluster.store.get(_version(tenant, job, newest)))
     except ArtifactMissing:  # the job was deleted in this moment
         return {}
     return names
@@ -93,8 +93,8 @@ def _named(item: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {**item, "speaker": name} if name else dict(item)
 
 
-def _labels(connection: Connection, tenant: str, job: str) -> list[str]:
-    transcript = connection.result(tenant, job)["transcript"]
+def _labels(cluster: Cluster, tenant: str, job: str) -> list[str]:
+    transcript = cluster.result(tenant, job)["transcript"]
     if transcript is None:
         raise NotFinished(
             f"Job {job} has no transcript.", hint="`scriptorium status JOB` says why."
@@ -104,8 +104,8 @@ def _labels(connection: Connection, tenant: str, job: str) -> list[str]:
     return sorted({item["speaker"] for item in items if item.get("speaker")})
 
 
-def _newest(connection: Connection, tenant: str, job: str) -> int:
-    *_, last = (0, *map(_number, connection.store.list(keys.job(tenant, job, "speakers/"))))
+def _newest(cluster: Cluster, tenant: str, job: str) -> int:
+    *_, last = (0, *map(_number, cluster.store.list(keys.job(tenant, job, "speakers/"))))
     return last
 
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.open_runs.survey import RunSurvey
 from orchestrator.scaling.backlog import FIRST_JOB_SECONDS, Work, pool_load, remaining_work
 from orchestrator.scaling.policy import Load, Recommendation, recommend
@@ -26,12 +26,12 @@ from tasks.state.speeds import Speed, SpeedName
 class Scaler:
     """Decides; whoever starts and stops workers applies it: KEDA, or the fleet of one machine."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._redis = connection.redis
-        self._queues = connection.queues
-        self._default_model = connection.settings.model
-        self._pools = worker_pools(connection.settings.pools)
-        self._speeds = connection.speeds
+    def __init__(self, cluster: Cluster) -> None:
+        self._redis = cluster.redis
+        self._queues = cluster.queues
+        self._default_model = cluster.settings.model
+        self._pools = worker_pools(cluster.settings.pools)
+        self._speeds = cluster.speeds
         self.reissued_units = 0
 
     def publish(self, surveys: Sequence[RunSurvey]) -> PublishedLoad:

@@ -24,7 +24,7 @@ from config.logging import configure_logging
 from config.settings import Settings, settings
 from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
 from orchestrator.access import ClusterFull, QuotaExceeded
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.jobs.submitter import Submitter
 from orchestrator.triggers.contract import (
     StatusMessage,
@@ -102,7 +102,7 @@ def submit(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
 
     def work() -> Reply:
         asked = parse_message(SubmitMessage, arguments, fields)
-        cluster = open_cluster()
+        cluster = own_cluster()
         key = asked.idempotency_key or f"celery:{self.request.id}"
         submitter = Submitter(cluster, asked.tenant or cluster.settings.tenant, key, "celery")
         return job_reply(submitter.submit_named(asked))
@@ -116,7 +116,7 @@ def status(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
 
     def work() -> Reply:
         asked = parse_message(StatusMessage, arguments, fields)
-        cluster = open_cluster()
+        cluster = own_cluster()
         return job_reply(cluster.job(asked.tenant or cluster.settings.tenant, asked.job))
 
     return _answer(self, work)
@@ -146,15 +146,15 @@ def _answer(task: Task, work: Callable[[], Reply]) -> Reply:
     return error_reply(error)
 
 
-def open_cluster() -> Connection:
+def own_cluster() -> Cluster:
     """This process's connection to the cluster; made at the first message."""
     with _CONNECTING:
         return _open()
 
 
 @lru_cache(maxsize=1)
-def _open() -> Connection:
-    return connect(settings())
+def _open() -> Cluster:
+    return open_cluster(settings())
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

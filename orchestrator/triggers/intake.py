@@ -17,7 +17,7 @@ import structlog
 
 from gpu_worker.errors import PermanentError, ScriptoriumError, StoreRefused
 from orchestrator.access.quotas import Quota
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.ids import keyed_job
 from orchestrator.jobs.submission import IdempotencyConflict, submit
 from orchestrator.triggers.events import ObjectEvent, created_objects
@@ -49,15 +49,13 @@ class Taken:
 class Intake:
     """Any number of threads may use one."""
 
-    def __init__(
-        self, connection: Connection, rules: Rules, client: Any, way: str | None = None
-    ) -> None:
+    def __init__(self, cluster: Cluster, rules: Rules, client: Any, way: str | None = None) -> None:
         """`way`: how messages come, for the metrics."""
         self._way = way
-        self._connection = connection
+        self._cluster = cluster
         self._rules = rules
         self._client = client  # boto3's for S3
-        settings = connection.settings
+        settings = cluster.settings
         # Whoever wrote the rules is held to the cluster's bounds alone.
         self._quota = Quota(
             jobs_in_flight=settings.max_open_jobs,
@@ -94,7 +92,7 @@ class Intake:
         """Keep a message that nothing can be made of, for a person to look at."""
         text = body if isinstance(body, str) else body.decode("utf-8", "replace")
         record = {"body": text, "error": error.to_json(), "buried_at": round(time.time(), 3)}
-        self._connection.store.put(keys.dead_trigger(name), json.dumps(record).encode())
+        self._cluster.store.put(keys.dead_trigger(name), json.dumps(record).encode())
         log.error("message_buried", message=name, code=error.code, reason=str(error))
 
     def _accept(self, event: ObjectEvent) -> str | None:
@@ -123,14 +121,14 @@ class Intake:
         named: dict[str, Any] = {"tenant": tenant, "idempotency_key": key, "quota": self._quota}
         named["way"] = self._way
         try:
-            return submit(self._connection, **wanted, **named).id
+            return submit(self._cluster, **wanted, **named).id
         except IdempotencyConflict:
             # It was taken when the rules were others. Whoever took it may have died before the
             # job was whole, so it is submitted once more, as it was.
-            job = keyed_job(self._connection.store, tenant, key)
-            first = self._connection.records.manifest(tenant, job)
+            job = keyed_job(self._cluster.store, tenant, key)
+            first = self._cluster.records.manifest(tenant, job)
             return submit(
-                self._connection, **{name: getattr(first, name) for name in wanted}, **named
+                self._cluster, **{name: getattr(first, name) for name in wanted}, **named
             ).id
 
     def _check_keys(self, rule: Rule, key: str) -> None:
@@ -159,12 +157,12 @@ class Intake:
         return str(found["ETag"]).strip('"') if version == "null" else str(version)
 
 
-def open_intake(connection: Connection, path: Path, way: str | None = None) -> Intake:
+def open_intake(cluster: Cluster, path: Path, way: str | None = None) -> Intake:
     """An intake by the rules of a file. Raises InvalidRules."""
     from tasks.artifacts.s3 import s3_client
 
-    rules = read_rules(path, connection.settings)
-    return Intake(connection, rules, s3_client(connection.settings.s3_endpoint_url), way)
+    rules = read_rules(path, cluster.settings)
+    return Intake(cluster, rules, s3_client(cluster.settings.s3_endpoint_url), way)
 
 
 def _named(event: ObjectEvent) -> dict[str, str]:

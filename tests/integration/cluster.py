@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from config.settings import Settings
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.jobs.following import follow
 from orchestrator.jobs.sources import upload
@@ -61,8 +61,8 @@ class ClusterUnderTest:
         self.local.close()
 
     @property
-    def connection(self) -> Connection:
-        return self.local.connection
+    def connection(self) -> Cluster:
+        return self.local.services
 
     def submit(self, path: Path, **options: Any) -> Job:
         """Words are not aligned unless asked for: that has tests of its own, and takes seconds."""

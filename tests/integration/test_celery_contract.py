@@ -39,7 +39,7 @@ def cluster(tmp_path: Path, s3_endpoint: str, bucket: str) -> Iterator[LocalClus
 
 @pytest.fixture
 def redis_url(cluster: LocalCluster) -> str:
-    url = cluster.connection.settings.redis_url
+    url = cluster.services.settings.redis_url
     assert url is not None
     return url.get_secret_value()
 
@@ -76,7 +76,7 @@ def test_a_job_is_submitted_and_followed_by_messages(
         return bool(told["status"] == "completed")
 
     assert eventually(ended)
-    assert cluster.connection.result(TENANT, job["id"])["transcript"]["text"]
+    assert cluster.services.result(TENANT, job["id"])["transcript"]["text"]
 
 
 def test_whatever_is_sent_is_answered(sender: Celery, source: str, cluster: LocalCluster) -> None:
@@ -98,7 +98,7 @@ def test_whatever_is_sent_is_answered(sender: Celery, source: str, cluster: Loca
     assert positional.get(timeout=60)["error"]["code"] == "invalid_request"
     gone = send(sender, "scriptorium.status", job="nothing")
     assert gone["error"]["code"] == "unknown_job"
-    assert cluster.connection.jobs.newest(TENANT, 9) == []
+    assert cluster.services.jobs.newest(TENANT, 9) == []
     assert "canary" not in (cluster.logs / "submit.log").read_text()
 
 
@@ -154,7 +154,7 @@ def test_a_killed_trigger_loses_no_message_and_makes_no_job_twice(
             redis.zadd("submit.unacked_index", {tag: 0})
         assert eventually(lambda: not redis.zcard("submit.unacked_index"))
         assert eventually(lambda: not redis.llen("submit"))
-    jobs = [job for job, _ in cluster.connection.jobs.newest(TENANT, 10 * MESSAGES)]
+    jobs = [job for job, _ in cluster.services.jobs.newest(TENANT, 10 * MESSAGES)]
     assert len(jobs) == MESSAGES
     assert {job for told in replies.values() for job in told} == set(jobs)
     assert all(len(set(told)) == 1 for told in replies.values())

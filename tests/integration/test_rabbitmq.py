@@ -201,7 +201,7 @@ def test_other_services_submit_over_rabbitmq_while_the_trigger_is_killed(
         s3_endpoint_url=s3_endpoint,
     )
     with LocalCluster(values, workers=1, celery_trigger=True) as local:
-        redis_url = local.connection.settings.redis_url
+        redis_url = local.services.settings.redis_url
         assert redis_url is not None
         sender = Celery(
             "elsewhere",
@@ -219,5 +219,5 @@ def test_other_services_submit_over_rabbitmq_while_the_trigger_is_killed(
         jobs = {reply.get(timeout=60)["job"]["id"] for reply in replies}
         sender.close()
         assert len(jobs) == 12
-        for job in follow(local.connection, "default", list(jobs)):
+        for job in follow(local.services, "default", list(jobs)):
             assert not job.status.final or job.status == "completed"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job
 from orchestrator.jobs.following import follow
 from orchestrator.local.process import Child
@@ -83,7 +83,7 @@ class Upgrade:
 
     old: Release
     new: Release
-    connection: Connection
+    connection: Cluster
     logs: Path
 
     def is_ready(self, worker: Child) -> bool:
@@ -116,7 +116,7 @@ def upgrade(tmp_path: Path) -> Iterator[Upgrade]:
             redis_url=SecretStr(redis.url),
             store_url=(tmp_path / "store").as_uri(),
         )
-        connection = connect(values)
+        connection = open_cluster(values)
         stack.callback(connection.close)
 
         def release(name: str, tree: Path) -> Release:

@@ -145,7 +145,7 @@ def look_at_flower(url: str, replies: list[str]) -> None:
 def test_no_secret_is_written_anywhere(
     cluster: LocalCluster, redis_url: str, bucket: str, tmp_path: Path
 ) -> None:
-    url, settings = cluster.api_url, cluster.connection.settings
+    url, settings = cluster.api_url, cluster.services.settings
     assert url is not None
     replies: list[str] = []
     ask(url, replies)
@@ -164,7 +164,7 @@ def test_no_secret_is_written_anywhere(
     processes = psutil.Process().children(recursive=True)
     assert len(processes) >= 5
     found += [str(it) for it in processes if has_canary(" ".join(it.cmdline()))]
-    store = cluster.connection.store
+    store = cluster.services.store
     artifacts = list(store.list(""))
     assert len(artifacts) > 5
     found += [

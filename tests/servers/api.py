@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from orchestrator.api.server import listen, make_server
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 
 
 @contextmanager
-def serving(connection: Connection, port: int = 0) -> Iterator[str]:
+def serving(connection: Cluster, port: int = 0) -> Iterator[str]:
     """The API's address, until the block ends; port 0 is any free one."""
     socket = listen("127.0.0.1", port)
     server = make_server(connection, "127.0.0.1", 0)

@@ -17,7 +17,7 @@ from redis.retry import Retry
 from config.settings import Settings
 from config.settings import settings as process_settings
 from gpu_worker.models.hub import SERVERS
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.local.redis_server import RedisServer
 from tasks.execution import workplace as lifecycle
 from tasks.execution.workplace import Workplace, workplace
@@ -101,9 +101,9 @@ def settings(redis_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def connection(settings: Settings, redis: Redis) -> Iterator[Connection]:
+def connection(settings: Settings, redis: Redis) -> Iterator[Cluster]:
     """The control plane's side of it."""
-    opened = connect(settings)
+    opened = open_cluster(settings)
     yield opened
     opened.close()
 

@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect
 from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
 from gpu_worker.transcript import Transcript, segments_from_json, transcript_from_json
 from orchestrator.access.quotas import quota_of
-from orchestrator.api.authentication import Cluster, Writer
+from orchestrator.api.authentication import CurrentCluster, Writer
 from orchestrator.api.errors import reply_to
 from orchestrator.api.forms import UploadForm, upload_form
 from orchestrator.api.middleware.bodies import transfers_of
@@ -33,7 +33,7 @@ from orchestrator.api.openai.replies import reply_json, reply_text
 from orchestrator.api.openai.requests import AudioRequest, Task, audio_request, with_voices
 from orchestrator.api.openai.stream import TextStream
 from orchestrator.api.requests import IdempotencyKey
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.events.hub import Hub
 from orchestrator.jobs.sources import display_name, take_file
@@ -50,7 +50,10 @@ router = APIRouter(prefix="/v1/audio", tags=["openai"], responses=AUDIO_RESPONSE
 
 @router.post("/transcriptions", openapi_extra=audio_body(), response_class=Response)
 async def transcribe(
-    request: Request, cluster: Cluster, caller: Writer, idempotency_key: IdempotencyKey = None
+    request: Request,
+    cluster: CurrentCluster,
+    caller: Writer,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Transcribe a file; the reply comes when the job has ended, or as it goes with `stream`."""
     return await _answer(request, cluster, caller.tenant, "transcribe", idempotency_key)
@@ -58,14 +61,17 @@ async def transcribe(
 
 @router.post("/translations", openapi_extra=audio_body(), response_class=Response)
 async def translate(
-    request: Request, cluster: Cluster, caller: Writer, idempotency_key: IdempotencyKey = None
+    request: Request,
+    cluster: CurrentCluster,
+    caller: Writer,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """The same, as English text."""
     return await _answer(request, cluster, caller.tenant, "translate", idempotency_key)
 
 
 async def _answer(
-    request: Request, cluster: Connection, tenant: str, task: Task, idempotency_key: str | None
+    request: Request, cluster: Cluster, tenant: str, task: Task, idempotency_key: str | None
 ) -> Response:
     limit = quota_of(cluster.settings, tenant).source_bytes
     async with upload_form(request, limit) as form:
@@ -107,7 +113,7 @@ async def _gone(request: Request) -> None:
 
 
 def _submit(
-    cluster: Connection,
+    cluster: Cluster,
     tenant: str,
     form: UploadForm,
     asked: AudioRequest,
@@ -137,7 +143,7 @@ def _submit(
         raise
 
 
-def _outcome(cluster: Connection, job: Job) -> Transcript | JSONResponse:
+def _outcome(cluster: Cluster, job: Job) -> Transcript | JSONResponse:
     """What became of a job that has ended."""
     failure = failure_of(cluster.job(job.tenant, job.id))
     if failure is not None:
@@ -145,7 +151,7 @@ def _outcome(cluster: Connection, job: Job) -> Transcript | JSONResponse:
     return transcript_from_json(cluster.result(job.tenant, job.id)["transcript"])
 
 
-def _reply(cluster: Connection, job: Job, asked: AudioRequest) -> Response:
+def _reply(cluster: Cluster, job: Job, asked: AudioRequest) -> Response:
     found = _outcome(cluster, job)
     if isinstance(found, Response):
         return found
@@ -157,7 +163,7 @@ def _reply(cluster: Connection, job: Job, asked: AudioRequest) -> Response:
 
 
 async def _events(
-    cluster: Connection, hub: Hub, job: Job, asked: AudioRequest
+    cluster: Cluster, hub: Hub, job: Job, asked: AudioRequest
 ) -> AsyncIterator[ServerSentEvent]:
     stream = TextStream(asked.form)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from gpu_worker.models.whisper import BUILTIN_MODELS, HUB_MODELS
-from orchestrator.api.authentication import Cluster, Reader
+from orchestrator.api.authentication import CurrentCluster, Reader
 from orchestrator.api.openai.contract import MODEL_RESPONSES, Model, ModelList
 from orchestrator.api.openai.requests import OWN_MODEL, check_model
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/models", tags=["openai"], responses=MODEL_RESPONS
 
 
 @router.get("", response_model=ModelList)
-def list_models(cluster: Cluster, caller: Reader) -> dict[str, Any]:
+def list_models(cluster: CurrentCluster, caller: Reader) -> dict[str, Any]:
     """Every name with a model of its own, and OpenAI's names for the cluster's model.
 
     Any other `owner/name` of the hub that has a CTranslate2 model works too.
@@ -29,7 +29,7 @@ def list_models(cluster: Cluster, caller: Reader) -> dict[str, Any]:
 
 
 @router.get("/{model:path}", response_model=Model)
-def show_model(model: str, cluster: Cluster, caller: Reader) -> dict[str, Any]:
+def show_model(model: str, cluster: CurrentCluster, caller: Reader) -> dict[str, Any]:
     """One name, if jobs may use it."""
     if model != cluster.settings.model and model not in OWN_MODEL:
         check_model(model)

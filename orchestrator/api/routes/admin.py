@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 
 from gpu_worker.errors import PermanentError
 from orchestrator.access import NotAllowed, Scope
-from orchestrator.api.authentication import Admin, Cluster, Keys
+from orchestrator.api.authentication import Admin, CurrentCluster, Keys
 from orchestrator.api.replies import DeadLetterList, KeyList, NewKeyReply, error_replies
 from orchestrator.api.requests import KeyRequest
 from tasks.artifacts import ArtifactMissing
@@ -56,7 +56,7 @@ def revoke_key(key: str, known: Keys, caller: Admin) -> Response:
 
 
 @router.get("/dead-letters", response_model=None, responses={200: {"model": DeadLetterList}})
-def list_dead_letters(cluster: Cluster, caller: Admin) -> Response:
+def list_dead_letters(cluster: CurrentCluster, caller: Admin) -> Response:
     """List the units of work of the tenant's jobs that were given up."""
     letters: list[dict[str, Any]] = []
     for key in cluster.store.list(f"{keys.DEAD_LETTERS}{caller.tenant}/"):

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
 
 from gpu_worker.errors import PermanentError
-from orchestrator.api.authentication import Cluster, operating
+from orchestrator.api.authentication import CurrentCluster, operating
 from orchestrator.api.replies import LoadReply, PoolReply, error_replies
 from orchestrator.scaling.published import fresh_load, load_to_json, pool_to_json
 
@@ -28,7 +28,7 @@ class UnknownPool(PermanentError):
 
 
 @router.get("", response_model=None, responses={200: {"model": LoadReply}})
-def load(cluster: Cluster) -> Response:
+def load(cluster: CurrentCluster) -> Response:
     """Show every queue and every pool. 503 while nobody measures the load."""
     return JSONResponse(load_to_json(fresh_load(cluster.redis, time.time())))
 
@@ -38,7 +38,7 @@ def load(cluster: Cluster) -> Response:
     response_model=None,
     responses={200: {"model": PoolReply}, **error_replies(404)},
 )
-def pool(pool: str, cluster: Cluster) -> Response:
+def pool(pool: str, cluster: CurrentCluster) -> Response:
     """Show one pool: `desired` is the number of workers that it should have."""
     found = fresh_load(cluster.redis, time.time())
     if pool not in found.pools:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from orchestrator.api.authentication import Cluster
+from orchestrator.api.authentication import CurrentCluster
 from orchestrator.api.replies import HealthReply, error_replies
 
 router = APIRouter(
@@ -21,7 +21,7 @@ async def healthz() -> Response:
 
 
 @router.get("/readyz", response_model=None, responses=error_replies(503))
-def readyz(cluster: Cluster) -> Response:
+def readyz(cluster: CurrentCluster) -> Response:
     """Redis and the store answer; else 503."""
     cluster.redis.ping()
     cluster.store.size("readyz")

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from gpu_worker.errors import PermanentError, StoreRefused, StoreUnavailable
 from orchestrator.access import NotAuthenticated
-from orchestrator.api.authentication import connection_of
+from orchestrator.api.authentication import cluster_of
 from orchestrator.api.replies import HealthReply, error_replies
 from orchestrator.triggers.intake import Intake, Taken, open_intake
 
@@ -48,11 +48,11 @@ def open_hook(application: FastAPI) -> Intake | None:
     """Read the rules, once; None if the hook is closed. Raises InvalidRules."""
     with _opening:
         if not hasattr(application.state, "intake"):
-            connection = application.state.connection
-            settings = connection.settings
+            cluster = application.state.cluster
+            settings = cluster.settings
             is_open = settings.hooks_secret is not None and settings.trigger_rules is not None
             application.state.intake = (
-                open_intake(connection, settings.trigger_rules, "hook") if is_open else None
+                open_intake(cluster, settings.trigger_rules, "hook") if is_open else None
             )
         found: Intake | None = application.state.intake
         return found
@@ -73,7 +73,7 @@ def _sender(
     _: Hook,  # first: nobody can have the secret of a hook that is closed
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> None:
-    secret = connection_of(request).settings.hooks_secret
+    secret = cluster_of(request).settings.hooks_secret
     given = bearer.credentials.encode("latin-1") if bearer else b""  # as it came
     if secret is None or not hmac.compare_digest(given, secret.get_secret_value().encode()):
         raise NotAuthenticated(

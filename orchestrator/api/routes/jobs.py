@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from orchestrator.access.quotas import quota_of
-from orchestrator.api.authentication import Cluster, Reader, Writer
+from orchestrator.api.authentication import CurrentCluster, Reader, Writer
 from orchestrator.api.listing import cursor_of, page, place_of
 from orchestrator.api.replies import JobList, JobReply, error_replies
 from orchestrator.api.requests import IdempotencyKey, JobId, RerunRequest
@@ -68,7 +68,10 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
     openapi_extra=_SUBMIT_BODY,
 )
 async def submit_job(
-    request: Request, cluster: Cluster, caller: Writer, idempotency_key: IdempotencyKey = None
+    request: Request,
+    cluster: CurrentCluster,
+    caller: Writer,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit audio. The job is durable when this is answered by 202."""
     return _accepted(await take_submission(request, cluster, caller, idempotency_key))
@@ -76,7 +79,7 @@ async def submit_job(
 
 @router.get("", response_model=None, responses={200: {"model": JobList}})
 def list_jobs(
-    cluster: Cluster,
+    cluster: CurrentCluster,
     caller: Reader,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: Annotated[str | None, Query(max_length=255, description="A next_cursor.")] = None,
@@ -89,25 +92,25 @@ def list_jobs(
 
 
 @router.get("/{job}", response_model=None, responses={200: {"model": JobReply}})
-def show_job(job: JobId, cluster: Cluster, caller: Reader) -> Response:
+def show_job(job: JobId, cluster: CurrentCluster, caller: Reader) -> Response:
     """Say where a job stands."""
     return JSONResponse(job_json(cluster.job(caller.tenant, job)))
 
 
 @router.post("/{job}/cancel", response_model=None, responses={200: {"model": JobReply}})
-def cancel_job(job: JobId, cluster: Cluster, caller: Writer) -> Response:
+def cancel_job(job: JobId, cluster: CurrentCluster, caller: Writer) -> Response:
     """End a job without a result."""
     return JSONResponse(job_json(runs.cancel(cluster, caller.tenant, job)))
 
 
 @router.post("/{job}/retry", status_code=202, response_model=None, responses=_ACCEPTED)
-def retry_job(job: JobId, cluster: Cluster, caller: Writer) -> Response:
+def retry_job(job: JobId, cluster: CurrentCluster, caller: Writer) -> Response:
     """Start the next run of a job that did not complete; finished chunks are kept."""
     return _accepted(runs.retry(cluster, caller.tenant, job))
 
 
 @router.post("/{job}/rerun", status_code=202, response_model=None, responses=_ACCEPTED)
-def rerun_job(job: JobId, body: RerunRequest, cluster: Cluster, caller: Writer) -> Response:
+def rerun_job(job: JobId, body: RerunRequest, cluster: CurrentCluster, caller: Writer) -> Response:
     """Submit a finished job's audio again with other options; what they leave is kept."""
     quota = quota_of(cluster.settings, caller.tenant)
     return _accepted(
@@ -116,7 +119,7 @@ def rerun_job(job: JobId, body: RerunRequest, cluster: Cluster, caller: Writer) 
 
 
 @router.delete("/{job}", status_code=204, response_model=None)
-def delete(job: JobId, cluster: Cluster, caller: Writer) -> Response:
+def delete(job: JobId, cluster: CurrentCluster, caller: Writer) -> Response:
     """Delete a job with its transcript, and its audio unless another job needs that."""
     delete_job(cluster, caller.tenant, job)
     return Response(status_code=204)

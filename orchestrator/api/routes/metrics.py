@@ -10,16 +10,16 @@ from fastapi.responses import Response
 from prometheus_client.exposition import choose_encoder
 
 from orchestrator.api.authentication import operating
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.scaling.readings import LoadReadings
 from tasks.telemetry.exposition import make_registry
 
 router = APIRouter(include_in_schema=False)
 
 
-def install(application: FastAPI, connection: Connection) -> None:
+def install(application: FastAPI, cluster: Cluster) -> None:
     """Let the application tell what its process has counted, the cluster's load and the GPUs."""
-    settings = connection.settings
+    settings = cluster.settings
     application.state.metrics = make_registry(settings.metrics_dir, LoadReadings(settings))
 
 

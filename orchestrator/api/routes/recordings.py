@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
 from gpu_worker.errors import PermanentError
-from orchestrator.api.authentication import Cluster, Reader
+from orchestrator.api.authentication import CurrentCluster, Reader
 from orchestrator.api.errors import reply_to
 from orchestrator.api.replies import error_replies
 from orchestrator.api.requests import JobId
@@ -51,7 +51,7 @@ _AUDIO: dict[int | str, dict[str, Any]] = {
 
 @router.head("/{job}/audio", include_in_schema=False)
 @router.get("/{job}/audio", response_model=None, response_class=Response, responses=_AUDIO)
-async def play(job: JobId, request: Request, cluster: Cluster, caller: Reader) -> Response:
+async def play(job: JobId, request: Request, cluster: CurrentCluster, caller: Reader) -> Response:
     """Fetch the decoded audio (16 kHz WAV; a channel each if they are split), or a range of it."""
     recording = await run_in_threadpool(open_recording, cluster, caller.tenant, job)
     headers = {"Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from orchestrator.api.authentication import Cluster, Reader, Writer
+from orchestrator.api.authentication import CurrentCluster, Reader, Writer
 from orchestrator.api.replies import error_replies
 from orchestrator.api.requests import JobId
 from orchestrator.results.speaker_names import name_speakers, speaker_names
@@ -24,12 +24,14 @@ Names = Annotated[
 
 
 @router.get("")
-def show_speakers(job: JobId, cluster: Cluster, caller: Reader) -> dict[str, str]:
+def show_speakers(job: JobId, cluster: CurrentCluster, caller: Reader) -> dict[str, str]:
     """Every speaker's label with the name that is shown for it: the label itself at first."""
     return speaker_names(cluster, caller.tenant, job)
 
 
 @router.put("")
-def rename_speakers(job: JobId, names: Names, cluster: Cluster, caller: Writer) -> dict[str, str]:
+def rename_speakers(
+    job: JobId, names: Names, cluster: CurrentCluster, caller: Writer
+) -> dict[str, str]:
     """Give names to speakers, in place of all names given before."""
     return name_speakers(cluster, caller.tenant, job, names)

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from gpu_worker.assembly.formats import FORMATS
 from gpu_worker.assembly.subtitles import SubtitleOptions
-from orchestrator.api.authentication import Cluster, Reader
+from orchestrator.api.authentication import CurrentCluster, Reader
 from orchestrator.api.replies import error_replies
 from orchestrator.api.requests import JobId
 from orchestrator.results.files import render_result
@@ -43,7 +43,7 @@ _TRANSCRIPT: dict[int | str, dict[str, Any]] = {
 )
 def show_transcript(
     job: JobId,
-    cluster: Cluster,
+    cluster: CurrentCluster,
     caller: Reader,
     format: FormatName = _JSON,
     max_line_width: Annotated[int | None, Query(ge=1, le=1000)] = None,

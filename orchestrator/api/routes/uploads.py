@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
-from orchestrator.api.authentication import Cluster, Writer
+from orchestrator.api.authentication import CurrentCluster, Writer
 from orchestrator.api.middleware.bodies import allow_body, transfers_of
 from orchestrator.api.replies import UploadReply, error_replies
 from orchestrator.api.requests import UploadRequest
@@ -38,7 +38,7 @@ _ANY: dict[str, Any] = {
     response_model=None,
     responses={201: {"model": UploadReply, "headers": _LOCATION}},
 )
-def announce_upload(body: UploadRequest, cluster: Cluster, caller: Writer) -> Response:
+def announce_upload(body: UploadRequest, cluster: CurrentCluster, caller: Writer) -> Response:
     """Make room for a file. PUT it to `url`, then submit its `id`."""
     upload = announce(cluster, caller.tenant, body.name, body.size)
     place = f"/v1/uploads/{upload.id}"
@@ -54,7 +54,7 @@ def announce_upload(body: UploadRequest, cluster: Cluster, caller: Writer) -> Re
 
 @router.put("/{upload}", status_code=204, response_model=None, openapi_extra=_ANY)
 async def put_upload(
-    upload: UploadPath, request: Request, cluster: Cluster, caller: Writer
+    upload: UploadPath, request: Request, cluster: CurrentCluster, caller: Writer
 ) -> Response:
     """Take the file of an upload, which must have exactly the size that was announced."""
     if not (upload.isascii() and upload.isalnum()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from orchestrator.api.authentication import Cluster, Writer
+from orchestrator.api.authentication import CurrentCluster, Writer
 from orchestrator.api.replies import error_replies
 from orchestrator.outbox.webhooks import webhook_secret
 
@@ -21,6 +21,6 @@ class WebhookSecret(BaseModel):
 
 
 @router.get("/secret")
-def show_secret(cluster: Cluster, caller: Writer) -> WebhookSecret:
+def show_secret(cluster: CurrentCluster, caller: Writer) -> WebhookSecret:
     """Show the secret of your webhooks, as Standard Webhooks libraries take it."""
     return WebhookSecret(secret=webhook_secret(cluster.settings, caller.tenant))

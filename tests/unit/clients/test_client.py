@@ -19,7 +19,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from scriptorium_client import ApiError, AsyncClient, Client, Event, Job, calls
 from scriptorium_client.answers import EventReader
 from tasks.execution.workplace import Workplace
@@ -82,7 +82,7 @@ def make(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def url(connection: Connection) -> Iterator[str]:
+def url(connection: Cluster) -> Iterator[str]:
     """Where the API is."""
     with serving(connection) as address:
         yield address
@@ -108,7 +108,7 @@ def test_it_brings_neither_the_cluster_s_libraries_nor_the_server_s() -> None:
 
 @pytest.mark.slow
 def test_a_file_becomes_a_transcript(
-    client: Any, connection: Connection, place: Workplace, talk: Path
+    client: Any, connection: Cluster, place: Workplace, talk: Path
 ) -> None:
     job = client.submit(talk, metadata={"for": "me"}, **OPTIONS)
     assert isinstance(job, Job)
@@ -125,7 +125,7 @@ def test_a_file_becomes_a_transcript(
 
 
 def test_an_open_file_is_sent_from_its_beginning(
-    client: Any, connection: Connection, talk: Path
+    client: Any, connection: Cluster, talk: Path
 ) -> None:
     with talk.open("rb") as file:
         file.read(100)
@@ -137,7 +137,7 @@ def test_an_open_file_is_sent_from_its_beginning(
     assert client.submit(io.BytesIO(talk.read_bytes()), **OPTIONS).name == "audio"
 
 
-def test_an_address_is_left_to_the_server(make: Any, connection: Connection, url: str) -> None:
+def test_an_address_is_left_to_the_server(make: Any, connection: Cluster, url: str) -> None:
     with make(url) as client, pytest.raises(ApiError) as refused:
         client.submit("s3://elsewhere/talk.wav")
     assert (refused.value.status, refused.value.code) == (403, "source_not_allowed")
@@ -161,7 +161,7 @@ def test_the_same_idempotency_key_gives_the_same_job(client: Any, talk: Path) ->
 
 
 def test_all_jobs_are_listed_page_by_page(
-    client: Any, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    client: Any, connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "PAGE", 2)
     for index in range(5):
@@ -171,7 +171,7 @@ def test_all_jobs_are_listed_page_by_page(
 
 
 def test_a_job_is_canceled_retried_and_deleted(
-    client: Any, connection: Connection, talk: Path
+    client: Any, connection: Cluster, talk: Path
 ) -> None:
     job = client.submit(talk, **OPTIONS)
     assert client.cancel(job.id).status == "canceled"
@@ -186,7 +186,7 @@ def test_a_job_is_canceled_retried_and_deleted(
     assert not list(connection.store.list(f"{keys.source(TENANT, '')}"))
 
 
-def test_the_key_is_sent(make: Any, connection: Connection) -> None:
+def test_the_key_is_sent(make: Any, connection: Cluster) -> None:
     values = connection.settings.model_copy(update={"api_key": SecretStr("scr_right")})
     with serving(replace(connection, settings=values)) as url:
         with make(url, "scr_right") as client:
@@ -196,7 +196,7 @@ def test_the_key_is_sent(make: Any, connection: Connection) -> None:
     assert (refused.value.status, refused.value.code) == (401, "not_authenticated")
 
 
-def test_waiting_ends_after_the_timeout(client: Any, connection: Connection) -> None:
+def test_waiting_ends_after_the_timeout(client: Any, connection: Cluster) -> None:
     job = WatchedJob(connection)
     with pytest.raises(TimeoutError, match="queued"):
         client.wait(job.id, timeout=0.3)
@@ -204,7 +204,7 @@ def test_waiting_ends_after_the_timeout(client: Any, connection: Connection) -> 
     assert client.wait(job.id).final
 
 
-def test_events_are_followed_to_the_end(client: Any, connection: Connection) -> None:
+def test_events_are_followed_to_the_end(client: Any, connection: Cluster) -> None:
     job = WatchedJob(connection)
     threading.Timer(0.2, job.do_all).start()
     events = list(client.stream(job.id))

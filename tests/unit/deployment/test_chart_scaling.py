@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from benchmarks.fleet.scalers import OURS
 from config.settings import Settings
 from orchestrator.api.internal import make_internal
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.local.workers import pool_named
 from orchestrator.scaling.pools import WorkerPool, worker_pools
 from orchestrator.scaling.published import PoolLoad, PublishedLoad, publish
@@ -74,7 +74,7 @@ def test_no_replicas_are_rendered_where_an_autoscaler_owns_them(name: str) -> No
     assert (names <= owned) if is_scaled else not (names & owned)
 
 
-def test_keda_asks_the_api_for_the_number_that_it_applies(connection: Connection) -> None:
+def test_keda_asks_the_api_for_the_number_that_it_applies(connection: Cluster) -> None:
     found = objects(value_file("keda"))
     scaled = of_kind(found, "ScaledObject")["demo-scriptorium-worker-gpu"]["spec"]
     assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (0, 1000)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
 from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.runs import cancel
@@ -44,11 +44,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def reconciler(connection: Connection, clock: Clock) -> Reconciler:
+def reconciler(connection: Cluster, clock: Clock) -> Reconciler:
     return Reconciler(connection, clock=clock)
 
 
-def open_job(connection: Connection, plan: Plan | None = None, **options: Any) -> None:
+def open_job(connection: Cluster, plan: Plan | None = None, **options: Any) -> None:
     """A job as submission leaves it, without its message."""
     write_records(connection.store, a_manifest(**options), plan)
     connection.store.put(keys.open_run(ASSEMBLE.run), b"")
@@ -67,7 +67,7 @@ def issued(reconciler: Reconciler, clock: Clock) -> list[tuple[Stage, int]]:
 
 
 def test_a_lost_message_is_issued_again_after_the_grace(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection)
     assert issued(reconciler, clock) == [(Stage.PREPARE, 0)]
@@ -75,7 +75,7 @@ def test_a_lost_message_is_issued_again_after_the_grace(
 
 
 def test_a_message_that_is_taken_between_two_passes_is_not_lost(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10))
     reconciler.reconcile()
@@ -86,7 +86,7 @@ def test_a_message_that_is_taken_between_two_passes_is_not_lost(
 
 
 def test_it_is_issued_once_and_then_has_its_grace_again(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection)
     assert issued(reconciler, clock)
@@ -98,7 +98,7 @@ def test_it_is_issued_once_and_then_has_its_grace_again(
 
 
 def test_a_message_that_was_lost_again_is_issued_again(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection)
     assert issued(reconciler, clock)
@@ -107,7 +107,7 @@ def test_a_message_that_was_lost_again_is_issued_again(
 
 
 def test_queued_work_is_left_alone(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     source = Source(name="talk.wav", url="s3://calls/talk.wav")
     submit(connection, source, a_manifest().options, tenant=TENANT)
@@ -115,7 +115,7 @@ def test_queued_work_is_left_alone(
 
 
 def test_leased_work_is_left_alone(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10, 10))
     connection.leases.take(connection.records.key(a_unit(index=0)), "worker:1")
@@ -133,7 +133,7 @@ def test_leased_work_is_left_alone(
     ],
 )
 def test_every_stage_is_issued_again(
-    connection: Connection,
+    connection: Cluster,
     reconciler: Reconciler,
     clock: Clock,
     plan: Plan | None,
@@ -150,7 +150,7 @@ def test_every_stage_is_issued_again(
 
 
 def test_work_that_was_done_is_done_again_where_its_artifact_is_gone(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10, 10), language="en")
     for index in range(2):
@@ -161,7 +161,7 @@ def test_work_that_was_done_is_done_again_where_its_artifact_is_gone(
 
 
 def test_a_chunk_that_was_given_up_is_not_taken_for_lost(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10), language="en")
     connection.ledger.record(a_unit(index=0), Receipt("failed"))
@@ -171,7 +171,7 @@ def test_a_chunk_that_was_given_up_is_not_taken_for_lost(
 
 
 def test_a_long_file_s_chunk_goes_back_to_the_bulk_lane(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(*[300] * 3))
     assert len(issued(reconciler, clock)) == 3
@@ -179,7 +179,7 @@ def test_a_long_file_s_chunk_goes_back_to_the_bulk_lane(
 
 
 def test_a_chunk_whose_receipt_was_lost_is_not_computed_again(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10, 10))
     connection.store.put(connection.records.key(a_unit(index=0)), b"{}")
@@ -193,7 +193,7 @@ def test_a_chunk_whose_receipt_was_lost_is_not_computed_again(
     }
 
 
-def test_a_run_with_its_result_is_closed(connection: Connection, reconciler: Reconciler) -> None:
+def test_a_run_with_its_result_is_closed(connection: Cluster, reconciler: Reconciler) -> None:
     open_job(connection, a_plan(10))
     record = result_record(transcript={"language": "en"})
     connection.store.put(keys.of_run(ASSEMBLE.run, keys.RESULT), encode(record))
@@ -204,7 +204,7 @@ def test_a_run_with_its_result_is_closed(connection: Connection, reconciler: Rec
 
 
 def test_a_result_whose_receipt_was_lost_closes_the_run_in_the_end(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10))
     connection.ledger.record(a_unit(), Receipt("computed"))
@@ -216,7 +216,7 @@ def test_a_result_whose_receipt_was_lost_closes_the_run_in_the_end(
 
 
 def test_after_a_wipe_open_jobs_come_back_from_the_store(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10, 10))
     connection.store.put(keys.failed(a_unit(index=1)), b"{}")
@@ -227,7 +227,7 @@ def test_after_a_wipe_open_jobs_come_back_from_the_store(
 
 
 def test_after_a_wipe_ended_jobs_are_listed_again(
-    connection: Connection, reconciler: Reconciler
+    connection: Cluster, reconciler: Reconciler
 ) -> None:
     write_records(connection.store, a_manifest())
     connection.store.put(
@@ -240,7 +240,7 @@ def test_after_a_wipe_ended_jobs_are_listed_again(
 
 
 def test_after_a_wipe_a_canceled_run_is_canceled_still(
-    connection: Connection, reconciler: Reconciler
+    connection: Cluster, reconciler: Reconciler
 ) -> None:
     open_job(connection)
     connection.store.put(keys.of_run(ASSEMBLE.run, "canceled"), b"")  # it died before the result
@@ -250,7 +250,7 @@ def test_after_a_wipe_a_canceled_run_is_canceled_still(
 
 
 def test_after_a_wipe_the_newest_run_is_the_open_one(
-    connection: Connection, reconciler: Reconciler
+    connection: Cluster, reconciler: Reconciler
 ) -> None:
     open_job(connection)
     cancel(connection, TENANT, JOB)
@@ -264,7 +264,7 @@ def test_after_a_wipe_the_newest_run_is_the_open_one(
 
 
 def test_an_open_run_without_a_manifest_was_never_accepted(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     connection.store.put(keys.open_run(ASSEMBLE.run), b"")
     assert issued(reconciler, clock) == []
@@ -272,7 +272,7 @@ def test_an_open_run_without_a_manifest_was_never_accepted(
 
 
 def test_a_job_that_only_the_store_knows_is_found_by_the_next_audit(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     connection.jobs.restored()
     reconciler.reconcile()
@@ -285,7 +285,7 @@ def test_a_job_that_only_the_store_knows_is_found_by_the_next_audit(
     assert connection.jobs.open_runs() == [ASSEMBLE.run]
 
 
-def test_a_passing_cluster_takes_up_only_its_own_jobs(connection: Connection, clock: Clock) -> None:
+def test_a_passing_cluster_takes_up_only_its_own_jobs(connection: Cluster, clock: Clock) -> None:
     open_job(connection)
     connection.redis.flushall()
     Reconciler(connection, adopt=False, clock=clock).reconcile()
@@ -293,19 +293,19 @@ def test_a_passing_cluster_takes_up_only_its_own_jobs(connection: Connection, cl
 
 
 def test_a_run_whose_records_are_gone_stops_nobody_else(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection)
     connection.jobs.add(a_manifest("gone"), a_run(job="gone"))
     assert issued(reconciler, clock) == [(Stage.PREPARE, 0)]
 
 
-def test_of_two_reconcilers_one_leads(connection: Connection, redis: Redis) -> None:
+def test_of_two_reconcilers_one_leads(connection: Cluster, redis: Redis) -> None:
     values = connection.settings.model_copy(
         update={"reconcile_seconds": 0.01, "reconcile_grace_seconds": 0.01}
     )
-    quick = Connection(
-        **{name: getattr(connection, name) for name in Connection.__slots__} | {"settings": values}
+    quick = Cluster(
+        **{name: getattr(connection, name) for name in Cluster.__slots__} | {"settings": values}
     )
     open_job(quick)
     redis.set("scriptorium:reconciler", "another", px=300)
@@ -321,11 +321,11 @@ def test_of_two_reconcilers_one_leads(connection: Connection, redis: Redis) -> N
 
 
 def test_a_fault_ends_a_pass_and_not_the_loop(
-    connection: Connection, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = connection.settings.model_copy(update={"reconcile_seconds": 0.01})
-    quick = Connection(
-        **{name: getattr(connection, name) for name in Connection.__slots__} | {"settings": values}
+    quick = Cluster(
+        **{name: getattr(connection, name) for name in Cluster.__slots__} | {"settings": values}
     )
     passes: list[Exception | None] = [ValueError("a bug"), ConnectionError("x"), None]
     reconciler, stop = Reconciler(quick), threading.Event()
@@ -342,10 +342,10 @@ def test_a_fault_ends_a_pass_and_not_the_loop(
 
 
 def test_the_loop_outlives_a_redis_that_is_away(
-    connection: Connection, no_redis: Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    connection: Cluster, no_redis: Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     values = connection.settings.model_copy(update={"reconcile_seconds": 0.01})
-    fields = {name: getattr(connection, name) for name in Connection.__slots__}
+    fields = {name: getattr(connection, name) for name in Cluster.__slots__}
     stop, asked = threading.Event(), 0
 
     def leads(*_: object, **__: object) -> bool:
@@ -355,14 +355,14 @@ def test_the_loop_outlives_a_redis_that_is_away(
             stop.set()
         return bool(no_redis.ping())
 
-    broken = Connection(**fields | {"settings": values})
+    broken = Cluster(**fields | {"settings": values})
     monkeypatch.setattr(broken.redis, "set", leads)
     Reconciler(broken).run(stop)
     assert asked == 3
 
 
 def test_uploads_that_nobody_submitted_go_after_a_day(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     old, new = (f"{int((time.time() - age) * 1000):011x}0123" for age in (25 * 3600, 60))
     for upload in (old, new):
@@ -372,7 +372,7 @@ def test_uploads_that_nobody_submitted_go_after_a_day(
 
 
 def test_a_load_that_cannot_be_measured_keeps_nothing_from_being_issued_again(
-    connection: Connection,
+    connection: Cluster,
     reconciler: Reconciler,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
-from orchestrator.cluster.connection import connect
+from orchestrator.cluster.connection import open_cluster
 from orchestrator.diagnosis import check_redis
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress
@@ -96,7 +96,7 @@ def test_every_part_reaches_the_same_database(
 ) -> None:
     values = Settings(redis_url=SecretStr(server[way]), store_url=tmp_path.as_uri())
     (tmp_path / "store").mkdir()
-    control, workers = connect(values), make_app(values)
+    control, workers = open_cluster(values), make_app(values)
     workplace = open_redis(redis_address(values))
     control.redis.set("seen", way)
     assert workplace.get("seen") == way.encode()
@@ -130,7 +130,7 @@ def test_a_server_in_cluster_mode_is_refused_wherever_one_connects(tmp_path: Pat
     with redis_process(tmp_path, nodes) as port:
         url = SecretStr(f"redis://127.0.0.1:{port}/0")
         values = Settings(redis_url=url, store_url=(tmp_path / "store").as_uri())
-        for look in (check_redis, connect):
+        for look in (check_redis, open_cluster):
             with pytest.raises(InvalidOption, match="cluster mode, which is not") as refused:
                 look(values)
             assert "cluster-enabled no" in refused.value.advice
@@ -139,7 +139,7 @@ def test_a_server_in_cluster_mode_is_refused_wherever_one_connects(tmp_path: Pat
 def test_a_database_that_the_server_has_not_is_named(settings: Settings, redis_url: str) -> None:
     far = SecretStr(redis_url.removesuffix("/0") + "/99")
     with pytest.raises(RedisUnavailable, match=r"/99: .*out of range"):
-        connect(settings.model_copy(update={"redis_url": far}))
+        open_cluster(settings.model_copy(update={"redis_url": far}))
 
 
 @pytest.mark.parametrize(

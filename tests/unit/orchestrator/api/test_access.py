@@ -17,7 +17,7 @@ from config.settings import Settings
 from orchestrator.access import EVERY_SCOPE, Scope
 from orchestrator.access.keys import ApiKeys
 from orchestrator.api.application import make_application
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from tests.inputs.examples import TENANT
 
 HOST = "http://127.0.0.1"
@@ -97,7 +97,7 @@ class House:
 
 
 @pytest.fixture
-def house(connection: Connection) -> Iterator[House]:
+def house(connection: Cluster) -> Iterator[House]:
     application = make_application(connection)
     with TestClient(application, base_url=HOST) as client:
         yield House(client, application.state.keys)
@@ -132,7 +132,7 @@ def test_what_another_tenant_has_cannot_be_found(house: House, name: str) -> Non
     assert mine.status_code != 404
 
 
-def test_lists_hold_only_what_is_the_tenants_own(house: House, connection: Connection) -> None:
+def test_lists_hold_only_what_is_the_tenants_own(house: House, connection: Cluster) -> None:
     owner, stranger = house.key("anna"), house.key("boris")
     house.http.post("/v1/jobs", headers=owner, **FORM)
     letter = "dead-letters/anna/job-1/1/transcribe/0"
@@ -232,7 +232,7 @@ def test_a_browser_signs_in_and_out(house: House) -> None:
     assert house.http.get("/v1/session").json() == nobody
 
 
-def test_over_tls_the_cookie_stays_there(connection: Connection) -> None:
+def test_over_tls_the_cookie_stays_there(connection: Cluster) -> None:
     application = make_application(connection)
     secret, _ = application.state.keys.create("anna", "test", EVERY_SCOPE)
     with TestClient(application, base_url="https://localhost") as http:
@@ -284,7 +284,7 @@ def test_any_key_opens_neither_a_public_address_nor_a_cluster_with_keys(
 
 
 def test_the_first_key_works_at_once_though_it_was_tried_by_others(
-    house: House, connection: Connection
+    house: House, connection: Cluster
 ) -> None:
     assert house.http.get("/v1/jobs", headers=ANY_KEY[0]).status_code == 200
     secret, _ = ApiKeys(connection.store, connection.settings).create("anna", "", EVERY_SCOPE)
@@ -389,14 +389,14 @@ def test_this_machine_has_several_names(house: House, host: str) -> None:
 
 
 def test_an_api_open_to_anybody_has_any_name(settings: Settings, redis: Redis) -> None:
-    public = connect(settings.model_copy(update={"allow_anonymous": True}))
+    public = open_cluster(settings.model_copy(update={"allow_anonymous": True}))
     with TestClient(make_application(public), base_url="http://scriptorium.example") as http:
         assert http.get("/v1/jobs").status_code == 200
     public.close()
 
 
 def test_the_settings_key_may_do_everything(settings: Settings, redis: Redis) -> None:
-    own = connect(settings.model_copy(update={"api_key": SecretStr("canary-key")}))
+    own = open_cluster(settings.model_copy(update={"api_key": SecretStr("canary-key")}))
     with TestClient(make_application(own), base_url="http://scriptorium.example") as http:
         assert http.get("/v1/jobs").status_code == 401
         assert http.get("/v1/jobs", headers={"X-API-Key": "canary-key"}).status_code == 200

@@ -8,13 +8,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from orchestrator.api.application import make_application
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 
 HOST = "http://127.0.0.1"
 
 
 @pytest.fixture
-def http(connection: Connection) -> Iterator[TestClient]:
+def http(connection: Cluster) -> Iterator[TestClient]:
     with TestClient(make_application(connection), base_url=HOST) as client:
         yield client
 

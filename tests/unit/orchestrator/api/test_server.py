@@ -21,7 +21,7 @@ from orchestrator.access import EVERY_SCOPE
 from orchestrator.access.exposure import is_loopback
 from orchestrator.access.keys import ApiKeys
 from orchestrator.api.server import listen, make_server
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from tests.servers.api import serving
 
 SCRIPT = """
@@ -56,7 +56,7 @@ def test_a_loopback_address_is_known(host: str, is_local: bool) -> None:
 
 
 def test_without_keys_no_public_address_is_listened_on(
-    connection: Connection, settings: Settings, own_tempdir: None
+    connection: Cluster, settings: Settings, own_tempdir: None
 ) -> None:
     with pytest.raises(InvalidOption, match="no API keys") as refused:
         make_server(connection, "0.0.0.0", 0)
@@ -67,7 +67,7 @@ def test_without_keys_no_public_address_is_listened_on(
 
 
 def test_who_says_so_may_serve_anybody(settings: Settings, redis: Redis, own_tempdir: None) -> None:
-    public = connect(settings.model_copy(update={"allow_anonymous": True}))
+    public = open_cluster(settings.model_copy(update={"allow_anonymous": True}))
     make_server(public, "0.0.0.0", 0)
     public.close()
 
@@ -80,7 +80,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
 
 
 @pytest.mark.slow
-def test_documents_come_from_this_host_only(connection: Connection, own_tempdir: None) -> None:
+def test_documents_come_from_this_host_only(connection: Cluster, own_tempdir: None) -> None:
     with serving(connection) as url, httpx.Client(base_url=url, trust_env=False) as http:
         page = http.get("/docs")
         assert "'self'" in page.headers["Content-Security-Policy"]

@@ -17,7 +17,7 @@ from gpu_worker.errors import ChunkCrashed
 from orchestrator import cli
 from orchestrator.cli import demo as demo_module
 from orchestrator.cli import transcribe as transcribe_module
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job, describe_job
 from orchestrator.diagnosis import check_store
 from orchestrator.jobs import submission
@@ -74,7 +74,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.fixture
-def cluster(connection: Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connection:
+def cluster(connection: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cluster:
     """The commands find this cluster in their environment; it has no workers."""
     values = connection.settings
     assert values.redis_url is not None
@@ -86,11 +86,11 @@ def cluster(connection: Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 @pytest.fixture
-def at_once(cluster: Connection, place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+def at_once(cluster: Cluster, place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every submitted job is worked off before the submission returns."""
     accept = submission.submit
 
-    def submit(to: Connection, *arguments: Any, **options: Any) -> Job:
+    def submit(to: Cluster, *arguments: Any, **options: Any) -> Job:
         job = accept(to, *arguments, **options)
         run_job(to.redis, job)
         return job
@@ -104,7 +104,7 @@ def talk(tmp_path: Path) -> Path:
     return write_wav(tmp_path / "talk.wav", recording(12)[0])
 
 
-def publish(to: Connection, job: str, **result: Any) -> None:
+def publish(to: Cluster, job: str, **result: Any) -> None:
     record = encode(result_record(**result))
     unit = a_unit(Stage.ASSEMBLE, job=job)
     to.store.put(keys.of_run(unit.run, keys.RESULT), record)
@@ -140,7 +140,7 @@ def test_the_version_is_told(run: Run) -> None:
     ],
 )
 def test_wrong_usage_is_status_2_and_says_why(
-    run: Run, cluster: Connection, talk: Path, arguments: list[str], code: str
+    run: Run, cluster: Cluster, talk: Path, arguments: list[str], code: str
 ) -> None:
     ended = run("transcribe", talk, *arguments)
     assert ended.status == 2
@@ -203,7 +203,7 @@ def test_a_user_without_a_home_may_name_a_directory(
 
 
 def test_a_user_without_a_home_may_use_a_cluster_that_is_named(
-    run: Run, homeless: None, connection: Connection, redis_url: str
+    run: Run, homeless: None, connection: Cluster, redis_url: str
 ) -> None:
     store = connection.settings.store_url
     assert run("--redis-url", redis_url, "--store-url", store, "list", "--json").json == []
@@ -226,7 +226,7 @@ def test_the_doctor_tells_a_user_without_a_home_what_to_set(homeless: None) -> N
     assert finding.state == "error" and "SCRIPTORIUM_HOME" in finding.hint
 
 
-def test_options_name_the_cluster_too(run: Run, connection: Connection, redis_url: str) -> None:
+def test_options_name_the_cluster_too(run: Run, connection: Cluster, redis_url: str) -> None:
     store = connection.settings.store_url
     ended = run("--redis-url", redis_url, "--store-url", store, "list", "--json")
     assert (ended.status, ended.json) == (0, [])
@@ -234,7 +234,7 @@ def test_options_name_the_cluster_too(run: Run, connection: Connection, redis_ur
 
 @pytest.mark.slow
 def test_a_submitted_job_is_shown_listed_and_canceled(
-    run: Run, cluster: Connection, talk: Path
+    run: Run, cluster: Cluster, talk: Path
 ) -> None:
     job = run("submit", talk, "--model", "fake").out.strip()
     shown = run("status", job)
@@ -250,7 +250,7 @@ def test_a_submitted_job_is_shown_listed_and_canceled(
     assert "unknown_job" in run("status", job).err
 
 
-def test_an_object_of_a_bucket_is_submitted_by_its_address(run: Run, cluster: Connection) -> None:
+def test_an_object_of_a_bucket_is_submitted_by_its_address(run: Run, cluster: Cluster) -> None:
     job = run("submit", "s3://bucket/in/talk.wav", "--json").json
     assert job["name"] == "talk.wav"
     manifest = cluster.records.manifest(TENANT, job["id"])
@@ -258,13 +258,11 @@ def test_an_object_of_a_bucket_is_submitted_by_its_address(run: Run, cluster: Co
 
 
 @pytest.mark.parametrize("source", ["ftp://x/y", "s3://bucket", "s3:///key", "https://x/y.wav"])
-def test_an_address_that_is_none_is_status_2(run: Run, cluster: Connection, source: str) -> None:
+def test_an_address_that_is_none_is_status_2(run: Run, cluster: Cluster, source: str) -> None:
     assert run("submit", source).status == 2
 
 
-def test_the_same_idempotency_key_is_the_same_job(
-    run: Run, cluster: Connection, talk: Path
-) -> None:
+def test_the_same_idempotency_key_is_the_same_job(run: Run, cluster: Cluster, talk: Path) -> None:
     first, again = (run("submit", talk, "--idempotency-key", "k").out for _ in range(2))
     assert first == again
     other = run("submit", talk, "--idempotency_key", "k", "--beam-size", "3")
@@ -274,7 +272,7 @@ def test_the_same_idempotency_key_is_the_same_job(
 @pytest.mark.parametrize(
     "command", [["status"], ["watch"], ["get"], ["cancel"], ["retry"], ["get", "-f", "json"]]
 )
-def test_an_unknown_job_is_status_1(run: Run, cluster: Connection, command: list[str]) -> None:
+def test_an_unknown_job_is_status_1(run: Run, cluster: Cluster, command: list[str]) -> None:
     ended = run(*command, "nobody")
     assert ended.status == 1
     assert "unknown_job" in ended.err
@@ -312,7 +310,7 @@ def test_subtitles_of_a_finished_job_are_broken_as_asked(
 
 @pytest.mark.slow
 def test_a_finished_job_is_run_again_with_other_options(
-    run: Run, at_once: None, cluster: Connection, talk: Path
+    run: Run, at_once: None, cluster: Cluster, talk: Path
 ) -> None:
     first = run("submit", talk, "--model", "fake", "--wait", "--json").json["id"]
     again = run("rerun", first, "--max-speakers", "3", "--known-speaker", f"anna={talk}")
@@ -326,19 +324,19 @@ def test_a_finished_job_is_run_again_with_other_options(
 
 @pytest.mark.parametrize("given", ["anna", "=talk.wav", "anna=", "a\tb=talk.wav"])
 def test_a_known_speaker_that_is_none_is_status_2(
-    run: Run, cluster: Connection, talk: Path, given: str
+    run: Run, cluster: Cluster, talk: Path, given: str
 ) -> None:
     ended = run("submit", talk, "--known-speaker", given)
     assert (ended.status, "invalid_option" in ended.err) == (2, True)
 
 
-def test_a_job_without_a_result_cannot_be_got(run: Run, cluster: Connection, talk: Path) -> None:
+def test_a_job_without_a_result_cannot_be_got(run: Run, cluster: Cluster, talk: Path) -> None:
     job = run("submit", talk).out.strip()
     ended = run("get", job)
     assert ended.status == 1 and "not_finished" in ended.err
 
 
-def test_a_partial_job_is_status_3(run: Run, cluster: Connection, talk: Path) -> None:
+def test_a_partial_job_is_status_3(run: Run, cluster: Cluster, talk: Path) -> None:
     job = run("submit", talk).out.strip()
     span = {"start": 0.0, "end": 1.0, "code": "chunk_crashed", "message": "It died."}
     warning = {"code": "missing_span", "message": "This span was not transcribed."}
@@ -347,7 +345,7 @@ def test_a_partial_job_is_status_3(run: Run, cluster: Connection, talk: Path) ->
     assert "This span was not transcribed." in run("status", job).out
 
 
-def test_a_failed_job_says_why_and_what_to_do(run: Run, cluster: Connection, talk: Path) -> None:
+def test_a_failed_job_says_why_and_what_to_do(run: Run, cluster: Cluster, talk: Path) -> None:
     job = run("submit", talk).out.strip()
     publish(cluster, job, error=ChunkCrashed().to_json())
     ended = run("watch", job)
@@ -355,7 +353,7 @@ def test_a_failed_job_says_why_and_what_to_do(run: Run, cluster: Connection, tal
     assert "chunk_crashed" in ended.out and "dead-letters" in ended.out
 
 
-def test_dead_letters_are_listed(run: Run, cluster: Connection) -> None:
+def test_dead_letters_are_listed(run: Run, cluster: Cluster) -> None:
     assert run("dead-letters").out == ""
     letter = encode(ChunkCrashed().to_json())
     cluster.store.put(keys.dead_letter(a_unit(index=3)), letter)
@@ -417,7 +415,7 @@ def test_standard_input_and_pipes_are_transcribed_under_names_of_their_own(
     assert (tmp_path / "out" / "stdin.txt").read_text().strip()
 
 
-def test_a_job_is_submitted_from_standard_input(run: Run, cluster: Connection, talk: Path) -> None:
+def test_a_job_is_submitted_from_standard_input(run: Run, cluster: Cluster, talk: Path) -> None:
     with piped(talk.read_bytes()) as input_, standard_input(input_):
         job = run("submit", "-", "--json").json
     assert job["name"] == "stdin"
@@ -459,7 +457,7 @@ def test_subtitles_are_broken_as_asked(run: Run, at_once: None, talk: Path, tmp_
 
 
 def test_an_interruption_cancels_the_jobs(
-    run: Run, cluster: Connection, talk: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, cluster: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -492,7 +490,7 @@ def test_the_demo_writes_every_format_and_says_how_right_it_is(
 ) -> None:
     # Its own cluster and the real models are for the integration tests.
     monkeypatch.setattr(
-        demo_module, "local_cluster", lambda values, workers: nullcontext(connect(values))
+        demo_module, "local_cluster", lambda values, workers: nullcontext(open_cluster(values))
     )
     monkeypatch.setattr(demo_module, "_fetch", lambda console, values: can_be_had)
     for name in ("MODEL", "OFFLINE_NAME", "PICO"):
@@ -537,7 +535,7 @@ def test_models_are_listed_and_pulled(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_the_doctor_finds_a_cluster_well(run: Run, cluster: Connection) -> None:
+def test_the_doctor_finds_a_cluster_well(run: Run, cluster: Cluster) -> None:
     ended = run("doctor", "--json")
     states = {finding["name"]: finding["state"] for finding in ended.json}
     assert states.keys() == {"redis", "broker", "store", "disk", "model", "engine", "speakers"}
@@ -557,7 +555,7 @@ def test_the_doctor_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_worker_becomes_celery_s(
-    run: Run, cluster: Connection, monkeypatch: pytest.MonkeyPatch
+    run: Run, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import os
 
@@ -571,7 +569,7 @@ def test_a_worker_becomes_celery_s(
 
 
 def test_a_reconciler_runs_until_it_is_told_to_stop(
-    run: Run, cluster: Connection, monkeypatch: pytest.MonkeyPatch
+    run: Run, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading
 

@@ -16,7 +16,7 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.api import server
 from orchestrator.cli.cluster import _places
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.local.front_door import celery_command
 from tests.unit.orchestrator.cli.test_cli import Run, cluster, run
 
@@ -32,7 +32,7 @@ def became(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_triggers_celery_becomes_a_worker_without_the_front_door_s_secrets(
-    run: Run, cluster: Connection, became: list[Any], monkeypatch: pytest.MonkeyPatch
+    run: Run, cluster: Cluster, became: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCRIPTORIUM_API_KEY", "front door")
     assert run("triggers", "celery", "--name", "submit@here").status == 0
@@ -43,7 +43,7 @@ def test_triggers_celery_becomes_a_worker_without_the_front_door_s_secrets(
 
 
 def test_each_celery_trigger_has_a_name_of_its_own(
-    run: Run, cluster: Connection, became: list[Any]
+    run: Run, cluster: Cluster, became: list[Any]
 ) -> None:
     assert run("triggers", "celery").status == 0
     name = became[0][1][became[0][1].index("--hostname") + 1]
@@ -51,7 +51,7 @@ def test_each_celery_trigger_has_a_name_of_its_own(
 
 
 def test_worker_becomes_one_of_its_pool(
-    run: Run, cluster: Connection, became: list[Any], monkeypatch: pytest.MonkeyPatch
+    run: Run, cluster: Cluster, became: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pools = {"mig": {"stages": ["align", "embed_speakers"], "concurrency": 3}}
     monkeypatch.setenv("SCRIPTORIUM_POOLS", json.dumps(pools))
@@ -84,7 +84,7 @@ def option(call: tuple[list[str], dict[str, str]], name: str) -> str:
     ],
 )
 def test_workers_that_cannot_be_are_refused_in_a_sentence(
-    run: Run, cluster: Connection, became: list[Any], arguments: tuple[str, ...], sentence: str
+    run: Run, cluster: Cluster, became: list[Any], arguments: tuple[str, ...], sentence: str
 ) -> None:
     ended = run(*arguments)
     assert ended.status == 2
@@ -93,7 +93,7 @@ def test_workers_that_cannot_be_are_refused_in_a_sentence(
 
 
 def test_serve_listens_where_it_is_told(
-    run: Run, cluster: Connection, monkeypatch: pytest.MonkeyPatch
+    run: Run, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[Settings, str, int]] = []
     monkeypatch.setattr(
@@ -114,13 +114,13 @@ def test_shared_servers_listen_on_one_port() -> None:
             server.listen("127.0.0.1", port)
 
 
-def test_serve_refuses_a_public_address_without_keys(run: Run, cluster: Connection) -> None:
+def test_serve_refuses_a_public_address_without_keys(run: Run, cluster: Cluster) -> None:
     ended = run("serve", "--host", "0.0.0.0", "--port", "0")
     assert ended.status == 2
     assert "There are no API keys" in ended.err
 
 
-def test_serve_says_that_its_port_is_taken(run: Run, cluster: Connection) -> None:
+def test_serve_says_that_its_port_is_taken(run: Run, cluster: Cluster) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ended = run("serve", "--port", listener.getsockname()[1])
     assert ended.status == 2
@@ -141,7 +141,7 @@ def test_flower_s_password_is_printed_only_if_it_was_made(
 
 
 def test_a_worker_that_forks_counts_in_a_fresh_directory_if_somebody_may_ask(
-    run: Run, cluster: Connection, became: list[Any], monkeypatch: pytest.MonkeyPatch
+    run: Run, cluster: Cluster, became: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("worker", "--pool", "cpu").status == 0
     monkeypatch.setenv("SCRIPTORIUM_METRICS_PORT", "9100")
@@ -162,7 +162,7 @@ def test_a_worker_that_forks_counts_in_a_fresh_directory_if_somebody_may_ask(
 
 
 def test_a_reconciler_whose_metrics_port_is_taken_says_so(
-    run: Run, cluster: Connection, monkeypatch: pytest.MonkeyPatch
+    run: Run, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
         monkeypatch.setenv("SCRIPTORIUM_METRICS_PORT", str(taken.getsockname()[1]))

@@ -6,14 +6,14 @@ import pytest
 
 from orchestrator.access import USUAL_SCOPES, NotAuthenticated, Scope
 from orchestrator.access.keys import ApiKeys
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from tests.unit.orchestrator.cli.test_cli import Run, cluster, run
 
 __all__ = ["cluster", "run"]
 
 
 @pytest.fixture
-def known(cluster: Connection) -> ApiKeys:
+def known(cluster: Cluster) -> ApiKeys:
     return ApiKeys(cluster.store, cluster.settings)
 
 
@@ -46,7 +46,7 @@ def test_a_revoked_key_is_known_no_more(run: Run, known: ApiKeys) -> None:
     assert again.status == 2 and "There is no key" in again.err
 
 
-def test_wrong_tenants_and_scopes_are_refused(run: Run, cluster: Connection) -> None:
+def test_wrong_tenants_and_scopes_are_refused(run: Run, cluster: Cluster) -> None:
     assert run("keys", "create", "--tenant", "No Spaces").status == 2
     assert run("keys", "create", "--scope", "everything").status == 2
     assert run("keys", "list", "--json").json == []

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from config.settings import Settings
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.cli import app
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.reconciler import Reconciler
 from tests.inputs.examples import a_plan
 from tests.unit.orchestrator.scaling.test_scaler import open_job
@@ -23,7 +23,7 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCRIPTORIUM_STORE_URL", settings.store_url)
 
 
-def test_it_shows_pools_stages_and_queues(connection: Connection) -> None:
+def test_it_shows_pools_stages_and_queues(connection: Cluster) -> None:
     open_job(connection, plan=a_plan(10, 20))
     Reconciler(connection).reconcile()
     shown = CliRunner().invoke(app, ["load"], catch_exceptions=False).stdout
@@ -33,7 +33,7 @@ def test_it_shows_pools_stages_and_queues(connection: Connection) -> None:
     assert {pool["pool"]: pool["backlog_seconds"] for pool in found["pools"]}["gpu"] == 30.0
 
 
-def test_without_a_reconciler_it_says_so(connection: Connection) -> None:
+def test_without_a_reconciler_it_says_so(connection: Cluster) -> None:
     ended = CliRunner().invoke(app, ["load"])
     assert isinstance(ended.exception, ScriptoriumError)
     assert ended.exception.code == "load_unknown"

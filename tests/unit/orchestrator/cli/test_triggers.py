@@ -19,7 +19,7 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.cli import triggers
 from orchestrator.cli.context import _state
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.triggers.rules import InvalidRules
 from orchestrator.triggers.sqs import sqs_client
 from tasks.runs import keys
@@ -38,7 +38,7 @@ def rules_file(tmp_path: Path, bucket: str) -> Path:
 
 @pytest.fixture
 def current(
-    connection: Connection, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Settings]:
     """The settings that a command finds, as if the environment had them."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", s3_endpoint)
@@ -69,7 +69,7 @@ def queue_with(endpoint: str, *bodies: str) -> tuple[Any, str]:
 def test_it_takes_messages_until_it_is_asked_to_end(
     current: Settings,
     own_handlers: None,
-    connection: Connection,
+    connection: Cluster,
     rules_file: Path,
     s3_endpoint: str,
     s3_shared_client: Any,
@@ -110,7 +110,7 @@ def test_rules_with_a_mistake_are_told_before_anything_is_taken(
 
 
 def test_messages_that_nothing_could_be_made_of_are_shown(
-    current: Settings, connection: Connection, capsys: pytest.CaptureFixture[str]
+    current: Settings, connection: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     connection.store.put(keys.dead_trigger("m-1"), b'{"body": "hello"}')
     triggers.dead_letters()

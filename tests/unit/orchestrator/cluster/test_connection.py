@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
-from orchestrator.cluster.connection import Connection, NotFinished, UnknownJob, connect, masked
+from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob, masked, open_cluster
 from orchestrator.cluster.job import Status
 from tasks.artifacts import encode
 from tasks.runs import keys
@@ -19,12 +19,12 @@ from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit
 UNIT = a_unit(Stage.ASSEMBLE)
 
 
-def publish(connection: Connection) -> None:
+def publish(connection: Cluster) -> None:
     record = result_record(transcript={"language": "en", "text": "one"})
     connection.store.put(keys.of_run(UNIT.run, keys.RESULT), encode(record))
 
 
-def test_a_job_that_redis_forgot_is_told_from_the_store(connection: Connection) -> None:
+def test_a_job_that_redis_forgot_is_told_from_the_store(connection: Cluster) -> None:
     write_records(connection.store, a_manifest(), a_plan(10, 10))
     job = connection.job(TENANT, JOB)
     assert (job.status, job.chunks.total) == (Status.QUEUED, 2)
@@ -32,14 +32,14 @@ def test_a_job_that_redis_forgot_is_told_from_the_store(connection: Connection) 
     assert connection.jobs.open_runs() == []
 
 
-def test_an_ended_job_that_redis_forgot_has_still_ended(connection: Connection) -> None:
+def test_an_ended_job_that_redis_forgot_has_still_ended(connection: Cluster) -> None:
     write_records(connection.store, a_manifest(), a_plan())
     publish(connection)
     assert connection.job(TENANT, JOB).status is Status.COMPLETED
 
 
 def test_a_run_is_closed_as_soon_as_somebody_asks_after_its_result(
-    connection: Connection,
+    connection: Cluster,
 ) -> None:
     write_records(connection.store, a_manifest(), a_plan())
     connection.jobs.add(a_manifest(), a_run())
@@ -51,7 +51,7 @@ def test_a_run_is_closed_as_soon_as_somebody_asks_after_its_result(
     assert connection.store.size(keys.open_run(UNIT.run)) is None
 
 
-def test_a_receipt_without_its_result_closes_nothing(connection: Connection) -> None:
+def test_a_receipt_without_its_result_closes_nothing(connection: Cluster) -> None:
     write_records(connection.store, a_manifest(), a_plan())
     connection.jobs.add(a_manifest(), a_run())
     connection.ledger.record(UNIT, Receipt("failed"))
@@ -60,19 +60,19 @@ def test_a_receipt_without_its_result_closes_nothing(connection: Connection) -> 
 
 
 @pytest.mark.parametrize("name", ["nobody", "../../x", "a/b", "", "\x00"])
-def test_an_unknown_job_is_unknown(connection: Connection, name: str) -> None:
+def test_an_unknown_job_is_unknown(connection: Cluster, name: str) -> None:
     with pytest.raises(UnknownJob):
         connection.job(TENANT, name)
 
 
-def test_a_job_without_a_result_is_not_finished(connection: Connection) -> None:
+def test_a_job_without_a_result_is_not_finished(connection: Cluster) -> None:
     write_records(connection.store, a_manifest())
     with pytest.raises(NotFinished):
         connection.result(TENANT, JOB)
     assert connection.timings(UNIT.run) == {}
 
 
-def test_the_result_is_that_of_the_newest_run(connection: Connection) -> None:
+def test_the_result_is_that_of_the_newest_run(connection: Cluster) -> None:
     write_records(connection.store, a_manifest())
     publish(connection)
     assert connection.result(TENANT, JOB)["transcript"]["text"] == "one"
@@ -87,13 +87,13 @@ def test_a_redis_that_does_not_answer_is_named_without_its_password(
 ) -> None:
     away = SecretStr("redis://:secret@127.0.0.1:1/0")
     with pytest.raises(RedisUnavailable) as caught:
-        connect(settings.model_copy(update={"redis_url": away}))
+        open_cluster(settings.model_copy(update={"redis_url": away}))
     assert "127.0.0.1:1" in caught.value.message and "secret" not in caught.value.message
 
 
 def test_a_store_that_is_none_is_refused(settings: Settings, redis: object) -> None:
     with pytest.raises(InvalidOption):
-        connect(settings.model_copy(update={"store_url": "ftp://x"}))
+        open_cluster(settings.model_copy(update={"store_url": "ftp://x"}))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from orchestrator.cluster import queues as module
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.queues import RedisQueues, queued_units, read_unit
 from orchestrator.cluster.rabbitmq import AmqpQueues
 from tasks.runs.canvas import fan_out_canvas, run_canvas, signature
@@ -21,21 +21,21 @@ from tests.inputs.examples import a_manifest, a_plan, a_run, a_unit, write_recor
 
 @pytest.fixture(params=["redis", "rabbitmq"])
 def cluster(
-    request: pytest.FixtureRequest, settings: Settings, connection: Connection
-) -> Iterator[Connection]:
+    request: pytest.FixtureRequest, settings: Settings, connection: Cluster
+) -> Iterator[Cluster]:
     """A connection to empty queues of either broker."""
     if request.param == "redis":
         yield connection
         return
     url = SecretStr(request.getfixturevalue("rabbit").url)
-    opened = connect(settings.model_copy(update={"broker_url": url}))
+    opened = open_cluster(settings.model_copy(update={"broker_url": url}))
     opened.queues.lengths()  # declares them
     empty(opened)
     yield opened
     opened.close()
 
 
-def empty(cluster: Connection) -> None:
+def empty(cluster: Cluster) -> None:
     if cluster.settings.broker_url is None:
         cluster.redis.delete(*queues())
         return
@@ -44,31 +44,31 @@ def empty(cluster: Connection) -> None:
             broker.default_channel.queue_purge(name)
 
 
-def send(cluster: Connection, *units: Unit, lane: Lane = Lane.BULK) -> None:
+def send(cluster: Cluster, *units: Unit, lane: Lane = Lane.BULK) -> None:
     for unit in units:
         signature(cluster.celery, unit, lane).apply_async(ignore_result=True)
 
 
 @pytest.mark.slow
-def test_each_broker_has_its_own_kind(cluster: Connection) -> None:
+def test_each_broker_has_its_own_kind(cluster: Cluster) -> None:
     kind = RedisQueues if cluster.settings.broker_url is None else AmqpQueues
     assert type(cluster.queues) is kind
 
 
-def test_no_queue_waits_at_first(cluster: Connection) -> None:
+def test_no_queue_waits_at_first(cluster: Cluster) -> None:
     assert cluster.queues.lengths() == dict.fromkeys(queues(), 0)
     assert cluster.queues.ages(time.time()) == {}
     assert cluster.queues.queued([a_unit()]) == set()
 
 
-def test_a_message_waits_in_the_queue_of_its_stage_and_lane(cluster: Connection) -> None:
+def test_a_message_waits_in_the_queue_of_its_stage_and_lane(cluster: Cluster) -> None:
     send(cluster, a_unit(index=0), a_unit(index=1))
     send(cluster, a_unit(Stage.ASSEMBLE))
     waiting = {name: length for name, length in cluster.queues.lengths().items() if length}
     assert waiting == {"transcribe.bulk": 2, "assemble.interactive": 1}
 
 
-def test_what_a_message_asks_for_is_queued_until_it_is_taken(cluster: Connection) -> None:
+def test_what_a_message_asks_for_is_queued_until_it_is_taken(cluster: Cluster) -> None:
     write_records(cluster.store, a_manifest(lane="bulk"), a_plan(10, 10))
     suspects = [a_unit(index=0), a_unit(Stage.ASSEMBLE)]
     send(cluster, a_unit(index=0))
@@ -81,13 +81,13 @@ def test_what_a_message_asks_for_is_queued_until_it_is_taken(cluster: Connection
     assert cluster.queues.queued(suspects) == {a_unit(index=0)}
 
 
-def test_what_is_still_to_be_fanned_out_is_queued(cluster: Connection) -> None:
+def test_what_is_still_to_be_fanned_out_is_queued(cluster: Cluster) -> None:
     send(cluster, a_unit(Stage.FAN_OUT), lane=Lane.INTERACTIVE)
     suspects = [a_unit(index=1), a_unit(Stage.EMBED_SPEAKERS), a_unit(Stage.ASSEMBLE)]
     assert cluster.queues.queued(suspects) == set(suspects[:2])
 
 
-def test_a_queue_is_as_old_as_its_first_message(cluster: Connection) -> None:
+def test_a_queue_is_as_old_as_its_first_message(cluster: Cluster) -> None:
     send(cluster, a_unit(index=0))
     first_sent = time.time()
     send(cluster, a_unit(index=1))
@@ -96,7 +96,7 @@ def test_a_queue_is_as_old_as_its_first_message(cluster: Connection) -> None:
     assert 60.0 <= ages["transcribe.bulk"] < 90.0
 
 
-def test_looking_takes_nothing_and_changes_no_order(cluster: Connection) -> None:
+def test_looking_takes_nothing_and_changes_no_order(cluster: Cluster) -> None:
     send(cluster, *(a_unit(index=index) for index in range(3)), lane=Lane.INTERACTIVE)
     for _ in range(3):
         cluster.queues.ages(time.time())
@@ -109,20 +109,20 @@ def test_looking_takes_nothing_and_changes_no_order(cluster: Connection) -> None
     assert taken == [0, 1, 2]
 
 
-def test_a_message_is_read_back_as_its_unit(connection: Connection) -> None:
+def test_a_message_is_read_back_as_its_unit(connection: Cluster) -> None:
     unit = a_unit(index=7, run=3)
     signature(connection.celery, unit, Lane.BULK).apply_async(ignore_result=True)
     assert queued_units(connection.redis) == {unit}
 
 
-def test_of_a_run_only_the_first_stage_waits(connection: Connection) -> None:
+def test_of_a_run_only_the_first_stage_waits(connection: Cluster) -> None:
     run_canvas(connection.celery, a_manifest(language=None), a_run()).apply_async(
         ignore_result=True
     )
     assert queued_units(connection.redis) == {a_unit(Stage.PREPARE)}
 
 
-def test_all_chunks_of_a_chord_wait(connection: Connection) -> None:
+def test_all_chunks_of_a_chord_wait(connection: Cluster) -> None:
     canvas = fan_out_canvas(
         connection.celery,
         [(a_unit(index=index),) for index in range(5)],
@@ -135,7 +135,7 @@ def test_all_chunks_of_a_chord_wait(connection: Connection) -> None:
 
 
 def test_long_queues_are_read_in_pages(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PAGE", 4)
     for index in range(10):
@@ -145,7 +145,7 @@ def test_long_queues_are_read_in_pages(
     assert len(queued_units(connection.redis)) == 8
 
 
-def test_a_message_of_somebody_else_is_no_unit(connection: Connection) -> None:
+def test_a_message_of_somebody_else_is_no_unit(connection: Cluster) -> None:
     ping = connection.celery.signature("celery.ping", queue="prepare.bulk")
     ping.apply_async(ignore_result=True)
     message = connection.redis.lindex("prepare.bulk", 0)

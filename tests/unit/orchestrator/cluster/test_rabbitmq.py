@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.rabbitmq import FORGET_SECONDS, MARGIN_SECONDS, AmqpQueues
 from orchestrator.jobs.runs import issue
 from orchestrator.local.cluster import LocalCluster, announce, running_cluster
@@ -50,10 +50,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def cluster(
-    rabbit: RabbitServer, settings: Settings, connection: Connection, clock: Clock
-) -> Iterator[Connection]:
+    rabbit: RabbitServer, settings: Settings, connection: Cluster, clock: Clock
+) -> Iterator[Cluster]:
     """Empty queues, and a run of two chunks in the interactive lane."""
-    opened = connect(settings.model_copy(update={"broker_url": SecretStr(rabbit.url)}))
+    opened = open_cluster(settings.model_copy(update={"broker_url": SecretStr(rabbit.url)}))
     object.__setattr__(opened, "queues", AmqpQueues(opened.celery, opened.records, clock=clock))
     opened.queues.lengths()
     for name in queues():
@@ -63,7 +63,7 @@ def cluster(
     opened.close()
 
 
-def take(cluster: Connection, queue: str, number: int | None = None) -> None:
+def take(cluster: Cluster, queue: str, number: int | None = None) -> None:
     """The first messages of a queue are gone; by default all."""
     with cluster.celery.connection_for_write() as connection:
         if number is None:
@@ -72,16 +72,16 @@ def take(cluster: Connection, queue: str, number: int | None = None) -> None:
             assert connection.default_channel.basic_get(queue, no_ack=True) is not None
 
 
-def send(cluster: Connection, unit: Unit, lane: Lane = Lane.INTERACTIVE) -> None:
+def send(cluster: Cluster, unit: Unit, lane: Lane = Lane.INTERACTIVE) -> None:
     signature(cluster.celery, unit, lane).apply_async(ignore_result=True)
 
 
-def is_queued(cluster: Connection, unit: Unit) -> bool:
+def is_queued(cluster: Cluster, unit: Unit) -> bool:
     return cluster.queues.queued([unit]) == {unit}
 
 
 def test_a_message_may_wait_until_one_that_was_sent_later_is_the_first(
-    cluster: Connection, clock: Clock
+    cluster: Cluster, clock: Clock
 ) -> None:
     send(cluster, OTHER)
     assert is_queued(cluster, a_unit(index=0))
@@ -93,7 +93,7 @@ def test_a_message_may_wait_until_one_that_was_sent_later_is_the_first(
     assert is_queued(cluster, a_unit(index=1))  # asked about for the first time
 
 
-def test_what_was_issued_again_has_a_new_turn(cluster: Connection, clock: Clock) -> None:
+def test_what_was_issued_again_has_a_new_turn(cluster: Cluster, clock: Clock) -> None:
     send(cluster, OTHER)
     assert is_queued(cluster, a_unit())
     clock.now += 1000
@@ -104,7 +104,7 @@ def test_what_was_issued_again_has_a_new_turn(cluster: Connection, clock: Clock)
     assert is_queued(cluster, a_unit())
 
 
-def test_a_message_is_looked_for_in_its_own_lane(cluster: Connection) -> None:
+def test_a_message_is_looked_for_in_its_own_lane(cluster: Cluster) -> None:
     send(cluster, OTHER, Lane.BULK)
     assert not is_queued(cluster, a_unit())
     in_bulk = a_unit(Stage.PREPARE, job="in-bulk")
@@ -117,7 +117,7 @@ def test_a_message_is_looked_for_in_its_own_lane(cluster: Connection) -> None:
 
 
 def test_chunks_are_sent_no_earlier_than_their_fan_out_is_taken(
-    cluster: Connection, clock: Clock
+    cluster: Cluster, clock: Clock
 ) -> None:
     send(cluster, a_unit(Stage.FAN_OUT))
     assert is_queued(cluster, a_unit())
@@ -129,7 +129,7 @@ def test_chunks_are_sent_no_earlier_than_their_fan_out_is_taken(
 
 
 def test_a_sender_whose_clock_is_ahead_makes_no_message_a_lost_one(
-    cluster: Connection, clock: Clock
+    cluster: Cluster, clock: Clock
 ) -> None:
     clock.now += 1000
     send(cluster, OTHER)
@@ -138,7 +138,7 @@ def test_a_sender_whose_clock_is_ahead_makes_no_message_a_lost_one(
 
 
 def test_a_unit_that_nobody_asked_about_for_long_is_forgotten(
-    cluster: Connection, clock: Clock
+    cluster: Cluster, clock: Clock
 ) -> None:
     send(cluster, OTHER)
     assert is_queued(cluster, a_unit())
@@ -150,7 +150,7 @@ def test_a_unit_that_nobody_asked_about_for_long_is_forgotten(
 
 
 def test_a_lost_message_is_issued_again_once_though_the_queue_never_runs_empty(
-    cluster: Connection, clock: Clock
+    cluster: Cluster, clock: Clock
 ) -> None:
     cluster.store.put(keys.open_run(a_run()), b"")
     cluster.jobs.add(a_manifest(), a_run())
@@ -182,7 +182,7 @@ def test_a_lost_message_is_issued_again_once_though_the_queue_never_runs_empty(
 
 @pytest.mark.slow
 def test_a_connection_that_was_lost_meanwhile_is_made_again(
-    cluster: Connection, rabbit: RabbitServer
+    cluster: Cluster, rabbit: RabbitServer
 ) -> None:
     send(cluster, a_unit())
     rabbit.stop()
@@ -196,10 +196,10 @@ def test_a_connection_that_was_lost_meanwhile_is_made_again(
 
 
 def test_a_rabbitmq_that_is_away_is_named_without_its_password(
-    settings: Settings, connection: Connection, tmp_path: Path
+    settings: Settings, connection: Cluster, tmp_path: Path
 ) -> None:
     away = SecretStr("amqp://me:canary@127.0.0.1:1/here")
-    opened = connect(settings.model_copy(update={"broker_url": away}))
+    opened = open_cluster(settings.model_copy(update={"broker_url": away}))
     with pytest.raises(BrokerUnavailable) as caught:
         opened.queues.lengths()
     opened.close()
@@ -207,10 +207,10 @@ def test_a_rabbitmq_that_is_away_is_named_without_its_password(
 
 
 def test_other_commands_of_this_user_find_the_running_cluster_s_rabbitmq(
-    settings: Settings, connection: Connection, tmp_path: Path
+    settings: Settings, connection: Cluster, tmp_path: Path
 ) -> None:
     url = SecretStr("amqp://127.0.0.1:1//")
-    opened = connect(settings.model_copy(update={"broker_url": url}))
+    opened = open_cluster(settings.model_copy(update={"broker_url": url}))
     home = settings.model_copy(update={"home": tmp_path, "broker_url": None})
     for cluster, known in ((opened, url), (connection, None)):
         announce(cast(LocalCluster, SimpleNamespace(connection=cluster, api_url=None)), tmp_path)

@@ -11,7 +11,7 @@ import pytest
 
 from gpu_worker.transcript import ChunkTranscript, HeardWindow, segment_to_json, segments_from_json
 from gpu_worker.words import join_texts, word_places
-from orchestrator.cluster.connection import Connection, UnknownJob
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.events import Facts, tell
 from orchestrator.events.facts import FactsReader
 from tasks.artifacts import encode
@@ -26,11 +26,11 @@ WORDS = [{"word": "Hi.", "start": 1.0, "end": 2.0, "score": 0.5}]
 
 
 @pytest.fixture
-def reader(connection: Connection) -> FactsReader:
+def reader(connection: Cluster) -> FactsReader:
     return FactsReader(connection)
 
 
-def accepted(connection: Connection, **options: Any) -> None:
+def accepted(connection: Cluster, **options: Any) -> None:
     write_records(connection.store, a_manifest(**options), a_plan(10, 10))
     connection.jobs.add(a_manifest(**options), a_run())
 
@@ -41,14 +41,14 @@ def known(reader: FactsReader) -> Facts:
     return facts
 
 
-def write(connection: Connection, stage: Stage, text: str, score: float = 0.5) -> None:
+def write(connection: Cluster, stage: Stage, text: str, score: float = 0.5) -> None:
     segment = {"start": 1.0, "end": 2.0, "text": text, "words": WORDS, "avg_logprob": score}
     data = {"windows": [{"spans": [], "segments": [segment]}]}
     key = connection.records.key(a_unit(stage))
     connection.store.put(key, json.dumps(data).encode())
 
 
-def test_aligned_words_are_preferred(connection: Connection, reader: FactsReader) -> None:
+def test_aligned_words_are_preferred(connection: Cluster, reader: FactsReader) -> None:
     accepted(connection, aligner="ctc")
     write(connection, Stage.TRANSCRIBE, "as heard")
     assert reader.text(known(reader), 0)[0]["text"] == "as heard"
@@ -57,7 +57,7 @@ def test_aligned_words_are_preferred(connection: Connection, reader: FactsReader
 
 
 def test_a_chunk_that_could_not_be_aligned_has_its_first_words(
-    connection: Connection, reader: FactsReader
+    connection: Cluster, reader: FactsReader
 ) -> None:
     accepted(connection, aligner="ctc")
     write(connection, Stage.TRANSCRIBE, "as heard")
@@ -66,7 +66,7 @@ def test_a_chunk_that_could_not_be_aligned_has_its_first_words(
     assert reader.text(known(reader), 0)[0]["text"] == "as heard"
 
 
-def test_a_chunk_that_was_given_up_has_no_text(connection: Connection, reader: FactsReader) -> None:
+def test_a_chunk_that_was_given_up_has_no_text(connection: Cluster, reader: FactsReader) -> None:
     accepted(connection)
     assert reader.text(known(reader), 0) == []
     write(connection, Stage.TRANSCRIBE, "by a later run")
@@ -74,9 +74,7 @@ def test_a_chunk_that_was_given_up_has_no_text(connection: Connection, reader: F
     assert reader.text(known(reader), 0) == []
 
 
-def test_words_that_nobody_asked_for_are_left_out(
-    connection: Connection, reader: FactsReader
-) -> None:
+def test_words_that_nobody_asked_for_are_left_out(connection: Cluster, reader: FactsReader) -> None:
     accepted(connection, aligner="none")
     write(connection, Stage.TRANSCRIBE, "as heard")
     assert reader.text(known(reader), 0)[0]["words"] == []
@@ -84,7 +82,7 @@ def test_words_that_nobody_asked_for_are_left_out(
 
 @pytest.mark.parametrize("name", WRITINGS)
 def test_a_chunk_s_text_and_words_are_told_as_they_were_written(
-    connection: Connection, reader: FactsReader, name: str
+    connection: Cluster, reader: FactsReader, name: str
 ) -> None:
     accepted(connection)
     said = written(name)
@@ -105,18 +103,14 @@ def test_a_chunk_s_text_and_words_are_told_as_they_were_written(
         assert [segment.text[slice(*place)] for place in places] == [w.word for w in segment.words]
 
 
-def test_numbers_that_json_has_not_are_left_out(
-    connection: Connection, reader: FactsReader
-) -> None:
+def test_numbers_that_json_has_not_are_left_out(connection: Cluster, reader: FactsReader) -> None:
     accepted(connection)
     write(connection, Stage.TRANSCRIBE, "as heard", float("nan"))
     (segment,) = reader.text(known(reader), 0)
     assert "avg_logprob" not in segment and segment["words"] == WORDS
 
 
-def test_split_channels_have_the_published_text(
-    connection: Connection, reader: FactsReader
-) -> None:
+def test_split_channels_have_the_published_text(connection: Cluster, reader: FactsReader) -> None:
     plan = a_plan(10).model_copy(update={"channels": ("l", "r"), "chunk_channels": (0,)})
     write_records(connection.store, a_manifest(channels="split"), plan)
     connection.jobs.add(a_manifest(channels="split"), a_run())
@@ -127,7 +121,7 @@ def test_split_channels_have_the_published_text(
 
 
 def test_a_result_that_nobody_has_indexed_is_found(
-    connection: Connection, reader: FactsReader
+    connection: Cluster, reader: FactsReader
 ) -> None:
     accepted(connection)
     unit = a_unit(Stage.ASSEMBLE)
@@ -139,7 +133,7 @@ def test_a_result_that_nobody_has_indexed_is_found(
 
 
 def test_a_job_that_redis_forgot_is_not_brought_back_from_here(
-    connection: Connection, reader: FactsReader
+    connection: Cluster, reader: FactsReader
 ) -> None:
     write_records(connection.store, a_manifest())
     assert reader.read(TENANT, JOB, 1) is None
@@ -149,9 +143,7 @@ def test_a_job_that_redis_forgot_is_not_brought_back_from_here(
         reader.read(TENANT, JOB, 1)
 
 
-def test_a_job_that_is_being_deleted_is_unknown(
-    connection: Connection, reader: FactsReader
-) -> None:
+def test_a_job_that_is_being_deleted_is_unknown(connection: Cluster, reader: FactsReader) -> None:
     write_records(connection.store, a_manifest())
     connection.store.put(keys.tombstone(TENANT, JOB), b"{}")
     with pytest.raises(UnknownJob):

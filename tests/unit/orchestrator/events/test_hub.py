@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from gpu_worker.errors import ScriptoriumError, StoreUnavailable
-from orchestrator.cluster.connection import Connection, UnknownJob
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Status
 from orchestrator.events import Event, hints, hub, renderer
 from orchestrator.events.facts import FactsReader
@@ -35,7 +35,7 @@ def run(body: Coroutine[Any, Any, Result]) -> Result:
 
 
 @asynccontextmanager
-async def running(connection: Connection) -> AsyncIterator[Hub]:
+async def running(connection: Cluster) -> AsyncIterator[Hub]:
     """A hub that ends with the block, and leaves no thread behind."""
     before = set(threading.enumerate())
     opened = Hub(connection)
@@ -64,7 +64,7 @@ def chunks(events: list[Event]) -> list[int]:
     return [json.loads(event.data)["chunk"] for event in events if event.kind == "segments"]
 
 
-def test_a_job_that_has_ended_is_told_from_its_start(connection: Connection) -> None:
+def test_a_job_that_has_ended_is_told_from_its_start(connection: Cluster) -> None:
     job = WatchedJob(connection)
     job.do_all()
 
@@ -78,7 +78,7 @@ def test_a_job_that_has_ended_is_told_from_its_start(connection: Connection) -> 
     assert json.loads(events[-1].data)["status"] == "completed"
 
 
-def test_events_come_while_the_job_runs(connection: Connection) -> None:
+def test_events_come_while_the_job_runs(connection: Cluster) -> None:
     job = WatchedJob(connection)
 
     async def body() -> list[Event]:
@@ -98,7 +98,7 @@ def test_events_come_while_the_job_runs(connection: Connection) -> None:
     assert json.loads(events[7].data)["segments"] == []
 
 
-def test_all_who_watch_see_the_same_from_wherever_they_came_in(connection: Connection) -> None:
+def test_all_who_watch_see_the_same_from_wherever_they_came_in(connection: Cluster) -> None:
     job = WatchedJob(connection, chunks=20)
 
     async def body() -> list[list[Event]]:
@@ -119,7 +119,7 @@ def test_all_who_watch_see_the_same_from_wherever_they_came_in(connection: Conne
     assert chunks(lists[0]) == list(range(20))
 
 
-def test_whoever_comes_back_sees_exactly_the_rest(connection: Connection) -> None:
+def test_whoever_comes_back_sees_exactly_the_rest(connection: Cluster) -> None:
     job = WatchedJob(connection)
     job.do_all()
 
@@ -135,7 +135,7 @@ def test_whoever_comes_back_sees_exactly_the_rest(connection: Connection) -> Non
     run(body())
 
 
-def test_an_id_ahead_of_all_events_waits_for_what_follows_on_it(connection: Connection) -> None:
+def test_an_id_ahead_of_all_events_waits_for_what_follows_on_it(connection: Cluster) -> None:
     job = WatchedJob(connection)
 
     async def body() -> list[Event]:
@@ -150,7 +150,7 @@ def test_an_id_ahead_of_all_events_waits_for_what_follows_on_it(connection: Conn
     assert [event.id for event in run(body())] == ["1.end.1", "1.end.2", "1.end"]
 
 
-def test_two_processes_tell_the_same(connection: Connection) -> None:
+def test_two_processes_tell_the_same(connection: Cluster) -> None:
     job = WatchedJob(connection, chunks=5)
 
     async def body() -> tuple[list[Event], list[Event]]:
@@ -165,7 +165,7 @@ def test_two_processes_tell_the_same(connection: Connection) -> None:
     assert [event.wire for event in before] == [event.wire for event in after]
 
 
-def test_a_slow_reader_holds_nobody_up_and_misses_nothing(connection: Connection) -> None:
+def test_a_slow_reader_holds_nobody_up_and_misses_nothing(connection: Cluster) -> None:
     job = WatchedJob(connection)
 
     async def body() -> tuple[list[Event], list[Event]]:
@@ -182,7 +182,7 @@ def test_a_slow_reader_holds_nobody_up_and_misses_nothing(connection: Connection
 
 
 def test_a_great_many_events_come_in_pieces(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orchestrator.events.watchers.BATCH_CHARACTERS", 500)
     monkeypatch.setattr(renderer, "FLUSH_SECONDS", 0.0)
@@ -198,7 +198,7 @@ def test_a_great_many_events_come_in_pieces(
     assert sum(sizes) == len(WHOLE) and len(sizes) > 3
 
 
-def test_an_unknown_job_is_told_to_nobody(connection: Connection) -> None:
+def test_an_unknown_job_is_told_to_nobody(connection: Cluster) -> None:
     async def body() -> None:
         async with running(connection) as opened:
             for _ in range(2):
@@ -210,7 +210,7 @@ def test_an_unknown_job_is_told_to_nobody(connection: Connection) -> None:
     run(body())
 
 
-def test_a_deleted_job_ends_its_watchers(connection: Connection) -> None:
+def test_a_deleted_job_ends_its_watchers(connection: Cluster) -> None:
     job = WatchedJob(connection)
 
     async def body() -> None:
@@ -228,7 +228,7 @@ def test_a_deleted_job_ends_its_watchers(connection: Connection) -> None:
 
 
 def test_a_job_that_nobody_watches_is_not_read(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, reads = WatchedJob(connection), []
     read = FactsReader.read
@@ -256,7 +256,7 @@ def test_a_job_that_nobody_watches_is_not_read(
 
 @pytest.mark.slow
 def test_a_burst_is_rendered_once_or_twice_whoever_watches(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, reads = WatchedJob(connection, chunks=100), []
     read = FactsReader.read
@@ -281,7 +281,7 @@ def test_a_burst_is_rendered_once_or_twice_whoever_watches(
 
 
 def test_the_end_can_be_waited_for_without_reading_any_text(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = WatchedJob(connection)
     monkeypatch.setattr(FactsReader, "text", None)
@@ -301,7 +301,7 @@ def test_the_end_can_be_waited_for_without_reading_any_text(
 
 
 def test_whoever_reads_while_others_wait_for_the_end_is_told_everything(
-    connection: Connection,
+    connection: Cluster,
 ) -> None:
     job = WatchedJob(connection)
 
@@ -316,7 +316,7 @@ def test_whoever_reads_while_others_wait_for_the_end_is_told_everything(
     assert kinds(run(body())) == WHOLE
 
 
-def test_a_canceled_job_ends(connection: Connection) -> None:
+def test_a_canceled_job_ends(connection: Cluster) -> None:
     job = WatchedJob(connection)
 
     async def body() -> list[Event]:
@@ -329,7 +329,7 @@ def test_a_canceled_job_ends(connection: Connection) -> None:
     assert kinds(run(body())) == ["job", "end"]
 
 
-def test_the_next_run_is_told_anew_and_the_last_one_to_its_end(connection: Connection) -> None:
+def test_the_next_run_is_told_anew_and_the_last_one_to_its_end(connection: Cluster) -> None:
     job = WatchedJob(connection)
 
     async def body() -> None:
@@ -355,7 +355,7 @@ def test_the_next_run_is_told_anew_and_the_last_one_to_its_end(connection: Conne
     run(body())
 
 
-def test_a_list_that_is_still_held_is_shared_until_the_next_run(connection: Connection) -> None:
+def test_a_list_that_is_still_held_is_shared_until_the_next_run(connection: Cluster) -> None:
     job = WatchedJob(connection)
     job.prepare()
     job.publish(error=True)
@@ -377,7 +377,7 @@ def test_a_list_that_is_still_held_is_shared_until_the_next_run(connection: Conn
 
 
 def test_a_run_that_ended_unseen_is_told_to_its_end_after_a_retry(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = WatchedJob(connection)
     monkeypatch.setattr(hub, "PAUSE_SECONDS", 0.5)
@@ -394,9 +394,7 @@ def test_a_run_that_ended_unseen_is_told_to_its_end_after_a_retry(
     assert run(body())[-1].id == "1.end"
 
 
-def test_a_lost_hint_is_made_up_for(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_hint_is_made_up_for(connection: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     job = WatchedJob(connection)
     monkeypatch.setattr(hints, "LOOK_SECONDS", 0.2)
     monkeypatch.setattr(hub, "LOOK_SECONDS", 0.2)
@@ -412,7 +410,7 @@ def test_a_lost_hint_is_made_up_for(
     assert kinds(run(body())) == WHOLE
 
 
-def test_after_a_wipe_what_was_told_is_not_told_again(connection: Connection, redis: Redis) -> None:
+def test_after_a_wipe_what_was_told_is_not_told_again(connection: Cluster, redis: Redis) -> None:
     job = WatchedJob(connection)
 
     async def body() -> list[Event]:
@@ -442,7 +440,7 @@ def test_after_a_wipe_what_was_told_is_not_told_again(connection: Connection, re
 
 
 def test_a_store_that_is_away_for_a_while_is_waited_for(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, faults = WatchedJob(connection), 2
     monkeypatch.setattr(hints, "LOOK_SECONDS", 0.1)
@@ -469,7 +467,7 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(
 
 
 def test_a_store_that_is_away_at_the_start_is_reported(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> int:
         raise StoreUnavailable
@@ -485,7 +483,7 @@ def test_a_store_that_is_away_at_the_start_is_reported(
 
 
 def test_a_fault_of_ours_ends_the_stream_and_is_logged(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = WatchedJob(connection)
     job.prepare()
@@ -507,7 +505,7 @@ def test_a_fault_of_ours_ends_the_stream_and_is_logged(
 
 
 def test_there_is_a_limit_to_how_many_watch(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = WatchedJob(connection)
     monkeypatch.setattr(hub, "MOST_WATCHERS", 3)
@@ -525,7 +523,7 @@ def test_there_is_a_limit_to_how_many_watch(
     run(body())
 
 
-def test_a_hub_that_stops_ends_its_streams_and_takes_no_more(connection: Connection) -> None:
+def test_a_hub_that_stops_ends_its_streams_and_takes_no_more(connection: Cluster) -> None:
     job = WatchedJob(connection)
 
     async def body() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpu_worker.errors import ChunkCrashed
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.deletion import delete_job
 from tasks.artifacts import encode
 from tasks.runs import keys
@@ -17,7 +17,7 @@ from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit, wri
 class WatchedJob:
     """Accepted; nothing is done yet."""
 
-    def __init__(self, connection: Connection, job: str = "job-1", chunks: int = 3) -> None:
+    def __init__(self, connection: Cluster, job: str = "job-1", chunks: int = 3) -> None:
         self.connection = connection
         self.id = job
         self.chunks = chunks

@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from config.settings import Settings
-from orchestrator.cluster.connection import Connection, UnknownJob, connect
+from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status
 from orchestrator.jobs import submission
 from orchestrator.jobs.deletion import Tombstone, delete_job, erase
@@ -55,7 +55,7 @@ class Clock:
 
 
 @pytest.fixture
-def tombstones(connection: Connection) -> Tombstones:
+def tombstones(connection: Cluster) -> Tombstones:
     clock = Clock()
     clock.now += LATER
     return Tombstones(connection, clock)
@@ -66,13 +66,13 @@ def talk(tmp_path: Path) -> Path:
     return write_wav(tmp_path / "talk.wav", recording(12, seed=1)[0])
 
 
-def submitted(connection: Connection, path: Path, **changes: Any) -> Job:
+def submitted(connection: Cluster, path: Path, **changes: Any) -> Job:
     named = {name: changes.pop(name) for name in ("idempotency_key", "output") if name in changes}
     source = changes.pop("source", None) or upload(connection, path, TENANT)
     return submit(connection, source, job_options(OPTIONS | changes), tenant=TENANT, **named)
 
 
-def completed(connection: Connection, path: Path, **changes: Any) -> Job:
+def completed(connection: Cluster, path: Path, **changes: Any) -> Job:
     """A job that has run to its end, in this process."""
     job = submitted(connection, path, **changes)
     run_job(connection.redis, job)
@@ -81,11 +81,11 @@ def completed(connection: Connection, path: Path, **changes: Any) -> Job:
     return ended
 
 
-def everything(connection: Connection) -> list[str]:
+def everything(connection: Cluster) -> list[str]:
     return list(connection.store.list(""))
 
 
-def in_redis(connection: Connection, job: str) -> list[str]:
+def in_redis(connection: Cluster, job: str) -> list[str]:
     """Keys that are named by the job; not the flags and counters that expire by themselves."""
     found: Iterator[bytes] = connection.redis.scan_iter(count=1000)
     names = [name.decode() for name in found]
@@ -115,7 +115,7 @@ def swept(tombstones: Tombstones) -> None:
 )
 @pytest.mark.usefixtures("place")
 def test_nothing_is_left_of_a_job_that_has_ended(
-    connection: Connection, tombstones: Tombstones, talk: Path, changes: dict[str, Any]
+    connection: Cluster, tombstones: Tombstones, talk: Path, changes: dict[str, Any]
 ) -> None:
     job = completed(connection, talk, **changes)
     delete_job(connection, TENANT, job.id)
@@ -132,7 +132,7 @@ def test_nothing_is_left_of_a_job_that_has_ended(
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_two_channels_leave_nothing_either(
-    connection: Connection, tombstones: Tombstones, tmp_path: Path
+    connection: Cluster, tombstones: Tombstones, tmp_path: Path
 ) -> None:
     """The language of two channels lies under a name of its own."""
     left, right = recording(12, seed=1)[0], recording(12, seed=2)[0]
@@ -167,7 +167,7 @@ def test_nothing_is_left_in_a_bucket(
 ) -> None:
     store_url = f"s3://{bucket}/scriptorium"
     values = {"store_url": store_url, "s3_endpoint_url": s3_endpoint}
-    opened = connect(settings.model_copy(update=values))
+    opened = open_cluster(settings.model_copy(update=values))
     try:
         place = lifecycle.workplace()
         store = open_store(store_url, endpoint_url=s3_endpoint)
@@ -188,7 +188,7 @@ def test_nothing_is_left_in_a_bucket(
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_another_job_of_the_same_audio_keeps_all_it_needs(
-    connection: Connection, tombstones: Tombstones, talk: Path
+    connection: Cluster, tombstones: Tombstones, talk: Path
 ) -> None:
     first, second = completed(connection, talk), completed(connection, talk)
     before = connection.result(TENANT, second.id)
@@ -212,7 +212,7 @@ def test_another_job_of_the_same_audio_keeps_all_it_needs(
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_clips_names_letters_outputs_and_later_runs_go_too(
-    connection: Connection, tombstones: Tombstones, talk: Path, tmp_path: Path
+    connection: Cluster, tombstones: Tombstones, talk: Path, tmp_path: Path
 ) -> None:
     clip = upload(connection, write_wav(tmp_path / "clip.wav", recording(5, seed=9)[0]), TENANT)
     known = KnownSpeaker(name="Anna", clip=str(clip.artifact).rpartition("/")[2])
@@ -239,7 +239,7 @@ def test_clips_names_letters_outputs_and_later_runs_go_too(
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_file_that_came_by_an_upload_url_goes_with_its_job(
-    connection: Connection, tombstones: Tombstones, talk: Path
+    connection: Cluster, tombstones: Tombstones, talk: Path
 ) -> None:
     key = keys.upload(TENANT, "0123456789aupload")
     connection.store.put_file(key, talk)
@@ -252,7 +252,7 @@ def test_a_file_that_came_by_an_upload_url_goes_with_its_job(
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_job_of_an_object_leaves_nothing_of_what_was_decoded(
-    connection: Connection,
+    connection: Cluster,
     tombstones: Tombstones,
     talk: Path,
     s3_shared_client: Any,
@@ -273,7 +273,7 @@ def test_a_job_of_an_object_leaves_nothing_of_what_was_decoded(
 
 
 def test_a_queued_job_is_deleted_and_its_messages_do_nothing(
-    connection: Connection, tombstones: Tombstones, talk: Path, place: Any
+    connection: Cluster, tombstones: Tombstones, talk: Path, place: Any
 ) -> None:
     job = submitted(connection, talk)
     delete_job(connection, TENANT, job.id)
@@ -288,7 +288,7 @@ def test_a_queued_job_is_deleted_and_its_messages_do_nothing(
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_what_a_task_in_flight_still_writes_is_swept(
-    connection: Connection, tombstones: Tombstones, talk: Path
+    connection: Cluster, tombstones: Tombstones, talk: Path
 ) -> None:
     job = completed(connection, talk)
     audio = connection.records.plan(TENANT, job.id).audio
@@ -310,7 +310,7 @@ def test_what_a_task_in_flight_still_writes_is_swept(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
-def test_a_tombstone_stands_for_a_while(connection: Connection, talk: Path) -> None:
+def test_a_tombstone_stands_for_a_while(connection: Cluster, talk: Path) -> None:
     job = completed(connection, talk)
     delete_job(connection, TENANT, job.id)
     clock = Clock()
@@ -325,7 +325,7 @@ def test_a_tombstone_stands_for_a_while(connection: Connection, talk: Path) -> N
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_deletion_whose_process_died_is_ended_by_the_reconciler(
-    connection: Connection, talk: Path, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever it died: at each artifact that it removes."""
     deletions = 0
@@ -367,7 +367,7 @@ def test_the_reconciler_sweeps_and_brings_no_deleted_job_back(
     quick = settings.model_copy(
         update={"lease_seconds": 0.1, "heartbeat_seconds": 0.05, "audit_seconds": 0.01}
     )
-    opened = connect(quick)
+    opened = open_cluster(quick)
     try:
         write_records(opened.store, a_manifest())
         run = a_run()
@@ -391,10 +391,10 @@ def test_the_reconciler_sweeps_and_brings_no_deleted_job_back(
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_deleted_job_is_unknown_also_where_it_is_remembered(
-    settings: Settings, connection: Connection, tombstones: Tombstones, talk: Path
+    settings: Settings, connection: Cluster, tombstones: Tombstones, talk: Path
 ) -> None:
     job = completed(connection, talk)
-    other = connect(settings)
+    other = open_cluster(settings)
     try:
         assert other.job(TENANT, job.id).status is Status.COMPLETED
         other.records.manifest(TENANT, job.id)
@@ -415,7 +415,7 @@ def test_a_deleted_job_is_unknown_also_where_it_is_remembered(
 
 @pytest.mark.parametrize("job", ["nobody", "..", "a/b", "x\n"])
 def test_there_is_nothing_to_delete_of_a_job_that_is_not_there(
-    connection: Connection, job: str
+    connection: Cluster, job: str
 ) -> None:
     with pytest.raises(UnknownJob):
         delete_job(connection, TENANT, job)
@@ -424,14 +424,14 @@ def test_there_is_nothing_to_delete_of_a_job_that_is_not_there(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
-def test_another_tenant_s_job_is_not_there(connection: Connection, talk: Path) -> None:
+def test_another_tenant_s_job_is_not_there(connection: Cluster, talk: Path) -> None:
     job = completed(connection, talk)
     with pytest.raises(UnknownJob):
         delete_job(connection, "other", job.id)
     assert connection.job(TENANT, job.id).status is Status.COMPLETED
 
 
-def test_a_job_that_only_redis_knows_is_deleted_too(connection: Connection) -> None:
+def test_a_job_that_only_redis_knows_is_deleted_too(connection: Cluster) -> None:
     connection.jobs.add(a_manifest(), a_run())
     delete_job(connection, TENANT, a_manifest().job)
     assert in_redis(connection, a_manifest().job) == []
@@ -440,7 +440,7 @@ def test_a_job_that_only_redis_knows_is_deleted_too(connection: Connection) -> N
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_the_same_idempotency_key_stands_for_a_new_job_after_a_deletion(
-    connection: Connection, tombstones: Tombstones, talk: Path
+    connection: Cluster, tombstones: Tombstones, talk: Path
 ) -> None:
     job = completed(connection, talk, idempotency_key="call-1")
     assert submitted(connection, talk, idempotency_key="call-1").id == job.id
@@ -453,7 +453,7 @@ def test_the_same_idempotency_key_stands_for_a_new_job_after_a_deletion(
 
 
 def test_a_submission_that_meets_a_deletion_is_a_new_job(
-    connection: Connection, talk: Path, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It read which job the key stands for; then that job was deleted."""
     job = submitted(connection, talk, idempotency_key="call-1")
@@ -475,7 +475,7 @@ def test_a_submission_that_meets_a_deletion_is_a_new_job(
 
 
 def test_a_submission_that_meets_half_a_deletion_is_a_new_job_too(
-    connection: Connection, talk: Path, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = submitted(connection, talk, idempotency_key="call-1")
 
@@ -494,14 +494,14 @@ def test_a_submission_that_meets_half_a_deletion_is_a_new_job_too(
     assert submitted(connection, talk, idempotency_key="call-1").id == again.id
 
 
-def test_a_tombstone_is_read_as_it_was_written(connection: Connection) -> None:
+def test_a_tombstone_is_read_as_it_was_written(connection: Cluster) -> None:
     stone = Tombstone(TENANT, "job-1", 1000.5, 3, {"ab": (), "heard": ("left", "right")})
     connection.store.put(stone.key, stone.to_bytes())
     assert Tombstone.read(connection.store, TENANT, "job-1") == stone
     assert "job" not in json.loads(stone.to_bytes())
 
 
-def test_two_reconcilers_may_sweep_at_once(connection: Connection, tombstones: Tombstones) -> None:
+def test_two_reconcilers_may_sweep_at_once(connection: Cluster, tombstones: Tombstones) -> None:
     stone = Tombstone(TENANT, "job-1", 1000.5, 1, {})
     connection.store.put(stone.key, stone.to_bytes())
     real = connection.store.list
@@ -522,7 +522,7 @@ def test_two_reconcilers_may_sweep_at_once(connection: Connection, tombstones: T
     assert everything(connection) == []
 
 
-def test_a_run_that_began_while_the_job_was_deleted_stops_too(connection: Connection) -> None:
+def test_a_run_that_began_while_the_job_was_deleted_stops_too(connection: Cluster) -> None:
     write_records(connection.store, a_manifest())
     connection.jobs.add(a_manifest(), a_run())
     delete_job(connection, TENANT, a_manifest().job)
@@ -530,7 +530,7 @@ def test_a_run_that_began_while_the_job_was_deleted_stops_too(connection: Connec
         assert connection.cancellations.is_canceled(a_run(number))
 
 
-def test_a_tombstone_says_no_more_than_it_must(connection: Connection) -> None:
+def test_a_tombstone_says_no_more_than_it_must(connection: Cluster) -> None:
     write_records(connection.store, a_manifest())
     delete_job(connection, TENANT, a_manifest().job)
     stone = connection.store.get(keys.tombstone(TENANT, a_manifest().job))

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from gpu_worker.errors import StoreUnavailable
-from orchestrator.cluster.connection import Connection, UnknownJob
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Status
 from orchestrator.jobs import following as progress
 from orchestrator.jobs.following import follow
@@ -23,19 +23,19 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "POLL_SECONDS", 0.0)
 
 
-def accepted(connection: Connection, job: str) -> str:
+def accepted(connection: Cluster, job: str) -> str:
     write_records(connection.store, a_manifest(job), a_plan(10, 10))
     connection.jobs.add(a_manifest(job), a_run(job=job))
     return job
 
 
-def publish(connection: Connection, job: str) -> None:
+def publish(connection: Cluster, job: str) -> None:
     unit = a_unit(Stage.ASSEMBLE, job=job)
     connection.store.put(keys.of_run(unit.run, keys.RESULT), encode(result_record(canceled=True)))
     connection.ledger.record(unit, Receipt("computed"))
 
 
-def test_a_job_is_told_once_for_each_change(connection: Connection) -> None:
+def test_a_job_is_told_once_for_each_change(connection: Cluster) -> None:
     job = accepted(connection, "a")
     changes = follow(connection, TENANT, [job])
     assert next(changes).status is Status.QUEUED
@@ -46,7 +46,7 @@ def test_a_job_is_told_once_for_each_change(connection: Connection) -> None:
     assert list(changes) == []
 
 
-def test_several_jobs_are_followed_until_the_last_has_ended(connection: Connection) -> None:
+def test_several_jobs_are_followed_until_the_last_has_ended(connection: Cluster) -> None:
     jobs = [accepted(connection, job) for job in "ab"]
     publish(connection, "a")
     changes = follow(connection, TENANT, jobs)
@@ -55,12 +55,12 @@ def test_several_jobs_are_followed_until_the_last_has_ended(connection: Connecti
     assert [job.id for job in changes] == ["b"]
 
 
-def test_no_jobs_have_ended_already(connection: Connection) -> None:
+def test_no_jobs_have_ended_already(connection: Cluster) -> None:
     assert list(follow(connection, TENANT, [])) == []
 
 
 def test_a_fault_that_passes_is_waited_for(
-    connection: Connection, no_redis: Redis, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, no_redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = accepted(connection, "a")
     publish(connection, job)
@@ -76,6 +76,6 @@ def test_a_fault_that_passes_is_waited_for(
     assert [job.status for job in follow(connection, TENANT, [job])] == [Status.CANCELED]
 
 
-def test_an_unknown_job_is_not_waited_for(connection: Connection) -> None:
+def test_an_unknown_job_is_not_waited_for(connection: Cluster) -> None:
     with pytest.raises(UnknownJob):
         next(follow(connection, TENANT, ["nobody"]))

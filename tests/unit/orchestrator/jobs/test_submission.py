@@ -22,7 +22,7 @@ from gpu_worker.errors import (
 )
 from orchestrator.access import QuotaExceeded
 from orchestrator.access.quotas import quota_of
-from orchestrator.cluster.connection import Connection, UnknownJob, connect
+from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status, Summary
 from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.ids import UnusableIdempotencyKey, job_id, keyed_job
@@ -43,11 +43,11 @@ SOURCE = Source(name="talk.wav", url="s3://calls/talk.wav")
 UPLOADED = Source(name="talk.wav", artifact=keys.source(TENANT, "ab"))
 
 
-def taken(connection: Connection, key: str | None = None, source: Source = SOURCE) -> Job:
+def taken(connection: Cluster, key: str | None = None, source: Source = SOURCE) -> Job:
     return submit(connection, source, OPTIONS, tenant=TENANT, idempotency_key=key)
 
 
-def end(connection: Connection, job: Job, **result: object) -> None:
+def end(connection: Cluster, job: Job, **result: object) -> None:
     """Publish the run's result, as `assemble` would."""
     unit = a_unit(Stage.ASSEMBLE, job=job.id, run=job.run)
     connection.redis.delete("assemble.interactive", "prepare.interactive")
@@ -56,12 +56,12 @@ def end(connection: Connection, job: Job, **result: object) -> None:
     connection.settle(unit.run)
 
 
-def everything(connection: Connection) -> list[str]:
+def everything(connection: Cluster) -> list[str]:
     return list(connection.store.list(""))
 
 
 def test_an_accepted_job_is_in_the_store_in_redis_and_in_its_queue(
-    connection: Connection,
+    connection: Cluster,
 ) -> None:
     job = taken(connection)
     assert job.status is Status.QUEUED
@@ -71,11 +71,11 @@ def test_an_accepted_job_is_in_the_store_in_redis_and_in_its_queue(
     assert queued_units(connection.redis) == {a_unit(Stage.PREPARE, job=job.id)}
 
 
-def test_two_submissions_without_a_key_are_two_jobs(connection: Connection) -> None:
+def test_two_submissions_without_a_key_are_two_jobs(connection: Cluster) -> None:
     assert taken(connection).id != taken(connection).id
 
 
-def test_job_ids_sort_by_time_and_a_key_stands_for_one(connection: Connection) -> None:
+def test_job_ids_sort_by_time_and_a_key_stands_for_one(connection: Cluster) -> None:
     assert len(job_id()) == len(job_id()) == 23 and job_id() != job_id()
     store = connection.store
     assert keyed_job(store, TENANT, "key") == keyed_job(store, TENANT, "key")
@@ -83,12 +83,12 @@ def test_job_ids_sort_by_time_and_a_key_stands_for_one(connection: Connection) -
     assert keyed_job(store, TENANT, "u") != keyed_job(store, TENANT, "ü" * 300)
 
 
-def test_the_same_key_is_the_same_job(connection: Connection) -> None:
+def test_the_same_key_is_the_same_job(connection: Cluster) -> None:
     assert taken(connection, "key").id == taken(connection, "key").id
     assert len(connection.jobs.newest(TENANT, 10)) == 1
 
 
-def test_the_same_key_from_twenty_threads_is_one_job(connection: Connection) -> None:
+def test_the_same_key_from_twenty_threads_is_one_job(connection: Cluster) -> None:
     with ThreadPoolExecutor(20) as pool:
         jobs = list(pool.map(lambda _: taken(connection, "key"), range(20)))
     assert len({job.id for job in jobs}) == 1
@@ -98,7 +98,7 @@ def test_the_same_key_from_twenty_threads_is_one_job(connection: Connection) -> 
 
 @pytest.mark.parametrize("options", [OPTIONS, OPTIONS.model_copy(update={"beam_size": 5})])
 def test_the_same_key_for_something_else_is_a_conflict(
-    connection: Connection, options: JobOptions
+    connection: Cluster, options: JobOptions
 ) -> None:
     taken(connection, "key")
     other = Source(name="other.wav", url="s3://calls/other.wav")
@@ -108,7 +108,7 @@ def test_the_same_key_for_something_else_is_a_conflict(
 
 
 def test_a_key_whose_job_has_ended_gives_that_job_and_starts_nothing(
-    connection: Connection,
+    connection: Cluster,
 ) -> None:
     first = taken(connection, "key")
     end(connection, first, transcript={"language": "en"})
@@ -118,7 +118,7 @@ def test_a_key_whose_job_has_ended_gives_that_job_and_starts_nothing(
 
 
 @pytest.mark.parametrize("key", ["", " ", "\t\n", "\u00a0\u3000", "\udcff"])
-def test_an_empty_idempotency_key_stands_for_no_job(connection: Connection, key: str) -> None:
+def test_an_empty_idempotency_key_stands_for_no_job(connection: Cluster, key: str) -> None:
     with pytest.raises(UnusableIdempotencyKey) as refused:
         submit(connection, SOURCE, OPTIONS, tenant=TENANT, idempotency_key=key)
     assert "leave the key out" in refused.value.advice
@@ -126,7 +126,7 @@ def test_an_empty_idempotency_key_stands_for_no_job(connection: Connection, key:
 
 
 def test_a_submission_that_died_halfway_goes_on_with_the_same_key(
-    connection: Connection,
+    connection: Cluster,
 ) -> None:
     first = taken(connection, "key")
     connection.redis.flushall()
@@ -137,7 +137,7 @@ def test_a_submission_that_died_halfway_goes_on_with_the_same_key(
 
 @pytest.mark.parametrize("changes", [{"language": "de"}, {"task": "translate"}], ids=str)
 def test_what_an_english_only_model_cannot_do_is_refused_before_anything_is_written(
-    connection: Connection, changes: dict[str, str]
+    connection: Cluster, changes: dict[str, str]
 ) -> None:
     options = JobOptions.model_validate({"model": "tiny.en"} | changes)  # as the API reads a body
     with pytest.raises(InvalidOption, match="knows English only"):
@@ -145,38 +145,38 @@ def test_what_an_english_only_model_cannot_do_is_refused_before_anything_is_writ
     assert everything(connection) == []
 
 
-def test_numbers_of_speakers_that_contradict_each_other_are_refused(connection: Connection) -> None:
+def test_numbers_of_speakers_that_contradict_each_other_are_refused(connection: Cluster) -> None:
     options = JobOptions.model_validate({"num_speakers": 5, "min_speakers": 7})
     with pytest.raises(InvalidOption, match="less than min_speakers"):
         submit(connection, SOURCE, options, tenant=TENANT)
     assert everything(connection) == []
 
 
-def test_an_unknown_model_is_refused_before_anything_is_written(connection: Connection) -> None:
+def test_an_unknown_model_is_refused_before_anything_is_written(connection: Cluster) -> None:
     with pytest.raises(UnknownModel):
         submit(connection, SOURCE, JobOptions(model="no such model"), tenant=TENANT)
     assert everything(connection) == []
 
 
 @pytest.fixture
-def lonely(settings: Settings, tmp_path: Path) -> Iterator[Connection]:
+def lonely(settings: Settings, tmp_path: Path) -> Iterator[Cluster]:
     """A connection whose Redis has gone away."""
     server = RedisServer(tmp_path)
     server.start()
-    opened = connect(settings.model_copy(update={"redis_url": SecretStr(server.url)}))
+    opened = open_cluster(settings.model_copy(update={"redis_url": SecretStr(server.url)}))
     server.stop()
     yield opened
     opened.close()
 
 
-def test_without_redis_a_job_is_not_accepted_and_leaves_nothing(lonely: Connection) -> None:
+def test_without_redis_a_job_is_not_accepted_and_leaves_nothing(lonely: Cluster) -> None:
     with pytest.raises(RedisUnavailable, match="not accepted"):
         taken(lonely)
     assert everything(lonely) == []
 
 
 def test_without_redis_a_job_with_a_key_can_be_asked_for_again(
-    lonely: Connection, connection: Connection
+    lonely: Cluster, connection: Cluster
 ) -> None:
     with pytest.raises(RedisUnavailable):
         taken(lonely, "key")
@@ -185,7 +185,7 @@ def test_without_redis_a_job_with_a_key_can_be_asked_for_again(
     assert everything(connection) == everything(lonely)
 
 
-def test_a_job_says_which_upload_it_needs(connection: Connection) -> None:
+def test_a_job_says_which_upload_it_needs(connection: Cluster) -> None:
     connection.store.put(UPLOADED.artifact or "", b"sound")
     job = taken(connection, source=UPLOADED)
     assert list(connection.store.list(keys.uses(TENANT, "ab"))) == [
@@ -194,14 +194,14 @@ def test_a_job_says_which_upload_it_needs(connection: Connection) -> None:
 
 
 def test_a_job_whose_upload_is_gone_is_not_accepted_and_leaves_nothing(
-    connection: Connection,
+    connection: Cluster,
 ) -> None:
     with pytest.raises(SourceMissing):
         taken(connection, source=UPLOADED)
     assert everything(connection) == []
 
 
-def test_a_canceled_job_has_ended(connection: Connection) -> None:
+def test_a_canceled_job_has_ended(connection: Cluster) -> None:
     job = taken(connection)
     ended = cancel(connection, TENANT, job.id)
     assert ended.status is Status.CANCELED
@@ -210,7 +210,7 @@ def test_a_canceled_job_has_ended(connection: Connection) -> None:
     assert connection.store.size(keys.open_run(a_run(job=job.id))) is None
 
 
-def test_a_result_that_came_before_the_cancellation_stays(connection: Connection) -> None:
+def test_a_result_that_came_before_the_cancellation_stays(connection: Cluster) -> None:
     job = taken(connection)
     unit = a_unit(Stage.ASSEMBLE, job=job.id)
     record = encode(result_record(transcript={"language": "en"}))
@@ -229,7 +229,7 @@ def test_a_result_that_came_before_the_cancellation_stays(connection: Connection
     ids=["completed", "partial", "failed", "canceled"],
 )
 def test_which_jobs_can_be_retried(
-    connection: Connection, result: dict[str, object], allowed: bool
+    connection: Cluster, result: dict[str, object], allowed: bool
 ) -> None:
     job = taken(connection)
     end(connection, job, **result)
@@ -244,13 +244,13 @@ def test_which_jobs_can_be_retried(
     assert queued_units(connection.redis) == {a_unit(Stage.PREPARE, job=job.id, run=2)}
 
 
-def test_a_running_job_cannot_be_retried(connection: Connection) -> None:
+def test_a_running_job_cannot_be_retried(connection: Cluster) -> None:
     with pytest.raises(IllegalTransition, match="queued"):
         retry(connection, TENANT, taken(connection).id)
 
 
 def test_a_retry_keeps_what_was_prepared_and_forgets_the_dead_letters(
-    connection: Connection,
+    connection: Cluster,
 ) -> None:
     job = taken(connection)
     unit = a_unit(job=job.id)
@@ -263,7 +263,7 @@ def test_a_retry_keeps_what_was_prepared_and_forgets_the_dead_letters(
     assert queued_units(connection.redis) == {a_unit(Stage.FAN_OUT, job=job.id, run=2)}
 
 
-def finished(connection: Connection) -> Job:
+def finished(connection: Cluster) -> Job:
     """A job that was prepared and has its result."""
     job = taken(connection)
     plan = a_plan(10, 10)
@@ -273,7 +273,7 @@ def finished(connection: Connection) -> Job:
     return job
 
 
-def test_a_rerun_is_a_new_job_with_other_options_and_the_old_plan(connection: Connection) -> None:
+def test_a_rerun_is_a_new_job_with_other_options_and_the_old_plan(connection: Cluster) -> None:
     first = finished(connection)
     again = rerun(connection, TENANT, first.id, {"max_speakers": 3})
     assert again.id != first.id and again.status is Status.QUEUED
@@ -289,7 +289,7 @@ def test_a_rerun_is_a_new_job_with_other_options_and_the_old_plan(connection: Co
     "changes", [{"chunk_seconds": 60}, {"channel": 1}, {"channels": "split"}, {"audio_track": 1}]
 )
 def test_a_rerun_that_cuts_the_audio_otherwise_is_prepared_anew(
-    connection: Connection, changes: dict[str, object]
+    connection: Cluster, changes: dict[str, object]
 ) -> None:
     again = rerun(connection, TENANT, finished(connection).id, changes)
     assert queued_units(connection.redis) == {a_unit(Stage.PREPARE, job=again.id)}
@@ -304,7 +304,7 @@ def test_a_rerun_that_cuts_the_audio_otherwise_is_prepared_anew(
     ],
 )
 def test_a_rerun_that_cannot_work_writes_nothing(
-    connection: Connection, changes: dict[str, object], error: type[Exception]
+    connection: Cluster, changes: dict[str, object], error: type[Exception]
 ) -> None:
     job = finished(connection)
     before = everything(connection)
@@ -314,7 +314,7 @@ def test_a_rerun_that_cannot_work_writes_nothing(
 
 
 def test_a_rerun_whose_message_cannot_be_sent_leaves_nothing_that_would_run_later(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = finished(connection)
     before = everything(connection)
@@ -328,12 +328,12 @@ def test_a_rerun_whose_message_cannot_be_sent_leaves_nothing_that_would_run_late
     assert everything(connection) == before
 
 
-def test_a_job_that_has_not_ended_cannot_be_run_again(connection: Connection) -> None:
+def test_a_job_that_has_not_ended_cannot_be_run_again(connection: Cluster) -> None:
     with pytest.raises(IllegalTransition, match="queued"):
         rerun(connection, TENANT, taken(connection).id, {})
 
 
-def test_a_retried_job_survives_a_wipe_as_its_newest_run(connection: Connection) -> None:
+def test_a_retried_job_survives_a_wipe_as_its_newest_run(connection: Cluster) -> None:
     job = taken(connection)
     end(connection, job, canceled=True)
     retry(connection, TENANT, job.id)
@@ -342,14 +342,14 @@ def test_a_retried_job_survives_a_wipe_as_its_newest_run(connection: Connection)
 
 
 @pytest.mark.parametrize("action", [cancel, retry])
-def test_an_unknown_job_is_said_to_be_unknown(connection: Connection, action: object) -> None:
+def test_an_unknown_job_is_said_to_be_unknown(connection: Cluster, action: object) -> None:
     for name in ("nobody", "../up", "a/b", ""):
         with pytest.raises(UnknownJob):
             action(connection, TENANT, name)  # type: ignore[operator]
 
 
 def test_a_file_is_uploaded_once_and_named_by_its_content(
-    connection: Connection, tmp_path: Path
+    connection: Cluster, tmp_path: Path
 ) -> None:
     for name in ("a.wav", "b.wav"):
         (tmp_path / name).write_bytes(b"the same")
@@ -359,7 +359,7 @@ def test_a_file_is_uploaded_once_and_named_by_its_content(
     assert everything(connection) == [first.artifact]
 
 
-def test_a_file_that_cannot_be_read_is_missing(connection: Connection, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_missing(connection: Cluster, tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.wav", tmp_path):
         with pytest.raises(SourceMissing):
             upload(connection, path, TENANT)
@@ -369,13 +369,13 @@ def test_a_file_that_is_too_large_is_refused(
     settings: Settings, redis: object, tmp_path: Path
 ) -> None:
     (tmp_path / "big.wav").write_bytes(b"12345")
-    small = connect(settings.model_copy(update={"max_source_bytes": 4}))
+    small = open_cluster(settings.model_copy(update={"max_source_bytes": 4}))
     with pytest.raises(AudioOutOfBounds):
         upload(small, tmp_path / "big.wav", TENANT)
     small.close()
 
 
-def test_a_summary_is_what_the_job_shows(connection: Connection) -> None:
+def test_a_summary_is_what_the_job_shows(connection: Cluster) -> None:
     job = taken(connection)
     end(connection, job, transcript={"language": "es", "warnings": [{"code": "x"}]})
     ended = connection.job(TENANT, job.id)
@@ -385,14 +385,14 @@ def test_a_summary_is_what_the_job_shows(connection: Connection) -> None:
     )
 
 
-def test_nobody_listens_for_the_results_of_messages(connection: Connection) -> None:
+def test_nobody_listens_for_the_results_of_messages(connection: Cluster) -> None:
     before = set(connection.redis.pubsub_channels())  # other tests' own
     taken(connection)
     assert set(connection.redis.pubsub_channels()) == before
 
 
 def test_a_key_gives_its_ended_job_though_the_tenant_has_no_place_left(
-    connection: Connection,
+    connection: Cluster,
 ) -> None:
     quota = replace(quota_of(connection.settings, TENANT), jobs_in_flight=1)
     asked: dict[str, Any] = {"tenant": TENANT, "quota": quota}

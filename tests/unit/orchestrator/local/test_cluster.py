@@ -57,7 +57,7 @@ def is_reachable(url: str) -> bool:
 
 def test_everything_it_started_is_stopped(values: Settings) -> None:
     with LocalCluster(values, workers=1) as cluster:
-        settings = cluster.connection.settings
+        settings = cluster.services.settings
         assert settings.redis_url is not None
         url = settings.redis_url.get_secret_value()
         assert is_reachable(url)
@@ -75,8 +75,8 @@ def test_its_workers_follow_the_load(values: Settings) -> None:
     settings = values.model_copy(update={"pools": quick})
     with LocalCluster(settings, min_workers=0, max_workers=2) as cluster:
         assert eventually(lambda: [*cluster.supervisor.children()] == [f"cpu@{cluster.name}"])
-        write_records(cluster.connection.store, a_manifest())
-        cluster.connection.jobs.add(a_manifest(), a_run())  # the model will be wanted soon
+        write_records(cluster.services.store, a_manifest())
+        cluster.services.jobs.add(a_manifest(), a_run())  # the model will be wanted soon
         assert eventually(lambda: f"gpu0@{cluster.name}" in cluster.supervisor.children())
 
 
@@ -84,10 +84,10 @@ def test_it_issues_lost_work_again(values: Settings) -> None:
     from orchestrator.cluster.queues import queued_units
 
     with LocalCluster(values, workers=1) as cluster:
-        write_records(cluster.connection.store, a_manifest())
-        cluster.connection.jobs.add(a_manifest(), a_run())
+        write_records(cluster.services.store, a_manifest())
+        cluster.services.jobs.add(a_manifest(), a_run())
         waiting = {a_unit(Stage.PREPARE)}
-        assert eventually(lambda: queued_units(cluster.connection.redis) == waiting)
+        assert eventually(lambda: queued_units(cluster.services.redis) == waiting)
 
 
 def test_a_configured_redis_is_used_and_left_running(
@@ -95,7 +95,7 @@ def test_a_configured_redis_is_used_and_left_running(
 ) -> None:
     named = values.model_copy(update={"redis_url": SecretStr(redis_url)})
     with LocalCluster(named, workers=1) as cluster:
-        assert cluster.connection.redis.ping()
+        assert cluster.services.redis.ping()
     assert is_reachable(redis_url)
 
 
@@ -122,8 +122,8 @@ def test_its_address_is_left_for_this_user_s_other_commands(values: Settings) ->
         assert path.stat().st_mode & 0o777 == 0o600
         found = running_cluster(values)
         assert found is not None
-        assert found.redis_url == cluster.connection.settings.redis_url
-        assert found.store_url == cluster.connection.settings.store_url
+        assert found.redis_url == cluster.services.settings.redis_url
+        assert found.store_url == cluster.services.settings.store_url
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_the_front_door_is_supervised_where_it_is_wanted(
     with LocalCluster(free, workers=1, api=True, celery_trigger=True, flower=True) as cluster:
         assert eventually(lambda: len(cluster.supervisor.children()) == 5)
         assert {"api", "celery", "flower"} <= set(cluster.supervisor.children())
-        assert cluster.api_url == f"http://127.0.0.1:{cluster.connection.settings.api_port}"
+        assert cluster.api_url == f"http://127.0.0.1:{cluster.services.settings.api_port}"
         told = json.loads(announce(cluster, values.home).read_text())
         assert told["api_url"] == cluster.api_url
 
@@ -206,12 +206,12 @@ def test_all_processes_count_together_where_somebody_can_ask(values: Settings) -
     old.parent.mkdir(parents=True)
     old.touch()
     with LocalCluster(values, workers=1) as silent:
-        assert silent.connection.settings.metrics_dir is None
+        assert silent.services.settings.metrics_dir is None
     assert old.exists()  # it may be that of another cluster
     asked = values.model_copy(update={"metrics_port": 0})
     with LocalCluster(asked, workers=1) as cluster:
-        assert cluster.connection.settings.metrics_dir == old.parent
-        programs = cluster._programs(cluster.connection.settings)
+        assert cluster.services.settings.metrics_dir == old.parent
+        programs = cluster._programs(cluster.services.settings)
         for program in programs:
             assert program.environment["PROMETHEUS_MULTIPROC_DIR"] == str(old.parent)
             assert "SCRIPTORIUM_METRICS_PORT" not in program.environment

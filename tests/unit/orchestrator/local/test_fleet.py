@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.exceptions import RedisError
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.local import fleet as module
 from orchestrator.local import workers
 from orchestrator.local.fleet import Change, Fleet, next_change
@@ -104,9 +104,7 @@ MakeFleet = Callable[..., tuple[Fleet, Supervisor]]
 
 
 @pytest.fixture
-def make_fleet(
-    connection: Connection, tmp_path: Path, _waiting_workers: None
-) -> Iterator[MakeFleet]:
+def make_fleet(connection: Cluster, tmp_path: Path, _waiting_workers: None) -> Iterator[MakeFleet]:
     """Fleets with supervisors that run, which end with the test."""
     supervisors: list[Supervisor] = []
 
@@ -121,14 +119,14 @@ def make_fleet(
         supervisor.stop(0.0)
 
 
-def tell(connection: Connection, desired: int, age: float = 0.0, **stages: StageBacklog) -> None:
+def tell(connection: Cluster, desired: int, age: float = 0.0, **stages: StageBacklog) -> None:
     pool = PoolLoad(desired, 0.0, 0, 0, 9, stages)
     publish(connection.redis, PublishedLoad(time.time() - age, 0, {}, {"gpu": pool}))
 
 
 @pytest.mark.slow
 def test_the_fleet_follows_what_is_published_within_its_limits(
-    make_fleet: MakeFleet, connection: Connection
+    make_fleet: MakeFleet, connection: Cluster
 ) -> None:
     fleet, supervisor = make_fleet(FleetPlan("x", 1, 3))
     assert names(fleet.follow()) == (["gpu0@x"], [])  # nobody knows the load yet
@@ -147,7 +145,7 @@ def test_the_fleet_follows_what_is_published_within_its_limits(
 
 
 def test_a_slot_is_free_when_its_worker_has_ended(
-    make_fleet: MakeFleet, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    make_fleet: MakeFleet, connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deaf = CODE.replace("lambda *_: sys.exit(0)", "signal.SIG_IGN")
     monkeypatch.setattr(workers, "worker_command", lambda spec: [sys.executable, "-c", deaf])
@@ -170,7 +168,7 @@ def test_a_fixed_number_needs_no_load(make_fleet: MakeFleet) -> None:
 
 @pytest.mark.slow
 def test_stages_move_from_a_gpu_that_fails(
-    make_fleet: MakeFleet, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    make_fleet: MakeFleet, connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PROBE_SECONDS", 0.0)
     usable = [0, 1, 2, 3]
@@ -192,7 +190,7 @@ def test_stages_move_from_a_gpu_that_fails(
 
 
 def test_a_fault_ends_a_pass_and_not_the_loop(
-    make_fleet: MakeFleet, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    make_fleet: MakeFleet, connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet, _ = make_fleet(FleetPlan("x", 0, 1))
     faults = [RedisError("away"), RedisError("away"), ValueError("odd")]
@@ -212,7 +210,7 @@ def test_a_fault_ends_a_pass_and_not_the_loop(
 
 
 def test_a_worker_has_longer_to_end_than_its_longest_unit(
-    make_fleet: MakeFleet, connection: Connection
+    make_fleet: MakeFleet, connection: Cluster
 ) -> None:
     fleet, _ = make_fleet(FleetPlan("x", 0, 1))
     values = connection.settings

@@ -15,7 +15,7 @@ from redis import Redis
 
 from config.settings import Settings
 from gpu_worker.transcript import Segment, Transcript, transcript_to_json
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.jobs.runs import cancel, retry
 from orchestrator.outbox import courier, delivery
 from orchestrator.outbox.courier import Courier
@@ -43,9 +43,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @contextmanager
-def connected(
-    settings: Settings, receiver: Receiver | None, **changes: Any
-) -> Iterator[Connection]:
+def connected(settings: Settings, receiver: Receiver | None, **changes: Any) -> Iterator[Cluster]:
     """A cluster that may speak to the receiver and does not wait between tries."""
     values: dict[str, Any] = {
         "allow_urls": True,
@@ -53,7 +51,7 @@ def connected(
         "trusted_hosts": receiver.place if receiver else "",
         "redelivery_factor": 0.0,
     }
-    opened = connect(settings.model_copy(update=values | changes))
+    opened = open_cluster(settings.model_copy(update=values | changes))
     try:
         yield opened
     finally:
@@ -61,7 +59,7 @@ def connected(
 
 
 @pytest.fixture
-def cluster(settings: Settings, redis: Redis, receiver: Receiver) -> Iterator[Connection]:
+def cluster(settings: Settings, redis: Redis, receiver: Receiver) -> Iterator[Cluster]:
     with connected(settings, receiver) as opened:
         yield opened
 
@@ -70,7 +68,7 @@ def owing(url: str | None = None, output: Output | None = None) -> Manifest:
     return a_manifest().model_copy(update={"webhook_url": url, "output": output})
 
 
-def end(connection: Connection, manifest: Manifest, run: Run = RUN, **result: Any) -> None:
+def end(connection: Cluster, manifest: Manifest, run: Run = RUN, **result: Any) -> None:
     """The run gets its result, as `assemble` would publish it, and is settled."""
     write_records(connection.store, manifest)
     connection.store.put(keys.open_run(run), b"")
@@ -80,12 +78,12 @@ def end(connection: Connection, manifest: Manifest, run: Run = RUN, **result: An
     connection.settle(run)
 
 
-def record(connection: Connection, part: str, run: Run = RUN) -> dict[str, Any]:
+def record(connection: Cluster, part: str, run: Run = RUN) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(connection.store.get(keys.delivered(run, part)))
     return data
 
 
-def steps(connection: Connection, run: Run = RUN) -> list[float]:
+def steps(connection: Cluster, run: Run = RUN) -> list[float]:
     """The delays between all steps until nothing is owed."""
     found: list[float] = []
     with webhook_pool(connection.settings) as pool:
@@ -94,7 +92,7 @@ def steps(connection: Connection, run: Run = RUN) -> list[float]:
     return found
 
 
-def tries(connection: Connection, part: str, run: Run = RUN) -> int:
+def tries(connection: Cluster, part: str, run: Run = RUN) -> int:
     return len(list(connection.store.list(keys.tries(run, part))))
 
 
@@ -112,18 +110,18 @@ def working(*couriers: Courier) -> Iterator[None]:
             thread.join()
 
 
-def is_owed(connection: Connection, run: Run = RUN) -> bool:
+def is_owed(connection: Cluster, run: Run = RUN) -> bool:
     return connection.store.size(keys.owed(run)) is not None
 
 
-def test_a_job_that_nobody_waits_for_owes_nothing(cluster: Connection) -> None:
+def test_a_job_that_nobody_waits_for_owes_nothing(cluster: Cluster) -> None:
     end(cluster, owing())
     assert not is_owed(cluster)
     assert steps(cluster) == []
 
 
 def test_what_is_owed_is_written_before_the_run_is_closed(
-    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dying right after it leaves the run open: it is settled again, and owes that once."""
     manifest = owing(receiver.url)
@@ -144,7 +142,7 @@ def test_what_is_owed_is_written_before_the_run_is_closed(
 
 
 def test_a_run_that_is_settled_again_later_is_not_told_twice(
-    cluster: Connection, receiver: Receiver
+    cluster: Cluster, receiver: Receiver
 ) -> None:
     end(cluster, owing(receiver.url))
     with working(Courier(cluster)):
@@ -155,7 +153,7 @@ def test_a_run_that_is_settled_again_later_is_not_told_twice(
     assert len(receiver.received) == 1
 
 
-def test_a_receiver_hears_of_the_end_once(cluster: Connection, receiver: Receiver) -> None:
+def test_a_receiver_hears_of_the_end_once(cluster: Cluster, receiver: Receiver) -> None:
     end(cluster, owing(receiver.url))
     with working(Courier(cluster)):
         assert eventually(lambda: not is_owed(cluster))
@@ -175,7 +173,7 @@ def test_a_receiver_hears_of_the_end_once(cluster: Connection, receiver: Receive
     ],
 )
 def test_every_end_is_told(
-    cluster: Connection, receiver: Receiver, result: dict[str, Any], kind: str
+    cluster: Cluster, receiver: Receiver, result: dict[str, Any], kind: str
 ) -> None:
     end(cluster, owing(receiver.url), **result)
     assert steps(cluster) == []
@@ -183,7 +181,7 @@ def test_every_end_is_told(
 
 
 def test_a_canceled_job_is_told_and_so_is_its_next_run(
-    cluster: Connection, receiver: Receiver
+    cluster: Cluster, receiver: Receiver
 ) -> None:
     manifest = owing(receiver.url)
     write_records(cluster.store, manifest)
@@ -257,7 +255,7 @@ def test_it_is_tried_ten_times_and_then_given_up(settings: Settings, redis: Redi
 
 @pytest.mark.slow
 def test_a_try_that_kills_its_process_counts_too(
-    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end(cluster, owing(receiver.url))
 
@@ -274,7 +272,7 @@ def test_a_try_that_kills_its_process_counts_too(
 
 
 def test_dying_between_a_try_and_its_record_repeats_it_with_the_same_id(
-    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end(cluster, owing(receiver.url))
 
@@ -303,7 +301,7 @@ def test_a_courier_that_died_leaves_its_work_to_the_next_one(
 
 
 def test_two_that_count_the_same_try_do_not_both_make_it(
-    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end(cluster, owing(receiver.url))
     put = cluster.store.put
@@ -315,7 +313,7 @@ def test_two_that_count_the_same_try_do_not_both_make_it(
     assert receiver.received == []
 
 
-def test_redis_may_be_wiped(cluster: Connection, receiver: Receiver) -> None:
+def test_redis_may_be_wiped(cluster: Cluster, receiver: Receiver) -> None:
     cluster.jobs.restored()
     end(cluster, owing(receiver.url))
     cluster.redis.flushall()
@@ -330,7 +328,7 @@ def test_redis_may_be_wiped(cluster: Connection, receiver: Receiver) -> None:
 
 
 def test_another_s_reconciler_leaves_what_others_owe_alone(
-    cluster: Connection, receiver: Receiver
+    cluster: Cluster, receiver: Receiver
 ) -> None:
     end(cluster, owing(receiver.url))
     cluster.redis.flushall()
@@ -339,7 +337,7 @@ def test_another_s_reconciler_leaves_what_others_owe_alone(
 
 
 @pytest.mark.slow
-def test_two_couriers_share_the_work(cluster: Connection, receiver: Receiver) -> None:
+def test_two_couriers_share_the_work(cluster: Cluster, receiver: Receiver) -> None:
     jobs = [f"job-{number}" for number in range(20)]
     for job in jobs:
         manifest = owing(receiver.url).model_copy(update={"job": job})
@@ -378,7 +376,7 @@ def test_a_slow_receiver_holds_up_nobody_else(
 
 @pytest.mark.slow
 def test_a_full_courier_takes_no_more(
-    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(courier, "THREADS", 1)
     answer = threading.Event()
@@ -396,7 +394,7 @@ def test_a_full_courier_takes_no_more(
 
 @pytest.mark.slow
 def test_a_courier_outlives_what_it_meets(
-    cluster: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults: list[Exception] = [ValueError("a bug"), ConnectionError("x")]
     take, real = type(cluster.outbox).take, courier.deliver
@@ -428,7 +426,7 @@ def cluster_away() -> Exception:
     return StoreUnavailable("away")
 
 
-def test_a_deleted_job_owes_nothing(cluster: Connection, receiver: Receiver) -> None:
+def test_a_deleted_job_owes_nothing(cluster: Cluster, receiver: Receiver) -> None:
     end(cluster, owing(receiver.url))
     cluster.store.delete(keys.owed(RUN))
     with working(Courier(cluster)):

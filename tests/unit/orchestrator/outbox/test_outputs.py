@@ -13,7 +13,7 @@ from config.settings import Settings
 from gpu_worker.assembly.formats import FORMATS
 from gpu_worker.errors import StoreRefused
 from gpu_worker.transcript import Segment, Transcript, Turn, transcript_to_json
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Summary
 from orchestrator.outbox.outputs import write_outputs
 from orchestrator.results.speaker_names import name_speakers
@@ -33,14 +33,14 @@ TRANSCRIPT = Transcript(
 
 
 @pytest.fixture
-def cluster(settings: Settings, redis: Redis, s3_endpoint: str) -> Iterator[Connection]:
-    opened = connect(settings.model_copy(update={"s3_endpoint_url": s3_endpoint}))
+def cluster(settings: Settings, redis: Redis, s3_endpoint: str) -> Iterator[Cluster]:
+    opened = open_cluster(settings.model_copy(update={"s3_endpoint_url": s3_endpoint}))
     yield opened
     opened.close()
 
 
 def ended(
-    cluster: Connection, bucket: str, formats: tuple[str, ...] = ("json",), **result: Any
+    cluster: Cluster, bucket: str, formats: tuple[str, ...] = ("json",), **result: Any
 ) -> tuple[Manifest, Summary]:
     """A job that ended with this, and where its output goes."""
     output = Output(url=f"s3://{bucket}/talks/a b+ü", formats=formats)
@@ -62,7 +62,7 @@ def read(client: Any, bucket: str, extension: str) -> tuple[str, str]:
 
 
 def test_every_format_is_a_file_of_its_type(
-    cluster: Connection, s3_shared_client: Any, bucket: str
+    cluster: Cluster, s3_shared_client: Any, bucket: str
 ) -> None:
     manifest, summary = ended(cluster, bucket, tuple(FORMATS))
     write_outputs(cluster, manifest, RUN, summary)
@@ -74,7 +74,7 @@ def test_every_format_is_a_file_of_its_type(
 
 
 def test_writing_twice_leaves_the_same(
-    cluster: Connection, s3_shared_client: Any, bucket: str
+    cluster: Cluster, s3_shared_client: Any, bucket: str
 ) -> None:
     manifest, summary = ended(cluster, bucket)
     write_outputs(cluster, manifest, RUN, summary)
@@ -84,7 +84,7 @@ def test_writing_twice_leaves_the_same(
 
 
 def test_names_of_speakers_are_written_too(
-    cluster: Connection, s3_shared_client: Any, bucket: str
+    cluster: Cluster, s3_shared_client: Any, bucket: str
 ) -> None:
     manifest, summary = ended(cluster, bucket, ("rttm",))
     name_speakers(cluster, TENANT, JOB, {"SPEAKER_00": "Anna"})
@@ -93,7 +93,7 @@ def test_names_of_speakers_are_written_too(
 
 
 def test_of_a_failed_job_the_error_is_written(
-    cluster: Connection, s3_shared_client: Any, bucket: str
+    cluster: Cluster, s3_shared_client: Any, bucket: str
 ) -> None:
     error = {"type": "permanent", "code": "unreadable_audio", "message": "No.", "hint": "Look."}
     manifest, summary = ended(cluster, bucket, error=error)
@@ -104,7 +104,7 @@ def test_of_a_failed_job_the_error_is_written(
 
 
 def test_a_canceled_job_writes_nothing(
-    cluster: Connection, s3_shared_client: Any, bucket: str
+    cluster: Cluster, s3_shared_client: Any, bucket: str
 ) -> None:
     manifest, summary = ended(cluster, bucket, canceled=True)
     write_outputs(cluster, manifest, RUN, summary)
@@ -112,7 +112,7 @@ def test_a_canceled_job_writes_nothing(
 
 
 def test_a_run_that_was_overtaken_writes_nothing(
-    cluster: Connection, s3_shared_client: Any, bucket: str
+    cluster: Cluster, s3_shared_client: Any, bucket: str
 ) -> None:
     manifest, summary = ended(cluster, bucket)
     cluster.store.put(keys.of_run(a_run(2), "started.json"), b"{}")
@@ -121,7 +121,7 @@ def test_a_run_that_was_overtaken_writes_nothing(
 
 
 def test_the_error_of_an_earlier_run_goes_when_the_next_one_succeeds(
-    cluster: Connection, s3_shared_client: Any, bucket: str
+    cluster: Cluster, s3_shared_client: Any, bucket: str
 ) -> None:
     error = {"type": "permanent", "code": "unreadable_audio", "message": "No.", "hint": "Look."}
     manifest, summary = ended(cluster, bucket, error=error)
@@ -135,11 +135,11 @@ def test_the_error_of_an_earlier_run_goes_when_the_next_one_succeeds(
     assert listed(s3_shared_client, bucket) == ["talks/a b+ü.json"]
 
 
-def test_a_bucket_that_is_not_there_is_refused(cluster: Connection) -> None:
+def test_a_bucket_that_is_not_there_is_refused(cluster: Cluster) -> None:
     manifest, summary = ended(cluster, "nowhere-at-all")
     with pytest.raises(StoreRefused, match="nowhere-at-all"):
         write_outputs(cluster, manifest, RUN, summary)
 
 
-def test_a_job_without_an_output_writes_nothing(cluster: Connection) -> None:
+def test_a_job_without_an_output_writes_nothing(cluster: Cluster) -> None:
     write_outputs(cluster, a_manifest(), RUN, Summary())

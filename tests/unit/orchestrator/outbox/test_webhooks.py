@@ -13,7 +13,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from config.settings import Settings
 from orchestrator.api.application import make_application
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Summary
 from orchestrator.outbox import webhooks
 from orchestrator.outbox.schedule import Outcome
@@ -179,13 +179,13 @@ def test_a_name_that_leads_to_a_private_address_is_not_spoken_to(receiver: Recei
     assert receiver.received == []
 
 
-def test_the_api_shows_writers_their_secret(settings: Settings, connection: Connection) -> None:
+def test_the_api_shows_writers_their_secret(settings: Settings, connection: Cluster) -> None:
     with TestClient(make_application(connection), base_url="http://127.0.0.1") as client:
         refused = client.get("/v1/webhooks/secret")
         error = refused.json()["error"]
         assert (refused.status_code, error["code"]) == (403, "webhook_not_allowed")
     values = settings.model_copy(update={"webhook_key": SecretStr("the cluster's key")})
-    opened = connect(values)
+    opened = open_cluster(values)
     try:
         with TestClient(make_application(opened), base_url="http://127.0.0.1") as client:
             shown = client.get("/v1/webhooks/secret").json()

@@ -13,7 +13,7 @@ from gpu_worker.assembly.subtitles import SubtitleOptions
 from gpu_worker.errors import DiskFull, InvalidOption
 from gpu_worker.transcript import Segment, Transcript, Word, transcript_to_json
 from orchestrator.cli.output_names import plain_stem
-from orchestrator.cluster.connection import Connection, NotFinished, UnknownJob
+from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob
 from orchestrator.results.files import NotWritable, parse_formats, render_result, write_results
 from tasks.artifacts import encode
 from tasks.runs import keys
@@ -28,7 +28,7 @@ UNIT = a_unit(Stage.ASSEMBLE)
 
 
 @pytest.fixture
-def job(connection: Connection) -> str:
+def job(connection: Cluster) -> str:
     """A job that has completed."""
     write_records(connection.store, a_manifest())
     record = result_record(transcript=transcript_to_json(TRANSCRIPT))
@@ -54,36 +54,34 @@ def test_other_formats_are_refused(text: str) -> None:
     assert "srt" in caught.value.advice
 
 
-def test_json_is_the_transcript_with_its_job_and_timings(connection: Connection, job: str) -> None:
+def test_json_is_the_transcript_with_its_job_and_timings(connection: Cluster, job: str) -> None:
     body = json.loads(render_result(connection, TENANT, job, "json", OPTIONS))
     assert body["segments"][0]["words"][1]["word"] == "Tag."
     assert (body["job"], body["timings"]) == (job, {"prepare": {"seconds": 1.0}})
 
 
-def test_other_formats_are_text(connection: Connection, job: str) -> None:
+def test_other_formats_are_text(connection: Cluster, job: str) -> None:
     assert render_result(connection, TENANT, job, "txt", OPTIONS) == "Guten Tag.\n"
     assert "00:00:00,500 --> 00:00:01,500" in render_result(connection, TENANT, job, "srt", OPTIONS)
 
 
-def test_a_failed_job_has_no_transcript_to_print(connection: Connection) -> None:
+def test_a_failed_job_has_no_transcript_to_print(connection: Cluster) -> None:
     write_records(connection.store, a_manifest())
     connection.store.put(keys.of_run(UNIT.run, keys.RESULT), encode(result_record(canceled=True)))
     with pytest.raises(NotFinished, match="no transcript"):
         render_result(connection, TENANT, JOB, "txt", OPTIONS)
 
 
-def test_an_unknown_job_has_none_either(connection: Connection) -> None:
+def test_an_unknown_job_has_none_either(connection: Cluster) -> None:
     with pytest.raises(UnknownJob):
         render_result(connection, TENANT, "nobody", "txt", OPTIONS)
 
 
-def written(connection: Connection, job: str, stem: str, directory: Path) -> list[Path]:
+def written(connection: Cluster, job: str, stem: str, directory: Path) -> list[Path]:
     return write_results(connection, TENANT, job, stem, directory, ("txt", "vtt"), OPTIONS)
 
 
-def test_there_is_one_file_for_each_format(
-    connection: Connection, job: str, tmp_path: Path
-) -> None:
+def test_there_is_one_file_for_each_format(connection: Cluster, job: str, tmp_path: Path) -> None:
     paths = written(connection, job, "talk", tmp_path / "new" / "folder")
     assert [path.name for path in paths] == ["talk.txt", "talk.vtt"]
     assert paths[0].read_text() == "Guten Tag.\n"
@@ -91,7 +89,7 @@ def test_there_is_one_file_for_each_format(
 
 
 def test_files_have_the_permissions_of_any_new_file(
-    connection: Connection, job: str, tmp_path: Path
+    connection: Cluster, job: str, tmp_path: Path
 ) -> None:
     before = os.umask(0o027)
     try:
@@ -101,7 +99,7 @@ def test_files_have_the_permissions_of_any_new_file(
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_an_older_file_is_replaced(connection: Connection, job: str, tmp_path: Path) -> None:
+def test_an_older_file_is_replaced(connection: Cluster, job: str, tmp_path: Path) -> None:
     (tmp_path / "talk.txt").write_text("old and longer than the new one")
     written(connection, job, "talk", tmp_path)
     assert (tmp_path / "talk.txt").read_text() == "Guten Tag.\n"
@@ -109,7 +107,7 @@ def test_an_older_file_is_replaced(connection: Connection, job: str, tmp_path: P
 
 @pytest.mark.parametrize("stem", ["x" * 300, "é" * 200, "日" * 100])
 def test_a_long_name_is_cut_to_what_a_file_system_takes(
-    connection: Connection, job: str, tmp_path: Path, stem: str
+    connection: Cluster, job: str, tmp_path: Path, stem: str
 ) -> None:
     path = written(connection, job, plain_stem(Path(f"{stem}.wav")), tmp_path)[0]
     assert path.is_file()
@@ -117,7 +115,7 @@ def test_a_long_name_is_cut_to_what_a_file_system_takes(
 
 
 def test_a_directory_that_cannot_be_written_is_reported(
-    connection: Connection, job: str, tmp_path: Path
+    connection: Cluster, job: str, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotWritable, match="cannot be written"):
@@ -125,7 +123,7 @@ def test_a_directory_that_cannot_be_written_is_reported(
 
 
 def test_a_full_disk_is_reported_and_leaves_no_half_file(
-    connection: Connection, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

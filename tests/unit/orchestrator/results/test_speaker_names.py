@@ -13,7 +13,7 @@ from gpu_worker.assembly.formats import FORMATS
 from gpu_worker.assembly.subtitles import SubtitleOptions
 from gpu_worker.transcript import Segment, Transcript, Turn, Word, transcript_to_json
 from orchestrator.api.application import make_application
-from orchestrator.cluster.connection import Connection, NotFinished, UnknownJob
+from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob
 from orchestrator.results.files import render_result
 from orchestrator.results.speaker_names import (
     InvalidSpeakerNames,
@@ -40,29 +40,29 @@ TRANSCRIPT = Transcript(
 )
 
 
-def publish(connection: Connection, record: dict[str, object]) -> None:
+def publish(connection: Cluster, record: dict[str, object]) -> None:
     write_records(connection.store, a_manifest())
     result = keys.of_run(a_run(), keys.RESULT)
     connection.store.put(result, encode(record))
 
 
 @pytest.fixture
-def job(connection: Connection) -> str:
+def job(connection: Cluster) -> str:
     publish(connection, result_record(transcript=transcript_to_json(TRANSCRIPT)))
     return JOB
 
 
-def rendered(connection: Connection, form: str) -> str:
+def rendered(connection: Cluster, form: str) -> str:
     return render_result(connection, TENANT, JOB, form, SubtitleOptions())
 
 
-def test_at_first_everybody_has_their_label(connection: Connection, job: str) -> None:
+def test_at_first_everybody_has_their_label(connection: Cluster, job: str) -> None:
     assert speaker_names(connection, TENANT, job) == {FIRST: FIRST, SECOND: SECOND}
     assert given_names(connection, TENANT, job) == {}
 
 
 def test_a_name_stands_for_its_label_in_every_format_that_shows_speakers(
-    connection: Connection, job: str
+    connection: Cluster, job: str
 ) -> None:
     before = {form: rendered(connection, form) for form in FORMATS}
     name_speakers(connection, TENANT, job, {FIRST: "Anna-Lisa"})
@@ -77,7 +77,7 @@ def test_a_name_stands_for_its_label_in_every_format_that_shows_speakers(
     assert "speaker" not in body["segments"][2]
 
 
-def test_the_last_names_count_and_replace_all_before(connection: Connection, job: str) -> None:
+def test_the_last_names_count_and_replace_all_before(connection: Cluster, job: str) -> None:
     name_speakers(connection, TENANT, job, {FIRST: "Anna", SECOND: "Ben"})
     assert name_speakers(connection, TENANT, job, {SECOND: "  Bea "}) == {
         FIRST: FIRST,
@@ -91,7 +91,7 @@ def test_the_last_names_count_and_replace_all_before(connection: Connection, job
 
 
 def test_names_that_are_given_at_once_are_versions_one_after_the_other(
-    connection: Connection, job: str
+    connection: Cluster, job: str
 ) -> None:
     names = [f"Name {number}" for number in range(16)]
     with ThreadPoolExecutor(8) as threads:
@@ -101,7 +101,7 @@ def test_names_that_are_given_at_once_are_versions_one_after_the_other(
     assert speaker_names(connection, TENANT, job)[FIRST] in names
 
 
-def test_two_may_have_the_same_name(connection: Connection, job: str) -> None:
+def test_two_may_have_the_same_name(connection: Cluster, job: str) -> None:
     both = {FIRST: "Anna", SECOND: "Anna"}
     assert name_speakers(connection, TENANT, job, both) == both
 
@@ -121,20 +121,20 @@ def test_two_may_have_the_same_name(connection: Connection, job: str) -> None:
     ],
 )
 def test_names_that_could_not_be_shown_are_refused(
-    connection: Connection, job: str, label: str, name: str
+    connection: Cluster, job: str, label: str, name: str
 ) -> None:
     with pytest.raises(InvalidSpeakerNames):
         name_speakers(connection, TENANT, job, {label: name})
     assert given_names(connection, TENANT, job) == {}
 
 
-def test_names_are_kept_from_becoming_markup(connection: Connection, job: str) -> None:
+def test_names_are_kept_from_becoming_markup(connection: Cluster, job: str) -> None:
     name_speakers(connection, TENANT, job, {FIRST: "<b>A&B</b> --> x"})
     assert "<b>" not in rendered(connection, "vtt")
     assert rendered(connection, "rttm").count("\n") == 2
 
 
-def test_only_a_transcript_has_speakers(connection: Connection) -> None:
+def test_only_a_transcript_has_speakers(connection: Cluster) -> None:
     with pytest.raises(UnknownJob):
         speaker_names(connection, TENANT, JOB)
     write_records(connection.store, a_manifest())
@@ -146,7 +146,7 @@ def test_only_a_transcript_has_speakers(connection: Connection) -> None:
 
 
 def test_a_version_that_a_deletion_takes_away_meanwhile_names_nobody(
-    connection: Connection, job: str, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orchestrator.results.speaker_names._newest", lambda *_: 3)
     assert given_names(connection, TENANT, job) == {}
@@ -163,7 +163,7 @@ def test_without_names_a_transcript_is_as_it_was() -> None:
 
 
 @pytest.fixture
-def client(connection: Connection) -> Iterator[TestClient]:
+def client(connection: Cluster) -> Iterator[TestClient]:
     with TestClient(make_application(connection), base_url="http://127.0.0.1") as client:
         yield client
 
@@ -180,7 +180,7 @@ def test_speakers_are_shown_and_named_over_http(client: TestClient, job: str) ->
 
 
 def test_speakers_of_unknown_and_unfinished_jobs_are_errors_over_http(
-    client: TestClient, connection: Connection
+    client: TestClient, connection: Cluster
 ) -> None:
     assert client.get("/v1/jobs/nobody/speakers").status_code == 404
     write_records(connection.store, a_manifest())

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from redis import Redis
 
 from config.settings import Settings
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.scaling.pools import worker_pools
 from orchestrator.scaling.published import (
     _NAME,
@@ -85,7 +85,7 @@ def test_of_an_old_load_only_its_age_is_told() -> None:
     assert values(early["scriptorium_load_age_seconds"]) == {(): 0.0}
 
 
-def test_what_the_reconciler_published_is_read(connection: Connection) -> None:
+def test_what_the_reconciler_published_is_read(connection: Cluster) -> None:
     Scaler(connection).publish([])
     registry = CollectorRegistry()
     registry.register(LoadReadings(connection.settings))
@@ -97,9 +97,7 @@ def test_what_the_reconciler_published_is_read(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("raw", [None, b"{", b'{"of": "another version"}'])
-def test_what_nobody_knows_is_missing(
-    connection: Connection, redis: Redis, raw: bytes | None
-) -> None:
+def test_what_nobody_knows_is_missing(connection: Cluster, redis: Redis, raw: bytes | None) -> None:
     publish(redis, LOAD)
     redis.delete(_NAME) if raw is None else redis.set(_NAME, raw)
     assert list(LoadReadings(connection.settings).collect()) == []

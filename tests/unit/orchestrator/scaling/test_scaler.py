@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from config.settings import Settings
 from orchestrator.api.application import make_application
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.open_runs.survey import survey
 from orchestrator.reconciler import Reconciler
 from orchestrator.scaling.published import (
@@ -31,7 +31,7 @@ from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit, wri
 
 
 def open_job(
-    connection: Connection, job: str = "job-1", plan: Plan | None = None, **options: object
+    connection: Cluster, job: str = "job-1", plan: Plan | None = None, **options: object
 ) -> None:
     """A job as submission leaves it, or as `prepare` does."""
     manifest = a_manifest(job, **options)
@@ -44,15 +44,15 @@ def open_job(
 
 
 @pytest.fixture
-def scaler(connection: Connection) -> Scaler:
+def scaler(connection: Cluster) -> Scaler:
     return Scaler(connection)
 
 
-def measured(connection: Connection, scaler: Scaler):  # type: ignore[no-untyped-def]
+def measured(connection: Cluster, scaler: Scaler):  # type: ignore[no-untyped-def]
     return scaler.publish(tuple(survey(connection, connection.jobs.open_runs())))
 
 
-def test_an_empty_cluster_needs_its_smallest_pools(connection: Connection, scaler: Scaler) -> None:
+def test_an_empty_cluster_needs_its_smallest_pools(connection: Cluster, scaler: Scaler) -> None:
     load = measured(connection, scaler)
     assert {name: pool.desired for name, pool in load.pools.items()} == {"cpu": 1, "gpu": 0}
     assert set(load.queues) == set(queues())
@@ -60,7 +60,7 @@ def test_an_empty_cluster_needs_its_smallest_pools(connection: Connection, scale
 
 
 def test_jobs_that_have_not_begun_are_work_for_the_cpu_pool_and_wake_the_gpu_pool(
-    connection: Connection, scaler: Scaler
+    connection: Cluster, scaler: Scaler
 ) -> None:
     for number in range(3):
         open_job(connection, f"job-{number}")
@@ -72,7 +72,7 @@ def test_jobs_that_have_not_begun_are_work_for_the_cpu_pool_and_wake_the_gpu_poo
 
 
 def test_the_length_of_a_new_file_is_taken_from_those_before(
-    connection: Connection, scaler: Scaler
+    connection: Cluster, scaler: Scaler
 ) -> None:
     Speeds(connection.redis).observe(SpeedName("cpu", Stage.PREPARE, "fake"), 2.0, 50.0)
     open_job(connection)
@@ -81,7 +81,7 @@ def test_the_length_of_a_new_file_is_taken_from_those_before(
 
 def test_the_backlog_over_the_speed_says_how_many_workers(settings: Settings) -> None:
     limits = {"gpu": {"maximum": 50, "target_drain_seconds": 10.0}}
-    own = connect(settings.model_copy(update={"pools": limits}))
+    own = open_cluster(settings.model_copy(update={"pools": limits}))
     own.redis.flushall()
     Speeds(own.redis).observe(SpeedName("gpu", Stage.TRANSCRIBE, "fake"), 1.0, 10.0)
     open_job(own, plan=a_plan(*[100.0] * 20))
@@ -94,7 +94,7 @@ def test_the_backlog_over_the_speed_says_how_many_workers(settings: Settings) ->
 
 
 def test_what_is_worked_on_is_in_flight_until_it_is_done(
-    connection: Connection, scaler: Scaler
+    connection: Cluster, scaler: Scaler
 ) -> None:
     open_job(connection, plan=a_plan(10, 20))
     key = connection.records.key(a_unit(index=0))
@@ -109,7 +109,7 @@ def test_what_is_worked_on_is_in_flight_until_it_is_done(
 
 
 def test_a_queue_tells_its_depth_and_the_age_of_its_first_message(
-    connection: Connection, scaler: Scaler, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, scaler: Scaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for index in range(2):
         signature(connection.celery, a_unit(index=index), Lane.BULK).apply_async(ignore_result=True)
@@ -121,7 +121,7 @@ def test_a_queue_tells_its_depth_and_the_age_of_its_first_message(
     assert published(connection.redis).queues["align.bulk"].oldest_seconds is None  # type: ignore[union-attr]
 
 
-def test_every_pass_of_the_reconciler_publishes_the_load(connection: Connection) -> None:
+def test_every_pass_of_the_reconciler_publishes_the_load(connection: Cluster) -> None:
     open_job(connection)
     with pytest.raises(LoadUnknown):
         fresh_load(connection.redis, time.time())
@@ -129,13 +129,13 @@ def test_every_pass_of_the_reconciler_publishes_the_load(connection: Connection)
     assert fresh_load(connection.redis, time.time()).open_runs == 1
 
 
-def test_a_load_of_long_ago_is_not_known_any_more(connection: Connection, scaler: Scaler) -> None:
+def test_a_load_of_long_ago_is_not_known_any_more(connection: Cluster, scaler: Scaler) -> None:
     load = measured(connection, scaler)
     with pytest.raises(LoadUnknown, match="measured 91 s ago"):
         fresh_load(connection.redis, load.measured_at + STALE_SECONDS + 1)
 
 
-def test_what_was_recommended_outlives_the_reconciler(connection: Connection) -> None:
+def test_what_was_recommended_outlives_the_reconciler(connection: Cluster) -> None:
     open_job(connection)
     assert measured(connection, Scaler(connection)).pools["gpu"].desired == 1
     connection.jobs.forget(TENANT, "job-1")
@@ -144,7 +144,7 @@ def test_what_was_recommended_outlives_the_reconciler(connection: Connection) ->
     assert stored is not None and len(stored.pools["gpu"].recommendations) == 2
 
 
-def test_the_api_shows_the_load_and_each_pool(connection: Connection, scaler: Scaler) -> None:
+def test_the_api_shows_the_load_and_each_pool(connection: Cluster, scaler: Scaler) -> None:
     with TestClient(make_application(connection), base_url="http://127.0.0.1") as http:
         unknown = http.get("/v1/autoscale/gpu")
         assert (unknown.status_code, unknown.json()["error"]["code"]) == (503, "load_unknown")
@@ -163,7 +163,7 @@ def test_the_api_shows_the_load_and_each_pool(connection: Connection, scaler: Sc
         assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unknown_pool")
 
 
-def test_a_published_load_is_read_back_as_it_was(connection: Connection, scaler: Scaler) -> None:
+def test_a_published_load_is_read_back_as_it_was(connection: Cluster, scaler: Scaler) -> None:
     open_job(connection, plan=a_plan(10, 20))
     load = measured(connection, scaler)
     publish(connection.redis, load)
@@ -172,7 +172,7 @@ def test_a_published_load_is_read_back_as_it_was(connection: Connection, scaler:
 
 @pytest.mark.parametrize("written", ["{}", "no JSON", '{"measured_at": 1, "pools": 3}'])
 def test_what_another_version_has_published_is_measured_anew(
-    connection: Connection, scaler: Scaler, written: str
+    connection: Cluster, scaler: Scaler, written: str
 ) -> None:
     connection.redis.set("scriptorium:load", written)
     with pytest.raises(LoadUnknown):

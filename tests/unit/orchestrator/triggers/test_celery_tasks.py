@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.access import QuotaExceeded
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.submitter import Submitter
 from orchestrator.triggers import celery_tasks
 from tasks.broker import VISIBILITY_SECONDS, make_app
@@ -23,7 +23,7 @@ FAKE = {"model": "fake"}
 
 
 @pytest.fixture
-def cluster(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+def cluster(connection: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """What the tasks are connected to."""
     values = connection.settings.model_copy(update={"source_buckets": "in"})
     changed = replace(connection, settings=values)
@@ -44,7 +44,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(Submitter, "submit_named", fail)
 
 
-def test_a_message_becomes_a_job_and_its_status_is_told(cluster: Connection) -> None:
+def test_a_message_becomes_a_job_and_its_status_is_told(cluster: Cluster) -> None:
     reply = call(celery_tasks.submit, source=SOURCE, options=FAKE, metadata={"for": "me"})
     assert reply["contract"] == 1
     job = reply["job"]
@@ -52,7 +52,7 @@ def test_a_message_becomes_a_job_and_its_status_is_told(cluster: Connection) -> 
     assert call(celery_tasks.status, job=job["id"])["job"]["id"] == job["id"]
 
 
-def test_the_message_that_comes_again_gives_the_same_job(cluster: Connection) -> None:
+def test_the_message_that_comes_again_gives_the_same_job(cluster: Cluster) -> None:
     first = call(celery_tasks.submit, source=SOURCE, options=FAKE)["job"]["id"]
     assert call(celery_tasks.submit, source=SOURCE, options=FAKE)["job"]["id"] == first
     other = call(celery_tasks.submit, task_id="message-2", source=SOURCE, options=FAKE)
@@ -60,7 +60,7 @@ def test_the_message_that_comes_again_gives_the_same_job(cluster: Connection) ->
     assert len(cluster.jobs.newest(TENANT, 9)) == 2
 
 
-def test_the_sender_s_key_is_worth_more_than_the_message_s_id(cluster: Connection) -> None:
+def test_the_sender_s_key_is_worth_more_than_the_message_s_id(cluster: Cluster) -> None:
     ids = {
         call(celery_tasks.submit, task_id=name, source=SOURCE, options=FAKE, idempotency_key="k")[
             "job"
@@ -75,7 +75,7 @@ def test_the_sender_s_key_is_worth_more_than_the_message_s_id(cluster: Connectio
         assert "idempotency" in refused["error"]["message"]
 
 
-def test_tenants_do_not_see_each_other(cluster: Connection) -> None:
+def test_tenants_do_not_see_each_other(cluster: Cluster) -> None:
     job = call(celery_tasks.submit, source=SOURCE, options=FAKE, tenant="acme")["job"]
     assert job["tenant"] == "acme"
     assert call(celery_tasks.status, job=job["id"])["error"]["code"] == "unknown_job"
@@ -95,21 +95,21 @@ def test_tenants_do_not_see_each_other(cluster: Connection) -> None:
     ],
 )
 def test_a_bad_message_is_answered_and_not_raised(
-    cluster: Connection, fields: dict[str, Any], code: str
+    cluster: Cluster, fields: dict[str, Any], code: str
 ) -> None:
     reply = call(celery_tasks.submit, **fields)
     assert reply["error"]["code"] == code
     assert set(reply["error"]) == {"type", "code", "message", "hint"}
 
 
-def test_arguments_without_names_are_answered_too(cluster: Connection) -> None:
+def test_arguments_without_names_are_answered_too(cluster: Cluster) -> None:
     assert call(celery_tasks.submit, SOURCE)["error"]["code"] == "invalid_request"
     assert call(celery_tasks.status, "x")["error"]["code"] == "invalid_request"
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), RedisConnectionError("away")])
 def test_a_fault_that_may_pass_is_tried_again_and_told_at_last(
-    cluster: Connection, monkeypatch: pytest.MonkeyPatch, error: Exception
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     failing(monkeypatch, error)
     delays = []
@@ -131,7 +131,7 @@ def test_a_fault_that_may_pass_is_tried_again_and_told_at_last(
     ("error", "code"), [(QuotaExceeded(), "quota_exceeded"), (KeyError("x"), "internal_error")]
 )
 def test_what_will_not_pass_soon_is_answered_at_once(
-    cluster: Connection, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
 ) -> None:
     failing(monkeypatch, error)
     assert call(celery_tasks.submit, source=SOURCE)["error"]["code"] == code
@@ -148,10 +148,10 @@ def test_the_worker_reads_its_own_queue_and_leaves_the_stages_messages_alone() -
     assert own["socket_timeout"] == theirs["socket_timeout"]
 
 
-def test_a_connection_is_made_once(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_is_made_once(connection: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(celery_tasks, "settings", lambda: connection.settings)
     celery_tasks._open.cache_clear()
-    found = celery_tasks.open_cluster()
-    assert celery_tasks.open_cluster() is found
+    found = celery_tasks.own_cluster()
+    assert celery_tasks.own_cluster() is found
     found.close()
     celery_tasks._open.cache_clear()

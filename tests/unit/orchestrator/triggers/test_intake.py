@@ -13,7 +13,7 @@ import pytest
 
 from gpu_worker.errors import RedisUnavailable, StoreRefused, StoreUnavailable
 from orchestrator.access import ClusterFull
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.submission import IdempotencyConflict
 from orchestrator.triggers.events import MalformedEvent
 from orchestrator.triggers.intake import Intake, Taken, UnusableKey, open_intake
@@ -50,12 +50,12 @@ def rules_file(tmp_path: Path, bucket: str) -> Path:
 
 
 @pytest.fixture
-def rules(rules_file: Path, connection: Connection) -> Rules:
+def rules(rules_file: Path, connection: Cluster) -> Rules:
     return read_rules(rules_file, connection.settings)
 
 
 @pytest.fixture
-def intake(connection: Connection, rules: Rules, client: Any) -> Intake:
+def intake(connection: Cluster, rules: Rules, client: Any) -> Intake:
     return Intake(connection, rules, client)
 
 
@@ -70,12 +70,12 @@ def put(client: Any, bucket: str) -> Callable[..., str]:
     return put
 
 
-def jobs(connection: Connection) -> list[str]:
+def jobs(connection: Cluster) -> list[str]:
     return [job for job, _ in connection.jobs.newest("default", 100)]
 
 
 def test_an_object_becomes_a_job_as_its_rule_says(
-    connection: Connection, intake: Intake, put: Callable[..., str], bucket: str
+    connection: Cluster, intake: Intake, put: Callable[..., str], bucket: str
 ) -> None:
     taken = intake.take(put("calls/a b+ü%41.wav"))
     assert taken == Taken(jobs=tuple(jobs(connection)))
@@ -89,7 +89,7 @@ def test_an_object_becomes_a_job_as_its_rule_says(
 
 
 def test_events_that_come_again_in_any_form_give_the_same_job(
-    connection: Connection, intake: Intake, put: Callable[..., str], bucket: str
+    connection: Cluster, intake: Intake, put: Callable[..., str], bucket: str
 ) -> None:
     body = put("calls/ä b.wav")
     others = [wrap(bucket, "calls/ä b.wav") for wrap in (minio, event_bridge)]
@@ -101,7 +101,7 @@ def test_events_that_come_again_in_any_form_give_the_same_job(
 
 
 def test_other_content_under_the_same_key_is_another_job(
-    connection: Connection, intake: Intake, put: Callable[..., str]
+    connection: Cluster, intake: Intake, put: Callable[..., str]
 ) -> None:
     first = intake.take(put("calls/a.wav"))
     late = put("calls/a.wav", b"another sound")
@@ -111,7 +111,7 @@ def test_other_content_under_the_same_key_is_another_job(
 
 
 def test_each_version_is_a_job_where_the_bucket_has_versions(
-    connection: Connection, intake: Intake, put: Callable[..., str], client: Any, bucket: str
+    connection: Cluster, intake: Intake, put: Callable[..., str], client: Any, bucket: str
 ) -> None:
     client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     first, second = (intake.take(put("calls/a.wav")) for _ in range(2))
@@ -120,7 +120,7 @@ def test_each_version_is_a_job_where_the_bucket_has_versions(
 
 
 def test_what_no_rule_names_and_what_is_gone_is_ignored(
-    connection: Connection, intake: Intake, put: Callable[..., str], client: Any, bucket: str
+    connection: Cluster, intake: Intake, put: Callable[..., str], client: Any, bucket: str
 ) -> None:
     gone = put("calls/gone.wav")
     client.delete_object(Bucket=bucket, Key="calls/gone.wav")
@@ -131,7 +131,7 @@ def test_what_no_rule_names_and_what_is_gone_is_ignored(
 
 
 def test_a_folder_is_no_recording(
-    connection: Connection, rules: Rules, client: Any, put: Callable[..., str]
+    connection: Cluster, rules: Rules, client: Any, put: Callable[..., str]
 ) -> None:
     (rule,) = rules.rules
     everything = Rules((rule.model_copy(update={"suffix": ("",)}),))
@@ -150,7 +150,7 @@ def test_a_folder_is_no_recording(
     ],
 )
 def test_a_key_that_cannot_be_used_is_refused_and_holds_up_no_other(
-    connection: Connection, intake: Intake, put: Callable[..., str], bucket: str, key: str
+    connection: Cluster, intake: Intake, put: Callable[..., str], bucket: str, key: str
 ) -> None:
     records = [json.loads(raw(bucket, key)), json.loads(put("calls/good.wav"))]
     body = json.dumps({"Records": [record["Records"][0] for record in records]})
@@ -170,7 +170,7 @@ def test_a_message_that_says_nothing_is_refused(intake: Intake) -> None:
 
 
 def test_rules_that_changed_make_no_second_job_of_what_was_taken(
-    connection: Connection, intake: Intake, rules: Rules, client: Any, put: Callable[..., str]
+    connection: Cluster, intake: Intake, rules: Rules, client: Any, put: Callable[..., str]
 ) -> None:
     body = put("calls/a.wav")
     first = intake.take(body)
@@ -185,7 +185,7 @@ def test_rules_that_changed_make_no_second_job_of_what_was_taken(
 
 
 def test_a_full_cluster_is_not_given_more(
-    connection: Connection, rules: Rules, client: Any, put: Callable[..., str]
+    connection: Cluster, rules: Rules, client: Any, put: Callable[..., str]
 ) -> None:
     settings = connection.settings.model_copy(update={"max_open_jobs": 1})
     intake = Intake(replace(connection, settings=settings), rules, client)
@@ -198,7 +198,7 @@ def test_a_full_cluster_is_not_given_more(
 
 
 def test_a_tenants_own_bounds_do_not_hold_for_rules(
-    connection: Connection, rules: Rules, client: Any, put: Callable[..., str]
+    connection: Cluster, rules: Rules, client: Any, put: Callable[..., str]
 ) -> None:
     few = {"jobs_in_flight": 1, "quotas": {"default": {"jobs_in_flight": 1.0}}}
     settings = connection.settings.model_copy(update=few)
@@ -228,21 +228,21 @@ def test_a_bucket_that_does_not_answer_leaves_the_message_for_later(
 
 
 def test_no_redis_leaves_the_message_for_later(
-    connection: Connection, rules: Rules, client: Any, put: Callable[..., str], no_redis: Any
+    connection: Cluster, rules: Rules, client: Any, put: Callable[..., str], no_redis: Any
 ) -> None:
     jobless = replace(connection, jobs=type(connection.jobs)(no_redis))
     with pytest.raises(RedisUnavailable):
         Intake(jobless, rules, client).take(put("calls/a.wav"))
 
 
-def test_a_buried_message_is_kept_as_it_came(connection: Connection, intake: Intake) -> None:
+def test_a_buried_message_is_kept_as_it_came(connection: Cluster, intake: Intake) -> None:
     intake.bury("m-1", b"\xffhello", IdempotencyConflict())
     kept = json.loads(connection.store.get(keys.dead_trigger("m-1")))
     assert (kept["body"], kept["error"]["code"]) == ("�hello", "idempotency_conflict")
 
 
 def test_an_intake_is_opened_by_the_path_of_its_rules(
-    connection: Connection, rules_file: Path, s3_endpoint: str, put: Callable[..., str]
+    connection: Cluster, rules_file: Path, s3_endpoint: str, put: Callable[..., str]
 ) -> None:
     settings = connection.settings.model_copy(update={"s3_endpoint_url": s3_endpoint})
     opened = open_intake(replace(connection, settings=settings), rules_file)

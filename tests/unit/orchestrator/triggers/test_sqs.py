@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.triggers import sqs
 from orchestrator.triggers.intake import Intake
 from orchestrator.triggers.rules import Rules, read_rules
@@ -45,14 +45,14 @@ def queue_url(queues: Any) -> str:
 
 
 @pytest.fixture
-def rules(tmp_path: Path, bucket: str, connection: Connection) -> Rules:
+def rules(tmp_path: Path, bucket: str, connection: Cluster) -> Rules:
     path = tmp_path / "rules.toml"
     path.write_text(f'[[rule]]\nbucket = "{bucket}"\n[rule.options]\nmodel = "fake"\n')
     return read_rules(path, connection.settings)
 
 
 @pytest.fixture
-def intake(connection: Connection, rules: Rules, s3_shared_client: Any) -> Intake:
+def intake(connection: Cluster, rules: Rules, s3_shared_client: Any) -> Intake:
     return Intake(connection, rules, s3_shared_client)
 
 
@@ -88,7 +88,7 @@ def counts(queues: Any, queue_url: str) -> tuple[int, int]:
 
 @pytest.mark.slow
 def test_each_message_becomes_its_jobs_and_is_deleted(
-    connection: Connection,
+    connection: Cluster,
     poll: Callable[[], None],
     queues: Any,
     queue_url: str,
@@ -112,7 +112,7 @@ def test_each_message_becomes_its_jobs_and_is_deleted(
     [("hello", "malformed_event"), (raw("BUCKET", "calls//a.wav"), "unusable_key")],
 )
 def test_a_message_that_can_never_be_taken_is_buried_and_deleted(
-    connection: Connection,
+    connection: Cluster,
     poll: Callable[[], None],
     queues: Any,
     queue_url: str,
@@ -131,7 +131,7 @@ def test_a_message_that_can_never_be_taken_is_buried_and_deleted(
 @pytest.mark.slow
 @pytest.mark.parametrize("reply", [(503, "SlowDown"), (403, "AccessDenied")])
 def test_a_message_that_cannot_be_taken_now_is_hidden_and_comes_again(
-    connection: Connection,
+    connection: Cluster,
     poll: Callable[[], None],
     queues: Any,
     queue_url: str,
@@ -156,7 +156,7 @@ def test_a_message_that_cannot_be_taken_now_is_hidden_and_comes_again(
 
 
 def test_without_redis_messages_stay(
-    connection: Connection, rules: Rules, queues: Any, queue_url: str, no_redis: Any,
+    connection: Cluster, rules: Rules, queues: Any, queue_url: str, no_redis: Any,
     s3_shared_client: Any, bucket: str,
 ) -> None:  # fmt: skip
     s3_shared_client.put_object(Bucket=bucket, Key="a.wav", Body=b"a")

@@ -15,7 +15,7 @@ from gpu_worker import loaded
 from gpu_worker.loaded import register_engine
 from gpu_worker.models.whisper import AUTO, NEEDED_FILES, find_model
 from gpu_worker.transcription.engines.fake import FakeEngine
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
 from orchestrator.jobs.runs import retry
 from orchestrator.jobs.sources import upload
@@ -114,7 +114,7 @@ def test_fields_of_a_later_release_are_ignored() -> None:
 
 @pytest.mark.slow
 def test_a_job_ends_with_one_choice_and_one_warning(
-    connection: Connection, redis: Redis, tmp_path: Path
+    connection: Cluster, redis: Redis, tmp_path: Path
 ) -> None:
     samples = recording(30)[0]
     path = write_wav(tmp_path / "talk.wav", samples)
@@ -133,7 +133,7 @@ def test_a_job_ends_with_one_choice_and_one_warning(
     assert receipts[Stage.TRANSCRIBE, 0].outcome == "cached"
 
 
-def test_the_next_run_chooses_anew(place: Workplace, connection: Connection) -> None:
+def test_the_next_run_chooses_anew(place: Workplace, connection: Cluster) -> None:
     choose(place, model=AUTO, language="en", aligner="ctc")
     connection.cancellations.cancel(a_run())
     connection.store.put(
@@ -147,7 +147,7 @@ def test_the_next_run_chooses_anew(place: Workplace, connection: Connection) -> 
     assert Records(place.store).resolved(second.run).options.model == "base"
 
 
-def test_the_clusters_own_model_is_no_choice(connection: Connection, tmp_path: Path) -> None:
+def test_the_clusters_own_model_is_no_choice(connection: Cluster, tmp_path: Path) -> None:
     own = replace(connection, settings=connection.settings.model_copy(update={"model": "base"}))
     path = write_wav(tmp_path / "talk.wav", recording(5)[0])
     job = submit(own, upload(own, path, TENANT), job_options({}), tenant=TENANT)

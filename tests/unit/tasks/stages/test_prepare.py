@@ -11,7 +11,7 @@ import pytest
 
 from gpu_worker.audio.chunking import ChunkingOptions, plan_chunks
 from gpu_worker.audio.vad import speech_likelihood
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
@@ -38,7 +38,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def prepared(
-    connection: Connection, source: Source, *, source_stays: bool = True, **options: Any
+    connection: Cluster, source: Source, *, source_stays: bool = True, **options: Any
 ) -> Unit:
     job = submit(connection, source, JobOptions(model="fake", **options), tenant=TENANT)
     if not source_stays:
@@ -54,7 +54,7 @@ def failure(place: Workplace, unit: Unit) -> str:
 
 
 def test_the_plan_names_the_audio_and_tiles_it(
-    connection: Connection, place: Workplace, file: Path
+    connection: Cluster, place: Workplace, file: Path
 ) -> None:
     unit = prepared(connection, upload(connection, file, TENANT), chunk_seconds=5)
     plan = Records(place.store).plan(TENANT, unit.run.job)
@@ -68,7 +68,7 @@ def test_the_plan_names_the_audio_and_tiles_it(
 
 @pytest.mark.slow
 def test_behind_noise_chunks_end_where_the_speech_detector_hears_a_pause(
-    connection: Connection, place: Workplace, tmp_path: Path
+    connection: Cluster, place: Workplace, tmp_path: Path
 ) -> None:
     speech = recording(60, gap=(0.1, 0.4))[0]
     noise = np.random.default_rng(0).normal(0, np.sqrt(np.mean(speech**2)), len(speech))
@@ -84,7 +84,7 @@ def test_behind_noise_chunks_end_where_the_speech_detector_hears_a_pause(
 
 @pytest.mark.slow
 def test_the_same_file_is_decoded_once(
-    connection: Connection, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = prepared(connection, upload(connection, file, TENANT))
 
@@ -99,9 +99,7 @@ def test_the_same_file_is_decoded_once(
     assert plans[0].audio == plans[2].audio and plans[0].chunks != plans[2].chunks
 
 
-def test_one_channel_is_other_audio(
-    connection: Connection, place: Workplace, tmp_path: Path
-) -> None:
+def test_one_channel_is_other_audio(connection: Cluster, place: Workplace, tmp_path: Path) -> None:
     path = write_wav(tmp_path / "mono.wav", recording(3)[0])
     source = upload(connection, path, TENANT)
     assert failure(place, prepared(connection, source, channel=1)) == "invalid_option"
@@ -109,7 +107,7 @@ def test_one_channel_is_other_audio(
 
 @pytest.mark.slow
 def test_one_audio_track_is_other_audio(
-    connection: Connection, place: Workplace, tmp_path: Path
+    connection: Cluster, place: Workplace, tmp_path: Path
 ) -> None:
     (tmp_path / "film.mkv").write_bytes(encoded(".mkv", "flac", seconds=1.0, tracks=2, default=1))
     source = upload(connection, tmp_path / "film.mkv", TENANT)
@@ -136,7 +134,7 @@ def stereo(path: Path, *channels: Samples) -> Path:
 
 
 def test_split_channels_are_audio_of_their_own_with_cuts_of_their_own(
-    connection: Connection, place: Workplace, tmp_path: Path
+    connection: Cluster, place: Workplace, tmp_path: Path
 ) -> None:
     left, right = recording(12)[0], recording(9, seed=3)[0]
     source = upload(connection, stereo(tmp_path / "call.wav", left, right), TENANT)
@@ -156,7 +154,7 @@ def test_split_channels_are_audio_of_their_own_with_cuts_of_their_own(
 
 @pytest.mark.slow
 def test_a_channel_alone_and_the_same_channel_split_are_the_same_audio(
-    connection: Connection, place: Workplace, tmp_path: Path
+    connection: Cluster, place: Workplace, tmp_path: Path
 ) -> None:
     path = stereo(tmp_path / "call.wav", recording(4)[0], recording(4, seed=3)[0])
     source = upload(connection, path, TENANT)
@@ -169,7 +167,7 @@ def test_a_channel_alone_and_the_same_channel_split_are_the_same_audio(
 
 @pytest.mark.slow
 def test_split_channels_are_decoded_once(
-    connection: Connection, place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = stereo(tmp_path / "call.wav", recording(4)[0], recording(4, seed=3)[0])
     source = upload(connection, path, TENANT)
@@ -189,7 +187,7 @@ def test_split_channels_are_decoded_once(
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_mono_is_one_channel_also_where_it_is_stored_as_stereo(
-    connection: Connection, place: Workplace, tmp_path: Path, count: int
+    connection: Cluster, place: Workplace, tmp_path: Path, count: int
 ) -> None:
     path = stereo(tmp_path / "mono.wav", *[recording(4)[0]] * count)
     unit = prepared(connection, upload(connection, path, TENANT), channels="split")
@@ -199,7 +197,7 @@ def test_mono_is_one_channel_also_where_it_is_stored_as_stereo(
 
 
 def test_a_channel_behind_equal_ones_keeps_its_number(
-    connection: Connection, place: Workplace, tmp_path: Path
+    connection: Cluster, place: Workplace, tmp_path: Path
 ) -> None:
     quiet, speech = np.zeros(16_000, np.float32), recording(4)[0]
     path = stereo(tmp_path / "four.wav", quiet, speech, quiet, speech * 0.5)
@@ -207,14 +205,14 @@ def test_a_channel_behind_equal_ones_keeps_its_number(
     assert Records(place.store).plan(TENANT, unit.run.job).chunk_channels == (0, 1, 3)
 
 
-def test_mixed_audio_has_no_channels(connection: Connection, place: Workplace, file: Path) -> None:
+def test_mixed_audio_has_no_channels(connection: Cluster, place: Workplace, file: Path) -> None:
     unit = prepared(connection, upload(connection, file, TENANT))
     plan = Records(place.store).plan(TENANT, unit.run.job)
     assert (plan.channels, plan.chunk_channels) == ((), ())
 
 
 def test_a_file_without_audio_ends_the_run_with_its_error(
-    connection: Connection, place: Workplace, tmp_path: Path
+    connection: Cluster, place: Workplace, tmp_path: Path
 ) -> None:
     (tmp_path / "notes.mp3").write_text("not audio at all " * 100)
     unit = prepared(connection, upload(connection, tmp_path / "notes.mp3", TENANT))
@@ -227,7 +225,7 @@ def test_a_file_without_audio_ends_the_run_with_its_error(
 
 
 def test_a_source_that_is_gone_is_reported(
-    connection: Connection, place: Workplace, file: Path
+    connection: Cluster, place: Workplace, file: Path
 ) -> None:
     source = upload(connection, file, TENANT)
     unit = prepared(connection, source, source_stays=False)
@@ -235,7 +233,7 @@ def test_a_source_that_is_gone_is_reported(
 
 
 def test_a_source_that_is_too_large_is_not_fetched(
-    connection: Connection, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = place.settings.model_copy(update={"max_source_bytes": 100})
     monkeypatch.setattr(ending, "workplace", lambda: replace(place, settings=values))
@@ -245,7 +243,7 @@ def test_a_source_that_is_too_large_is_not_fetched(
 
 @pytest.mark.slow
 def test_an_object_of_somebody_s_bucket_is_fetched_and_named_by_its_content(
-    connection: Connection,
+    connection: Cluster,
     place: Workplace,
     file: Path,
     s3_endpoint: str,
@@ -263,7 +261,7 @@ def test_an_object_of_somebody_s_bucket_is_fetched_and_named_by_its_content(
 
 
 def test_audio_decoded_before_a_crash_is_not_fetched_again(
-    connection: Connection, place: Workplace, file: Path
+    connection: Cluster, place: Workplace, file: Path
 ) -> None:
     source = upload(connection, file, TENANT)
     first = prepared(connection, source)
@@ -274,14 +272,14 @@ def test_audio_decoded_before_a_crash_is_not_fetched_again(
 
 
 def test_nothing_is_left_in_the_scratch_directory(
-    connection: Connection, place: Workplace, file: Path
+    connection: Cluster, place: Workplace, file: Path
 ) -> None:
     prepared(connection, upload(connection, file, TENANT))
     scratch = place.settings.work_dir
     assert scratch is not None and list(scratch.iterdir()) == []
 
 
-def test_the_pcm_is_the_audio(connection: Connection, place: Workplace, file: Path) -> None:
+def test_the_pcm_is_the_audio(connection: Cluster, place: Workplace, file: Path) -> None:
     unit = prepared(connection, upload(connection, file, TENANT))
     audio = Records(place.store).plan(TENANT, unit.run.job).audio
     pcm = np.frombuffer(place.store.get(keys.pcm(TENANT, audio)), "<i2")
@@ -291,7 +289,7 @@ def test_the_pcm_is_the_audio(connection: Connection, place: Workplace, file: Pa
 
 @pytest.mark.slow
 def test_a_web_address_is_fetched_and_named_by_its_content(
-    connection: Connection, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = place.settings.model_copy(update={"allow_urls": True, "trusted_hosts": "127.0.0.1"})
     monkeypatch.setattr(ending, "workplace", lambda: replace(place, settings=values))
@@ -313,7 +311,7 @@ def test_a_web_address_is_fetched_and_named_by_its_content(
     ],
 )
 def test_an_address_that_is_not_allowed_is_not_fetched_though_it_was_submitted(
-    connection: Connection,
+    connection: Cluster,
     place: Workplace,
     monkeypatch: pytest.MonkeyPatch,
     allowed: bool,
@@ -329,7 +327,7 @@ def test_an_address_that_is_not_allowed_is_not_fetched_though_it_was_submitted(
 
 @pytest.mark.parametrize("bound", [{"max_audio_seconds": 5.0}, {"max_source_bytes": 100}])
 def test_a_tenant_s_quota_holds_for_every_source(
-    connection: Connection, place: Workplace, file: Path, bound: dict[str, float]
+    connection: Cluster, place: Workplace, file: Path, bound: dict[str, float]
 ) -> None:
     upload_of = upload(connection, file, TENANT).artifact or ""
     lying = keys.upload(TENANT, "0" * 23)

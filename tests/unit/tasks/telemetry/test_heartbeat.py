@@ -15,7 +15,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
 from config.settings import Settings
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.local.workers import WorkerSpec, worker_command, worker_environment
 from orchestrator.reconciler import Reconciler
 from tasks.runs.stages import Pool
@@ -85,7 +85,7 @@ def worker(settings: Settings, kind: Pool, log: Path) -> Iterator[subprocess.Pop
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", list(Pool))
 def test_the_file_of_a_worker_that_hangs_gets_old(
-    connection: Connection, settings: Settings, tmp_path: Path, kind: Pool
+    connection: Cluster, settings: Settings, tmp_path: Path, kind: Pool
 ) -> None:
     path = tmp_path / "alive"
     values = settings.model_copy(update={"heartbeat_file": path, "metrics_port": 0})
@@ -136,7 +136,7 @@ def test_a_reconciler_that_only_fails_is_not(
 def reconciling(settings: Settings, path: Path) -> Iterator[None]:
     """A reconciler's loop in a thread."""
     changes = {"heartbeat_file": path, "reconcile_seconds": 0.05}
-    connection = connect(settings.model_copy(update=changes))
+    connection = open_cluster(settings.model_copy(update=changes))
     stop = threading.Event()
     thread = threading.Thread(target=Reconciler(connection).run, args=(stop,))
     thread.start()

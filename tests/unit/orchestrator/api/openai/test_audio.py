@@ -35,7 +35,7 @@ from orchestrator.access.keys import ApiKeys
 from orchestrator.api import forms
 from orchestrator.api.application import make_application
 from orchestrator.api.forms import upload_form
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.events import Event
 from orchestrator.events.hub import TooManyWatchers
 from orchestrator.jobs.runs import cancel
@@ -60,7 +60,7 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def application(connection: Connection) -> FastAPI:
+def application(connection: Cluster) -> FastAPI:
     return make_application(connection)
 
 
@@ -71,13 +71,13 @@ def http(application: FastAPI) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def worker(connection: Connection) -> Iterator[None]:
+def worker(connection: Cluster) -> Iterator[None]:
     with working(connection, transcript=transcript_to_json(TALK)):
         yield
 
 
 @contextmanager
-def working(connection: Connection, **result: Any) -> Iterator[None]:
+def working(connection: Cluster, **result: Any) -> Iterator[None]:
     """Each job that is submitted ends with this result, as if workers had published it."""
     stopping = threading.Event()
 
@@ -97,7 +97,7 @@ def working(connection: Connection, **result: Any) -> Iterator[None]:
         thread.join()
 
 
-def publish(connection: Connection, job: str, **result: Any) -> None:
+def publish(connection: Cluster, job: str, **result: Any) -> None:
     unit = Run(TENANT, job, 1).unit(Stage.ASSEMBLE)
     if connection.jobs.find(TENANT, job) and connection.store.put(
         keys.of_run(unit.run, keys.RESULT), encode(result_record(**result))
@@ -127,7 +127,7 @@ def events(reply: httpx.Response) -> list[dict[str, Any]]:
 
 
 def test_a_file_becomes_a_job_and_its_text(
-    http: TestClient, worker: None, connection: Connection
+    http: TestClient, worker: None, connection: Cluster
 ) -> None:
     reply = post(http)
     assert reply.status_code == 200 and reply.headers["content-type"] == "application/json"
@@ -143,7 +143,7 @@ def test_a_file_becomes_a_job_and_its_text(
 
 
 def test_a_job_with_a_span_missing_gives_what_there_is(
-    http: TestClient, connection: Connection
+    http: TestClient, connection: Cluster
 ) -> None:
     lost = Notice("missing_span", "It was not transcribed.", 2.0, 4.0)
     transcript = transcript_to_json(replace(TALK, warnings=(lost,)))
@@ -181,9 +181,7 @@ def test_a_stream_that_cannot_be_watched_is_told_at_its_end(
     assert delta["delta"] == done["text"] == TALK.text
 
 
-def test_a_job_that_fails_is_told_in_its_own_words(
-    http: TestClient, connection: Connection
-) -> None:
+def test_a_job_that_fails_is_told_in_its_own_words(http: TestClient, connection: Cluster) -> None:
     with working(connection, error=UnreadableAudio().to_json()):
         reply = post(http)
         (streamed,) = events(post(http, stream="true"))
@@ -194,7 +192,7 @@ def test_a_job_that_fails_is_told_in_its_own_words(
 
 
 def test_a_canceled_job_is_not_tried_again(
-    http: TestClient, connection: Connection, settings: Settings
+    http: TestClient, connection: Cluster, settings: Settings
 ) -> None:
     def cancel_it() -> None:
         with working_connection(settings) as own:
@@ -213,8 +211,8 @@ def test_a_canceled_job_is_not_tried_again(
 
 
 @contextmanager
-def working_connection(settings: Settings) -> Iterator[Connection]:
-    opened = connect(settings)
+def working_connection(settings: Settings) -> Iterator[Cluster]:
+    opened = open_cluster(settings)
     try:
         yield opened
     finally:
@@ -251,7 +249,7 @@ def test_one_idempotency_key_is_one_job(http: TestClient, worker: None) -> None:
 @pytest.mark.parametrize("to", ["transcriptions", "translations"])
 @pytest.mark.parametrize("key", ["", " ", "a b", "k" * 256])
 def test_an_empty_idempotency_key_is_refused_and_shared_by_none(
-    http: TestClient, connection: Connection, to: str, key: str
+    http: TestClient, connection: Cluster, to: str, key: str
 ) -> None:
     refused = post(http, to=to, headers={"Idempotency-Key": key})
     assert (refused.status_code, error(refused)["param"]) == (422, "Idempotency-Key")
@@ -260,7 +258,7 @@ def test_an_empty_idempotency_key_is_refused_and_shared_by_none(
 
 
 def test_known_voices_are_kept_beside_the_file(
-    http: TestClient, worker: None, connection: Connection
+    http: TestClient, worker: None, connection: Cluster
 ) -> None:
     clip = wav(tone().tobytes())
     reply = post(
@@ -278,7 +276,7 @@ def test_known_voices_are_kept_beside_the_file(
     assert connection.store.get(keys.source(TENANT, known.clip)) == clip
 
 
-def test_what_is_refused_leaves_nothing_behind(http: TestClient, connection: Connection) -> None:
+def test_what_is_refused_leaves_nothing_behind(http: TestClient, connection: Cluster) -> None:
     voices = {
         "known_speaker_names[]": ["anna", "anna"],
         "known_speaker_references[]": ["data:,a", "data:,b"],
@@ -305,7 +303,7 @@ def test_a_wrong_field_is_a_400_that_names_it(
     assert (reply.status_code, error(reply)["param"]) == (400, param)
 
 
-def test_keys_and_scopes_are_asked_for(connection: Connection, settings: Settings) -> None:
+def test_keys_and_scopes_are_asked_for(connection: Cluster, settings: Settings) -> None:
     stores = ApiKeys(connection.store, settings)
     reader, _ = stores.create(TENANT, "reader", frozenset({Scope.READ}))
     with TestClient(make_application(connection), base_url=HOST) as http:
@@ -317,7 +315,7 @@ def test_keys_and_scopes_are_asked_for(connection: Connection, settings: Setting
         assert listed.status_code == 200
 
 
-def test_jobs_in_flight_are_limited(connection: Connection, settings: Settings) -> None:
+def test_jobs_in_flight_are_limited(connection: Cluster, settings: Settings) -> None:
     few = settings.model_copy(update={"quotas": {TENANT: {"jobs_in_flight": 0}}})
     with working_connection(few) as own, TestClient(make_application(own), base_url=HOST) as http:
         reply = post(http)
@@ -404,7 +402,7 @@ def test_what_is_no_form_is_refused(
 
 @pytest.mark.slow
 def test_odd_names_of_files_are_harmless(
-    http: TestClient, worker: None, connection: Connection
+    http: TestClient, worker: None, connection: Cluster
 ) -> None:
     for name in ("../../etc/passwd", "a\x00b", "\u202egnp.exe", "x" * 1000, "concat:a"):
         content = (
@@ -441,7 +439,7 @@ def test_the_document_describes_the_form_and_every_reply(http: TestClient) -> No
 
 @pytest.mark.slow
 def test_a_client_that_leaves_is_not_waited_for(
-    connection: Connection, caplog: pytest.LogCaptureFixture
+    connection: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its job goes on."""
     with serving(connection) as address, pytest.raises(httpx.ReadTimeout):

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from config.settings import Settings
 from orchestrator.api.application import make_application
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def http(connection: Connection) -> Iterator[TestClient]:
+def http(connection: Cluster) -> Iterator[TestClient]:
     with TestClient(make_application(connection), base_url="http://localhost") as client:
         yield client
 

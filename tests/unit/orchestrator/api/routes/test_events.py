@@ -22,7 +22,7 @@ from redis import Redis
 from config.settings import Settings
 from orchestrator.api import application
 from orchestrator.api.routes import events
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.events import hub
 from orchestrator.events.hub import Hub
 from orchestrator.jobs.sources import upload
@@ -60,7 +60,7 @@ def hubs(monkeypatch: pytest.MonkeyPatch) -> list[Hub]:
     """Those of the servers that the test starts."""
     made: list[Hub] = []
 
-    def make(connection: Connection) -> Hub:
+    def make(connection: Cluster) -> Hub:
         made.append(Hub(connection))
         return made[-1]
 
@@ -69,7 +69,7 @@ def hubs(monkeypatch: pytest.MonkeyPatch) -> list[Hub]:
 
 
 @pytest.fixture
-def address(connection: Connection, hubs: list[Hub]) -> Iterator[str]:
+def address(connection: Cluster, hubs: list[Hub]) -> Iterator[str]:
     with serving(connection) as url:
         yield url
 
@@ -122,7 +122,7 @@ def watched(url: str, last: str | None = None) -> list[Seen]:
 
 @pytest.mark.slow
 def test_the_text_that_is_told_is_the_transcript(
-    connection: Connection, place: Workplace, redis: Redis, address: str, tmp_path: Path
+    connection: Cluster, place: Workplace, redis: Redis, address: str, tmp_path: Path
 ) -> None:
     write_wav(tmp_path / "talk.wav", recording(30)[0])
     source = upload(connection, tmp_path / "talk.wav", TENANT)
@@ -140,7 +140,7 @@ def test_the_text_that_is_told_is_the_transcript(
 
 
 def test_a_stream_is_not_kept_or_held_back_by_anything_on_its_way(
-    connection: Connection, address: str
+    connection: Cluster, address: str
 ) -> None:
     job = WatchedJob(connection)
     job.do_all()
@@ -150,7 +150,7 @@ def test_a_stream_is_not_kept_or_held_back_by_anything_on_its_way(
     assert reply.headers["x-accel-buffering"] == "no"
 
 
-def test_whoever_was_cut_off_sees_exactly_the_rest(connection: Connection, address: str) -> None:
+def test_whoever_was_cut_off_sees_exactly_the_rest(connection: Cluster, address: str) -> None:
     job = WatchedJob(connection, chunks=10)
 
     async def body() -> tuple[list[Seen], list[Seen]]:
@@ -173,7 +173,7 @@ def test_whoever_was_cut_off_sees_exactly_the_rest(connection: Connection, addre
 
 
 @pytest.mark.slow
-def test_a_hundred_who_watch_see_the_same(connection: Connection, address: str) -> None:
+def test_a_hundred_who_watch_see_the_same(connection: Cluster, address: str) -> None:
     job = WatchedJob(connection, chunks=20)
 
     async def body() -> list[list[Seen]]:
@@ -190,7 +190,7 @@ def test_a_hundred_who_watch_see_the_same(connection: Connection, address: str) 
 
 @pytest.mark.slow
 def test_who_reads_slowly_holds_nobody_up_and_misses_nothing(
-    connection: Connection, address: str
+    connection: Cluster, address: str
 ) -> None:
     job = WatchedJob(connection, chunks=40)
     job.prepare()
@@ -220,7 +220,7 @@ def test_who_reads_slowly_holds_nobody_up_and_misses_nothing(
 
 @pytest.mark.slow
 def test_clients_that_vanish_leave_nothing_behind(
-    connection: Connection, address: str, hubs: list[Hub]
+    connection: Cluster, address: str, hubs: list[Hub]
 ) -> None:
     job = WatchedJob(connection)
     httpx.get(f"{address}/healthz")
@@ -253,7 +253,7 @@ async def watch_once(address: str, job: str) -> None:
 
 
 def test_who_has_seen_the_end_is_told_that_there_is_no_more(
-    connection: Connection, address: str
+    connection: Cluster, address: str
 ) -> None:
     job = WatchedJob(connection)
     job.do_all()
@@ -273,21 +273,21 @@ def test_an_unknown_job_is_not_found(address: str) -> None:
 
 @pytest.mark.parametrize("last", ["x", "1.1-1.1.1", "9" * 200, "1.99999999999999999999-0"])
 def test_an_id_that_nobody_was_given_does_no_harm(
-    connection: Connection, address: str, last: str
+    connection: Cluster, address: str, last: str
 ) -> None:
     job = WatchedJob(connection)
     job.do_all()
     assert watched(at(address, job.id), last)[-1]["event"] == "end"
 
 
-def test_a_key_is_needed_where_there_are_keys(settings: Settings, connection: Connection) -> None:
+def test_a_key_is_needed_where_there_are_keys(settings: Settings, connection: Cluster) -> None:
     job = WatchedJob(connection)
     job.do_all()
     guarded = settings.model_copy(update={"api_key": SecretStr("sesame-open-the-door")})
-    own = Connection(
+    own = Cluster(
         **{
             name: getattr(connection, name)
-            for name in Connection.__slots__
+            for name in Cluster.__slots__
             if name not in ("settings", "__weakref__")
         },
         settings=guarded,
@@ -299,7 +299,7 @@ def test_a_key_is_needed_where_there_are_keys(settings: Settings, connection: Co
 
 
 def test_one_too_many_is_asked_to_come_again(
-    connection: Connection, address: str, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "MOST_WATCHERS", 0)
     reply = httpx.get(at(address, WatchedJob(connection).id))
@@ -308,7 +308,7 @@ def test_one_too_many_is_asked_to_come_again(
 
 
 def test_a_quiet_stream_is_kept_alive(
-    connection: Connection, address: str, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "PING_SECONDS", 0.1)
     job = WatchedJob(connection)
@@ -316,7 +316,7 @@ def test_a_quiet_stream_is_kept_alive(
         assert any(line.startswith(": ping") for line in reply.iter_lines())
 
 
-def test_the_stream_of_a_deleted_job_ends(connection: Connection, address: str) -> None:
+def test_the_stream_of_a_deleted_job_ends(connection: Cluster, address: str) -> None:
     job = WatchedJob(connection)
 
     async def body() -> list[Seen]:
@@ -329,7 +329,7 @@ def test_the_stream_of_a_deleted_job_ends(connection: Connection, address: str) 
     assert [event["event"] for event in asyncio.run(body())] == ["job"]
 
 
-def test_a_server_that_stops_waits_for_no_stream(connection: Connection) -> None:
+def test_a_server_that_stops_waits_for_no_stream(connection: Cluster) -> None:
     job = WatchedJob(connection)
     with serving(connection) as address, httpx.Client() as http:
         reply = http.send(http.build_request("GET", at(address, job.id)), stream=True)
@@ -341,7 +341,7 @@ def test_a_server_that_stops_waits_for_no_stream(connection: Connection) -> None
 
 @pytest.mark.slow
 def test_a_server_process_ends_with_streams_open(
-    redis_url: str, settings: Settings, connection: Connection
+    redis_url: str, settings: Settings, connection: Cluster
 ) -> None:
     job = WatchedJob(connection)
     process = subprocess.Popen(

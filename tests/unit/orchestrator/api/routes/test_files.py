@@ -21,7 +21,7 @@ from gpu_worker.errors import AudioOutOfBounds
 from orchestrator.api.application import make_application
 from orchestrator.api.routes import recordings
 from orchestrator.api.routes.transcripts import attachment
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.jobs import uploads
 from orchestrator.results.recordings import Recording
 from tasks.artifacts import encode, exists
@@ -38,7 +38,7 @@ SAMPLES = np.arange(2000, dtype="<i2")
 
 
 @pytest.fixture
-def http(connection: Connection) -> Iterator[TestClient]:
+def http(connection: Cluster) -> Iterator[TestClient]:
     with TestClient(make_application(connection), base_url=HOST) as client:
         yield client
 
@@ -59,7 +59,7 @@ def announced(http: TestClient, size: int) -> dict[str, Any]:
     return dict(reply.json())
 
 
-def decoded(connection: Connection, job: str, *channels: str) -> None:
+def decoded(connection: Cluster, job: str, *channels: str) -> None:
     """As `prepare` leaves it: each channel is the samples, and one more than the last one."""
     for number, audio in enumerate(channels):
         connection.store.put(keys.pcm(TENANT, audio), (SAMPLES + number).tobytes())
@@ -68,7 +68,7 @@ def decoded(connection: Connection, job: str, *channels: str) -> None:
     connection.store.put(keys.plan(TENANT, job), encode(plan.model_dump(mode="json")))
 
 
-def finish(connection: Connection, job: str) -> None:
+def finish(connection: Cluster, job: str) -> None:
     word = {"word": "Hello", "start": 0.5, "end": 1.0, "score": 0.9, "speaker": "SPEAKER_00"}
     line = {"start": 0.5, "end": 1.0, "text": "Hello <b>", "speaker": "SPEAKER_00"}
     transcript = {
@@ -81,9 +81,7 @@ def finish(connection: Connection, job: str) -> None:
     connection.settle(unit.run)
 
 
-def test_a_file_is_uploaded_first_and_submitted_then(
-    http: TestClient, connection: Connection
-) -> None:
+def test_a_file_is_uploaded_first_and_submitted_then(http: TestClient, connection: Cluster) -> None:
     data = os.urandom(3 << 20)
     upload = announced(http, len(data))
     assert upload["method"] == "PUT" and upload["expires_at"] > time.time()
@@ -120,7 +118,7 @@ def test_an_upload_takes_its_file_for_a_while_only(
 
 
 def test_no_room_is_made_for_a_file_over_the_quota(settings: Settings, redis: Redis) -> None:
-    small = connect(settings.model_copy(update={"quotas": {TENANT: {"source_bytes": 10}}}))
+    small = open_cluster(settings.model_copy(update={"quotas": {TENANT: {"source_bytes": 10}}}))
     with TestClient(make_application(small), base_url=HOST) as http:
         reply = http.post("/v1/uploads", json={"name": "a", "size": 11})
         assert code(reply) == (413, "audio_out_of_bounds")
@@ -132,7 +130,7 @@ def test_no_room_is_made_for_a_file_over_the_quota(settings: Settings, redis: Re
 
 
 def test_an_upload_whose_name_redis_forgot_still_becomes_a_job(
-    http: TestClient, connection: Connection
+    http: TestClient, connection: Cluster
 ) -> None:
     upload = announced(http, 1)
     http.put(upload["url"], content=b"x")
@@ -141,7 +139,7 @@ def test_an_upload_whose_name_redis_forgot_still_becomes_a_job(
 
 
 def test_a_file_that_was_never_submitted_goes_after_a_day(
-    http: TestClient, connection: Connection
+    http: TestClient, connection: Cluster
 ) -> None:
     used, unused = "0" * 22 + "1", "0" * 22 + "2"
     for old in (used, unused):
@@ -177,7 +175,7 @@ def test_a_body_is_small_unless_it_is_a_file(http: TestClient) -> None:
     ],
 )
 def test_a_transcript_comes_in_every_format(
-    http: TestClient, connection: Connection, job: str, form: str, kind: str, beginning: str
+    http: TestClient, connection: Cluster, job: str, form: str, kind: str, beginning: str
 ) -> None:
     at = f"/v1/jobs/{job}/transcript"
     assert code(http.get(at, params={"format": form})) == (409, "not_finished")
@@ -192,7 +190,7 @@ def test_a_transcript_comes_in_every_format(
 
 
 def test_json_is_what_comes_unless_asked_otherwise(
-    http: TestClient, connection: Connection, job: str
+    http: TestClient, connection: Cluster, job: str
 ) -> None:
     finish(connection, job)
     assert http.get(f"/v1/jobs/{job}/transcript").json()["text"] == "Hello <b>"
@@ -207,13 +205,13 @@ def test_a_format_that_cannot_be_is_refused(http: TestClient, job: str, query: s
     assert reply.json()["error"]["param"] == query.partition("=")[0]
 
 
-def test_cues_are_cut_as_asked(http: TestClient, connection: Connection, job: str) -> None:
+def test_cues_are_cut_as_asked(http: TestClient, connection: Cluster, job: str) -> None:
     finish(connection, job)
     params = {"format": "srt", "highlight_words": "true"}
     assert "<u>" in http.get(f"/v1/jobs/{job}/transcript", params=params).text
 
 
-def test_a_failed_job_has_no_transcript(http: TestClient, connection: Connection, job: str) -> None:
+def test_a_failed_job_has_no_transcript(http: TestClient, connection: Cluster, job: str) -> None:
     http.post(f"/v1/jobs/{job}/cancel")
     assert code(http.get(f"/v1/jobs/{job}/transcript")) == (409, "not_finished")
 
@@ -224,7 +222,7 @@ def test_any_name_fits_into_a_header() -> None:
     assert exact == "UTF-8''Gr%C3%BC%C3%9Fe%20%221%22%0D%0A%25.srt"
 
 
-def test_audio_is_a_wav_file(http: TestClient, connection: Connection, job: str) -> None:
+def test_audio_is_a_wav_file(http: TestClient, connection: Cluster, job: str) -> None:
     at = f"/v1/jobs/{job}/audio"
     assert code(http.get(at)) == (409, "not_finished")
     decoded(connection, job, "aa")
@@ -239,9 +237,7 @@ def test_audio_is_a_wav_file(http: TestClient, connection: Connection, job: str)
     assert head.content == b"" and head.headers["Content-Length"] == str(len(reply.content))
 
 
-def test_split_channels_are_channels_again(
-    http: TestClient, connection: Connection, job: str
-) -> None:
+def test_split_channels_are_channels_again(http: TestClient, connection: Cluster, job: str) -> None:
     decoded(connection, job, "aa", "bb")
     with wave.open(io.BytesIO(http.get(f"/v1/jobs/{job}/audio").content)) as file:
         assert file.getnchannels() == 2
@@ -252,7 +248,7 @@ def test_split_channels_are_channels_again(
 @pytest.mark.parametrize("channels", [("aa",), ("aa", "bb"), ("aa", "bb", "cc")])
 def test_any_range_is_that_part_of_the_whole(
     http: TestClient,
-    connection: Connection,
+    connection: Cluster,
     job: str,
     channels: tuple[str, ...],
     monkeypatch: pytest.MonkeyPatch,
@@ -276,7 +272,7 @@ def test_any_range_is_that_part_of_the_whole(
 
 @pytest.mark.parametrize("asked", ["bytes=999999-", "bytes=-0", f"bytes={10**18}-"])
 def test_a_range_behind_the_end_is_refused(
-    http: TestClient, connection: Connection, job: str, asked: str
+    http: TestClient, connection: Cluster, job: str, asked: str
 ) -> None:
     decoded(connection, job, "aa")
     reply = http.get(f"/v1/jobs/{job}/audio", headers={"Range": asked})
@@ -286,14 +282,14 @@ def test_a_range_behind_the_end_is_refused(
 
 @pytest.mark.parametrize("asked", ["bytes=-", "bytes=2-1", "bytes=0-1,4-5", "lines=1-2", "junk"])
 def test_what_is_no_single_range_gets_the_whole(
-    http: TestClient, connection: Connection, job: str, asked: str
+    http: TestClient, connection: Cluster, job: str, asked: str
 ) -> None:
     decoded(connection, job, "aa")
     assert http.get(f"/v1/jobs/{job}/audio", headers={"Range": asked}).status_code == 200
 
 
 def test_audio_that_is_gone_is_told_so(
-    http: TestClient, connection: Connection, job: str, monkeypatch: pytest.MonkeyPatch
+    http: TestClient, connection: Cluster, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded(connection, job, "aa")
     connection.store.delete(keys.pcm(TENANT, "aa"))
@@ -308,7 +304,7 @@ def test_a_day_of_stereo_has_the_largest_sizes_a_header_can_hold() -> None:
     assert len(header) == 44 and header[4:8] == header[40:44] == b"\xff" * 4
 
 
-def test_only_s3_has_addresses_that_take_files(connection: Connection) -> None:
+def test_only_s3_has_addresses_that_take_files(connection: Cluster) -> None:
     assert connection.store.presigned_put("a", 1, 1) is None
     assert MemoryStore().presigned_put("a", 1, 1) is None
     assert not exists(connection.store, "a")

@@ -17,7 +17,7 @@ from orchestrator.api import errors
 from orchestrator.api.application import make_application
 from orchestrator.api.middleware.bodies import BodyLimit
 from orchestrator.api.routes import hooks
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.triggers.rules import InvalidRules
 from tasks.runs import keys
 from tests.inputs.event_bodies import minio, raw
@@ -26,11 +26,11 @@ from tests.servers.s3_script import Script
 SECRET = {"Authorization": "Bearer s3cret"}
 
 
-def application(connection: Connection, **changes: Any) -> FastAPI:
+def application(connection: Cluster, **changes: Any) -> FastAPI:
     """The hook alone."""
     settings = connection.settings.model_copy(update=changes)
     made = FastAPI()
-    made.state.connection = replace(connection, settings=settings)
+    made.state.cluster = replace(connection, settings=settings)
     errors.install(made)
     made.add_middleware(BodyLimit)
     made.include_router(hooks.router)
@@ -45,7 +45,7 @@ def rules_file(tmp_path: Path, bucket: str) -> Path:
 
 
 @pytest.fixture
-def open_application(connection: Connection, rules_file: Path, s3_endpoint: str) -> FastAPI:
+def open_application(connection: Cluster, rules_file: Path, s3_endpoint: str) -> FastAPI:
     return application(
         connection,
         hooks_secret=SecretStr("s3cret"),
@@ -61,7 +61,7 @@ def http(open_application: FastAPI) -> Iterator[TestClient]:
 
 
 def test_an_event_is_answered_with_its_jobs(
-    http: TestClient, connection: Connection, s3_shared_client: Any, bucket: str
+    http: TestClient, connection: Cluster, s3_shared_client: Any, bucket: str
 ) -> None:
     s3_shared_client.put_object(Bucket=bucket, Key="a b+ü.wav", Body=b"a")
     body = minio(bucket, "a b+ü.wav")
@@ -72,7 +72,7 @@ def test_an_event_is_answered_with_its_jobs(
 
 
 def test_what_can_be_no_job_is_answered_too_so_that_it_holds_up_nothing(
-    http: TestClient, connection: Connection, bucket: str
+    http: TestClient, connection: Cluster, bucket: str
 ) -> None:
     gone = http.post("/v1/hooks/s3", content=minio(bucket, "gone.wav"), headers=SECRET)
     refused = http.post("/v1/hooks/s3", content=minio(bucket, "a//b.wav"), headers=SECRET)
@@ -140,7 +140,7 @@ def test_an_open_hook_says_that_it_is_there(http: TestClient, method: str) -> No
 
 @pytest.mark.parametrize("given", ["hooks_secret", "trigger_rules", None])
 def test_a_hook_without_secret_or_rules_is_closed(
-    connection: Connection, rules_file: Path, given: str | None
+    connection: Cluster, rules_file: Path, given: str | None
 ) -> None:
     values = {"hooks_secret": SecretStr("s3cret"), "trigger_rules": rules_file}
     changes = {name: value for name, value in values.items() if name == given}
@@ -153,7 +153,7 @@ def test_a_hook_without_secret_or_rules_is_closed(
 
 
 def test_rules_with_a_mistake_keep_the_api_from_starting(
-    connection: Connection, rules_file: Path
+    connection: Cluster, rules_file: Path
 ) -> None:
     rules_file.write_text("[[rule]]")
     given = {"hooks_secret": SecretStr("x"), "trigger_rules": rules_file}

@@ -17,7 +17,7 @@ from redis import Redis
 
 from config.settings import Settings
 from orchestrator.api.application import make_application
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Summary
 from orchestrator.cluster.job_index import JobStore
 from tasks.artifacts import encode
@@ -35,7 +35,7 @@ FILE = {"file": ("talk.wav", b"RIFF and so on")}
 
 
 @pytest.fixture
-def http(connection: Connection) -> Iterator[TestClient]:
+def http(connection: Cluster) -> Iterator[TestClient]:
     with TestClient(make_application(connection), base_url=HOST) as client:
         yield client
 
@@ -51,11 +51,11 @@ def error(reply: httpx.Response) -> tuple[int, str, str | None]:
     return reply.status_code, body["code"], body["param"]
 
 
-def sources(connection: Connection) -> list[str]:
+def sources(connection: Cluster) -> list[str]:
     return list(connection.store.list(f"tenants/{TENANT}/sources/"))
 
 
-def end(connection: Connection, job: str) -> None:
+def end(connection: Cluster, job: str) -> None:
     unit = Run(TENANT, job, 1).unit(Stage.ASSEMBLE)
     transcript = {"segments": [], "language": "en", "text": "", "warnings": []}
     connection.store.put(
@@ -64,7 +64,7 @@ def end(connection: Connection, job: str) -> None:
     connection.settle(unit.run)
 
 
-def test_a_form_with_a_file_becomes_a_job(http: TestClient, connection: Connection) -> None:
+def test_a_form_with_a_file_becomes_a_job(http: TestClient, connection: Cluster) -> None:
     reply = submitted(http)
     job = reply.json()
     assert reply.status_code == 202 and reply.headers["Location"] == f"/v1/jobs/{job['id']}"
@@ -76,7 +76,7 @@ def test_a_form_with_a_file_becomes_a_job(http: TestClient, connection: Connecti
 
 
 def test_an_object_of_an_allowed_bucket_becomes_a_job(settings: Settings, redis: Redis) -> None:
-    open_to = connect(settings.model_copy(update={"source_buckets": "talks"}))
+    open_to = open_cluster(settings.model_copy(update={"source_buckets": "talks"}))
     body = {"source": "s3://talks/2026/one.mp3", "name": "One.mp3", "options": OPTIONS}
     with TestClient(make_application(open_to), base_url=HOST) as http:
         job = http.post("/v1/jobs", json=body).json()
@@ -145,7 +145,7 @@ def test_what_is_hardly_json_is_refused_too(http: TestClient, body: bytes) -> No
 )
 def test_a_form_that_is_not_as_it_should_be_leaves_no_file_behind(
     http: TestClient,
-    connection: Connection,
+    connection: Cluster,
     data: dict[str, str],
     status: int,
     param: str | None,
@@ -157,7 +157,7 @@ def test_a_form_that_is_not_as_it_should_be_leaves_no_file_behind(
 
 
 def test_a_refused_form_leaves_the_file_that_another_job_needs(
-    http: TestClient, connection: Connection
+    http: TestClient, connection: Cluster
 ) -> None:
     submitted(http)
     http.post("/v1/jobs", files=FILE, data={"options": '{"model": "no-such-model"}'})
@@ -193,7 +193,7 @@ def test_a_body_of_another_kind_is_refused(
     ],
 )
 def test_a_files_name_is_for_people_only(
-    http: TestClient, connection: Connection, name: str, shown: str
+    http: TestClient, connection: Cluster, name: str, shown: str
 ) -> None:
     job = http.post("/v1/jobs", files={"file": (name, b"x")}).json()
     assert job["name"] == shown
@@ -221,7 +221,7 @@ def test_an_idempotency_key_stands_for_one_submission(http: TestClient) -> None:
         assert "leave the header out" in reply.json()["error"]["message"]
 
 
-def test_fifty_equal_keys_at_once_give_one_job(connection: Connection) -> None:
+def test_fifty_equal_keys_at_once_give_one_job(connection: Cluster) -> None:
     with serving(connection) as url, httpx.Client(base_url=url, trust_env=False) as http:
         with ThreadPoolExecutor(25) as threads:
             keyed = {"Idempotency-Key": "once"}
@@ -232,7 +232,7 @@ def test_fifty_equal_keys_at_once_give_one_job(connection: Connection) -> None:
 
 
 def test_more_jobs_than_the_quota_allows_are_told_to_wait(settings: Settings, redis: Redis) -> None:
-    few = connect(settings.model_copy(update={"quotas": {TENANT: {"jobs_in_flight": 2}}}))
+    few = open_cluster(settings.model_copy(update={"quotas": {TENANT: {"jobs_in_flight": 2}}}))
     with TestClient(make_application(few), base_url=HOST) as http:
         assert [submitted(http).status_code for _ in range(2)] == [202, 202]
         reply = submitted(http)
@@ -244,7 +244,7 @@ def test_more_jobs_than_the_quota_allows_are_told_to_wait(settings: Settings, re
 
 
 def test_a_full_cluster_says_when_to_come_again(settings: Settings, redis: Redis) -> None:
-    full = connect(settings.model_copy(update={"max_open_jobs": 1}))
+    full = open_cluster(settings.model_copy(update={"max_open_jobs": 1}))
     with TestClient(make_application(full), base_url=HOST) as http:
         assert submitted(http).status_code == 202
         reply = submitted(http)
@@ -255,14 +255,14 @@ def test_a_full_cluster_says_when_to_come_again(settings: Settings, redis: Redis
 def test_a_file_over_the_quota_is_refused_before_it_is_stored(
     settings: Settings, redis: Redis
 ) -> None:
-    small = connect(settings.model_copy(update={"quotas": {TENANT: {"source_bytes": 10}}}))
+    small = open_cluster(settings.model_copy(update={"quotas": {TENANT: {"source_bytes": 10}}}))
     with TestClient(make_application(small), base_url=HOST) as http:
         assert error(submitted(http))[:2] == (413, "audio_out_of_bounds")
         assert not sources(small)
     small.close()
 
 
-def test_without_redis_nothing_is_accepted(connection: Connection, no_redis: Redis) -> None:
+def test_without_redis_nothing_is_accepted(connection: Cluster, no_redis: Redis) -> None:
     cut_off = replace(connection, redis=no_redis, jobs=JobStore(no_redis))
     with TestClient(make_application(cut_off), base_url=HOST) as http:
         reply = submitted(http)
@@ -288,7 +288,7 @@ def test_jobs_are_listed_by_pages_from_the_newest(http: TestClient) -> None:
 
 
 def test_jobs_are_listed_by_their_status(
-    http: TestClient, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    http: TestClient, connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = [submitted(http).json()["id"] for _ in range(7)]
     for job in made[:2]:
@@ -306,9 +306,7 @@ def test_jobs_are_listed_by_their_status(
     assert [job["id"] for job in last["data"]] == [made[0]] and last["next_cursor"] is None
 
 
-def test_a_job_that_vanished_is_left_out_of_the_list(
-    http: TestClient, connection: Connection
-) -> None:
+def test_a_job_that_vanished_is_left_out_of_the_list(http: TestClient, connection: Cluster) -> None:
     kept, gone = (submitted(http).json()["id"] for _ in range(2))
     connection.redis.delete(f"scriptorium:job:{TENANT}/{gone}")
     connection.store.delete(keys.manifest(TENANT, gone))
@@ -335,7 +333,7 @@ def test_a_job_is_canceled_retried_and_canceled_again(http: TestClient) -> None:
 
 
 def test_a_finished_job_is_run_again_with_other_options(
-    http: TestClient, connection: Connection
+    http: TestClient, connection: Cluster
 ) -> None:
     at = submitted(http).headers["Location"]
     assert error(http.post(f"{at}/rerun", json={}))[:2] == (409, "illegal_transition")
@@ -348,7 +346,7 @@ def test_a_finished_job_is_run_again_with_other_options(
     assert error(http.post(f"{at}/rerun", json={"options": {"no_such": 0}}))[0] == 400
 
 
-def test_a_deleted_job_is_gone(http: TestClient, connection: Connection) -> None:
+def test_a_deleted_job_is_gone(http: TestClient, connection: Cluster) -> None:
     at = submitted(http).headers["Location"]
     http.post(f"{at}/cancel")
     assert http.delete(at).status_code == 204
@@ -357,7 +355,7 @@ def test_a_deleted_job_is_gone(http: TestClient, connection: Connection) -> None
     assert http.get("/v1/jobs").json()["data"] == [] and not sources(connection)
 
 
-def test_a_failed_job_says_why(http: TestClient, connection: Connection) -> None:
+def test_a_failed_job_says_why(http: TestClient, connection: Cluster) -> None:
     at = submitted(http).headers["Location"]
     why = {"type": "permanent", "code": "no_audio_stream", "message": "No.", "hint": "Do."}
     run = Run(TENANT, at.rpartition("/")[2], 1)
@@ -370,7 +368,7 @@ def test_a_webhook_is_taken_where_the_operator_allows_them(
     settings: Settings, redis: Redis
 ) -> None:
     changes = {"allow_urls": True, "webhook_key": SecretStr("0" * 32)}
-    calling = connect(settings.model_copy(update=changes))
+    calling = open_cluster(settings.model_copy(update=changes))
     with TestClient(make_application(calling), base_url=HOST) as http:
         data = {"webhook_url": "https://example.com/done"}
         job = http.post("/v1/jobs", files=FILE, data=data).json()

@@ -29,7 +29,7 @@ from orchestrator.access import EVERY_SCOPE
 from orchestrator.access.keys import ApiKeys
 from orchestrator.api.application import make_application
 from orchestrator.api.server import make_server, run_server
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.local.programs import settings_environment
 from orchestrator.local.redis_server import RedisServer
 from orchestrator.scaling.scaler import Scaler
@@ -41,7 +41,7 @@ OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
 @pytest.fixture
-def http(connection: Connection) -> Iterator[TestClient]:
+def http(connection: Cluster) -> Iterator[TestClient]:
     with TestClient(make_application(connection), base_url=HOST) as client:
         yield client
 
@@ -50,7 +50,7 @@ def names(text: str) -> set[str]:
     return {family.name for family in text_string_to_metric_families(text)}
 
 
-def test_it_tells_counts_and_the_clusters_load(http: TestClient, connection: Connection) -> None:
+def test_it_tells_counts_and_the_clusters_load(http: TestClient, connection: Cluster) -> None:
     Scaler(connection).publish([])
     reply = http.get("/metrics")
     assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -75,7 +75,7 @@ def test_it_works_while_redis_is_away(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     server.start()
     url = SecretStr(server.url)
-    connection = connect(Settings(redis_url=url, store_url=(tmp_path / "store").as_uri()))
+    connection = open_cluster(Settings(redis_url=url, store_url=(tmp_path / "store").as_uri()))
     try:
         with TestClient(make_application(connection), base_url=HOST) as http:
             Scaler(connection).publish([])
@@ -152,7 +152,7 @@ def free_port() -> int:
 def internal(settings: Settings, redis: Redis) -> Iterator[tuple[str, str]]:
     """The addresses of an API with keys: for people, for machines."""
     port = free_port()
-    connection = connect(settings.model_copy(update={"metrics_port": port}))
+    connection = open_cluster(settings.model_copy(update={"metrics_port": port}))
     ApiKeys(connection.store, settings).create("anna", "test", EVERY_SCOPE)
     Scaler(connection).publish([])
     with (
@@ -197,7 +197,7 @@ def test_a_metrics_port_that_is_taken_is_said_in_a_sentence(
 ) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
         port = taken.getsockname()[1]
-        connection = connect(settings.model_copy(update={"metrics_port": port}))
+        connection = open_cluster(settings.model_copy(update={"metrics_port": port}))
         with pytest.raises(InvalidOption, match=f"port {port}") as refused:
             run_server(connection, "127.0.0.1", 0)
         connection.close()

@@ -24,7 +24,7 @@ from config.settings import Settings
 from gpu_worker.errors import ScriptoriumError, StoreUnavailable, UnknownModel, UnreadableAudio
 from orchestrator.api.application import make_application
 from orchestrator.api.middleware.traces import request_traces
-from orchestrator.cluster.connection import Connection, connect
+from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.jobs.runs import cancel, retry
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import rerun, submit
@@ -170,7 +170,7 @@ def test_a_manifest_without_a_trace_is_as_it_always_was() -> None:
 
 
 def test_a_job_that_nobody_traces_yet_begins_a_trace_of_its_own(
-    traces: Callable[[], list[Told]], connection: Connection
+    traces: Callable[[], list[Told]], connection: Cluster
 ) -> None:
     jobs = [submit(connection, SOURCE, OPTIONS, tenant=TENANT) for _ in range(2)]
     first, second = traces()
@@ -182,7 +182,7 @@ def test_a_job_that_nobody_traces_yet_begins_a_trace_of_its_own(
 
 
 def test_the_same_submission_again_is_the_same_job_in_the_same_trace(
-    traces: Callable[[], list[Told]], connection: Connection
+    traces: Callable[[], list[Told]], connection: Cluster
 ) -> None:
     first, again = (
         submit(connection, SOURCE, OPTIONS, tenant=TENANT, idempotency_key="key") for _ in range(2)
@@ -193,7 +193,7 @@ def test_the_same_submission_again_is_the_same_job_in_the_same_trace(
 
 
 def test_a_retry_stays_in_its_jobs_trace_and_a_rerun_has_its_own(
-    traces: Callable[[], list[Told]], connection: Connection
+    traces: Callable[[], list[Told]], connection: Cluster
 ) -> None:
     job = submit(connection, SOURCE, OPTIONS, tenant=TENANT)
     cancel(connection, TENANT, job.id)
@@ -207,7 +207,7 @@ def test_a_retry_stays_in_its_jobs_trace_and_a_rerun_has_its_own(
 
 
 def test_a_refused_submission_tells_its_code(
-    traces: Callable[[], list[Told]], connection: Connection
+    traces: Callable[[], list[Told]], connection: Cluster
 ) -> None:
     gone = Source(name="talk.wav", artifact=keys.source(TENANT, "ab"))
     with pytest.raises(ScriptoriumError):
@@ -327,7 +327,7 @@ def test_an_unreadable_manifest_is_the_units_business(
 @pytest.mark.slow
 def test_a_result_does_not_depend_on_traces(
     traces: Callable[[], list[Told]],
-    connection: Connection,
+    connection: Cluster,
     place: Workplace,
     tmp_path: Path,
 ) -> None:
@@ -405,7 +405,7 @@ def test_whatever_leaves_a_unit_ends_its_span(
 
 
 def test_the_environment_names_the_service(
-    traces: Callable[[], list[Told]], connection: Connection, monkeypatch: pytest.MonkeyPatch
+    traces: Callable[[], list[Told]], connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "speech")
     submit(connection, SOURCE, OPTIONS, tenant=TENANT)
@@ -414,7 +414,7 @@ def test_the_environment_names_the_service(
 
 @pytest.fixture
 def http(traces: Callable[[], list[Told]], settings: Settings) -> Iterator[TestClient]:
-    to = connect(settings.model_copy(update={"api_key": SecretStr(SECRET)}))
+    to = open_cluster(settings.model_copy(update={"api_key": SecretStr(SECRET)}))
     application = make_application(to)
 
     @application.post("/v1/bug", include_in_schema=False)
