@@ -132,7 +132,7 @@ def test_flower_s_password_is_printed_only_if_it_was_made(
 ) -> None:
     known = Settings(flower_password=SecretStr("hunter2"), flower_port=5555)
     cluster: Any = SimpleNamespace(
-        connection=SimpleNamespace(settings=known), api_url=None, logs="logs"
+        services=SimpleNamespace(settings=known), api_url=None, logs="logs"
     )
     assert "password in the settings" in "\n".join(_places(cluster, known, True))
     told = "\n".join(_places(cluster, Settings(), True))

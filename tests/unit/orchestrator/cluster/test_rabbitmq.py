@@ -213,7 +213,7 @@ def test_other_commands_of_this_user_find_the_running_cluster_s_rabbitmq(
     opened = open_cluster(settings.model_copy(update={"broker_url": url}))
     home = settings.model_copy(update={"home": tmp_path, "broker_url": None})
     for cluster, known in ((opened, url), (connection, None)):
-        announce(cast(LocalCluster, SimpleNamespace(connection=cluster, api_url=None)), tmp_path)
+        announce(cast(LocalCluster, SimpleNamespace(services=cluster, api_url=None)), tmp_path)
         found = running_cluster(home)
         assert found is not None and found.broker_url == known
     opened.close()

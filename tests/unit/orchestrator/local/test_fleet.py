@@ -204,7 +204,7 @@ def test_a_fault_ends_a_pass_and_not_the_loop(
 
     monkeypatch.setattr(fleet, "follow", follow)
     quick = connection.settings.model_copy(update={"reconcile_seconds": 0.001})
-    monkeypatch.setattr(fleet, "_connection", type("Quick", (), {"settings": quick}))
+    monkeypatch.setattr(fleet, "_cluster", type("Quick", (), {"settings": quick}))
     fleet.run(stop)
     assert faults == []
 

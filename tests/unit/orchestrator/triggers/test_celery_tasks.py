@@ -27,7 +27,7 @@ def cluster(connection: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cl
     """What the tasks are connected to."""
     values = connection.settings.model_copy(update={"source_buckets": "in"})
     changed = replace(connection, settings=values)
-    monkeypatch.setattr(celery_tasks, "open_cluster", lambda: changed)
+    monkeypatch.setattr(celery_tasks, "own_cluster", lambda: changed)
     yield changed
 
 

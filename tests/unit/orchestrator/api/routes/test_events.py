@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -284,14 +285,7 @@ def test_a_key_is_needed_where_there_are_keys(settings: Settings, connection: Cl
     job = WatchedJob(connection)
     job.do_all()
     guarded = settings.model_copy(update={"api_key": SecretStr("sesame-open-the-door")})
-    own = Cluster(
-        **{
-            name: getattr(connection, name)
-            for name in Cluster.__slots__
-            if name not in ("settings", "__weakref__")
-        },
-        settings=guarded,
-    )
+    own = replace(connection, settings=guarded)
     with serving(own) as address:
         assert httpx.get(at(address, job.id)).status_code == 401
         headers = {"X-API-Key": "sesame-open-the-door"}
