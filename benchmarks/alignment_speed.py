@@ -30,7 +30,7 @@ from gpu_worker.alignment import Aligner, AlignerRequest, SpokenWindow
 from gpu_worker.alignment.ctc import CtcAligner
 from gpu_worker.alignment.emissions import load_emission_model
 from gpu_worker.alignment.whisperx import WhisperxAligner
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from tests.inputs.speech import recording
 
 _BOUND = 0.2  # of whisperX's time

@@ -22,8 +22,8 @@ import numpy as np
 
 from gpu_worker.audio.chunking import plan_chunks
 from gpu_worker.audio.decoding import decode
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.vad import speech_likelihood
+from gpu_worker.pcm import SAMPLE_RATE
 
 _BOUND_MB = 500
 _SUFFIXES = {"flac": ".flac", "libopus": ".ogg", "aac": ".m4a", "libmp3lame": ".mp3"}

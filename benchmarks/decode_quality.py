@@ -25,8 +25,8 @@ from benchmarks.accuracy.models import NAMES, whisper_files
 from benchmarks.accuracy.recordings import SPEECH, Recording, recordings, samples
 from benchmarks.accuracy.words import word_error
 from benchmarks.machine import print_machine
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.chunk import transcribe_chunk
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest, faster_whisper
 from gpu_worker.transcription.engines.features import Features, log_mel

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.diarization.pico_voice import fetch_pico_segmentation
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Turn
 
 with warnings.catch_warnings():  # of a library it could decode files with; it is given samples

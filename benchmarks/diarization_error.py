@@ -29,8 +29,8 @@ from benchmarks.machine import ProcessorTime, describe_machine, print_machine
 from benchmarks.speaker_scores import cp_word_error, diarization_error
 from config.settings import Settings
 from gpu_worker.audio.decoding import decode
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.builtin import PICO_VOICE
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Turn
 
 TENANT = "default"

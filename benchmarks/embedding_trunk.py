@@ -24,7 +24,6 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.machine import print_machine
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.diarization.embedding import SpeakerEmbedder, speaker_masks
 from gpu_worker.diarization.pretrained import load_pico_voice
 from gpu_worker.diarization.pyannote_audio import (
@@ -34,6 +33,7 @@ from gpu_worker.diarization.pyannote_audio import (
     SpeakerDiarization,
     XVectorMFCC,
 )
+from gpu_worker.pcm import SAMPLE_RATE
 
 _SECONDS, _FRAMES, _SPEAKERS = 10.0, 589, 3
 _MOST_OF_THE_TIME, _TOLERANCE = 0.5, 1e-4

@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import print_machine
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.diarization import DiarizerRequest, ShardVoices, SpeakerBounds
+from gpu_worker.pcm import SAMPLE_RATE
 
 _BOUND_MB = 2000
 _DIMENSION, _SPEAKERS, _LOCAL, _FRAMES = 256, 6, 3, 589

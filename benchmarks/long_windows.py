@@ -18,8 +18,8 @@ from pathlib import Path
 from faster_whisper.audio import decode_audio
 
 from benchmarks.machine import print_machine
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.chunk import transcribe_chunk
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest, WindowText
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine, load

@@ -30,9 +30,9 @@ from faster_whisper.audio import decode_audio
 
 from gpu_worker.alignment import AlignerRequest, SpokenWindow
 from gpu_worker.alignment.ctc import load as load_ctc
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.vad import speech_spans
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest, WindowText
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine, load
 from gpu_worker.transcription.windows import pack_windows

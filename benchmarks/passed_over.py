@@ -19,10 +19,10 @@ import numpy as np
 from benchmarks.accuracy.recordings import SPEECH, recordings, samples
 from benchmarks.accuracy.words import word_error
 from benchmarks.machine import print_machine
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
 from gpu_worker.models.capabilities import usual_beam_size
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.decoded import DecodedWindow
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
 from gpu_worker.transcription.engines.faster_whisper import load

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from benchmarks.machine import print_machine, resident_mb
 from config.settings import Settings
-from gpu_worker.audio.pcm import Span
+from gpu_worker.pcm import Span
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.local.redis_server import RedisServer
 from orchestrator.reconciler import Reconciler

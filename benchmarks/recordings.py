@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from gpu_worker.audio.decoding import decode
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Turn
 
 JOINED = "joined"

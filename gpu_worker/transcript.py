@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from gpu_worker.audio.pcm import SAMPLE_RATE, Span
+from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.words import join_texts
 
 

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from whisperx.alignment import align, load_align_model
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.builtin import PICO
+from gpu_worker.pcm import SAMPLE_RATE
 from scripts.pico_align_windows import draw, shift
 from scripts.pico_windows import Placed
 from scripts.speech import Samples

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from scripts.opus import write_opus
 from scripts.sentences import sentence
 from scripts.speech import Samples, Voice, synthesize, utterance

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.builtin import SAMPLE
+from gpu_worker.pcm import SAMPLE_RATE
 from scripts.opus import write_opus
 from scripts.speech import Samples, Utterance, synthesize, voices
 

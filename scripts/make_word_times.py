@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from scripts.make_heldout import DATA
 from scripts.opus import write_opus
 from scripts.pico_align_windows import shift

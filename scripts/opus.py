@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from scripts.speech import Samples
 
 BLOCK = SAMPLE_RATE  # samples handed to the encoder at a time

@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from scripts.pico_align_model import IDS, SEPARATOR, frames
 from scripts.pico_windows import LEVEL, NOISE, STRETCH, Placed
 from scripts.sentences import sentence

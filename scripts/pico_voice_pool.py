@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from scripts.sentences import sentence
 from scripts.speech import Samples, Utterance, Voice, play, synthesize
 

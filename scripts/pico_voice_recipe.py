@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.diarization_baseline import diarize, load_pipeline, pyannote_file
 from benchmarks.speaker_scores import DiarizationError, Span, diarization_error
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from scripts.make_conversation import VOICES, converse
 
 EN = "espeak:en-us+"

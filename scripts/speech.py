@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.builtin import PICO
+from gpu_worker.pcm import SAMPLE_RATE
 
 Samples = npt.NDArray[np.float32]  # mono at SAMPLE_RATE, in -1..1
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from scripts.pico_voice_pool import Pool
 from scripts.speech import Samples
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from scripts.pico_windows import Placed
 from scripts.speech import FLITE_SPEED, Samples, Utterance, level, resample
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pocketsphinx import Decoder, set_loglevel
 
 from benchmarks.accuracy.recordings import Recording, hmm_words, samples
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
 
 ALIGNED = ("jfk",)  # recordings of which every word is in the dictionary

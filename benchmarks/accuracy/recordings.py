@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Turn, Word
 
 SPEECH = Path(__file__).resolve().parents[2].parent / "shared" / "speech"

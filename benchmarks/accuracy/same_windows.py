@@ -15,10 +15,10 @@ from rapidfuzz.distance import Levenshtein
 from benchmarks.accuracy.models import WhisperFiles
 from benchmarks.accuracy.peers import COMPUTE_TYPE, whisper_model
 from benchmarks.accuracy.recordings import Recording, samples
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.vad import speech_spans
 from gpu_worker.models.capabilities import usual_beam_size
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
 from gpu_worker.transcription.engines.faster_whisper import load
 from gpu_worker.transcription.engines.features import log_mel

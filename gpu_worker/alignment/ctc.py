@@ -11,7 +11,7 @@ from gpu_worker.alignment.characters import WILDCARD, Spelling, read_alphabet, s
 from gpu_worker.alignment.emissions import EmissionModel, load_emission_model
 from gpu_worker.alignment.interpolation import WordTime, complete_words
 from gpu_worker.alignment.trellis import SymbolPath, align_symbols
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
 
 

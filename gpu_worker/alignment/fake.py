@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from gpu_worker.alignment import AlignerRequest, SpokenWindow
 from gpu_worker.alignment.interpolation import spread_evenly
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.errors import UnknownModel
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
 
 FAKE_SCORE = 0.9

@@ -13,10 +13,10 @@ from gpu_worker.alignment.bundles import fetch_bundle
 from gpu_worker.alignment.characters import LANGUAGES_WITHOUT_SPACES, plain_characters
 from gpu_worker.alignment.interpolation import WordTime, complete_words
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.torch_devices import guarded, pick_device
 from gpu_worker.errors import UnknownModel
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from gpu_worker.audio.cuts import Detector, Pcm, cut_near
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.errors import InvalidOption
+from gpu_worker.pcm import SAMPLE_RATE
 
 _LONG_FILE_SECONDS = 1800.0  # from here on `max_chunk_seconds` holds
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gpu_worker.audio.levels import runs
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.speech import FRAME_SAMPLES, Likelihood
+from gpu_worker.pcm import SAMPLE_RATE
 
 _FRAME = SAMPLE_RATE // 100  # 10 ms: shorter than any pause between words
 _SMOOTH_FRAMES = 5  # 50 ms, so that the closure of a "p" is no silence

@@ -21,7 +21,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gpu_worker.audio.child import run_child
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.errors import (
     AudioOutOfBounds,
     DiskFull,
@@ -32,6 +31,7 @@ from gpu_worker.errors import (
     SourceMissing,
     UnreadableAudio,
 )
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Notice
 
 _REPORTED: dict[str, type[ScriptoriumError]] = {

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
+from gpu_worker.pcm import SAMPLE_RATE
 
 FRAME_SAMPLES = SAMPLE_RATE // 10  # 0.1 s, about a syllable
 FLOOR_DB = -96  # the quietest step of 16 bits; silence counts the same

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from gpu_worker.audio.pcm import SAMPLE_RATE, Span
 from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.speech import FRAME_SAMPLES, Likelihood, VadOptions
+from gpu_worker.pcm import SAMPLE_RATE, Span
 
 # Measured with real recordings by `benchmarks/quiet_speech.py`: as they get quieter than this
 # Silero misses more of them, at -50 dB a tenth, at -60 most, at -70 all. The level is the one

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
 from gpu_worker.diarization import Diarization, DiarizerRequest, ShardVoices, Speaker, SpeakerBounds
 from gpu_worker.diarization.grid import Grid
 from gpu_worker.errors import UnknownModel
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Turn
 
 FRAME_SAMPLES = SAMPLE_RATE // 10

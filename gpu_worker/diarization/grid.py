@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 
 SHARD_SECONDS = 256.0
 """256 windows a second apart: a multiple of pyannote's batches of 32, which therefore hold the

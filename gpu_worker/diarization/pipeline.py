@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.batching import run_batches
 from gpu_worker.devices.torch_devices import guarded
@@ -24,6 +23,7 @@ from gpu_worker.diarization.fan_in import FanIn, StitchedVoices, binarize_window
 from gpu_worker.diarization.grid import Grid
 from gpu_worker.diarization.pyannote_audio import Annotation, SpeakerDiarization
 from gpu_worker.errors import InvalidOption
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Turn
 
 TIME_DIGITS = 3  # milliseconds; pyannote's own output is rounded to them, and a frame has 17

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from gpu_worker.audio.pcm import SAMPLE_RATE, Span
 from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
 from gpu_worker.devices.batching import run_batches
+from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcript import ChunkTranscript, Notice
 from gpu_worker.transcription.decoded import TIME_DIGITS, DecodedWindow, heard_window
 from gpu_worker.transcription.engines import DecodeOptions, Engine

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from gpu_worker.audio.pcm import SAMPLE_RATE, Span
 from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
+from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcription.decoded import DecodedWindow
 from gpu_worker.transcription.unheard import find_gaps
 from gpu_worker.transcription.windows import Window, pack_windows

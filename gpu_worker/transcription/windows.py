@@ -14,8 +14,8 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from gpu_worker.audio.pcm import SAMPLE_RATE, Span
 from gpu_worker.audio.samples import Audio
+from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcript import Word
 
 

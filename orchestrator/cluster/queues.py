@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 from typing import Any, Protocol
 
 from redis import Redis
 
-from orchestrator.open_runs.needs import lost
 from tasks.broker import SENT_AT
-from tasks.runs.stages import Stage, queues
+from tasks.runs.stages import HEADER_STAGES, Stage, queues
 from tasks.runs.units import Run, Unit
 
 PAGE = 1000  # messages read at once
@@ -101,3 +100,16 @@ def read_unit(message: bytes) -> Unit | None:
     _, arguments, _ = json.loads(b64decode(envelope["body"]))
     run = Run(arguments["tenant"], arguments["job"], arguments["run"])
     return run.unit(stage, arguments.get("index", 0))
+
+
+def lost(suspects: Iterable[Unit], queued: Set[Unit]) -> tuple[Unit, ...]:
+    """The suspects that no message will bring about.
+
+    What is still to be fanned out is not lost: its message is not written yet.
+    """
+    return tuple(
+        unit
+        for unit in suspects
+        if unit not in queued
+        and not (unit.stage in HEADER_STAGES and unit.run.unit(Stage.FAN_OUT) in queued)
+    )

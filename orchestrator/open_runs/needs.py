@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tasks.runs.dependencies import fan_in, header_chains, needs_detection
 from tasks.runs.manifest import Manifest, Plan
-from tasks.runs.stages import EARLY_STAGES, HEADER_STAGES, Stage
+from tasks.runs.stages import EARLY_STAGES, Stage
 from tasks.runs.units import Run, Unit
 
 PAUSE_FACTOR = 4.0  # at least so many times what the last pass took, before the next
@@ -74,16 +74,3 @@ def pause_after(took_seconds: float, shortest_seconds: float) -> float:
     meanwhile waits for the next one.
     """
     return max(shortest_seconds, min(took_seconds * PAUSE_FACTOR, LONGEST_PAUSE_SECONDS))
-
-
-def lost(suspects: Iterable[Unit], queued: Set[Unit]) -> tuple[Unit, ...]:
-    """The suspects that no message will bring about.
-
-    What is still to be fanned out is not lost: its message is not written yet.
-    """
-    return tuple(
-        unit
-        for unit in suspects
-        if unit not in queued
-        and not (unit.stage in HEADER_STAGES and unit.run.unit(Stage.FAN_OUT) in queued)
-    )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpu_worker.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from gpu_worker.errors import PermanentError
+from gpu_worker.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from orchestrator.cluster.connection import Cluster, NotFinished
 from tasks.artifacts import ArtifactStore
 from tasks.runs import keys

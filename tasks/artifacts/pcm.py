@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gpu_worker.audio.pcm import SAMPLE_BYTES, Span
 from gpu_worker.audio.samples import Audio, pcm_to_audio
+from gpu_worker.pcm import SAMPLE_BYTES, Span
 from tasks.artifacts import ArtifactStore
 
 

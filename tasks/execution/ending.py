@@ -16,7 +16,9 @@ import structlog
 from redis.exceptions import RedisError
 
 from tasks.execution.workplace import Workplace, workplace
+from tasks.runs.canvas import assembly
 from tasks.runs.options import JobOptions
+from tasks.runs.stages import EARLY_STAGES
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.state.speeds import SpeedName
@@ -95,3 +97,12 @@ def _measured(
         log.warning("unit_not_measured", reason=repr(error))
         return None
     return options, receipt.seconds, audio
+
+
+def end_early(task: Any, unit: Unit, receipt: Receipt) -> None:
+    """After a stage that the rest depends on: go on only if it was done."""
+    if unit.stage not in EARLY_STAGES or receipt.outcome in ("computed", "cached"):
+        return
+    task.request.chain = None
+    if receipt.outcome == "failed":
+        assembly(task.app, unit.run).apply_async(ignore_result=True)

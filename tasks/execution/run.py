@@ -18,11 +18,10 @@ import structlog
 
 from gpu_worker.errors import ChunkCrashed, DevicePoisoned
 from tasks.artifacts import encode, exists
-from tasks.execution.ending import begin
+from tasks.execution.ending import begin, end_early
 from tasks.execution.failing import settle
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.canvas import end_early
 from tasks.runs.units import Unit
 from tasks.state.cancellations import Canceled
 from tasks.state.receipts import Receipt

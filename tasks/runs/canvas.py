@@ -17,9 +17,8 @@ from celery import Celery, Signature, chain, chord
 
 from tasks.runs.dependencies import needs_detection
 from tasks.runs.manifest import Manifest
-from tasks.runs.stages import EARLY_STAGES, HEADER_STAGES, Lane, Stage
+from tasks.runs.stages import HEADER_STAGES, Lane, Stage
 from tasks.runs.units import Run, Unit
-from tasks.state.receipts import Receipt
 
 
 def signature(celery: Celery, unit: Unit, lane: Lane) -> Signature:
@@ -63,15 +62,6 @@ def fan_out_canvas(
     if not header:
         return behind
     return chord([in_turn(celery, units, lane) for units in header], behind, app=celery)
-
-
-def end_early(task: Any, unit: Unit, receipt: Receipt) -> None:
-    """After a stage that the rest depends on: go on only if it was done."""
-    if unit.stage not in EARLY_STAGES or receipt.outcome in ("computed", "cached"):
-        return
-    task.request.chain = None
-    if receipt.outcome == "failed":
-        assembly(task.app, unit.run).apply_async(ignore_result=True)
 
 
 def assembly(celery: Celery, run: Run) -> Signature:

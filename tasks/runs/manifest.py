@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
-from gpu_worker.audio.pcm import SAMPLE_RATE, Span
 from gpu_worker.diarization.grid import shard_count
+from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcript import Notice
 from tasks.runs.options import JobOptions, Record
 from tasks.runs.stages import Lane, Scope

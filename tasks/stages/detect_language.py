@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_worker.audio.pcm import SAMPLE_RATE, Span
 from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
+from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcription.engines import Engine
 from gpu_worker.transcription.languages import detect_language as majority
 from gpu_worker.transcription.windows import pack_windows

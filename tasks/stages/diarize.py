@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gpu_worker.audio.decoding import decode
-from gpu_worker.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from gpu_worker.audio.samples import Audio, pcm_to_audio
 from gpu_worker.diarization import Diarization, Diarizer, ShardVoices, SpeakerBounds, Vector
 from gpu_worker.diarization.identification import name_speakers
 from gpu_worker.errors import PermanentError
+from gpu_worker.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.execution.run import Work, run_unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpu_worker.audio.pcm import Span
+from gpu_worker.pcm import Span
 from tasks.app import app
 from tasks.artifacts.pcm import read_audio
 from tasks.execution.run import Work, run_unit

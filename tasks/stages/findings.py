@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_worker.assembly.merging import MissingSpan
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.diarization import Diarization
 from gpu_worker.models.capabilities import translation_notices
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import ChunkTranscript, Notice
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys

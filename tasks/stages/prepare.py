@@ -16,9 +16,9 @@ import numpy as np
 
 from gpu_worker.audio.chunking import ChunkingOptions, plan_chunks
 from gpu_worker.audio.decoding import AudioLimits, DecodedAudio, decode, decode_channels
-from gpu_worker.audio.pcm import Span
 from gpu_worker.audio.vad import speech_likelihood
 from gpu_worker.errors import AudioOutOfBounds, SourceMissing
+from gpu_worker.pcm import Span
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.artifacts.opening import open_store

@@ -12,9 +12,9 @@ import pytest
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
 from gpu_worker.builtin import PICO
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.engines.features import Features, log_mel
 from tests.inputs.speech import Utterance, read_audio, recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest

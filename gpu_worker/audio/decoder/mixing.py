@@ -14,8 +14,8 @@ import av
 from gpu_worker.audio.decoder.media import check_shape
 from gpu_worker.audio.decoder.polarity import Polarity
 from gpu_worker.audio.decoding import AudioLimits
-from gpu_worker.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from gpu_worker.errors import InvalidOption
+from gpu_worker.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
 _PLAIN_LAYOUTS = frozenset({"mono", "stereo", "1 channels", "2 channels"})
 

@@ -26,7 +26,6 @@ from gpu_worker.audio.decoder.sandbox import allow_cpu_seconds, confine, die_wit
 from gpu_worker.audio.decoder.sink import Output, Sink, too_long
 from gpu_worker.audio.decoder.soundless import Soundless, SoundlessPackets
 from gpu_worker.audio.decoding import AudioLimits, DecodedAudio
-from gpu_worker.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from gpu_worker.errors import (
     AudioOutOfBounds,
     DiskFull,
@@ -34,6 +33,7 @@ from gpu_worker.errors import (
     ScriptoriumError,
     UnreadableAudio,
 )
+from gpu_worker.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
 _BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_BYTES
 _PATCH_SECONDS = 1.0  # silence for one broken packet, at most; real packets hold less

@@ -13,8 +13,8 @@ from typing import Any
 from gpu_worker.audio.decoder.mixing import Mixer
 from gpu_worker.audio.decoder.sandbox import allow_cpu_seconds
 from gpu_worker.audio.decoding import AudioLimits
-from gpu_worker.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from gpu_worker.errors import AudioOutOfBounds
+from gpu_worker.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
 _WRITE_BYTES = 1 << 20
 _ALLOWANCE_SAMPLES = 60 * SAMPLE_RATE  # processor time is granted anew after each of these

@@ -14,9 +14,9 @@ from hashlib import blake2b
 
 import numpy as np
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
 from gpu_worker.errors import UnknownModel
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Notice, Word
 from gpu_worker.transcription.engines import (
     DecodeOptions,

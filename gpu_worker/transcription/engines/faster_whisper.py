@@ -18,12 +18,12 @@ import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.faults import guarded
 from gpu_worker.errors import InvalidOption, UnknownModel
 from gpu_worker.models.capabilities import check_english_only
 from gpu_worker.models.whisper import fetch_model, find_model, longest_window
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Notice, Word
 from gpu_worker.transcription.engines import (
     DecodeOptions,

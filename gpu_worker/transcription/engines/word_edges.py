@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpu_worker.audio.levels import runs
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.samples import Audio
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
 
 _FRAME = SAMPLE_RATE // 100  # 10 ms

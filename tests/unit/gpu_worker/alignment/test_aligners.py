@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from gpu_worker.alignment import Aligner, AlignerRequest, SpokenWindow
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.errors import ModelUnavailable, UnknownModel
 from gpu_worker.loaded import ALIGNERS, load_aligner
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
 from tests.inputs.align_models import hub_model, register_bundle
 from tests.inputs.speech import Samples, heldout, recording

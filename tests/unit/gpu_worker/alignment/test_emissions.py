@@ -13,10 +13,10 @@ from transformers import Wav2Vec2ForCTC
 
 from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.emissions import EmissionModel, load_emission_model
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.devices.torch_devices import pick_device
 from gpu_worker.errors import DevicePoisoned, InvalidOption, UnknownModel
+from gpu_worker.pcm import SAMPLE_RATE
 from tests.inputs.align_models import LETTERS, hub_model, register_bundle
 
 

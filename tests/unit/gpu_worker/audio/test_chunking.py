@@ -7,9 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gpu_worker.audio.chunking import Chunk, ChunkingOptions, plan_chunks
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.audio.vad import speech_likelihood
 from gpu_worker.errors import InvalidOption
+from gpu_worker.pcm import SAMPLE_RATE
 from tests.inputs.speech import recording
 
 _NOISE = np.random.default_rng(1).normal(0, 3000, 3600 * SAMPLE_RATE).astype(np.int16)

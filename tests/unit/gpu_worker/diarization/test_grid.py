@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
 from gpu_worker.diarization.grid import Grid, shard_count
+from gpu_worker.pcm import SAMPLE_RATE
 
 GRID = Grid(10 * SAMPLE_RATE, SAMPLE_RATE)
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_worker.audio.pcm import SAMPLE_RATE, Span
+from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcript import Word
 from gpu_worker.transcription.windows import Window, pack_windows
 

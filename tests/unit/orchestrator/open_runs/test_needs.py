@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.open_runs.needs import RunFacts, lost, needed_units, overdue, pause_after
+from orchestrator.cluster.queues import lost
+from orchestrator.open_runs.needs import RunFacts, needed_units, overdue, pause_after
 from tasks.runs.manifest import Plan
 from tasks.runs.stages import Stage
 from tasks.runs.units import Unit

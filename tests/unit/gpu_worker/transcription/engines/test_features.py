@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from gpu_worker.audio.pcm import SAMPLE_RATE
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.engines.features import FRAMES, log_mel
 from tests.inputs.speech import heldout
 
