@@ -21,6 +21,7 @@ from tasks.state.receipts import CHANGED
 
 _OPEN = "scriptorium:open"
 _MARK = "scriptorium:known"
+_OPEN_ALONE = b"open"  # its value while jobs that have ended are not indexed again
 _ADMITTED_SECONDS = 60.0  # a submission that was let in and never arrived
 
 # Counting and letting in are one step, so that many submissions at once cannot pass together.
@@ -127,13 +128,21 @@ class JobStore:
         found: Any = self._redis.smembers(_OPEN)
         return sorted((Run.parse(name.decode()) for name in found), key=lambda run: run.name)
 
+    def is_open(self, run: Run) -> bool:
+        """Whether it is one of the runs without a result."""
+        return bool(self._redis.sismember(_OPEN, run.name))
+
     def is_wiped(self) -> bool:
         """Redis has forgotten us since `restored`."""
         return not self._redis.exists(_MARK)
 
-    def restored(self) -> None:
-        """From now on a missing mark means a wipe."""
-        self._redis.set(_MARK, 1)
+    def restored(self, *, lists_ended: bool = True) -> None:
+        """From now on a missing mark means a wipe. The jobs that have ended may be added later."""
+        self._redis.set(_MARK, 1 if lists_ended else _OPEN_ALONE)
+
+    def lacks_ended(self) -> bool:
+        """The open runs were restored, and the jobs that have ended were not yet."""
+        return self._redis.get(_MARK) == _OPEN_ALONE
 
 
 def open_runs(store: ArtifactStore) -> Iterator[Run]:

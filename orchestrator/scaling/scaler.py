@@ -32,9 +32,8 @@ class Scaler:
         self._default_model = cluster.settings.model
         self._pools = worker_pools(cluster.settings.pools)
         self._speeds = cluster.speeds
-        self.reissued_units = 0
 
-    def publish(self, surveys: Sequence[RunSurvey]) -> PublishedLoad:
+    def publish(self, surveys: Sequence[RunSurvey], reissued_units: int = 0) -> PublishedLoad:
         """Measure, decide and publish. May raise redis.RedisError or BrokerUnavailable."""
         now = time.time()
         before = published(self._redis)
@@ -55,7 +54,7 @@ class Scaler:
             open_runs=len(surveys),
             queues={name: QueueLoad(depth, ages.get(name)) for name, depth in lengths.items()},
             pools=pools,
-            reissued_units=self.reissued_units,
+            reissued_units=reissued_units,
         )
         publish(self._redis, measured)
         return measured

@@ -22,7 +22,8 @@ from orchestrator.jobs.runs import retry
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import rerun, submit
 from orchestrator.jobs.tombstones import LINGER_LEASES, Tombstones
-from orchestrator.reconciler import Reconciler
+from orchestrator.reconciler.housekeeping import Housekeeping
+from orchestrator.reconciler.leading import Leading
 from orchestrator.results.speaker_names import name_speakers
 from tasks.artifacts import exists
 from tasks.artifacts.opening import open_store
@@ -38,6 +39,7 @@ from tests.eventually import eventually
 from tests.inputs.bad_audio import wav
 from tests.inputs.examples import TENANT, a_manifest, a_run, a_unit, write_records
 from tests.inputs.speech import recording, write_wav
+from tests.unit.orchestrator.reconciler.passes import restore
 from tests.unit.tasks.inline import run_job, run_task
 
 OPTIONS: dict[str, Any] = {"model": "fake", "language": "en", "aligner": "cross_attention"}
@@ -374,13 +376,15 @@ def test_the_reconciler_sweeps_and_brings_no_deleted_job_back(
         opened.store.put(keys.open_run(run), b"")
         stone = Tombstone(TENANT, run.job, 1000.0, 1, {})
         opened.store.put(stone.key, stone.to_bytes())  # and died
-        reconciler = Reconciler(opened)
-        assert reconciler.reconcile() == ()
+        restore(opened)
+        leading = Leading(opened.redis, 1.0)
+        assert leading.take()
+        housekeeping = Housekeeping(opened, leading)
         assert opened.jobs.open_runs() == []
         assert opened.jobs.newest(TENANT, 9) == []
 
         def is_done() -> bool:
-            reconciler.reconcile()
+            housekeeping.end_deletions()
             return everything(opened) == []
 
         assert eventually(is_done)

@@ -22,7 +22,6 @@ from orchestrator.outbox.courier import Courier
 from orchestrator.outbox.delivery import OUTPUT, WEBHOOK, deliver
 from orchestrator.outbox.schedule import DELAYS, DONE
 from orchestrator.outbox.webhooks import webhook_pool, webhook_secret
-from orchestrator.reconciler import Reconciler
 from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output
@@ -31,6 +30,7 @@ from tasks.runs.units import Run
 from tests.eventually import eventually
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records
 from tests.servers.receiver import Receiver
+from tests.unit.orchestrator.reconciler.passes import restore
 
 RUN = a_run()
 TRANSCRIPT = transcript_to_json(Transcript("en", 2.0, (Segment(0.5, 1.5, "Good day."),)))
@@ -318,12 +318,12 @@ def test_redis_may_be_wiped(cluster: Cluster, receiver: Receiver) -> None:
     end(cluster, owing(receiver.url))
     cluster.redis.flushall()
     assert cluster.outbox.take(8, 0.0) == []
-    Reconciler(cluster).reconcile()
+    restore(cluster)
     with working(Courier(cluster)):
         assert eventually(lambda: not is_owed(cluster))
     assert len(receiver.received) == 1
     cluster.redis.flushall()
-    Reconciler(cluster).reconcile()  # it settles what has ended; that is not told again
+    restore(cluster)  # it settles what has ended; that is not told again
     assert not is_owed(cluster)
 
 
@@ -332,7 +332,7 @@ def test_another_s_reconciler_leaves_what_others_owe_alone(
 ) -> None:
     end(cluster, owing(receiver.url))
     cluster.redis.flushall()
-    Reconciler(cluster, adopt=False).reconcile()
+    restore(cluster, adopt=False)
     assert cluster.outbox.take(8, 0.0) == []
 
 

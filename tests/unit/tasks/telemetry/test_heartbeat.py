@@ -18,6 +18,7 @@ from config.settings import Settings
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.local.workers import WorkerSpec, worker_command, worker_environment
 from orchestrator.reconciler import Reconciler
+from orchestrator.reconciler.leading import Leading
 from tasks.runs.stages import Pool
 from tasks.telemetry import heartbeat
 from tasks.telemetry.heartbeat import Heartbeat
@@ -109,10 +110,10 @@ def test_the_reconciler_beats_at_each_pass(settings: Settings, tmp_path: Path) -
 def test_a_reconciler_that_waits_for_redis_is_alive(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: Reconciler) -> bool:
+    def fail(_: Leading) -> bool:
         raise RedisAway("it is away")
 
-    monkeypatch.setattr(Reconciler, "_leads", fail)
+    monkeypatch.setattr(Leading, "take", fail)
     with reconciling(settings, tmp_path / "alive"):
         assert eventually((tmp_path / "alive").exists)
 
@@ -122,11 +123,11 @@ def test_a_reconciler_that_only_fails_is_not(
 ) -> None:
     passes = []
 
-    def fail(_: Reconciler) -> bool:
+    def fail(_: Leading) -> bool:
         passes.append(1)
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(Reconciler, "_leads", fail)
+    monkeypatch.setattr(Leading, "take", fail)
     with reconciling(settings, tmp_path / "alive"):
         assert eventually(lambda: len(passes) > 3)
     assert not (tmp_path / "alive").exists()

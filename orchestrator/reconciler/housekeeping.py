@@ -1,0 +1,30 @@
+"""What is removed now and then: the rest of deleted jobs, and files that no job was made of."""
+
+from __future__ import annotations
+
+from orchestrator.access.tenants import known_tenants
+from orchestrator.cluster.connection import Connection
+from orchestrator.jobs.tombstones import Tombstones
+from orchestrator.jobs.uploads import sweep_uploads
+from orchestrator.reconciler.leading import Leading
+
+UPLOADS_SECONDS = 3600.0  # between looks at what was uploaded
+
+
+class Housekeeping:
+    """Two duties. Each raises LeadLost, redis.RedisError and what the store raises."""
+
+    def __init__(self, connection: Connection, leading: Leading) -> None:
+        self._connection = connection
+        self._leading = leading
+        self._tombstones = Tombstones(connection)
+
+    def end_deletions(self) -> None:
+        """Remove what tasks in flight have still written of deleted jobs."""
+        self._tombstones.sweep()
+
+    def remove_unused_uploads(self) -> None:
+        """Remove files that were uploaded and not submitted within a day."""
+        tenants = known_tenants(self._connection.store, self._connection.settings)
+        for tenant in self._leading.while_held(tenants):
+            sweep_uploads(self._connection, tenant)

@@ -1,0 +1,125 @@
+"""The loop that closes every gap: what Redis or a dead worker lost is issued again.
+
+A pass surveys the open runs, rescues what is lost and measures the load. It asks Redis alone; the
+queues are read and the store is asked only about units that have been idle for too long. Every
+other duty runs beside it, so that no listing of the store delays a pass.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import structlog
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from gpu_worker.errors import ScriptoriumError
+from orchestrator.cluster.connection import Connection
+from orchestrator.open_runs.needs import pause_after
+from orchestrator.open_runs.survey import survey
+from orchestrator.reconciler.duty import Duty
+from orchestrator.reconciler.housekeeping import UPLOADS_SECONDS, Housekeeping
+from orchestrator.reconciler.leading import Leading, LeadLost
+from orchestrator.reconciler.measuring import Measuring
+from orchestrator.reconciler.rescuing import Rescuing
+from orchestrator.reconciler.restoring import Restoring
+from tasks.runs.units import Unit
+from tasks.telemetry.heartbeat import Heartbeat
+
+JOIN_SECONDS = 5.0  # that duties get to end; they stop before their next item
+Item = TypeVar("Item")
+log = structlog.get_logger(__name__)
+
+
+class Reconciler:
+    """One pass at a time; of several reconcilers on one Redis only the leader works."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        adopt: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        settings = connection.settings
+        self._connection = connection
+        self._leading = Leading(connection.redis, settings.reconcile_seconds)
+        self._rescuing = Rescuing(connection, self._leading, clock)
+        self._measuring = Measuring(connection)
+        self._restoring = Restoring(connection, self._leading, adopt=adopt)
+        house = Housekeeping(connection, self._leading)
+        self._audit = Duty("audit", self._restoring.restore, settings.audit_seconds)
+        self._beside = [self._audit]
+        if adopt:
+            self._beside += [
+                Duty("deletions", house.end_deletions, settings.audit_seconds),
+                Duty("uploads", house.remove_unused_uploads, UPLOADS_SECONDS),
+            ]
+        self._running: list[Duty] = []  # those that a pass may start: only `run` ends them
+        self._clock = clock
+        self._heartbeat = Heartbeat(settings.heartbeat_file)
+
+    def run(self, stop: threading.Event) -> None:
+        """Passes until told to stop, with the duties beside them."""
+        self._running = self._beside
+        with self._leading.renewed():
+            self._loop(stop)
+        deadline = time.monotonic() + JOIN_SECONDS
+        for duty in self._beside:
+            duty.join(max(0.0, deadline - time.monotonic()))
+
+    def _loop(self, stop: threading.Event) -> None:
+        """A fault ends a pass, never the loop."""
+        waiting = False  # said once, not at every pass of an outage
+        pause = self._connection.settings.reconcile_seconds
+        while not stop.wait(pause):
+            began = self._clock()
+            pause = self._connection.settings.reconcile_seconds
+            try:
+                self.reconcile()
+                pause = pause_after(self._clock() - began, pause)
+                waiting = False
+                self._heartbeat.beat()
+            except LeadLost:
+                self._heartbeat.beat()
+            except (RedisError, OperationalError, ScriptoriumError) as error:
+                if not waiting:
+                    log.warning("reconciler_waits", reason=str(error))
+                waiting = True
+                self._heartbeat.beat()  # started again, it would wait for the same
+            except Exception:
+                log.exception("reconciler_pass_failed")
+
+    def reconcile(self) -> tuple[Unit, ...]:
+        """One pass, if this process leads. Gives the units that were issued again.
+
+        Raises LeadLost, redis.RedisError, kombu's OperationalError and what the store raises.
+        """
+        if not self._leading.take():
+            self._rescuing.forget()
+            return ()
+        runs = self._connection.jobs.open_runs()
+        wiped = self._connection.jobs.is_wiped()  # asked later: if so, runs may be missing
+        if wiped:
+            self._audit.hurry()
+        else:
+            self._restoring.seen = frozenset(runs)
+        for duty in self._running:
+            duty.start_if_due()
+        surveys = tuple(self._steps(survey(self._connection, runs)))
+        try:
+            lost = self._rescuing.lost(surveys)
+            return tuple(unit for unit in self._steps(lost) if self._rescuing.rescue(unit))
+        finally:
+            if self._leading.is_held and not wiped:  # what is not restored yet is work too
+                self._measuring.measure(surveys, self._rescuing.reissued_units)
+
+    def _steps(self, items: Iterable[Item]) -> Iterator[Item]:
+        """They may be many, and a pass that goes through them takes its time but does not hang."""
+        for item in self._leading.while_held(items):
+            self._heartbeat.beat()
+            self._leading.step()
+            yield item

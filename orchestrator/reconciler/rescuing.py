@@ -1,0 +1,127 @@
+"""What is lost is found and issued again.
+
+Decisions are in `orchestrator/open_runs/needs.py`. The queues are read, and the store is asked,
+only about units that have been idle for too long.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+
+from orchestrator.cluster.connection import Connection
+from orchestrator.open_runs.needs import overdue
+from orchestrator.open_runs.survey import RunSurvey
+from orchestrator.reconciler.leading import Leading
+from tasks.artifacts import ArtifactMissing
+from tasks.runs import keys
+from tasks.runs.canvas import in_turn, run_canvas
+from tasks.runs.dependencies import chains_before, units_behind
+from tasks.runs.options import JobOptions
+from tasks.runs.records import exists
+from tasks.runs.stages import Lane, Stage
+from tasks.runs.units import Unit
+from tasks.state.receipts import Receipt
+
+log = structlog.get_logger(__name__)
+
+
+class Rescuing:
+    """Remembers from pass to pass since when which unit has been idle."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        leading: Leading,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connection = connection
+        self._leading = leading
+        self._clock = clock
+        self._idle_since: dict[Unit, float] = {}
+        self._missing: set[Unit] = set()  # at the last pass
+        self.reissued_units = 0  # so far
+
+    def forget(self) -> None:
+        """Begin anew: another reconciler leads, and what was seen here gets old."""
+        self._idle_since, self._missing = {}, set()
+
+    def lost(self, surveys: Iterable[RunSurvey]) -> tuple[Unit, ...]:
+        """The units that no worker and no message will bring about.
+
+        Raises redis.RedisError or BrokerUnavailable.
+        """
+        idle = [unit for one in surveys for unit in one.idle]
+        grace = self._connection.settings.reconcile_grace_seconds
+        self._idle_since, suspects = overdue(self._idle_since, idle, self._clock(), grace)
+        if not suspects:
+            self._missing = set()
+            return ()
+        missing = set(suspects) - self._connection.queues.queued(suspects)
+        # A worker may have taken the message between our look at the leases and at the queues:
+        # only what is missing at two passes is lost.
+        certain, self._missing = missing & self._missing, missing - self._missing
+        for unit in set(suspects) - self._missing:  # answered; the grace begins anew
+            self._idle_since.pop(unit, None)
+        return tuple(unit for unit in suspects if unit in certain)
+
+    def rescue(self, unit: Unit) -> bool:
+        """Record what the store has after all, or issue the unit again (True).
+
+        Raises LeadLost before anything is issued, redis.RedisError, kombu's OperationalError and
+        what the store raises.
+        """
+        connection = self._connection
+        try:
+            manifest = connection.records.manifest(unit.run.tenant, unit.run.job)
+        except ArtifactMissing as error:
+            log.warning("record_missing", unit=unit.name, artifact=str(error))
+            return False
+        if exists(connection.store, connection.records.key(unit)):
+            connection.ledger.record(unit, Receipt("cached"))
+            return False
+        if exists(connection.store, keys.failed(unit)):
+            connection.ledger.record(unit, Receipt("failed"))
+            return False
+        self._leading.confirm()
+        log.warning("unit_reissued", unit=unit.name)
+        if unit.stage in (Stage.PREPARE, Stage.DETECT_LANGUAGE):
+            prepared = unit.stage is Stage.DETECT_LANGUAGE
+            message = run_canvas(connection.celery, manifest, unit.run, prepared=prepared)
+            message.apply_async(ignore_result=True)
+        else:
+            self._issue_again(unit, connection.records.resolved(unit.run).options)
+        connection.queues.issued(unit)
+        self.reissued_units += 1
+        return True
+
+    def _issue_again(self, unit: Unit, options: JobOptions) -> None:
+        """The unit, or what it needs: receipts may tell of artifacts that are not there.
+
+        So it is after an upgrade that changes what a stage makes, and where an object was lost.
+        """
+        connection = self._connection
+        plan = connection.plan(unit.run.tenant, unit.run.job)
+        if plan is None:
+            in_turn(connection.celery, (unit,), Lane.INTERACTIVE).apply_async(ignore_result=True)
+            return
+        lost = [
+            units_behind(chain[kept], options, plan)
+            for chain in chains_before(unit, options, plan)
+            if (kept := self._kept(chain)) < len(chain)
+        ]
+        for units in lost or [units_behind(unit, options, plan)]:
+            message = in_turn(connection.celery, units, plan.lane(options))
+            message.apply_async(ignore_result=True)
+
+    def _kept(self, chain: Sequence[Unit]) -> int:
+        """How many units of a chain need not be done; all if one of them was given up."""
+        store, records = self._connection.store, self._connection.records
+        for number in range(len(chain), 0, -1):
+            if exists(store, records.key(chain[number - 1])):
+                return number
+            if exists(store, keys.failed(chain[number - 1])):
+                return len(chain)
+        return 0

@@ -1,0 +1,19 @@
+"""A reconciler whose time passes when it is told to."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.cluster.connection import Connection
+from orchestrator.reconciler import Reconciler
+from tests.unit.orchestrator.reconciler.passes import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def reconciler(connection: Connection, clock: Clock) -> Reconciler:
+    return Reconciler(connection, clock=clock)
