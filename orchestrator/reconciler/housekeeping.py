@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.access.tenants import known_tenants
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.tombstones import Tombstones
 from orchestrator.jobs.uploads import sweep_uploads
 from orchestrator.reconciler.leading import Leading
@@ -14,10 +14,10 @@ UPLOADS_SECONDS = 3600.0  # between looks at what was uploaded
 class Housekeeping:
     """Two duties. Each raises LeadLost, redis.RedisError and what the store raises."""
 
-    def __init__(self, connection: Connection, leading: Leading) -> None:
-        self._connection = connection
+    def __init__(self, cluster: Cluster, leading: Leading) -> None:
+        self._cluster = cluster
         self._leading = leading
-        self._tombstones = Tombstones(connection)
+        self._tombstones = Tombstones(cluster)
 
     def end_deletions(self) -> None:
         """Remove what tasks in flight have still written of deleted jobs."""
@@ -25,6 +25,6 @@ class Housekeeping:
 
     def remove_unused_uploads(self) -> None:
         """Remove files that were uploaded and not submitted within a day."""
-        tenants = known_tenants(self._connection.store, self._connection.settings)
+        tenants = known_tenants(self._cluster.store, self._cluster.settings)
         for tenant in self._leading.while_held(tenants):
-            sweep_uploads(self._connection, tenant)
+            sweep_uploads(self._cluster, tenant)

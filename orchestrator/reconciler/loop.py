@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.open_runs.needs import pause_after
 from orchestrator.open_runs.survey import survey
 from orchestrator.reconciler.duty import Duty
@@ -39,18 +39,18 @@ class Reconciler:
 
     def __init__(
         self,
-        connection: Connection,
+        cluster: Cluster,
         *,
         adopt: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        settings = connection.settings
-        self._connection = connection
-        self._leading = Leading(connection.redis, settings.reconcile_seconds)
-        self._rescuing = Rescuing(connection, self._leading, clock)
-        self._measuring = Measuring(connection)
-        self._restoring = Restoring(connection, self._leading, adopt=adopt)
-        house = Housekeeping(connection, self._leading)
+        settings = cluster.settings
+        self._cluster = cluster
+        self._leading = Leading(cluster.redis, settings.reconcile_seconds)
+        self._rescuing = Rescuing(cluster, self._leading, clock)
+        self._measuring = Measuring(cluster)
+        self._restoring = Restoring(cluster, self._leading, adopt=adopt)
+        house = Housekeeping(cluster, self._leading)
         self._audit = Duty("audit", self._restoring.restore, settings.audit_seconds)
         self._beside = [self._audit]
         if adopt:
@@ -74,10 +74,10 @@ class Reconciler:
     def _loop(self, stop: threading.Event) -> None:
         """A fault ends a pass, never the loop."""
         waiting = False  # said once, not at every pass of an outage
-        pause = self._connection.settings.reconcile_seconds
+        pause = self._cluster.settings.reconcile_seconds
         while not stop.wait(pause):
             began = self._clock()
-            pause = self._connection.settings.reconcile_seconds
+            pause = self._cluster.settings.reconcile_seconds
             try:
                 self.reconcile()
                 pause = pause_after(self._clock() - began, pause)
@@ -101,15 +101,15 @@ class Reconciler:
         if not self._leading.take():
             self._rescuing.forget()
             return ()
-        runs = self._connection.jobs.open_runs()
-        wiped = self._connection.jobs.is_wiped()  # asked later: if so, runs may be missing
+        runs = self._cluster.jobs.open_runs()
+        wiped = self._cluster.jobs.is_wiped()  # asked later: if so, runs may be missing
         if wiped:
             self._audit.hurry()
         else:
             self._restoring.seen = frozenset(runs)
         for duty in self._running:
             duty.start_if_due()
-        surveys = tuple(self._steps(survey(self._connection, runs)))
+        surveys = tuple(self._steps(survey(self._cluster, runs)))
         try:
             lost = self._rescuing.lost(surveys)
             return tuple(unit for unit in self._steps(lost) if self._rescuing.rescue(unit))

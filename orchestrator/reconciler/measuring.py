@@ -8,7 +8,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.open_runs.survey import RunSurvey
 from orchestrator.scaling.scaler import Scaler
 
@@ -21,8 +21,8 @@ class Measuring:
     So it needs no thread of its own, unlike what lists the store.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._scaler = Scaler(connection)
+    def __init__(self, cluster: Cluster) -> None:
+        self._scaler = Scaler(cluster)
         self._waits = False  # said once, not at every pass of an outage
 
     def measure(self, surveys: Sequence[RunSurvey], reissued_units: int) -> None:

@@ -11,16 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.open_runs.needs import overdue
 from orchestrator.open_runs.survey import RunSurvey
 from orchestrator.reconciler.leading import Leading
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
 from tasks.runs.canvas import in_turn, run_canvas
 from tasks.runs.dependencies import chains_before, units_behind
 from tasks.runs.options import JobOptions
-from tasks.runs.records import exists
 from tasks.runs.stages import Lane, Stage
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
@@ -33,11 +32,11 @@ class Rescuing:
 
     def __init__(
         self,
-        connection: Connection,
+        cluster: Cluster,
         leading: Leading,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connection = connection
+        self._cluster = cluster
         self._leading = leading
         self._clock = clock
         self._idle_since: dict[Unit, float] = {}
@@ -54,12 +53,12 @@ class Rescuing:
         Raises redis.RedisError or BrokerUnavailable.
         """
         idle = [unit for one in surveys for unit in one.idle]
-        grace = self._connection.settings.reconcile_grace_seconds
+        grace = self._cluster.settings.reconcile_grace_seconds
         self._idle_since, suspects = overdue(self._idle_since, idle, self._clock(), grace)
         if not suspects:
             self._missing = set()
             return ()
-        missing = set(suspects) - self._connection.queues.queued(suspects)
+        missing = set(suspects) - self._cluster.queues.queued(suspects)
         # A worker may have taken the message between our look at the leases and at the queues:
         # only what is missing at two passes is lost.
         certain, self._missing = missing & self._missing, missing - self._missing
@@ -73,27 +72,27 @@ class Rescuing:
         Raises LeadLost before anything is issued, redis.RedisError, kombu's OperationalError and
         what the store raises.
         """
-        connection = self._connection
+        cluster = self._cluster
         try:
-            manifest = connection.records.manifest(unit.run.tenant, unit.run.job)
+            manifest = cluster.records.manifest(unit.run.tenant, unit.run.job)
         except ArtifactMissing as error:
             log.warning("record_missing", unit=unit.name, artifact=str(error))
             return False
-        if exists(connection.store, connection.records.key(unit)):
-            connection.ledger.record(unit, Receipt("cached"))
+        if exists(cluster.store, cluster.records.key(unit)):
+            cluster.ledger.record(unit, Receipt("cached"))
             return False
-        if exists(connection.store, keys.failed(unit)):
-            connection.ledger.record(unit, Receipt("failed"))
+        if exists(cluster.store, keys.failed(unit)):
+            cluster.ledger.record(unit, Receipt("failed"))
             return False
         self._leading.confirm()
         log.warning("unit_reissued", unit=unit.name)
         if unit.stage in (Stage.PREPARE, Stage.DETECT_LANGUAGE):
             prepared = unit.stage is Stage.DETECT_LANGUAGE
-            message = run_canvas(connection.celery, manifest, unit.run, prepared=prepared)
+            message = run_canvas(cluster.celery, manifest, unit.run, prepared=prepared)
             message.apply_async(ignore_result=True)
         else:
-            self._issue_again(unit, connection.records.resolved(unit.run).options)
-        connection.queues.issued(unit)
+            self._issue_again(unit, cluster.records.resolved(unit.run).options)
+        cluster.queues.issued(unit)
         self.reissued_units += 1
         return True
 
@@ -102,10 +101,10 @@ class Rescuing:
 
         So it is after an upgrade that changes what a stage makes, and where an object was lost.
         """
-        connection = self._connection
-        plan = connection.plan(unit.run.tenant, unit.run.job)
+        cluster = self._cluster
+        plan = cluster.plan(unit.run.tenant, unit.run.job)
         if plan is None:
-            in_turn(connection.celery, (unit,), Lane.INTERACTIVE).apply_async(ignore_result=True)
+            in_turn(cluster.celery, (unit,), Lane.INTERACTIVE).apply_async(ignore_result=True)
             return
         lost = [
             units_behind(chain[kept], options, plan)
@@ -113,12 +112,12 @@ class Rescuing:
             if (kept := self._kept(chain)) < len(chain)
         ]
         for units in lost or [units_behind(unit, options, plan)]:
-            message = in_turn(connection.celery, units, plan.lane(options))
+            message = in_turn(cluster.celery, units, plan.lane(options))
             message.apply_async(ignore_result=True)
 
     def _kept(self, chain: Sequence[Unit]) -> int:
         """How many units of a chain need not be done; all if one of them was given up."""
-        store, records = self._connection.store, self._connection.records
+        store, records = self._cluster.store, self._cluster.records
         for number in range(len(chain), 0, -1):
             if exists(store, records.key(chain[number - 1])):
                 return number

@@ -12,12 +12,12 @@ from contextlib import suppress
 import structlog
 
 from orchestrator.access.tenants import known_tenants
-from orchestrator.cluster.connection import Connection, UnknownJob
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_index import known_jobs, newest_run, open_runs
 from orchestrator.reconciler.leading import Leading
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
-from tasks.runs.records import exists, failures
+from tasks.runs.records import failures
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.state.receipts import Receipt
@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 class Restoring:
     """Without `adopt` only the runs in `seen` are restored: others' are left to their cluster."""
 
-    def __init__(self, connection: Connection, leading: Leading, *, adopt: bool) -> None:
-        self._connection = connection
+    def __init__(self, cluster: Cluster, leading: Leading, *, adopt: bool) -> None:
+        self._cluster = cluster
         self._leading = leading
         self._adopt = adopt  # take up runs that others left open
         self.seen: Collection[Run] = frozenset()  # those that were open at the last pass
@@ -39,53 +39,53 @@ class Restoring:
 
         Raises LeadLost, redis.RedisError and what the store raises; the next call begins anew.
         """
-        jobs = self._connection.jobs
+        jobs = self._cluster.jobs
         wiped = jobs.is_wiped()
         self._restore_open_runs()
         if wiped:  # from here on the load can be measured
             jobs.restored(lists_ended=not self._adopt)
         if self._adopt:
-            self._connection.outbox.restore()
+            self._cluster.outbox.restore()
             if jobs.lacks_ended():
                 self._list_ended_jobs()
 
     def _restore_open_runs(self) -> None:
-        jobs = self._connection.jobs
+        jobs = self._cluster.jobs
         known = set(jobs.open_runs())
-        for run in self._leading.while_held(open_runs(self._connection.store)):
+        for run in self._leading.while_held(open_runs(self._cluster.store)):
             is_ours = self._adopt or run in self.seen
             if is_ours and run not in known and not jobs.is_open(run):  # it may be a new one
                 self._restore(run)
 
     def _list_ended_jobs(self) -> None:
         """Index every job of the store, if Redis was not wiped again meanwhile."""
-        connection = self._connection
-        for tenant in known_tenants(connection.store, connection.settings):
-            for job in self._leading.while_held(known_jobs(connection.store, tenant)):
+        cluster = self._cluster
+        for tenant in known_tenants(cluster.store, cluster.settings):
+            for job in self._leading.while_held(known_jobs(cluster.store, tenant)):
                 with suppress(UnknownJob):  # it is being deleted
-                    connection.job(tenant, job)
-        if connection.jobs.lacks_ended():
-            connection.jobs.restored()
+                    cluster.job(tenant, job)
+        if cluster.jobs.lacks_ended():
+            cluster.jobs.restored()
 
     def _restore(self, run: Run) -> None:
-        connection = self._connection
-        if exists(connection.store, keys.tombstone(run.tenant, run.job)):
+        cluster = self._cluster
+        if exists(cluster.store, keys.tombstone(run.tenant, run.job)):
             return
         try:
-            manifest = connection.records.manifest(run.tenant, run.job)
+            manifest = cluster.records.manifest(run.tenant, run.job)
         except ArtifactMissing:
             return  # a submission that was not accepted
         log.info("run_restored", run=run.name)
-        if exists(connection.store, keys.of_run(run, "canceled")):
-            connection.cancellations.flag(run)
-        newest = newest_run(connection.store, run.tenant, run.job)
+        if exists(cluster.store, keys.of_run(run, "canceled")):
+            cluster.cancellations.flag(run)
+        newest = newest_run(cluster.store, run.tenant, run.job)
         newest = newest if newest.number > run.number else run
         # The receipts first: once the run is in the index a pass looks at what it needs.
-        if connection.plan(run.tenant, run.job) is not None:
-            connection.ledger.record(
+        if cluster.plan(run.tenant, run.job) is not None:
+            cluster.ledger.record(
                 run.unit(Stage.PREPARE), Receipt("cached", finished_at=time.time())
             )
-        for stage, index in failures(connection.store, run):
-            connection.ledger.record(run.unit(stage, index), Receipt("failed"))
-        connection.jobs.add(manifest, newest)
-        connection.settle(run)
+        for stage, index in failures(cluster.store, run):
+            cluster.ledger.record(run.unit(stage, index), Receipt("failed"))
+        cluster.jobs.add(manifest, newest)
+        cluster.settle(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.reconciler import Reconciler
 from tests.unit.orchestrator.reconciler.passes import Clock
 
@@ -15,5 +15,5 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def reconciler(connection: Connection, clock: Clock) -> Reconciler:
+def reconciler(connection: Cluster, clock: Clock) -> Reconciler:
     return Reconciler(connection, clock=clock)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.leading import Leading
 from orchestrator.reconciler.restoring import Restoring
@@ -29,14 +30,12 @@ class Clock:
         return self.now
 
 
-def with_settings(connection: Connection, **changes: Any) -> Connection:
+def with_settings(connection: Cluster, **changes: Any) -> Cluster:
     """The same parts by other settings."""
-    values = connection.settings.model_copy(update=changes)
-    fields = {name: getattr(connection, name) for name in Connection.__slots__}
-    return Connection(**fields | {"settings": values})
+    return replace(connection, settings=connection.settings.model_copy(update=changes))
 
 
-def open_job(connection: Connection, plan: Plan | None = None, **options: Any) -> None:
+def open_job(connection: Cluster, plan: Plan | None = None, **options: Any) -> None:
     """A job as submission leaves it, without its message."""
     write_records(connection.store, a_manifest(**options), plan)
     connection.store.put(keys.open_run(ASSEMBLE.run), b"")
@@ -54,7 +53,7 @@ def issued(reconciler: Reconciler, clock: Clock) -> list[tuple[Stage, int]]:
     return [(unit.stage, unit.index) for unit in reconciler.reconcile()]
 
 
-def restore(connection: Connection, *, adopt: bool = True, seen: Collection[Run] = ()) -> None:
+def restore(connection: Cluster, *, adopt: bool = True, seen: Collection[Run] = ()) -> None:
     """The reconciler's audit, once, by a leader that leaves."""
     leading = Leading(connection.redis, 1.0)
     assert leading.take()

@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from gpu_worker.errors import StoreUnavailable
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.deletion import Tombstone
 from orchestrator.reconciler import Reconciler, leading
@@ -19,8 +19,8 @@ from orchestrator.reconciler.housekeeping import Housekeeping
 from orchestrator.reconciler.rescuing import Rescuing
 from orchestrator.reconciler.restoring import Restoring
 from orchestrator.scaling.published import published
+from tasks.artifacts import exists
 from tasks.runs import keys
-from tasks.runs.records import exists
 from tasks.runs.stages import Stage
 from tasks.runs.units import Unit
 from tests.eventually import PATIENCE_SECONDS, eventually
@@ -28,7 +28,7 @@ from tests.inputs.examples import TENANT, a_manifest, a_run, a_unit, write_recor
 from tests.unit.orchestrator.reconciler.passes import open_job, with_settings
 
 
-def test_of_two_reconcilers_one_leads(connection: Connection, redis: Redis) -> None:
+def test_of_two_reconcilers_one_leads(connection: Cluster, redis: Redis) -> None:
     quick = with_settings(connection, reconcile_seconds=0.01, reconcile_grace_seconds=0.01)
     open_job(quick)
     redis.set("scriptorium:reconciler", "another", px=300)
@@ -44,7 +44,7 @@ def test_of_two_reconcilers_one_leads(connection: Connection, redis: Redis) -> N
 
 
 def test_a_fault_ends_a_pass_and_not_the_loop(
-    connection: Connection, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = with_settings(connection, reconcile_seconds=0.01)
     passes: list[Exception | None] = [ValueError("a bug"), ConnectionError("x"), None]
@@ -62,7 +62,7 @@ def test_a_fault_ends_a_pass_and_not_the_loop(
 
 
 def test_the_loop_outlives_a_redis_that_is_away(
-    connection: Connection, no_redis: Redis, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, no_redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop, asked = threading.Event(), 0
 
@@ -80,7 +80,7 @@ def test_the_loop_outlives_a_redis_that_is_away(
 
 
 @contextmanager
-def running(connection: Connection) -> Iterator[None]:
+def running(connection: Cluster) -> Iterator[None]:
     """A reconciler's loop, quick, in a thread."""
     quick = with_settings(
         connection, reconcile_seconds=0.01, reconcile_grace_seconds=0.01, audit_seconds=0.01
@@ -104,7 +104,7 @@ SLOW_DUTIES = [
 
 @pytest.mark.parametrize(("owner", "name"), SLOW_DUTIES)
 def test_a_duty_that_hangs_delays_no_rescue(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
 ) -> None:
     hung, over = threading.Event(), threading.Event()
 
@@ -123,7 +123,7 @@ def test_a_duty_that_hangs_delays_no_rescue(
 @pytest.mark.parametrize(("owner", "name"), SLOW_DUTIES)
 @pytest.mark.parametrize("fault", [ZeroDivisionError("a bug"), StoreUnavailable("it is away")])
 def test_a_duty_that_fails_keeps_nothing_from_being_issued_again(
-    connection: Connection,
+    connection: Cluster,
     monkeypatch: pytest.MonkeyPatch,
     owner: type,
     name: str,
@@ -142,7 +142,7 @@ def test_a_duty_that_fails_keeps_nothing_from_being_issued_again(
         assert eventually(lambda: queued_units(connection.redis) == {a_unit(Stage.PREPARE)})
 
 
-def test_the_loop_calls_every_duty(connection: Connection) -> None:
+def test_the_loop_calls_every_duty(connection: Cluster) -> None:
     write_records(connection.store, a_manifest())
     connection.store.put(keys.open_run(a_run()), b"")  # only the store knows of it
     stone = Tombstone(TENANT, "deleted", 1000.0, 1, {})
@@ -157,7 +157,7 @@ def test_the_loop_calls_every_duty(connection: Connection) -> None:
 
 
 def test_a_pass_that_takes_longer_than_the_lock_keeps_the_lead(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leading, "LEAST_SECONDS", 0.1)
     begun, ended = threading.Event(), threading.Event()
@@ -179,7 +179,7 @@ def test_a_pass_that_takes_longer_than_the_lock_keeps_the_lead(
     assert second._leading.take()  # at once: the other one has let it go
 
 
-def test_a_loop_that_has_ended_leaves_no_thread(connection: Connection) -> None:
+def test_a_loop_that_has_ended_leaves_no_thread(connection: Cluster) -> None:
     before = threading.active_count()
     with running(connection):
         assert eventually(lambda: not connection.jobs.is_wiped())

@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisAway
 from structlog.testing import capture_logs
 
 from gpu_worker.errors import StoreUnavailable
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.measuring import Measuring
 from orchestrator.reconciler.rescuing import Rescuing
@@ -20,7 +20,7 @@ from tests.unit.orchestrator.reconciler.passes import Clock, issued, open_job
 
 
 def test_a_load_that_cannot_be_measured_keeps_nothing_from_being_issued_again(
-    connection: Connection,
+    connection: Cluster,
     reconciler: Reconciler,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
@@ -33,7 +33,7 @@ def test_a_load_that_cannot_be_measured_keeps_nothing_from_being_issued_again(
     assert issued(reconciler, clock) == [(Stage.PREPARE, 0)]
 
 
-def test_an_outage_is_said_once(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outage_is_said_once(connection: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RedisAway("it is away")
 
@@ -50,7 +50,7 @@ def test_an_outage_is_said_once(connection: Connection, monkeypatch: pytest.Monk
 
 
 def test_the_load_is_published_though_the_store_is_away(
-    connection: Connection, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise StoreUnavailable("it is away")
@@ -63,7 +63,7 @@ def test_the_load_is_published_though_the_store_is_away(
 
 
 def test_a_wiped_redis_does_not_look_like_no_work(
-    connection: Connection, reconciler: Reconciler
+    connection: Cluster, reconciler: Reconciler
 ) -> None:
     open_job(connection)
     connection.redis.flushall()
@@ -75,7 +75,7 @@ def test_a_wiped_redis_does_not_look_like_no_work(
 
 
 def test_units_that_were_issued_again_are_counted(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection)
     assert issued(reconciler, clock)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.submission import submit
 from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.leading import KEY, LeadLost
+from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.manifest import Plan, Source
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage, queues
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
@@ -20,7 +21,7 @@ from tests.unit.orchestrator.reconciler.passes import ASSEMBLE, GRACE, Clock, is
 
 
 def test_a_lost_message_is_issued_again_after_the_grace(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection)
     assert issued(reconciler, clock) == [(Stage.PREPARE, 0)]
@@ -28,7 +29,7 @@ def test_a_lost_message_is_issued_again_after_the_grace(
 
 
 def test_a_message_that_is_taken_between_two_passes_is_not_lost(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10))
     reconciler.reconcile()
@@ -39,7 +40,7 @@ def test_a_message_that_is_taken_between_two_passes_is_not_lost(
 
 
 def test_it_is_issued_once_and_then_has_its_grace_again(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection)
     assert issued(reconciler, clock)
@@ -51,7 +52,7 @@ def test_it_is_issued_once_and_then_has_its_grace_again(
 
 
 def test_a_message_that_was_lost_again_is_issued_again(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection)
     assert issued(reconciler, clock)
@@ -60,7 +61,7 @@ def test_a_message_that_was_lost_again_is_issued_again(
 
 
 def test_queued_work_is_left_alone(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     source = Source(name="talk.wav", url="s3://calls/talk.wav")
     submit(connection, source, a_manifest().options, tenant=TENANT)
@@ -68,7 +69,7 @@ def test_queued_work_is_left_alone(
 
 
 def test_leased_work_is_left_alone(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10, 10))
     connection.leases.take(connection.records.key(a_unit(index=0)), "worker:1")
@@ -86,7 +87,7 @@ def test_leased_work_is_left_alone(
     ],
 )
 def test_every_stage_is_issued_again(
-    connection: Connection,
+    connection: Cluster,
     reconciler: Reconciler,
     clock: Clock,
     plan: Plan | None,
@@ -103,7 +104,7 @@ def test_every_stage_is_issued_again(
 
 
 def test_work_that_was_done_is_done_again_where_its_artifact_is_gone(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10, 10), language="en")
     for index in range(2):
@@ -114,7 +115,7 @@ def test_work_that_was_done_is_done_again_where_its_artifact_is_gone(
 
 
 def test_a_chunk_that_was_given_up_is_not_taken_for_lost(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10), language="en")
     connection.ledger.record(a_unit(index=0), Receipt("failed"))
@@ -124,7 +125,7 @@ def test_a_chunk_that_was_given_up_is_not_taken_for_lost(
 
 
 def test_a_long_file_s_chunk_goes_back_to_the_bulk_lane(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(*[300] * 3))
     assert len(issued(reconciler, clock)) == 3
@@ -132,7 +133,7 @@ def test_a_long_file_s_chunk_goes_back_to_the_bulk_lane(
 
 
 def test_a_chunk_whose_receipt_was_lost_is_not_computed_again(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10, 10))
     connection.store.put(connection.records.key(a_unit(index=0)), b"{}")
@@ -146,7 +147,7 @@ def test_a_chunk_whose_receipt_was_lost_is_not_computed_again(
     }
 
 
-def test_a_run_with_its_result_is_closed(connection: Connection, reconciler: Reconciler) -> None:
+def test_a_run_with_its_result_is_closed(connection: Cluster, reconciler: Reconciler) -> None:
     open_job(connection, a_plan(10))
     record = result_record(transcript={"language": "en"})
     connection.store.put(keys.of_run(ASSEMBLE.run, keys.RESULT), encode(record))
@@ -157,7 +158,7 @@ def test_a_run_with_its_result_is_closed(connection: Connection, reconciler: Rec
 
 
 def test_a_result_whose_receipt_was_lost_closes_the_run_in_the_end(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10))
     connection.ledger.record(a_unit(), Receipt("computed"))
@@ -169,7 +170,7 @@ def test_a_result_whose_receipt_was_lost_closes_the_run_in_the_end(
 
 
 def test_a_run_whose_records_are_gone_stops_nobody_else(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection)
     connection.jobs.add(a_manifest("gone"), a_run(job="gone"))
@@ -177,7 +178,7 @@ def test_a_run_whose_records_are_gone_stops_nobody_else(
 
 
 def test_a_leader_that_lost_its_lock_issues_nothing_more(
-    connection: Connection,
+    connection: Cluster,
     reconciler: Reconciler,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
@@ -203,7 +204,7 @@ def test_a_leader_that_lost_its_lock_issues_nothing_more(
 
 
 def test_who_leads_again_gives_each_unit_its_grace_anew(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection)
     reconciler.reconcile()

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.cluster.connection import Connection
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
 from orchestrator.jobs.runs import cancel
 from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.leading import Leading, LeadLost
 from orchestrator.reconciler.restoring import Restoring
+from tasks.artifacts import encode
 from tasks.runs import keys
-from tasks.runs.records import encode, result_record
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 from tests.unit.orchestrator.reconciler.passes import ASSEMBLE, Clock, issued, open_job, restore
 
 
 def test_after_a_wipe_open_jobs_come_back_from_the_store(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10, 10))
     connection.store.put(keys.failed(a_unit(index=1)), b"{}")
@@ -29,7 +30,7 @@ def test_after_a_wipe_open_jobs_come_back_from_the_store(
     assert connection.ledger.read(a_run())[Stage.TRANSCRIBE, 1].outcome == "failed"
 
 
-def test_after_a_wipe_ended_jobs_are_listed_again(connection: Connection) -> None:
+def test_after_a_wipe_ended_jobs_are_listed_again(connection: Cluster) -> None:
     write_records(connection.store, a_manifest())
     connection.store.put(
         keys.of_run(ASSEMBLE.run, keys.RESULT), encode(result_record(canceled=True))
@@ -41,7 +42,7 @@ def test_after_a_wipe_ended_jobs_are_listed_again(connection: Connection) -> Non
     assert not connection.jobs.lacks_ended()
 
 
-def test_after_a_wipe_a_canceled_run_is_canceled_still(connection: Connection) -> None:
+def test_after_a_wipe_a_canceled_run_is_canceled_still(connection: Cluster) -> None:
     open_job(connection)
     connection.store.put(keys.of_run(ASSEMBLE.run, "canceled"), b"")  # it died before the result
     connection.redis.flushall()
@@ -49,7 +50,7 @@ def test_after_a_wipe_a_canceled_run_is_canceled_still(connection: Connection) -
     assert connection.cancellations.is_canceled(ASSEMBLE.run)
 
 
-def test_after_a_wipe_the_newest_run_is_the_open_one(connection: Connection) -> None:
+def test_after_a_wipe_the_newest_run_is_the_open_one(connection: Cluster) -> None:
     open_job(connection)
     cancel(connection, TENANT, JOB)
     second = a_run(2)
@@ -62,7 +63,7 @@ def test_after_a_wipe_the_newest_run_is_the_open_one(connection: Connection) -> 
 
 
 def test_an_open_run_without_a_manifest_was_never_accepted(
-    connection: Connection, reconciler: Reconciler, clock: Clock
+    connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     connection.store.put(keys.open_run(ASSEMBLE.run), b"")
     restore(connection)
@@ -71,7 +72,7 @@ def test_an_open_run_without_a_manifest_was_never_accepted(
 
 
 def test_a_job_that_only_the_store_knows_is_found_by_the_next_audit(
-    connection: Connection, reconciler: Reconciler
+    connection: Cluster, reconciler: Reconciler
 ) -> None:
     connection.jobs.restored()
     reconciler.reconcile()
@@ -83,7 +84,7 @@ def test_a_job_that_only_the_store_knows_is_found_by_the_next_audit(
     assert connection.jobs.open_runs() == [ASSEMBLE.run]
 
 
-def test_a_passing_cluster_takes_up_only_its_own_jobs(connection: Connection) -> None:
+def test_a_passing_cluster_takes_up_only_its_own_jobs(connection: Cluster) -> None:
     open_job(connection)
     connection.redis.flushall()
     restore(connection, adopt=False)
@@ -94,7 +95,7 @@ def test_a_passing_cluster_takes_up_only_its_own_jobs(connection: Connection) ->
     assert not connection.jobs.lacks_ended()  # they are others', and stay where they are
 
 
-def test_a_passing_cluster_remembers_its_own_jobs_over_a_wipe(connection: Connection) -> None:
+def test_a_passing_cluster_remembers_its_own_jobs_over_a_wipe(connection: Cluster) -> None:
     reconciler = Reconciler(connection, adopt=False)
     open_job(connection)
     reconciler.reconcile()
@@ -105,7 +106,7 @@ def test_a_passing_cluster_remembers_its_own_jobs_over_a_wipe(connection: Connec
 
 
 def test_a_run_that_was_submitted_during_the_audit_is_left_alone(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is in the listing of the store, and was not open when the audit began."""
     open_job(connection, a_plan(10))
@@ -116,7 +117,7 @@ def test_a_run_that_was_submitted_during_the_audit_is_left_alone(
 
 
 def test_jobs_that_have_ended_are_listed_by_the_next_leader_if_the_last_one_could_not(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_job(connection, a_plan(10))
     write_records(connection.store, a_manifest("ended"))
@@ -137,7 +138,7 @@ def test_jobs_that_have_ended_are_listed_by_the_next_leader_if_the_last_one_coul
     assert not connection.jobs.lacks_ended()
 
 
-def test_a_leader_that_lost_its_lock_restores_nothing_more(connection: Connection) -> None:
+def test_a_leader_that_lost_its_lock_restores_nothing_more(connection: Cluster) -> None:
     open_job(connection)
     connection.redis.flushall()
     with pytest.raises(LeadLost):
