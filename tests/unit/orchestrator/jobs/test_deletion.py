@@ -174,7 +174,7 @@ def test_nothing_is_left_in_a_bucket(
         place = lifecycle.workplace()
         store = open_store(store_url, endpoint_url=s3_endpoint)
         there = replace(place, store=store, records=Records(store))
-        monkeypatch.setattr("tasks.execution.run.workplace", lambda: there)
+        monkeypatch.setattr("tasks.execution.ending.workplace", lambda: there)
         monkeypatch.setattr("tasks.stages.fan_out.workplace", lambda: there, raising=False)
         monkeypatch.setattr("tasks.runs.canvas.workplace", lambda: there, raising=False)
         job = completed(opened, talk)
