@@ -26,7 +26,7 @@ from tests.eventually import eventually
 from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, quick_settings, worker_events
 
-PREVIOUS = "d98e57f"  # the last commit whose texts are joined from words
+PREVIOUS = "64c8853"  # the last commit before the modules moved into folders
 OPTIONS = ("--chunk-seconds", "6", "--aligner", "ctc", "--diarize", "--shard-seconds", "16")
 MODEL_STAGES = ("transcribe", "align", "embed_speakers")
 
