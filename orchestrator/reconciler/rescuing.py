@@ -17,8 +17,8 @@ from orchestrator.open_runs.survey import RunSurvey
 from orchestrator.reconciler.leading import Leading
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
-from tasks.runs.canvas import in_turn, run_canvas
-from tasks.runs.dependencies import chains_before, units_behind
+from tasks.runs.canvas import chain_of, run_canvas
+from tasks.runs.dependencies import chains_before, downstream
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Lane, Stage
 from tasks.runs.units import Unit
@@ -104,15 +104,15 @@ class Rescuing:
         cluster = self._cluster
         plan = cluster.plan(unit.run.tenant, unit.run.job)
         if plan is None:
-            in_turn(cluster.celery, (unit,), Lane.INTERACTIVE).apply_async(ignore_result=True)
+            chain_of(cluster.celery, (unit,), Lane.INTERACTIVE).apply_async(ignore_result=True)
             return
         lost = [
-            units_behind(chain[kept], options, plan)
+            downstream(chain[kept], options, plan)
             for chain in chains_before(unit, options, plan)
             if (kept := self._kept(chain)) < len(chain)
         ]
-        for units in lost or [units_behind(unit, options, plan)]:
-            message = in_turn(cluster.celery, units, plan.lane(options))
+        for units in lost or [downstream(unit, options, plan)]:
+            message = chain_of(cluster.celery, units, plan.lane(options))
             message.apply_async(ignore_result=True)
 
     def _kept(self, chain: Sequence[Unit]) -> int:

@@ -37,7 +37,7 @@ def signature(celery: Celery, unit: Unit, lane: Lane) -> Signature:
     )
 
 
-def in_turn(celery: Celery, units: Sequence[Unit], lane: Lane) -> Signature:
+def chain_of(celery: Celery, units: Sequence[Unit], lane: Lane) -> Signature:
     """One unit after another."""
     return chain(*(signature(celery, unit, lane) for unit in units))
 
@@ -51,17 +51,17 @@ def run_canvas(
     if needs_detection(manifest.options):
         stages.append(Stage.DETECT_LANGUAGE)
     units = [run.unit(stage) for stage in (*stages, Stage.FAN_OUT)]
-    return in_turn(celery, units, lane)
+    return chain_of(celery, units, lane)
 
 
 def fan_out_canvas(
     celery: Celery, header: Sequence[Sequence[Unit]], body: Sequence[Unit], lane: Lane
 ) -> Signature:
     """All chains of the header side by side, and the fan-in behind them."""
-    behind = in_turn(celery, body, lane)
+    behind = chain_of(celery, body, lane)
     if not header:
         return behind
-    return chord([in_turn(celery, units, lane) for units in header], behind, app=celery)
+    return chord([chain_of(celery, units, lane) for units in header], behind, app=celery)
 
 
 def assembly(celery: Celery, run: Run) -> Signature:

@@ -59,7 +59,7 @@ def fan_in(run: Run, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
     return tuple(run.unit(stage) for stage in stages)
 
 
-def units_behind(unit: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
+def downstream(unit: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
     """The unit and those that follow on it alone."""
     chains = (*header_chains(unit.run, options, plan), fan_in(unit.run, options, plan))
     for chain in chains:

@@ -284,7 +284,7 @@ def test_a_stream_that_only_breaks_is_given_up(make: Any, hasty: list[float]) ->
     assert len(server.requests) == 3
 
 
-def in_turn(*answers: Answer) -> Answer:
+def chain_of(*answers: Answer) -> Answer:
     """Each request is answered by the next; the last one stays."""
     left = list(answers)
 
@@ -308,7 +308,7 @@ def test_a_submission_is_repeated_with_the_same_key_and_the_whole_file(
     make: Any, hasty: list[float], tmp_path: Path
 ) -> None:
     (tmp_path / "talk.wav").write_bytes(b"x" * 1000)
-    with web_server(in_turn(hang_up, BUSY, JOB)) as server, make(server.url("")) as client:
+    with web_server(chain_of(hang_up, BUSY, JOB)) as server, make(server.url("")) as client:
         job = client.submit(str(tmp_path / "talk.wav"))
     assert job.id == "job-1"
     sent = headers_of(server)
@@ -339,7 +339,7 @@ def test_a_reply_that_is_not_ours_is_told_too(make: Any) -> None:
 
 
 def test_what_may_have_been_done_is_not_done_twice(make: Any, hasty: list[float]) -> None:
-    with web_server(in_turn(hang_up, JOB)) as server, make(server.url("")) as client:
+    with web_server(chain_of(hang_up, JOB)) as server, make(server.url("")) as client:
         with pytest.raises(httpx.TransportError):
             client.retry("job-1")
         assert len(server.requests) == 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.runs.dependencies import chunk_stages, fan_in, header_chains, units_behind
+from tasks.runs.dependencies import chunk_stages, downstream, fan_in, header_chains
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
 from tests.inputs.examples import a_plan, a_run, a_unit
@@ -63,4 +63,4 @@ def test_speakers_are_told_apart_only_if_there_is_somebody_to_hear() -> None:
     ],
 )
 def test_what_follows_on_one_unit_alone(unit: Any, behind: list[str]) -> None:
-    assert [each.key_in_run for each in units_behind(unit, BOTH, a_plan(10, 10))] == behind
+    assert [each.key_in_run for each in downstream(unit, BOTH, a_plan(10, 10))] == behind
