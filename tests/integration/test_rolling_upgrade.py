@@ -157,7 +157,7 @@ def test_every_job_completes_while_old_processes_make_way_for_new_ones(
     paths = [
         write_wav(tmp_path / f"{seed}.wav", recording(50.0, seed=seed)[0]) for seed in (60, 61)
     ]
-    jobs = [control.submit(path, "fake-4x") for path in paths]
+    jobs = [control.submit(path, "fake-2x") for path in paths]
     assert eventually(lambda: upgrade.chunks_by(old) > 0)
 
     coming = [new.worker("gpu"), new.worker("cpu")]
