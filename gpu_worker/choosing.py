@@ -22,7 +22,7 @@ from gpu_worker.errors import (
 from gpu_worker.models.capabilities import wanted_models
 from gpu_worker.models.whisper import FAKE_NAME, cached_model, fetch_model, find_model
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
-from gpu_worker.transcript import Notice
+from gpu_worker.transcript import TranscriptWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Found:
     """A model, and what a reader should know of why it was taken."""
 
     model: str
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[TranscriptWarning, ...] = ()
 
 
 def choose_model(place: ModelPlace, language: str | None, task: str) -> Found:
@@ -78,8 +78,8 @@ def _in_a_wheel(place: ModelPlace, names: list[str]) -> str | None:
     return None
 
 
-def _replaced(wanted: str, taken: str, error: ScriptoriumError) -> Notice:
-    return Notice(
+def _replaced(wanted: str, taken: str, error: ScriptoriumError) -> TranscriptWarning:
+    return TranscriptWarning(
         "model_replaced",
         f"The text was written by model {taken}, since {wanted} could not be had: "
         f"{error.message} Choose a model with --model NAME or SCRIPTORIUM_MODEL.",
@@ -119,7 +119,7 @@ def choose_diarizer(place: ModelPlace) -> Found:
             fetch_offline(place.model_dir)
         except (ModelUnavailable, PermanentError):
             return Found(COMMUNITY)
-        notice = Notice(
+        notice = TranscriptWarning(
             "speakers_offline",
             f"Speakers were told apart by the model {OFFLINE_NAME}, less well than by {COMMUNITY}, "
             f"which cannot be had: {error.message} {error.advice}",

@@ -50,7 +50,7 @@ def load_by(module: str, request: Any) -> Any:
     return importlib.import_module(module).load(request)
 
 
-def tell_nobody(_: float | None) -> None:
+def ignore_load(_: float | None) -> None:
     """For those who need not know."""
 
 
@@ -61,7 +61,7 @@ class LoadedModels(Generic[Request, Model]):
         self,
         capacity: int,
         load: Callable[[Request], Model],
-        tell: Tell = tell_nobody,
+        tell: Tell = ignore_load,
     ) -> None:
         """At most `capacity` at once; the one used least recently goes first.
 
@@ -108,7 +108,7 @@ def load_engine(request: EngineRequest) -> Engine:
 class LoadedEngines(LoadedModels[EngineRequest, Engine]):
     """The engines used last, each loaded once."""
 
-    def __init__(self, capacity: int, tell: Tell = tell_nobody) -> None:
+    def __init__(self, capacity: int, tell: Tell = ignore_load) -> None:
         super().__init__(capacity, load_engine, tell)
 
 
@@ -153,7 +153,7 @@ _aligners = Factories[AlignerRequest, Aligner](_load_by_aligner, fake="gpu_worke
 class LoadedAligners(LoadedModels[AlignerRequest, Aligner]):
     """The aligners used last, each loaded once."""
 
-    def __init__(self, capacity: int, tell: Tell = tell_nobody) -> None:
+    def __init__(self, capacity: int, tell: Tell = ignore_load) -> None:
         super().__init__(capacity, load_aligner, tell)
 
 
@@ -184,5 +184,5 @@ def load_diarizer(request: DiarizerRequest) -> Diarizer:
 class LoadedDiarizers(LoadedModels[DiarizerRequest, Diarizer]):
     """The diarizers used last, each loaded once."""
 
-    def __init__(self, capacity: int, tell: Tell = tell_nobody) -> None:
+    def __init__(self, capacity: int, tell: Tell = ignore_load) -> None:
         super().__init__(capacity, load_diarizer, tell)

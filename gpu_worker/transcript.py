@@ -54,7 +54,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class TranscriptWarning:
     """Something the reader of a transcript should know (`warnings[]`)."""
 
     code: str
@@ -70,7 +70,7 @@ class Transcript:
     language: str | None  # None: nothing was said
     duration: float  # seconds of audio
     segments: tuple[Segment, ...] = ()
-    warnings: tuple[Notice, ...] = ()
+    warnings: tuple[TranscriptWarning, ...] = ()
     turns: tuple[Turn, ...] = ()  # who was heard when, if that was asked for
 
     @property
@@ -84,7 +84,7 @@ class Transcript:
         return tuple(word for segment in self.segments for word in segment.words)
 
 
-_NOTICE_FIELDS = tuple(field.name for field in fields(Notice))
+_NOTICE_FIELDS = tuple(field.name for field in fields(TranscriptWarning))
 _TURN_FIELDS = tuple(field.name for field in fields(Turn))
 _WORD_FIELDS = tuple(field.name for field in fields(Word) if field.name != "interpolated")
 _SEGMENT_FIELDS = tuple(field.name for field in fields(Segment) if field.name != "words")
@@ -109,12 +109,12 @@ def transcript_from_json(data: Mapping[str, Any]) -> Transcript:
         language=data["language"],
         duration=data["duration"],
         segments=segments_from_json(data["segments"]),
-        warnings=tuple(Notice(**warning) for warning in data.get("warnings", ())),
+        warnings=tuple(TranscriptWarning(**warning) for warning in data.get("warnings", ())),
         turns=tuple(Turn(**turn) for turn in data.get("turns", ())),
     )
 
 
-def notice_to_json(notice: Notice) -> dict[str, Any]:
+def notice_to_json(notice: TranscriptWarning) -> dict[str, Any]:
     """One notice as JSON, without the times that it has not."""
     return _present(notice, _NOTICE_FIELDS)
 
@@ -138,7 +138,9 @@ def _word_to_json(word: Word) -> dict[str, Any]:
     return _present(word, _WORD_FIELDS) | flag
 
 
-def _present(record: Word | Segment | Turn | Notice, names: tuple[str, ...]) -> dict[str, Any]:
+def _present(
+    record: Word | Segment | Turn | TranscriptWarning, names: tuple[str, ...]
+) -> dict[str, Any]:
     # By hand: `dataclasses.asdict` takes seconds for the hundred thousand words of ten hours.
     return {name: value for name in names if (value := getattr(record, name)) is not None}
 
@@ -174,7 +176,7 @@ class ChunkTranscript:
     """What was said in one chunk."""
 
     windows: tuple[HeardWindow, ...]
-    warnings: tuple[Notice, ...] = ()
+    warnings: tuple[TranscriptWarning, ...] = ()
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -198,5 +200,5 @@ class ChunkTranscript:
         """The inverse of `to_json`."""
         return cls(
             tuple(HeardWindow.from_json(window) for window in data["windows"]),
-            tuple(Notice(**warning) for warning in data.get("warnings", ())),
+            tuple(TranscriptWarning(**warning) for warning in data.get("warnings", ())),
         )

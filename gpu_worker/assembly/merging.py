@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from gpu_worker.assembly.speakers import assign_speakers
 from gpu_worker.diarization import Diarization
-from gpu_worker.transcript import Notice, Segment, Transcript, Turn
+from gpu_worker.transcript import Segment, Transcript, TranscriptWarning, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def merge_chunks(
     language: str | None,
     duration: float,
     missing: Sequence[MissingSpan] = (),
-    warnings: Sequence[Notice] = (),
+    warnings: Sequence[TranscriptWarning] = (),
     diarization: Diarization | None = None,
     turns: Sequence[Turn] = (),
     with_words: bool = True,
@@ -80,10 +80,10 @@ def _clipped(segment: Segment, duration: float) -> Segment:
     return replace(segment, start=start, end=end, words=words)
 
 
-def _no_text_notice(speech_seconds: float, duration: float) -> Notice:
+def _no_text_notice(speech_seconds: float, duration: float) -> TranscriptWarning:
     if not speech_seconds:
-        return Notice("no_speech", "No speech was found in the audio.", 0.0, duration)
-    return Notice(
+        return TranscriptWarning("no_speech", "No speech was found in the audio.", 0.0, duration)
+    return TranscriptWarning(
         "speech_without_text",
         f"{speech_seconds:.1f} s of speech were heard, but the model wrote no text for them.",
         0.0,
@@ -91,8 +91,8 @@ def _no_text_notice(speech_seconds: float, duration: float) -> Notice:
     )
 
 
-def _missing_notice(span: MissingSpan) -> Notice:
-    return Notice(
+def _missing_notice(span: MissingSpan) -> TranscriptWarning:
+    return TranscriptWarning(
         code="missing_span",
         message=f"This span was not transcribed ({span.code}): {span.message}",
         start=span.start,

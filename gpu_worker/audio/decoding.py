@@ -32,7 +32,7 @@ from gpu_worker.errors import (
     UnreadableAudio,
 )
 from gpu_worker.pcm import SAMPLE_RATE
-from gpu_worker.transcript import Notice
+from gpu_worker.transcript import TranscriptWarning
 
 _REPORTED: dict[str, type[ScriptoriumError]] = {
     kind.code: kind
@@ -75,7 +75,7 @@ class DecodedAudio:
     codec: str
     container: str
     declared_seconds: float | None = None  # what the file's headers promise; None: nothing
-    warnings: tuple[Notice, ...] = ()
+    warnings: tuple[TranscriptWarning, ...] = ()
     split: tuple[str, ...] = ()  # sha256 of each channel's PCM, if they were kept apart
 
     @property
@@ -90,7 +90,7 @@ class DecodedAudio:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DecodedAudio:
         """The inverse of `to_json`."""
-        warnings = tuple(Notice(**warning) for warning in data.get("warnings", ()))
+        warnings = tuple(TranscriptWarning(**warning) for warning in data.get("warnings", ()))
         return cls(**{**data, "warnings": warnings, "split": tuple(data.get("split", ()))})
 
 

@@ -13,7 +13,7 @@ _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory", re.I)
 _POISONED = re.compile(r"illegal memory access|device-side assert|unspecified launch failure", re.I)
 
 
-def guarded(call: Callable[[], Result]) -> Result:
+def translating_device_errors(call: Callable[[], Result]) -> Result:
     """The call's result; raises MemoryError or DevicePoisoned where its RuntimeError means that."""
     try:
         return call()

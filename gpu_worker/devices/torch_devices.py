@@ -24,10 +24,10 @@ def pick_device(wanted: str) -> str:
     return wanted
 
 
-def guarded(call: Callable[[], Result]) -> Result:
+def translating_device_errors(call: Callable[[], Result]) -> Result:
     """As `device_faults.guarded`; a call that ran out of memory leaves none behind."""
     try:
-        return device_faults.guarded(call)
+        return device_faults.translating_device_errors(call)
     except MemoryError:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # the next, smaller batch needs other blocks

@@ -10,7 +10,7 @@ import re
 from pathlib import PurePath
 
 from gpu_worker.errors import InvalidOption
-from gpu_worker.transcript import Notice
+from gpu_worker.transcript import TranscriptWarning
 
 _SMALL = re.compile(r"(^|-)(tiny|base)(\.en)?$")
 # Best first. On a GPU by accuracy for its time, on a CPU near the largest that keeps up with
@@ -67,12 +67,12 @@ def can_translate(model: str) -> bool:
     return not (name == "turbo" or "large-v3-turbo" in name or "distil-" in name)
 
 
-def translation_notices(model: str, task: str) -> tuple[Notice, ...]:
+def translation_notices(model: str, task: str) -> tuple[TranscriptWarning, ...]:
     """A notice for the transcript if it is a translation by a model that was not trained for it."""
     if task != "translate" or can_translate(model):
         return ()
     return (
-        Notice(
+        TranscriptWarning(
             "translation_unsupported",
             f"Model {model!r} was not trained to translate, so the text may be in the language "
             "that was spoken. For English choose another model, for example large-v3 or medium.",

@@ -15,7 +15,7 @@ from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
 from gpu_worker.devices.batching import run_batches
 from gpu_worker.pcm import SAMPLE_RATE, Span
-from gpu_worker.transcript import ChunkTranscript, Notice
+from gpu_worker.transcript import ChunkTranscript, TranscriptWarning
 from gpu_worker.transcription.decoded import TIME_DIGITS, DecodedWindow, heard_window
 from gpu_worker.transcription.engines import DecodeOptions, Engine
 from gpu_worker.transcription.second_look import second_look
@@ -65,12 +65,12 @@ def transcribe_chunk(
     )
 
 
-def _passed_over(span: Span, first_sample: int) -> Notice:
+def _passed_over(span: Span, first_sample: int) -> TranscriptWarning:
     start, end = (
         round((first_sample + sample) / SAMPLE_RATE, TIME_DIGITS)
         for sample in (span.start, span.end)
     )
-    return Notice(
+    return TranscriptWarning(
         "speech_without_words",
         f"Between {start:.1f} and {end:.1f} s there is speech that the model wrote no words for.",
         start,

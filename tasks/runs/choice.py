@@ -11,7 +11,7 @@ from gpu_worker.choosing import ModelPlace, choose_diarizer, choose_model, missi
 from gpu_worker.diarization.models import COMMUNITY, diarize_model
 from gpu_worker.errors import ScriptoriumError
 from gpu_worker.models.whisper import AUTO
-from gpu_worker.transcript import Notice
+from gpu_worker.transcript import TranscriptWarning
 from tasks.runs.manifest import Choice
 from tasks.runs.options import JobOptions
 
@@ -44,12 +44,12 @@ def _is_usual(model: str) -> bool:
     return diarize_model(model) == COMMUNITY
 
 
-def _with(choice: Choice, chosen: dict[str, str], notices: tuple[Notice, ...]) -> Choice:
+def _with(choice: Choice, chosen: dict[str, str], notices: tuple[TranscriptWarning, ...]) -> Choice:
     return choice.model_copy(update=chosen | {"warnings": (*choice.warnings, *notices)})
 
 
-def _not_aligned(error: ScriptoriumError) -> Notice:
-    return Notice(
+def _not_aligned(error: ScriptoriumError) -> TranscriptWarning:
+    return TranscriptWarning(
         "words_not_aligned",
         f"Words have the times of the engine's cross-attention ({error.code}): {error.message} "
         f"{error.advice}",

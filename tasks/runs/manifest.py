@@ -13,7 +13,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 
 from gpu_worker.diarization.grid import shard_count
 from gpu_worker.pcm import SAMPLE_RATE, Span
-from gpu_worker.transcript import Notice
+from gpu_worker.transcript import TranscriptWarning
 from tasks.runs.options import JobOptions, Record
 from tasks.runs.stages import Lane, Scope
 from tasks.runs.units import Unit
@@ -83,7 +83,7 @@ class Choice(Record):
     model: str | None = None
     diarize_model: str | None = None
     aligner: Literal["cross_attention"] | None = None  # the aligner's model cannot be had
-    warnings: tuple[Notice, ...] = ()
+    warnings: tuple[TranscriptWarning, ...] = ()
 
     @classmethod
     def of_artifact(cls, data: Mapping[str, Any]) -> Choice:
@@ -105,7 +105,7 @@ class Plan(Record):
     audio: str  # sha256 of the PCM; of the first channel's if they are split
     seconds: float
     chunks: tuple[Span, ...]
-    warnings: tuple[Notice, ...] = ()
+    warnings: tuple[TranscriptWarning, ...] = ()
     channels: tuple[str, ...] = ()  # sha256 of each split channel's PCM
     chunk_channels: tuple[int, ...] = ()  # of each chunk, if channels are split
 

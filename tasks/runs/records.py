@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 from gpu_worker.models.whisper import AUTO
-from gpu_worker.transcript import Notice
+from gpu_worker.transcript import TranscriptWarning
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
 from tasks.runs.dependencies import is_settled
@@ -50,7 +50,7 @@ class Records:
         """
         return self._chosen(run)[0]
 
-    def choice_warnings(self, run: Run) -> tuple[Notice, ...]:
+    def choice_warnings(self, run: Run) -> tuple[TranscriptWarning, ...]:
         """What a reader should know of the models that were chosen for the run."""
         return self._chosen(run)[1].warnings
 

@@ -16,7 +16,7 @@ from gpu_worker.assembly.merging import MissingSpan
 from gpu_worker.diarization import Diarization
 from gpu_worker.models.capabilities import translation_notices
 from gpu_worker.pcm import SAMPLE_RATE
-from gpu_worker.transcript import ChunkTranscript, Notice
+from gpu_worker.transcript import ChunkTranscript, TranscriptWarning
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
@@ -37,7 +37,7 @@ class Findings:
     chunks: tuple[ChunkTranscript | None, ...]  # None: given up
     missing: tuple[MissingSpan, ...]
     diarization: Diarization | None
-    warnings: tuple[Notice, ...]
+    warnings: tuple[TranscriptWarning, ...]
     receipts: Mapping[Stage, Sequence[dict[str, Any]]]
 
 
@@ -75,7 +75,7 @@ class FindingsReader:
                 *dict.fromkeys(notice for chunk in chunks if chunk for notice in chunk.warnings),
                 *self._alignment_warnings(len(count)),
                 *self._speaker_warnings(),
-                *(Notice(**warning) for warning in diarized.get("warnings", ())),
+                *(TranscriptWarning(**warning) for warning in diarized.get("warnings", ())),
             ),
             receipts={
                 Stage.TRANSCRIBE: [text["receipt"] for text in heard.values()],
@@ -131,14 +131,14 @@ class FindingsReader:
             where + error["message"],
         )
 
-    def _alignment_warnings(self, chunks: int) -> list[Notice]:
+    def _alignment_warnings(self, chunks: int) -> list[TranscriptWarning]:
         """One for each reason, not one for each chunk."""
         reasons: dict[str, list[dict[str, Any]]] = {}
         for (stage, _), error in self._failed.items():
             if stage is Stage.ALIGN:
                 reasons.setdefault(error["code"], []).append(error)
         return [
-            Notice(
+            TranscriptWarning(
                 "words_not_aligned",
                 f"In {len(errors)} of {chunks} chunks words have the times of the engine's "
                 f"cross-attention ({code}): {errors[0]['message']} {errors[0]['hint']}",
@@ -146,13 +146,13 @@ class FindingsReader:
             for code, errors in reasons.items()
         ]
 
-    def _speaker_warnings(self) -> list[Notice]:
+    def _speaker_warnings(self) -> list[TranscriptWarning]:
         """The first cause: a fan-in without its shards fails too."""
         for cause in (Stage.EMBED_SPEAKERS, Stage.DIARIZE):
             for (stage, _), error in self._failed.items():
                 if stage is cause:
                     return [
-                        Notice(
+                        TranscriptWarning(
                             "speakers_missing",
                             f"Speakers were not told apart ({error['code']}): "
                             f"{error['message']} {error['hint']}",

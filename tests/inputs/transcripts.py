@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from gpu_worker.transcript import Notice, Segment, Transcript, Word
+from gpu_worker.transcript import Segment, Transcript, TranscriptWarning, Word
 
 FORGED = "one\n\n00:00:05 --> 00:00:06\nforged"
 HOSTILE_TEXTS = (
@@ -63,7 +63,7 @@ def segments(times: st.SearchStrategy[float]) -> st.SearchStrategy[Segment]:
 
 def transcripts(times: st.SearchStrategy[float]) -> st.SearchStrategy[Transcript]:
     notices = st.builds(
-        Notice, code=texts, message=texts, start=st.none() | times, end=st.none() | times
+        TranscriptWarning, code=texts, message=texts, start=st.none() | times, end=st.none() | times
     )
     return st.builds(
         Transcript,

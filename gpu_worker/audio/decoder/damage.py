@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gpu_worker.transcript import Notice
+from gpu_worker.transcript import TranscriptWarning
 
 _GAP_SECONDS = 0.5  # a shorter step in the file's clock is no gap; nearer damage is one stretch
 _LONGEST_GAP_SECONDS = 600.0  # a longer step is taken for a clock that was set anew
@@ -60,7 +60,7 @@ class Damage:
             self.closed_seconds += step
         return step if _GAP_SECONDS < step <= _LONGEST_GAP_SECONDS else 0.0
 
-    def notices(self, decoded: float, declared: float | None) -> tuple[Notice, ...]:
+    def notices(self, decoded: float, declared: float | None) -> tuple[TranscriptWarning, ...]:
         """Everything worth a warning, for `decoded` of `declared` seconds."""
         return (
             *_span_notices("decode_errors", "Damaged audio was replaced by silence.", self.broken),
@@ -72,34 +72,34 @@ class Damage:
             *self._cut_notices(decoded, declared),
         )
 
-    def _closed_notices(self) -> Iterator[Notice]:
+    def _closed_notices(self) -> Iterator[TranscriptWarning]:
         if self.closed_seconds:
-            yield Notice(
+            yield TranscriptWarning(
                 "timestamp_gaps",
                 f"The file's clock jumps ahead by {self.closed_seconds:.0f} s. That was not "
                 "followed, so the times after it are earlier than a player shows.",
             )
 
         if self.late_seconds:
-            yield Notice(
+            yield TranscriptWarning(
                 "timestamp_gaps",
                 f"By the file's clock the audio begins {self.late_seconds:.0f} s after the rest. "
                 "That was not followed: times are from the start of the audio.",
             )
 
-    def _opposite_notices(self, decoded: float) -> Iterator[Notice]:
+    def _opposite_notices(self, decoded: float) -> Iterator[TranscriptWarning]:
         if self.opposite and self.opposite_seconds >= min(_NOTED_SECONDS, decoded / 2):
-            yield Notice(
+            yield TranscriptWarning(
                 "opposite_channels",
                 "Channels of opposite polarity cancel each other here; one was turned round "
                 "before they were mixed.",
                 *self.opposite,
             )
 
-    def _cut_notices(self, decoded: float, declared: float | None) -> Iterator[Notice]:
+    def _cut_notices(self, decoded: float, declared: float | None) -> Iterator[TranscriptWarning]:
         missing = 0.0 if declared is None else declared - decoded - self.closed_seconds
         if declared is not None and missing > max(_SHORT_SECONDS, declared * _SHORT_SHARE):
-            yield Notice(
+            yield TranscriptWarning(
                 "truncated_audio",
                 f"The file declares {declared:.1f} s of audio but only {decoded:.1f} s could be "
                 "decoded; it was probably cut off.",
@@ -108,7 +108,7 @@ class Damage:
             )
         elif self.cut:
             message = "The file cannot be read on from here; it was probably cut off."
-            yield Notice("truncated_audio", message, decoded)
+            yield TranscriptWarning("truncated_audio", message, decoded)
 
 
 def _touches(spans: _Spans, start: float) -> bool:
@@ -120,9 +120,11 @@ def _add(spans: _Spans, start: float, end: float) -> None:
     spans.append((spans.pop()[0] if _touches(spans, start) else start, end))
 
 
-def _span_notices(code: str, message: str, spans: _Spans) -> Iterator[Notice]:
+def _span_notices(code: str, message: str, spans: _Spans) -> Iterator[TranscriptWarning]:
     for start, end in spans[:_MOST_NOTICES]:
-        yield Notice(code, message, start, end)
+        yield TranscriptWarning(code, message, start, end)
     more = spans[_MOST_NOTICES:]
     if more:
-        yield Notice(code, f"{message} {len(more)} more such stretches.", more[0][0], more[-1][1])
+        yield TranscriptWarning(
+            code, f"{message} {len(more)} more such stretches.", more[0][0], more[-1][1]
+        )

@@ -14,7 +14,7 @@ import av
 from gpu_worker.audio.decoder.whitelist import CODECS, CONTAINERS
 from gpu_worker.audio.decoding import AudioLimits
 from gpu_worker.errors import AudioOutOfBounds, InvalidOption, NoAudioStream, UnreadableAudio
-from gpu_worker.transcript import Notice
+from gpu_worker.transcript import TranscriptWarning
 
 _ACCEPTED = frozenset(CODECS.split(","))
 
@@ -59,7 +59,7 @@ def audio_stream(container: Any, limits: AudioLimits, track: int | None = None) 
     return stream
 
 
-def track_notices(container: Any, stream: Any, track: int | None) -> tuple[Notice, ...]:
+def track_notices(container: Any, stream: Any, track: int | None) -> tuple[TranscriptWarning, ...]:
     """Which track was taken, if the file has several and `track` names none."""
     tracks = list(container.streams.audio)
     if track is not None or len(tracks) < 2:
@@ -69,7 +69,7 @@ def track_notices(container: Any, stream: Any, track: int | None) -> tuple[Notic
         f"Of {len(tracks)} audio tracks, counted from 0, track {tracks.index(stream)} was taken, "
         f"{why}. The option audio_track takes another."
     )
-    return (Notice("several_audio_streams", message),)
+    return (TranscriptWarning("several_audio_streams", message),)
 
 
 def _rank(stream: Any) -> tuple[bool, bool]:

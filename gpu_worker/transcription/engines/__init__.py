@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from gpu_worker.audio.samples import Audio
-from gpu_worker.transcript import Notice, Word
+from gpu_worker.transcript import TranscriptWarning, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Engine(Protocol):
     ) -> tuple[WindowText, ...]:
         """Decode all windows as one batch. Raises MemoryError when it does not fit."""
 
-    def notices(self, options: DecodeOptions) -> tuple[Notice, ...]:
+    def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
         """What a reader should know of how these options are taken. Raises InvalidOption."""
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 from gpu_worker.audio.samples import Audio
 from gpu_worker.errors import UnknownModel
 from gpu_worker.pcm import SAMPLE_RATE
-from gpu_worker.transcript import Notice, Word
+from gpu_worker.transcript import TranscriptWarning, Word
 from gpu_worker.transcription.engines import (
     DecodeOptions,
     DetectedLanguage,
@@ -59,7 +59,7 @@ class FakeEngine:
             time.sleep(sum(map(len, windows)) / SAMPLE_RATE / self.speed)
         return tuple(self._hear(window) for window in windows)
 
-    def notices(self, options: DecodeOptions) -> tuple[Notice, ...]:
+    def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
         """None: it takes no notice of options."""
         return ()
 

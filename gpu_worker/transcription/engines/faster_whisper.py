@@ -19,12 +19,12 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
 
 from gpu_worker.audio.samples import Audio
-from gpu_worker.devices.faults import guarded
+from gpu_worker.devices.faults import translating_device_errors
 from gpu_worker.errors import InvalidOption, UnknownModel
 from gpu_worker.models.capabilities import check_english_only
 from gpu_worker.models.whisper import fetch_model, find_model, longest_window
 from gpu_worker.pcm import SAMPLE_RATE
-from gpu_worker.transcript import Notice, Word
+from gpu_worker.transcript import TranscriptWarning, Word
 from gpu_worker.transcription.engines import (
     DecodeOptions,
     DetectedLanguage,
@@ -58,7 +58,7 @@ def load(request: EngineRequest) -> FasterWhisperEngine:
         )
 
     try:
-        model = guarded(build)
+        model = translating_device_errors(build)
     except ValueError as error:  # a compute type that this device cannot do
         raise InvalidOption(f"Model {request.model!r} cannot be loaded: {error}.") from error
     except RuntimeError as error:
@@ -91,11 +91,11 @@ class FasterWhisperEngine:
         tokenizer = self._tokenizer(options)
         prompt = build_prompt(tokenizer, options)
         room = self._room(prompt, options)
-        encoded = guarded(partial(self._model.encode, self._features(windows)))
+        encoded = translating_device_errors(partial(self._model.encode, self._features(windows)))
         attempts: list[list[Attempt]] = [[] for _ in windows]
         pending = list(range(len(windows)))
         for temperature in options.temperatures:
-            results = guarded(
+            results = translating_device_errors(
                 partial(
                     self._generate, _rows(encoded, pending), tokenizer, prompt, room, options,
                     temperature,
@@ -111,17 +111,17 @@ class FasterWhisperEngine:
         taken = [best(tried, options) for tried in attempts]
         if not options.word_timestamps:
             return tuple(attempt.text for attempt in taken)
-        words = guarded(partial(self._words, encoded, taken, windows, tokenizer))
+        words = translating_device_errors(partial(self._words, encoded, taken, windows, tokenizer))
         return tuple(
             replace(attempt.text, words=heard) for attempt, heard in zip(taken, words, strict=True)
         )
 
-    def notices(self, options: DecodeOptions) -> tuple[Notice, ...]:
+    def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
         """What a reader should know of how these options are taken."""
         if not build_prompt(self._tokenizer(options), options).is_cut:
             return ()
         return (
-            Notice(
+            TranscriptWarning(
                 "prompt_cut",
                 f"initial_prompt and hotwords together are longer than {PROMPT_TOKENS} tokens; "
                 "the end of the hot words or the beginning of the prompt was left out.",
@@ -133,7 +133,7 @@ class FasterWhisperEngine:
         if not self._model.model.is_multilingual:
             return tuple(DetectedLanguage("en", 1.0) for _ in windows)
         features = self._features(windows)
-        found: Any = guarded(
+        found: Any = translating_device_errors(
             lambda: self._model.model.detect_language(self._model.encode(features))
         )
         return tuple(

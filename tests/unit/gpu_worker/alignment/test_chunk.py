@@ -16,7 +16,7 @@ from gpu_worker.alignment.fake import FakeAligner
 from gpu_worker.errors import OutOfMemory
 from gpu_worker.loaded import load_aligner
 from gpu_worker.pcm import SAMPLE_RATE, Span
-from gpu_worker.transcript import ChunkTranscript, HeardWindow, Notice, Segment, Word
+from gpu_worker.transcript import ChunkTranscript, HeardWindow, Segment, TranscriptWarning, Word
 from gpu_worker.words import split_words
 from tests.inputs.speech import recording
 
@@ -102,7 +102,7 @@ def test_a_line_keeps_its_text_to_the_character() -> None:
 
 
 def test_the_chunk_s_warnings_stay_with_it() -> None:
-    told = Notice("speech_without_words", "Speech.", 6.0, 7.0)
+    told = TranscriptWarning("speech_without_words", "Speech.", 6.0, 7.0)
     heard = ChunkTranscript((HeardWindow(seconds(6, 7), (segment("one"),)),), (told,))
     assert align(FakeAligner(), heard).warnings == (told,)
 

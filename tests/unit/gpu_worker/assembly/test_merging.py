@@ -6,7 +6,7 @@ import pytest
 
 from gpu_worker.assembly.merging import MissingSpan, merge_chunks
 from gpu_worker.diarization import Diarization
-from gpu_worker.transcript import Notice, Segment, Turn, Word
+from gpu_worker.transcript import Segment, TranscriptWarning, Turn, Word
 
 FIRST, SECOND = Segment(0.0, 1.0, "one"), Segment(5.0, 6.0, "two")
 
@@ -49,7 +49,7 @@ def test_a_missing_span_is_not_taken_for_silence() -> None:
 
 
 def test_warnings_of_the_audio_come_first() -> None:
-    told = Notice("truncated_audio", "It ends early.")
+    told = TranscriptWarning("truncated_audio", "It ends early.")
     span = MissingSpan(0.0, 1.0, "x", "y")
     merged = merge_chunks([[SECOND]], language="en", duration=9.0, missing=[span], warnings=[told])
     assert [warning.code for warning in merged.warnings] == ["truncated_audio", "missing_span"]

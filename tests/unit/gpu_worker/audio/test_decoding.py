@@ -24,7 +24,7 @@ from gpu_worker.errors import (
     TransientError,
     UnreadableAudio,
 )
-from gpu_worker.transcript import Notice
+from gpu_worker.transcript import TranscriptWarning
 from tests.inputs.bad_audio import CASES, SIBLING, Case, encoded, tone, wav
 
 
@@ -339,7 +339,7 @@ def test_the_decoder_dies_with_its_worker_and_inherits_no_secret(tmp_path: Path)
 
 
 def test_what_was_decoded_survives_json(tmp_path: Path) -> None:
-    notice = Notice("truncated_audio", "cut", 1.0, 2.0)
+    notice = TranscriptWarning("truncated_audio", "cut", 1.0, 2.0)
     audio = DecodedAudio(16_000, "ab" * 32, 48_000, 2, "aac", "mov", 2.0, (notice,))
     assert DecodedAudio.from_json(json.loads(json.dumps(audio.to_json()))) == audio
     bare = replace(audio, declared_seconds=None, warnings=(), split=("ab", "cd"))

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from gpu_worker.audio.samples import Audio
-from gpu_worker.transcript import ChunkTranscript, Notice
+from gpu_worker.transcript import ChunkTranscript, TranscriptWarning
 from gpu_worker.transcription.chunk import transcribe_chunk
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.fake import FakeEngine
@@ -155,9 +155,9 @@ def test_what_an_engine_tells_of_its_options_comes_with_the_chunk(
     spoken: tuple[Audio, list[Utterance]],
 ) -> None:
     class Telling(FakeEngine):
-        def notices(self, options: DecodeOptions) -> tuple[Notice, ...]:
-            return (Notice("prompt_cut", "Too long."),)
+        def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
+            return (TranscriptWarning("prompt_cut", "Too long."),)
 
     heard = transcribe_chunk(Telling(), spoken[0], OPTIONS)
-    assert heard.warnings == (Notice("prompt_cut", "Too long."),)
+    assert heard.warnings == (TranscriptWarning("prompt_cut", "Too long."),)
     assert ChunkTranscript.from_json(heard.to_json()) == heard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_worker.transcript import Notice
+from gpu_worker.transcript import TranscriptWarning
 from tasks.runs.manifest import INTERACTIVE_SECONDS, Manifest, Plan
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Lane
@@ -29,7 +29,9 @@ def test_what_is_unset_is_not_written_so_that_older_workers_can_read_it() -> Non
 
 
 def test_a_plan_survives_its_json() -> None:
-    plan = a_plan(10, 5).model_copy(update={"warnings": (Notice("code", "It is so.", 1.0, 2.0),)})
+    plan = a_plan(10, 5).model_copy(
+        update={"warnings": (TranscriptWarning("code", "It is so.", 1.0, 2.0),)}
+    )
     assert Plan.model_validate(plan.model_dump(mode="json")) == plan
     assert [plan.chunk_seconds(index) for index in (0, 1)] == [10, 5]
 

@@ -9,7 +9,7 @@ import pytest
 
 from gpu_worker.diarization import Diarization
 from gpu_worker.errors import ChunkCrashed, ScriptoriumError, UnknownModel
-from gpu_worker.transcript import Notice, Turn, notice_to_json
+from gpu_worker.transcript import TranscriptWarning, Turn, notice_to_json
 from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -161,8 +161,11 @@ def test_a_translation_by_a_model_that_cannot_translate_is_a_warning(place: Work
 
 
 def test_what_chunks_warn_of_is_published_each_once(place: Workplace) -> None:
-    shared = Notice("prompt_cut", "The prompt was cut.")
-    own = [Notice("speech_without_words", "Speech.", start, start + 3.0) for start in (2.0, 14.0)]
+    shared = TranscriptWarning("prompt_cut", "The prompt was cut.")
+    own = [
+        TranscriptWarning("speech_without_words", "Speech.", start, start + 3.0)
+        for start in (2.0, 14.0)
+    ]
     for index in range(2):
         warnings = [notice_to_json(shared), notice_to_json(own[index])]
         write(place, a_unit(Stage.ALIGN, index), words(index, "aligned") | {"warnings": warnings})

@@ -24,9 +24,9 @@ from starlette.formparsers import MultiPartParser
 from config.settings import Settings
 from gpu_worker.errors import DiskFull, StoreUnavailable, UnreadableAudio
 from gpu_worker.transcript import (
-    Notice,
     Segment,
     Transcript,
+    TranscriptWarning,
     segment_to_json,
     transcript_to_json,
 )
@@ -145,7 +145,7 @@ def test_a_file_becomes_a_job_and_its_text(
 def test_a_job_with_a_span_missing_gives_what_there_is(
     http: TestClient, connection: Cluster
 ) -> None:
-    lost = Notice("missing_span", "It was not transcribed.", 2.0, 4.0)
+    lost = TranscriptWarning("missing_span", "It was not transcribed.", 2.0, 4.0)
     transcript = transcript_to_json(replace(TALK, warnings=(lost,)))
     missing = [{"start": 2.0, "end": 4.0, "code": "chunk_crashed", "message": "It crashed."}]
     with working(connection, transcript=transcript, missing=missing):

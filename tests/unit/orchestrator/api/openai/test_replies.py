@@ -16,7 +16,7 @@ from openai.types.audio import (
 )
 
 from gpu_worker.assembly.formats import render
-from gpu_worker.transcript import Notice, Segment, Transcript, Word
+from gpu_worker.transcript import Segment, Transcript, TranscriptWarning, Word
 from orchestrator.api.openai.replies import ReplyFormat, reply_json, reply_text, speaker_letters
 from tests.inputs.writings import WRITINGS, written
 
@@ -143,7 +143,10 @@ def test_there_are_letters_for_more_than_26_speakers() -> None:
 def test_what_is_missing_is_told_in_every_json() -> None:
     partial = replace(
         TALK,
-        warnings=(Notice("missing_span", "Not transcribed.", 4.0, math.inf), Notice("loud", "!")),
+        warnings=(
+            TranscriptWarning("missing_span", "Not transcribed.", 4.0, math.inf),
+            TranscriptWarning("loud", "!"),
+        ),
     )
     for form in (ReplyFormat.JSON, ReplyFormat.VERBOSE_JSON, ReplyFormat.DIARIZED_JSON):
         assert body(form, partial)["warnings"] == [

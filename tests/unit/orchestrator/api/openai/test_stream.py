@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gpu_worker.transcript import Notice, Segment, Transcript
+from gpu_worker.transcript import Segment, Transcript, TranscriptWarning
 from orchestrator.api.openai.replies import ReplyFormat
 from orchestrator.api.openai.stream import TextStream
 from tests.inputs.writings import WRITINGS, written
@@ -73,7 +73,9 @@ def test_a_text_that_came_out_otherwise_is_told_whole_at_the_end() -> None:
 
 
 def test_a_silent_file_has_an_end_and_says_why() -> None:
-    silent = Transcript(None, 4.0, warnings=(Notice("no_speech", "No speech was found."),))
+    silent = Transcript(
+        None, 4.0, warnings=(TranscriptWarning("no_speech", "No speech was found."),)
+    )
     (done,) = events(end=silent)
     assert (done["text"], done["warnings"][0]["code"]) == ("", "no_speech")
 
