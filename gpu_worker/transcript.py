@@ -1,4 +1,4 @@
-"""What is said, when, and by whom: the data every stage passes on.
+"""The data that stages pass on: words, segments, turns, warnings and transcripts.
 
 All times are float seconds from the start of the file. Nothing here knows how
 the words were found or where they will be stored.
@@ -55,7 +55,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptWarning:
-    """Something the reader of a transcript should know (`warnings[]`)."""
+    """What is missing in a transcript or was done otherwise, for its reader (`warnings[]`)."""
 
     code: str
     message: str
@@ -67,11 +67,11 @@ class TranscriptWarning:
 class Transcript:
     """The whole file's text."""
 
-    language: str | None  # None: nothing was said
+    language: str | None  # None: no speech was found
     duration: float  # seconds of audio
     segments: tuple[Segment, ...] = ()
     warnings: tuple[TranscriptWarning, ...] = ()
-    turns: tuple[Turn, ...] = ()  # who was heard when, if that was asked for
+    turns: tuple[Turn, ...] = ()  # of all speakers; empty if no diarization was asked for
 
     @property
     def text(self) -> str:
@@ -91,7 +91,7 @@ _SEGMENT_FIELDS = tuple(field.name for field in fields(Segment) if field.name !=
 
 
 def transcript_to_json(transcript: Transcript) -> dict[str, Any]:
-    """whisperX's shape: `segments[].words[]`, `word_segments`, `language`."""
+    """Return the transcript in whisperX's shape: `segments[].words[]`, `word_segments`, …"""
     return {
         "language": transcript.language,
         "duration": transcript.duration,
@@ -104,7 +104,7 @@ def transcript_to_json(transcript: Transcript) -> dict[str, Any]:
 
 
 def transcript_from_json(data: Mapping[str, Any]) -> Transcript:
-    """The inverse of `transcript_to_json`."""
+    """Make a transcript from the result of `transcript_to_json`."""
     return Transcript(
         language=data["language"],
         duration=data["duration"],
@@ -115,18 +115,18 @@ def transcript_from_json(data: Mapping[str, Any]) -> Transcript:
 
 
 def notice_to_json(notice: TranscriptWarning) -> dict[str, Any]:
-    """One notice as JSON, without the times that it has not."""
+    """Return one warning as JSON; leave out times that are None."""
     return _present(notice, _NOTICE_FIELDS)
 
 
 def segment_to_json(segment: Segment) -> dict[str, Any]:
-    """One segment as JSON, without a speaker that is not known."""
+    """Return one segment as JSON; leave out a speaker that is None."""
     words = [_word_to_json(word) for word in segment.words]
     return _present(segment, _SEGMENT_FIELDS) | {"words": words}
 
 
 def segments_from_json(data: Iterable[Mapping[str, Any]]) -> tuple[Segment, ...]:
-    """The inverse of `segment_to_json`, for a list."""
+    """Make segments from a list of results of `segment_to_json`."""
     return tuple(
         Segment(**{**item, "words": tuple(Word(**word) for word in item.get("words", ()))})
         for item in data
@@ -147,14 +147,14 @@ def _present(
 
 @dataclass(frozen=True, slots=True)
 class HeardWindow:
-    """What was said in one window."""
+    """The text of one window: its spans of speech and the segments that were heard in them."""
 
     spans: tuple[Span, ...]  # of speech, in the file
     segments: tuple[Segment, ...]
     levels: tuple[tuple[int, ...], ...] = ()  # of each span's frames, `frame_levels`
 
     def to_json(self) -> dict[str, Any]:
-        """As an artifact holds it."""
+        """Return the window as artifacts hold it."""
         return {
             "spans": [list(span) for span in self.spans],
             "segments": [segment_to_json(segment) for segment in self.segments],
@@ -163,7 +163,7 @@ class HeardWindow:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> HeardWindow:
-        """The inverse of `to_json`."""
+        """Make it from the result of `to_json`."""
         return cls(
             tuple(Span(*span) for span in data["spans"]),
             segments_from_json(data["segments"]),
@@ -173,23 +173,23 @@ class HeardWindow:
 
 @dataclass(frozen=True, slots=True)
 class ChunkTranscript:
-    """What was said in one chunk."""
+    """The text of one chunk: its windows in order, and the warnings about it."""
 
     windows: tuple[HeardWindow, ...]
     warnings: tuple[TranscriptWarning, ...] = ()
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """Those of all windows, in order."""
+        """The segments of all windows, in order."""
         return tuple(segment for window in self.windows for segment in window.segments)
 
     @property
     def speech_seconds(self) -> float:
-        """How much speech was found, whether it became text or not."""
+        """Seconds of speech that were found, with or without text."""
         return sum(span.samples for window in self.windows for span in window.spans) / SAMPLE_RATE
 
     def to_json(self) -> dict[str, Any]:
-        """As the chunk's artifact holds it."""
+        """Return the chunk's text as its artifact holds it."""
         return {
             "windows": [window.to_json() for window in self.windows],
             "warnings": [notice_to_json(notice) for notice in self.warnings],
@@ -197,7 +197,7 @@ class ChunkTranscript:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ChunkTranscript:
-        """The inverse of `to_json`."""
+        """Make it from the result of `to_json`."""
         return cls(
             tuple(HeardWindow.from_json(window) for window in data["windows"]),
             tuple(TranscriptWarning(**warning) for warning in data.get("warnings", ())),

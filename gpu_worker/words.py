@@ -1,4 +1,4 @@
-"""What a word of a text is, where words stand in it, and what stands between two texts. Pure.
+"""Find the words of a text and their places in it, and join texts. Pure.
 
 A word is what a reader calls one: `$3.5`, `AT&T`, `l'e-mail` and `U.S.A.` are one word each. In
 scripts that put no spaces between words it is a grapheme cluster, since a cluster is the least
@@ -56,7 +56,7 @@ def split_words(text: str) -> list[Place]:
 
 
 def _with_marks(text: str, places: list[Place]) -> list[Place]:
-    """The places, with soundless marks joined to the word before or, if they open one, after."""
+    """Join each mark without a sound to the word before it, or if it opens one, to the next."""
     joined: list[Place] = []
     waiting: int | None = None  # where marks began that belong to the next word
     for start, end in places:
@@ -74,7 +74,7 @@ def _with_marks(text: str, places: list[Place]) -> list[Place]:
 
 
 def word_places(text: str, words: Sequence[str]) -> list[Place]:
-    """Where each of a text's own words stands in it.
+    """Find the place of each of a text's own words in it; return one for each word.
 
     Nothing but white space stands between two of them. A word that is not in the text (of a
     result that another program made) is given the empty place behind the word before it.
@@ -90,7 +90,7 @@ def word_places(text: str, words: Sequence[str]) -> list[Place]:
 
 
 def space_between(before: str, after: str) -> str:
-    """What stands between two texts that follow each other: a space, or nothing.
+    """Return what to write between two texts that follow each other: a space, or nothing.
 
     Scripts without spaces between words have none between sentences either.
     """
@@ -100,7 +100,7 @@ def space_between(before: str, after: str) -> str:
 
 
 def join_texts(texts: Iterable[str]) -> str:
-    """Texts that follow each other as one, without the white space around each."""
+    """Join texts that follow each other into one, without the white space around each."""
     parts: list[str] = []
     last = ""
     for text in filter(None, (text.strip() for text in texts)):
@@ -110,9 +110,9 @@ def join_texts(texts: Iterable[str]) -> str:
 
 
 def sounding_part(text: str, place: Place) -> Place:
-    """The word at `place` without the marks around it, which are written and not said.
+    """Return the place of a word without the marks around it, which are written and not said.
 
-    A word of nothing but marks is given whole.
+    A word of marks alone is returned whole.
     """
     found = _SOUNDING.fullmatch(text, *place)
     return found.span(1) if found else place

@@ -1,7 +1,7 @@
-"""Forced alignment: what an aligner takes and gives.
+"""Forced alignment: the input and the output of an aligner.
 
-An aligner is told which words a window holds and finds when each was said. It knows
-nothing of files, chunks or jobs; its times are seconds from the start of each window.
+An aligner gets the words of a window and finds when each was said. It knows nothing of
+files, chunks or jobs; its times are seconds from the start of each window.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gpu_worker.transcript import Word
 
 @dataclass(frozen=True, slots=True)
 class SpokenWindow:
-    """One window's sound and the words that are said in it."""
+    """One window's audio and the words that are said in it."""
 
     audio: Audio  # mono samples at 16 kHz in -1..1, shape (samples,)
     words: tuple[str, ...]  # as written, in order
@@ -31,15 +31,15 @@ class Aligner(Protocol):
     def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
         """Time every word of every window, as one batch.
 
-        One Word for each word given, with the same text; a score in 0..1. A word that could
-        not be aligned gets a time between its neighbours and `interpolated`. Raises
-        MemoryError when the batch does not fit.
+        Return one Word for each given word, with the same text and a score in 0..1. A word
+        that could not be aligned gets a time between its neighbours and `interpolated`.
+        Raises MemoryError when the batch does not fit.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class AlignerRequest:
-    """Which aligner, and where it runs."""
+    """Which aligner to load, and the device it runs on."""
 
     aligner: str  # a name of `loaded.py`
     model: str  # a name of `models.py`, a directory, or owner/name on the hub

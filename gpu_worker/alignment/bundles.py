@@ -1,7 +1,7 @@
-"""The align models that torchaudio knows by a name in capitals, and the fetching of their files.
+"""Find and fetch the align models that torchaudio knows by a name in capitals (its bundles).
 
-torchaudio fetches a model while it builds it, for seconds, and waits for a server without a
-limit. Here the file is fetched first, into the place in which torchaudio looks for it.
+torchaudio fetches a model while it builds it, and waits for the server without a limit. So this
+module fetches the file first, into the place where torchaudio looks for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gpu_worker.models.hub import ANSWER_SECONDS, SERVERS, TORCH
 
 
 def find_bundle(name: str) -> Any:
-    """The torchaudio bundle of that name, which may not be fetched yet. Raises UnknownModel."""
+    """Return the torchaudio bundle of that name; its file may be missing. Raises UnknownModel."""
     bundle = getattr(pipelines, name, None)
     if not isinstance(bundle, pipelines.Wav2Vec2ASRBundle):
         raise UnknownModel(f"torchaudio has no align model named {name!r}.")
@@ -27,7 +27,7 @@ def find_bundle(name: str) -> Any:
 
 
 def fetch_bundle(name: str, model_dir: str | None) -> str:
-    """The directory that holds the bundle's file, fetched first if need be.
+    """Return the directory that holds the bundle's file; fetch it first if it is not there.
 
     Without `model_dir` it is the cache of torch. Raises UnknownModel, ModelUnavailable.
     """

@@ -1,4 +1,4 @@
-"""Words to the symbols of an align model, and the symbols' times back to words.
+"""Spell the words of a window in the symbols of an align model.
 
 The rules are whisperX's (alignment.py, `align`): lower case, the separator between
 words, none in languages that are written without spaces, and a wildcard for each
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 LANGUAGES_WITHOUT_SPACES = ("ja", "zh")
-SEPARATOR = "|"  # what wav2vec2's alphabets have for a space
-WILDCARD = -1  # matches whatever is not blank
+SEPARATOR = "|"  # stands for a space in wav2vec2's alphabets
+WILDCARD = -1  # matches every symbol but the blank
 _BLANKS = ("[pad]", "<pad>")
 
 
@@ -37,7 +37,10 @@ class Spelling:
 
 
 def read_alphabet(vocabulary: Mapping[str, int], language: str) -> Alphabet:
-    """The alphabet of a model with this vocabulary, as it is used for `language`."""
+    """Make the alphabet of a model with this vocabulary, for words of `language`.
+
+    The blank is the symbol `[pad]` or `<pad>`, else column 0.
+    """
     symbols = {symbol.lower(): column for symbol, column in vocabulary.items()}
     blank = 0
     for symbol, column in symbols.items():
@@ -48,12 +51,12 @@ def read_alphabet(vocabulary: Mapping[str, int], language: str) -> Alphabet:
 
 
 def plain_characters(word: str) -> str:
-    """The characters that are looked up: lower case, one for each written one, no spaces."""
+    """Return the characters to look up: lower case, one for each written one, no white space."""
     return "".join(char.lower()[0] for char in word if not char.isspace())
 
 
 def spell_words(words: Sequence[str], alphabet: Alphabet) -> Spelling:
-    """Each word's symbols, with the separator between words that have any."""
+    """Spell all words as one row of symbols, with the separator between words that have any."""
     symbols: list[int] = []
     places: list[slice] = []
     for word in words:

@@ -1,7 +1,7 @@
-"""One chunk's words to their exact times, window by window.
+"""Find the exact times of one chunk's words, window by window.
 
-Takes what was heard and gives the same lines and words in the same order, timed anew.
-Knows nothing of how an aligner works.
+Takes a chunk's transcript and returns the same segments and words in the same order, with new
+times. Works with any aligner.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def align_chunk(
     batch_size: int = 16,
     before_batch: Callable[[], None] = lambda: None,
 ) -> ChunkTranscript:
-    """Time every word of `heard` by its sound, in seconds of the file.
+    """Time every word of `heard` by its sound, in seconds from the start of the file.
 
-    `audio` is the chunk's, `first_sample` its true position in the file. `language` says how
-    a text without words is cut into lines. Raises OutOfMemory, and what `before_batch` and
-    the aligner raise.
+    `audio` is the chunk's, shape (samples,); `first_sample` its position in the file.
+    `language` says how a segment without words is cut into lines. Raises OutOfMemory, and what
+    `before_batch` and the aligner raise.
     """
     words = [_words(window) for window in heard.windows]
     spoken = [index for index, found in enumerate(words) if found]
@@ -68,7 +68,7 @@ def _segment_words(segment: Segment) -> list[str]:
 
 
 def _retimed(window: HeardWindow, words: tuple[Word, ...], language: str) -> HeardWindow:
-    """The window's lines with the new times; one that had no words is cut into lines now."""
+    """Give a window's segments the new times; cut a segment that had no words into lines."""
     placed = iter(map(rounded, Window(window.spans).place(words)))
     lines: list[Segment] = []
     for segment in window.segments:

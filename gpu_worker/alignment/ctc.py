@@ -16,7 +16,7 @@ from gpu_worker.transcript import Word
 
 
 class CtcAligner:
-    """One align model and what it takes for words of one language."""
+    """An align model in memory, with the alphabet of one language."""
 
     name = "ctc"
 
@@ -26,7 +26,7 @@ class CtcAligner:
         self._alphabet = read_alphabet(model.vocabulary, language)
 
     def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
-        """Raises MemoryError, DevicePoisoned."""
+        """Time every word, as `Aligner.align`. Raises MemoryError, DevicePoisoned."""
         spellings = [spell_words(window.words, self._alphabet) for window in windows]
         heard = [
             index
@@ -51,7 +51,10 @@ class CtcAligner:
 def word_times(
     spelling: Spelling, path: SymbolPath, seconds_per_frame: float
 ) -> list[WordTime | None]:
-    """Each word from its first symbol's start to its last one's end; None without symbols."""
+    """Return each word's time, from its first symbol's start to its last one's end.
+
+    In seconds from the window's start; None for a word without symbols.
+    """
     return [
         WordTime(
             float(path.starts[word.start] * seconds_per_frame),
@@ -66,5 +69,5 @@ def word_times(
 
 
 def load(request: AlignerRequest) -> CtcAligner:
-    """Raises UnknownModel, ModelUnavailable, InvalidOption, MemoryError."""
+    """Load an aligner. Raises UnknownModel, ModelUnavailable, InvalidOption, MemoryError."""
     return CtcAligner(load_emission_model(request), request.language)

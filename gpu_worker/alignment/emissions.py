@@ -1,8 +1,8 @@
-"""wav2vec2 models with a CTC head: sound to the log probabilities of symbols, in batches.
+"""wav2vec2 models with a CTC head: turn audio into log probabilities of symbols (emissions).
 
-whisperX feeds each window alone, and the emissions here are the same: the convolutions,
-some of which normalise over the whole window, run window by window; the transformer behind
-them, which does not look past a mask, runs the batch at once.
+whisperX runs each window alone, and the emissions here are the same, but in batches: the
+convolutions, some of which normalise over the whole window, run window by window; the
+transformer behind them, which does not look past a mask, runs the batch at once.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ SHORTEST_SAMPLES = 400  # one frame of wav2vec2's convolutions; shorter windows 
 
 
 class Network(Protocol):
-    """The two halves of a model."""
+    """A model in two halves: convolutions for one window, a transformer for a batch."""
 
     vocabulary: Mapping[str, int]  # symbol -> column
 
     def hear(self, audio: torch.Tensor) -> torch.Tensor:
-        """One window's samples, shape (1, samples), to features, shape (1, frames, width)."""
+        """Turn one window's samples, shape (1, samples), into features (1, frames, width)."""
 
     def judge(self, features: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
-        """Features of a batch, padded, to logits, shape (windows, frames, columns).
+        """Turn a batch's padded features into logits, shape (windows, frames, columns).
 
         `frames` holds each window's own number of frames, shape (windows,).
         """
@@ -48,7 +48,7 @@ class EmissionModel:
         self._network = network
 
     def emissions(self, windows: Sequence[Audio]) -> list[NDArray[np.float32]]:
-        """Log probabilities of each window, shape (frames, columns), as one batch.
+        """Return the log probabilities of each window, shape (frames, columns), as one batch.
 
         Raises MemoryError, DevicePoisoned.
         """
@@ -128,7 +128,10 @@ class _Bundle:
 
 
 def _mask(frames: torch.Tensor, longest: int) -> torch.Tensor | None:
-    """True where a window has frames of its own; None if nothing is padded."""
+    """Return True where a window has frames of its own, or None if no window is padded.
+
+    `frames` has each window's number of frames; the mask has shape (windows, longest).
+    """
     mask = torch.arange(longest, device=frames.device) < frames[:, None]
     return None if bool(mask.all()) else mask
 

@@ -1,6 +1,7 @@
 """An aligner that needs no model: it spreads the words over the window by their length.
 
-Deterministic, and its scores are all FAKE_SCORE, so that a test sees who timed a word.
+Deterministic, and its scores are all FAKE_SCORE, so that a test sees that this aligner timed a
+word.
 For tests of the cluster and for trying a deployment out.
 """
 
@@ -18,7 +19,7 @@ FAKE_SCORE = 0.9
 
 
 class FakeAligner:
-    """Evenly spread words, with a batch size that can be too much for it."""
+    """Spreads words evenly; with `largest_batch` it fails for larger batches, as a GPU would."""
 
     device = "cpu"
 
@@ -27,14 +28,14 @@ class FakeAligner:
         self._largest_batch = largest_batch
 
     def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
-        """Raises MemoryError above the largest batch."""
+        """Time every word, as `Aligner.align`. Raises MemoryError above the largest batch."""
         if self._largest_batch is not None and len(windows) > self._largest_batch:
             raise MemoryError(f"a batch of {len(windows)} windows")
         return tuple(_timed(window) for window in windows)
 
 
 def load(request: AlignerRequest) -> FakeAligner:
-    """`fake` under any aligner's name. Raises UnknownModel."""
+    """Make the fake aligner, whichever aligner was asked for. Raises UnknownModel."""
     if request.model != "fake":
         raise UnknownModel(f"There is no align model named {request.model!r}.")
     return FakeAligner(request.model)

@@ -1,6 +1,6 @@
-"""Times for the words that no model could time: between their neighbours, and flagged.
+"""Give times to the words that no model could time: between their neighbours, and flagged.
 
-Every word of a transcript has a time. Where it is a guess the word says so. Pure.
+Every word of a transcript has a time; `Word.interpolated` says that it is a guess. Pure.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class WordTime:
 def complete_words(
     words: Sequence[str], times: Sequence[WordTime | None], seconds: float
 ) -> tuple[Word, ...]:
-    """Give each word its time, and those without one the room between their neighbours.
+    """Give each word its time, and words without one the time between their neighbours.
 
     `times` holds one entry for each word, `seconds` is the window's length. Several words
-    without a time share their room by their length.
+    without a time share it by their lengths.
     """
     found: list[Word] = []
     pairs = zip(words, times, strict=True)
@@ -54,7 +54,7 @@ def complete_words(
 
 
 def spread_evenly(words: Sequence[str], begin: float, end: float) -> list[WordTime]:
-    """Share out the time from `begin` to `end` by the words' lengths; the score is 0."""
+    """Divide the seconds from `begin` to `end` among the words by their lengths; scores are 0."""
     if not words:
         return []
     shares = [0, *accumulate(max(1, len(word)) for word in words)]

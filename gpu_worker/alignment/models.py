@@ -1,4 +1,4 @@
-"""Which model aligns which language, and where its files are.
+"""Choose the model that aligns a language, and fetch its files.
 
 The names are facts of whisperX 3.8 (`DEFAULT_ALIGN_MODELS_TORCH` and `_HF` in its
 alignment.py), so that both aligners use the same models. Names in capitals are
@@ -68,9 +68,9 @@ _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # the first kind that i
 
 
 def align_model(transcription_model: str, language: str, chosen: str | None) -> str:
-    """The name of the model that aligns `language`. Raises NoAlignModel.
+    """Return the name of the model that aligns `language`. Raises NoAlignModel.
 
-    The one that was chosen; else the one that belongs to the transcription's model; else
+    It is `chosen`, if that is given; else the one that belongs to the transcription model; else
     whisperX's for the language.
     """
     if chosen:
@@ -85,17 +85,17 @@ def align_model(transcription_model: str, language: str, chosen: str | None) -> 
 
 
 def is_local(name: str) -> bool:
-    """Whether the model is in the package or in a directory, so that nothing is fetched."""
+    """Return whether the model is in the package or a directory, so that nothing is fetched."""
     return name in BUILTIN_ALIGN_MODELS or bool(FAKE_NAME.match(name)) or Path(name).is_absolute()
 
 
 def is_bundle(name: str) -> bool:
-    """Whether torchaudio fetches this model, and not the hub."""
+    """Return whether torchaudio fetches this model (it is one of its bundles), and not the hub."""
     return _BUNDLE_NAME.match(name) is not None
 
 
 def fetch_align_model(name: str, model_dir: str | None, token: str | None) -> Path:
-    """The directory with the model's files, fetched first if need be; not for bundles.
+    """Return the directory with the model's files; fetch them first if need be. Not for bundles.
 
     Raises UnknownModel, and ModelUnavailable if the hub cannot be reached or refuses.
     """

@@ -1,10 +1,10 @@
-"""The best way of symbols through a window's frames, for many windows at once.
+"""Find the most probable path of symbols through a window's frames, for many windows at once.
 
 The recurrence is whisperX's (alignment.py, `get_trellis` and `backtrack`; it comes from
 torchaudio's forced alignment tutorial): in each frame a window stays at its symbol, scored
 with the blank, or moves to the next one, scored with that symbol. whisperX computes it cell
 by cell; here one step of Python does a frame of a whole batch. Its condition that the last
-symbols need the last frames is left out: such cells lie on no way to the end. Pure.
+symbols need the last frames is left out: such cells lie on no path to the end. Pure.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class SymbolPath:
 
     starts: Indices  # frame of each symbol
     ends: Indices  # the next one's start, so at least one frame later
-    scores: NDArray[np.float64]  # mean probability of the way through those frames
+    scores: NDArray[np.float64]  # mean probability of the path through those frames
 
 
 def align_symbols(
     emissions: Sequence[Floats], symbols: Sequence[Indices], blank: int
 ) -> list[SymbolPath | None]:
-    """The best path of each window, or None where the symbols do not fit into the frames.
+    """Return the best path of each window, or None where its symbols do not fit into its frames.
 
     `emissions` holds log probabilities of shape (frames, columns) for each window, `symbols`
     the columns of its text, WILDCARD for the best column that is not blank.
@@ -73,7 +73,7 @@ def _align_batch(
 
 
 def _symbol_scores(emission: Floats, row: Indices, blank: int) -> Floats:
-    """Log probability of each of the row's symbols in each frame, shape (frames, symbols)."""
+    """Return the log probability of each symbol of `row` in each frame, shape (frames, symbols)."""
     scores: Floats = emission[:, np.maximum(row, 0)]
     wild = row == WILDCARD
     if wild.any():
@@ -85,9 +85,9 @@ def _symbol_scores(emission: Floats, row: Indices, blank: int) -> Floats:
 def _run_trellis(
     scores: Floats, blanks: Floats, counts: Indices
 ) -> tuple[NDArray[np.bool_], Floats]:
-    """Forwards through all frames.
+    """Compute the scores of all states, frame by frame.
 
-    Gives for each frame whether a symbol is better entered than stayed at, shape (frames,
+    Return for each frame whether entering a symbol is better than staying at it, shape (frames,
     windows, 1 + symbols), never for the state before the first symbol; and the score of having
     reached a window's last symbol after so many frames, shape (1 + frames, windows).
     """
@@ -111,7 +111,10 @@ def _run_trellis(
 
 
 def _walk_back(moved: NDArray[np.bool_], counts: Indices, ends: Indices) -> NDArray[np.bool_]:
-    """Whether the best path enters a symbol in a frame, shape (frames, windows)."""
+    """Return whether the best path enters a symbol in a frame, shape (frames, windows).
+
+    Changes `moved`: it clears the frames behind each window's end.
+    """
     frames, windows, states = moved.shape
     for window, end in enumerate(ends):
         moved[end:, window] = False
@@ -125,7 +128,7 @@ def _walk_back(moved: NDArray[np.bool_], counts: Indices, ends: Indices) -> NDAr
 
 
 def _path(scores: Floats, blanks: Floats, starts: Indices, end: int) -> SymbolPath:
-    """The path that enters its symbols in the frames `starts` and ends before `end`."""
+    """Make the path that enters its symbols in the frames `starts` and ends before `end`."""
     ends = np.append(starts[1:], end)
     first = np.exp(scores[starts, np.arange(len(starts))], dtype=np.float64)
     staying = np.concatenate([[0.0], np.cumsum(np.exp(blanks[:end]), dtype=np.float64)])

@@ -21,10 +21,10 @@ from gpu_worker.transcript import Word
 
 
 class _OneSentence:
-    """In the place of NLTK's sentence splitter, which needs files that whisperX would download.
+    """Replaces NLTK's sentence splitter, which needs files that whisperX would download.
 
-    Lines are cut later and by other rules; and a sentence that ends inside a word would give
-    two words for one.
+    It takes each text for one sentence: lines are cut later and by other rules; and a sentence
+    that ends inside a word would give two words for one.
     """
 
     def span_tokenize(self, text: str) -> list[tuple[int, int]]:
@@ -46,7 +46,7 @@ class WhisperxAligner:
         self._spaced = metadata["language"] not in LANGUAGES_WITHOUT_SPACES
 
     def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
-        """Raises MemoryError, DevicePoisoned."""
+        """Time every word, as `Aligner.align`. Raises MemoryError, DevicePoisoned."""
         return tuple(
             complete_words(window.words, self._times(window), len(window.audio) / SAMPLE_RATE)
             for window in windows
@@ -77,12 +77,15 @@ class WhisperxAligner:
         return words
 
     def _parts(self, word: str) -> int:
-        """How many words of whisperX's make one of ours: it takes each character for one."""
+        """Return how many of whisperX's words make this word: without spaces, one a character."""
         return len(word) if not self._spaced else bool(word)
 
 
 def _joined(parts: Sequence[dict[str, Any]], is_guess: bool) -> WordTime | None:
-    """None unless whisperX itself timed them; what it only interpolates has no score."""
+    """Join whisperX's parts of one word; return None if whisperX timed none of them.
+
+    A part that it only interpolates has no score.
+    """
     timed = [part for part in parts if "score" in part]
     if not timed:
         return None
@@ -95,12 +98,12 @@ def _joined(parts: Sequence[dict[str, Any]], is_guess: bool) -> WordTime | None:
 
 
 def load(request: AlignerRequest) -> WhisperxAligner:
-    """Raises UnknownModel, ModelUnavailable, InvalidOption, MemoryError."""
+    """Load an aligner. Raises UnknownModel, ModelUnavailable, InvalidOption, MemoryError."""
     device = pick_device(request.device)
     if request.threads > 0:
         torch.set_num_threads(request.threads)
     name, directory = request.model, request.model_dir
-    # Looked up and fetched by us, so that the token is used and the errors are ours.
+    # Found and fetched here, not by whisperX, so that the token is used and errors have a code.
     if is_bundle(name):
         directory = fetch_bundle(name, directory)
     else:

@@ -1,1 +1,1 @@
-"""Audio: decoded in a child process, as samples, where speech is, and where it is cut."""
+"""Audio: decode files in a child process, find speech in samples, and cut files into chunks."""

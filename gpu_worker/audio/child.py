@@ -1,8 +1,8 @@
-"""A program of this package in a process of its own, which may die of what it reads.
+"""Run a program of this package in a child process, which a damaged file may crash.
 
-It gets one request as JSON, a few open files and no more: no names, no keys, no
-addresses. Its answer comes back as JSON; however else it ends is an error of the
-tree. Knows nothing of what the program does.
+The child gets one request as JSON and a few open files and no more: no names, no keys, no
+addresses. Its answer comes back as JSON; if it ends in any other way, `run_child` raises an error
+of `errors.py`. Knows nothing of what the program does.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ def run_child(
     wall_seconds: float,
     memory_bytes: int,
 ) -> dict[str, Any]:
-    """What `python -m module` answers; `files` are the descriptors that it inherits.
+    """Run `python -m module` and return its answer; it inherits the descriptors in `files`.
 
-    `memory_bytes` is for people: the bound that the child was told to set itself. Raises
-    AudioOutOfBounds (time), UnreadableAudio (it crashed), TransientError (somebody stopped
-    it), ScriptoriumError.
+    After `wall_seconds` the child is killed. `memory_bytes` is for messages alone: the bound
+    that the child was told to set itself. Raises AudioOutOfBounds (time, or memory),
+    UnreadableAudio (it crashed), TransientError (a signal from outside stopped it),
+    ScriptoriumError.
     """
     with subprocess.Popen(
-        # -P: whatever lies in the working directory is not a module of ours.
+        # -P: Python must not import modules from the working directory.
         [sys.executable, "-P", "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -61,7 +62,7 @@ def run_child(
 
 
 def _environment() -> dict[str, str]:
-    """Enough to import the same packages and nothing else."""
+    """Return the child's environment: enough to import the same packages and nothing else."""
     environment = {
         "PYTHONPATH": os.pathsep.join([str(_PACKAGES), *filter(None, sys.path)]),
         "OPENBLAS_NUM_THREADS": "1",  # its buffers, one set a core, would not fit the memory bound
@@ -72,7 +73,7 @@ def _environment() -> dict[str, str]:
 
 
 def _death(returncode: int, stderr: bytes, memory_bytes: int) -> ScriptoriumError:
-    """The error for a decoder that ended without a report."""
+    """Return the error for a decoder that ended without a report."""
     if returncode > 0:
         last_line = stderr.decode(errors="replace").strip().rpartition("\n")[2][:500]
         if "failed to map segment" in last_line:  # a library that did not fit any more

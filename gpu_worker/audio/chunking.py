@@ -1,8 +1,7 @@
-"""How a file is cut into chunks: in pauses of the speech, near even boundaries.
+"""Cut a file into chunks: in pauses of the speech, near even boundaries.
 
 Pure policy over an array of samples, which may be a memory map: only the stretches
-around the boundaries are read. What is speech inside a chunk is found by the chunk's
-own task.
+around the boundaries are read. The chunk's own task finds the speech inside a chunk.
 """
 
 from __future__ import annotations
@@ -28,23 +27,23 @@ class Chunk:
 
     @property
     def start_seconds(self) -> float:
-        """Its offset in the file."""
+        """The chunk's start in the file, in seconds."""
         return self.start / SAMPLE_RATE
 
     @property
     def end_seconds(self) -> float:
-        """Where the next one starts."""
+        """The chunk's end in the file, in seconds; the next one starts there."""
         return self.end / SAMPLE_RATE
 
     @property
     def seconds(self) -> float:
-        """Its length."""
+        """The chunk's length in seconds."""
         return (self.end - self.start) / SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkingOptions:
-    """How long chunks are.
+    """The wished length of chunks, and how far from it cuts may lie.
 
     A file up to `chunk_seconds` is one chunk. Cuts are looked for within
     `search_seconds` of the even boundaries, but never further than a third of a
@@ -74,7 +73,7 @@ _DEFAULT_OPTIONS = ChunkingOptions()
 def plan_chunks(
     pcm: Pcm, options: ChunkingOptions = _DEFAULT_OPTIONS, detector: Detector | None = None
 ) -> tuple[Chunk, ...]:
-    """Chunks that tile the file: nothing between them, nothing twice, none for no samples.
+    """Cut a file into chunks that cover it without gaps and overlaps; no samples, no chunks.
 
     `pcm` is mono int16 at 16 kHz, one dimension. All chunks are within two search
     distances of the same length; there is no short last one. `detector` gives the
@@ -92,7 +91,7 @@ def plan_chunks(
 
 
 def _layout(seconds: float, options: ChunkingOptions) -> tuple[int, float]:
-    """Number of chunks, and how many seconds from an even boundary a cut may lie."""
+    """Return the number of chunks, and how many seconds from an even boundary a cut may lie."""
     length = options.chunk_seconds
     bounded = seconds > _LONG_FILE_SECONDS
     if bounded:

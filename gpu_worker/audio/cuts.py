@@ -1,4 +1,4 @@
-"""Where one cut goes: the place near an even boundary where nothing is being said.
+"""Choose the place of one cut: a pause of the speech near an even boundary.
 
 With a speech detector it is the place that is least likely speech, and of places that are
 equally unlikely the quietest. Loudness alone finds no pause behind noise or music: measured by
@@ -44,7 +44,7 @@ Detector = Callable[[Audio], Likelihood]
 
 
 def cut_near(pcm: Pcm, nominal: int, reach: int, detector: Detector | None = None) -> int:
-    """The sample within `reach` of `nominal` where the file is best cut.
+    """Return the sample within `reach` samples of `nominal` where the file is best cut.
 
     `pcm` is mono int16 at 16 kHz, shape (samples,). The detector hears a third of the reach
     first, and the rest only if there is no clear pause in it.
@@ -61,7 +61,10 @@ def cut_near(pcm: Pcm, nominal: int, reach: int, detector: Detector | None = Non
 
 
 def _in_pause(pcm: Pcm, nominal: int, reach: int, detector: Detector) -> tuple[int, float]:
-    """The best cut, and how likely there is speech (0..1, a little more in short pauses)."""
+    """Return the best cut by the detector, and the probability of speech there.
+
+    It lies in 0..1, or a little above in short pauses.
+    """
     frames = 2 * reach // _FRAME
     start = nominal - frames * _FRAME // 2
     lead = min(start, _LEAD)
@@ -82,9 +85,9 @@ def _in_pause(pcm: Pcm, nominal: int, reach: int, detector: Detector) -> tuple[i
 
 
 def _in_silence(pcm: Pcm, nominal: int, reach: int) -> int:
-    """The middle of the longest silence, by loudness alone.
+    """Return the middle of the longest silence, by loudness alone.
 
-    Where the loudness hardly changes there is no silence; then the quietest moment.
+    Where the loudness hardly changes there is no silence; then return the quietest moment.
     """
     frames = 2 * reach // _FRAME
     start = nominal - frames * _FRAME // 2
@@ -102,7 +105,7 @@ def _in_silence(pcm: Pcm, nominal: int, reach: int) -> int:
 
 
 def _levels(samples: Pcm) -> Values:
-    """Loudness in dB of full scale, a value for each 10 ms, smoothed over 50."""
+    """Return the loudness in dB of full scale, a value for each 10 ms, smoothed over 50 ms."""
     frames = samples.reshape(-1, _FRAME).astype(np.float32) / 32768.0
     power = frames.var(axis=1)  # not the mean square: a constant offset is no sound
     smooth = _smooth(power, _SMOOTH_FRAMES)
@@ -110,19 +113,22 @@ def _levels(samples: Pcm) -> Values:
 
 
 def _frames_of(seconds: float) -> int:
-    """How many of the detector's frames, an odd number."""
+    """Return how many of the detector's frames (32 ms) fill these seconds, as an odd number."""
     return round(seconds * SAMPLE_RATE / FRAME_SAMPLES) // 2 * 2 + 1
 
 
 def _smooth(values: Values, length: int) -> Values:
-    """The mean of `length` values around each; the first and the last value go on outwards."""
+    """Return the mean of `length` values around each value.
+
+    At both ends the first and the last value are repeated.
+    """
     return np.convolve(
         np.pad(values, length // 2, mode="edge"), np.full(length, 1.0 / length), mode="valid"
     )
 
 
 def _moving_mean(values: Values, length: int) -> Values:
-    """Of every run of `length` values, or of all if there are fewer."""
+    """Return the mean of every run of `length` values, or of all values if there are fewer."""
     length = min(length, len(values))
     return np.convolve(values, np.full(length, 1.0 / length), mode="valid")
 

@@ -1,11 +1,11 @@
-"""A media file becomes 16 kHz mono PCM, in a child process that may die of it.
+"""Decode a media file to 16 kHz mono PCM, in a child process that the file may crash.
 
 Decoding is the attack surface: the bytes come from strangers and the code that
-reads them is C. So the file is read by `gpu_worker.audio.decoder.program` in a process of its
+reads them is C. So `gpu_worker.audio.decoder.program` reads the file in a process of its
 own, with bounds on memory, processor time, output and wall time, and without a
-file name: it is handed open files and nothing else. This module opens them, has
-`gpu_worker.audio.child` run that process and turns what it reports into a `DecodedAudio`
-or an error of the tree. It knows no codec and loads no media library.
+file name: it gets open files and nothing else. This module opens them, lets
+`gpu_worker.audio.child` run that process and turns its report into a `DecodedAudio`
+or an error of `errors.py`. It knows no codec and loads no media library.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _REPORTED: dict[str, type[ScriptoriumError]] = {
 
 @dataclass(frozen=True, slots=True)
 class AudioLimits:
-    """What a file may ask of the decoder.
+    """The bounds of one decoding: a file that needs more is refused.
 
     `memory_bytes` bounds the address space. Measured: 140 MB for PyAV with a small file,
     below 256 MB with numpy (more than two channels), 270 MB for the index of 24 hours of
@@ -66,7 +66,7 @@ class AudioLimits:
 
 @dataclass(frozen=True, slots=True)
 class DecodedAudio:
-    """What the decoder found and wrote."""
+    """The decoder's report on one file: the source's format and the PCM that was written."""
 
     samples: int  # at 16 kHz
     sha256: str  # of the PCM bytes, in hex; of the first channel's if they were kept apart
@@ -80,16 +80,16 @@ class DecodedAudio:
 
     @property
     def seconds(self) -> float:
-        """Length of what was decoded."""
+        """Length of the decoded audio in seconds."""
         return self.samples / SAMPLE_RATE
 
     def to_json(self) -> dict[str, Any]:
-        """As an artifact carries it."""
+        """Return the report as artifacts hold it."""
         return asdict(self) | {"warnings": [asdict(warning) for warning in self.warnings]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DecodedAudio:
-        """The inverse of `to_json`."""
+        """Make a report from the result of `to_json`."""
         warnings = tuple(TranscriptWarning(**warning) for warning in data.get("warnings", ()))
         return cls(**{**data, "warnings": warnings, "split": tuple(data.get("split", ()))})
 
@@ -108,19 +108,19 @@ def decode(
     """Write `source` as mono s16le at 16 kHz to `destination`.
 
     `channel` None is the mean of all channels, otherwise that channel counted from 0; a channel
-    that would cancel another in the mean is turned round. `track` is one of the file's audio
+    that would cancel another in the mean is inverted. `track` is one of the file's audio
     tracks, counted from 0; None: the one that the file marks as its default, else the first.
     Times are those of the presentation: audio that starts after the picture has silence before.
     The destination appears whole or not at all; its directory must exist. The name and
     the extension of the source mean nothing. What cannot be decoded, and gaps of half a
     second to ten minutes in the file's own clock, become silence, so that later times
-    stay right. `warnings` tells of them, and of a file that ends before its declared
+    stay right. `warnings` lists them, and a file that ends before its declared
     length; its codes are decode_errors, timestamp_gaps, truncated_audio, opposite_channels and
     several_audio_streams.
 
     Raises SourceMissing, UnreadableAudio, NoAudioStream, NoAudioSamples,
     AudioOutOfBounds, InvalidOption (no such channel or track), DiskFull, and TransientError if
-    somebody stopped the decoder.
+    a signal from outside stopped the decoder.
     """
     if channel is not None and channel < 0:
         raise InvalidOption(f"Channels are counted from 0; there is no channel {channel}.")
@@ -137,8 +137,8 @@ def decode_channels(
 ) -> DecodedAudio:
     """Write each channel of `source` into `directory`, as a file named by the PCM's sha256.
 
-    The file is read once. `split` of what is returned has the names, so equal channels are
-    one file. All channels have the same length. Otherwise, and in its errors, as `decode`.
+    The file is read once. `split` of the result has the names, so equal channels are one
+    file. All channels have the same length. In all else, and in its errors, it is as `decode`.
     """
     with _opened(source, limits) as media, TemporaryDirectory(".pcm", dir=directory) as scratch:
         paths = [Path(scratch) / str(channel) for channel in range(limits.max_channels)]
@@ -152,7 +152,11 @@ def decode_channels(
 
 @contextmanager
 def _opened(source: Path, limits: AudioLimits) -> Iterator[int]:
-    """The source as a file descriptor; a name would be one more thing to get wrong."""
+    """Open the source, check it, and yield its file descriptor; close it at the end.
+
+    The child gets no name, so that it can open no other file. Raises SourceMissing,
+    UnreadableAudio, AudioOutOfBounds.
+    """
     try:
         media = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hang
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
@@ -174,7 +178,10 @@ def _opened(source: Path, limits: AudioLimits) -> Iterator[int]:
 
 @contextmanager
 def _replaced(destination: Path) -> Iterator[int]:
-    """A file descriptor to write to; its file becomes `destination` if all goes well."""
+    """Yield the descriptor of a scratch file; it replaces `destination` if no error is raised.
+
+    Raises DiskFull if the file cannot be made.
+    """
     try:
         pcm, name = tempfile.mkstemp(prefix=".pcm-", dir=destination.parent)
     except OSError as error:
@@ -194,7 +201,10 @@ def _replaced(destination: Path) -> Iterator[int]:
 def _run_decoder(
     media: int, pcms: Sequence[int], limits: AudioLimits, **choice: Any
 ) -> DecodedAudio:
-    """`choice`: `channel` or `split`, and `track`, as the decoder takes them."""
+    """Run the decoder on open files, and return its report or raise its error.
+
+    `choice` has `channel` or `split`, and `track`, as the decoder takes them.
+    """
     report = run_child(
         "gpu_worker.audio.decoder.program",
         {

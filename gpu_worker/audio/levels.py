@@ -1,7 +1,7 @@
-"""How loud it is, frame by frame, and how loud it was at some time.
+"""Measure the loudness of audio, frame by frame, and look it up by time.
 
-A span of speech may hold one person and the echo of another, so one figure for the
-span would not do. Pure.
+A span of speech may hold one person and the echo of another, so one figure for the whole
+span is not enough. Pure.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ FLOOR_DB = -96  # the quietest step of 16 bits; silence counts the same
 
 
 def frame_levels(audio: Audio) -> tuple[int, ...]:
-    """dB of full scale in each 0.1 s of shape (samples,); the last frame may be shorter.
+    """Measure the level of each 0.1 s of `audio`, shape (samples,), in dB of full scale.
 
-    The variance and not the mean square: a constant offset is no sound.
+    The last frame may be shorter. The level is made from the variance and not from the mean
+    square: a constant offset is no sound.
     """
     if not len(audio):
         return ()
@@ -37,7 +38,10 @@ def frame_levels(audio: Audio) -> tuple[int, ...]:
 
 
 def runs(flags: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First index and one past the last of every run of True in shape (frames,)."""
+    """Find every run of True in `flags`, shape (frames,).
+
+    Return the first index of each run, and the index behind its last one.
+    """
     steps = np.diff(np.concatenate(([0], flags.astype(np.int8), [0])))
     return np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
 
@@ -52,7 +56,7 @@ class LevelTrack:
 
     @classmethod
     def of(cls, spans: Iterable[tuple[tuple[int, int], Sequence[int]]]) -> LevelTrack:
-        """From spans in samples of the file, each with the levels of its frames."""
+        """Make a track from spans in samples of the file, each with the levels of its frames."""
         track = cls([], [], [])
         for (first, last), levels in sorted(spans):
             for number, level in enumerate(levels):
@@ -63,8 +67,9 @@ class LevelTrack:
         return track
 
     def level(self, start: float, end: float) -> int | None:
-        """The upper quartile of the frames from `start` to `end`; None where nothing was measured.
+        """Return the upper quartile of the frames from `start` to `end`, in dB; None without any.
 
+        Times are seconds from the start of the file; a place that was not measured has no frames.
         The times of words are off by a frame now and then: silence around a word should not
         count, nor the loudest frame alone, which may be of the next word and another person.
         """

@@ -1,6 +1,6 @@
-"""What speech detection is asked and what it answers: plain data, without the model.
+"""The options and the result of speech detection: plain data, without the model.
 
-The control plane reads these; `vad.py` loads a model library.
+The control plane imports this module; `vad.py` loads a model library.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Find where there is speech, with Silero's model, as faster-whisper carries it.
+"""Find where there is speech, with Silero's model, which faster-whisper carries.
 
-Runs inside a chunk's task, so that a long file's speech is looked for in
-parallel, and around the boundaries while chunks are planned. Knows arrays only.
+It runs inside a chunk's task, so that several workers search a long file at the same time, and
+around the boundaries while chunks are planned. Knows arrays only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _DITHER = np.float32(0.5 / 32768)
 def speech_spans(
     audio: Audio, max_seconds: float, options: VadOptions | None = None
 ) -> tuple[Span, ...]:
-    """Spans of speech in order, without overlap, each at most `max_seconds` long."""
+    """Find the spans of speech, in order, without overlap, each at most `max_seconds` long.
+
+    They are in samples of `audio`, shape (samples,); audio under 10 ms has none.
+    """
     if len(audio) < SAMPLE_RATE // 100:
         return ()
     from faster_whisper import vad  # late: it loads ONNX Runtime
@@ -47,9 +50,9 @@ def speech_spans(
 
 
 def speech_likelihood(audio: Audio) -> Likelihood:
-    """The probability of speech in each 32 ms, the last of them filled up with silence.
+    """Return the probability of speech in each 32 ms; the last frame is filled up with silence.
 
-    The model remembers: the first frames of a piece of a recording are judged worse.
+    The model has a memory, so it judges the first frames of a piece of a recording worse.
     """
     if not len(audio):
         return np.zeros(0, np.float32)
@@ -61,7 +64,7 @@ def speech_likelihood(audio: Audio) -> Likelihood:
 
 
 def _audible(audio: Audio) -> Audio:
-    """A very quiet recording made louder, for the detector alone; others as they are.
+    """Make a very quiet recording louder, for the detector alone; return others as they are.
 
     The same samples always give the same result.
     """

@@ -1,6 +1,6 @@
-"""What ships inside the package: the small models and a sample conversation.
+"""Paths of the files inside the package: the small models and a sample conversation.
 
-Only paths; nothing is loaded here.
+Nothing is loaded here.
 """
 
 from __future__ import annotations

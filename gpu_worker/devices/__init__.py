@@ -1,6 +1,6 @@
-"""What models can compute on here.
+"""Find the devices of this machine that models can compute on.
 
-python -m gpu_worker.devices    prints it as JSON, for `scriptorium doctor`
+python -m gpu_worker.devices    prints them as JSON, for `scriptorium doctor`
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 
 def used_device(wanted: str) -> str:
-    """`cuda` or `cpu` for `auto`, as CTranslate2 chooses; else what is wanted."""
+    """Return `cuda` or `cpu` for `auto`, as CTranslate2 chooses; else `wanted` as it is."""
     if wanted != "auto":
         return wanted
     import ctranslate2
@@ -19,7 +19,7 @@ def used_device(wanted: str) -> str:
 
 
 def gpu_names() -> list[str]:
-    """The NVIDIA GPUs that CTranslate2 can use, by NVML's names."""
+    """Return NVML's names of the NVIDIA GPUs, or none if CTranslate2 can use no GPU."""
     import ctranslate2
 
     if not ctranslate2.get_cuda_device_count():
@@ -35,7 +35,10 @@ def gpu_names() -> list[str]:
 
 
 def main() -> None:
-    """Print what there is."""
-    import faster_whisper  # noqa: F401 - that it loads is what is asked
+    """Print the version of faster-whisper and the names of the GPUs as JSON.
+
+    Raises ImportError if faster-whisper cannot be loaded.
+    """
+    import faster_whisper  # noqa: F401 - the caller asks whether it can be loaded
 
     print(json.dumps({"faster_whisper": version("faster-whisper"), "gpus": gpu_names()}))

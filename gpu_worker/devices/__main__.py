@@ -1,4 +1,4 @@
-"""Print what models can compute on here, for `scriptorium doctor`."""
+"""Print the devices that models can compute on, for `scriptorium doctor`."""
 
 from __future__ import annotations
 

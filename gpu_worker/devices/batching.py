@@ -1,7 +1,7 @@
-"""Running many windows through an engine in batches that fit its memory.
+"""Run many items through a model in batches that fit its memory.
 
-When a batch does not fit, its size is halved for the rest of the call. Knows
-neither what a window is nor what is done to it.
+When a batch does not fit, its size is halved for the rest of the call. The items
+may be of any kind; engines, aligners and diarizers give their windows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def run_batches(
     *,
     before_batch: Callable[[], None] = lambda: None,
 ) -> list[Result]:
-    """One result for each item, in order.
+    """Run all items in batches of at most `batch_size`; return one result for each, in order.
 
     `run` raises MemoryError when a batch does not fit. `before_batch` may raise to stop
     between two batches. Raises OutOfMemory when a single item does not fit.

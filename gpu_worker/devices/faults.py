@@ -1,4 +1,4 @@
-"""What a device's faults are called here; model libraries report them all as RuntimeError."""
+"""Translate a device's faults, which model libraries report all as RuntimeError."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ _POISONED = re.compile(r"illegal memory access|device-side assert|unspecified la
 
 
 def translating_device_errors(call: Callable[[], Result]) -> Result:
-    """The call's result; raises MemoryError or DevicePoisoned where its RuntimeError means that."""
+    """Return the call's result; turn a model library's RuntimeError into an error with a meaning.
+
+    Raises MemoryError if the batch was too large and DevicePoisoned if the CUDA context is
+    corrupt; every other error as it is.
+    """
     try:
         return call()
     except RuntimeError as error:

@@ -1,6 +1,6 @@
-"""What NVML tells of this machine's GPUs: use, memory, energy, power, temperature.
+"""Read this machine's GPUs through NVML: use, memory, energy, power, temperature.
 
-What a GPU does not tell is None: a MIG instance knows its memory and little else.
+A figure that a GPU does not report is None: a MIG instance reports its memory and little else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class GpuReading:
-    """One GPU at one moment."""
+    """The figures of one GPU at one moment; None for what it does not report."""
 
     index: int  # NVML's, in the order of the bus
     name: str
@@ -26,7 +26,7 @@ class GpuReading:
 
 
 def read_gpus() -> tuple[GpuReading, ...]:
-    """Every GPU that answers; none where there is no library, no driver or no GPU."""
+    """Read every GPU that answers; return none without a library, a driver or a GPU."""
     try:
         import pynvml as nvml
 

@@ -1,4 +1,4 @@
-"""What torch computes on, and its faults by the names that this house has for them."""
+"""Choose the device that torch computes on, and translate its faults into our errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 def pick_device(wanted: str) -> str:
-    """`cuda` or `cpu` for `auto`, else what is wanted. Raises InvalidOption if it is not there."""
+    """Return `cuda` or `cpu` for `auto`, else `wanted`. Raises InvalidOption if it is not there."""
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -25,7 +25,10 @@ def pick_device(wanted: str) -> str:
 
 
 def translating_device_errors(call: Callable[[], Result]) -> Result:
-    """As `device_faults.guarded`; a call that ran out of memory leaves none behind."""
+    """Translate errors as `faults` does; after a MemoryError free the memory that torch caches.
+
+    Raises MemoryError or DevicePoisoned.
+    """
     try:
         return device_faults.translating_device_errors(call)
     except MemoryError:

@@ -1,1 +1,1 @@
-"""Where models come from (hub, wheels), what they can do, and those a process holds."""
+"""Where models come from (the hub, wheels), and what they can do."""

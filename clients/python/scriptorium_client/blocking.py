@@ -1,4 +1,4 @@
-"""The client for programs that wait."""
+"""The client for programs without an event loop: each method waits for its answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._http.close()
 
     def submit(
@@ -57,11 +57,11 @@ class Client:
             return self._job(call, (calls.file_name(source), file))
 
     def job(self, job: str) -> Job:
-        """Where a job stands."""
+        """Return a job as it is now."""
         return self._job(calls.job_call(job))
 
     def jobs(self, status: Status | None = None) -> Iterator[Job]:
-        """All jobs, newest first, a page at a time."""
+        """Yield all jobs, newest first; fetch them page by page."""
         cursor: str | None = None
         while True:
             page = self._json(calls.page_call(status, cursor))
@@ -84,7 +84,10 @@ class Client:
             pause = min(longest, pause * 1.5)
 
     def stream(self, job: str, last_event_id: str | None = None) -> Iterator[Event]:
-        """A job's events until its end; a broken connection is taken up where it broke."""
+        """Yield a job's events until its end; after a broken connection go on where it broke.
+
+        `last_event_id` is the id of the last event that was seen; None: from the beginning.
+        """
         place = Place(last_event_id, self._tries)
         while not place.ended:
             try:
@@ -93,11 +96,14 @@ class Client:
                 time.sleep(place.pause(error))
 
     def transcript(self, job: str, format: str = "txt", **lines: str) -> str:
-        """The transcript as txt, srt, vtt, tsv, rttm or json; `lines`: max_line_width, …"""
+        """Return the text of a transcript as txt, srt, vtt, tsv, rttm or json.
+
+        `lines` are the options of subtitles: max_line_width, …
+        """
         return self._send(calls.job_call(job, "/transcript", format=format, **lines)).text
 
     def result(self, job: str) -> dict[str, Any]:
-        """The transcript with segments, words, times and speakers."""
+        """Return the transcript with segments, words, times and speakers."""
         data: dict[str, Any] = self._json(calls.job_call(job, "/transcript", format="json"))
         return data
 

@@ -1,7 +1,7 @@
 """The requests that both clients send, and when they are sent again. Pure.
 
-A submission carries an idempotency key, so sending it twice is harmless. What is not harmless
-is sent again only if it surely did not arrive.
+A submission carries an idempotency key, so sending it twice is harmless. A request that would do
+harm twice is sent again only if it certainly did not reach the server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tenacity import RetryCallState, retry_if_exception, stop_after_attempt
 from scriptorium_client.answers import ApiError, Event
 
 Source = str | os.PathLike[str] | BinaryIO
-File = tuple[str, BinaryIO]  # its name for people, and what is read
+File = tuple[str, BinaryIO]  # the file's name for people, and the open file
 
 LONGEST_DELAY_SECONDS = 30.0
 PAGE = 100  # jobs
@@ -34,7 +34,7 @@ _BUSY = (429, 503)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, but for its file."""
+    """One request, without the file that it may send."""
 
     method: str
     path: str
@@ -42,10 +42,10 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None  # sent as JSON
     form: Mapping[str, str] | None = None  # sent with a file
-    repeatable: bool = True  # twice is as good as once
+    repeatable: bool = True  # sending it twice does the same as sending it once
 
     def arguments(self, file: File | None = None) -> dict[str, Any]:
-        """For httpx's `request`."""
+        """Return the arguments of httpx's `request`; `file` is the file to send."""
         given: dict[str, Any] = {
             "method": self.method,
             "url": self.path,
@@ -61,24 +61,24 @@ class Call:
 
 
 def client_options(base_url: str, api_key: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    """For httpx's clients."""
+    """Return the arguments of httpx's clients; `options` replace the defaults."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     return {"base_url": base_url, "headers": headers, "timeout": 30.0} | options
 
 
 def is_address(source: Source) -> bool:
-    """Whether the server is to fetch it; else it is a file of ours."""
+    """Return whether a source is an address that the server fetches; else it is a local file."""
     return isinstance(source, str) and "://" in source
 
 
 def file_name(source: Source) -> str:
-    """What people see of a file; the server takes its own names."""
+    """Return the name of a file that people see; the server stores it under a name of its own."""
     name = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "")
     return (Path(name).name if isinstance(name, str | os.PathLike) else "") or "audio"
 
 
 def opened(source: Source) -> AbstractContextManager[BinaryIO]:
-    """The file to be sent; one that the caller opened is left open."""
+    """Open the file to send; a file that the caller opened stays open. Raises OSError."""
     if isinstance(source, str | os.PathLike):
         return Path(source).open("rb")
     return nullcontext(source)
@@ -91,9 +91,10 @@ def submit_call(
     webhook_url: str | None,
     idempotency_key: str | None,
 ) -> Call:
-    """A submission; without a key it gets a random one, for its own repetitions.
+    """Make the request that submits a job.
 
-    An empty key is sent as it is, for the server to refuse.
+    If `idempotency_key` is None it gets a random one, so that a repetition makes no second job.
+    An empty key is sent as it is, and the server refuses it.
     """
     fields: dict[str, Any] = {"options": dict(options), "metadata": dict(metadata or {})}
     if webhook_url is not None:
@@ -110,25 +111,25 @@ def submit_call(
 
 
 def job_call(job: str, what: str = "", method: str = "GET", **params: str) -> Call:
-    """Something about one job."""
+    """Make a request about one job; `what` is the part of the path behind its id."""
     path = f"/v1/jobs/{quote(job, safe='')}{what}"
     return Call(method, path, params=params, repeatable=method != "POST")
 
 
 def page_call(status: str | None, cursor: str | None) -> Call:
-    """One page of the jobs."""
+    """Make the request for one page of the jobs."""
     params = {"limit": str(PAGE), "status": status, "cursor": cursor}
     return Call("GET", "/v1/jobs", {name: it for name, it in params.items() if it is not None})
 
 
 def events_call(job: str, last: str | None) -> Call:
-    """A job's events, from behind the last one that was seen."""
+    """Make the request for a job's events after `last`, the id of the last event that was seen."""
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
     return Call("GET", f"/v1/jobs/{quote(job, safe='')}/events", headers=headers)
 
 
 def may_repeat(error: BaseException, repeatable: bool) -> bool:
-    """Whether sending it again may help and does no harm."""
+    """Return whether sending a request again may help and does no harm."""
     if isinstance(error, ApiError):
         return error.status in _BUSY  # refused, so nothing was done
     unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -136,14 +137,18 @@ def may_repeat(error: BaseException, repeatable: bool) -> bool:
 
 
 def delay(error: BaseException | None, tries: int) -> float:
-    """Seconds until the next try: what the server asks for, else doubling; never all at once."""
+    """Return the seconds until the next try: what the server asks for, else doubling from 0.2 s.
+
+    At most 30 s, plus a random part of up to a quarter, so that clients do not all come back at
+    the same time.
+    """
     asked = error.retry_after if isinstance(error, ApiError) else None
     nominal = asked if asked is not None else 0.2 * 2.0**tries
     return min(LONGEST_DELAY_SECONDS, nominal) * (1.0 + random.random() / 4)
 
 
 def retrying(call: Call, tries: int) -> dict[str, Any]:
-    """For tenacity's loops."""
+    """Return the arguments of tenacity's `Retrying` and `AsyncRetrying`."""
     return {
         "retry": retry_if_exception(lambda error: may_repeat(error, call.repeatable)),
         "wait": _wait,
@@ -153,7 +158,7 @@ def retrying(call: Call, tries: int) -> dict[str, Any]:
 
 
 class Place:
-    """How far a stream of events has come, and whether a broken one is worth another try."""
+    """The position in a stream of events, and whether to open the stream again after a fault."""
 
     def __init__(self, last: str | None, tries: int) -> None:
         self.last = last  # id of the last event
@@ -162,14 +167,14 @@ class Place:
         self._failures = 0  # since the last event
 
     def take(self, events: list[Event]) -> Iterator[Event]:
-        """The events, remembered as they are handed on."""
+        """Yield the events, and remember the id of each."""
         for event in events:
             self.last, self._failures = event.id or self.last, 0
             self.ended = event.name == "end"
             yield event
 
     def pause(self, error: Exception) -> float:
-        """Seconds until the stream may be taken up again. Raises the error if it may not."""
+        """Return the seconds until the stream may be opened again. Raises `error` if it may not."""
         self._failures += 1
         if self._failures >= self._tries or not may_repeat(error, repeatable=True):
             raise error

@@ -1,1 +1,1 @@
-"""The program that decodes media: it runs in a child process with limits."""
+"""The program that decodes media. It runs in a child process with limits."""

@@ -1,6 +1,6 @@
-"""What is wrong or odd with a file that was decoded, and how its reader is told.
+"""Record what is wrong with a file while it is decoded, and make warnings of it.
 
-Pure bookkeeping in seconds; it touches no media library.
+Pure bookkeeping in seconds; it uses no media library.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Spans = list[tuple[float, float]]
 
 @dataclass(slots=True)
 class Damage:
-    """The account of one file, kept packet by packet."""
+    """The faults of one file, recorded packet by packet; all times in seconds of the output."""
 
     broken: _Spans = field(default_factory=list)  # could not be decoded
     gaps: _Spans = field(default_factory=list)  # were never in the file, by its own clock
@@ -33,27 +33,30 @@ class Damage:
     _clock: float | None = None  # where the next frame should begin, by the file's own clock
 
     def add_broken(self, start: float, end: float) -> None:
-        """A packet was replaced by silence from `start` to `end`."""
+        """Record that a packet was replaced by silence from `start` to `end`."""
         _add(self.broken, start, end)
         if self._clock is not None:
             self._clock += end - start
 
     def add_pause(self, start: float, end: float) -> None:
-        """A packet that holds a pause, and no fault, was written as silence."""
+        """Record that a packet that holds a pause, and no fault, was written as silence."""
         if self._clock is not None:
             self._clock += end - start
 
     def add_opposite(self, start: float, end: float) -> None:
-        """A channel was turned round, since it would have cancelled others."""
+        """Record that a channel was inverted, since it would have cancelled others."""
         self.opposite = (self.opposite[0] if self.opposite else start, end)
         self.opposite_seconds += end - start
 
     def add_gap(self, start: float, end: float) -> None:
-        """A gap was filled with silence; right behind damage it belongs to that."""
+        """Record that a gap was filled with silence; directly behind damage it is part of that."""
         _add(self.broken if _touches(self.broken, start) else self.gaps, start, end)
 
     def gap_before(self, time: float, seconds: float) -> float:
-        """Seconds of silence due before a frame of length `seconds` that is heard at `time`."""
+        """Return the seconds of silence due before a frame of `seconds` that is heard at `time`.
+
+        `time` is by the file's own clock.
+        """
         step = 0.0 if self._clock is None else time - self._clock
         self._clock = time + seconds
         if step > _LONGEST_GAP_SECONDS:
@@ -61,7 +64,7 @@ class Damage:
         return step if _GAP_SECONDS < step <= _LONGEST_GAP_SECONDS else 0.0
 
     def notices(self, decoded: float, declared: float | None) -> tuple[TranscriptWarning, ...]:
-        """Everything worth a warning, for `decoded` of `declared` seconds."""
+        """Return all warnings, for a file of which `decoded` of `declared` seconds were decoded."""
         return (
             *_span_notices("decode_errors", "Damaged audio was replaced by silence.", self.broken),
             *_span_notices(
@@ -116,7 +119,7 @@ def _touches(spans: _Spans, start: float) -> bool:
 
 
 def _add(spans: _Spans, start: float, end: float) -> None:
-    """At the end; near neighbours become one."""
+    """Append a span, or join it to the last one if it is less than 0.5 s behind it."""
     spans.append((spans.pop()[0] if _touches(spans, start) else start, end))
 
 

@@ -1,7 +1,7 @@
-"""How long a file's headers say that its audio is.
+"""Read the length of the audio that a file's headers declare.
 
-A header may promise more than there is, since the file was cut off; or the writer could not
-know, since it wrote to a pipe, and put any large number. Nothing here decodes.
+A header may declare more than there is, since the file was cut off; or the writer could not
+know the length, since it wrote to a pipe, and put any large number. Nothing here decodes.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _WITH_DECLARED_LENGTH = frozenset(
 _RAW_TAGS = (1, 3, 6, 7, 0xFFFE)  # WAVE_FORMAT_PCM, _IEEE_FLOAT, _ALAW, _MULAW, _EXTENSIBLE
 _STEADY_TAGS = (2, 0x11, 0x31)  # _ADPCM, _DVI_ADPCM, _GSM610: as many bytes every second
 _HEAD_BYTES = 1 << 16  # where a wav's data chunk and an mp3's first frame are looked for
-_A_DAY = 24 * 3600.0  # what is longer and is not in the file is no length either
-# What writers to a pipe put for a size that they cannot know: the most that fits (FFmpeg, SoX),
-# or a round number of bytes.
+_A_DAY = 24 * 3600.0  # a longer length that the file does not have is taken for a placeholder too
+# Sizes that writers to a pipe put when they cannot know it: the most that fits (FFmpeg, SoX), or a
+# round number of bytes.
 _PLACEHOLDERS = (2**31, 2**32, 1_000_000_000, 2_000_000_000, 4_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What a header promises."""
+    """The length that a header declares."""
 
     seconds: float  # from the start of the presentation to the end of the audio
     is_there: bool = True  # False: the file has not so many bytes; only known of PCM and the like
@@ -40,7 +40,7 @@ class Declared:
 def declared_length(
     container: Any, stream: Any, media: int, *, start: float = 0.0, late: float = 0.0
 ) -> Declared | None:
-    """What the header says of the audio's end; None if nothing, or a placeholder.
+    """Return the end of the audio that the header declares; None if it has none, or a placeholder.
 
     `media` is the file's descriptor, `start` when the presentation starts by the container's
     clock, `late` how many seconds after it the audio starts.
@@ -71,7 +71,10 @@ def declared_length(
 
 
 def _of_bytes(size: int, byte_rate: float, file_bytes: int) -> Declared | None:
-    """`size` bytes of sound, of which there are `byte_rate` a second."""
+    """Return the length of `size` bytes of sound at `byte_rate` bytes a second.
+
+    None if the size is 0; or if the file has fewer bytes, and it is a placeholder or over a day.
+    """
     if size <= file_bytes:
         return Declared(size / byte_rate) if size else None
     is_placeholder = any(abs(size - guess) <= _HEAD_BYTES for guess in _PLACEHOLDERS)
@@ -80,7 +83,7 @@ def _of_bytes(size: int, byte_rate: float, file_bytes: int) -> Declared | None:
 
 
 def _clock_seconds(text: str) -> float | None:
-    """Seconds of `01:02:03.5`."""
+    """Return the seconds of a text such as `01:02:03.5`; None for any other text."""
     found = re.fullmatch(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d+)?)", text.strip())
     if found is None:
         return None
@@ -89,7 +92,7 @@ def _clock_seconds(text: str) -> float | None:
 
 
 def _of_wav(head: bytes, file_bytes: int) -> Declared | None:
-    """From the sizes in a RIFF header; FFmpeg's own value shrinks with the file."""
+    """Read the length from the sizes in a RIFF header; FFmpeg's own value shrinks with the file."""
     if head[:4] != b"RIFF":
         return None
     position, byte_rate = 12, 0  # bytes a second
@@ -108,7 +111,7 @@ def _of_wav(head: bytes, file_bytes: int) -> Declared | None:
 
 
 def _after_id3(media: int) -> bytes:
-    """The first bytes behind the ID3v2 tag, if there is one."""
+    """Return the first 64 KiB behind the ID3v2 tag, or of the file if it has none."""
     head = os.pread(media, 10, 0)
     if head[:3] != b"ID3" or len(head) < 10:
         return os.pread(media, _HEAD_BYTES, 0)
@@ -119,7 +122,10 @@ def _after_id3(media: int) -> bytes:
 
 
 def _of_mp3(head: bytes) -> Declared | None:
-    """From the frame count of a Xing or Info header in the first frame (MPEG audio layer III)."""
+    """Read the length from the frame count of a Xing or Info header in the first frame.
+
+    `head` begins at the first frame or before it (MPEG audio layer III).
+    """
     sync = next((i for i in range(len(head) - 4) if head[i] == 0xFF and head[i + 1] >= 0xE0), None)
     if sync is None:
         return None

@@ -1,4 +1,4 @@
-"""Which media files are opened, and which of their audio tracks is taken.
+"""Open a media file, and choose one of its audio tracks.
 
 A file is known by an open descriptor alone. FFmpeg gets it through its `fd:`
 protocol, the only one allowed, so that nothing written inside a file can make it
@@ -20,7 +20,10 @@ _ACCEPTED = frozenset(CODECS.split(","))
 
 
 def open_media(media: int) -> Any:
-    """The container. Raises av.FFmpegError or a ValueError if it is not one of those accepted."""
+    """Open the container of a file descriptor.
+
+    Raises av.FFmpegError or ValueError if it is not an accepted one.
+    """
     return av.open(
         "fd:",
         mode="r",
@@ -35,7 +38,7 @@ def open_media(media: int) -> Any:
 
 
 def audio_stream(container: Any, limits: AudioLimits, track: int | None = None) -> Any:
-    """One audio track, not yet decoded, within bounds.
+    """Choose one audio track, check its codec and its shape, and return it, not yet decoded.
 
     `track` is its number, from 0, among the audio tracks. None: as players choose, the one that
     the file marks as its default, else the first; one whose codec is not accepted comes last.
@@ -60,7 +63,7 @@ def audio_stream(container: Any, limits: AudioLimits, track: int | None = None) 
 
 
 def track_notices(container: Any, stream: Any, track: int | None) -> tuple[TranscriptWarning, ...]:
-    """Which track was taken, if the file has several and `track` names none."""
+    """Return a warning that names the taken track, if there are several and `track` is None."""
     tracks = list(container.streams.audio)
     if track is not None or len(tracks) < 2:
         return ()
@@ -73,7 +76,7 @@ def track_notices(container: Any, stream: Any, track: int | None) -> tuple[Trans
 
 
 def _rank(stream: Any) -> tuple[bool, bool]:
-    """Less is better; of equals `min` takes the first."""
+    """Return a track's rank: less is better, and of equals `min` takes the first."""
     return not _is_accepted(stream), not _is_default(stream)
 
 
@@ -86,7 +89,10 @@ def _is_default(stream: Any) -> bool:
 
 
 def check_shape(sample_rate: int, channels: int, limits: AudioLimits) -> None:
-    """Raises AudioOutOfBounds; before decoding, since 1 Hz would be stretched 16 000 times."""
+    """Raise AudioOutOfBounds unless the sample rate and the number of channels are accepted.
+
+    To be called before decoding, since 1 Hz would be stretched 16 000 times.
+    """
     if not limits.min_sample_rate <= sample_rate <= limits.max_sample_rate:
         raise AudioOutOfBounds(
             f"The sample rate is {sample_rate} Hz; {limits.min_sample_rate} to "

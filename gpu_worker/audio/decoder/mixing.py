@@ -1,7 +1,6 @@
-"""Audio frames of any shape become s16 at 16 kHz: one channel, or all of them apart.
+"""Convert audio frames of any shape to s16 at 16 kHz: one channel, or all channels apart.
 
-Knows frames, not files: where they come from and where the samples go is the
-decoder's business.
+Knows frames only; `program.py` reads them from the file, and `sink.py` writes the samples.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ _PLAIN_LAYOUTS = frozenset({"mono", "stereo", "1 channels", "2 channels"})
 
 
 class Mixer:
-    """Frames of any shape become mono s16 at 16 kHz, or with `split` interleaved channels.
+    """Converts frames to mono s16 at 16 kHz, or with `split` to interleaved channels.
 
-    `split` gives as many as the first frame has, to the end of the stream. The resampler
-    keeps all channels apart unless it mixes them as we do: its own down-mix weighs surround
-    channels unequally and drops the fourth of six, which in a recording of a meeting is a
-    person.
+    `split` gives as many channels as the first frame has, to the end of the stream. The
+    resampler keeps all channels apart unless its mix is the plain mean: for surround its own
+    down-mix weighs channels unequally and drops the fourth of six, which in a recording of a
+    meeting is a person.
     """
 
     def __init__(self, channel: int | None, limits: AudioLimits, *, split: bool = False) -> None:
@@ -37,12 +36,12 @@ class Mixer:
         self._channels = 1
         self._resampler: Any = None
         self._polarity: Polarity | None = None  # None: nothing is mixed
-        self.is_turned = False  # whether a channel of the last frame was, so as not to cancel
+        self.is_turned = False  # whether a channel of the last frame was inverted (`Polarity`)
         self.source = (0, 0)  # sample rate and channels of the first frame
 
     @property
     def outputs(self) -> int:
-        """Interleaved channels of what is given; known once a frame was converted."""
+        """Number of interleaved channels in the output; known once a frame was converted."""
         return max(1, self.source[1]) if self.split else 1
 
     def convert(self, frame: Any) -> Iterator[bytes]:
@@ -99,7 +98,10 @@ class Mixer:
         return mixed
 
     def _as_at_first(self, data: bytes) -> bytes:
-        """As many channels as at first: those that ended are silent, new ones join the last."""
+        """Return as many channels as the first frame had.
+
+        Channels that ended are silent, new ones are mixed into the last one.
+        """
         import numpy as np
 
         count = self.outputs
@@ -112,7 +114,7 @@ class Mixer:
 
 
 def _make_finite(frame: Any) -> None:
-    """NaN becomes silence and infinity full scale; the resampler would smear both."""
+    """Replace NaN by silence and infinity by full scale; the resampler would smear both."""
     import numpy as np
 
     for plane in frame.planes:

@@ -1,9 +1,9 @@
-"""The packets of one audio track, and when its first one is due in the presentation.
+"""Read the packets of one audio track, and find when the track starts in the presentation.
 
-A presentation starts with its first sound or picture, whatever the container's clock says
-there: that of a broadcast may stand at any time of the day. FFmpeg's own start times are not
-enough: it does not know a picture's where no video decoder runs, nor those of a track that it
-has not met while it looked at the file's beginning.
+A presentation starts with its first sound or picture, at any time of the container's clock:
+that of a broadcast may be the time of the day. FFmpeg's own start times are not enough: it does
+not know a picture's where no video decoder runs, nor those of a track that it has not met while
+it looked at the file's beginning.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from typing import Any
 
 import av
 
-# Tracks are interleaved, so what starts before the audio is met before it, or soon after.
+# Tracks are interleaved: a track that starts before the audio has its packets before it, or soon
+# after.
 _LOOKED_AT = 32  # packets of the track, at most, until another one has begun
 
 
 class Packets:
-    """Reads one track to its end or to where the file cannot be read on.
+    """Reads one track to its end, or to the place where the file cannot be read any more.
 
     `start` is when the presentation starts by the container's clock, and `late` how much later
     the track does, in seconds. `cut` is True once the file could not be read to its end.
     """
 
     def __init__(self, container: Any, stream: Any) -> None:
-        """Reads the first packets. Raises MemoryError."""
+        """Read the first packets. Raises MemoryError."""
         self.cut = False
         self._container, self._stream = container, stream
         self._held: list[Any] = []
@@ -36,7 +37,10 @@ class Packets:
         self.late = firsts.get(stream.index, self.start) - self.start
 
     def __iter__(self) -> Iterator[tuple[Any, bool]]:
-        """All packets and one to flush, each with whether it is the last before a proper end."""
+        """Yield all packets and one to flush, each with whether it is the last before a proper end.
+
+        If the file cannot be read to its end, no packet is. Raises MemoryError.
+        """
         held = None
         for packet in self._all():
             if held is not None:
@@ -45,7 +49,10 @@ class Packets:
         yield held, False
 
     def _look_ahead(self) -> dict[int, float]:
-        """Keep the track's first packets; give the first time of each track, by its number."""
+        """Keep the track's first packets; return the first time of each track, in seconds.
+
+        The keys are the numbers of the tracks.
+        """
         shown = [
             stream
             for stream in (*self._container.streams.audio, *self._container.streams.video)
@@ -76,7 +83,7 @@ class Packets:
             yield from self._read([self._stream])
 
     def _read(self, streams: list[Any]) -> Iterator[Any]:
-        """Packets, and None where the file cannot be read on."""
+        """Yield packets, and None where the file cannot be read any more. Raises MemoryError."""
         try:
             yield from self._container.demux(*streams)
         except av.FFmpegError as error:

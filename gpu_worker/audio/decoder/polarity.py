@@ -1,8 +1,8 @@
-"""Channels of opposite polarity, which would cancel each other in the mix.
+"""Invert channels of opposite polarity, which would cancel each other in the mix.
 
-One wire that was swapped turns a channel upside down: each channel is heard, and their mean is
-silence. Such a channel is turned round before they are mixed. Works on frames one after the
-other, in bounded memory: the file may be so only in part.
+A swapped wire changes the sign of a channel: each channel is heard, and their mean is silence.
+The sign of such a channel is changed back before they are mixed. Works on frames one after the
+other, in bounded memory: only a part of the file may have the fault.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any, Literal
 # A correlation of -1 is silence in the mix. At -0.9 a twentieth of the energy is left (-13 dB),
 # which stereo of any microphones does not come near over a tenth of a second.
 _OPPOSITE = -0.9
-_ALIKE_AGAIN = -0.5  # a channel that was turned stays so below it: noise must not toggle it
+_ALIKE_AGAIN = -0.5  # an inverted channel stays so below it: noise must not toggle it
 _SURELY_ALIKE = 0.5
-_PAUSE_ENERGY = 0.01  # of what was heard when it was turned; such a pause decides nothing
+_PAUSE_ENERGY = 0.01  # of the energy when it was inverted; less is a pause and decides nothing
 _MEMORY_SECONDS = 0.1
 _SAMPLES_PER_SECOND = 1500  # looked at, of each channel; enough for a correlation
 _FORMATS: dict[str, Literal["B", "h", "i", "q", "f", "d"]] = {  # of FFmpeg, as a memoryview has it
@@ -28,7 +28,7 @@ _ZERO = {"u8": 128}
 
 
 class Polarity:
-    """Turns channels round, frame by frame, as far as they cancel each other."""
+    """Inverts, frame by frame, the channels that would cancel another one."""
 
     def __init__(self, channels: int) -> None:
         self.turned: tuple[bool, ...] = (False,) * channels  # of the last frame's channels
@@ -38,7 +38,7 @@ class Polarity:
         self._heard = [0.0] * channels  # a channel's energy when it was surely opposite
 
     def align(self, frame: Any) -> bool:
-        """Turn round, inside `frame`, what would cancel. True if anything was turned."""
+        """Invert, inside `frame`, the channels that would cancel. Return whether there are any."""
         self._listen(frame)
         turned = [False] * len(self._energy)
         for first, second in self._pairs:
@@ -50,7 +50,7 @@ class Polarity:
         return any(turned)
 
     def _listen(self, frame: Any) -> None:
-        """Update energies and products; a tenth of a second ago counts for a third."""
+        """Update energies and products; sound from 0.1 s ago counts for a third (1/e)."""
         channels = _sampled(frame)
         seconds = frame.samples / frame.sample_rate
         kept = math.exp(-seconds / _MEMORY_SECONDS)
@@ -75,7 +75,7 @@ class Polarity:
 
 
 def _sampled(frame: Any) -> Sequence[Sequence[float]]:
-    """Some samples of each channel, evenly spaced; those of all channels at the same times."""
+    """Return some samples of each channel, evenly spaced, at the same times in all channels."""
     name, count = frame.format.name, frame.layout.nb_channels
     code = _FORMATS[name.removesuffix("p")]
     zero = _ZERO.get(name.removesuffix("p"), 0)

@@ -40,7 +40,7 @@ _PATCH_SECONDS = 1.0  # silence for one broken packet, at most; real packets hol
 
 
 def main() -> None:
-    """Read a request, decode, report. Exit status 0 whenever there is a report."""
+    """Read a request, decode, print a report. The exit status is 0 if there is a report."""
     request = json.load(sys.stdin)
     die_with_parent(request["parent"])
     limits = AudioLimits(**request["limits"])
@@ -69,7 +69,7 @@ def _decode(media: int, sink: Sink, limits: AudioLimits, track: int | None) -> D
         stream = audio_stream(container, limits, track)
         packets, damage = Packets(container, stream), Damage()
         late = packets.late
-        if late > limits.max_seconds:  # no presentation is so long: a clock that means nothing
+        if late > limits.max_seconds:  # no presentation is so long: the clock is wrong
             damage.late_seconds, late = late, 0.0
         start = packets.start + damage.late_seconds
         declared = declared_length(container, stream, media, start=start, late=late)
@@ -94,7 +94,10 @@ def _decode(media: int, sink: Sink, limits: AudioLimits, track: int | None) -> D
 
 
 def _stream(packets: Packets, stream: Any, sink: Sink, damage: Damage) -> None:
-    """All packets through the decoder and the mixer into the sink."""
+    """Pass all packets through the decoder and the mixer into the sink.
+
+    Raises UnreadableAudio or NoAudioSamples if no sample comes out.
+    """
     soundless, failed = SoundlessPackets(stream.codec_context.name), False
     for packet, is_last in packets:
         frames = _frames(stream, packet)
@@ -119,7 +122,7 @@ def _stream(packets: Packets, stream: Any, sink: Sink, damage: Damage) -> None:
 
 
 def _frames(stream: Any, packet: Any) -> list[Any] | None:
-    """What a packet decodes to; None if it cannot be decoded. Raises MemoryError."""
+    """Decode a packet; return its frames, or None if it cannot be decoded. Raises MemoryError."""
     try:
         frames: list[Any] = stream.codec_context.decode(packet)
     except av.FFmpegError as error:
@@ -130,7 +133,7 @@ def _frames(stream: Any, packet: Any) -> list[Any] | None:
 
 
 def _write(frame: Any, sink: Sink, damage: Damage) -> None:
-    """One frame, behind silence if the file's clock leaves a gap before it."""
+    """Write one frame, and silence before it if the file's clock leaves a gap there."""
     seconds = frame.samples / frame.sample_rate
     if frame.pts is not None and frame.time_base is not None:
         gap = damage.gap_before(float(frame.pts * frame.time_base), seconds)
@@ -144,7 +147,7 @@ def _write(frame: Any, sink: Sink, damage: Damage) -> None:
 
 
 def _explained(error: Exception, limits: AudioLimits) -> ScriptoriumError:
-    """What an exception of FFmpeg, of Python or of the system means for the file."""
+    """Return the error of `errors.py` for an exception of FFmpeg, of Python or of the system."""
     number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or error
     if number in (errno.ENOSPC, errno.EDQUOT):

@@ -1,6 +1,6 @@
-"""Bounds that a process puts on itself before it touches a stranger's bytes.
+"""Bounds that a process puts on itself before it reads a stranger's file.
 
-Called once, in the child that decodes. Nothing here knows what will be read.
+Called once, in the child that decodes. Knows nothing of the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ _GRACE_SECONDS = 5  # between the signal that says why and the one that kills
 
 
 def die_with_parent(parent: int) -> None:
-    """Be killed when the process `parent`, our parent, ends. Other systems than Linux: nothing."""
+    """Let Linux kill this process when `parent`, its parent process, ends; end it if it has ended.
+
+    Other systems have no such call; there only the second is done.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it was gone before we asked
@@ -36,13 +39,13 @@ def confine(memory_bytes: int, output_bytes: int, cpu_seconds: float) -> None:
 
 
 def allow_cpu_seconds(seconds: float) -> None:
-    """SIGXCPU once this process has used so much processor time in all."""
+    """Let the system send SIGXCPU once this process has used `seconds` of processor time in all."""
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (_smaller(math.ceil(seconds), hard), hard))
 
 
 def _lower(limit: int, value: int) -> None:
-    """Soft and hard at once, never above what we were given."""
+    """Set the soft and the hard limit, never above the hard limit that was inherited."""
     _, hard = resource.getrlimit(limit)
     value = _smaller(value, hard)
     resource.setrlimit(limit, (value, value))

@@ -1,6 +1,6 @@
-"""Where decoded samples go: files of PCM, hashed while they are written.
+"""Write decoded samples to files of PCM, and hash them while they are written.
 
-Bounded: nothing is kept but what is written next, and audio that is too long is an error.
+Memory is bounded: at most the next MiB of each file is kept. Audio that is too long is an error.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Output:
 
 @dataclass(slots=True)
 class Sink:
-    """Counts samples, stops at the bounds, and gives each output its own."""
+    """Counts samples, raises at the bounds, and writes each output to its own file."""
 
     mixer: Mixer
     files: list[Output]  # as many as the mixer may have outputs
@@ -58,11 +58,11 @@ class Sink:
 
     @property
     def outputs(self) -> list[Output]:
-        """Those that are written to."""
+        """The files that are written to, one for each of the mixer's outputs."""
         return self.files[: self.mixer.outputs]
 
     def write(self, data: bytes) -> None:
-        """Samples of all outputs, interleaved."""
+        """Write samples of all outputs, interleaved s16. Raises AudioOutOfBounds, OSError."""
         self._lead()
         count = self.mixer.outputs
         if count == 1:
@@ -72,7 +72,10 @@ class Sink:
             self._write([samples[output::count].tobytes() for output in range(count)])
 
     def write_silence(self, seconds: float) -> tuple[float, float]:
-        """The span that it fills: times after it stay those of the file's own clock."""
+        """Write so many seconds of silence to all outputs; return the span of time that they fill.
+
+        So later times stay those of the file's own clock. Raises AudioOutOfBounds, OSError.
+        """
         self._lead()
         start, left = self.seconds, round(seconds * SAMPLE_RATE) * SAMPLE_BYTES
         while left > 0:
@@ -86,7 +89,7 @@ class Sink:
             output.flush()
 
     def _lead(self) -> None:
-        """Write what is due before the first sample; now the number of outputs is known."""
+        """Write the silence before the first sample, now that the number of outputs is known."""
         if self.lead_seconds:
             seconds, self.lead_seconds = self.lead_seconds, 0.0
             self.write_silence(seconds)
@@ -105,6 +108,6 @@ class Sink:
 
 
 def too_long(limits: AudioLimits) -> AudioOutOfBounds:
-    """The error for audio of more than `max_seconds`."""
+    """Return the error for audio of more than `max_seconds`."""
     hours = limits.max_seconds / 3600
     return AudioOutOfBounds(f"The audio is longer than {hours:g} hours.")

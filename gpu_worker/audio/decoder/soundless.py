@@ -1,7 +1,7 @@
-"""Packets that FFmpeg cannot decode although nothing is wrong with the file.
+"""Recognise packets that FFmpeg cannot decode although nothing is wrong with the file.
 
-A pause (AMR's discontinuous transmission sends no sound between words), a tag between two
-mp3 files that were joined, the padding behind the last block of a wav. Pure: bytes in, a kind out.
+They are a pause (AMR's discontinuous transmission sends no sound between words), a tag between two
+mp3 files that were joined, or the padding behind the last block of a wav. Pure.
 """
 
 from __future__ import annotations
@@ -28,14 +28,20 @@ class Soundless(Enum):
 
 @dataclass(slots=True)
 class SoundlessPackets:
-    """Tells them from damage, for one stream; it must see all packets in order."""
+    """Tells packets without sound from damaged ones, for one stream.
+
+    It must see all packets of the stream, in order.
+    """
 
     codec: str  # FFmpeg's name of the decoder
     _sizes: set[int] = field(default_factory=set)
     _tag_bytes: int = 0  # of a tag that goes on in the next packet
 
     def kind(self, data: bytes, *, failed: bool, last: bool) -> Soundless | None:
-        """What a packet is, if it is none of sound; None for all that could be decoded."""
+        """Return why a packet has no sound; None if it is damaged or could be decoded.
+
+        `failed` says that it could not be decoded, `last` that the stream properly ends with it.
+        """
         is_tag = self._is_tag(data)
         is_padding = last and len(self._sizes) == 1 and len(data) < min(self._sizes)
         if len(self._sizes) < _MOST_SIZES:
@@ -49,7 +55,10 @@ class SoundlessPackets:
         return Soundless.PADDING if is_padding else None
 
     def _is_tag(self, data: bytes) -> bool:
-        """Whether it is, or begins with, an ID3 tag; a long one (a cover) has several packets."""
+        """Return whether a packet is, or begins with, an ID3 tag.
+
+        A long tag (with a cover) has several packets.
+        """
         if self.codec not in _TAGGED:
             return False
         if self._tag_bytes > 0:

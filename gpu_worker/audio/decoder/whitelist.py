@@ -1,10 +1,10 @@
 """The containers and codecs with which FFmpeg may read a stranger's file.
 
-All that hold sound in one file are here. Those that are not, and why, are named in
-`tests/unit/gpu_worker/audio/decoder/test_whitelist.py`: what opens other files or the network,
-devices, pictures, subtitles, samples without a header, and codecs that make sound out of nothing.
-The lists are written out and not made from the library, so that what a newer FFmpeg can do as
-well is looked at first; that test fails until it has been.
+All formats that hold sound in one file are here. The others, and the reasons, are named in
+`tests/unit/gpu_worker/audio/decoder/test_whitelist.py`: formats that open other files or the
+network, devices, pictures, subtitles, samples without a header, and codecs that make sound out of
+nothing. The lists are written out and not made from the library, so that each format that a newer
+FFmpeg adds is checked first; that test fails until it is listed on one side.
 
 FFmpeg finds out the format by the file's content before it asks for these lists: a longer list
 never makes it take one format for another. Everything runs in the bounds of `sandbox.py`.
@@ -18,7 +18,7 @@ CONTAINERS = (
     "live_flv,mpegts,mpeg,mxf,gxf,wtv,nut,nuv,nsv,rm,ivr,dv,lxf,pva,ty,pmp,swf,iamf,spdif,s337m,"
     "qoa,osq,bonk,shn,rka,oma,aea,apac,hca,vqf,mmf,act,dss,g723_1,gsm,ilbc,qcp,wve,sox,ircam,avr,"
     "paf,epaf,pvf,nsp,sds,sdx,hcom,laf,wavarc,vivo,r3d,aa,bit,"
-    # of cameras that watch
+    # of surveillance cameras
     "dhav,luodat,hxvs,ifv,lvf,mxg,nc,msnwctcp,"
     # of games and their discs
     "3dostr,4xm,aax,ace,acm,adp,ads,adx,afc,aix,alp,apc,apm,argo_asf,argo_brp,argo_cvg,ast,avs,"
