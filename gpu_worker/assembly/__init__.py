@@ -1,1 +1,1 @@
-"""From the texts of chunks to one transcript with speakers, and to the formats people read."""
+"""Make one transcript with speakers from the texts of chunks, and write it in many formats."""

@@ -1,8 +1,8 @@
-"""Channels that were transcribed apart, as one transcript in which each is a speaker.
+"""Join channels that were transcribed apart into one transcript; each channel is a speaker.
 
-In a telephone call each side also hears the other, more quietly and a moment later. So
-what another channel says at the same time, and louder, is an echo: it is written once,
-for whoever is louder. Pure; of the sound it knows only the levels that were measured.
+In a telephone call the microphone of each side also records the other, more quietly and a moment
+later. So words that another channel has at the same time, and louder, are an echo: they are
+written once, for the louder channel. Pure; of the audio it uses only the measured levels.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from gpu_worker.words import space_between
 ECHO_SECONDS = 0.3  # between the starts of a word and of its echo, at most
 ECHO_DB = 6  # an echo is quieter by so much; two people who say the same seldom differ so
 LONE_ECHO_DB = 10  # for a single word, which two people say at once more often than a run
-SURE_ECHOES = 5  # from so many words on it is known how loud echoes are
-MISHEARD_DB = 4  # other words that are no louder than that, or by this at most, are misheard ones
-PAUSE_SECONDS = 0.5  # left by echoes inside a line: two lines from there on
-TURN_GAP_SECONDS = 0.5  # what is nearer is one turn
+SURE_ECHOES = 5  # echoes that are enough to know how loud echoes are
+MISHEARD_DB = 4  # misheard echoes are louder than the median echo by this at most
+PAUSE_SECONDS = 0.5  # left by echoes inside a line: the line is cut there
+TURN_GAP_SECONDS = 0.5  # segments with a smaller gap are one turn
 _UNHEARD = frozenset("PSZC")  # Unicode's punctuation, symbols, separators, control
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What all channels said together."""
+    """The segments and turns of all channels, by time."""
 
     segments: tuple[Segment, ...]  # by their starts; each has a speaker
     turns: tuple[Turn, ...]
 
 
 def join_channels(channels: Mapping[int, Iterable[HeardWindow]]) -> Conversation:
-    """All channels' segments without echoes, by time; channel 0 is SPEAKER_00, and so on.
+    """Join all channels' segments, without echoes, by time; channel 0 is SPEAKER_00, and so on.
 
     `channels` has each channel's windows in order. A word is an echo if another channel says
     the same word within ECHO_SECONDS, louder by ECHO_DB, or by LONE_ECHO_DB if neither of its
@@ -62,13 +62,13 @@ def join_channels(channels: Mapping[int, Iterable[HeardWindow]]) -> Conversation
 
 
 def channel_speaker(channel: int) -> str:
-    """The name of whoever is on a channel, counted from 0."""
+    """Return the speaker's name of a channel, counted from 0."""
     return f"SPEAKER_{channel:02d}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Saying:
-    """What is compared: a word, or a segment whose words are not known."""
+    """The unit of comparison: a word, or a segment whose words are not known."""
 
     sound: tuple[str, ...]  # as heard: without case and punctuation; a word has one part
     start: float
@@ -76,7 +76,10 @@ class _Saying:
 
     @property
     def reach(self) -> float:
-        """How far apart the starts may be; long stretches overlap by half at least."""
+        """Seconds between the starts of an echo and its origin, at most.
+
+        For a segment half its length, so that both overlap by half at least.
+        """
         return ECHO_SECONDS if len(self.sound) == 1 else max(ECHO_SECONDS, self.length / 2)
 
     @property
@@ -112,12 +115,15 @@ class _Channel:
         return cls(segments, sayings, places, starts, begins, ends, LevelTrack.of(spans))
 
     def speaks(self, saying: _Saying) -> bool:
-        """Whether anything is said here at that time."""
+        """Return whether this channel has any words at the time of `saying`."""
         place = bisect_left(self.begins, saying.end) - 1
         return place >= 0 and self.ends[place] > saying.start - ECHO_SECONDS
 
     def nearest(self, saying: _Saying, taken: set[int]) -> int | None:
-        """The place of the same sound at the same time, if one is left."""
+        """Return the place in `sayings` of the same sound at the same time; None if there is none.
+
+        Places in `taken` do not count.
+        """
         starts = self.starts.get(saying.sound, [])
         within = range(
             bisect_left(starts, saying.start - saying.reach),
@@ -134,19 +140,19 @@ def _sayings(segment: Segment) -> list[_Saying]:
 
 
 def _sound(word: str) -> str:
-    """Without case and punctuation; marks stay, they are vowels in many scripts."""
+    """Return a word without case and punctuation; marks stay, they are vowels in many scripts."""
     plain = unicodedata.normalize("NFKC", word).casefold()
     heard = "".join(sign for sign in plain if unicodedata.category(sign)[0] not in _UNHEARD)
     return heard or plain
 
 
 def _echoes(channel: _Channel, other: _Channel) -> Iterator[int]:
-    """The places of what `channel` has only heard from `other`."""
+    """Yield the places in `channel.sayings` that are echoes of `other`."""
     margins = _twins(channel, other)
     yield from margins
     if len(margins) < SURE_ECHOES:
         return
-    # The way from one side to the other is always the same, so this is how loud echoes are.
+    # The echo's path from one side to the other stays the same, so all echoes are about as loud.
     usual = max(ECHO_DB, median(margins.values()) - MISHEARD_DB)
     for place, saying in enumerate(channel.sayings):
         if place not in margins and other.speaks(saying):
@@ -156,7 +162,10 @@ def _echoes(channel: _Channel, other: _Channel) -> Iterator[int]:
 
 
 def _twins(channel: _Channel, other: _Channel) -> dict[int, int]:
-    """Where `channel` has the same words as `other`, and by how many dB it is quieter."""
+    """Find the echoes in `channel` that have the same words in `other`.
+
+    Return for each place in `channel.sayings` by how many dB it is quieter.
+    """
     twins: dict[int, int] = {}
     margins: dict[int, int] = {}
     taken: set[int] = set()
@@ -180,13 +189,16 @@ def _twins(channel: _Channel, other: _Channel) -> dict[int, int]:
 
 
 def _margin(channel: _Channel, other: _Channel, start: float, end: float) -> int | None:
-    """By how many dB the other channel is louder; None if that was not measured."""
+    """Return by how many dB the other channel is louder; None if that was not measured."""
     quiet, loud = channel.track.level(start, end), other.track.level(start, end)
     return None if quiet is None or loud is None else loud - quiet
 
 
 def _without(segments: Iterable[Segment], echoes: set[int], speaker: str) -> list[Segment]:
-    """What is left of the segments; the places count words, or segments that have none."""
+    """Return the segments without the echoes, with their speaker.
+
+    `echoes` are places that count words, or segments that have none.
+    """
     left: list[Segment] = []
     place = 0
     for segment in segments:
@@ -201,7 +213,7 @@ def _without(segments: Iterable[Segment], echoes: set[int], speaker: str) -> lis
 
 
 def _rebuilt(segment: Segment, dropped: set[int]) -> Iterator[Segment]:
-    """The segment without the dropped words, in two where a pause has come about."""
+    """Yield the segment without the dropped words, cut where they leave a long pause."""
     edges = sorted({0} | dropped | {index + 1 for index in dropped} - {len(segment.words)})
     runs = [
         run
@@ -220,12 +232,12 @@ def _rebuilt(segment: Segment, dropped: set[int]) -> Iterator[Segment]:
 
 
 def _trimmed(segment: Segment) -> Segment:
-    """From its first word to its last one."""
+    """Set a segment's times to the start of its first word and the end of its last one."""
     return replace(segment, start=segment.words[0].start, end=segment.words[-1].end)
 
 
 def _turns(segments: Sequence[Segment]) -> list[Turn]:
-    """One speaker's segments, in order, as turns."""
+    """Make turns of one speaker's segments, in order."""
     turns: list[Turn] = []
     for segment in sorted(segments, key=lambda segment: segment.start):
         if turns and segment.start - turns[-1].end < TURN_GAP_SECONDS:

@@ -1,8 +1,8 @@
-"""A transcript as a file: json, txt, srt, vtt, tsv and rttm.
+"""Write a transcript as the text of a file: json, txt, srt, vtt, tsv or rttm.
 
 Each writer is a pure function from a transcript to text. The text of a transcript is
-not trusted: whatever was said, a reader of the file finds as many cues, rows and lines
-as there are, and no word acts as markup. Where the file goes is not known here.
+not trusted: no word can add a cue, a row or a line to the file, and no word acts as
+markup. Callers write the file.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from gpu_worker.transcript import Transcript, Turn, transcript_to_json
 
 __all__ = ["FORMATS", "Format", "SubtitleOptions", "format_named", "render"]
 
-# SRT has no escapes. What players take for markup is broken up by a character that is not shown.
+# SRT has no escapes. Text that players take for markup is broken up by this invisible character.
 WORD_JOINER = "\u2060"
-# Where one goes, by what the players' own parsers look for. VLC (`subsdec.c`) takes `<` and a
+# The places for it, by what the players' own parsers look for. VLC (`subsdec.c`) takes `<` and a
 # letter for a tag, also if it is never closed; FFmpeg (`htmlsubtitles.c`) `<3 …>` too. Both take
 # `{\` and `{y:` for styles. libass, which draws what FFmpeg passes on, obeys each backslash
 # within braces, and `\N`, `\n` and `\h` everywhere.
@@ -42,15 +42,15 @@ _MARKUP = regex.compile(
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How one kind of file is written."""
+    """The name, the media type and the writer of one format."""
 
     name: str
     media_type: str  # as in a Content-Type header
-    write: Callable[[Transcript, SubtitleOptions, str], str]  # the last is what the file is of
+    write: Callable[[Transcript, SubtitleOptions, str], str]  # the last is the audio's name
 
     @property
     def extension(self) -> str:
-        """Of the file's name, with its dot."""
+        """The end of a file's name, with its dot."""
         return f".{self.name}"
 
 
@@ -60,16 +60,16 @@ def render(
     options: SubtitleOptions | None = None,
     file_id: str = "audio",
 ) -> str:
-    """The transcript as the text of a file, always encodable as UTF-8.
+    """Return the transcript as the text of a file, always encodable as UTF-8.
 
-    The options shape srt and vtt, `file_id` is the audio's name in rttm, and the others
-    are as they are. Raises `InvalidOption` for a format that is not in `FORMATS`.
+    The options shape srt and vtt only; `file_id` is the audio's name in rttm. Raises
+    `InvalidOption` for a format that is not in `FORMATS`.
     """
     return format_named(format).write(transcript, options or SubtitleOptions(), file_id)
 
 
 def format_named(name: str) -> Format:
-    """The format of that name. Raises `InvalidOption` if there is none."""
+    """Return the format of that name. Raises `InvalidOption` if there is none."""
     if name not in FORMATS:
         raise InvalidOption(
             f"There is no transcript format {name!r}.", hint=f"Use one of: {', '.join(FORMATS)}."
@@ -107,7 +107,7 @@ def _vtt(transcript: Transcript, options: SubtitleOptions, _: str) -> str:
 
 
 def _rttm(transcript: Transcript, _: SubtitleOptions, file_id: str) -> str:
-    """NIST's Rich Transcription Time Marked: a line for each turn, ten fields."""
+    """Write NIST's Rich Transcription Time Marked: a line for each turn, ten fields."""
     turns = transcript.turns or [
         Turn(segment.start, segment.end, segment.speaker)
         for segment in transcript.segments
@@ -149,19 +149,19 @@ def _prefix(speaker: str | None) -> str:
 
 
 def _prefixed(cue: Cue) -> Cue:
-    """The cue with its speaker at the start of its text."""
+    """Return the cue with its speaker at the start of its text."""
     prefix = _prefix(cue.speaker)
     return _with_insertions(cue, [0], prefix) if prefix else cue
 
 
 def _inert(cue: Cue) -> Cue:
-    """The cue with nothing in its text that a player of SRT takes for markup."""
+    """Return the cue with nothing in its text that a player of SRT takes for markup."""
     places = [found.start() for found in _MARKUP.finditer(cue.text)]
     return _with_insertions(cue, places, WORD_JOINER) if places else cue
 
 
 def _with_insertions(cue: Cue, places: list[int], inserted: str) -> Cue:
-    """The cue with that text put in at each place; its mark stays on the same word."""
+    """Insert a text at each place of the cue's text; its mark stays on the same word."""
     edges = [0, *places, len(cue.text)]
     text = inserted.join(cue.text[start:end] for start, end in pairwise(edges))
     if cue.mark is None:
@@ -183,7 +183,7 @@ def _marked(cue: Cue, written: Callable[[str], str]) -> str:
 
 
 def _field(text: str) -> str:
-    """As one field of a line whose fields are set apart by white space."""
+    """Return the text as one field of a line whose fields are separated by white space."""
     name = re.sub(r"\s+", "_", text.encode("utf-8", "replace").decode("utf-8"))
     return name or "<NA>"
 
@@ -193,7 +193,7 @@ def _escaped(text: str) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The value with null for every number that JSON cannot hold."""
+    """Replace every number that JSON cannot hold by None, also inside lists and dicts."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""The chunks' segments as one transcript, with what is missing named.
+"""Merge the segments of all chunks into one transcript, with a warning for each missing span.
 
-Chunks do not overlap, so merging is concatenation in order; nothing is guessed at
-the seams. Nothing lasts longer than the file: models hear in windows and frames, which the
-end of a file fills only in part, so what they find may go on behind it. Pure.
+Chunks do not overlap, so merging is concatenation in order; nothing is guessed at the cuts.
+All times are clipped to the end of the file: models hear in windows and frames, which the end of
+a file fills only in part, so the times that they find may lie behind it. Pure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gpu_worker.transcript import Segment, Transcript, TranscriptWarning, Turn
 
 @dataclass(frozen=True, slots=True)
 class MissingSpan:
-    """A span of the file whose text could not be had, and why."""
+    """A span of the file that was not transcribed, and why; times in seconds."""
 
     start: float
     end: float
@@ -37,11 +37,11 @@ def merge_chunks(
     with_words: bool = True,
     speech_seconds: float = 0.0,
 ) -> Transcript:
-    """One transcript of all chunks, given in the order of the file.
+    """Merge the segments of all chunks, given in the order of the file, into one transcript.
 
-    `turns` are of segments that have their speakers already; a diarization gives its own.
-    `speech_seconds` is how much speech was found, whether it became text or not. Turns, segments
-    and words end with the file at the latest; a turn behind its end is left out, a word never is.
+    `turns` belong to segments that have their speakers already; a diarization has its own.
+    `speech_seconds` is how much speech was found, with or without text. Turns, segments and
+    words end with the file at the latest; a turn behind its end is left out, a word never is.
     """
     segments = tuple(_clipped(segment, duration) for chunk in chunks for segment in chunk)
     turns = _within(diarization.turns if diarization else turns, duration)
@@ -62,14 +62,14 @@ def merge_chunks(
 
 
 def _within(turns: Iterable[Turn], duration: float) -> tuple[Turn, ...]:
-    """What of the turns is in the file."""
+    """Clip turns to the end of the file, and leave out those behind it."""
     return tuple(
         replace(turn, end=min(turn.end, duration)) for turn in turns if turn.start < duration
     )
 
 
 def _clipped(segment: Segment, duration: float) -> Segment:
-    """The segment and all its words, none of them behind the end of the file."""
+    """Clip a segment and all its words to the end of the file."""
     if segment.end <= duration and all(word.end <= duration for word in segment.words):
         return segment
     words = tuple(

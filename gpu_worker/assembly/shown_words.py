@@ -1,8 +1,8 @@
-"""A transcript's words as they are shown on a screen: cleaned text, whole milliseconds.
+"""Prepare a transcript's words for a screen: cleaned text, whole milliseconds.
 
-Shown one after another, the words give their transcript's text back, but for white space where
-a line is cut. Where a word stands in its text and what goes between two of them is known to
-`gpu_worker/words.py`; how words become lines, to `gpu_worker/assembly/subtitles.py`. Pure.
+Joined, the words are their transcript's text, but for white space where a line is cut.
+`gpu_worker/words.py` finds the place of a word in its text and decides what stands between two
+texts; `gpu_worker/assembly/subtitles.py` makes lines of words. Pure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import regex
 from gpu_worker.transcript import Segment
 from gpu_worker.words import space_between, split_words, word_places
 
-LATEST_MS = 9_999 * 3_600_000  # later times are taken for this one: no reader takes them
+LATEST_MS = 9_999 * 3_600_000  # later times become this one: no program reads them
 
 _ARROW = re.compile(r"-{2,}>")
 # Control characters that are no white space, and halves of surrogate pairs.
@@ -28,7 +28,7 @@ _VISIBLE = regex.compile(r"(?!\p{Cf})\X")
 
 @dataclass(frozen=True, slots=True)
 class ShownWord:
-    """A word with all that stands behind it in its text, but for white space around it."""
+    """A word with the text behind it up to the next word, without white space around it."""
 
     text: str
     start_ms: int
@@ -38,7 +38,7 @@ class ShownWord:
 
 
 def shown_words(segments: Iterable[Segment]) -> Iterator[list[ShownWord]]:
-    """The words of each segment that has text.
+    """Yield the words of each segment that has text.
 
     A segment without word times, or with the words of another text, is split into words, and
     its time is spread over them by their length.
@@ -51,30 +51,33 @@ def shown_words(segments: Iterable[Segment]) -> Iterator[list[ShownWord]]:
 
 
 def clean(text: str) -> str:
-    """The text on one line, without control characters and without a cue's arrow."""
+    """Return the text on one line, without control characters, and without a cue's arrow (-->)."""
     line = " ".join(_UNPRINTABLE.sub("", text).split())
     return _ARROW.sub("->", line)
 
 
 def milliseconds(seconds: float) -> int:
-    """A time as whole milliseconds from 0 to `LATEST_MS`; not a number is 0."""
+    """Return a time as whole milliseconds from 0 to `LATEST_MS`; NaN and infinity give 0."""
     if not math.isfinite(seconds):
         return 0
     return round(min(max(seconds, 0.0), LATEST_MS / 1000) * 1000)
 
 
 def shown_speaker(segment: Segment) -> str | None:
-    """The segment's speaker as text on one line; None if there is no such text."""
+    """Return the segment's speaker as text on one line; None if there is no such text."""
     return clean(segment.speaker or "") or None
 
 
 def visible_characters(text: str) -> int:
-    """How many characters a reader sees: grapheme clusters, but for invisible ones."""
+    """Count the characters that a reader sees: grapheme clusters, but for invisible ones."""
     return len(text) if text.isascii() else sum(1 for _ in _VISIBLE.finditer(text))
 
 
 def _words(segment: Segment, text: str, spaced: bool) -> list[ShownWord]:
-    """`text` is the segment's, cleaned; `spaced` says whether a space goes before it."""
+    """Return a segment's words, timed.
+
+    `text` is the segment's, cleaned; `spaced` says whether a space goes before it.
+    """
     timed = [(clean(w.word), milliseconds(w.start), milliseconds(w.end)) for w in segment.words]
     timed = [word for word in timed if word[0]]
     places = word_places(text, [word for word, _, _ in timed])
@@ -95,7 +98,7 @@ def _words(segment: Segment, text: str, spaced: bool) -> list[ShownWord]:
 
 
 def _guessed(segment: Segment, edges: list[int]) -> list[tuple[int, int]]:
-    """The segment's milliseconds, spread over the parts of its text between these edges."""
+    """Divide the segment's milliseconds among the parts of its text between these edges."""
     start = milliseconds(segment.start)
     span = max(milliseconds(segment.end) - start, 0)
     return list(pairwise(start + span * edge // edges[-1] for edge in edges))

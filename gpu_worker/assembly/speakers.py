@@ -1,8 +1,8 @@
-"""Whose words they are: a speaker for every word and segment, from turns.
+"""Give every word and segment a speaker, from the turns of a diarization.
 
-A word belongs to whoever's turns it overlaps most, where several speak at once to the
-one of the exclusive turns, and in no turn to the nearest one's. A segment is cut where
-its speaker changes. Pure; knows no diarizer and no audio.
+A word belongs to the speaker whose turns it overlaps most; where several speak at once, to the
+one of the exclusive turns; outside all turns, to the speaker of the nearest one. A segment is cut
+where its speaker changes. Pure; knows no diarizer and no audio.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _DIGITS = 6  # sums of times differ by less
 def assign_speakers(
     segments: Sequence[Segment], turns: Sequence[Turn], exclusive: Sequence[Turn] = ()
 ) -> tuple[Segment, ...]:
-    """The same words in the same order, in segments of one speaker each.
+    """Return the same words in the same order, in segments of one speaker each.
 
-    A single short word between words of one other speaker, without a pause, is theirs: a
-    boundary that is off by a frame or two is likelier than such a turn. Without turns
-    nothing is changed.
+    A single short word between words of one other speaker, without a pause, is given to that
+    speaker: a boundary that is off by a frame or two is likelier than such a turn. Without turns
+    the segments are returned as they are.
     """
     everyone, one_at_a_time = _Spans.of(turns), _Spans.of(exclusive)
     if not everyone.starts and not one_at_a_time.starts:
@@ -53,11 +53,11 @@ def assign_speakers(
 
 @dataclass(frozen=True, slots=True)
 class _Spans:
-    """Stretches in which the same people speak; in order, without overlap, without silence."""
+    """Stretches in which the same speakers are heard; in order, without overlap, no silence."""
 
     starts: list[float]
     ends: list[float]
-    speakers: list[tuple[str, ...]]  # of each; who began earlier comes first
+    speakers: list[tuple[str, ...]]  # of each stretch; the one who began earlier comes first
 
     @classmethod
     def of(cls, turns: Iterable[Turn]) -> _Spans:
@@ -79,7 +79,10 @@ class _Spans:
         return spans
 
     def loudest(self, start: float, end: float) -> str | None:
-        """Whoever speaks longest in a stretch; of several, who begins first."""
+        """Return the speaker who is heard longest between two times, or None if none is.
+
+        Of several it is the one who begins first.
+        """
         heard: dict[str, float] = {}
         for index in range(bisect_right(self.ends, start), bisect_left(self.starts, end)):
             overlap = min(end, self.ends[index]) - max(start, self.starts[index])
@@ -88,7 +91,10 @@ class _Spans:
         return max(heard, key=lambda speaker: round(heard[speaker], _DIGITS), default=None)
 
     def nearest(self, start: float, end: float) -> str:
-        """Who speaks closest to a stretch of silence; before it, if the distance is the same."""
+        """Return the speaker who is heard nearest to a stretch of silence.
+
+        If the distance is the same on both sides, it is the speaker before it.
+        """
         after = bisect_left(self.starts, end)
         if after == 0:
             return self.speakers[0][0]
@@ -102,7 +108,7 @@ class _Spans:
     def _close(
         self, open_turns: list[tuple[float, int]], active: dict[int, str], at: float
     ) -> float:
-        """End the open turn that ends first; it returns when."""
+        """End the open turn that ends first, and return its end in seconds."""
         end, number = heappop(open_turns)
         self._add(at, end, active)
         del active[number]
@@ -116,7 +122,7 @@ class _Spans:
 
 
 def _without_strays(words: Sequence[Word], names: list[str]) -> list[str]:
-    """The names, with those of stray words made like their neighbours'."""
+    """Return the names, with each stray word's name replaced by its neighbours'."""
     kept = list(names)
     for index in range(1, len(words) - 1):
         before, word, after = words[index - 1 : index + 2]
@@ -131,7 +137,7 @@ def _without_strays(words: Sequence[Word], names: list[str]) -> list[str]:
 
 
 def _split(segment: Segment, names: Sequence[str]) -> list[Segment]:
-    """One segment for each run of words of the same speaker."""
+    """Cut a segment into one for each run of words of the same speaker."""
     firsts = [0, *(index for index, (a, b) in enumerate(pairwise(names), 1) if a != b)]
     parts = cut_segment(segment, firsts)
     return [

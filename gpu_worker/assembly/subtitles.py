@@ -1,10 +1,10 @@
-"""Cues: a transcript cut into the pieces that are shown on a screen one after another.
+"""Cut a transcript into cues: the pieces that are shown on a screen one after another.
 
-The options are those of openai/whisper and whisperX and mean the same. Cues together give
-the transcript's text back, but for white space at the cuts. Text is cleaned here, so that
-no word can pass for a time line or a second cue, and times are clamped, so that every cue
-ends after it starts and none starts before the one it follows. How a cue is written is not
-known here: that is `gpu_worker/assembly/formats.py`.
+The options are those of openai/whisper and whisperX and mean the same. Cues together hold
+the transcript's text, but for white space at the cuts. Text is cleaned here, so that
+no word can be read as a time line or a second cue, and times are clamped, so that every cue
+ends after it starts and none starts before the one it follows. `gpu_worker/assembly/formats.py`
+writes cues as files.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class SubtitleOptions:
     """How cues are cut; None leaves one cue a segment on one line.
 
     A character is what a reader takes for one: a grapheme cluster, of one or more code points.
-    A wide one, as in Chinese, counts once: so users of openai/whisper's option expect it.
+    A wide one, as in Chinese, counts once, as with openai/whisper's option.
     Lines are cut between words (`gpu_worker/words.py`): in scripts without spaces between any
     two clusters. Raises `InvalidOption` for a number under 1.
     """
@@ -62,7 +62,7 @@ class SubtitleOptions:
 
     @property
     def cuts(self) -> bool:
-        """Whether any option asks for something else than one cue a segment."""
+        """Whether any option asks for other cues than one a segment."""
         return self != SubtitleOptions()
 
 
@@ -82,9 +82,9 @@ def cues(
     options: SubtitleOptions | None = None,
     prefix: Prefix = lambda speaker: "",
 ) -> Iterator[Cue]:
-    """The transcript's cues in order; segments without text have none.
+    """Yield the transcript's cues in order; segments without text have none.
 
-    The prefix is not in a cue's text. It only takes its room from a cue's first line.
+    The prefix is not in a cue's text, but its length is taken from the first line's width.
     """
     options = options or SubtitleOptions()
     drafts = _cut_cues(transcript, options, prefix) if options.cuts else segment_cues(transcript)
@@ -96,7 +96,7 @@ def cues(
 
 
 def segment_cues(transcript: Transcript) -> Iterator[Cue]:
-    """One cue for each segment that has text, in the segment's own times."""
+    """Yield one cue for each segment that has text, with the segment's own times."""
     earliest = 0
     for segment in transcript.segments:
         if text := clean(segment.text):
@@ -116,7 +116,7 @@ def _cut_cues(transcript: Transcript, options: SubtitleOptions, prefix: Prefix) 
 
 
 def _runs(transcript: Transcript, options: SubtitleOptions) -> Iterator[list[ShownWord]]:
-    """The words in stretches that no cue crosses."""
+    """Yield the words in runs that no cue crosses."""
     segments = shown_words(transcript.segments)
     if not options.keeps_segments:
         yield from _between_pauses([word for words in segments for word in words])
@@ -140,7 +140,10 @@ def _between_pauses(words: list[ShownWord]) -> Iterator[list[ShownWord]]:
 
 
 def _lines(run: list[ShownWord], width: float, count: int, indent: int) -> list[list[ShownWord]]:
-    """The run in lines; of the first of every `count` lines, `indent` characters are taken."""
+    """Cut a run into lines of at most `width` characters.
+
+    The first of every `count` lines is shorter by `indent` characters.
+    """
     lines: list[list[ShownWord]] = []
     room = 0.0
     for word in run:
@@ -155,7 +158,7 @@ def _lines(run: list[ShownWord], width: float, count: int, indent: int) -> list[
 
 
 def _text(lines: list[list[ShownWord]]) -> tuple[str, list[tuple[int, int]]]:
-    """The lines as one string, and where in it each word is."""
+    """Join lines to one text, and return it with the first character and the end of each word."""
     text, marks = "", []
     for line in lines:
         for index, word in enumerate(line):
@@ -172,7 +175,7 @@ def _cue(lines: list[list[ShownWord]]) -> Cue:
 
 
 def _highlighted(lines: list[list[ShownWord]]) -> Iterator[Cue]:
-    """A cue for each word while it is spoken and one for each gap between them."""
+    """Yield a cue for each word while it is spoken, and one for each gap between words."""
     text, marks = _text(lines)
     shown_until = lines[0][0].start_ms
     for word, mark in zip(chain.from_iterable(lines), marks, strict=True):

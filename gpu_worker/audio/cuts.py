@@ -71,7 +71,7 @@ def _in_pause(pcm: Pcm, nominal: int, reach: int, detector: Detector) -> tuple[i
     samples = np.asarray(pcm[start - lead : start + frames * _FRAME])
     likelihood = detector(samples.astype(np.float32) / np.float32(32768))
     centres = np.arange(frames) * _FRAME + _FRAME // 2
-    heard = (lead + centres) // FRAME_SAMPLES  # the detector's frame of each of ours
+    heard = (lead + centres) // FRAME_SAMPLES  # the detector's frame at the middle of each 10 ms
     if likelihood[heard].max() < _SPEECH:
         return _in_silence(pcm, nominal, reach), 0.0
     speech = _smooth(likelihood, _frames_of(_WORD_PAUSE)) + _SENTENCE_WEIGHT * _smooth(

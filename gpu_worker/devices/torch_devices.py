@@ -1,4 +1,4 @@
-"""Choose the device that torch computes on, and translate its faults into our errors."""
+"""Choose the device that torch computes on, and translate its faults into other errors."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""Who speaks when: what a diarizer takes and gives.
+"""Diarization, who speaks when: the input and the output of a diarizer.
 
 The method is pyannote.audio's: a segmentation model hears short windows on a sliding
 grid and says which of a few local speakers is active in each frame, an embedding model
 turns each of them into a vector, and a clustering of all vectors of the file makes them
 the file's speakers. Models, clustering and the making of turns are pyannote's own code
-(`pipeline.py`, `clustering.py` subclass it). Ours is that runs of windows (shards) are
-computed apart and stitched before the clustering, that the embedding model runs once a
-window instead of once a speaker (`trunk.py`), and that ten hours fit into memory. The
+(`pipeline.py`, `clustering.py` subclass it). This package adds that runs of windows (shards)
+are computed apart and stitched before the clustering, that the embedding model runs once a
+window instead of once a speaker (`embedding.py`), and that ten hours fit into memory. The
 turns equal those of pyannote's pipeline in one process.
 
-No model library is loaded by importing this. A diarizer knows samples and windows and
-nothing of files, jobs or where the shards were in between.
+Importing this module loads no model library. A diarizer knows samples and windows and
+nothing of files, jobs or the store.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Vector = NDArray[np.float32]  # of a voice, shape (dimension,)
 
 @dataclass(frozen=True, slots=True)
 class SpeakerBounds:
-    """How many people speak, as far as it is known. Raises InvalidOption if it cannot be."""
+    """The number of speakers, as far as it is known. Raises InvalidOption for impossible bounds."""
 
     num_speakers: int | None = None  # exactly; the other two are then without effect
     min_speakers: int | None = None
@@ -50,7 +50,7 @@ class SpeakerBounds:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardVoices:
-    """What was heard in a run of windows."""
+    """The result of `Diarizer.embed`: the local speakers of a run of windows."""
 
     first_window: int  # of the file's grid
     segmentations: NDArray[Any]  # (windows, frames, local speakers); bool, or float32 scores
@@ -58,11 +58,11 @@ class ShardVoices:
 
     @property
     def windows(self) -> range:
-        """Which of the file's windows these are; it may be none."""
+        """The numbers of the windows in the file's grid; they may be none."""
         return range(self.first_window, self.first_window + len(self.segmentations))
 
     def to_bytes(self) -> bytes:
-        """As the shard's artifact holds it: npz, eight yes-or-no frames a byte."""
+        """Return the bytes of the shard's artifact: npz, with eight yes-or-no frames a byte."""
         held: dict[str, NDArray[Any]] = {
             "first_window": np.array(self.first_window),
             "shape": np.array(self.segmentations.shape),
@@ -77,7 +77,7 @@ class ShardVoices:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ShardVoices:
-        """The inverse of `to_bytes`."""
+        """Make it from the result of `to_bytes`; nothing in the bytes is run as code."""
         with np.load(io.BytesIO(data), allow_pickle=False) as held:
             shape = tuple(int(length) for length in held["shape"])
             segmentations = held["segmentations"]
@@ -100,11 +100,11 @@ class Diarization:
     """Who speaks when in a file; times in seconds, to the millisecond."""
 
     turns: tuple[Turn, ...] = ()  # in order of their starts; turns of several may overlap
-    exclusive: tuple[Turn, ...] = ()  # at most one speaker at a time: who is loudest, so to speak
+    exclusive: tuple[Turn, ...] = ()  # at most one speaker at a time: the most active one
     speakers: tuple[Speaker, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As the file's artifact holds it."""
+        """Return the diarization as its artifact holds it."""
         return {
             "turns": [_turn_to_json(turn) for turn in self.turns],
             "exclusive": [_turn_to_json(turn) for turn in self.exclusive],
@@ -116,7 +116,7 @@ class Diarization:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Diarization:
-        """The inverse of `to_json`."""
+        """Make a diarization from the result of `to_json`."""
         return cls(
             tuple(Turn(**turn) for turn in data["turns"]),
             tuple(Turn(**turn) for turn in data["exclusive"]),
@@ -132,12 +132,12 @@ class Diarizer(Protocol):
 
     @property
     def grid(self) -> Grid:
-        """How long its windows are and how far apart."""
+        """The length of its windows and the step between them."""
 
     def embed(
         self, audio: Audio, windows: range, before_batch: Callable[[], None] = lambda: None
     ) -> ShardVoices:
-        """Hear the windows of a shard.
+        """Find the local speakers in the windows of a shard, and embed their voices.
 
         `audio` are the samples `grid.samples_of(windows, …)` of the file. `before_batch`
         may raise to stop between two batches. Raises OutOfMemory.
@@ -146,18 +146,21 @@ class Diarizer(Protocol):
     def cluster(
         self, shards: Iterable[ShardVoices], samples: int, bounds: SpeakerBounds
     ) -> Diarization:
-        """Make the shards' voices the speakers of a file of that many samples.
+        """Cluster the voices of all shards into the speakers of a file of that many samples.
 
-        The shards come in any order. Nobody speaks in a window that is in none of them.
+        The shards come in any order. A window that is in none of them has no speaker.
         """
 
     def voice(self, audio: Audio) -> Vector | None:
-        """The vector of whoever speaks most in a reference clip, or None if nobody does."""
+        """Return the vector of the speaker who is heard longest in a reference clip.
+
+        None if no speaker is found.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class DiarizerRequest:
-    """Which diarizer, and where it runs."""
+    """Which diarizer to load, and the device it runs on."""
 
     model: str  # pico-voice, offline, owner/name on the hub, or a directory of pyannote's
     revision: str | None = None  # on the hub

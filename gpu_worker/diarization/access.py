@@ -1,4 +1,4 @@
-"""Whether a diarization model can be had, without loading it.
+"""Check whether a diarization model can be had, without loading it.
 
     python -m gpu_worker.diarization.access MODEL [--model-dir DIRECTORY]
 
@@ -29,7 +29,7 @@ _DESCRIPTION = "config.yaml"  # of a pipeline
 def check_token(name: str, token: str | None, model_dir: str | None = None) -> None:
     """Raise HubTokenMissing if the hub would ask for a token and there is none.
 
-    A model that was fetched before needs none any more.
+    A model that was fetched before needs no token.
     """
     if not needs_token(name):
         return
@@ -45,7 +45,11 @@ def check_token(name: str, token: str | None, model_dir: str | None = None) -> N
 
 
 def check_access(name: str, token: str | None, model_dir: str | None = None) -> None:
-    """Ask the hub. Raises LibraryMissing, or what `load_diarizer` raises."""
+    """Ask the hub whether it gives the model to the owner of the token; return if it does.
+
+    A model that was fetched before is not asked for. Raises LibraryMissing, HubTokenMissing,
+    ModelGated, UnknownModel or ModelUnavailable.
+    """
     if find_spec("pyannote") is None:
         raise LibraryMissing(f"{name} needs pyannote.audio.")
     check_token(name, token, model_dir)
@@ -60,7 +64,8 @@ def check_access(name: str, token: str | None, model_dir: str | None = None) -> 
     )
 
     try:
-        with SERVERS.asking(HUB, name):  # as `auth_check` does, which waits without a limit
+        # The request of the client's `auth_check`, which waits for an answer without a limit.
+        with SERVERS.asking(HUB, name):
             answer = get_session().get(
                 f"{constants.ENDPOINT}/api/models/{name}/auth-check",
                 headers=build_hf_headers(token=token),
@@ -83,14 +88,14 @@ def check_access(name: str, token: str | None, model_dir: str | None = None) -> 
 
 
 def is_fetched(name: str, model_dir: str | None) -> bool:
-    """Whether the pipeline's description is on this machine already."""
+    """Return whether the pipeline's description (config.yaml) is on this machine already."""
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(name, _DESCRIPTION, cache_dir=model_dir), str)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check one model and print what is wrong."""
+    """Check one model and print its error as JSON, or {}. Return the exit status."""
     parser = ArgumentParser(prog="python -m gpu_worker.diarization.access")
     parser.add_argument("name", metavar="MODEL")
     parser.add_argument("--model-dir")

@@ -1,4 +1,4 @@
-"""CAM++, the embedding model of `offline`: a recording of one voice to a vector.
+"""CAM++, the embedding model of `offline`: it turns a recording of one voice into a vector.
 
 Written from the paper: H. Wang, S. Zheng, Y. Chen, L. Cheng and Q. Chen, "CAM++: A Fast and
 Efficient Network for Speaker Verification Using Context-Aware Masking", Interspeech 2023,
@@ -52,13 +52,13 @@ class CamPlusPlus(Model):
 
     @property
     def dimension(self) -> int:
-        """Numbers of a vector."""
+        """How many numbers a vector has."""
         return _DIMENSION
 
     def forward(  # type: ignore[override]  # pyannote's embedding models have `weights` too
         self, waveforms: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Vectors of waveforms (batch, 1, samples), shape (batch, dimension).
+        """Return the vectors of waveforms (batch, 1, samples), shape (batch, dimension).
 
         `weights` (batch, frames) say how much each part of the waveform counts.
         """
@@ -68,11 +68,11 @@ class CamPlusPlus(Model):
         return self.forward_embedding(frames, weights)
 
     def forward_frames(self, waveforms: torch.Tensor) -> torch.Tensor:
-        """The part that knows nothing of who speaks: to (batch, channels, frames), 50 a second."""
+        """Turn waveforms into frames of all speakers, (batch, channels, frames), 50 a second."""
         return self.trunk(features(waveforms))
 
     def trunk(self, frames: torch.Tensor) -> torch.Tensor:
-        """Features (batch, frames, mel bands) to (batch, channels, half as many frames)."""
+        """Turn features (batch, frames, mel bands) into (batch, channels, half as many frames)."""
         frames = self.head(frames.transpose(1, 2))
         for name, part in self.xvector.items():
             if name == "stats":
@@ -81,9 +81,10 @@ class CamPlusPlus(Model):
         return frames
 
     def forward_embedding(self, frames: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Vectors of the frames.
+        """Return the vectors of the frames, shape (batch, dimension).
 
-        `weights` are (batch, frames), or (batch, speakers, frames) for as many vectors each.
+        `weights` are (batch, frames). If they are (batch, speakers, frames), each waveform has as
+        many vectors, shape (batch, speakers, dimension).
         """
         pooled = self.xvector["stats"](frames, weights=weights)
         vectors: torch.Tensor = self.xvector["dense"](pooled)
@@ -91,9 +92,10 @@ class CamPlusPlus(Model):
 
 
 def features(waveforms: torch.Tensor) -> torch.Tensor:
-    """Log mel energies of waveforms (batch, 1, samples), shape (batch, frames, mel bands).
+    """Compute Kaldi's log mel energies of waveforms (batch, 1, samples), every 10 ms.
 
-    Kaldi's, every 10 ms, less their mean over time. Raises AssertionError for less than 25 ms.
+    Their shape is (batch, frames, mel bands), and their mean over time is subtracted. Raises
+    AssertionError for less than 25 ms.
     """
     fbank = partial(kaldi.fbank, num_mel_bins=MEL_BANDS, sample_frequency=16_000, dither=0.0)
     bands: torch.Tensor = torch.vmap(fbank)(waveforms)
@@ -101,7 +103,7 @@ def features(waveforms: torch.Tensor) -> torch.Tensor:
 
 
 def _normed(channels: int) -> nn.Sequential:
-    """Batch normalisation and a rectifier, under the names that the weights have."""
+    """Make a batch normalisation and a rectifier, under the names that the weights have."""
     return nn.Sequential(OrderedDict(batchnorm=nn.BatchNorm1d(channels), relu=nn.ReLU()))
 
 
@@ -137,7 +139,7 @@ class _Head(nn.Module):
         self.bn2 = nn.BatchNorm2d(_MAPS)
 
     def forward(self, bands: torch.Tensor) -> torch.Tensor:
-        """(batch, bands, frames) to (batch, maps * bands / 8, frames)."""
+        """Turn (batch, bands, frames) into (batch, maps * bands / 8, frames)."""
         maps = F.relu(self.bn1(self.conv1(bands.unsqueeze(1))))
         maps = self.layer2(self.layer1(maps))
         return F.relu(self.bn2(self.conv2(maps))).flatten(1, 2)
@@ -159,7 +161,7 @@ class _TimeDelay(nn.Module):
 
 
 class _ContextMask(nn.Module):
-    """A convolution over time, each channel of it masked by what the surroundings sound like.
+    """A convolution over time, each channel of it masked by the context of each frame.
 
     The context of a frame is the mean of all frames plus that of its segment of two seconds.
     """
@@ -180,7 +182,7 @@ class _ContextMask(nn.Module):
 
 
 def _segment_means(frames: torch.Tensor) -> torch.Tensor:
-    """For each frame the mean of its segment; the last segment may be shorter."""
+    """Return for each frame the mean of its segment; the last segment may be shorter."""
     means = F.avg_pool1d(frames, _SEGMENT, stride=_SEGMENT, ceil_mode=True)
     return means.repeat_interleave(_SEGMENT, dim=2)[..., : frames.shape[2]]
 
@@ -201,7 +203,7 @@ class _DenseLayer(nn.Module):
 
 
 class _DenseBlock(nn.ModuleDict):
-    """Layers of which each hears all before it."""
+    """Layers of which each gets the outputs of all layers before it."""
 
     def __init__(self, given: int, layers: int, dilation: int) -> None:
         super().__init__(
@@ -218,7 +220,7 @@ class _DenseBlock(nn.ModuleDict):
 
 
 class _Transit(nn.Module):
-    """Fewer channels, between dense blocks."""
+    """Reduces the number of channels between dense blocks."""
 
     def __init__(self, given: int, channels: int) -> None:
         super().__init__()
@@ -231,7 +233,7 @@ class _Transit(nn.Module):
 
 
 class _Dense(nn.Module):
-    """Statistics of a voice to its vector, normalised without scale or shift."""
+    """Turns the statistics of a voice into its vector, normalised without scale or shift."""
 
     def __init__(self, given: int, dimension: int) -> None:
         super().__init__()
@@ -241,7 +243,7 @@ class _Dense(nn.Module):
         )
 
     def forward(self, statistics: torch.Tensor) -> torch.Tensor:
-        """(batch, given) or (batch, speakers, given), to the same with `dimension`."""
+        """Turn (batch, given) or (batch, speakers, given) into the same with `dimension`."""
         vectors = self.linear(statistics.flatten(0, -2).unsqueeze(-1)).squeeze(-1)
         found: torch.Tensor = self.nonlinear(vectors)
         return found.reshape(*statistics.shape[:-1], _DIMENSION)

@@ -6,8 +6,8 @@ for 8,000 (two hours of conversation) and would take minutes and 10 GB for the 3
 hours (`benchmarks/fan_in.py`). Up to `MOST_EMBEDDINGS` the result is pyannote's to the bit.
 Above, the clusters are found from that many of the embeddings, evenly spaced over the file,
 and all others go to the nearest cluster, as pyannote does with the embeddings that it finds
-too short to cluster by. Somebody who speaks very little in a very long file can then be taken
-for somebody else.
+too short to cluster by. A speaker who says very little in a very long file can then be taken
+for another one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class _Bounded(BaseClustering):
         segmentations: SlidingWindowFeature | None = None,
         min_active_ratio: float = 0.2,
     ) -> Filtered:
-        """pyannote's choice, thinned out evenly if there are too many."""
+        """Take the embeddings that pyannote clusters by, thinned out evenly if there are too many.
+
+        Return their vectors, windows and local speakers, each with one row an embedding.
+        """
         vectors, windows, speakers = super().filter_embeddings(
             embeddings, segmentations, min_active_ratio
         )
@@ -51,19 +54,19 @@ class _Bounded(BaseClustering):
 
 
 class BoundedAgglomerative(_Bounded, AgglomerativeClustering):
-    """Of pyannote's pipelines up to 3.1, and of pico-voice."""
+    """The clustering of pyannote's pipelines up to 3.1, of pico-voice and of `offline`."""
 
 
 class BoundedVBx(_Bounded, VBxClustering):
-    """Of the community pipeline."""
+    """The clustering of the community pipeline."""
 
 
 class BoundedKMeans(_Bounded, KMeansClustering):
-    """For a number of speakers that is always given."""
+    """The clustering of pipelines to which the number of speakers must be given."""
 
 
 def bounded(clustering: BaseClustering) -> BaseClustering:
-    """The same clustering for files of any length."""
+    """Return the same clustering for files of any length; a kind that is not known as it is."""
     for kind in (BoundedAgglomerative, BoundedVBx, BoundedKMeans):
         if type(clustering) in kind.__bases__:
             return take_over(kind, clustering)
@@ -71,7 +74,7 @@ def bounded(clustering: BaseClustering) -> BaseClustering:
 
 
 def take_over(kind: type[Kind], original: Any) -> Kind:
-    """One of the subclass `kind` with the parts of `original`, which pyannote made and filled."""
+    """Make an object of `kind` with the attributes of `original`, an object of its base class."""
     taken = kind.__new__(kind)
     vars(taken).update(vars(original))
     return taken

@@ -1,10 +1,10 @@
-"""The embedding model's expensive part once a window, whoever speaks in it.
+"""Embed the voices of windows; the expensive part of the model runs once a window.
 
 An embedding model is a trunk that turns audio into frames, and a head that averages the
 frames of one speaker into a vector. pyannote's pipeline runs both for each local speaker
-of a window; the trunk knows nothing of the speaker, so here they share it. Its numbers
-are pyannote's up to rounding, in float32. A model whose parts are not known here goes
-the pipeline's own way.
+of a window; the trunk does not depend on the speaker, so here all speakers share it. Its
+numbers are pyannote's up to rounding, in float32. A model whose parts are not known here
+runs as in pyannote's pipeline.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ SharedTrunk = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class SpeakerEmbedder:
-    """A pyannote embedding, applied to windows in which several people speak."""
+    """Applies a pyannote embedding to windows in which several people speak."""
 
     def __init__(self, embedding: Any) -> None:
-        """`embedding` is what `PretrainedSpeakerEmbedding` makes."""
+        """Take an embedding that pyannote's `PretrainedSpeakerEmbedding` has made."""
         self._embedding = embedding
         is_pyannote = isinstance(embedding, PyannoteAudioPretrainedSpeakerEmbedding)
         self._trunk = shared_trunk(embedding.model_) if is_pyannote else None
@@ -42,7 +42,7 @@ class SpeakerEmbedder:
     def embed(
         self, waveforms: NDArray[np.float32], masks: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Vectors of the speakers of some windows, shape (windows, speakers, dimension).
+        """Return the vectors of some windows' speakers, shape (windows, speakers, dimension).
 
         `waveforms` has shape (windows, samples), `masks` (windows, frames, speakers). For a
         speaker who is never active it is the vector that pyannote's call gives for an empty
@@ -59,7 +59,7 @@ class SpeakerEmbedder:
         return vectors
 
     def silent(self, samples: int, frames: int) -> NDArray[np.float32]:
-        """What stands for a speaker who says nothing, shape (dimension,)."""
+        """Return the vector that stands for a speaker who says nothing, shape (dimension,)."""
         if (samples, frames) not in self._silent:
             nothing = np.zeros((1, samples), np.float32), np.zeros((1, 1, frames), np.float32)
             vectors = (
@@ -69,7 +69,7 @@ class SpeakerEmbedder:
         return self._silent[samples, frames]
 
     def least_frames(self, frames: int, samples: int) -> int:
-        """Frames of a window that a speaker must have alone to be embedded from those alone.
+        """Return how many frames a speaker must have alone to be embedded from only those.
 
         `frames` and `samples` are the window's (`SpeakerDiarization.get_embeddings`).
         """
@@ -98,7 +98,10 @@ class SpeakerEmbedder:
 
 
 def shared_trunk(model: Any) -> SharedTrunk | None:
-    """The model in two parts, or None if they are not known here."""
+    """Return a function that runs a model's trunk once for all speakers, or None.
+
+    None means that the parts of this kind of model are not known.
+    """
     if isinstance(model, BaseWeSpeakerResNet | CamPlusPlus):
         return lambda waveforms, masks: model.forward_embedding(
             model.forward_frames(waveforms), weights=masks
@@ -122,10 +125,10 @@ def _xvector(
 def speaker_masks(
     active: NDArray[np.bool_], exclude_overlap: bool, least_frames: int
 ) -> NDArray[np.float32]:
-    """Which frames each speaker is embedded from, shape (windows, frames, speakers).
+    """Return the frames that each speaker is embedded from, shape (windows, frames, speakers).
 
-    With `exclude_overlap` those in which nobody else speaks, if they are more than
-    `least_frames`, as `SpeakerDiarization.get_embeddings` has it.
+    They are all active frames; with `exclude_overlap` those in which no other speaker is
+    active, if they are more than `least_frames`, as in `SpeakerDiarization.get_embeddings`.
     """
     if not exclude_overlap:
         return active.astype(np.float32)

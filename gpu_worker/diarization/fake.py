@@ -1,8 +1,8 @@
-"""A diarizer that needs no model: two speakers take turns, and silence is nobody's.
+"""A diarizer that needs no model: two speakers take turns, and silence has no speaker.
 
-It goes through the same shards as a real one: which local speaker is whom changes from
-window to window and only the embeddings tell, and a window that is lost is missing from
-the turns. `fake` answers at once; `fake-50x` takes a second for fifty seconds of audio.
+It uses the same shards as a real one: the local speakers are in another order in each window,
+so that only the embeddings identify them, and a window that is lost is missing from the turns.
+`fake` answers at once; `fake-50x` takes a second for fifty seconds of audio.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class FakeDiarizer:
     def embed(
         self, audio: Audio, windows: range, before_batch: Callable[[], None] = lambda: None
     ) -> ShardVoices:
-        """One batch a window."""
+        """Hear the windows as `Diarizer.embed`, one batch a window."""
         heard = np.zeros((len(windows), WINDOW_FRAMES, SPEAKERS), dtype=np.bool_)
         voices = np.zeros((len(windows), SPEAKERS, SPEAKERS), dtype=np.float32)
         for index, window in enumerate(windows):
@@ -60,7 +60,7 @@ class FakeDiarizer:
     def cluster(
         self, shards: Iterable[ShardVoices], samples: int, bounds: SpeakerBounds
     ) -> Diarization:
-        """At most as many speakers as allowed, and never more than two."""
+        """Make the turns as `Diarizer.cluster`, of at most two speakers."""
         most = min(bounds.num_speakers or bounds.max_speakers or SPEAKERS, SPEAKERS)
         frames = -(-samples // FRAME_SAMPLES)
         active = np.zeros((most, frames + WINDOW_FRAMES), dtype=np.bool_)
@@ -90,12 +90,12 @@ class FakeDiarizer:
         )
 
     def voice(self, audio: Audio) -> NDArray[np.float32] | None:
-        """The first of the two, unless the clip is silent."""
+        """Return the first speaker's vector, or None if the clip is silent."""
         return np.eye(SPEAKERS, dtype=np.float32)[0] if np.any(audio) else None
 
 
 def load(request: DiarizerRequest) -> FakeDiarizer:
-    """`fake`, or `fake-<N>x` for N seconds of audio a second. Raises UnknownModel."""
+    """Make `fake`, or `fake-<N>x` for N seconds of audio a second. Raises UnknownModel."""
     match = re.fullmatch(r"fake(?:-(\d+)x)?", request.model)
     if match is None:
         raise UnknownModel(f"There is no diarization model named {request.model!r}.")
@@ -103,14 +103,14 @@ def load(request: DiarizerRequest) -> FakeDiarizer:
 
 
 def _speakers(window: int) -> NDArray[np.int64]:
-    """Whose turn it is in each frame of a window."""
+    """Return the number of the speaker whose turn it is in each frame of a window."""
     frames = window * STEP_FRAMES + np.arange(WINDOW_FRAMES)
     speakers: NDArray[np.int64] = frames * FRAME_SAMPLES // (TURN_SECONDS * SAMPLE_RATE) % SPEAKERS
     return speakers
 
 
 def _loud(audio: Audio) -> NDArray[np.bool_]:
-    """Which frames of a window are not silent."""
+    """Return which frames of a window are not silent, shape (frames,)."""
     padded = np.zeros(WINDOW_FRAMES * FRAME_SAMPLES, dtype=np.float32)
     padded[: len(audio)] = audio
     return np.asarray(padded.reshape(WINDOW_FRAMES, FRAME_SAMPLES).any(axis=1))

@@ -1,9 +1,9 @@
-"""pyannote's pipeline from the clustering on, over windows that were heard elsewhere.
+"""Run pyannote's pipeline from the clustering on, over windows that other workers have heard.
 
-What pyannote computes from the audio is given to it, so that its own `apply` clusters and
-makes the turns. Some of its steps build arrays of windows × frames × clusters or loop
-over single frames in Python; they are done here in blocks and whole arrays, with the same
-numbers to the bit, so that ten hours fit into memory (`benchmarks/fan_in.py`).
+The scores and vectors that pyannote would compute from the audio are given to it, so that its own
+`apply` clusters and makes the turns. Some of its steps build arrays of windows × frames ×
+clusters or loop over single frames in Python; they are done here in blocks and whole arrays, with
+the same numbers to the bit, so that ten hours fit into memory (`benchmarks/fan_in.py`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _THROWN_AWAY = -2  # pyannote's cluster of the speakers who say nothing
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StitchedVoices:
-    """All windows of a file."""
+    """The scores and vectors of all windows of a file."""
 
     segmentations: NDArray[Any]  # (windows, frames, local speakers); bool, or float32 scores
     embeddings: NDArray[np.float32]  # (windows, local speakers, dimension)
@@ -48,12 +48,12 @@ class StitchedScores(SlidingWindowFeature):  # type: ignore[misc]  # it has no t
 
 @binarize.register(StitchedScores)  # type: ignore[untyped-decorator,unused-ignore]
 def _binarize_blocks(scores: StitchedScores, **options: Any) -> SlidingWindowFeature:
-    """pyannote's `binarize` to bool; each window is independent of the others."""
+    """Do as pyannote's `binarize`, block by block, to bool; windows do not depend on each other."""
     return SlidingWindowFeature(binarize_windows(scores.data, **options), scores.sliding_window)
 
 
 def binarize_windows(scores: NDArray[Any], **options: Any) -> NDArray[np.bool_]:
-    """Scores of windows to active or not, shape (windows, frames, speakers)."""
+    """Turn scores of windows into active or not, shape (windows, frames, speakers)."""
     active = np.empty(scores.shape, dtype=np.bool_)
     anywhere = SlidingWindow(duration=1.0, step=1.0)
     for first in range(0, len(scores), _BLOCK_WINDOWS):
@@ -67,17 +67,20 @@ class FanIn(SpeakerDiarization):
 
     @classmethod
     def of(cls, loaded: SpeakerDiarization) -> FanIn:
-        """With the models and parameters of a loaded pipeline, which stays as it is."""
+        """Make one with the models and parameters of a loaded pipeline, which is not changed."""
         taken = take_over(cls, loaded)
         parts = dict(loaded._pipelines, clustering=bounded(loaded.clustering))
         taken.__dict__["_pipelines"] = parts
         return taken
 
     def diarize(self, voices: StitchedVoices, bounds: SpeakerBounds) -> Any:
-        """pyannote's `DiarizeOutput`. Raises ValueError for bounds that cannot be."""
+        """Cluster all voices, and return pyannote's `DiarizeOutput`.
+
+        Raises ValueError for bounds that pyannote refuses.
+        """
         file = {"uri": "audio", "voices": voices}
         with warnings.catch_warnings():
-            # It warns when the bounds are not met, and numpy when nobody speaks long enough.
+            # pyannote warns when the bounds are not met, numpy when no speaker speaks long enough.
             warnings.simplefilter("ignore")
             return self.apply(
                 file,
@@ -87,14 +90,14 @@ class FanIn(SpeakerDiarization):
             )
 
     def get_segmentations(self, file: Any, hook: Any = None) -> SlidingWindowFeature:
-        """What the shards have heard."""
+        """Return the scores that the shards hold; pyannote would compute them from the audio."""
         window = SlidingWindow(
             start=0.0, duration=self._segmentation.duration, step=self._segmentation.step
         )
         return StitchedScores(file["voices"].segmentations, window)
 
     def get_embeddings(self, file: Any, *_: Any, **__: Any) -> NDArray[np.float32]:
-        """Those of the shards."""
+        """Return the embeddings that the shards hold; pyannote would compute them from audio."""
         embeddings: NDArray[np.float32] = file["voices"].embeddings
         return embeddings
 
@@ -104,7 +107,7 @@ class FanIn(SpeakerDiarization):
         hard_clusters: NDArray[np.signedinteger[Any]],
         count: SlidingWindowFeature,
     ) -> SlidingWindowFeature:
-        """In each frame the `count` most active clusters, as 0 and 1, shape (frames, clusters)."""
+        """Mark in each frame the `count` most active clusters by 1, shape (frames, clusters)."""
         if segmentations.activations is None:
             segmentations.activations = _activations(
                 segmentations, hard_clusters, count.sliding_window
@@ -121,9 +124,10 @@ class FanIn(SpeakerDiarization):
         min_duration_on: float = 0.0,
         min_duration_off: float = 0.0,
     ) -> Annotation:
-        """Turns from frame to frame, between the middles of frames; short pauses are filled.
+        """Make turns of runs of active frames, between the middles of frames.
 
-        `min_duration_on` is always 0 in this pipeline.
+        Pauses up to `min_duration_off` seconds are filled. `min_duration_on` is always 0 in this
+        pipeline.
         """
         turns = Annotation()
         middles = _middles(discrete_diarization.sliding_window, len(discrete_diarization.data))
@@ -140,7 +144,7 @@ class FanIn(SpeakerDiarization):
 def _activations(
     scores: StitchedScores, clusters: NDArray[Any], frames: SlidingWindow
 ) -> SlidingWindowFeature:
-    """The sum of all windows' scores for each cluster, shape (frames, clusters), float32.
+    """Sum all windows' scores for each cluster, shape (frames, clusters), float32.
 
     A cluster's score in a window is the greatest of its local speakers' (pyannote's rule).
     """
@@ -175,6 +179,6 @@ def _most_active(
 
 
 def _middles(frames: SlidingWindow, count: int) -> list[float]:
-    """Seconds of the middle of each frame, in the order of operations of `Segment.middle`."""
+    """Return the middle of each frame in seconds, computed in the order of `Segment.middle`."""
     starts = frames.start + np.arange(count) * frames.step
     return [float(middle) for middle in 0.5 * (starts + (starts + frames.duration))]

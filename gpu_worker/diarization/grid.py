@@ -3,7 +3,7 @@
 The grid is global: window 0 begins with the file, the next one a step later, and the
 last one is padded with silence if the file ends inside it (as `Inference.slide` of
 pyannote.audio does). A shard is all windows that begin in its stretch of the file, so
-the shards' windows together are the file's, whatever the length of a shard. Pure.
+the shards' windows together are the file's, for any length of a shard. Pure.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ same windows as in one process, and sums are rounded the same way."""
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Windows of one length, one step apart."""
+    """The grid of a file's windows: all of one length, one step apart."""
 
     window_samples: int
     step_samples: int
 
     def window_count(self, samples: int) -> int:
-        """Windows in a file of that many samples."""
+        """Return the number of windows in a file of that many samples."""
         if samples <= self.window_samples:
             return min(samples, 1)
         return -(-(samples - self.window_samples) // self.step_samples) + 1
@@ -33,13 +33,17 @@ class Grid:
     def windows_of_shard(
         self, index: int, samples: int, shard_seconds: float = SHARD_SECONDS
     ) -> range:
-        """The windows that begin inside the shard's stretch; at the end of a file maybe none."""
+        """Return the windows that begin inside a shard's stretch; the last shard may have none."""
         length, count = _shard_samples(shard_seconds), self.window_count(samples)
         first, last = (-(-edge * length // self.step_samples) for edge in (index, index + 1))
         return range(min(first, count), min(last, count))
 
     def samples_of(self, windows: range, samples: int) -> range:
-        """The file's samples that lie in these windows; what is missing at the end is silence."""
+        """Return the file's samples that lie in these windows.
+
+        `samples` is the length of the file. A window that goes on behind its end is to be filled
+        up with silence.
+        """
         if not windows:
             return range(0)
         end = (windows.stop - 1) * self.step_samples + self.window_samples
@@ -47,7 +51,7 @@ class Grid:
 
 
 def shard_count(samples: int, shard_seconds: float = SHARD_SECONDS) -> int:
-    """Shards of a file of that many samples; the same for every grid."""
+    """Return the number of shards of a file of that many samples; it is the same for every grid."""
     return -(-samples // _shard_samples(shard_seconds))
 
 

@@ -1,7 +1,7 @@
-"""Names instead of SPEAKER_00, from how known people sound.
+"""Name speakers whose voices are known, instead of SPEAKER_00.
 
 Pairs of a known voice and a speaker of the file are compared by cosine similarity and
-matched one to one so that the sum is greatest. Knows no audio: vectors in, names out.
+matched one to one so that the sum is greatest. Takes vectors, not audio, and returns names.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ which pyannote's community pipeline puts two embeddings into one cluster."""
 def name_speakers(
     diarization: Diarization, known: Mapping[str, Vector | None], threshold: float = THRESHOLD
 ) -> Diarization:
-    """The diarization with the names of `known` where a speaker sounds like one of them.
+    """Rename the speakers who sound like one of `known`.
 
     The others are numbered from SPEAKER_00 without gaps, in their old order. A known
-    speaker without a vector is nobody's name.
+    speaker without a vector is never matched. `threshold` is the least cosine similarity.
     """
     labels = [speaker.label for speaker in diarization.speakers]
     vectors = [np.asarray(speaker.vector, dtype=np.float64) for speaker in diarization.speakers]
@@ -42,14 +42,14 @@ def name_speakers(
 def _matches(
     vectors: list[NDArray[np.float64]], voices: list[tuple[str, Vector]], threshold: float
 ) -> list[str | None]:
-    """For each speaker the name, or None."""
+    """Return the known name of each speaker, or None."""
     from scipy.optimize import linear_sum_assignment
 
     found: list[str | None] = [None] * len(vectors)
     similar = np.array(
         [[_similarity(vector, voice) for _, voice in voices] for vector in vectors]
     ).reshape(len(vectors), len(voices))
-    # What is below the threshold must not push a real match aside, so it counts as nothing.
+    # A pair below the threshold must not displace a real match, so it gets the least similarity.
     similar[similar < threshold] = -1.0
     for speaker, voice in zip(*linear_sum_assignment(similar, maximize=True), strict=True):
         if similar[speaker, voice] >= threshold:
@@ -65,7 +65,10 @@ def _similarity(one: NDArray[np.float64], other: Vector) -> float:
 
 
 def _numbered(names: list[str | None]) -> list[str]:
-    """A number for whoever has no name, also when a known speaker is called SPEAKER_00."""
+    """Return the names, with a number such as SPEAKER_00 for each speaker without one.
+
+    A number that is a known speaker's name is left out.
+    """
     taken = set(names)
     numbers = (label for n in range(2 * len(names)) if (label := f"SPEAKER_{n:02d}") not in taken)
     return [next(numbers) if name is None else name for name in names]

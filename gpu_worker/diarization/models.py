@@ -1,4 +1,4 @@
-"""The names of diarization models, and what the hub asks for them.
+"""The names of diarization models, which of them are trusted, and which need a token.
 
 Only names; `loaded.py` loads the models.
 """
@@ -17,7 +17,7 @@ COMMUNITY = "pyannote/speaker-diarization-community-1"  # the hub's default, CC-
 
 
 def diarize_model(transcription_model: str, chosen: str | None = None) -> str:
-    """The diarization model of a job: the chosen one, else what suits its transcription model."""
+    """Return a job's diarization model: the chosen one, else one for its transcription model."""
     if chosen:
         return chosen
     if FAKE_NAME.match(transcription_model):
@@ -26,7 +26,10 @@ def diarize_model(transcription_model: str, chosen: str | None = None) -> str:
 
 
 def is_on_hub(name: str) -> bool:
-    """Whether it is on the hub; others are on this machine or in a wheel. Raises UnknownModel."""
+    """Return whether a model is on the hub, and not on this machine or in a wheel.
+
+    Raises UnknownModel.
+    """
     if name in (PICO_VOICE_NAME, OFFLINE_NAME) or FAKE_NAME.match(name):
         return False
     if Path(name).is_absolute() and (Path(name) / "config.yaml").is_file():
@@ -43,7 +46,7 @@ def is_on_hub(name: str) -> bool:
 def check_trusted(name: str, trusted: Collection[str]) -> None:
     """Raise ModelNotTrusted unless the model is built in, pyannote's own or one of `trusted`.
 
-    A pipeline's checkpoints are pickles: loading them runs whatever code is in them. The files of
+    A pipeline's checkpoints are pickles: loading them runs all code that is in them. The files of
     `offline` are known by their SHA-256, and only numbers are read from them.
     """
     if not is_on_hub(name) and not Path(name).is_absolute():
@@ -53,10 +56,10 @@ def check_trusted(name: str, trusted: Collection[str]) -> None:
 
 
 def needs_token(name: str) -> bool:
-    """Whether the hub gives the model only to those who have accepted its terms."""
+    """Return whether the hub gives the model only to accounts that have accepted its terms."""
     return is_on_hub(name) and name.lower().startswith("pyannote/")
 
 
 def terms_page(name: str) -> str:
-    """Where a gated model's terms are accepted."""
+    """Return the address of the page on which a gated model's terms are accepted."""
     return f"https://hf.co/{name}"

@@ -1,8 +1,8 @@
-"""`offline`: speakers for a machine that reaches a package index and no model hub.
+"""`offline`: the diarization model for a machine that reaches a package index and no model hub.
 
-Two models out of one wheel: pyannote's segmentation-3.0 says who of a few people speaks when in
-ten seconds, CAM++ (`campplus.py`) tells voices apart. Only names and files; `offline_pipeline.py`
-loads them.
+It is two models out of one wheel: pyannote's segmentation-3.0 finds who of a few people speaks
+when in ten seconds, CAM++ (`campplus.py`) tells voices apart. Only names and files;
+`offline_pipeline.py` loads them.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ OFFLINE_WHEEL = WheelModel(
 
 
 def unpacked_offline(model_dir: str | None) -> Path | None:
-    """The directory with the two models if they are on this machine. Asks no network."""
+    """Return the directory with the two models, or None if it is not here. Uses no network."""
     return unpacked_wheel(OFFLINE_WHEEL, models_root(model_dir))
 
 
 def fetch_offline(model_dir: str | None) -> Path:
-    """The directory with the two models, fetched first if need be (81 MB, of which 34 are kept).
+    """Return the directory with the two models; fetch it first if it is not here.
+
+    It fetches 81 MB, of which 34 are kept.
 
     Raises ModelUnavailable, ModelNotTrusted if the index has other files, LibraryMissing if there
     is no pip.

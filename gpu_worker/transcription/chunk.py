@@ -1,7 +1,6 @@
-"""One chunk's audio to segments: speech, windows, batches, a second look, lines.
+"""Transcribe one chunk's audio: speech, windows, batches, a second look, lines.
 
-Takes an array and gives dataclasses in times of the whole file. Knows nothing of
-where the samples came from.
+Takes an array of samples and returns dataclasses with times from the start of the file.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ def transcribe_chunk(
 ) -> ChunkTranscript:
     """Find the speech in `audio`, decode it, and time it from the start of the file.
 
-    `first_sample` is the chunk's true position in the file. Words are timed in any case: their
-    times say where lines end, and whether speech was passed over. Raises OutOfMemory, and what
-    `before_batch` and the engine raise.
+    `audio` has shape (samples,); `first_sample` is the chunk's position in the file. Words are
+    always timed: their times decide where lines end, and whether speech was passed over. Raises
+    OutOfMemory, and what `before_batch` and the engine raise.
     """
     spans = speech_spans(audio, engine.max_window_seconds, vad)
     windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))

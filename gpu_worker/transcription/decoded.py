@@ -1,4 +1,4 @@
-"""A window with the text that was decoded from it, and how it becomes part of a chunk's. Pure."""
+"""A window with its decoded text, and its conversion into segments of the file. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCORE_DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class DecodedWindow:
-    """A window and what was said in it; words have times from the window's start."""
+    """A window and its text; words have times in seconds from the window's start."""
 
     window: Window
     text: WindowText
@@ -28,13 +28,16 @@ class DecodedWindow:
 
     @classmethod
     def of(cls, window: Window, text: WindowText, options: DecodeOptions) -> DecodedWindow:
-        """With the text that an engine gave; what the model takes for silence has none."""
+        """Make one from an engine's text; drop the text if the model takes the window for silence.
+
+        `is_believed` is False for a text that should be decoded again, and without a text.
+        """
         if is_silence(text, options):
             text = replace(text, text="", words=())
         return cls(window, text, bool(text.text) and not needs_fallback(text, options))
 
     def part(self, first: int, end: int, words: slice) -> DecodedWindow | None:
-        """Its samples from `first` up to `end` with those words; None if either is empty."""
+        """Return the samples from `first` up to `end` with these words; None if either is empty."""
         window, kept = self.window.part(first, end), self.text.words[words]
         if window is None or not kept:
             return None
@@ -52,9 +55,10 @@ class DecodedWindow:
 def heard_window(
     audio: Audio, decoded: DecodedWindow, *, first_sample: int, language: str, with_words: bool
 ) -> HeardWindow:
-    """The window with its lines, in seconds of the file.
+    """Convert a decoded window into lines, with times in seconds from the start of the file.
 
-    `audio` is the chunk's, `first_sample` its true position in the file.
+    `audio` is the chunk's, shape (samples,); `first_sample` is its position in the file.
+    Without `with_words` the lines have no words.
     """
     spans = decoded.window.spans
     return HeardWindow(
@@ -88,7 +92,7 @@ def _lines(decoded: DecodedWindow, first_sample: int, language: str) -> list[Seg
 
 
 def rounded(word: Word) -> Word:
-    """The word with its figures as they are published; a score lies in 0..1."""
+    """Round a word's times to milliseconds and its score, clipped to 0..1, to 4 digits."""
     return replace(
         word,
         start=round(word.start, TIME_DIGITS),

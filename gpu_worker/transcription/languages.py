@@ -1,4 +1,4 @@
-"""The languages of Whisper, the many ways to write one, and which one windows are in.
+"""The languages of Whisper: read the many ways to write one, and detect that of windows.
 
 A language is known by its code, by its English name, by the other names that openai/whisper
 takes (`tokenizer.py`, LANGUAGES and TO_LANGUAGE_CODE), and by a tag with a script or a
@@ -46,15 +46,15 @@ _CODES = {name: code for code, name in LANGUAGES.items()} | {
 DETECT = frozenset({"auto", "detect"})  # instead of a language: find out which one is spoken
 _TAG = re.compile(r"([a-z]{2,3})((?:-[a-z0-9]{1,8})*)")
 _CODE = re.compile(r"[a-z]{2,3}")
-SHOWN_CHARACTERS = 40  # of a text that is no language, in the message about it
+SHOWN_CHARACTERS = 40  # characters of a text that is no language, in the message about it
 
 
 def language_code(text: str) -> str | None:
-    """The code of a language that is written in any way; None stands for one to be detected.
+    """Return the code of a language that is written in any way; None: it is to be detected.
 
-    Two or three letters that no language has come back as they are: `check_language` refuses
-    them, but a job that was accepted before can be read. Raises ValueError, with a sentence
-    for people, for all else that is no language.
+    Two or three letters that are no language's code are returned as they are: `check_language`
+    refuses them, but a job that was accepted earlier can be read. Raises ValueError, with a
+    sentence for people, for every other text that is no language.
     """
     plain = text.strip().lower()
     if plain in DETECT:
@@ -83,7 +83,7 @@ def check_language(code: str | None) -> None:
 
 
 def _no_language(text: str) -> str:
-    """What is said of a text that is no language."""
+    """Return the message for a text that is no language; it names languages that are close."""
     plain = text.strip().lower()[:SHOWN_CHARACTERS]  # comparing takes its time
     names = {**{code: code for code in LANGUAGES}, **_CODES}
     near = [name for name in _CODES if len(plain) > 2 and name.startswith(plain)]
@@ -96,9 +96,9 @@ def _no_language(text: str) -> str:
 
 
 def detect_language(engine: Engine, windows: Sequence[Audio]) -> str | None:
-    """The language that most windows are in, or None if there are none.
+    """Return the code of the language of most windows, or None if there are no windows.
 
-    A tie goes to the language that the model is surer of.
+    Of two languages with as many windows, return the one with the higher sum of probabilities.
     """
     if not windows:
         return None

@@ -1,6 +1,6 @@
-"""From the timed words of a window to lines that people read.
+"""Cut the text of a window into lines that people read; a line becomes a segment.
 
-A line is a sentence. It is cut further only where it is too long, or where a silence lies in it
+A line is a sentence. A sentence is cut only where it is too long, or where it holds a silence
 that is too long for one line. Pure.
 """
 
@@ -20,14 +20,14 @@ LONG_SILENCE_SECONDS = 3.0  # openai/whisper ends a subtitle there
 LONGEST_COLUMNS = 168  # four lines of 42, the width of a subtitle; a wide character takes two
 LONGEST_SECONDS = 15.0
 _CLAUSE_MARKS = (",", ";", ":", "—", "–", "،", "؛", "、", "，", "；", "：")
-_CLAUSE_WORTH_SECONDS = 0.5  # a mark between two clauses counts as such a silence
-_OFF_CENTRE_COST_SECONDS = 1.0  # of a cut at the very edge of a line
+_CLAUSE_WORTH_SECONDS = 0.5  # a mark between two clauses counts as a silence of this length
+_OFF_CENTRE_COST_SECONDS = 1.0  # subtracted from the silence for a cut at the edge of a line
 
 
 def split_lines(segment: Segment, language: str) -> list[Segment]:
     """Cut a segment with timed words into lines.
 
-    `language` is a code such as `en`; it says which abbreviations end no sentence.
+    `language` is a code such as `en`; it selects the abbreviations that end no sentence.
     """
     places = word_places(segment.text, [word.word for word in segment.words])
     words = segment.words
@@ -45,7 +45,7 @@ def split_lines(segment: Segment, language: str) -> list[Segment]:
 
 
 def cut_segment(segment: Segment, firsts: Iterable[int]) -> list[Segment]:
-    """Cut a segment before each of these words; the first of all words is among them.
+    """Cut a segment before each of the words with these numbers, of which the first is 0.
 
     The texts are the segment's own, without the white space at the cuts. The outer edges stay.
     """
@@ -64,7 +64,7 @@ def cut_segment(segment: Segment, firsts: Iterable[int]) -> list[Segment]:
 
 
 def _sentence_starts(text: str, places: Sequence[Place], language: str) -> set[int]:
-    """The numbers of the words with which a sentence begins, but for the first."""
+    """Return the numbers of the words with which a sentence begins, but for the first one."""
     begins = [boundary["start_index"] for boundary in get_sentence_boundaries(language, text)]
     found: set[int] = set()
     index = 0
@@ -79,7 +79,10 @@ def _sentence_starts(text: str, places: Sequence[Place], language: str) -> set[i
 def _fitting(
     text: str, words: Sequence[Word], places: Sequence[Place], first: int, end: int
 ) -> list[int]:
-    """The first words of the lines that a sentence is shown in."""
+    """Cut a sentence, the words from `first` up to `end`, into lines that are short enough.
+
+    Return the number of each line's first word.
+    """
     seconds = words[end - 1].end - words[first].start
     columns = _columns(text[places[first][0] : places[end - 1][1]])
     if end - first < 2 or (seconds <= LONGEST_SECONDS and columns <= LONGEST_COLUMNS):

@@ -1,7 +1,7 @@
-"""Speech that a window's text passes over is decoded once more, as windows of its own.
+"""Decode speech that a window's text passes over once more, as windows of its own.
 
-A text may stop in mid-window, leave a stretch out, or have no room in the model for all that is
-said. Each such place is decoded a second time and never a third, so the cost is bounded.
+A text may stop in the middle of a window, leave a stretch out, or be longer than the model has
+room for. Each such place is decoded a second time and never a third, so the cost is bounded.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from gpu_worker.transcription.unheard import find_gaps
 from gpu_worker.transcription.windows import Window, pack_windows
 
 LEAST_SPEECH_SECONDS = 1.0  # in a gap, for a second look; less is a breath or a stray syllable
-NOTICED_SPEECH_SECONDS = 2.0  # that has no words even then; a reader is told of it
-CROWDED_WINDOW_SECONDS = 10.0  # of speech that fills a model's text, down to a third
+NOTICED_SPEECH_SECONDS = 2.0  # without words even then; the transcript gets a warning
+CROWDED_WINDOW_SECONDS = 10.0  # a third of Whisper's window, for speech with too much text for it
 _PAD_SAMPLES = SAMPLE_RATE // 5
 
 Decode = Callable[[Sequence[Window]], list[DecodedWindow]]
@@ -28,22 +28,22 @@ Decode = Callable[[Sequence[Window]], list[DecodedWindow]]
 
 @dataclass(frozen=True, slots=True)
 class _Doubt:
-    """A part of a window that is looked at again."""
+    """A part of a window that is decoded again."""
 
     first: int  # samples of the window
     end: int
     words: int  # of the window, before it
     speech: float  # seconds
-    windows: tuple[Window, ...]  # what is decoded for it
+    windows: tuple[Window, ...]  # that are decoded for it
 
 
 def second_look(
     audio: Audio, decoded: Sequence[DecodedWindow], decode: Decode, vad: VadOptions | None
 ) -> tuple[list[DecodedWindow], list[Span]]:
-    """Decode again what was passed over.
+    """Decode again the speech that has no words.
 
-    Gives all windows in order, with those that were added between the parts of the others, and
-    the spans of speech that have no words even so. All samples are the chunk's.
+    Return all windows in order, with the new ones between the parts of the others, and the spans
+    of speech that still have no words, in samples of the chunk. `audio` is the chunk's.
     """
     doubts = [_doubts(audio, one, vad) for one in decoded]
     again = iter(
@@ -81,7 +81,7 @@ def _doubts(audio: Audio, one: DecodedWindow, vad: VadOptions | None) -> list[_D
 
 
 def _speech(sound: Audio, vad: VadOptions | None) -> tuple[Span, ...]:
-    """Spans of speech alone, without the pads that windows have."""
+    """Find the spans of speech, without the pads that windows have."""
     return speech_spans(sound, len(sound) / SAMPLE_RATE, replace(vad or VadOptions(), pad_ms=0))
 
 
@@ -92,7 +92,7 @@ def _seconds(spans: Sequence[Span]) -> float:
 def _smaller_windows(
     audio: Audio, one: DecodedWindow, vad: VadOptions | None
 ) -> tuple[Window, ...]:
-    """The window's speech in windows whose text the model has room for."""
+    """Pack the window's speech into windows so small that the model has room for their text."""
     spans = speech_spans(one.window.cut(audio), CROWDED_WINDOW_SECONDS, vad)
     return tuple(
         Window(
@@ -111,7 +111,10 @@ def _smaller_windows(
 def _woven(
     one: DecodedWindow, taken: Sequence[tuple[_Doubt, list[DecodedWindow]]]
 ) -> list[DecodedWindow]:
-    """The window, cut where others come between its words."""
+    """Return the parts of the window, with the new windows between them.
+
+    A window whose text had no room in the model is replaced by the new ones.
+    """
     if not taken:
         return [one]
     if not one.text.is_whole:
@@ -131,7 +134,7 @@ def _still_unheard(
     answers: Sequence[tuple[_Doubt, list[DecodedWindow]]],
     vad: VadOptions | None,
 ) -> list[Span]:
-    """Speech of one window that has no words after the second look, or none at all."""
+    """Return the spans of a window's speech that have no words after the second look."""
     found: list[Span] = []
     speech = () if one.text.text else _speech(one.window.cut(audio), vad)
     if _seconds(speech) >= NOTICED_SPEECH_SECONDS:

@@ -1,9 +1,9 @@
-"""Where a window has no words: gaps that its text passes over.
+"""Find the gaps of a window: time without words, which its text passes over.
 
-A model may stop in mid-window, and is sure of what it wrote; the only trace is time without
-words. Cross-attention gives each word a start and lets it last until the next one, so the time
-shows behind the last word, before the first, or inside a word that is too long. Pure: whether
-there is speech in a gap is for the speech detection to say.
+A model may stop in the middle of a window although it is sure of its text; the only sign is time
+without words. Cross-attention gives each word a start and lets it last until the next one, so the
+time shows behind the last word, before the first, or inside a word that is too long. Pure: the
+caller uses speech detection to find out whether there is speech in a gap.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def find_gaps(words: Sequence[Word], seconds: float) -> list[Gap]:
     edges: list[tuple[float, float]] = []
     for index, word in enumerate(words):
         length = min(word.end - word.start, longest_seconds(word.word))
-        # The first word begins with the window, wherever it is said: it is taken to end in time.
+        # The first word's time begins with the window, also if it is said later: only its end is
+        # right.
         edges.append(
             (word.end - length, word.end) if index == 0 else (word.start, word.start + length)
         )
@@ -49,6 +50,6 @@ def find_gaps(words: Sequence[Word], seconds: float) -> list[Gap]:
 
 
 def longest_seconds(word: str) -> float:
-    """How long it may take to say a word."""
+    """Return the most seconds that it may take to say a word."""
     digits = sum(character.isdigit() for character in word)
     return _WORD_SECONDS + digits * _DIGIT_SECONDS + (len(word) - digits) * _CHARACTER_SECONDS

@@ -1,9 +1,9 @@
-"""Packing speech into windows: what a model hears at once.
+"""Pack speech into windows, each of which a model decodes in one pass.
 
 The silence between two spans of speech is left out, so a window of thirty seconds
-holds thirty seconds of speech and the fewest windows are decoded. A window knows the
-way back: which sample of the chunk each of its own samples is, and when in the file a word
-is that stands at some time of the window. The longest window is a property of the model. Pure.
+holds thirty seconds of speech and the fewest windows are decoded. A window maps its own
+samples back to those of the chunk, and times in the window back to times in the file. The
+longest window is a property of the model. Pure.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ class Window:
 
     @property
     def samples(self) -> int:
-        """Its length."""
+        """The window's length in samples."""
         return sum(span.samples for span in self.spans)
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Where each span begins inside the window."""
+        """The sample of the window at which each span begins."""
         return (0, *accumulate(span.samples for span in self.spans[:-1]))
 
     def part(self, first: int, end: int) -> Window | None:
-        """The window from its own sample `first` up to `end`; None if nothing is between them."""
+        """Return the part from the window's own sample `first` up to `end`; None if it is empty."""
         pieces = (
             Span(
                 span.start + min(max(first - offset, 0), span.samples),
@@ -48,17 +48,17 @@ class Window:
         return Window(spans) if spans else None
 
     def moved(self, samples: int) -> Window:
-        """The same window, its spans counted from another beginning."""
+        """Return the window with `samples` added to the start and the end of all its spans."""
         return Window(tuple(span.moved(samples) for span in self.spans))
 
     def cut(self, audio: Audio) -> Audio:
-        """The window's samples out of those that its spans count, shape (samples,)."""
+        """Cut the window's samples out of `audio`, in which its spans count; shape (samples,)."""
         return np.concatenate([audio[span.start : span.end] for span in self.spans])
 
     def place(self, words: Sequence[Word]) -> tuple[Word, ...]:
-        """Give words timed from the window's start the times of what the spans count.
+        """Move words from times in the window to times in the audio in which its spans count.
 
-        Each word goes into the span of speech that it overlaps most.
+        Both are in seconds. Each word goes into the span of speech that it overlaps most.
         """
         stretches = [
             _Stretch(
@@ -74,8 +74,8 @@ class Window:
 def pack_windows(spans: Sequence[Span], max_samples: int) -> tuple[Window, ...]:
     """Join neighbouring spans into windows of at most `max_samples`.
 
-    A span that is longer by itself is cut into equal parts; `speech_spans` is asked
-    for spans that fit, so this happens only to callers that bring their own.
+    A span that is longer is cut into equal parts. Spans from `speech_spans` are short
+    enough; only other callers' spans are cut.
     """
     windows: list[Window] = []
     for span in spans:
@@ -101,7 +101,7 @@ class _Stretch:
 
     start: float  # in the window
     end: float
-    shift: float  # from the window's time to that of what its spans count
+    shift: float  # from the window's time to that of the audio in which its spans count
 
 
 def _placed(word: Word, stretches: Sequence[_Stretch]) -> Word:
@@ -112,5 +112,5 @@ def _placed(word: Word, stretches: Sequence[_Stretch]) -> Word:
 
 
 def _overlap(word: Word, stretch: _Stretch) -> float:
-    """Negative: how far apart they are."""
+    """Return the seconds that word and stretch overlap; if they do not, minus their distance."""
     return min(word.end, stretch.end) - max(word.start, stretch.start)

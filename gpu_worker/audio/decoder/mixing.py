@@ -45,6 +45,11 @@ class Mixer:
         return max(1, self.source[1]) if self.split else 1
 
     def convert(self, frame: Any) -> Iterator[bytes]:
+        """Yield the frame's samples as s16 at 16 kHz, with all outputs interleaved.
+
+        The frame itself may be changed. Raises AudioOutOfBounds for a shape that is not accepted,
+        and InvalidOption if it has no such channel.
+        """
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
         if shape != self._shape:  # chained streams may change it
             yield from self.flush()
@@ -58,6 +63,7 @@ class Mixer:
             yield self._chosen(output)
 
     def flush(self) -> Iterator[bytes]:
+        """Yield the samples that the resampler still holds; call it behind the last frame."""
         if self._resampler is not None:
             for output in self._resampler.resample(None):
                 yield self._chosen(output)

@@ -29,11 +29,13 @@ class Output:
     pending: bytearray = field(default_factory=bytearray)
 
     def write(self, data: bytes) -> None:
+        """Add samples; write to the file after each MiB. Raises OSError."""
         self.pending += data
         if len(self.pending) >= _WRITE_BYTES:
             self.flush()
 
     def flush(self) -> None:
+        """Hash and write all samples that are pending. Raises OSError."""
         self.digest.update(self.pending)
         view = memoryview(self.pending)
         while view:
@@ -54,6 +56,7 @@ class Sink:
 
     @property
     def seconds(self) -> float:
+        """Length of what was written so far."""
         return self.samples / SAMPLE_RATE
 
     @property
@@ -85,6 +88,7 @@ class Sink:
         return start, self.seconds
 
     def flush(self) -> None:
+        """Write all pending samples of all outputs to their files. Raises OSError."""
         for output in self.outputs:
             output.flush()
 

@@ -1,4 +1,4 @@
-"""The model behind `transcribe`: what an engine takes and gives.
+"""Engines, the models behind `transcribe`: their options, input and output.
 
 An engine knows windows of audio and nothing of files, chunks or jobs. Its times
 are seconds from the start of each window.
@@ -16,7 +16,7 @@ from gpu_worker.transcript import TranscriptWarning, Word
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How windows become text. Defaults are openai/whisper's, but greedy."""
+    """The options of decoding. Defaults are openai/whisper's, but greedy."""
 
     language: str | None = None  # None is for `detect_language` alone
     task: Literal["transcribe", "translate"] = "transcribe"
@@ -39,7 +39,7 @@ class DecodeOptions:
 
 @dataclass(frozen=True, slots=True)
 class WindowText:
-    """What an engine heard in one window."""
+    """An engine's text of one window."""
 
     text: str
     words: tuple[Word, ...]  # all of the text; times from the window's start; empty without times
@@ -72,15 +72,18 @@ class Engine(Protocol):
         """Decode all windows as one batch. Raises MemoryError when it does not fit."""
 
     def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
-        """What a reader should know of how these options are taken. Raises InvalidOption."""
+        """Return warnings about options that cannot be followed in full. Raises InvalidOption."""
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
-        """The most probable language of each window, as one batch."""
+        """Return the most probable language of each window, as one batch.
+
+        Raises MemoryError when the batch does not fit.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
-    """Which engine, and where it runs."""
+    """Which engine to load, and the device it runs on."""
 
     model: str  # a name of `models.py`, a directory, or owner/name on the hub
     revision: str | None = None  # on the hub

@@ -1,7 +1,7 @@
-"""A window decoded once: what the model is told to do, and what it wrote.
+"""Decode a window once: the options of CTranslate2's `generate`, and its results.
 
-The numbers that CTranslate2 is given are those of openai/whisper's options, but for the
-length, which it counts in a way of its own.
+CTranslate2 gets the numbers of openai/whisper's options, but for the length, which it counts in a
+way of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gpu_worker.transcription.engines.fallback import best_attempt, compression_
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A window decoded once."""
+    """The result of decoding a window once."""
 
     tokens: tuple[int, ...]  # of the text alone
     text: WindowText
@@ -28,7 +28,7 @@ class Attempt:
 def read_attempt(
     result: Any, tokenizer: Tokenizer, options: DecodeOptions, temperature: float, room: int
 ) -> Attempt:
-    """One of the results of `generate`, for a text of at most `room` tokens."""
+    """Convert one of the results of `generate`, for a text of at most `room` tokens."""
     found = result.sequences_ids[0]
     tokens = tuple(token for token in found if token < tokenizer.eot)
     text = tokenizer.decode(list(tokens)).strip()
@@ -42,14 +42,14 @@ def read_attempt(
             no_speech_prob=result.no_speech_prob,
             compression_ratio=compression_ratio(text),
             temperature=temperature,
-            # A text that was to be short is whole at its limit.
+            # With max_new_tokens the text is meant to end at its limit, so it is whole there.
             is_whole=len(found) < room or options.max_new_tokens is not None,
         ),
     )
 
 
 def best(attempts: Sequence[Attempt], options: DecodeOptions) -> Attempt:
-    """The one that `best_attempt` takes."""
+    """Return the attempt whose text `fallback.best_attempt` takes."""
     texts = [attempt.text for attempt in attempts]
     return attempts[texts.index(best_attempt(texts, options))]
 
@@ -57,7 +57,10 @@ def best(attempts: Sequence[Attempt], options: DecodeOptions) -> Attempt:
 def generation_options(
     tokenizer: Tokenizer, options: DecodeOptions, temperature: float, *, prompt: int, room: int
 ) -> dict[str, Any]:
-    """The arguments of `generate`, for a text of at most `room` tokens behind so long a prompt."""
+    """Return the arguments of `generate` for a text of at most `room` tokens.
+
+    `prompt` is the number of tokens before the text.
+    """
     return {
         "max_length": _max_length(prompt, room),
         "length_penalty": options.length_penalty,
@@ -74,7 +77,7 @@ def generation_options(
 
 
 def _max_length(prompt: int, room: int) -> int:
-    """What CTranslate2 must be told so that it writes `room` tokens behind a prompt.
+    """Return the `max_length` with which CTranslate2 writes `room` tokens behind a prompt.
 
     It halves the number, and takes all of the prompt but its last token from it (whisper.cc).
     """

@@ -36,7 +36,10 @@ SECONDS_PER_WORD = 0.5
 
 
 class FakeEngine:
-    """Deterministic words at a chosen speed, with a batch size that can be too much for it."""
+    """Makes deterministic words at a chosen speed.
+
+    With `largest_batch` it fails for larger batches, as a GPU would.
+    """
 
     device = "cpu"
     max_window_seconds = 30.0
@@ -52,7 +55,7 @@ class FakeEngine:
     def transcribe(
         self, windows: Sequence[Audio], options: DecodeOptions
     ) -> tuple[WindowText, ...]:
-        """One word for each half second. Raises MemoryError above the largest batch."""
+        """Make one word for each half second. Raises MemoryError above the largest batch."""
         if self._largest_batch is not None and len(windows) > self._largest_batch:
             raise MemoryError(f"a batch of {len(windows)} windows")
         if self.speed:
@@ -60,11 +63,11 @@ class FakeEngine:
         return tuple(self._hear(window) for window in windows)
 
     def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
-        """None: it takes no notice of options."""
+        """Return no warnings: options have no effect."""
         return ()
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
-        """English, always."""
+        """Return English with probability 1 for each window."""
         return tuple(DetectedLanguage("en", 1.0) for _ in windows)
 
     def _hear(self, window: Audio) -> WindowText:
@@ -88,7 +91,7 @@ class FakeEngine:
 
 
 def load(request: EngineRequest) -> FakeEngine:
-    """`fake`, or `fake-<N>x` for N seconds of audio a second. Raises UnknownModel."""
+    """Make `fake`, or `fake-<N>x` for N seconds of audio a second. Raises UnknownModel."""
     match = re.fullmatch(r"fake(?:-(\d+)x)?", request.model)
     if match is None:
         raise UnknownModel(f"There is no model named {request.model!r}.")

@@ -1,4 +1,4 @@
-"""When a decoded window is not believed and tried again at a higher temperature.
+"""Decide whether a decoded window is decoded again, at a higher temperature.
 
 The rules and thresholds are openai/whisper's (`transcribe.py` of 20250625: `decode_with_fallback`
 and the silence check behind it). Pure; the engine does the decoding.
@@ -13,13 +13,13 @@ from gpu_worker.transcription.engines import DecodeOptions, WindowText
 
 
 def compression_ratio(text: str) -> float:
-    """How many times smaller the text gets when compressed; above 2.4 it repeats itself."""
+    """Return how many times smaller zlib makes the text; above 2.4 it repeats itself."""
     data = text.encode("utf-8")
     return len(data) / len(zlib.compress(data)) if data else 0.0
 
 
 def is_silence(result: WindowText, options: DecodeOptions) -> bool:
-    """Whether the window's text is left out: the model doubts that there was speech.
+    """Return whether the window's text is dropped: the model doubts that there was speech.
 
     A mean log probability above its threshold outweighs the doubt. Without that threshold
     (None) the doubt decides alone; without `no_speech_threshold` nothing is silence.
@@ -33,7 +33,7 @@ def is_silence(result: WindowText, options: DecodeOptions) -> bool:
 
 
 def needs_fallback(result: WindowText, options: DecodeOptions) -> bool:
-    """Whether the window should be decoded again at the next temperature.
+    """Return whether the window should be decoded again at the next temperature.
 
     A low log probability together with the model's doubt that there was speech is silence,
     which no other temperature changes, however much the text repeats itself.
@@ -49,7 +49,10 @@ def needs_fallback(result: WindowText, options: DecodeOptions) -> bool:
 
 
 def best_attempt(attempts: Sequence[WindowText], options: DecodeOptions) -> WindowText:
-    """The last attempt if it is believed, else the likeliest that does not repeat itself."""
+    """Return the last attempt if it passes the thresholds, else the likeliest one.
+
+    Attempts whose text repeats itself are left out, unless all do.
+    """
     if not needs_fallback(attempts[-1], options):
         return attempts[-1]
     varied = [attempt for attempt in attempts if not _too_repetitive(attempt, options)]

@@ -1,8 +1,8 @@
 """faster-whisper (CTranslate2) as an engine.
 
-Uses the model object's own parts (features, encoder, generate, alignment) rather
-than its pipelines, so that a window is encoded once for its text, its further tries
-and its words, and only the try that is taken is aligned.
+It uses the model object's own parts (features, encoder, generate, alignment) and not its
+pipelines. So a window is encoded once, for all attempts at its text and for its words, and only
+the attempt that is taken is aligned.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class FasterWhisperEngine:
     def transcribe(
         self, windows: Sequence[Audio], options: DecodeOptions
     ) -> tuple[WindowText, ...]:
-        """Decode a batch; windows that are not believed are decoded again, hotter.
+        """Decode a batch; decode windows that fail a threshold again, at the next temperature.
 
         Raises MemoryError, DevicePoisoned, InvalidOption.
         """
@@ -117,7 +117,7 @@ class FasterWhisperEngine:
         )
 
     def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
-        """What a reader should know of how these options are taken."""
+        """Return a warning if the prompt does not fit and is cut. Raises InvalidOption."""
         if not build_prompt(self._tokenizer(options), options).is_cut:
             return ()
         return (
@@ -129,7 +129,10 @@ class FasterWhisperEngine:
         )
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
-        """The likeliest language of each window. An English-only model says `en`."""
+        """Return the likeliest language of each window; of an English-only model it is `en`.
+
+        Raises MemoryError, DevicePoisoned.
+        """
         if not self._model.model.is_multilingual:
             return tuple(DetectedLanguage("en", 1.0) for _ in windows)
         features = self._features(windows)
@@ -175,8 +178,8 @@ class FasterWhisperEngine:
         return [read_attempt(result, tokenizer, options, temperature, room) for result in generated]
 
     def _room(self, prompt: Prompt, options: DecodeOptions) -> int:
-        """How many tokens a window's text may have. Raises InvalidOption."""
-        # One place is left for the end of the text, with which it is aligned.
+        """Return how many tokens a window's text may have. Raises InvalidOption."""
+        # One place is kept for the token that ends the text: the alignment needs it.
         room: int = self._model.max_length - len(prompt.tokens) - 1
         if options.max_new_tokens is None:
             return room
@@ -195,7 +198,7 @@ class FasterWhisperEngine:
         windows: Sequence[Audio],
         tokenizer: Tokenizer,
     ) -> list[tuple[Word, ...]]:
-        """Word times by cross-attention and dynamic time warping (openai/whisper timing.py)."""
+        """Time words by cross-attention and dynamic time warping (openai/whisper timing.py)."""
         seconds = [len(window) / SAMPLE_RATE for window in windows]
         aligned = self._model.model.align(
             encoded,
@@ -222,7 +225,7 @@ class FasterWhisperEngine:
         ]
 
     def _token_times(self, aligned: Any, seconds: float) -> TokenTimes:
-        """When each token begins; the last edge is the end of the text."""
+        """Return the seconds at which each token begins; the last edge is the end of the text."""
         rows, frames = np.asarray(aligned.alignments).T
         begins = np.diff(rows, prepend=-1) > 0
         edges = frames[begins] / self._model.tokens_per_second + self._offset
@@ -230,7 +233,7 @@ class FasterWhisperEngine:
 
 
 def _rows(encoded: ctranslate2.StorageView, indices: Sequence[int]) -> ctranslate2.StorageView:
-    """The encodings of some of a batch's windows."""
+    """Return the encodings of some of a batch's windows."""
     if len(indices) == encoded.shape[0]:
         return encoded
     host = encoded.to(ctranslate2.DataType.float32).to_device(ctranslate2.Device.cpu)

@@ -1,4 +1,4 @@
-"""What a Whisper model's encoder is given: log-mel features of 30 s, silence behind the sound.
+"""Compute the input of a Whisper model's encoder: log-mel features of 30 s.
 
 A window that is shorter is filled up with silence, as whisperX and transformers do. faster-whisper
 and openai/whisper's `transcribe` fill it up with zeros, which among features are no silence but a
@@ -23,12 +23,15 @@ _LEAST = -1.5  # the feature of a power of 1e-10 or less
 
 
 def log_mel(extract: FeatureExtractor, windows: Sequence[Audio]) -> Features:
-    """The features of windows of at most 30 s, shape (windows, mels, 3000)."""
+    """Compute the features of windows of at most 30 s, shape (windows, mels, 3000)."""
     return np.stack([_filled(extract(window, padding=extract.n_fft)) for window in windows])
 
 
 def _filled(features: Features) -> Features:
-    """The same as if the window's samples had been followed by zeros, shape (mels, 3000)."""
+    """Fill features up to 30 s with silence, shape (mels, 3000).
+
+    The result is as if zeros had followed the window's samples.
+    """
     features = features[:, :FRAMES]
     silence = max(float(features.max()) - _RANGE, _LEAST)
     missing = FRAMES - features.shape[1]

@@ -1,4 +1,4 @@
-"""What a model is told before a window: hot words and an initial prompt, in one budget."""
+"""Build the prompt before a window's text: hot words and an initial prompt, in one budget."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ class Prompt:
     """The tokens before a window's text, down to `<|notimestamps|>`."""
 
     tokens: tuple[int, ...]
-    is_cut: bool  # some of what was asked for had no room
+    is_cut: bool  # some of the hot words or of the initial prompt had no room
 
 
 def build_prompt(tokenizer: Tokenizer, options: DecodeOptions) -> Prompt:
-    """Hot words first, from their beginning, then as much of the initial prompt's end as fits."""
+    """Build a prompt of at most `PROMPT_TOKENS` tokens of hot words and initial prompt.
+
+    Hot words come first, from their beginning, then as much of the initial prompt's end as fits.
+    """
     hot, before = (
         tokenizer.encode(f" {text.strip()}") if text and text.strip() else []
         for text in (options.hotwords, options.initial_prompt)

@@ -1,10 +1,10 @@
-"""Word times moved to where the sound is.
+"""Move word times to the edges of pauses in the sound.
 
-Cross-attention lets a word last until the next one begins, so it takes in pauses, and the tail of
-the word before. A pause can be heard: a word keeps its longest stretch of sound, and where a pause
-lies near the boundary of two words, the one ends where it begins and the other starts where it
-ends. The figures were chosen by hand, by the errors on two sonnets read aloud; what is left of
-the errors is printed by `python -m benchmarks.word_offsets`. Pure.
+Cross-attention lets a word last until the next one begins, so its time holds pauses, and the end
+of the word before. A pause shows in the loudness: a word keeps its longest stretch of sound, and
+where a pause lies near the boundary of two words, the first ends where the pause begins and the
+second starts where it ends. The figures were chosen by hand, by the errors on two sonnets read
+aloud; `python -m benchmarks.word_offsets` prints the errors that are left. Pure.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Pause:
 
 
 def fit_to_sound(words: Sequence[Word], audio: Audio) -> tuple[Word, ...]:
-    """The words with starts and ends moved to the pauses near them.
+    """Move the starts and the ends of words to the pauses near them.
 
     `audio` is the window's, shape (samples,); times are from its start, in order.
     """
@@ -67,7 +67,7 @@ def _pauses(audio: Audio) -> list[_Pause]:
 
 
 def _longest_sound(word: Word, pauses: Sequence[_Pause]) -> Word:
-    """The word without the pauses in it, and without the sound on their other side."""
+    """Shorten a word to its longest stretch of sound between the pauses in it."""
     at = word.start
     sounds: list[tuple[float, float]] = []
     for pause in pauses:
@@ -80,7 +80,7 @@ def _longest_sound(word: Word, pauses: Sequence[_Pause]) -> Word:
 
 
 def _parted(words: list[Word], pauses: Sequence[_Pause]) -> list[Word]:
-    """The words with each boundary that is near a pause moved to the pause's edges."""
+    """Move each boundary of words that is near a pause to the pause's edges."""
     starts, ends = [word.start for word in words], [word.end for word in words]
     for index in range(len(words) + 1):
         before = words[index - 1] if index else None
@@ -99,7 +99,10 @@ def _parted(words: list[Word], pauses: Sequence[_Pause]) -> list[Word]:
 
 
 def _nearby(before: Word | None, after: Word | None, pauses: Sequence[_Pause]) -> _Pause | None:
-    """The longest pause that may lie between two words, of which one may be missing."""
+    """Return the longest pause that may lie between two words, or None.
+
+    One of the words is None at the start and at the end of the window.
+    """
     first = before.end if before else after.start if after else 0.0
     last = after.start if after else first
     earliest = (before.start + before.end) / 2 if before else -np.inf

@@ -1,4 +1,4 @@
-"""From the times of a window's tokens to its words.
+"""Make the timed words of a window from the times of its tokens.
 
 Cross-attention gives each token a start, in steps of 20 ms. A word takes the time from its
 first sounding token's start to its last one's end. Pure, but for the tokenizer.
@@ -24,7 +24,7 @@ MODEL_OFFSETS = {"base": 0.065, "tiny.en": -0.1}
 
 @dataclass(frozen=True, slots=True)
 class TokenTimes:
-    """What the model's cross-attention says of a window's tokens."""
+    """The times and probabilities of a window's tokens, from the model's cross-attention."""
 
     edges: Sequence[float]  # seconds at which each token starts, and the last one's end
     probabilities: Sequence[float]
@@ -32,7 +32,7 @@ class TokenTimes:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """The fewest tokens that are whole characters together."""
+    """The fewest tokens that together are whole characters, with their time in seconds."""
 
     place: Place  # its characters in the window's text, without white space around them
     start: float
@@ -43,9 +43,10 @@ class _Unit:
 def time_words(
     tokenizer: Tokenizer, tokens: Sequence[int], text: str, times: TokenTimes, seconds: float
 ) -> tuple[Word, ...]:
-    """The words of `text`, which are all of it, with their times in the window.
+    """Split `text` into words, and time each in seconds from the window's start.
 
-    `text` is what `tokens` say, without white space around it; `seconds` is the window's length.
+    `text` is the text of `tokens`, without white space around it; the words are all of it.
+    `seconds` is the window's length.
     """
     units = _units(tokenizer, tokens, text, times)
     if not units:
@@ -68,7 +69,7 @@ def time_words(
 def _units(
     tokenizer: Tokenizer, tokens: Sequence[int], text: str, times: TokenTimes
 ) -> list[_Unit]:
-    """The text's units in order. Characters that are cut off at its end belong to none."""
+    """Return the text's units in order. Characters that are cut off at its end belong to none."""
     written, groups = tokenizer.split_tokens_on_unicode(list(tokens))
     whole = "".join(written)
     lead = len(whole) - len(whole.lstrip())
@@ -91,7 +92,10 @@ def _units(
 
 
 def _time_at(unit: _Unit, character: int) -> float:
-    """When a character of the unit begins; the unit's end for the place behind its last one."""
+    """Return the seconds at which a character of the unit begins.
+
+    For the place behind its last character it is the unit's end.
+    """
     first, last = unit.place
     share = min(max((character - first) / max(last - first, 1), 0.0), 1.0)
     return unit.start + share * (unit.end - unit.start)
