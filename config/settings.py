@@ -41,10 +41,11 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("SCRIPTORIUM_REDIS_URL", "REDIS_URL", "CELERY_BROKER_URL"),
-        description="Broker, results and leases. Unset: the local cluster starts its own.",
+        description="Redis: broker, ledgers and leases. Unset: the local cluster starts its own.",
     )
     redis_password: SecretStr | None = Field(
-        default=None, description="As it is, not encoded; for a redis_url without a password."
+        default=None,
+        description="Redis's password, not URL-encoded; for a redis_url without one.",
     )
     broker_url: SecretStr | None = Field(
         default=None, description="RabbitMQ, amqp:// or amqps://. Unset: Redis carries messages."
@@ -66,13 +67,15 @@ class Settings(BaseSettings):
         description="State of the local cluster: store, logs, sockets.",
     )
     work_dir: Path | None = Field(
-        default=None, description="Scratch space of the stages. Unset: the system's."
+        default=None, description="Directory for scratch files of stages. Unset: the system's."
     )
     tenant: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
 
     # The front door
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
-    api_port: int = Field(default=8000, ge=0, le=65535, description="0: any free one.")
+    api_port: int = Field(
+        default=8000, ge=0, le=65535, description="Port of the API. 0: any free one."
+    )
     api_key: SecretStr | None = Field(
         default=None,
         description="One key with every scope for `tenant`, besides those of `scriptorium keys`.",
@@ -83,16 +86,16 @@ class Settings(BaseSettings):
     allow_urls: bool = Field(default=False, description="Fetch https:// sources and send webhooks.")
     trusted_hosts: str = Field(
         default="",
-        description="host or host:port by comma: may be private, and be spoken to without TLS.",
+        description="host or host:port, by comma: they may have private addresses and no TLS.",
     )
     source_buckets: str = Field(
         default="", description="Buckets that submitters may name as s3:// sources, by comma."
     )
     webhook_key: SecretStr | None = Field(
-        default=None, description="What each tenant's webhook secret is made from."
+        default=None, description="Secret from which each tenant's webhook secret is derived."
     )
     redelivery_factor: float = Field(
-        default=1.0, ge=0, description="Times the delays between tries of a webhook or output."
+        default=1.0, ge=0, description="Multiplies the delays between tries of a webhook or output."
     )
     hooks_secret: SecretStr | None = Field(
         default=None, description="Bearer token of POST /v1/hooks/s3. Unset: the hook is closed."
@@ -100,20 +103,26 @@ class Settings(BaseSettings):
     trigger_rules: Path | None = Field(
         default=None, description="TOML file: which objects of which buckets become jobs."
     )
-    flower_port: int = Field(default=5555, ge=0, le=65535, description="Of `up --flower`.")
+    flower_port: int = Field(default=5555, ge=0, le=65535, description="Port of `up --flower`.")
     flower_password: SecretStr | None = Field(
-        default=None, description="Of its user `scriptorium`. Unset: `up` makes one and prints it."
+        default=None,
+        description="Password of Flower's user `scriptorium`. Unset: `up` prints a new one.",
     )
-    max_open_jobs: int = Field(default=100_000, ge=1, description="Above: 503 and Retry-After.")
-    jobs_in_flight: int = Field(default=20_000, ge=1, description="Of one tenant. Above: 429.")
+    max_open_jobs: int = Field(
+        default=100_000, ge=1, description="Open jobs of all tenants. Above: 503 and Retry-After."
+    )
+    jobs_in_flight: int = Field(
+        default=20_000, ge=1, description="Open jobs of one tenant. Above: 429."
+    )
     quotas: dict[str, dict[str, float]] = Field(
         default={},
-        description="By tenant, as JSON: jobs_in_flight, audio_seconds, source_bytes.",
+        description="Limits by tenant, as JSON: jobs_in_flight, audio_seconds, source_bytes.",
     )
 
     # Models
     model: str = Field(
-        default="auto", description="Of jobs that name none. auto: the best for the hardware."
+        default="auto",
+        description="Model of jobs that name none. auto: the best for the hardware.",
     )
     model_dir: Path | None = Field(default=None, description="Where fetched models are kept.")
     device: str = Field(default="auto", description="auto, cpu or cuda.")
@@ -122,55 +131,60 @@ class Settings(BaseSettings):
     )
     trusted_diarize_models: str = Field(
         default="",
-        description="Names that jobs may use besides pyannote's, by comma: they may hold code.",
+        description="Models that jobs may use besides pyannote's, by comma: they may hold code.",
     )
     cpu_threads: int = Field(default=0, ge=0, description="Threads a model uses; 0: all cores.")
     loaded_models: int = Field(default=1, ge=1, description="Models a worker keeps in memory.")
 
     # Failure policy
-    lease_seconds: float = Field(default=30.0, gt=0, description="A silent worker loses its work.")
+    lease_seconds: float = Field(default=30.0, gt=0, description="Life of a lease without renewal.")
     heartbeat_seconds: float = Field(default=5.0, gt=0, description="How often a lease is renewed.")
-    max_attempts: int = Field(default=3, ge=1, description="Crashes before a chunk is quarantined.")
-    max_retries: int = Field(default=6, ge=0, description="Tries again after transient faults.")
-    deadline_floor_seconds: float = Field(default=600.0, gt=0, description="Least a unit may take.")
+    max_attempts: int = Field(default=3, ge=1, description="Crashes before a unit is given up.")
+    max_retries: int = Field(default=6, ge=0, description="Retries after transient faults.")
+    deadline_floor_seconds: float = Field(
+        default=600.0, gt=0, description="Shortest deadline of a unit."
+    )
     deadline_factor: float = Field(
         default=10.0, gt=0, description="Seconds a unit may take for each second of its audio."
     )
-    reconcile_seconds: float = Field(default=2.0, gt=0, description="Between reconciler passes.")
+    reconcile_seconds: float = Field(
+        default=2.0, gt=0, description="Time between two passes of the reconciler."
+    )
     reconcile_grace_seconds: float = Field(
-        default=5.0, gt=0, description="How long work may be nowhere before it is issued again."
+        default=5.0, gt=0, description="How long a needed unit may be idle before it is sent again."
     )
     audit_seconds: float = Field(
-        default=60.0, gt=0, description="Between comparisons of Redis with the store."
+        default=60.0, gt=0, description="Time between two comparisons of Redis with the store."
     )
 
     # Limits
     max_audio_seconds: float = Field(default=24 * 3600.0, gt=0)
     max_source_bytes: int = Field(default=8 * 1024**3, gt=0)
 
-    # Scaling, and what is told of the cluster
+    # Scaling, metrics and traces
     pools: dict[str, dict[str, Any]] = Field(
         default={},
-        description="By pool of workers, as JSON: stages, minimum, maximum, target_drain_seconds.",
+        description="Pools of workers, as JSON: stages, minimum, maximum, target_drain_seconds.",
     )
-    worker_pool: str = Field(default="", description="Of this worker; its launcher sets it.")
+    worker_pool: str = Field(default="", description="Pool of this worker; its launcher sets it.")
     heartbeat_file: Path | None = Field(
-        default=None, description="Touched while the process does its work, for health checks."
+        default=None,
+        description="File whose time is renewed while the process works, for health checks.",
     )
     metrics_port: int | None = Field(
-        default=None, ge=0, le=65535, description="Serve /metrics on it, without a key."
+        default=None, ge=0, le=65535, description="Port on which to serve /metrics, without a key."
     )
     metrics_dir: Path | None = Field(
         default=None,
         validation_alias=AliasChoices("PROMETHEUS_MULTIPROC_DIR"),
-        description="Where processes of one machine count together.",
+        description="Directory in which the processes of one machine add up their metrics.",
     )
     otlp_endpoint: str | None = Field(
         default=None,
         validation_alias=AliasChoices(
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
         ),
-        description="Where traces go. Unset: there are none.",
+        description="Address that traces are sent to. Unset: no traces.",
     )
 
     log_level: str = Field(default="INFO", pattern="^(?i:debug|info|warning|error|critical)$")

@@ -27,7 +27,7 @@ from gpu_worker.transcript import TranscriptWarning
 
 @dataclass(frozen=True, slots=True)
 class ModelPlace:
-    """Where models run, and where their files are kept."""
+    """The device that models run on, and the directory that keeps their files."""
 
     device: str  # cpu or cuda
     model_dir: str | None = None

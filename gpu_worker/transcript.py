@@ -55,7 +55,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptWarning:
-    """What is missing in a transcript or was done otherwise, for its reader (`warnings[]`)."""
+    """A warning for the transcript's reader: what is missing or was done otherwise."""
 
     code: str
     message: str

@@ -14,7 +14,7 @@ from gpu_worker.transcript import Word
 
 @dataclass(frozen=True, slots=True)
 class WordTime:
-    """When a word was said, in seconds from the window's start."""
+    """The time at which a word was said, in seconds from the window's start."""
 
     start: float
     end: float

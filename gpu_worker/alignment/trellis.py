@@ -24,7 +24,7 @@ _AT_ONCE = 16  # windows in one pass: enough to hide Python's part, few enough f
 
 @dataclass(frozen=True, slots=True)
 class SymbolPath:
-    """Where each symbol of a window lies; arrays of shape (symbols,)."""
+    """The frames in which each symbol of a window lies; arrays of shape (symbols,)."""
 
     starts: Indices  # frame of each symbol
     ends: Indices  # the next one's start, so at least one frame later

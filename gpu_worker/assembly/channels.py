@@ -20,7 +20,7 @@ from gpu_worker.transcription.lines import cut_segment
 from gpu_worker.words import space_between
 
 ECHO_SECONDS = 0.3  # between the starts of a word and of its echo, at most
-ECHO_DB = 6  # an echo is quieter by so much; two people who say the same seldom differ so
+ECHO_DB = 6  # an echo is quieter by this; two people who say the same seldom differ so much
 LONE_ECHO_DB = 10  # for a single word, which two people say at once more often than a run
 SURE_ECHOES = 5  # echoes that are enough to know how loud echoes are
 MISHEARD_DB = 4  # misheard echoes are louder than the median echo by this at most

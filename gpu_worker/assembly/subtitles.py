@@ -33,7 +33,7 @@ Prefix = Callable[[str | None], str]  # what a format writes before the text of 
 
 @dataclass(frozen=True, slots=True)
 class SubtitleOptions:
-    """How cues are cut; None leaves one cue a segment on one line.
+    """The limits of cues; None leaves one cue a segment on one line.
 
     A character is what a reader takes for one: a grapheme cluster, of one or more code points.
     A wide one, as in Chinese, counts once, as with openai/whisper's option.

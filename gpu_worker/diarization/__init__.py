@@ -97,7 +97,7 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Diarization:
-    """Who speaks when in a file; times in seconds, to the millisecond."""
+    """The turns and speakers of a file; times in seconds, to the millisecond."""
 
     turns: tuple[Turn, ...] = ()  # in order of their starts; turns of several may overlap
     exclusive: tuple[Turn, ...] = ()  # at most one speaker at a time: the most active one

@@ -31,7 +31,7 @@ from gpu_worker.diarization.pyannote_audio import (
 )
 
 SEGMENTATION_STEP = 0.2  # of a window of 10 s; pyannote's 0.1 takes twice the time
-SLOTS = 3  # of a window, in each of which its speakers are told apart anew
+SLOTS = 3  # parts of a window, each of which has speakers of its own
 PARAMETERS = {
     "segmentation": {"threshold": 0.3, "min_duration_off": 0.0},
     "clustering": {"method": "average", "threshold": 0.5, "min_cluster_size": 2},
@@ -66,7 +66,7 @@ class SpeakerScores(PyanNet):
     of a window (a slot) has speakers of its own.
     """
 
-    members: torch.Tensor  # who is in which set, shape (sets, speakers)
+    members: torch.Tensor  # 1 where a speaker is in a set, shape (sets, speakers)
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # as PyanNet
         """Turn (batch, 1, samples) into probabilities (batch, frames, slots * speakers)."""

@@ -54,7 +54,7 @@ Origin = Literal["hub", "wheel"]
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Where one model's files are."""
+    """The places of one model's files: a directory, a repository on the hub, wheels."""
 
     name: str
     directory: Path | None = None  # set when the files are on this machine

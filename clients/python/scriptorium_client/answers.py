@@ -1,4 +1,4 @@
-"""What the API answers, as frozen records; fields that a newer server adds are left out."""
+"""The API's answers, as frozen records; fields that a newer server adds are left out."""
 
 from __future__ import annotations
 
