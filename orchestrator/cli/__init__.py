@@ -55,8 +55,8 @@ app.command()(doctor.doctor)
 
 
 def main() -> None:
-    """Run a command; say what went wrong in two lines."""
-    for stream in (sys.stdout, sys.stderr):  # a file name need not be text
+    """Run a command; on a known error print its code, what happened and what to do, and exit."""
+    for stream in (sys.stdout, sys.stderr):  # a file name may hold bytes that are not valid text
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     console = Console(stderr=True, highlight=False)

@@ -1,4 +1,4 @@
-"""Progress bars: one a job, by audio seconds."""
+"""Progress bars: one for each job, measured in audio seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.jobs.following import follow
 
 
 def watch_jobs(cluster: Cluster, tenant: str, jobs: list[Job], *, quiet: bool = False) -> list[Job]:
-    """Show the jobs until all have ended, and give them as they ended."""
+    """Show the jobs' progress until all have ended; return the ended jobs in the same order."""
     ended = {job.id: job for job in jobs}
     progress = Progress(
         TextColumn("{task.fields[name]}", markup=False),
@@ -41,7 +41,7 @@ def watch_jobs(cluster: Cluster, tenant: str, jobs: list[Job], *, quiet: bool = 
 
 
 def describe(job: Job) -> str:
-    """Where it stands, in a few words."""
+    """Return a job's status, or its stage with chunk counts and remaining seconds."""
     if job.status.final or job.stage is None:
         return job.status.value
     counted = f" {job.chunks.done}/{job.chunks.total}" if job.chunks.total > 1 else ""

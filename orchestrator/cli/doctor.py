@@ -1,4 +1,4 @@
-"""`doctor`: is everything there, and if not, what to do."""
+"""`doctor`: check what a cluster needs and say how to repair what is missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check Redis, the store, the disk, the models and the GPU."""
+    """Check Redis, the broker, the store, the disk, the models and the GPU."""
     values = current_settings()
     running = configured_cluster(values) if values.redis_url is None else None
     findings = diagnose(running or values)

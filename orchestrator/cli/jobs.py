@@ -32,7 +32,7 @@ from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", show_default=False)]
-Wait = Annotated[bool, typer.Option("--wait", help="Watch it until it ends.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until the job ends.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -42,13 +42,15 @@ def submit(
     options: JobOptions,
     idempotency_key: Annotated[
         str | None,
-        typer.Option(*spellings("idempotency_key"), help="The same key gives the same job."),
+        typer.Option(
+            *spellings("idempotency_key"), help="A text of yours: the same text gives the same job."
+        ),
     ] = None,
     known_speaker: KnownSpeakers = None,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Hand one file to the cluster and print the job's id; `-` is standard input."""
+    """Submit one file to the cluster and print the job's id; `-` is standard input."""
     to = opened_cluster()
     job = submission.submit(
         to,
@@ -70,7 +72,7 @@ def rerun(
 ) -> None:
     """Run a finished job's audio again with other options, as a new job; print its id.
 
-    Only what the changed options change is computed.
+    Computes only what the changed options affect.
     """
     to = opened_cluster()
     if known_speaker:
@@ -79,13 +81,13 @@ def rerun(
 
 
 def status(job: JobId, as_json: AsJson = False) -> None:
-    """Show where a job stands."""
+    """Show a job's status, progress, warnings and error."""
     found = opened_cluster().job(tenant(), job)
     print_json(found.to_json()) if as_json else _show(found)
 
 
 def watch(job: JobId, as_json: AsJson = False) -> None:
-    """Wait for a job's end; the exit status says how it ended."""
+    """Wait until a job ends; the exit status says how it ended."""
     to = opened_cluster()
     ended = watch_jobs(to, tenant(), [to.job(tenant(), job)], quiet=as_json)[0]
     print_json(ended.to_json()) if as_json else _show(ended)
@@ -97,14 +99,16 @@ def get(
     form: Annotated[
         str, typer.Option("-f", "--format", help="json, txt, srt, vtt, tsv or rttm.")
     ] = "txt",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="A file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write; by default it is printed.")
+    ] = None,
     max_line_width: Width = None,
     max_line_count: Lines = None,
     max_words_per_line: WordsALine = None,
     highlight_words: Highlight = "False",
     as_json: AsJson = False,
 ) -> None:
-    """Print a job's transcript. Nothing is computed again for another format or other lines."""
+    """Print a job's transcript. Another format or other line lengths need no new computation."""
     chosen = parse_formats("json" if as_json else form)
     if len(chosen) != 1:
         raise InvalidOption("`get` prints one format at a time.", hint="Ask for json, txt or srt.")
@@ -120,7 +124,7 @@ def get(
 
 
 def list_jobs(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of jobs to show.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show the newest jobs."""
@@ -129,7 +133,7 @@ def list_jobs(
     if as_json:
         print_json([job.to_json() for job in found])
         return
-    identity = Column("job", no_wrap=True)  # it is there to be copied
+    identity = Column("job", no_wrap=True)  # an id over two lines cannot be copied
     table = Table(identity, "created", "file", "model", "status", "progress", box=None)
     for job in found:
         created = datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -140,7 +144,7 @@ def list_jobs(
 
 
 def cancel(job: JobId, as_json: AsJson = False) -> None:
-    """End a job without a result."""
+    """Cancel a job; it ends without a transcript."""
     ended = runs.cancel(opened_cluster(), tenant(), job)
     print_json(ended.to_json()) if as_json else _show(ended)
 
@@ -152,13 +156,13 @@ def retry(job: JobId, as_json: AsJson = False) -> None:
 
 
 def delete(job: JobId) -> None:
-    """Remove a job with its audio and transcript, also one that is being worked on."""
+    """Delete a job with its audio and transcript, even while it runs."""
     delete_job(opened_cluster(), tenant(), job)
     typer.echo(f"Job {job} is deleted.")
 
 
 def dead_letters(as_json: AsJson = False) -> None:
-    """Show the units of work that were given up."""
+    """Show the units that were given up (dead letters)."""
     store = opened_cluster().store
     letters = []
     for key in store.list(f"{keys.DEAD_LETTERS}{tenant()}/"):
@@ -185,7 +189,10 @@ def _accepted(job: Job, wait: bool, as_json: bool) -> None:
 
 
 def _source(text: str) -> Source | None:
-    """An object of a bucket, or None for a local file."""
+    """Return the object that an s3:// address names, or None for a local file.
+
+    Raises InvalidOption for any other address.
+    """
     scheme, separator, rest = text.partition("://")
     if not separator:
         return None

@@ -1,4 +1,4 @@
-"""Commands for API keys: who may come in through the API."""
+"""Commands for API keys: `keys create`, `keys list`, `keys revoke`."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from orchestrator.access.keys import ApiKeys
 from orchestrator.cli.context import opened_cluster, print_json, tenant
 
 app = typer.Typer(
-    help="Make, list and revoke the API's keys. Once there is one, every request needs one.",
+    help="Create, list and revoke API keys. Once one exists, every request needs a key.",
     no_args_is_help=True,
 )
-TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # as in the settings
+TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # the pattern of setting `tenant`
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Option(help="Whose or what for; for people.")] = "",
+    name: Annotated[str, typer.Option(help="A note: who uses the key, or what for.")] = "",
     of: Annotated[
-        str | None, typer.Option("--tenant", help="Whose jobs it sees; by default yours.")
+        str | None,
+        typer.Option("--tenant", help="Tenant whose jobs the key sees; by default yours."),
     ] = None,
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(help="read, write, admin, operate; again for more. By default read, write."),
+        typer.Option(help="read, write, admin or operate; repeatable. By default read and write."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key and print it, this once: only its hash is kept."""
+    """Create a key and print it once: the store keeps only its hash."""
     owner = of or tenant()
     if not TENANT.fullmatch(owner):
         raise InvalidOption(
@@ -51,13 +52,13 @@ def create(
     typer.echo(
         f"Key {key.id} of tenant {key.tenant}, may {', '.join(sorted(scopes))}. "
         "It is not shown again.",
-        err=True,  # so that the key alone can be piped
+        err=True,  # standard output has the key alone, for pipes
     )
 
 
 @app.command(name="list")
 def list_keys(as_json: AsJson = False) -> None:
-    """Show every tenant's keys; the keys themselves are not known."""
+    """Show the keys of every tenant: ids, names and scopes, never the secrets."""
     found = sorted(_keys().list(), key=lambda key: key.created_at)
     if as_json:
         print_json([key.to_json() for key in found])
@@ -75,7 +76,7 @@ def list_keys(as_json: AsJson = False) -> None:
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
 ) -> None:
-    """Take a key back; running APIs forget it within seconds."""
+    """Revoke a key; running APIs refuse it within seconds."""
     if not _keys().revoke(key_id):
         raise InvalidOption(
             f"There is no key {key_id!r}.", hint="`scriptorium keys list` shows the ids."

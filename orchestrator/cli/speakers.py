@@ -1,4 +1,4 @@
-"""Known speakers on the command line: `--known-speaker NAME=FILE`, once for each."""
+"""Known speakers on the command line: `--known-speaker NAME=FILE`, repeated for each speaker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KnownSpeakers = Annotated[
         "--known-speaker",
         "--known_speaker",
         metavar="NAME=FILE",
-        help="A voice with a name, by a clip of some seconds of it alone; once for each.",
+        help="Name and clip of a known speaker: some seconds of this voice alone; repeatable.",
         rich_help_panel="Words and speakers",
     ),
 ]
@@ -28,7 +28,7 @@ KnownSpeakers = Annotated[
 def with_known_speakers(
     cluster: Cluster, tenant: str, options: JobOptions, given: Sequence[str] | None
 ) -> JobOptions:
-    """The options with the speakers that were given. Raises InvalidOption or SourceMissing."""
+    """Return the options with the given speakers. Raises InvalidOption or SourceMissing."""
     if not given:
         return options
     known = upload_known_speakers(cluster, tenant, given)
@@ -38,7 +38,10 @@ def with_known_speakers(
 def upload_known_speakers(
     cluster: Cluster, tenant: str, given: Sequence[str]
 ) -> list[dict[str, str]]:
-    """Put the clips into the store; gives the option's value. Raises as above."""
+    """Put the speakers' clips into the store and return the value of option `known_speakers`.
+
+    Raises InvalidOption for a pair that is not NAME=FILE, or SourceMissing.
+    """
     return [_upload(cluster, tenant, pair) for pair in given]
 
 

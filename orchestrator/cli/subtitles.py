@@ -1,4 +1,4 @@
-"""The options that shape subtitles, by openai/whisper's names; `transcribe` and `get` have them."""
+"""Options that shape subtitles, named as in openai/whisper; `transcribe` and `get` have them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ from orchestrator.cli.options import spellings
 
 Lines = Annotated[
     int | None,
-    typer.Option(*spellings("max_line_count"), help="Lines a subtitle.", rich_help_panel="Files"),
+    typer.Option(
+        *spellings("max_line_count"), help="Most lines in a subtitle.", rich_help_panel="Files"
+    ),
 ]
 Width = Annotated[
     int | None,
-    typer.Option(*spellings("max_line_width"), help="Letters a line.", rich_help_panel="Files"),
+    typer.Option(
+        *spellings("max_line_width"), help="Most characters in a line.", rich_help_panel="Files"
+    ),
 ]
 WordsALine = Annotated[
     int | None,
-    typer.Option(*spellings("max_words_per_line"), help="Words a line.", rich_help_panel="Files"),
+    typer.Option(
+        *spellings("max_words_per_line"), help="Most words in a line.", rich_help_panel="Files"
+    ),
 ]
 Highlight = Annotated[
     str,
@@ -36,7 +42,7 @@ Highlight = Annotated[
 def subtitle_options(
     width: int | None, lines: int | None, words: int | None, highlight: str
 ) -> SubtitleOptions:
-    """From their values on the command line. Raises InvalidOption."""
+    """Make SubtitleOptions from the command line's values. Raises InvalidOption."""
     return SubtitleOptions(
         max_line_width=width,
         max_line_count=lines,

@@ -1,4 +1,4 @@
-"""`transcribe`: files in, transcripts beside them, on whatever cluster there is."""
+"""`transcribe`: read files and write transcripts, on a running cluster or a temporary one."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from orchestrator.results.files import parse_formats, write_results
 from tasks.runs.options import JobOptions
 from tasks.telemetry.tracing import holds_spans
 
-SHOWN_NAMES = 5  # of transcripts that are named otherwise than their files
-TRACES_SECONDS = 10.0  # for workers of ours to end by themselves, with their spans sent
+SHOWN_NAMES = 5  # most renamed transcripts that are listed
+TRACES_SECONDS = 10.0  # how long local workers may take to end and to send their spans
 
 
 @with_job_options
@@ -47,37 +47,40 @@ def transcribe(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False)],
     options: JobOptions,
     output_dir: Annotated[
-        Path, typer.Option("-o", *spellings("output_dir"), help="Where the transcripts go.")
+        Path, typer.Option("-o", *spellings("output_dir"), help="Directory of the transcripts.")
     ] = Path(),
     output_format: Annotated[
         str,
-        typer.Option("-f", *spellings("output_format"), help="json,txt,srt,vtt,tsv,rttm or all."),
+        typer.Option("-f", *spellings("output_format"), help="json,txt,srt,vtt,tsv,rttm, or all."),
     ] = "all",
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, help="GPU workers to start on this machine.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     model_dir: Annotated[
-        Path | None, typer.Option(*spellings("model_dir"), help="Where fetched models are kept.")
+        Path | None, typer.Option(*spellings("model_dir"), help="Directory of fetched models.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of a CPU model in each worker.")
+        int | None,
+        typer.Option(min=1, help="Threads that a model uses on the CPU, in each worker."),
     ] = None,
     hf_token: Annotated[
         str | None,
-        typer.Option(*spellings("hf_token"), help="For models that need one (HF_TOKEN)."),
+        typer.Option(*spellings("hf_token"), help="Hub token for models that need one (HF_TOKEN)."),
     ] = None,
     known_speaker: KnownSpeakers = None,
     max_line_width: Width = None,
     max_line_count: Lines = None,
     max_words_per_line: WordsALine = None,
     highlight_words: Highlight = "False",
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Print only errors and warnings.")
+    ] = False,
 ) -> None:
     """Transcribe local files and write the transcripts; `-` is standard input.
 
-    Uses the configured cluster (REDIS_URL), or this machine's running one, or starts one for
-    the time being.
+    Use the configured cluster (REDIS_URL), or the one that runs on this machine, or start one
+    and stop it at the end.
     """
     paths = distinct([local_path(file) for file in files])
     formats = parse_formats(output_format)
@@ -110,7 +113,7 @@ def transcribe(
 
 @contextmanager
 def local_cluster(values: Settings, workers: int | None) -> Iterator[Cluster]:
-    """The cluster to use: the configured or running one, or one for the time of the block."""
+    """Yield the configured or running cluster, or one that is started for the block."""
     configured = configured_cluster(values) if workers is None or values.store_url else None
     if configured is not None and workers is None:
         if values != current_settings():
@@ -127,7 +130,10 @@ def local_cluster(values: Settings, workers: int | None) -> Iterator[Cluster]:
 def submit_all(
     cluster: Cluster, tenant: str, files: list[Path], options: JobOptions
 ) -> dict[Path, Job]:
-    """Submit files and give the accepted ones; each refused one is reported."""
+    """Submit files and return the accepted jobs; report each refused file.
+
+    Raises ScriptoriumError if there is one file and it is refused.
+    """
     jobs: dict[Path, Job] = {}
     for path in files:
         try:
@@ -148,9 +154,9 @@ def write_all(
     quiet: bool,
     stems: Mapping[Path, str] | None = None,
 ) -> list[Path]:
-    """Write the transcripts into `directory`, and print warnings and errors.
+    """Write the transcripts into `directory`, print warnings and errors, return the paths.
 
-    `stems` are the names of the transcripts (None: the files' own).
+    `stems` are the transcripts' paths without extension (None: made from the files' names).
     """
     stems = stems or output_stems(list(jobs), directory, formats)
     _tell_warnings(jobs)
@@ -169,7 +175,11 @@ def write_all(
 
 
 def _tell_warnings(jobs: Mapping[Path, Job]) -> None:
-    """Each that is about a place; of those about a whole file one file's, and how many have it."""
+    """Print the warnings of the jobs.
+
+    One about a place is printed for each file; one about a whole file once for each code, with
+    the number of other files that have it.
+    """
     alike: dict[str, list[Path]] = {}
     for path, job in jobs.items():
         for warning in job.warnings:
@@ -184,26 +194,26 @@ def _tell_warnings(jobs: Mapping[Path, Job]) -> None:
 
 
 def _tell_fetching(values: Settings, model: str) -> None:
-    """Why the first job of a cluster that is started here takes longer than the next."""
+    """Print that the first job is slow, if the local cluster must fetch its model."""
     wanted = {wanted_models(device, None, "transcribe")[0] for device in ("cpu", "cuda")}
     names = wanted if model == AUTO else {model}
     directory = str(values.model_dir) if values.model_dir else None
     sources = [find_model(name) for name in names]
     if configured_cluster(values) is None and all(source.repository for source in sources):
-        with suppress(ImportError):  # the control plane alone
+        with suppress(ImportError):  # the worker extra is not installed
             if not any(cached_model(source, directory) for source in sources):
                 typer.echo("The first job fetches its model, for minutes on a slow line.", err=True)
 
 
 def _tell_models(jobs: list[Job]) -> None:
-    """Which models the workers have chosen, and how another is."""
+    """Print which models the workers have chosen, and how to choose another."""
     names = ", ".join(sorted({job.model for job in jobs} - {AUTO}))
     if names:
         typer.echo(f"Model: {names}. Another: --model NAME (`scriptorium models list`).", err=True)
 
 
 def _abandon(cluster: Cluster, tenant: str, jobs: list[Job]) -> None:
-    """Nobody waits any more; what was computed is kept and found by the next submission."""
+    """Cancel the jobs after Ctrl-C; the finished chunks are kept for the next submission."""
     for job in jobs:
         with suppress(ScriptoriumError):
             cancel(cluster, tenant, job.id)
@@ -211,7 +221,7 @@ def _abandon(cluster: Cluster, tenant: str, jobs: list[Job]) -> None:
 
 
 def _tell_names(stems: Mapping[Path, str]) -> None:
-    """Say which transcripts are named otherwise than their files, and how."""
+    """Print which transcripts get another name than their files."""
     renamed = [(path, stem) for path, stem in stems.items() if stem != plain_stem(path)]
     if renamed:
         shown = ", ".join(f"{path} -> {stem}" for path, stem in renamed[:SHOWN_NAMES])

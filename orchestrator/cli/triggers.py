@@ -1,4 +1,4 @@
-"""Commands about work that others bring: `triggers sqs`, `… celery`, `… dead-letters`."""
+"""Commands of the triggers: `triggers sqs`, `triggers celery`, `triggers dead-letters`."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def triggers() -> None:
 @app.command()
 def sqs(
     queue_url: Annotated[
-        str, typer.Option("--queue-url", help="Of the queue that the bucket's events go to.")
+        str, typer.Option("--queue-url", help="URL of the queue that gets the bucket's events.")
     ],
     rules: Annotated[
         Path | None,
-        typer.Option("--rules", help="TOML file; by default SCRIPTORIUM_TRIGGER_RULES."),
+        typer.Option("--rules", help="TOML file of rules; by default SCRIPTORIUM_TRIGGER_RULES."),
     ] = None,
 ) -> None:
-    """Make a job of each new object that a queue tells of, until SIGTERM or Ctrl-C."""
+    """Make a job of each new object that the queue's events name, until SIGTERM or Ctrl-C."""
     from orchestrator.triggers.intake import open_intake
     from orchestrator.triggers.sqs import Poller, sqs_client
     from tasks.telemetry.exposition import serve_own_metrics
@@ -63,10 +63,10 @@ def sqs(
 
 @app.command()
 def celery(
-    name: Annotated[str | None, typer.Option(help="Unique in the cluster.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name, unique in the cluster.")] = None,
 ) -> None:
-    """Take `scriptorium.submit` messages; it becomes `celery worker`. Any number may run."""
-    cluster = opened_cluster()  # says in a sentence what is wrong with it
+    """Take `scriptorium.submit` messages; becomes `celery worker`. Several may run at once."""
+    cluster = opened_cluster()  # raises an error with a sentence if the cluster cannot be used
     environment = settings_environment(
         cluster.settings, os.environ, without=FRONT_DOOR_SECRETS, takes_over=True
     )
@@ -77,7 +77,7 @@ def celery(
 
 @app.command("dead-letters")
 def dead_letters() -> None:
-    """Print the events that nothing could be made of, and why, as JSON."""
+    """Print as JSON the events that could not become jobs, with the reason."""
     cluster = opened_cluster()
     try:
         found = [
@@ -95,7 +95,7 @@ def _stop_event() -> threading.Event:
 
     def ask(number: int, _: object) -> None:
         stop.set()
-        signal.signal(number, signal.default_int_handler)  # a second Ctrl-C ends it now
+        signal.signal(number, signal.default_int_handler)  # a second Ctrl-C ends it at once
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)

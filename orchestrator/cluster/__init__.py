@@ -1,1 +1,1 @@
-"""The services of a cluster as the control plane sees them: queues, jobs, store."""
+"""The control plane's access to a cluster: queues, jobs, outbox, store."""

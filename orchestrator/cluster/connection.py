@@ -1,4 +1,4 @@
-"""What the control plane holds: the broker, the store and the jobs, by one set of settings."""
+"""The control plane's access to a cluster: Redis, broker, store and jobs, from one `Settings`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.services import Services, open_services
 
-# Of 20,000 open jobs the manifest and the plan: the reconciler looks at them every few seconds.
+# Enough for manifest and plan of 20,000 open jobs, which the reconciler reads every few seconds.
 REMEMBERED_RECORDS = 40_000
 
 
@@ -49,7 +49,7 @@ class NotFinished(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Cluster(Services):
-    """The control plane's side of a cluster."""
+    """The control plane's access to one cluster: Redis, store, broker, jobs, outbox and queues."""
 
     celery: Celery
     jobs: JobStore
@@ -57,12 +57,12 @@ class Cluster(Services):
     queues: Queues
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections to Redis and the broker."""
         self.celery.close()
         self.redis.close()
 
     def job(self, tenant: str, job: str) -> Job:
-        """A job as it stands. Raises UnknownJob."""
+        """Return a job as it is now. Raises UnknownJob."""
         found = self.jobs.find(tenant, job) or self._restore(tenant, job)
         manifest, run, summary = found
         receipts = self.ledger.read(run)
@@ -75,18 +75,18 @@ class Cluster(Services):
     def run_manifest(
         self, manifest: Manifest, run: Run, receipts: Receipts, summary: Summary | None = None
     ) -> Manifest:
-        """The manifest with the models of the run, once a worker has chosen them."""
+        """Return the manifest, with the models of the run once a worker has chosen them."""
         if summary is None and (Stage.DETECT_LANGUAGE, 0) not in receipts:
             return manifest
         if summary is not None and manifest.options.model != AUTO:
-            return manifest  # nothing else that was chosen is told of a job that has ended
+            return manifest  # of an ended run only the chosen model is shown
         try:
             return self.records.resolved(run)
         except ArtifactMissing:  # the job is being deleted
             return manifest
 
     def result(self, tenant: str, job: str) -> dict[str, Any]:
-        """The published result of the newest run. Raises UnknownJob or NotFinished."""
+        """Return the published result of the newest run. Raises UnknownJob or NotFinished."""
         run = Run(tenant, job, self.job(tenant, job).run)
         try:
             result: dict[str, Any] = json.loads(self.store.get(keys.of_run(run, keys.RESULT)))
@@ -95,7 +95,7 @@ class Cluster(Services):
         return result
 
     def timings(self, run: Run) -> dict[str, Any]:
-        """How long each stage took; empty if nothing was computed."""
+        """Return the seconds that each stage took; empty if nothing was computed."""
         try:
             found: dict[str, Any] = json.loads(self.store.get(keys.of_run(run, "timings.json")))
         except ArtifactMissing:
@@ -103,26 +103,29 @@ class Cluster(Services):
         return found
 
     def plan(self, tenant: str, job: str) -> Plan | None:
-        """The job's plan once it is written."""
+        """Return the job's plan, or None while it is not written."""
         try:
             return self.records.plan(tenant, job)
         except ArtifactMissing:
             return None
 
     def settle(self, run: Run) -> Summary | None:
-        """If the run has its result: index what it came to and take it off the open ones."""
+        """Index the run's summary and remove it from the open runs, if it has a result.
+
+        Returns the summary, or None while there is no result.
+        """
         try:
             result = json.loads(self.store.get(keys.of_run(run, keys.RESULT)))
         except ArtifactMissing:
             return None
         summary = Summary.of_result(result)
-        self._owe(run)  # first: if we die now the run is still open, and is settled again
+        self._owe(run)  # first: after a crash here the run is still open and is settled again
         self.store.delete(keys.open_run(run))
         self.jobs.close(run, summary)
         return summary
 
     def _owe(self, run: Run) -> None:
-        """Put into the outbox that the run has ended, if the job has a webhook or an output."""
+        """Add the run to the outbox if its job has a webhook or an output."""
         try:
             manifest = self.records.manifest(run.tenant, run.job)
         except ArtifactMissing:  # the job was deleted
@@ -131,8 +134,8 @@ class Cluster(Services):
             self.outbox.add(run)
 
     def _restore(self, tenant: str, job: str) -> tuple[Manifest, Run, Summary | None]:
-        """A job that Redis does not know but the store may."""
-        self.records.forget(tenant, job)  # it may have been deleted by another process
+        """Index a job that Redis does not know, from the store. Raises UnknownJob."""
+        self.records.forget(tenant, job)  # another process may have deleted the job
         try:
             if exists(self.store, keys.tombstone(tenant, job)):
                 raise UnknownJob(f"There is no job {job!r}.")
@@ -145,7 +148,7 @@ class Cluster(Services):
 
 
 def open_cluster(settings: Settings) -> Cluster:
-    """Open everything. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
+    """Open all connections. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
     celery = make_app(settings, only_sends=True)
     services = open_services(settings, REMEMBERED_RECORDS)
     _check_redis(services.redis, redis_address(settings))
@@ -163,13 +166,13 @@ def open_cluster(settings: Settings) -> Cluster:
 def _check_redis(redis: Redis, address: RedisAddress) -> None:
     try:
         redis.ping()
-    except (RedisError, OSError, ValueError) as error:  # ValueError: a port beyond 65535
+    except (RedisError, OSError, ValueError) as error:  # ValueError: the port is above 65535
         raise RedisUnavailable(f"Redis cannot be used at {address.shown}: {error}.") from error
-    with suppress(NoPermissionError):  # then an operator has thought about it
+    with suppress(NoPermissionError):  # INFO is forbidden by an operator, who then knows the server
         check_not_cluster(redis.info(), address.shown)
 
 
 def masked(url: str) -> str:
-    """A URL without its password."""
+    """Return a URL without its user name and password."""
     head, at, tail = url.rpartition("@")
     return f"{head.split('://')[0]}://***@{tail}" if at else url

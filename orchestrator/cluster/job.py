@@ -1,7 +1,7 @@
-"""A job as people see it: its status, stage, progress and what went wrong.
+"""A job as users see it: status, stage, progress, and what went wrong.
 
-Everything is derived from facts (manifest, plan, receipts, result), so a status can
-always be told again from the artifacts. Pure: no Redis, no store.
+Everything is derived from facts (manifest, plan, receipts, result), so a status can always
+be computed again from the artifacts. Pure: no Redis, no store.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ Receipts = Mapping[tuple[Stage, int], Receipt]
 
 
 class Status(StrEnum):
-    """Where a job stands."""
+    """Status of a job's newest run."""
 
     QUEUED = "queued"  # accepted, nothing done yet
     PROCESSING = "processing"
     COMPLETED = "completed"
-    PARTIAL = "partial"  # published, with spans missing
+    PARTIAL = "partial"  # published, but spans of the audio are missing
     FAILED = "failed"
     CANCELED = "canceled"
 
     @property
     def final(self) -> bool:
-        """This run will not change any more."""
+        """Whether the run has ended, so that its status does not change any more."""
         return self not in (Status.QUEUED, Status.PROCESSING)
 
 
@@ -42,7 +42,7 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
         {Status.COMPLETED, Status.PARTIAL, Status.FAILED, Status.CANCELED}
     ),
     Status.COMPLETED: frozenset(),
-    Status.PARTIAL: frozenset({Status.QUEUED}),  # by retry, which starts the next run
+    Status.PARTIAL: frozenset({Status.QUEUED}),  # retry starts the next run
     Status.FAILED: frozenset({Status.QUEUED}),
     Status.CANCELED: frozenset({Status.QUEUED}),
 }
@@ -50,17 +50,17 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run came to; the short of its `result.json`."""
+    """What a run ended with; the short form of its `result.json`."""
 
     error: dict[str, Any] | None = None
-    missing: int = 0  # spans
+    missing: int = 0  # number of spans without text
     canceled: bool = False
     warnings: tuple[dict[str, Any], ...] = ()
     language: str | None = None
 
     @classmethod
     def of_result(cls, result: Mapping[str, Any]) -> Summary:
-        """From the published result."""
+        """Make a summary from the published result."""
         transcript = result["transcript"] or {}
         return cls(
             error=result["error"],
@@ -72,7 +72,7 @@ class Summary:
 
     @property
     def status(self) -> Status:
-        """The final status that it means."""
+        """The final status of the run."""
         if self.canceled:
             return Status.CANCELED
         if self.error is not None:
@@ -82,7 +82,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """Counts of a job's chunks."""
+    """Numbers of a job's chunks."""
 
     total: int = 0
     done: int = 0
@@ -96,7 +96,7 @@ class Job:
     id: str
     tenant: str
     run: int
-    name: str  # of the file, for people
+    name: str  # of the file, for display only
     model: str
     status: Status
     stage: Stage | None  # None when final
@@ -111,7 +111,7 @@ class Job:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As `--json` prints it."""
+        """Return the fields as the command line's `--json` and the API show them."""
         return {
             "id": self.id,
             "tenant": self.tenant,
@@ -144,7 +144,7 @@ def describe_job(
     summary: Summary | None,
     now: float,
 ) -> Job:
-    """The job that these facts make."""
+    """Derive a job from its facts; `now` is in seconds since 1970."""
     chunks = _count(manifest, receipts, plan)
     if summary and plan and not summary.error and not summary.canceled:
         chunks = Chunks(len(plan.chunks), len(plan.chunks) - summary.missing, summary.missing)
@@ -171,7 +171,7 @@ def describe_job(
 
 
 def current_stage(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> Stage:
-    """The first stage that is not settled."""
+    """Return the first stage that has an open unit."""
     if plan is None:
         return Stage.PREPARE
     if needs_detection(manifest.options) and (Stage.DETECT_LANGUAGE, 0) not in receipts:
@@ -187,7 +187,7 @@ def current_stage(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> 
 
 
 def _is_open(unit: Unit, receipts: Receipts) -> bool:
-    """Whether something is still to come of it; nothing is aligned that was not transcribed."""
+    """Return whether a unit still has work; a chunk without transcription is never aligned."""
     if (unit.stage, unit.index) in receipts:
         return False
     before = receipts.get((Stage.TRANSCRIBE, unit.index)) if unit.stage is Stage.ALIGN else None
@@ -206,7 +206,7 @@ def _count(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> Chunks:
 
 
 def _progress(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> float:
-    """By the audio seconds of all chunks and shards."""
+    """Return the done part, 0 to 1, by audio seconds of all chunks and shards."""
     if plan is None:
         return 0.0
     run = Run(manifest.tenant, manifest.job, 0)
@@ -220,7 +220,7 @@ def _progress(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> floa
 
 
 def _eta(receipts: Receipts, plan: Plan | None, progress: float, now: float) -> float | None:
-    """At the speed since the audio was prepared."""
+    """Estimate the remaining seconds from the average speed since `prepare` ended."""
     prepared = receipts.get((Stage.PREPARE, 0))
     if plan is None or prepared is None or not 0 < progress < 1:
         return None

@@ -1,6 +1,6 @@
-"""The jobs in Redis: fast to list and to ask, and rebuilt from the store when Redis is wiped.
+"""The index of jobs in Redis: quick to list and to read; rebuilt from the store after a wipe.
 
-Raises redis.RedisError from every method; what cannot be lost is an artifact.
+Every method may raise redis.RedisError. Nothing is kept here alone: the artifacts are the facts.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tasks.state.receipts import CHANGED
 _OPEN = "scriptorium:open"
 _MARK = "scriptorium:known"
 _OPEN_ALONE = b"open"  # its value while jobs that have ended are not indexed again
-_ADMITTED_SECONDS = 60.0  # a submission that was let in and never arrived
+_ADMITTED_SECONDS = 60.0  # an admitted submission that is never added loses its place after this
 
-# Counting and letting in are one step, so that many submissions at once cannot pass together.
+# One script counts and admits, so that parallel submissions cannot pass the limit together.
 _ADMIT = """
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2] - ARGV[3])
 if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then return 'admitted' end
@@ -37,16 +37,16 @@ return 'admitted'
 
 
 class JobStore:
-    """An index over the job artifacts."""
+    """An index in Redis over the jobs of the store."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._admit = redis.register_script(_ADMIT)
 
     def admit(self, tenant: str, job: str, *, in_all: int, in_flight: int, now: float) -> str:
-        """Take a place for a job that is about to be added: `admitted`, or `full` or `quota`.
+        """Reserve a place for a job before it is added; return `admitted`, `full` or `quota`.
 
-        `full`: there are `in_all` open runs. `quota`: the tenant has `in_flight` of them.
+        `full`: the cluster has `in_all` open runs. `quota`: the tenant has `in_flight` open runs.
         """
         answer: Any = self._admit(
             keys=[_OPEN, _open_of(tenant), _admitted(tenant)],
@@ -55,7 +55,7 @@ class JobStore:
         return str(answer.decode())
 
     def refuse(self, tenant: str, job: str) -> None:
-        """Give back the place of a job that was admitted and not added."""
+        """Give back the place of a job that was admitted but not added."""
         self._redis.zrem(_admitted(tenant), f"{tenant}/{job}/1")
 
     def add(self, manifest: Manifest, run: Run, *, is_open: bool = True) -> None:
@@ -72,7 +72,7 @@ class JobStore:
         pipe.execute()
 
     def find(self, tenant: str, job: str) -> tuple[Manifest, Run, Summary | None] | None:
-        """The manifest, the newest run, and what it came to if it has ended."""
+        """Return the manifest, the newest run and its summary (None: open); None: not indexed."""
         fields: Any = self._redis.hgetall(_job(tenant, job))
         if b"manifest" not in fields:
             return None
@@ -82,7 +82,7 @@ class JobStore:
         return Manifest.model_validate_json(fields[b"manifest"]), Run(tenant, job, run), summary
 
     def close(self, run: Run, summary: Summary) -> None:
-        """The run has its result."""
+        """Store the summary of a run that has its result, and remove it from the open runs."""
         pipe = self._redis.pipeline()
         pipe.hset(_job(run.tenant, run.job), f"summary/{run.number}", json.dumps(asdict(summary)))
         pipe.srem(_OPEN, run.name)
@@ -91,7 +91,7 @@ class JobStore:
         pipe.execute()
 
     def forget(self, tenant: str, job: str) -> None:
-        """Take a job and all its runs out of the index."""
+        """Remove a job and all its runs from the index."""
         newest: Any = self._redis.hget(_job(tenant, job), "run")
         pipe = self._redis.pipeline()
         pipe.delete(_job(tenant, job))
@@ -105,13 +105,16 @@ class JobStore:
     def newest(
         self, tenant: str, limit: int, before: tuple[float, str] | None = None
     ) -> list[tuple[str, float]]:
-        """Job ids with their times, newest first, from behind `before` (a time and an id) on."""
+        """Return job ids and creation times (seconds since 1970), newest first.
+
+        `before`: the time and id of the last job of the previous page.
+        """
         listing, found = _listing(tenant), []
         if before is None:
             found = self._page(listing, "+inf", limit)
         else:
             time, last = before
-            # Jobs of one moment sort by their ids; those at the mark's are looked at again.
+            # Jobs of the same time sort by id, so those at the mark's time are filtered by id.
             same: Any = self._redis.zrevrangebyscore(listing, time, time)
             found = [(job.decode(), time) for job in same if job.decode() < last]
             found += self._page(listing, f"({time!r}", limit)
@@ -124,35 +127,38 @@ class JobStore:
         return [(job.decode(), time) for job, time in rows]
 
     def open_runs(self) -> list[Run]:
-        """Every run without a result."""
+        """Return every run without a result."""
         found: Any = self._redis.smembers(_OPEN)
         return sorted((Run.parse(name.decode()) for name in found), key=lambda run: run.name)
 
     def is_open(self, run: Run) -> bool:
-        """Whether it is one of the runs without a result."""
+        """Return whether it is one of the runs without a result."""
         return bool(self._redis.sismember(_OPEN, run.name))
 
     def is_wiped(self) -> bool:
-        """Redis has forgotten us since `restored`."""
+        """Return whether Redis has lost its data since `restored` was called."""
         return not self._redis.exists(_MARK)
 
     def restored(self, *, lists_ended: bool = True) -> None:
-        """From now on a missing mark means a wipe. The jobs that have ended may be added later."""
+        """Set the mark whose absence later means that Redis was wiped.
+
+        Without `lists_ended` the jobs that have ended are still to be added.
+        """
         self._redis.set(_MARK, 1 if lists_ended else _OPEN_ALONE)
 
     def lacks_ended(self) -> bool:
-        """The open runs were restored, and the jobs that have ended were not yet."""
+        """Return whether the open runs were restored and the jobs that have ended were not yet."""
         return self._redis.get(_MARK) == _OPEN_ALONE
 
 
 def open_runs(store: ArtifactStore) -> Iterator[Run]:
-    """The runs without a result, as the store has them."""
+    """Yield the runs without a result, as the store has them."""
     for key in store.list(keys.OPEN):
         yield Run.parse(key.removeprefix(keys.OPEN))
 
 
 def newest_run(store: ArtifactStore, tenant: str, job: str) -> Run:
-    """The first, or the last one that a retry has started."""
+    """Return the job's newest run: the last that a retry started, else the first."""
     prefix = keys.runs(tenant, job)
     started = {
         int(key.removeprefix(prefix).split("/")[0])
@@ -163,7 +169,7 @@ def newest_run(store: ArtifactStore, tenant: str, job: str) -> Run:
 
 
 def known_jobs(store: ArtifactStore, tenant: str) -> Iterator[str]:
-    """Every job of a tenant, as the store has them."""
+    """Yield the ids of a tenant's jobs, as the store has them."""
     prefix = keys.jobs(tenant)
     for key in store.list(prefix):
         job, _, rest = key.removeprefix(prefix).partition("/")

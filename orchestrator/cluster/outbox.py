@@ -1,6 +1,6 @@
-"""The runs that have ended and for which something is still owed.
+"""The outbox: ended runs that still owe a delivery (a webhook, or files in a bucket).
 
-Each is an artifact. Its due time is in Redis, by Redis's clock, and is no more than a hint:
+Each entry is an artifact. Its due time is in Redis, by Redis's clock, and is only a hint:
 after a wipe everything is due at once.
 """
 
@@ -21,7 +21,7 @@ _NOW = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 """
-# What is taken is due again later, in case that whoever took it dies.
+# A taken entry becomes due again after a while, in case the courier that took it dies.
 _TAKE = f"""{_NOW}
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
 for _, name in ipairs(due) do redis.call('ZADD', KEYS[1], now + ARGV[2], name) end
@@ -33,7 +33,7 @@ for i = 3, #ARGV do redis.call('ZADD', KEYS[1], ARGV[1], now + ARGV[2], ARGV[i])
 
 
 class Outbox:
-    """Every method may raise redis.RedisError, and some what the store raises."""
+    """Entries and due times. Methods may raise redis.RedisError and the store's errors."""
 
     def __init__(self, store: ArtifactStore, redis: Redis) -> None:
         self._store = store
@@ -42,30 +42,30 @@ class Outbox:
         self._defer = redis.register_script(_DEFER)
 
     def add(self, run: Run) -> None:
-        """Something is owed for a run that has ended just now."""
+        """Add a run that has ended just now; it is due at once."""
         self._store.put(keys.owed(run), encode({"ended_at": round(time.time(), 3)}))
         self._set("NX", [run], 0.0)
 
     def take(self, limit: int, seconds: float) -> list[Run]:
-        """Some of what is due, for so long; others take it after that."""
+        """Return at most `limit` due runs; they become due for others after `seconds`."""
         found: Any = self._take(keys=[_DUE], args=[limit, seconds])
         return [Run.parse(name.decode()) for name in found]
 
     def hold(self, runs: Iterable[Run], seconds: float) -> None:
-        """Keep what was taken for so much longer."""
+        """Keep runs that were taken: set their due times to `seconds` from now."""
         self._set("XX", runs, seconds)
 
     def postpone(self, run: Run, seconds: float) -> None:
-        """Give it back: it is due then."""
+        """Give a run back, due `seconds` from now."""
         self._set("CH", [run], seconds)
 
     def remove(self, run: Run) -> None:
-        """Nothing is owed for the run any more."""
+        """Remove a run that owes no more deliveries."""
         self._store.delete(keys.owed(run))
         self._redis.zrem(_DUE, run.name)
 
     def restore(self) -> None:
-        """Make due what Redis has forgotten."""
+        """Make the entries due that Redis has lost."""
         names = [Run.parse(key.removeprefix(keys.OUTBOX)) for key in self._store.list(keys.OUTBOX)]
         self._set("NX", names, 0.0)
 

@@ -1,8 +1,8 @@
-"""What waits in the queues: the units that messages ask for, behind one interface.
+"""Which units wait as messages in the broker's queues, behind one interface for two brokers.
 
-Redis' messages can be read where they lie. RabbitMQ's cannot; what is known of them all the
-same is in `rabbitmq.py`. Messages that a worker has taken are in no queue; leases say what
-becomes of those.
+Redis' messages can be read in place. RabbitMQ's cannot; `rabbitmq.py` derives the answer from
+send times. A message that a worker has taken is in no queue; the unit's lease shows that one
+works on it.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from tasks.broker import SENT_AT
 from tasks.runs.stages import HEADER_STAGES, Stage, queues
 from tasks.runs.units import Run, Unit
 
-PAGE = 1000  # messages read at once
+PAGE = 1000  # messages that one request reads
 _STAGES = {stage.task_name: stage for stage in Stage}
 
 
 class Queues(Protocol):
-    """The queues of one broker. May raise redis.RedisError or BrokerUnavailable."""
+    """The queues of one broker. Methods may raise redis.RedisError or BrokerUnavailable."""
 
     def queued(self, suspects: Collection[Unit]) -> set[Unit]:
-        """Those of the suspects that a waiting message may still bring about.
+        """Return those of the suspects that a waiting message may still start.
 
-        A fan-out's message brings about the run's chunks and shards.
+        A fan_out's message starts the run's chunks and shards.
         """
 
     def issued(self, unit: Unit) -> None:
-        """Take note that a message for the unit was sent again."""
+        """Record that a message for the unit was sent again."""
 
     def lengths(self) -> dict[str, int]:
-        """Messages waiting in each queue."""
+        """Return the number of messages that wait in each queue."""
 
     def ages(self, now: float) -> dict[str, float]:
-        """How many seconds the first message of each queue has waited, where one waits."""
+        """Return the seconds that the first message of each non-empty queue has waited."""
 
 
 class RedisQueues:
@@ -48,19 +48,19 @@ class RedisQueues:
         self._redis = redis
 
     def queued(self, suspects: Collection[Unit]) -> set[Unit]:
-        """Those of the suspects that a waiting message asks for."""
+        """Return those of the suspects that a waiting message asks for."""
         return set(suspects).difference(lost(suspects, queued_units(self._redis)))
 
     def issued(self, unit: Unit) -> None:
-        """Nothing: the message will be seen."""
+        """Do nothing: the new message is visible in the Redis list."""
 
     def lengths(self) -> dict[str, int]:
-        """The lists' lengths."""
+        """Return the length of each queue's list."""
         lengths: dict[str, Any] = {queue: self._redis.llen(queue) for queue in queues()}
         return lengths
 
     def ages(self, now: float) -> dict[str, float]:
-        """By the stamp of each list's last message: workers take from the tail."""
+        """Return ages by the send time of each list's last message: workers take from the tail."""
         pipe = self._redis.pipeline(transaction=False)
         for queue in queues():
             pipe.lindex(queue, -1)
@@ -73,12 +73,12 @@ class RedisQueues:
 
 
 def queued_units(redis: Redis) -> set[Unit]:
-    """Every unit that a message in Redis waits for."""
+    """Return every unit that a message in Redis asks for."""
     return {unit for queue in queues() for unit in _units(redis, queue)}
 
 
 def _units(redis: Redis, queue: str) -> Iterator[Unit]:
-    # From the tail, where workers take: what is taken meanwhile shifts nothing we have not seen.
+    # From the tail, where workers take: messages taken meanwhile cannot hide one not yet read.
     end = -1
     while True:
         page: Any = redis.lrange(queue, end - PAGE + 1, end)
@@ -92,7 +92,7 @@ def _units(redis: Redis, queue: str) -> Iterator[Unit]:
 
 
 def read_unit(message: bytes) -> Unit | None:
-    """The unit that one message asks for; None if it is not one of ours."""
+    """Return the unit that a message asks for; None if its task is not one of ours."""
     envelope = json.loads(message)
     stage = _STAGES.get(envelope["headers"]["task"])
     if stage is None:

@@ -1,8 +1,8 @@
-"""What is known of messages in RabbitMQ, which shows none but a queue's first, and lends that.
+"""Derives which messages still wait in RabbitMQ, which shows only the first of each queue.
 
-A classic queue hands its messages out in the order in which they were sent. So a unit's message
-may still wait while the first message of its queue was sent before it; once the first was sent
-later, or the queue is empty, its turn has passed, and it is not there.
+A classic queue delivers messages in the order in which they were sent. So a unit's message
+may still wait while the queue's first message was sent before it. Once the first message was
+sent later, or the queue is empty, the unit's message was taken or lost.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from tasks.runs.units import Unit
 
 # Clocks of machines differ, and a message is sent a little later than the receipt before it.
 MARGIN_SECONDS = 15.0
-FORGET_SECONDS = 3600.0  # longer than most units take: a dead worker's is asked about again
+FORGET_SECONDS = 3600.0  # longer than most units take; then an entry is removed and made anew
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class _Wait:
-    """A unit without a worker. Its message was sent by `sent_by` at the latest, if at all."""
+    """A unit without a worker. `sent_by`: its message, if any, was sent no later than this."""
 
     sent_by: float
     asked_at: float = 0.0
-    is_bulk: bool | None = None  # unknown as long as it does not matter
+    is_bulk: bool | None = None  # None: not looked up yet
 
 
 class AmqpQueues:
-    """Asks the server, on connections of the application's pool."""
+    """Asks the server, on connections of the Celery application's pool."""
 
     def __init__(
         self, celery: Celery, records: Records, *, clock: Callable[[], float] = time.time
@@ -48,7 +48,7 @@ class AmqpQueues:
         self._waits: dict[Unit, _Wait] = {}
 
     def queued(self, suspects: Collection[Unit]) -> set[Unit]:
-        """Those of the suspects whose turn has not passed yet."""
+        """Return those of the suspects whose message may still be in its queue."""
         firsts, now = self._first_sent(), self._clock()
         found = {unit for unit in suspects if self._may_wait(unit, firsts, now)}
         self._waits = {
@@ -57,11 +57,14 @@ class AmqpQueues:
         return found
 
     def issued(self, unit: Unit) -> None:
-        """Its turn is that of the new message."""
+        """Forget the old send time; the unit now waits by its new message."""
         self._waits.pop(unit, None)
 
     def lengths(self) -> dict[str, int]:
-        """Messages that no worker has taken. Declares the queues: workers may not have begun."""
+        """Return the messages that no worker has taken, by queue.
+
+        Declares the queues, because no worker may have done so yet.
+        """
 
         def count(channel: Any) -> dict[str, int]:
             return {
@@ -72,7 +75,7 @@ class AmqpQueues:
         return self._ask(count)
 
     def ages(self, now: float) -> dict[str, float]:
-        """By the stamp of each queue's first message."""
+        """Return ages in seconds, by the send time of each queue's first message."""
         return {
             name: max(0.0, now - sent_at) for name, sent_at in self._first_sent().items() if sent_at
         }
@@ -81,7 +84,7 @@ class AmqpQueues:
         if unit.stage in HEADER_STAGES:
             fan_out = replace(unit, stage=Stage.FAN_OUT, index=0)
             if self._may_wait(fan_out, firsts, now):
-                self._waits[unit] = _Wait(sent_by=now, asked_at=now)  # it is sent after that
+                self._waits[unit] = _Wait(sent_by=now, asked_at=now)  # sent after fan_out
                 return True
         wait = self._waits.setdefault(unit, _Wait(sent_by=now))
         wait.asked_at = now
@@ -90,7 +93,7 @@ class AmqpQueues:
             first = firsts.get(unit.stage.queue(lane))
             if first is None:
                 return False
-            if first > now + MARGIN_SECONDS:  # stamped by a clock that is ahead
+            if first > now + MARGIN_SECONDS:  # the sender's clock is ahead of ours
                 return True
             return first <= wait.sent_by + MARGIN_SECONDS
 
@@ -98,24 +101,24 @@ class AmqpQueues:
             return True
         if not has_turn_to_come(Lane.BULK):
             return False
-        if wait.is_bulk is None:  # read once: the records of a long queue are many
+        if wait.is_bulk is None:  # looked up once: a long queue has many records
             wait.is_bulk = self._lane(unit) is Lane.BULK
         return wait.is_bulk
 
     def _lane(self, unit: Unit) -> Lane:
-        """The one that its message was sent to, as `tasks/runs/canvas.py` has it."""
+        """Return the lane of the unit's message, by the rule of `tasks/runs/canvas.py`."""
         if unit.stage in (Stage.DIARIZE, Stage.ASSEMBLE):
             return Lane.INTERACTIVE
         try:
             options = self._records.manifest(unit.run.tenant, unit.run.job).options
             if unit.stage in HEADER_STAGES:
                 return self._records.plan(unit.run.tenant, unit.run.job).lane(options)
-        except ArtifactMissing:  # a job that is being deleted
+        except ArtifactMissing:  # the job is being deleted
             return Lane.INTERACTIVE
         return options.lane or Lane.INTERACTIVE
 
     def _first_sent(self) -> dict[str, float]:
-        """When the first message of each queue was sent, where one waits; 0 if it does not say."""
+        """Return each queue's first send time in seconds since 1970 (0: the message has none)."""
 
         def look(channel: Any) -> dict[str, float]:
             found = {}
@@ -123,19 +126,22 @@ class AmqpQueues:
                 self._celery.amqp.queues[name].bind(channel).queue_declare()
                 message = channel.basic_get(name)
                 if message is not None:
-                    channel.basic_reject(message.delivery_tag, requeue=True)  # to where it was
+                    channel.basic_reject(message.delivery_tag, requeue=True)  # back to its place
                     found[name] = float((message.headers or {}).get(SENT_AT, 0.0))
             return found
 
         return self._ask(look)
 
     def _ask(self, question: Callable[[Any], T]) -> T:
-        """The answer; a connection that was lost while nobody used it is made again."""
+        """Call the question with a channel; reconnect once if the connection was lost.
+
+        Raises BrokerUnavailable.
+        """
         with self._celery.pool.acquire(block=True) as cluster:
             faults = (OperationalError, *cluster.connection_errors, *cluster.channel_errors)
             try:
                 answer: T = cluster.autoretry(question, max_retries=1)()[0]
             except faults as error:
-                url = cluster.as_uri()  # without the password
+                url = cluster.as_uri()  # as_uri hides the password
                 raise BrokerUnavailable(f"{url} does not answer: {error}") from error
         return answer

@@ -1,4 +1,4 @@
-"""What a cluster needs, checked one by one, each with what to do if it is wrong."""
+"""Checks of what a cluster needs, each with what to do if it fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.diagnosis.services import check_broker, check_disk, check_redi
 
 
 def diagnose(settings: Settings) -> list[Finding]:
-    """Every check; a check that breaks is an error, not a traceback."""
+    """Run every check and return its findings; a check that raises becomes an error finding."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
         check_redis,
         check_broker,

@@ -1,4 +1,4 @@
-"""What one check answers."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check's answer."""
+    """The result of one check: a name, a state, a sentence, and a hint if it is not ok."""
 
     name: str
     state: Literal["ok", "warning", "error"]

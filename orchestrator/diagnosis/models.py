@@ -15,12 +15,12 @@ from gpu_worker.models.capabilities import wanted_models
 from gpu_worker.models.whisper import AUTO, cached_model, find_model, origin_of
 from orchestrator.diagnosis.finding import Finding
 
-# What is wrong with the usual diarization model where another takes its place.
+# Codes of faults for which another diarization model replaces the usual one.
 _HAVE_A_SUBSTITUTE = frozenset({HubTokenMissing.code, ModelUnavailable.code})
 
 
 def check_model(settings: Settings) -> Finding:
-    """The default model is one we know, where it comes from, and whether it is here already."""
+    """Check that the default model is known; say where it comes from and whether it is here."""
     if settings.model != AUTO:
         return Finding("model", "ok", f"{settings.model}: {_where(settings, settings.model)}.")
     gpu, cpu = (wanted_models(device, None, "transcribe")[0] for device in ("cuda", "cpu"))
@@ -29,11 +29,11 @@ def check_model(settings: Settings) -> Finding:
 
 
 def _where(settings: Settings, model: str) -> str:
-    """Where a model comes from, in words for people."""
+    """Return where a model comes from, as text for users."""
     source = find_model(model)
     try:
         here = cached_model(source, str(settings.model_dir) if settings.model_dir else None)
-    except ImportError:  # the control plane alone: the workers have the models
+    except ImportError:  # the worker extra is not installed: only the workers have models
         here = None
     if source.directory is not None or source.repository is None:
         return str(source)
@@ -43,7 +43,7 @@ def _where(settings: Settings, model: str) -> str:
 
 
 def check_engine(settings: Settings) -> Finding:
-    """The model libraries load (in a child), and what they compute on."""
+    """Check in a child process that the model libraries load; say which device they use."""
     child = subprocess.run(
         [sys.executable, "-m", "gpu_worker.devices"],
         capture_output=True,
@@ -75,7 +75,7 @@ def check_engine(settings: Settings) -> Finding:
 
 
 def check_speakers(settings: Settings) -> Finding:
-    """The model that tells speakers apart can be had (asked for in a child)."""
+    """Check in a child process that the diarization model can be had."""
     name = diarize_model(settings.model)
     token = settings.hf_token
     child = subprocess.run(

@@ -1,4 +1,4 @@
-"""Checks of what a cluster stands on: Redis, the broker, the store and the disk."""
+"""Checks of the services that a cluster needs: Redis, the broker, the store and the disk."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from tasks.broker import make_app, redis_address
 from tasks.redis_address import check_not_cluster
 from tasks.services import open_redis
 
-OLDEST_REDIS = (6, 2)  # what celery 5.7 and kombu 5.7 ask for
-PATIENCE_SECONDS = 5.0  # with a Redis that does not answer
-RABBITMQ_WITH_QUEUE_TIMEOUTS = (3, 12)  # from there on our queues say how long a unit may take
-LEAST_FREE_BYTES = 2 * 1024**3  # PCM of a ten-hour file, and some
+OLDEST_REDIS = (6, 2)  # the oldest version that celery 5.7 and kombu 5.7 support
+PATIENCE_SECONDS = 5.0  # timeout for a Redis that does not answer
+RABBITMQ_WITH_QUEUE_TIMEOUTS = (3, 12)  # from here on our queues set how long a unit may take
+LEAST_FREE_BYTES = 2 * 1024**3  # more than the PCM of a ten-hour file
 
 
 def check_redis(settings: Settings) -> Finding:
-    """It answers, is new enough, is one server and evicts nothing. Raises InvalidOption."""
+    """Check that Redis answers, is new enough, is one server and evicts nothing.
+
+    Raises InvalidOption for a Redis cluster.
+    """
     if settings.redis_url is None:
         binary = server_binary()
         if binary is None:
@@ -61,7 +64,7 @@ def check_redis(settings: Settings) -> Finding:
 
 
 def check_broker(settings: Settings) -> Finding:
-    """RabbitMQ answers, where one is named, and lets a worker take its time."""
+    """Check that RabbitMQ, if configured, answers and lets a unit take more than 30 minutes."""
     if settings.broker_url is None:
         return Finding("broker", "ok", "Redis carries the messages.")
     with make_app(settings, only_sends=True) as celery, celery.connection_for_write() as broker:
@@ -88,7 +91,7 @@ def check_broker(settings: Settings) -> Finding:
 
 
 def check_store(settings: Settings) -> Finding:
-    """It can be written, read and deleted from, and keeps what was written first."""
+    """Check that the store can be written, read and deleted from, and never overwrites."""
     if settings.store_url is None and settings.home == NO_HOME:
         return Finding(
             "store",
@@ -116,7 +119,7 @@ def check_store(settings: Settings) -> Finding:
 
 
 def check_disk(settings: Settings) -> Finding:
-    """There is room for decoded audio."""
+    """Check that there is room for decoded audio: at least 2 GiB."""
     place = settings.work_dir or settings.home
     while not place.exists():
         place = place.parent

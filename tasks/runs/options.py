@@ -1,7 +1,7 @@
-"""What a submitter may choose.
+"""The options of a job.
 
-Options are checked here, so that a bad one is refused at submission and not by a
-worker an hour later.
+They are checked here, so that a bad one is refused at submission and not by a worker an
+hour later.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tasks.runs.stages import Lane
 
 
 class Record(BaseModel):
-    """Frozen, and strict about what it is given."""
+    """A frozen model that refuses unknown fields, infinities and NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -38,10 +38,10 @@ Name = Annotated[str, Field(pattern=r"^[^\s/\\\x00-\x1f][^\x00-\x1f]{0,62}$")]
 
 
 class KnownSpeaker(Record):
-    """A voice that the submitter knows, by a few seconds of it alone."""
+    """A speaker that the submitter knows: a name, and some seconds of this voice alone."""
 
-    name: Name  # as it is written into the transcript
-    clip: str = Field(pattern=r"^[0-9a-f]{64}$")  # sha256 of the file, which is in our store
+    name: Name  # written into the transcript
+    clip: str = Field(pattern=r"^[0-9a-f]{64}$")  # sha256 of the clip, which is in the store
 
 
 ComputeType = Literal[
@@ -55,7 +55,7 @@ def _option(default: Any, description: str, **bounds: Any) -> Any:
 
 
 class JobOptions(Record):
-    """Everything a submitter may choose; names and defaults are openai/whisper's where it has them.
+    """The options of a job; names and defaults are openai/whisper's where it has them.
 
     The command line's options are made from these fields.
     """
@@ -63,69 +63,69 @@ class JobOptions(Record):
     model: str = _option(
         AUTO,
         "Name, directory or owner/name on the hub. auto: large-v3-turbo on a GPU, base on a CPU, "
-        "or the best that can be had.",
+        "or the best available one.",
     )
-    revision: str | None = _option(None, "Of the model on the hub; unset: the newest.")
-    compute_type: ComputeType = _option("default", "Quantization of the model, as CTranslate2's.")
+    revision: str | None = _option(None, "Revision of the model on the hub; unset: the newest.")
+    compute_type: ComputeType = _option("default", "CTranslate2's quantization of the model.")
     language: str | None = _option(
         None,
         "Code, tag or English name, such as es, es-MX or Spanish; unset or auto: detected.",
     )
-    task: Literal["transcribe", "translate"] = _option("transcribe", "translate: to English.")
+    task: Literal["transcribe", "translate"] = _option("transcribe", "translate: into English.")
     lane: Lane | None = _option(None, "interactive or bulk; unset: by the file's length.")
-    channel: int | None = _option(None, "One channel, from 0; unset: all mixed.", ge=0, lt=16)
+    channel: int | None = _option(None, "Use one channel, from 0; unset: mix all.", ge=0, lt=16)
     audio_track: int | None = _option(
-        None, "One audio track of the file, from 0; unset: its default one.", ge=0, lt=64
+        None, "Use this audio track, from 0; unset: the file's default.", ge=0, lt=64
     )
-    chunk_seconds: float = _option(300.0, "Nominal length of a chunk.", ge=5.0, le=600.0)
+    chunk_seconds: float = _option(300.0, "Nominal seconds of a chunk.", ge=5.0, le=600.0)
     batch_size: int = _option(16, "Windows decoded at once.", ge=1, le=512)
     beam_size: int | None = _option(  # None until the model is known
         None, "Beams at temperature 0; 1 is greedy. Unset: 5 with tiny and base, else 1.",
         ge=1, le=20,
     )  # fmt: skip
     best_of: int = _option(5, "Candidates when sampling.", ge=1, le=20)
-    patience: float = _option(1.0, "Of the beam search.", gt=0)
+    patience: float = _option(1.0, "Patience of the beam search; 1 is the usual one.", gt=0)
     length_penalty: float = _option(1.0, "Exponent of the length in a candidate's score.")
-    repetition_penalty: float = _option(1.0, "Above 1: repeat less.", gt=0)
-    no_repeat_ngram_size: int = _option(0, "Never repeat a run of that many tokens.", ge=0)
-    temperature: float = _option(0.0, "First temperature.", ge=0, le=1)
+    repetition_penalty: float = _option(1.0, "Above 1: punish repeated tokens.", gt=0)
+    no_repeat_ngram_size: int = _option(0, "Never repeat this many tokens in a row; 0: off.", ge=0)
+    temperature: float = _option(0.0, "Temperature of the first try; 0: beam search.", ge=0, le=1)
     temperature_increment_on_fallback: float | None = _option(
-        0.2, "Step when a window is not believed; None: never try again.", gt=0, le=1
+        0.2, "Temperature increase per retry when a threshold fails; None: no retry.", gt=0, le=1
     )
-    compression_ratio_threshold: float | None = _option(2.4, "Above: the text repeats itself.")
-    logprob_threshold: float | None = _option(-1.0, "Below: the text is not believed.")
+    compression_ratio_threshold: float | None = _option(2.4, "Fails if above: text repeats.")
+    logprob_threshold: float | None = _option(-1.0, "Fails if the mean log probability is below.")
     no_speech_threshold: float | None = _option(
-        0.6, "Above, and logprob_threshold not passed: silence."
+        0.6, "Silence, if above this and logprob_threshold fails."
     )
-    initial_prompt: str | None = _option(None, "Text to set the style.", max_length=2000)
+    initial_prompt: str | None = _option(None, "Text that sets the style.", max_length=2000)
     hotwords: str | None = _option(None, "Names and terms to expect.", max_length=2000)
     suppress_tokens: tuple[int, ...] = _option((-1,), "Token ids; -1: non-speech symbols.")
-    max_new_tokens: int | None = _option(None, "At most so many tokens a window.", ge=1, le=448)
-    word_timestamps: bool = _option(True, "Give each word its time.")
+    max_new_tokens: int | None = _option(None, "Most tokens in a window.", ge=1, le=448)
+    word_timestamps: bool = _option(True, "Give each word a start and an end.")
     aligner: Literal["ctc", "whisperx", "cross_attention", "none"] = _option(
-        "ctc", "What times the words: ctc, whisperx, cross_attention or none."
+        "ctc", "How words get their times: ctc, whisperx, cross_attention, none."
     )
-    align_model: str | None = _option(None, "Of the aligner; unset: by the language.")
-    diarize: bool | None = _option(None, "Tell speakers apart; unset: if one of these is set.")
+    align_model: str | None = _option(None, "Model of the aligner; unset: by the language.")
+    diarize: bool | None = _option(None, "Tell speakers apart; unset: if a speaker option is set.")
     diarize_model: str | None = _option(
         None,
-        "Unset: pyannote/speaker-diarization-community-1, or offline where that cannot be had; "
+        "Unset: pyannote/speaker-diarization-community-1, or offline where that is unavailable; "
         "pico's own for pico.",
     )
-    num_speakers: int | None = _option(None, "Exactly so many speakers.", ge=1, le=100)
-    min_speakers: int | None = _option(None, "At least so many.", ge=1, le=100)
-    max_speakers: int | None = _option(None, "At most so many.", ge=1, le=100)
-    known_speakers: tuple[KnownSpeaker, ...] = _option((), "Voices with names.", max_length=100)
+    num_speakers: int | None = _option(None, "Exact number of speakers.", ge=1, le=100)
+    min_speakers: int | None = _option(None, "Least number of speakers.", ge=1, le=100)
+    max_speakers: int | None = _option(None, "Most speakers.", ge=1, le=100)
+    known_speakers: tuple[KnownSpeaker, ...] = _option((), "Names and clips.", max_length=100)
     channels: Literal["mix", "split"] = _option(
-        "mix", "split: each channel is a speaker and is transcribed alone."
+        "mix", "mix, or split: each channel is one speaker, transcribed alone."
     )
-    shard_seconds: float = _option(SHARD_SECONDS, "Nominal length of a shard.", ge=8.0, le=3600.0)
-    vad_threshold: float = _option(0.5, "Speech probability that counts as speech.", gt=0, lt=1)
+    shard_seconds: float = _option(SHARD_SECONDS, "Nominal seconds of a shard.", ge=8.0, le=3600.0)
+    vad_threshold: float = _option(0.5, "Least probability of speech.", gt=0, lt=1)
 
     @model_validator(mode="before")
     @classmethod
     def _no_truth_for_a_number(cls, values: object) -> object:
-        """pydantic takes true for 1."""
+        """Refuse true and false for a number, which pydantic would read as 1 and 0."""
         for name, value in values.items() if isinstance(values, Mapping) else ():
             if isinstance(value, bool) and name not in ("diarize", "word_timestamps"):
                 raise ValueError(f"{name} is neither true nor false")
@@ -145,7 +145,7 @@ class JobOptions(Record):
         return language_code(language) if isinstance(language, str) else language
 
     def decode_options(self, language: str | None) -> DecodeOptions:
-        """What the engine needs of them."""
+        """Return the options that the engine needs."""
         return DecodeOptions(
             language=language,
             temperatures=self.temperatures,
@@ -161,7 +161,7 @@ class JobOptions(Record):
 
     @property
     def temperatures(self) -> tuple[float, ...]:
-        """The temperature, then each step up to 1 (openai/whisper's rule)."""
+        """The first temperature, then each increase up to 1 (openai/whisper's rule)."""
         step = self.temperature_increment_on_fallback
         if step is None:
             return (self.temperature,)
@@ -182,13 +182,13 @@ class JobOptions(Record):
 
     @property
     def aligns(self) -> bool:
-        """Whether words are timed by a second model. A translation has no sound of its own."""
+        """Whether a second model gives words their times. A translation is not what is spoken."""
         second = self.aligner in ("ctc", "whisperx")
         return second and self.word_timestamps and self.task == "transcribe"
 
     @property
     def diarizes(self) -> bool:
-        """Whether voices are told apart; of split channels each is a speaker anyway."""
+        """Whether speakers are told apart. Each of split channels is one speaker already."""
         if self.channels == "split":
             return False
         if self.diarize is not None:
@@ -199,12 +199,12 @@ class JobOptions(Record):
         )  # fmt: skip
 
     def vad_options(self) -> VadOptions:
-        """What the speech detection needs of them."""
+        """Return the options that the speech detection needs."""
         return VadOptions(threshold=self.vad_threshold)
 
 
 def job_options(values: dict[str, Any]) -> JobOptions:
-    """Options from outside. Raises InvalidOption with one sentence for each wrong one."""
+    """Parse options from outside. Raises InvalidOption with one sentence for each wrong one."""
     try:
         options = JobOptions.model_validate(values)
     except ValidationError as error:
@@ -215,7 +215,7 @@ def job_options(values: dict[str, Any]) -> JobOptions:
 
 
 def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptions:
-    """The same options but for the changes. Raises InvalidOption.
+    """Return the options with changes. Raises InvalidOption.
 
     A number of beams that is the model's usual one is replaced by the new model's.
     """
@@ -226,10 +226,10 @@ def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptio
 
 
 def check_model(options: JobOptions) -> None:
-    """Raise InvalidOption for what the model cannot do, as far as names tell.
+    """Raise InvalidOption for options that the model, by its name, cannot do.
 
-    And for a number of speakers outside its own bounds. For submissions alone and no validator:
-    jobs that were accepted before these rules are read from their manifests with the same class.
+    Also for a number of speakers outside its own bounds. Not a validator, since manifests of jobs
+    that were accepted before these rules are read with the same class.
     """
     check_language(options.language)
     if options.model == AUTO and options.revision is not None:
@@ -245,6 +245,6 @@ def check_model(options: JobOptions) -> None:
 
 
 def _sentence(error: Mapping[str, Any]) -> str:
-    """One of pydantic's findings; one about several options has no place."""
+    """Write one of pydantic's errors as a sentence; one about several options has no place."""
     place, message = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
