@@ -178,16 +178,16 @@ def _processor(endpoint: str) -> SpanProcessor:
     """To a file at once, so that a kill loses none; else to a collector, as OTEL_* say."""
     url = urlsplit(endpoint)
     if url.scheme == "file" and not url.netloc and url.path:
-        return SimpleSpanProcessor(Discreet(FileExporter(Path(unquote(url.path)))))
+        return SimpleSpanProcessor(AllowlistExporter(FileExporter(Path(unquote(url.path)))))
     if url.scheme in ("http", "https"):
-        return BatchSpanProcessor(Discreet(OTLPSpanExporter()))
+        return BatchSpanProcessor(AllowlistExporter(OTLPSpanExporter()))
     raise InvalidOption(
         f"Traces cannot be sent to {endpoint!r}.",
         hint="Set OTEL_EXPORTER_OTLP_ENDPOINT to http://host:4318, https://… or file:///path.",
     )
 
 
-class Discreet(SpanExporter):
+class AllowlistExporter(SpanExporter):
     """Passes on what we chose to tell, whatever a library has put into its spans."""
 
     def __init__(self, exporter: SpanExporter) -> None:
