@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from orchestrator.access.keys import ApiKeys
 from orchestrator.api import errors
 from orchestrator.api.middleware.bodies import TRANSFERS, BodyLimit
-from orchestrator.api.middleware.counting import Counting
+from orchestrator.api.middleware.counting import RequestMetrics
 from orchestrator.api.middleware.headers import Headers
 from orchestrator.api.middleware.origins import OwnPagesOnly
 from orchestrator.api.middleware.traces import request_traces
@@ -87,5 +87,5 @@ def make_application(cluster: Cluster) -> FastAPI:
     application.add_middleware(BodyLimit)
     application.add_middleware(OwnPagesOnly, keys=application.state.keys, settings=cluster.settings)
     application.add_middleware(Headers)
-    application.add_middleware(Counting)
+    application.add_middleware(RequestMetrics)
     return application

@@ -15,7 +15,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 OTHER = "other"
 
 
-class Counting:
+class RequestMetrics:
     """ASGI middleware around all others."""
 
     def __init__(self, app: ASGIApp) -> None:
