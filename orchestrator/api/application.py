@@ -16,7 +16,7 @@ from orchestrator.access.keys import ApiKeys
 from orchestrator.api import errors
 from orchestrator.api.middleware.bodies import TRANSFERS, BodyLimit
 from orchestrator.api.middleware.counting import RequestMetrics
-from orchestrator.api.middleware.headers import Headers
+from orchestrator.api.middleware.headers import ResponseHeaders
 from orchestrator.api.middleware.origins import OwnPagesOnly
 from orchestrator.api.middleware.traces import request_traces
 from orchestrator.api.openai import audio, models
@@ -86,6 +86,6 @@ def make_application(cluster: Cluster) -> FastAPI:
     application.add_middleware(TrailingSlashes)
     application.add_middleware(BodyLimit)
     application.add_middleware(OwnPagesOnly, keys=application.state.keys, settings=cluster.settings)
-    application.add_middleware(Headers)
+    application.add_middleware(ResponseHeaders)
     application.add_middleware(RequestMetrics)
     return application

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from orchestrator.access import EVERY_SCOPE, Principal
 from orchestrator.api import errors
 from orchestrator.api.authentication import operating
-from orchestrator.api.middleware.headers import Headers
+from orchestrator.api.middleware.headers import ResponseHeaders
 from orchestrator.api.routes import autoscale, health, metrics
 from orchestrator.cluster.connection import Cluster
 
@@ -27,7 +27,7 @@ def make_internal(cluster: Cluster) -> FastAPI:
         application.include_router(part.router)
     anybody = Principal(cluster.settings.tenant, EVERY_SCOPE)
     application.dependency_overrides[operating] = lambda: anybody
-    application.add_middleware(Headers)
+    application.add_middleware(ResponseHeaders)
     return application
 
 

@@ -27,7 +27,7 @@ _UNLESS_SET = (
 log = structlog.get_logger(__name__)
 
 
-class Headers:
+class ResponseHeaders:
     """ASGI middleware, the outermost of ours."""
 
     def __init__(self, app: ASGIApp) -> None:
