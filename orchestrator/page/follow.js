@@ -2,7 +2,7 @@
 
 import { byId } from "./element.js";
 import { player } from "./player.js";
-import { nextStart } from "./words.js";
+import { nextStart } from "./word_index.js";
 
 const LOOK_MILLISECONDS = 400; // how often the word's place on the screen is asked for
 const calm = matchMedia("(prefers-reduced-motion: reduce)");

@@ -9,7 +9,7 @@ import { player } from "./player.js";
 import { forgetSearch } from "./search.js";
 import { Reading } from "./reading.js";
 import { showJob, showMissing, showProgress } from "./job_head.js";
-import { hasTranscript, isOpen } from "./wording.js";
+import { hasTranscript, isOpen } from "./labels.js";
 
 let open = null;
 

@@ -5,7 +5,7 @@ import { byId, element } from "./element.js";
 import { announce } from "./notices.js";
 import { player } from "./player.js";
 import { watchStep } from "./standstill.js";
-import { STAGES, STATUSES, clock, exactly, hasTranscript, isOpen, languageName, remaining, remarks } from "./wording.js";
+import { STAGES, STATUSES, clock, exactly, hasTranscript, isOpen, languageName, remaining, remarks } from "./labels.js";
 
 let shown = ""; // the remarks that are on the page, so that they are not written again
 

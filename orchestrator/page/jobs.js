@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { byId, element } from "./element.js";
 import { complain } from "./notices.js";
-import { STATUSES, clock, exactly, isOpen, languageName, since } from "./wording.js";
+import { STATUSES, clock, exactly, isOpen, languageName, since } from "./labels.js";
 
 const PAGE = 20; // jobs
 const FRESH_SECONDS = 2;

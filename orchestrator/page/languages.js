@@ -1,6 +1,6 @@
 // The languages that Whisper knows, by code.
 
-import { languageName } from "./wording.js";
+import { languageName } from "./labels.js";
 
 const CODES = `en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu
   ta no th ur hr bg lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw

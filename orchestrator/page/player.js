@@ -1,7 +1,7 @@
 // The sound of a job: play, seek, speed. Keeps no text.
 
 import { byId } from "./element.js";
-import { clock } from "./wording.js";
+import { clock } from "./labels.js";
 
 const STEP_SECONDS = 5;
 

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { byId, element } from "./element.js";
 import { announce, complain } from "./notices.js";
-import { clock } from "./wording.js";
+import { clock } from "./labels.js";
 
 const LOOKS = 8; // colours; more speakers share them, names tell them apart
 

@@ -2,7 +2,7 @@
 
 import { byId } from "./element.js";
 import { announce } from "./notices.js";
-import { standstill } from "./wording.js";
+import { standstill } from "./labels.js";
 
 const LOOK_MILLISECONDS = 1000;
 let watched = null; // the job as it is now

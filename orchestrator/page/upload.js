@@ -4,7 +4,7 @@ import { errorOf, unreachable } from "./api.js";
 import { byId, element } from "./element.js";
 import { announce } from "./notices.js";
 import { chosenOptions } from "./options.js";
-import { size } from "./wording.js";
+import { size } from "./labels.js";
 
 const waiting = [];
 let sending = null;

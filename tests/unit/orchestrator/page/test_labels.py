@@ -19,7 +19,7 @@ MAKERS = ("Notice", "_span_notices")  # calls whose first argument is a notice's
 
 
 def told(*warnings: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = evaluate("wording.js", "remarks(data)", warnings)
+    found: list[dict[str, Any]] = evaluate("labels.js", "remarks(data)", warnings)
     return found
 
 
@@ -55,7 +55,7 @@ def test_every_warning_that_workers_write_has_a_sentence_for_readers() -> None:
     found = sorted(set(codes()))
     assert {"missing_span", "decode_errors", "known_speaker_unusable"} <= set(found)
     texts = evaluate(
-        "wording.js", "data.map((it) => remarks([it])[0].text)", list(map(warning, found))
+        "labels.js", "data.map((it) => remarks([it])[0].text)", list(map(warning, found))
     )
     assert [code for code, text in zip(found, texts, strict=True) if text == OTHER] == []
     assert not [text for text in texts if any(code in text for code in found)]
@@ -103,7 +103,7 @@ def test_of_many_places_the_first_are_told_and_the_rest_are_counted() -> None:
 def test_a_job_that_stands_still_is_spoken_of_after_ten_seconds() -> None:
     stages = [stage.value for stage in Stage if stage is not Stage.FAN_OUT]  # no job is said to be
     spoken = evaluate(
-        "wording.js",
+        "labels.js",
         "data.map((stage) => [9, 10, 59, 60, 150].map((it) => standstill({ stage }, it)))",
         stages,
     )
@@ -117,4 +117,4 @@ def test_a_job_that_stands_still_is_spoken_of_after_ten_seconds() -> None:
 
 def test_a_job_that_no_worker_has_taken_is_said_to_wait_for_a_worker() -> None:
     job = {"status": "queued", "stage": "prepare"}
-    assert "workers are busy" in evaluate("wording.js", "standstill(data, 12)", job)
+    assert "workers are busy" in evaluate("labels.js", "standstill(data, 12)", job)
