@@ -1,7 +1,7 @@
 """Which of several reconcilers on one Redis works: the one that holds a lock there.
 
-The lock is redis-py's: a key with a random value that expires. Up to release 0.1 the reconciler
-wrote the same key in the same way by itself, so processes of both releases respect each other.
+The lock is redis-py's: a key with a random value that expires. Earlier versions of the reconciler
+wrote the same key in the same way by themselves, so old and new processes respect each other.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ from orchestrator.jobs.runs import retry
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import rerun, submit
 from orchestrator.jobs.tombstones import LINGER_LEASES, Tombstones
+from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.housekeeping import Housekeeping
-from orchestrator.reconciler.leading import Leading
 from orchestrator.results.speaker_names import name_speakers
 from tasks.artifacts import exists
 from tasks.artifacts.opening import open_store
@@ -377,9 +377,9 @@ def test_the_reconciler_sweeps_and_brings_no_deleted_job_back(
         stone = Tombstone(TENANT, run.job, 1000.0, 1, {})
         opened.store.put(stone.key, stone.to_bytes())  # and died
         restore(opened)
-        leading = Leading(opened.redis, 1.0)
-        assert leading.take()
-        housekeeping = Housekeeping(opened, leading)
+        reconciler = Reconciler(opened)
+        assert reconciler.reconcile() == ()
+        housekeeping = Housekeeping(opened, reconciler._leading)
         assert opened.jobs.open_runs() == []
         assert opened.jobs.newest(TENANT, 9) == []
 

@@ -1,4 +1,4 @@
-"""One of several reconcilers leads, also beside one of a release that wrote the lock itself."""
+"""One of several reconcilers leads, also beside an earlier version that wrote the lock itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.orchestrator.reconciler.passes import Clock
 
 
 def leads_as_before(redis: Redis, name: bytes, milliseconds: int) -> bool:
-    """What a reconciler of release 0.1 did before each pass."""
+    """What earlier versions of the reconciler did before each pass."""
     if redis.set(KEY, name, nx=True, px=milliseconds):
         return True
     if redis.get(KEY) != name:

@@ -16,6 +16,7 @@ from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.deletion import Tombstone
 from orchestrator.reconciler import Reconciler, leading
 from orchestrator.reconciler.housekeeping import Housekeeping
+from orchestrator.reconciler.leading import Leading
 from orchestrator.reconciler.rescuing import Rescuing
 from orchestrator.reconciler.restoring import Restoring
 from orchestrator.scaling.published import published
@@ -102,42 +103,38 @@ SLOW_DUTIES = [
 ]
 
 
-@pytest.mark.parametrize(("owner", "name"), SLOW_DUTIES)
 def test_a_duty_that_hangs_delays_no_rescue(
-    connection: Cluster, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hung, over = threading.Event(), threading.Event()
+    hung, over = threading.Semaphore(0), threading.Event()
 
     def hang(_: object) -> None:
-        hung.set()
+        hung.release()
         over.wait()
 
-    monkeypatch.setattr(owner, name, hang)
+    for owner, name in SLOW_DUTIES:
+        monkeypatch.setattr(owner, name, hang)
     with running(connection):
-        assert hung.wait(PATIENCE_SECONDS)
+        assert all(hung.acquire(timeout=PATIENCE_SECONDS) for _ in SLOW_DUTIES)
         open_job(connection)
         assert eventually(lambda: queued_units(connection.redis) == {a_unit(Stage.PREPARE)})
         over.set()
 
 
-@pytest.mark.parametrize(("owner", "name"), SLOW_DUTIES)
 @pytest.mark.parametrize("fault", [ZeroDivisionError("a bug"), StoreUnavailable("it is away")])
 def test_a_duty_that_fails_keeps_nothing_from_being_issued_again(
-    connection: Cluster,
-    monkeypatch: pytest.MonkeyPatch,
-    owner: type,
-    name: str,
-    fault: Exception,
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    failed = threading.Event()
+    failed = threading.Semaphore(0)
 
     def fail(_: object) -> None:
-        failed.set()
+        failed.release()
         raise fault
 
-    monkeypatch.setattr(owner, name, fail)
+    for owner, name in SLOW_DUTIES:
+        monkeypatch.setattr(owner, name, fail)
     with running(connection):
-        assert failed.wait(PATIENCE_SECONDS)
+        assert all(failed.acquire(timeout=PATIENCE_SECONDS) for _ in SLOW_DUTIES)
         open_job(connection)
         assert eventually(lambda: queued_units(connection.redis) == {a_unit(Stage.PREPARE)})
 
@@ -169,14 +166,13 @@ def test_a_pass_that_takes_longer_than_the_lock_keeps_the_lead(
         return ()
 
     monkeypatch.setattr(Rescuing, "lost", slow)
-    second = Reconciler(with_settings(connection, reconcile_seconds=0.01))
+    second = Leading(connection.redis, 0.01)
     with running(connection):
         assert begun.wait(PATIENCE_SECONDS)
         while not ended.is_set():
-            second.reconcile()
-            assert not second._leading.is_held
+            assert not second.take()
             time.sleep(0.02)
-    assert second._leading.take()  # at once: the other one has let it go
+    assert second.take()  # at once: the other one has let it go
 
 
 def test_a_loop_that_has_ended_leaves_no_thread(connection: Cluster) -> None:
