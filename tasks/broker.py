@@ -1,8 +1,8 @@
-"""The Celery application's settings: queues, and what nothing-lost rests on.
+"""The Celery application: its queues, and the settings that keep messages from being lost.
 
-Each setting that departs from Celery's default was measured; `docs/celery.md`
-says what happened without it. Redis carries the messages, or RabbitMQ if there is a
-`broker_url`; leases, results and the job index are Redis's in either case.
+Each setting that departs from Celery's default was measured; `docs/celery.md` says what happens
+without it. Redis carries the messages, or RabbitMQ if there is a `broker_url`; leases, results
+and the job index are in Redis in both cases.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from tasks.runs.stages import Stage, queues
 VISIBILITY_SECONDS = 6 * 3600  # longer than any unit: the reconciler brings lost work back
 SENT_AT = "scriptorium_sent_at"  # header of every message: seconds since 1970
 _CLASSIC_QUEUE = {
-    # A worker of eight quorum queues would hold a message of each: no limit spans several.
+    # A worker of eight quorum queues would hold a message of each: their prefetch limit is per
+    # queue.
     "x-queue-type": "classic",
     "x-consumer-timeout": VISIBILITY_SECONDS * 1000,  # ms; heeded by RabbitMQ 3.12 and later
 }
@@ -39,10 +40,10 @@ class BrokerUnavailable(TransientError):
 
 
 def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
-    """An application bound to the broker that the settings name.
+    """Return a Celery application for the settings' broker. Raises InvalidOption.
 
-    One that only sends keeps no results: a chain's first message needs none, and a
-    backend costs each thread connections of its own and each message three requests.
+    With `only_sends` it keeps no results: a chain's first message needs none, and a backend
+    costs each thread connections of its own and each message three requests.
     """
     address = redis_address(values)
     url = broker_url(values)
@@ -50,13 +51,13 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
     celery = Celery("scriptorium", broker=url, backend=backend)
     celery.backend_cls = backend
     celery.conf.update(
-        # Named for each direction too: CELERY_BROKER_URL in the environment would win otherwise.
+        # Set for reading and writing too: otherwise CELERY_BROKER_URL in the environment wins.
         broker_read_url=url,
         broker_write_url=url,
         task_default_queue=queues()[0],
         task_create_missing_queues=False,
-        include=[f"tasks.stages.{stage}" for stage in Stage],  # a module for each
-        # A message is acknowledged when its work is done, and one at a time is taken.
+        include=[f"tasks.stages.{stage}" for stage in Stage],  # one module for each stage
+        # A worker takes one message at a time and acknowledges it when its work is done.
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         worker_prefetch_multiplier=1,
@@ -68,7 +69,7 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
         redis_backend_use_ssl=dict(address.tls) or None,
         redis_socket_keepalive=not address.socket,
         redis_backend_health_check_interval=25,
-        # JSON only: a message can name work, never carry code.
+        # JSON only, which, unlike pickle, cannot carry code.
         task_serializer="json",
         result_serializer="json",
         accept_content=["json"],
@@ -77,21 +78,21 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=True,
-        task_send_sent_event=not only_sends,  # a worker tells soon enough that it was received
+        task_send_sent_event=not only_sends,  # for those, the worker's "received" is enough
     )  # fmt: skip
     return celery
 
 
 @before_task_publish.connect
 def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
-    """Say when it was sent: a queue's age is that of its first message."""
+    """Put the time of sending into the message: a queue's age is that of its first message."""
     if headers is not None:
         headers[SENT_AT] = round(time.time(), 3)
 
 
 def _over_redis(address: RedisAddress) -> dict[str, Any]:
     return {
-        "broker_use_ssl": dict(address.tls) or False,  # Flower reads it here alone
+        "broker_use_ssl": dict(address.tls) or False,  # the only place where Flower reads it
         "task_queues": [Queue(name) for name in queues()],  # type: ignore[no-untyped-call]
         "worker_disable_prefetch": True,
         "broker_transport_options": {
@@ -106,8 +107,8 @@ def _over_redis(address: RedisAddress) -> dict[str, Any]:
 
 
 def _over_amqp(url: str) -> dict[str, Any]:
-    # Sent through the default exchange; without one of their own, Celery binds all of them to
-    # one key of one exchange, where one message would reach every queue.
+    # Messages go through the default exchange. Without an exchange of their own, Celery binds
+    # all queues to one key of one exchange, and each message would reach every queue.
     exchange = Exchange("scriptorium", type="direct")  # type: ignore[no-untyped-call]
     return {
         "task_queues": [
@@ -115,7 +116,7 @@ def _over_amqp(url: str) -> dict[str, Any]:
             for name in queues()
         ],
         "broker_heartbeat": 60,  # seconds: a machine that vanished is noticed after about two
-        # Without a name to compare with, a certificate of any host would do.
+        # `server_hostname` must be set, or a certificate of any host is accepted.
         "broker_use_ssl": url.startswith("amqps:")
         and {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None},
         "broker_transport_options": {"confirm_publish": True},
@@ -123,9 +124,9 @@ def _over_amqp(url: str) -> dict[str, Any]:
 
 
 def redis_address(values: Settings) -> RedisAddress:
-    """Redis's address, with the password that is given apart from it if it has none.
+    """Return Redis's address, with `redis_password` if the address itself has no password.
 
-    Raises InvalidOption for an address that not every part could use.
+    Raises InvalidOption for an address that redis-py, kombu or Celery cannot use.
     """
     url, password = values.redis_url, values.redis_password
     address = (
@@ -139,7 +140,7 @@ def redis_address(values: Settings) -> RedisAddress:
 
 
 def broker_url(values: Settings) -> str:
-    """Where messages go: RabbitMQ if one is named, else Redis. Raises InvalidOption."""
+    """Return the broker's URL: RabbitMQ if it is set, else Redis. Raises InvalidOption."""
     if values.broker_url is None:
         return redis_address(values).celery_url
     url = values.broker_url.get_secret_value()

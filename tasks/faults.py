@@ -1,4 +1,4 @@
-"""What the libraries of queues and stores raise, in words of our own."""
+"""The errors of the queue and store libraries: which may pass, and their codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gpu_worker.errors import RedisUnavailable, ScriptoriumError, StoreUnavailable, TransientError
 
-# Faults of a service that may answer again a moment later.
+# Errors of a service that may answer again a moment later.
 PASSING_FAULTS = (
     TransientError, RedisConnectionError, RedisTimeoutError, OperationalError, BotoCoreError,
 )  # fmt: skip

@@ -1,9 +1,9 @@
-"""The address of a Redis, read once and written in the way of each library that connects.
+"""The address of a Redis: parsed once, and written in the form that each library needs.
 
-redis-py, kombu and Celery's result backend read one URL in three ways: `unix://` is known to
-the first alone and `redis+socket://` to the others, `?db=3` breaks kombu, and what one of them
-takes for a timeout another passes to a function that has no such argument. So an address is
-taken apart here, and what not all of them can do is refused with what to write instead. Pure.
+redis-py, kombu and Celery's result backend read one URL in three ways: only redis-py knows
+`unix://`, only the others know `redis+socket://`, `?db=3` breaks kombu, and a timeout option
+that one library reads is an unknown argument in another. So an address is parsed here, and
+what not all three support is refused with a hint what to write instead. Pure.
 
 Sources: redis `connection.py` (parse_url), kombu `transport/redis.py` (_connparams), celery
 `backends/redis.py` (_params_from_url).
@@ -40,7 +40,7 @@ _FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """Where a Redis is and how to be let in. Its text form has no password."""
+    """The place of a Redis, its login and TLS options. `repr` and `shown` have no password."""
 
     host: str = "localhost"
     port: int = PORT
@@ -52,7 +52,7 @@ class RedisAddress:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Read a URL. Raises InvalidOption, without a part of it that may be a password."""
+        """Parse a URL. Raises InvalidOption, whose text has no part that may be a password."""
         url = url.strip()
         try:
             parts = urlsplit(url)
@@ -89,7 +89,7 @@ class RedisAddress:
 
     @property
     def client_url(self) -> str:
-        """For redis-py's `Redis.from_url`."""
+        """The URL for redis-py's `Redis.from_url`."""
         if self.socket:
             return f"unix://{self._login}{quote(self.socket)}?db={self.database}"
         if not self.tls:
@@ -103,14 +103,14 @@ class RedisAddress:
 
     @property
     def celery_url(self) -> str:
-        """For kombu and Celery's result backend; TLS goes by `broker_use_ssl`, which is `tls`."""
+        """The URL for kombu and Celery's result backend; TLS is given apart, as `tls`."""
         if self.socket:
             return f"redis+socket://{self._login}{quote(self.socket)}?virtual_host={self.database}"
         return self._network_url
 
     @property
     def shown(self) -> str:
-        """For people: without password and user."""
+        """The URL to show to people, without password and user."""
         if self.socket:
             return f"unix://{quote(self.socket)}?db={self.database}"
         return self._network_url.replace(self._login, "***@" if self._login else "", 1)
@@ -130,7 +130,7 @@ class RedisAddress:
 
 
 def check_not_cluster(info: Mapping[str, Any], shown: str) -> None:
-    """Refuse a server in cluster mode, by its answer to INFO. Raises InvalidOption."""
+    """Refuse a server in cluster mode, given its answer to INFO. Raises InvalidOption."""
     if info.get("redis_mode") == "cluster" or info.get("cluster_enabled") == 1:
         raise InvalidOption(
             f"The Redis at {shown} is in cluster mode, which is not supported.",
@@ -166,7 +166,7 @@ def _database(path: str, options: Mapping[str, str]) -> int:
 
 
 def _tls_options(options: Mapping[str, str]) -> dict[str, Any]:
-    """Of a URL with TLS; without a word about certificates they are checked."""
+    """Return redis-py's TLS options; certificates are checked unless the URL says otherwise."""
     text = options.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
     if text not in _CERTIFICATES:
         raise _refused("has an unknown ssl_cert_reqs", "Write required, optional or none.")

@@ -1,7 +1,6 @@
-"""What every process of a cluster opens: its Redis, its store, and what is kept in the two.
+"""What every process of a cluster opens: Redis, the store, and the objects that read them.
 
-A worker's `Workplace` and the control plane's `Cluster` are both such services, with more of
-their own.
+A worker's `Workplace` and the control plane's `Cluster` extend `Services`.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ from tasks.state.leases import Leases
 from tasks.state.receipts import Ledger
 from tasks.state.speeds import Speeds
 
-PATIENCE_SECONDS = 15.0  # with a Redis that is silent, before it is an error
+PATIENCE_SECONDS = 15.0  # a Redis that is silent for longer is an error
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Redis, the store, and what is kept in them."""
+    """Redis, the store, and the objects that read and write them."""
 
     settings: Settings
     redis: Redis
@@ -41,14 +40,14 @@ class Services:
     speeds: Speeds
 
     def parts(self) -> dict[str, Any]:
-        """Its fields by name, for a class that extends it."""
+        """Return the fields by name, to make an instance of a class that extends this one."""
         return {field.name: getattr(self, field.name) for field in fields(Services)}
 
 
 def open_services(settings: Settings, remembered: int = REMEMBERED) -> Services:
-    """Open them as the settings say; `remembered` records are kept in memory.
+    """Open the services as the settings say; keep `remembered` records in memory.
 
-    Nothing is asked of Redis yet. Raises InvalidOption or StoreUnavailable.
+    Sends nothing to Redis yet. Raises InvalidOption or StoreUnavailable.
     """
     redis = open_redis(redis_address(settings))
     store = open_store(settings.store_url or "", endpoint_url=settings.s3_endpoint_url)

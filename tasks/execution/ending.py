@@ -1,7 +1,7 @@
 """How a unit begins and ends, the same for every stage: log, span, counters, ledger, speed.
 
-All of it is a hint; the artifact is there. So a fault here is logged, and the unit has ended all
-the same.
+All of these are hints; the artifact is the fact. So a fault here is only logged, and the unit
+has ended all the same.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ End = Callable[[Receipt], Receipt]
 def begin(task: Any, unit: Unit) -> Iterator[tuple[Workplace, End]]:
     """Open one try of a unit: its span, and its names in each line of the log.
 
-    Gives the workplace, and the function by which the unit ends: it puts the receipt on record and
-    gives it back with the worker and the time in it.
+    Yields the workplace and the function that ends the unit: it records the receipt and returns
+    it with the worker's name and the time added.
     """
     place = workplace()
     with (
@@ -60,13 +60,13 @@ def begin(task: Any, unit: Unit) -> Iterator[tuple[Workplace, End]]:
 
 
 def end_found(place: Workplace, unit: Unit) -> None:
-    """Put on record that the unit's artifact was there, so that no task was needed for it."""
+    """Record the unit as cached: its artifact exists, so no task is sent for it."""
     count_look(unit, found=True)
     _record(place, unit, Receipt("cached"))
 
 
 def _record(place: Workplace, unit: Unit, receipt: Receipt) -> None:
-    """Count the end, and write it into the ledger and the speeds."""
+    """Count the end, and write it into the ledger and the speeds; log a Redis fault."""
     count_end(unit, receipt)
     measured = _measured(place, unit, receipt) if receipt.outcome == "computed" else None
     if measured is not None:
@@ -85,15 +85,16 @@ def _record(place: Workplace, unit: Unit, receipt: Receipt) -> None:
 def _measured(
     place: Workplace, unit: Unit, receipt: Receipt
 ) -> tuple[JobOptions, float, float] | None:
-    """The options, seconds of computing and seconds of audio of a unit that was computed.
+    """Return a computed unit's options, seconds of computing and seconds of audio.
 
-    The audio of a stage of the whole job is the file, whose length its plan knows.
+    A stage of the whole job takes the file's length from the plan. Returns None, logged, if a
+    record cannot be read.
     """
     try:
         options = place.records.resolved(unit.run).options
         plan_of = place.records.plan
         audio = receipt.audio_seconds or plan_of(unit.run.tenant, unit.run.job).seconds
-    except Exception as error:  # the job was deleted, the store is away, a record is broken
+    except Exception as error:  # the job was deleted, the store is down, a record is broken
         log.warning("unit_not_measured", reason=repr(error))
         return None
     return options, receipt.seconds, audio

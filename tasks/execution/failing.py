@@ -1,7 +1,4 @@
-"""What a unit's error leads to: another try, the end of the process, or a failure on record.
-
-The table of `retries.py` decides; here it is carried out.
-"""
+"""Carry out what `retries.py` decides for a unit's error: retry, end the process, or give up."""
 
 from __future__ import annotations
 
@@ -37,7 +34,10 @@ log = structlog.get_logger(__name__)
 def settle(
     task: Any, place: Workplace, unit: Unit, error: Exception, key: str | None = None
 ) -> Receipt:
-    """Do what the retry table says: raise Celery's Retry, end the process, or give up."""
+    """Do what the retry table says: raise Celery's Retry, end the process, or give the unit up.
+
+    Returns the receipt of a unit that was given up. `key` is its artifact, if it is known.
+    """
     decision = decide(
         error, task.request.retries, place.settings.max_retries, jitter=random.random()
     )
@@ -51,7 +51,7 @@ def settle(
     log.debug("unit_failed_at", exc_info=error)
     try:
         _give_up(place, unit, decision.error)
-    except TransientError as fault:  # the failure itself must not be lost
+    except TransientError as fault:  # the store is down, and the failure must not be lost
         _retry(task, place, unit, key, fault, place.settings.lease_seconds)
     ERRORS.labels(unit.stage.value, decision.error.code).inc()
     return Receipt("failed", detail=decision.error.to_json())
@@ -69,7 +69,7 @@ def _retry(
 
 
 def _give_up(place: Workplace, unit: Unit, error: ScriptoriumError) -> None:
-    """Write the failure down; what is not the submitter's fault also as a dead letter."""
+    """Write the failure to the store; if it is not the submitter's fault, a dead letter too."""
     data = encode(error.to_json())
     place.store.put(keys.failed(unit), data)
     is_ours = isinstance(error, (ChunkCrashed, RetriesExhausted))

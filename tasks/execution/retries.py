@@ -1,10 +1,10 @@
 """What follows from an error: try again, give up, or end the process. A pure table.
 
 permanent         fail at once
-out of memory     once more, elsewhere if there is an elsewhere; then fail
+out of memory     once more, on another worker if there is one; then fail
 poisoned process  end it; the supervisor starts another
 transient         backoff with jitter, capped in number and delay; then fail
-anything else     a bug, or a fault we do not know: once more, then fail
+any other error   a bug or an unknown fault: once more, then fail
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class EndProcess:
-    """This process can compute no more."""
+    """End the process: its device can compute no more."""
 
 
 Decision = Retry | Fail | EndProcess
 
 
 def decide(error: Exception, tries: int, max_retries: int, jitter: float) -> Decision:
-    """What to do after the try number `tries` (from 0) ended in `error`.
+    """Decide what to do after try number `tries` (from 0) ended in `error`.
 
-    `jitter` in 0..1 spreads equal delays: the caller draws it, so this stays pure.
+    `jitter` in 0..1 spreads equal delays; the caller draws it, so this function stays pure.
     """
     if isinstance(error, DevicePoisoned):
         return EndProcess()
@@ -69,7 +69,7 @@ def decide(error: Exception, tries: int, max_retries: int, jitter: float) -> Dec
 
 
 def backoff(tries: int, jitter: float) -> float:
-    """Doubling delays, each between half and all of its nominal length."""
+    """Return the delay in seconds after try `tries`: half to all of a time that doubles."""
     nominal = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0**tries)
     return nominal * (0.5 + jitter / 2)
 

@@ -1,8 +1,8 @@
 """How every stage is run: look for the artifact, take the lease, work, commit, end.
 
-A stage says what its artifact is called and how it is computed (`Work`); the rest
-is the same for all and is here: running anything twice is harmless, a unit that
-kills its worker is given up after a few attempts, and no error reaches the chord.
+A stage gives the key of its artifact and the function that computes it (`Work`). The rest is
+the same for all stages and is here: to run a unit twice is harmless, a unit that kills its
+worker is given up after a few attempts, and no error reaches the Celery chord.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a stage would do for one unit."""
+    """The artifact key of one unit, and the function that computes its artifact."""
 
     key: str  # of the artifact
     compute: Callable[[Callable[[], None]], dict[str, Any] | bytes | None]
-    """Given a check that raises Canceled; None means that it is too early."""
+    """Takes a function that raises Canceled if the run is; returns None if inputs are missing."""
     audio_seconds: float = 0.0
     deadline_seconds: float = 0.0  # at least; the settings may grant more
     timed: bool = True  # put the receipt into the artifact
@@ -49,7 +49,7 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
     with begin(task, unit) as (place, end):
         work: Work | None = None
         try:
-            _check(place, unit)  # of a deleted job nothing is left to describe
+            _check(place, unit)  # first: `describe` reads records, and a deleted job has none
             work = describe(place, unit)
             receipt = _done(place, unit, work, task.request.id)
         except Canceled:
@@ -62,7 +62,7 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
 
 
 def _done(place: Workplace, unit: Unit, work: Work, task_id: str) -> Receipt:
-    """Find, lease, count the attempt, compute, commit: each step may be the last."""
+    """Find, lease, count the attempt, compute, commit: each step may end the unit."""
     if _found(place, unit, work):
         return Receipt("cached", audio_seconds=work.audio_seconds)
     with _leased(place, work, task_id) as owner:
@@ -80,7 +80,7 @@ def _found(place: Workplace, unit: Unit, work: Work) -> bool:
 
 @contextmanager
 def _leased(place: Workplace, work: Work, task_id: str) -> Iterator[str | None]:
-    """Hold the artifact's lease; gives its owner's name, or None if another worker has it."""
+    """Hold the artifact's lease; yields the owner's name, or None if another worker has it."""
     owner = f"{place.worker}:{uuid4().hex}"
     if not place.leases.take(work.key, owner, task_id):
         yield None
@@ -93,7 +93,10 @@ def _leased(place: Workplace, work: Work, task_id: str) -> Iterator[str | None]:
 
 @contextmanager
 def _attempt(place: Workplace, unit: Unit) -> Iterator[None]:
-    """Count an attempt for as long as it lasts, so that only deaths stay counted."""
+    """Count an attempt while the block runs, so that only deaths of the process stay counted.
+
+    Raises ChunkCrashed after `max_attempts` of them.
+    """
     if place.attempts.begin(unit) > place.settings.max_attempts:
         raise ChunkCrashed(
             f"The worker died {place.settings.max_attempts} times while it worked on this."
@@ -101,7 +104,7 @@ def _attempt(place: Workplace, unit: Unit) -> Iterator[None]:
     try:
         yield
     except DevicePoisoned:
-        raise  # this process is about to die of it, which counts
+        raise  # this process will end because of it, which counts
     except BaseException:
         place.attempts.survived(unit)
         raise
@@ -131,7 +134,7 @@ def _computed(place: Workplace, unit: Unit, work: Work) -> Receipt:
 
 
 def _body(place: Workplace, work: Work, data: dict[str, Any] | bytes, receipt: Receipt) -> bytes:
-    """The artifact with its receipt inside, or beside it if it is not JSON."""
+    """Return the artifact's bytes with its receipt inside; write that of bytes beside them."""
     if isinstance(data, bytes):
         place.store.put(keys.receipt(work.key), encode(receipt.to_json()))
         return data

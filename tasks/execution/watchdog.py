@@ -1,8 +1,8 @@
-"""One thread a process that keeps the leases of running units alive, until their deadline.
+"""A thread in each worker process that renews the leases of running units until their deadline.
 
-Celery's time limits do not reach threads. A unit past its deadline is hung: the
-lease is let go, every thread's stack is logged, and the process ends, so that a
-supervisor starts a fresh one and another worker takes the unit.
+Celery's time limits do not reach threads. A unit past its deadline is hung: the watchdog logs
+every thread's stack, releases the lease and ends the process, so that a supervisor starts a
+fresh one and another worker takes the unit.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ class _Running:
     key: str  # of the artifact being computed
     owner: str
     deadline: float  # on the monotonic clock
-    named: Mapping[str, Any]  # the job, the stage and the chunk, for the log
+    named: Mapping[str, Any]  # job, stage and chunk, for the log
 
 
 class Watchdog:
-    """Start it in the process that works: threads do not survive a fork."""
+    """Renews leases from a thread that starts at the first unit: threads do not survive a fork."""
 
     def __init__(self, leases: Leases, heartbeat_seconds: float) -> None:
         self._leases = leases
         self._heartbeat_seconds = heartbeat_seconds
         self._running: dict[str, _Running] = {}
-        self._lost: set[str] = set()  # owners, of the running ones
+        self._lost: set[str] = set()  # owners of running units whose lease is lost
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -87,7 +87,7 @@ class Watchdog:
             log.warning("lease_not_renewed", artifact=unit.key, reason=str(error))
 
     def _is_news(self, unit: _Running) -> bool:
-        """Whether it was ours until now, and still runs."""
+        """Tell whether the unit still runs and its loss was not reported before."""
         with self._lock:
             if unit.owner in self._lost or unit.owner not in self._running:
                 return False

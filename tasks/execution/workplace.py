@@ -1,7 +1,7 @@
-"""What one worker process holds while it lives: its store, Redis, leases and engines.
+"""What a worker process holds while it lives: its store, Redis, leases and loaded models.
 
-Made at the first use in each process, so that a forked child shares no connection
-with its parent.
+It is made at the first use in each process, so that a forked child shares no connection with
+its parent.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _names: dict[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Workplace(Services):
-    """Everything a task may touch."""
+    """The services and models that a task may use."""
 
     worker: str
     attempts: Attempts
@@ -55,7 +55,7 @@ class Workplace(Services):
     diarizers: LoadedDiarizers
 
     def engine(self, options: JobOptions) -> Engine:
-        """The job's model, loaded if need be."""
+        """Return the job's engine; load it if it is not loaded."""
         return self.engines.get(
             EngineRequest(
                 model=options.model,
@@ -66,27 +66,27 @@ class Workplace(Services):
         )
 
     def aligner(self, options: JobOptions, language: str) -> Aligner:
-        """What times the job's words, loaded if need be."""
+        """Return the aligner for the job and language; load it if it is not loaded."""
         model = align_model(options.model, language, options.align_model)
         return self.aligners.get(
             AlignerRequest(options.aligner, model, language, **self._hardware())
         )
 
     def diarizer(self, options: JobOptions) -> Diarizer:
-        """What tells the job's speakers apart, loaded if need be."""
+        """Return the job's diarizer; load it if it is not loaded."""
         model = diarize_model(options.model, options.diarize_model)
         check_trusted(model, self.settings.trusted)
         return self.diarizers.get(DiarizerRequest(model, **self._hardware()))
 
     def model_place(self) -> ModelPlace:
-        """Where this worker's models run, and where their files are."""
+        """Return the device of this worker's models, their directory and the hub token."""
         hardware = self._hardware()
         return ModelPlace(
             used_device(hardware["device"]), hardware["model_dir"], hardware["hub_token"]
         )
 
     def _hardware(self) -> dict[str, Any]:
-        """Where models run and where their files are."""
+        """Return the settings' part of a model request: device, threads, directory, hub token."""
         values = self.settings
         return {
             "device": values.device,
@@ -97,7 +97,7 @@ class Workplace(Services):
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A private directory that is gone afterwards."""
+        """Make a private directory, and delete it after the block."""
         base = self.settings.work_dir
         if base is not None:
             base.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ class Workplace(Services):
 
 
 def workplace() -> Workplace:
-    """This process's workplace."""
+    """Return this process's workplace."""
     return _open(os.getpid())
 
 
@@ -130,11 +130,11 @@ def _open(pid: int) -> Workplace:
 
 @worker_init.connect
 def _name_worker(sender: Any = None, **_: Any) -> None:
-    """Remember the node name: leases carry it, so that a dead worker's can be let go."""
+    """Remember the node name: leases carry it, so that a dead worker's can be released."""
     _names["worker"] = getattr(sender, "hostname", None) or socket.gethostname()
 
 
 @worker_process_init.connect
 def _leave_interrupts_to_the_parent(**_: Any) -> None:
-    """Ctrl-C reaches the whole group; the parent decides what its children do."""
+    """Ignore SIGINT: Ctrl-C reaches the whole process group, and the parent ends its children."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,7 +1,7 @@
-"""How often a unit of work was begun and not ended: the count that finds poison chunks.
+"""How often a unit was begun and not ended: the count that finds chunks that kill workers.
 
-It is raised before the work and lowered after any ending that the process
-survived, so only deaths remain.
+It is raised before the work and lowered after every end that the process survived, so only
+deaths of the process remain counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Attempts:
         self._redis = redis
 
     def begin(self, unit: Unit) -> int:
-        """Count one more and say how many there are."""
+        """Count one more attempt; return how many there are."""
         key = _PREFIX + unit.name
         pipe = self._redis.pipeline()
         pipe.incr(key)
@@ -29,5 +29,5 @@ class Attempts:
         return int(pipe.execute()[0])
 
     def survived(self, unit: Unit) -> None:
-        """The process lived to tell; this one does not count."""
+        """Take one attempt off the count: the process survived it."""
         self._redis.decr(_PREFIX + unit.name)

@@ -1,8 +1,8 @@
-"""Which jobs need a content of the store, so that what nobody needs can be taken away.
+"""Reference counts of shared contents: a source, an upload, or an audio and what is made of it.
 
-A content is a source, an upload or an audio with everything that was made of it. A claim is
-written before one looks whether the content is there; a release holds a lease before it looks
-for claims. So of two that come at once at least one sees the other.
+A job writes a claim before it looks for the content; the last release deletes the content. A
+release takes a lease before it looks for claims, so of a claim and a release at the same time
+at least one sees the other.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from tasks.artifacts import ArtifactStore, exists
 from tasks.runs import keys
 from tasks.state.leases import Leases
 
-PATIENCE_SECONDS = 5.0  # with a release that is under way
-RENEWED_EVERY = 50  # artifacts that a release removes
+PATIENCE_SECONDS = 5.0  # for a release in progress
+RENEWED_EVERY = 50  # deleted artifacts: then a release renews its leases
 
 
 def claim(
     store: ArtifactStore, leases: Leases, tenant: str, job: str, contents: Iterable[str]
 ) -> None:
-    """Say that the job needs these; from then on what is there of them stays.
+    """Claim the contents for the job: what exists of them is not deleted from then on.
 
-    Raises StoreUnavailable or RedisUnavailable if that cannot be known for certain now.
+    Waits up to PATIENCE_SECONDS for releases in progress. Raises StoreUnavailable if one still
+    runs after that, and RedisUnavailable.
     """
     folders = [keys.uses(tenant, content) for content in contents]
     for folder in folders:
@@ -50,17 +51,17 @@ def release(
     content: str,
     parts: Iterable[str] = (),
 ) -> int:
-    """Take back a job's claim, and the content too if nobody else has one.
+    """Delete a job's claim, and the content too if no other job has a claim.
 
-    A content that is made of several parts is needed by whoever has claims on all of them.
-    Gives how many artifacts went, and raises redis.RedisError.
+    A content that is made of several parts is needed by each job that has claims on all of them.
+    Returns how many artifacts were deleted. Raises redis.RedisError.
     """
     owner = f"release:{uuid4().hex}"
     folders = [keys.uses(tenant, part) for part in parts] or [keys.uses(tenant, content)]
     taken = [folder for folder in folders if leases.take(folder, owner)]
     try:
         if len(taken) < len(folders):
-            return 0  # somebody else is at it
+            return 0  # another release is in progress
         return _release(store, leases, tenant, job, content, folders, owner)
     finally:
         for folder in taken:

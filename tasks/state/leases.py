@@ -1,7 +1,7 @@
-"""Who works on what, right now: leases in Redis that expire unless they are renewed.
+"""Which worker computes which artifact now: leases in Redis that expire unless renewed.
 
-A lease saves work, it does not guard truth: if two workers compute the same
-artifact all the same, the store takes the first. Expiry runs on Redis's clock.
+A lease saves work; correctness does not depend on it: if two workers compute the same artifact,
+the store keeps the first. Expiry runs on Redis's clock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from redis import Redis
 _PREFIX = "scriptorium:lease:"
 _RESERVED = "reserved:"  # held for a task that will come back after its retry delay
 
-# One step each, so that a lease cannot change hands between a look and a write.
+# Lua, so that the lease cannot change between the read and the write.
 _TAKE = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] and holder ~= ARGV[2] then return 0 end
@@ -37,37 +37,37 @@ class Leases:
         self._release = redis.register_script(_RELEASE)
 
     def take(self, key: str, owner: str, task_id: str = "") -> bool:
-        """Take or renew. False: somebody else has it.
+        """Take or renew the lease. Returns False if another owner has it.
 
-        A lease that Redis has forgotten is taken again, one that is reserved for `task_id` too.
+        Takes also a lease that Redis has forgotten, and one that is reserved for `task_id`.
         """
         arguments: list[Any] = [owner, _RESERVED + task_id, self._milliseconds]
         return bool(self._take(keys=[_PREFIX + key], args=arguments))
 
     def release(self, key: str, owner: str) -> None:
-        """Give it up, if it is still ours."""
+        """Release the lease if `owner` still has it."""
         self._release(keys=[_PREFIX + key], args=[owner])
 
     def reserve(self, key: str, task_id: str, seconds: float) -> None:
-        """Keep others off while a task waits for its next try."""
+        """Reserve the lease for a task that tries again after `seconds`."""
         self._redis.set(
             _PREFIX + key, _RESERVED + task_id, px=int(seconds * 1000) + self._milliseconds
         )
 
     def held(self, keys: Sequence[str]) -> list[bool]:
-        """Whether each artifact is being worked on or waited for."""
+        """Return for each artifact whether it is leased or reserved."""
         if not keys:
             return []
         found: Any = self._redis.mget([_PREFIX + key for key in keys])
         return [holder is not None for holder in found]
 
     def names(self) -> list[str]:
-        """Every key that is leased now."""
+        """Return every artifact key that is leased or reserved now."""
         found: Iterator[bytes] = self._redis.scan_iter(match=_PREFIX + "*", count=1000)
         return [name.decode().removeprefix(_PREFIX) for name in found]
 
     def workers(self) -> frozenset[str]:
-        """Names of the workers that hold a lease now."""
+        """Return the names of the workers that hold a lease now."""
         names = self.names()
         holders: Any = self._redis.mget([_PREFIX + name for name in names]) if names else []
         return frozenset(
@@ -77,7 +77,7 @@ class Leases:
         )
 
     def release_worker(self, worker: str) -> int:
-        """Give up every lease of a worker that is known to be dead."""
+        """Release every lease of a worker that is known to be dead; return how many."""
         released = 0
         for name in self._redis.scan_iter(match=_PREFIX + "*", count=1000):
             holder: Any = self._redis.get(name)

@@ -1,7 +1,7 @@
-"""What a finished unit reports: a receipt, kept in Redis as the job's ledger.
+"""Receipts, which say how units ended, and the ledger in Redis that keeps those of a run.
 
-Receipts are hints for progress and status. The artifacts are the facts, and the
-ledger can be written again from them.
+Receipts are hints for progress and status. The artifacts are the facts, and the ledger can be
+written again from them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _PREFIX = "scriptorium:receipts:"
 _HISTORY = "scriptorium:history:"
 _KEEP_SECONDS = 30 * 24 * 3600
 
-# A unit that settles for the first time is one more entry of the run's history, in which
-# somebody who watches finds again where they were.
+# A unit that settles for the first time adds an entry to the run's history. A client that
+# follows events continues at the last entry that it has seen.
 _RECORD = """
 local is_new = redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
@@ -39,8 +39,8 @@ Outcome = Literal[
     "cached",  # the artifact was there
     "failed",  # given up; the failure is an artifact
     "canceled",
-    "elsewhere",  # somebody else holds the lease
-    "incomplete",  # a fan-in that came too early
+    "elsewhere",  # another worker holds the lease
+    "incomplete",  # a fan-in began before its inputs were there
 ]
 
 
@@ -53,7 +53,7 @@ class Receipt:
     audio_seconds: float = 0.0
     worker: str = ""
     finished_at: float = 0.0  # seconds since 1970
-    detail: dict[str, Any] | None = None  # an error, or what the stage wants shown
+    detail: dict[str, Any] | None = None  # an error, or facts of the stage to show
 
     @property
     def real_time_factor(self) -> float | None:
@@ -62,17 +62,17 @@ class Receipt:
 
     @property
     def settled(self) -> bool:
-        """Nothing more will come of this unit in this run."""
+        """Whether the unit has ended for good in this run."""
         return self.outcome in ("computed", "cached", "failed")
 
     def to_json(self) -> dict[str, Any]:
-        """With the real-time factor beside its two numbers."""
+        """Return the fields that are set, and the real-time factor."""
         fields = {name: value for name, value in asdict(self).items() if value is not None}
         return fields | {"real_time_factor": self.real_time_factor}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Receipt:
-        """The inverse of `to_json`."""
+        """Read what `to_json` gives; ignore unknown fields."""
         return cls(**{name: data[name] for name in cls.__slots__ if name in data})
 
 
@@ -84,7 +84,7 @@ class Ledger:
         self._record = redis.register_script(_RECORD)
 
     def record(self, unit: Unit, receipt: Receipt) -> None:
-        """Add or replace one."""
+        """Add or replace the unit's receipt, and publish the job's change if it is new."""
         run = unit.run
         self._record(
             keys=[_PREFIX + run.name, _HISTORY + run.name],
@@ -99,16 +99,16 @@ class Ledger:
         self._redis.delete(_PREFIX + run.name, _HISTORY + run.name)
 
     def history(self, run: Run) -> list[tuple[str, tuple[Stage, int]]]:
-        """Which unit was recorded when, each with an id by which entries sort."""
+        """Return the settled units in order, each with a Redis stream id, by which they sort."""
         entries: Any = self._redis.xrange(_HISTORY + run.name)
         return [(name.decode(), _field(entry[b"unit"].decode())) for name, entry in entries]
 
     def read(self, run: Run) -> dict[tuple[Stage, int], Receipt]:
-        """All of a run's, by stage and chunk."""
+        """Return a run's receipts by stage and index."""
         return _receipts(self._redis.hgetall(_PREFIX + run.name))
 
     def read_all(self, runs: Sequence[Run]) -> list[dict[tuple[Stage, int], Receipt]]:
-        """Of several runs at once, in their order."""
+        """Return the receipts of several runs in one request, in the runs' order."""
         pipe = self._redis.pipeline(transaction=False)
         for run in runs:
             pipe.hgetall(_PREFIX + run.name)
@@ -129,8 +129,8 @@ def _field(text: str) -> tuple[Stage, int]:
 def sum_timings(receipts: Sequence[Mapping[str, Any]], run: Run) -> dict[str, Any]:
     """Sum the receipts of one stage's units, for the `timings` of a transcript. Pure.
 
-    `cached` counts those that an earlier job or run computed: their seconds were
-    spent then and are not summed here.
+    `cached` counts the units that an earlier job or run computed: their seconds belong to that
+    run and are not summed here.
     """
     ours = [receipt for receipt in receipts if receipt["detail"]["unit"].startswith(f"{run.name}/")]
     seconds = sum(receipt["seconds"] for receipt in ours)

@@ -1,7 +1,7 @@
-"""How fast each stage is: seconds of audio that one unit of work gets done in a second.
+"""How fast each stage is: seconds of audio that one unit computes in a second.
 
-Sums that fade, kept in Redis for every pool of workers, so that a cluster measures itself. A hint:
-after a wipe the first units measure it again.
+Redis keeps sums for each pool, stage and model, in which old units count less and less. They
+are a hint: after a wipe the first units measure again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tasks.runs.stages import Stage
 
 _NAME = "scriptorium:speeds"
 _STAGES = frozenset(stage.value for stage in Stage)
-FADE = 0.98  # of the sums at each new unit: some fifty units count
-# One step, so that two workers do not write over each other.
+FADE = 0.98  # factor on the sums at each new unit: about the last fifty units count
+# Lua, so that two workers do not overwrite each other's sums.
 _OBSERVE = """
 for field, added in pairs({seconds = ARGV[2], audio = ARGV[3], units = 1}) do
   local name = ARGV[1] .. '/' .. field
@@ -29,7 +29,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What was measured of one stage, with one model, on one pool's workers."""
+    """The measured speed of one stage, with one model, on one pool's workers."""
 
     audio_seconds_per_second: float
     audio_seconds_per_unit: float
@@ -37,7 +37,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class SpeedName:
-    """What a speed depends on."""
+    """What a speed is measured for: a pool, a stage and a model."""
 
     pool: str
     stage: Stage
@@ -52,13 +52,13 @@ class Speeds:
         self._observe = redis.register_script(_OBSERVE)
 
     def observe(self, name: SpeedName, seconds: float, audio_seconds: float) -> None:
-        """One unit was computed. Units without audio tell nothing."""
+        """Add one computed unit to the sums; ignore a unit without audio or seconds."""
         if seconds > 0 and audio_seconds > 0:
             field = f"{name.pool}|{name.stage.value}|{name.model}"
             self._observe(keys=[_NAME], args=[field, seconds, audio_seconds, FADE])
 
     def read(self) -> dict[SpeedName, Speed]:
-        """All that were measured."""
+        """Return all measured speeds."""
         raw: Any = self._redis.hgetall(_NAME)
         sums: dict[str, dict[str, float]] = {}
         for key, value in raw.items():
@@ -67,7 +67,7 @@ class Speeds:
         return {
             _name(text): _speed(fields)
             for text, fields in sums.items()
-            if text.split("|", 2)[1] in _STAGES  # a newer version may know others
+            if text.split("|", 2)[1] in _STAGES  # a newer version may have other stages
         }
 
 

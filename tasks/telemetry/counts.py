@@ -1,6 +1,6 @@
-"""What this process counts of its work, for whoever asks for its metrics.
+"""Functions that update this process's metrics of units, models and queues.
 
-Labels have few values whatever is submitted: a model is named only where it has been loaded.
+Users cannot make labels have many values: a model is named only after it was loaded.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ _QUEUES = {stage.queue(lane): (stage.value, lane.value) for stage in Stage for l
 
 
 def count_end(unit: Unit, receipt: Receipt) -> None:
-    """A unit ended."""
+    """Count the end of a unit by its outcome."""
     UNITS.labels(unit.stage.value, receipt.outcome).inc()
 
 
 def count_look(unit: Unit, found: bool) -> None:
-    """Somebody looked whether the unit's artifact is there."""
+    """Count a lookup of the unit's artifact as a hit or a miss."""
     CACHE_REQUESTS.labels(unit.stage.value, "hit" if found else "miss").inc()
 
 
 def count_model(kind: str, seconds: float | None) -> None:
-    """A model was needed; it took so long to load, or was loaded already (None)."""
+    """Count a request for a model; `seconds` is its loading time, None if already loaded."""
     CACHE_REQUESTS.labels(kind, "hit" if seconds is None else "miss").inc()
     if seconds is not None:
         MODEL_LOAD_SECONDS.labels(kind).observe(seconds)
 
 
 def count_computing(unit: Unit, options: JobOptions, seconds: float, audio_seconds: float) -> None:
-    """A unit about so much audio was computed."""
+    """Record a computed unit: seconds of computing, seconds of audio and their ratio."""
     labels = (unit.stage.value, model_label(unit.stage, options))
     UNIT_SECONDS.labels(*labels).observe(seconds)
     AUDIO_SECONDS.labels(*labels).inc(audio_seconds)
@@ -59,7 +59,7 @@ def count_computing(unit: Unit, options: JobOptions, seconds: float, audio_secon
 
 
 def model_label(stage: Stage, options: JobOptions) -> str:
-    """The model that the stage's time depends on; empty for a stage without one."""
+    """Return the name of the model that sets the stage's speed; empty for one without a model."""
     kind = stage.definition.model
     if kind == "speakers":
         return _named(diarize_model(options.model, options.diarize_model))
@@ -74,7 +74,7 @@ def _named(model: str) -> str:
 
 @task_prerun.connect
 def _count_wait(task: Any = None, **_: Any) -> None:
-    """How long the message of a task waited; a message that comes again does not count."""
+    """Record how long a task's message waited; retries and redelivered messages do not count."""
     request = task.request
     route: dict[str, Any] = request.delivery_info or {}
     labels, sent_at = _QUEUES.get(route.get("routing_key", "")), request.get(SENT_AT)

@@ -1,7 +1,7 @@
-"""The metrics of this process for whoever asks: as a registry, and on a port of its own.
+"""The metrics of this process, as a Prometheus registry and on a port of its own.
 
-Processes of one machine that share a directory (`PROMETHEUS_MULTIPROC_DIR`) count together, and
-each of them tells the sum. A process that has ended stays in it.
+Processes of one machine that share a directory (`PROMETHEUS_MULTIPROC_DIR`) count together: each
+serves the sum, in which the counts of ended processes stay.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from gpu_worker.errors import InvalidOption
 from tasks.telemetry import metrics
 
 EVERY_ADDRESS = "0.0.0.0"
-TRIES = 3  # to read files that others are just writing
+TRIES = 3  # to read files that other processes are writing at the moment
 log = structlog.get_logger(__name__)
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, that nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which no dashboard needs
 
 
 class _Shared(Collector):
-    """What all processes with the same directory have counted."""
+    """The summed counts of all processes with the same directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -57,14 +57,14 @@ class _Shared(Collector):
 
 
 class _Gpus(Collector):
-    """What NVML tells of this machine's GPUs."""
+    """NVML's readings of this machine's GPUs."""
 
     def collect(self) -> Iterator[Metric]:
         yield from gpu_families(read_gpus())
 
 
 def gpu_families(gpus: Iterable[GpuReading]) -> Iterator[Metric]:
-    """Readings as metrics; what a GPU does not tell is missing."""
+    """Yield the readings as metrics, without values that a GPU does not report."""
     values: dict[metrics.Reading, dict[tuple[str, ...], float]] = {}
 
     def add(reading: metrics.Reading, labels: tuple[str, ...], value: float | None) -> None:
@@ -86,7 +86,7 @@ def gpu_families(gpus: Iterable[GpuReading]) -> Iterator[Metric]:
 def make_registry(
     directory: Path | None, *others: Collector, with_gpus: bool = True
 ) -> CollectorRegistry:
-    """Everything this process can tell: its counts, or those of the directory, and the others."""
+    """Return a registry of this process's counts, or the directory's sums, and the others."""
     registry = CollectorRegistry()
     registry.register(_Shared(directory) if directory is not None else REGISTRY)
     for one in (*others, *([_Gpus()] if with_gpus else [])):
@@ -95,9 +95,9 @@ def make_registry(
 
 
 def serve_metrics(port: int | None, registry: CollectorRegistry) -> int | None:
-    """Answer /metrics on that port of every address; 0 is any free one. Gives the port.
+    """Serve /metrics on that port of every address; 0 takes any free port. Returns the port.
 
-    Raises InvalidOption if it cannot be had.
+    Does nothing for None. Raises InvalidOption if the port cannot be opened.
     """
     if port is None:
         return None
@@ -113,13 +113,13 @@ def serve_metrics(port: int | None, registry: CollectorRegistry) -> int | None:
 
 
 def serve_own_metrics(values: Settings, *others: Collector) -> int | None:
-    """What `serve_metrics` does, by the process's settings. Raises InvalidOption."""
+    """Serve metrics on the port that the settings name, if any. Raises InvalidOption."""
     return serve_metrics(values.metrics_port, make_registry(values.metrics_dir, *others))
 
 
 @celeryd_after_setup.connect
 def _serve(**_: Any) -> None:
-    """In a Celery worker's main process, before it forks."""
+    """Serve the metrics of a Celery worker's main process, before it forks."""
     try:
         serve_own_metrics(settings())
     except InvalidOption as error:

@@ -1,8 +1,8 @@
-"""A file that is touched while a process does its work: what is old, hangs (`find -mmin`).
+"""A file that a process touches while it works; an old file means a hung process (`find -mmin`).
 
-A Celery worker touches it whenever it sends its heartbeat: from its main loop, every two seconds,
-and not while it has no connection to its broker. The loops of other processes touch it at
-each turn, also while they wait for something that is away.
+A Celery worker touches it with each heartbeat: from its main loop, every two seconds, and not
+while it has no connection to its broker. The loops of other processes touch it at each turn,
+also while they wait for a service that is down.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """Of one process. Without a file it does nothing."""
+    """The heartbeat of one process. Without a file it does nothing."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -29,7 +29,7 @@ class Heartbeat:
         self._is_told = False
 
     def beat(self) -> None:
-        """Touch the file. That it cannot be is said once, and ends nothing."""
+        """Touch the file, at most once in LEAST_SECONDS; log the first failure and go on."""
         now = time.monotonic()
         if self._path is None or now - self._beaten < LEAST_SECONDS:
             return
@@ -42,12 +42,12 @@ class Heartbeat:
             self._is_told = True
 
 
-_of_worker: list[Heartbeat] = []  # once it is ready
+_of_worker: list[Heartbeat] = []  # filled when the worker is ready
 
 
 @worker_ready.connect
 def _begin(**_: Any) -> None:
-    """A worker that is told to end before this ends with an error: it is not well yet."""
+    """Begin the worker's heartbeat when it is ready; before that it counts as unhealthy."""
     _of_worker.append(Heartbeat(settings().heartbeat_file))
     _of_worker[0].beat()
 

@@ -1,6 +1,6 @@
-"""Every log line of a task names its job, stage and chunk: those of libraries and of Celery too.
+"""Put tenant, job, run, stage and chunk into every log line of a task, also into libraries' lines.
 
-Threads are used again and again, so what a task has bound is let go at its end.
+Celery uses its threads again, so the names are removed when the task ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BOUND = "scriptorium_log_lines"  # attribute of the task's request
 @setup_logging.connect
 def _configure(**_: Any) -> None:
     configure_logging(settings().log_level, settings().log_format)
-    # "Task received" is written before anybody knows whose it is; our own lines say the same.
+    # "Task received" is logged before the job's names are bound; our own lines say the same.
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 
 

@@ -1,7 +1,7 @@
-"""Every metric's name, what it means and its labels. The one place where they are.
+"""The name, help text and labels of every metric; docs/metrics.md lists the same.
 
-What a process counts itself is an object here. What is read from somewhere when somebody asks
-(Redis, NVML) is a `Reading`, which the asker fills in.
+A metric that a process counts itself is a prometheus_client object. A metric whose values are
+read from Redis or NVML at each scrape is a `Reading`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _REAL_TIME_FACTORS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 # What workers count
 UNIT_SECONDS = Histogram(
     "scriptorium_unit_seconds",
-    "How long one unit of work was computed.",
+    "Seconds of computing of one unit.",
     ["stage", "model"],
     buckets=_SECONDS,
 )
@@ -31,57 +31,56 @@ REAL_TIME_FACTOR = Histogram(
 )
 AUDIO_SECONDS = Counter(
     "scriptorium_audio_seconds",
-    "Seconds of audio that were computed.",
+    "Seconds of audio in computed units.",
     ["stage", "model"],
 )
 UNITS = Counter(
     "scriptorium_units",
-    "Units of work that ended, by outcome: computed, cached, failed, canceled and others.",
+    "Units that ended, by outcome: computed, cached, failed, canceled and others.",
     ["stage", "outcome"],
 )
 CACHE_REQUESTS = Counter(
     "scriptorium_cache_requests",
-    "Looks for something that may be there already, by level (a stage's artifact, or a loaded "
-    "model) and result (hit, miss).",
+    "Cache lookups, by level (stage artifact or loaded model) and result (hit, miss).",
     ["level", "result"],
 )
-ERRORS = Counter("scriptorium_errors", "Units of work that were given up.", ["stage", "code"])
+ERRORS = Counter("scriptorium_errors", "Units that were given up.", ["stage", "code"])
 RETRIES = Counter(
-    "scriptorium_retries", "Tries again after a fault that may pass.", ["stage", "code"]
+    "scriptorium_retries", "Retries after a fault that may pass.", ["stage", "code"]
 )
 DEAD_LETTERS = Counter(
-    "scriptorium_dead_letters", "Units that were quarantined.", ["stage", "code"]
+    "scriptorium_dead_letters", "Dead letters written.", ["stage", "code"]
 )
-LEASES_LOST = Counter("scriptorium_leases_lost", "Leases that somebody else has taken.")
+LEASES_LOST = Counter("scriptorium_leases_lost", "Leases lost to another worker.")
 QUEUE_WAIT_SECONDS = Histogram(
     "scriptorium_queue_wait_seconds",
-    "How long a message waited before a worker began with it.",
+    "Seconds that a message waited before a worker began its task.",
     ["stage", "lane"],
     buckets=_SECONDS,
 )
 MODEL_LOAD_SECONDS = Histogram(
-    "scriptorium_model_load_seconds", "How long a model took to load.", ["kind"], buckets=_SECONDS
+    "scriptorium_model_load_seconds", "Seconds to load a model.", ["kind"], buckets=_SECONDS
 )
 JOBS_ENDED = Counter("scriptorium_jobs_ended", "Runs of jobs that ended.", ["status"])
 
 # What the API counts
 HTTP_REQUESTS = Counter(
-    "scriptorium_http_requests", "Requests that were answered.", ["method", "route", "status"]
+    "scriptorium_http_requests", "HTTP requests answered.", ["method", "route", "status"]
 )
 HTTP_SECONDS = Histogram(
     "scriptorium_http_request_seconds",
-    "How long a reply took to begin.",
+    "Seconds until the reply began.",
     ["method", "route"],
     buckets=_REQUEST_SECONDS,
 )
 JOBS_SUBMITTED = Counter(
-    "scriptorium_jobs_submitted", "Jobs that were accepted, by the way they came in.", ["way"]
+    "scriptorium_jobs_submitted", "Jobs accepted, by the way they came in.", ["way"]
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A number that is read when somebody asks."""
+    """A metric whose values are read at each scrape: a gauge, or a counter if `is_counter`."""
 
     name: str
     documentation: str
@@ -91,7 +90,7 @@ class Reading:
     def family(
         self, values: Mapping[tuple[str, ...], float]
     ) -> GaugeMetricFamily | CounterMetricFamily:
-        """With the values by their labels."""
+        """Return the metric with these values, each by its labels' values."""
         kind = CounterMetricFamily if self.is_counter else GaugeMetricFamily
         family = kind(self.name, self.documentation, labels=self.labels)
         for labels, value in values.items():
@@ -102,39 +101,39 @@ class Reading:
 # What the reconciler measures
 QUEUE_DEPTH = Reading("scriptorium_queue_depth", "Messages waiting.", ("stage", "lane"))
 QUEUE_AGE_SECONDS = Reading(
-    "scriptorium_queue_age_seconds", "How long the oldest message has waited.", ("stage", "lane")
+    "scriptorium_queue_age_seconds", "Age of the oldest waiting message.", ("stage", "lane")
 )
 BACKLOG_SECONDS = Reading(
-    "scriptorium_backlog_seconds", "Audio waiting or in flight.", ("pool", "stage")
+    "scriptorium_backlog_seconds", "Seconds of audio waiting or in flight.", ("pool", "stage")
 )
 UNITS_IN_FLIGHT = Reading(
-    "scriptorium_units_in_flight", "Units that are being worked on.", ("pool", "stage")
+    "scriptorium_units_in_flight", "Units that workers hold a lease on.", ("pool", "stage")
 )
 STAGE_SPEED = Reading(
-    "scriptorium_stage_speed", "Seconds of audio a second that one worker does.", ("pool", "stage")
+    "scriptorium_stage_speed", "Seconds of audio that a worker does a second.", ("pool", "stage")
 )
 DESIRED_WORKERS = Reading(
     "scriptorium_desired_workers", "Workers that the pool should have.", ("pool",)
 )
 OPEN_JOBS = Reading("scriptorium_open_jobs", "Jobs without a result.")
 LOAD_AGE_SECONDS = Reading(
-    "scriptorium_load_age_seconds", "How long ago the reconciler measured all this."
+    "scriptorium_load_age_seconds", "Seconds since the reconciler measured the load."
 )
 REISSUED_UNITS = Reading(
     "scriptorium_reissued_units",
-    "Units of work that were lost and issued again.",
+    "Units that were lost and issued again.",
     is_counter=True,
 )
 
 # What NVML tells
 GPU_USE_RATIO = Reading(
-    "scriptorium_gpu_use_ratio", "Part of the time in which the GPU ran a kernel.", ("gpu", "name")
+    "scriptorium_gpu_use_ratio", "Share of time in which the GPU ran a kernel.", ("gpu", "name")
 )
 GPU_MEMORY_BYTES = Reading(
     "scriptorium_gpu_memory_bytes", "Memory of the GPU: used, total.", ("gpu", "name", "kind")
 )
 GPU_ENERGY_JOULES = Reading(
-    "scriptorium_gpu_energy_joules", "Energy since its driver was loaded.", ("gpu", "name"), True
+    "scriptorium_gpu_energy_joules", "Energy used since driver load.", ("gpu", "name"), True
 )
-GPU_POWER_WATTS = Reading("scriptorium_gpu_power_watts", "Power it draws now.", ("gpu", "name"))
-GPU_CELSIUS = Reading("scriptorium_gpu_celsius", "Its temperature.", ("gpu", "name"))
+GPU_POWER_WATTS = Reading("scriptorium_gpu_power_watts", "Power drawn now.", ("gpu", "name"))
+GPU_CELSIUS = Reading("scriptorium_gpu_celsius", "GPU temperature.", ("gpu", "name"))

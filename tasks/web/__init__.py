@@ -1,1 +1,1 @@
-"""Requests to addresses that users name, which must not reach our own network."""
+"""HTTP requests to addresses that users give; they must not reach our own network."""

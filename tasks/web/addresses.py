@@ -1,8 +1,8 @@
-"""Which web addresses may be spoken to on behalf of a submitter. Policy only, no network.
+"""Which web addresses a request for a submitter may go to. Policy only, no network.
 
-A URL is accepted in one spelling only, so that nobody after us can read another host
-out of it; then each address that its host has must be public. Both must hold again at
-the moment of the connection: `tasks/web/outbound.py` sees to that.
+A URL is accepted in one spelling only, so that no other parser can read another host out of it;
+then each IP address of its host must be public. `tasks/web/outbound.py` checks both again at
+the moment of the connection.
 """
 
 from __future__ import annotations
@@ -19,34 +19,35 @@ from gpu_worker.errors import PermanentError
 URL_BYTES = 8192  # presigned URLs with session tokens are long
 PORTS = {"http": 80, "https": 443}
 
-# A path or query as it was typed: what is neither reserved nor unreserved gets encoded.
+# Characters of a path or query that stay as they are typed; all others are percent-encoded.
 _SAFE = "%/:=&?~+!$,;'@()*[]"
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<place>[^/?#]*)(?P<target>.*)")
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[1-9][0-9]{0,4}))?")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
-# Public by the registries, and yet a cloud's own: Azure's wire server, Oracle's metadata.
+# Public by the registries, but internal services of clouds: Azure's wire server, Oracle's
+# metadata.
 _NEVER = tuple(map(ip_network, ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24")))
-# All that is routed of IPv6, but for what stands for other addresses (Teredo, 6to4) or for none.
+# The routed part of IPv6, and its ranges that stand for other addresses (Teredo, 6to4) or none.
 _ROUTED = ip_network("2000::/3")
 _TUNNELS = tuple(map(ip_network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
 _NAT64 = ip_network("64:ff9b::/96")
 
 
 class AddressNotAllowed(PermanentError):
-    """That web address may not be spoken to."""
+    """The address policy forbids requests to this web address."""
 
     code = "address_not_allowed"
     hint = (
         "Give an https:// address of a public host, on port 443 and without redirects, or upload "
-        "the file; whoever runs the cluster can name others in SCRIPTORIUM_TRUSTED_HOSTS."
+        "the file; the cluster's operator can allow others in SCRIPTORIUM_TRUSTED_HOSTS."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
-    """An accepted URL, taken apart."""
+    """The parts of an accepted URL."""
 
     scheme: str  # http or https
     host: str  # in lower case; IPv6 without brackets
@@ -55,7 +56,7 @@ class WebAddress:
 
     @property
     def netloc(self) -> str:
-        """Host and port as the Host header has them."""
+        """Host and port as in the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -73,17 +74,17 @@ class AddressPolicy:
 
     @classmethod
     def of(cls, trusted_hosts: str) -> Self:
-        """From the settings' list by comma."""
+        """Return the policy for the settings' comma-separated list."""
         entries = (entry.strip().lower() for entry in trusted_hosts.split(","))
         return cls(frozenset(_bracketed(entry) for entry in entries if entry))
 
     def trusts(self, host: str, port: int) -> bool:
-        """Whether the operator answers for it."""
+        """Tell whether the operator lists this host, or this host with this port, as trusted."""
         name = _bracketed(host)
         return name in self.trusted_hosts or f"{name}:{port}" in self.trusted_hosts
 
     def parse(self, url: str) -> WebAddress:
-        """Check all that a URL says without asking DNS. Raises AddressNotAllowed."""
+        """Check and parse a URL without asking DNS. Raises AddressNotAllowed."""
         if len(url) > URL_BYTES:
             raise AddressNotAllowed(f"The address is longer than {URL_BYTES} bytes.")
         if any(ord(character) < 32 or ord(character) == 127 for character in url):
@@ -91,7 +92,7 @@ class AddressPolicy:
         parts = _URL.fullmatch(url)
         if parts is None or (scheme := parts["scheme"].lower()) not in PORTS:
             raise AddressNotAllowed(f"{_short(url)} is not an https:// address.")
-        if "#" in url:  # nothing that a server sees, and read differently by different readers
+        if "#" in url:  # servers never see what follows, and parsers read it differently
             raise AddressNotAllowed("The address must end before its #.")
         place = _PLACE.fullmatch(parts["place"])
         if place is None:
@@ -109,7 +110,7 @@ class AddressPolicy:
         return WebAddress(scheme, host, port, target if target[:1] == "/" else f"/{target}")
 
     def permit(self, scheme: str, host: str, port: int) -> None:
-        """Check where a request goes, as far as that is known. Raises AddressNotAllowed."""
+        """Check scheme, host and port, without asking DNS. Raises AddressNotAllowed."""
         if scheme not in PORTS:
             raise AddressNotAllowed("Only https:// addresses are spoken to.")
         if self.trusts(host, port):
@@ -128,9 +129,9 @@ class AddressPolicy:
             raise AddressNotAllowed(f"{_short(host)} is not a public address.")
 
     def check(self, host: str, port: int, found: Iterable[str]) -> tuple[str, ...]:
-        """The addresses that DNS gave for the host, if all of them are allowed.
+        """Return the addresses that DNS gave for the host, if all of them are allowed.
 
-        Raises AddressNotAllowed, which does not name them: they are nobody's business.
+        Raises AddressNotAllowed, without the addresses: they would reveal an internal network.
         """
         addresses = tuple(dict.fromkeys(found))
         if not self.trusts(host, port) and not (addresses and all(map(_is_public_text, addresses))):
@@ -139,13 +140,13 @@ class AddressPolicy:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether it is one host of the public internet, also by what it stands for."""
+    """Tell whether it is one host of the public internet; check embedded IPv4 addresses too."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
-        if address in _NAT64:  # how networks without IPv4 reach it
+        if address in _NAT64:  # the way from networks without IPv4 to IPv4 hosts
             return is_public(IPv4Address(int(address) & 0xFFFF_FFFF))
-        # Not by `is_global` alone, which Python before 3.12.4 says of much that is not.
+        # `is_global` is not enough: before Python 3.12.4 it is true for ranges that are not.
         if address not in _ROUTED or any(address in tunnel for tunnel in _TUNNELS):
             return False
     return (
@@ -163,7 +164,7 @@ def _is_public_text(address: str) -> bool:
 
 
 def _checked_name(host: str) -> str:
-    """A host in the one spelling that all resolvers read alike, or ValueError."""
+    """Return the host in the one spelling that all resolvers read alike. Raises ValueError."""
     labels = host.split(".")
     if _NUMBER.fullmatch(labels[-1]):
         return str(IPv4Address(host))  # four decimal numbers: no octal, hex or short form
@@ -173,7 +174,7 @@ def _checked_name(host: str) -> str:
 
 
 def _bracketed(entry: str) -> str:
-    """IPv6 as in a URL, in its one spelling and with its port if any; other hosts as they are."""
+    """Write IPv6 as in a URL, in one spelling, with a port if it has one; keep other hosts."""
     host, _, port = entry.partition("]")
     try:
         address = ip_address(host.removeprefix("["))

@@ -1,8 +1,8 @@
-"""A file from a web address, for as long and as much as is allowed.
+"""The download of a file from a web address, with bounds on time and size.
 
-What may be spoken to is decided in `tasks/web/addresses.py` and seen to in
-`tasks/web/outbound.py`; here an answer becomes a file or an error. Nothing is unpacked: a
-small answer stays small.
+`tasks/web/addresses.py` decides which addresses are allowed and `tasks/web/outbound.py` enforces
+it; here an answer becomes a file or an error. Answers are not decompressed, so a small answer
+cannot become a large file.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from tasks.web.outbound import (
 
 CONNECT_SECONDS = 10.0
 SILENT_SECONDS = 30.0  # without a single byte
-DOWNLOAD_SECONDS = 3000.0  # in all; below the time that the stage has
-_PASSING = {408, 425, 429}  # below 500, and yet they pass by themselves
+DOWNLOAD_SECONDS = 3000.0  # in all; less than the deadline of `prepare`
+_PASSING = {408, 425, 429}  # below 500, but temporary
 _FAULTS = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
 
 
@@ -43,7 +43,7 @@ def download(
     resolve: Resolve = look_up,
     ssl_context: ssl.SSLContext | None = None,
 ) -> None:
-    """Write what the URL answers to `path`, streamed; on failure there is no such file.
+    """Stream the URL's answer to `path`; on failure there is no such file.
 
     Raises AddressNotAllowed (a redirect is one), SourceMissing, SourceTooSlow,
     AudioOutOfBounds, SourceUnavailable, or DiskFull.

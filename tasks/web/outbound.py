@@ -1,9 +1,9 @@
-"""HTTP to addresses that submitters name, without reaching what they must not.
+"""HTTP to addresses that submitters give, kept out of our own network.
 
-The host is resolved once, each of its addresses is checked, and the connection goes to
-one of those very addresses: a name whose address changes in between gains nothing.
-There are no redirects, no proxies, nothing from the environment. A request has a bound in
-all, headers included, so that a server that drips its answer holds nobody up.
+The host is resolved once, each of its addresses is checked, and the connection goes to one of
+the checked addresses, so a name that changes its address in between (DNS rebinding) gains
+nothing. There are no redirects, no proxies and no settings from the environment. A request has a
+bound on its total time, headers included, so a server that answers slowly cannot block a worker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tasks.web.addresses import AddressNotAllowed, AddressPolicy, WebAddress
 USER_AGENT = "scriptorium/1"
 TOTAL_SECONDS = 60.0  # of one request, its answer included
 IDLE_SECONDS = 5.0  # a connection is kept for the next request
-TRIED_ADDRESSES = 4  # of one host, if they do not answer
+TRIED_ADDRESSES = 4  # of one host, one after the other, until one answers
 
 Resolve = Callable[[str, int], Sequence[str]]
 
@@ -31,11 +31,14 @@ class HostUnknown(httpcore.ConnectError):
 
 
 class RequestTooLong(httpcore.ReadTimeout):
-    """The answer was not there in full when the request's time was over."""
+    """The answer was not complete when the request's total time was over."""
 
 
 def look_up(host: str, port: int) -> tuple[str, ...]:
-    """The host's addresses by the system's resolver. Raises httpcore.ConnectError, HostUnknown."""
+    """Return the host's addresses by the system's resolver.
+
+    Raises HostUnknown, AddressNotAllowed, or httpcore.ConnectError if the resolver fails.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
@@ -48,7 +51,7 @@ def look_up(host: str, port: int) -> tuple[str, ...]:
 
 
 def location(address: WebAddress) -> httpcore.URL:
-    """An accepted URL as `request` and `stream` take it: nobody takes it apart once more."""
+    """Return the URL in httpcore's form, from its parts, so that it is not parsed again."""
     return httpcore.URL(
         scheme=address.scheme, host=address.host, port=address.port, target=address.target
     )
@@ -63,12 +66,11 @@ def guarded_pool(
     resolve: Resolve = look_up,
     ssl_context: ssl.SSLContext | None = None,
 ) -> httpcore.ConnectionPool:
-    """A pool whose `request` and `stream` go only where the policy lets them; close it.
+    """Return a pool whose `request` and `stream` go only where the policy allows; close it.
 
-    They raise AddressNotAllowed for an address that may not be spoken to, and httpcore's own
-    errors (NetworkError, TimeoutException, ProtocolError) for one that does not answer. A
-    redirect is an answer like any other. Any number of threads may share a pool; make it after
-    a fork.
+    They raise AddressNotAllowed for a forbidden address, and httpcore's own errors
+    (NetworkError, TimeoutException, ProtocolError) for one that does not answer. A redirect is
+    returned like any other answer. Any number of threads may share a pool; make it after a fork.
     """
     return _GuardedPool(
         policy,
@@ -86,12 +88,12 @@ def guarded_pool(
 
 def _tls() -> ssl.SSLContext:
     context = httpcore.default_ssl_context()
-    context.load_default_certs()  # the machine's own besides: trusted hosts may have a private CA
+    context.load_default_certs()  # the machine's too: trusted hosts may have a private CA
     return context
 
 
 class _GuardedPool(httpcore.ConnectionPool):
-    """Checks what the connection cannot see: whether TLS will be spoken."""
+    """Checks scheme, host and port; the network backend does not know whether TLS is used."""
 
     def __init__(self, policy: AddressPolicy, timeouts: dict[str, float], **options: Any) -> None:
         super().__init__(**options)
@@ -108,7 +110,7 @@ class _GuardedPool(httpcore.ConnectionPool):
 
 
 class _GuardedNetwork(httpcore.NetworkBackend):
-    """Connects to a checked address of the host, and to nothing else."""
+    """Connects only to a checked address of the host."""
 
     def __init__(self, policy: AddressPolicy, resolve: Resolve, total_seconds: float) -> None:
         self._policy = policy
@@ -142,7 +144,7 @@ class _GuardedNetwork(httpcore.NetworkBackend):
 
 
 class _BoundedStream(httpcore.NetworkStream):
-    """A connection on which each request, from its first byte on, has so much time in all."""
+    """A connection that gives each request `seconds` in all, counted from its first byte."""
 
     def __init__(self, stream: httpcore.NetworkStream, seconds: float) -> None:
         self._stream = stream

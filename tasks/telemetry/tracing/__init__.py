@@ -1,7 +1,7 @@
-"""Traces: one a job, and none until an endpoint is set (docs/tracing.md).
+"""Traces: one for each job, and none until an endpoint is set (docs/tracing.md).
 
-A job's place in its trace is written in its manifest, so whoever issues a unit again, the
-unit's span is in the job's trace. OpenTelemetry is imported only if there is an endpoint.
+The manifest holds the job's `traceparent`, so the span of a unit that is issued again is in the
+job's trace too. OpenTelemetry is imported only if there is an endpoint.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from tasks.runs.records import Records
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 
-FLUSH_SECONDS = 2.0  # no longer does the end of a process wait for a collector that is away
+FLUSH_SECONDS = 2.0  # the longest time that a process's end waits for an absent collector
 log = structlog.get_logger(__name__)
 
 
 class Place(Protocol):
-    """What a span needs of a workplace. The control plane, which submits, must not load those."""
+    """The three attributes of a Workplace that a span reads.
+
+    A protocol, so that the control plane need not import Workplace and its models.
+    """
 
     @property
     def settings(self) -> Settings: ...
@@ -37,19 +40,19 @@ class Place(Protocol):
 
 
 def is_traced(settings: Settings) -> bool:
-    """Whether there is an endpoint, and what it takes to reach it."""
+    """Tell whether there is an endpoint and OpenTelemetry is installed."""
     return bool(settings.otlp_endpoint) and _is_installed()
 
 
 def holds_spans(settings: Settings) -> bool:
-    """Whether processes keep spans for a while, as they do for a collector."""
+    """Tell whether processes keep spans in memory for a while, as they do for a collector."""
     return is_traced(settings) and str(settings.otlp_endpoint).startswith("http")
 
 
 def submission_span(
     settings: Settings, tenant: str, job: str
 ) -> AbstractContextManager[str | None]:
-    """The span in which a job is taken in; gives its `traceparent` for the manifest."""
+    """Open the span of a job's submission; yields its `traceparent` for the manifest, or None."""
     if not is_traced(settings):
         return nullcontext()
     from tasks.telemetry.tracing import spans
@@ -60,9 +63,9 @@ def submission_span(
 def unit_span(
     place: Place, request: Any, unit: Unit
 ) -> AbstractContextManager[Callable[[Receipt], None]]:
-    """The span of one try of a unit; gives a function to be told how the unit ended.
+    """Open the span of one try of a unit; yields a function to call with the unit's receipt.
 
-    A job that was taken in without a trace has none. Raises only what the block raises.
+    A job that was submitted without a trace gets no span. Raises only what the block raises.
     """
     if not is_traced(place.settings):
         return nullcontext(_tell_nobody)
@@ -72,13 +75,13 @@ def unit_span(
 
 
 def flush() -> None:
-    """Send what this process has not sent yet. Raises nothing and waits FLUSH_SECONDS at most."""
+    """Send the spans not sent yet. Raises nothing and waits FLUSH_SECONDS at most."""
     if (spans := sys.modules.get("tasks.telemetry.tracing.spans")) is not None:
         spans.flush(FLUSH_SECONDS)
 
 
 def tell_that_traces_are_off(error: Exception) -> None:
-    """A line in the log: work goes on without traces."""
+    """Log that work goes on without traces, and why."""
     if isinstance(error, ImportError):
         hint = "Install it: pip install 'scriptorium[tracing]'."
         error = LibraryMissing(f"{error}, so there are no traces.", hint=hint)
@@ -87,7 +90,7 @@ def tell_that_traces_are_off(error: Exception) -> None:
 
 
 def _tell_nobody(receipt: Receipt) -> None:
-    """Nobody asked for traces."""
+    """Do nothing: traces are off."""
 
 
 @lru_cache(maxsize=1)

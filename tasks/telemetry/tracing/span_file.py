@@ -1,6 +1,6 @@
-"""Spans in a file, for people without a collector: OTLP's JSON, a request a line.
+"""Spans in a file, for use without a collector: OTLP's JSON, one export request a line.
 
-As the collector's own file exporter writes it:
+The format of the OpenTelemetry collector's file exporter:
 https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/
 """
 
@@ -30,7 +30,7 @@ class FileExporter(SpanExporter):
         self._path = path
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """One line, in one write: lines of several processes do not mix. Raises OSError."""
+        """Append one line in one write: lines of several processes do not mix. Raises OSError."""
         line = otlp_line(encode_spans(spans))
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -41,7 +41,10 @@ class FileExporter(SpanExporter):
 
 
 def otlp_line(request: ExportTraceServiceRequest) -> bytes:
-    """OTLP's JSON departs from protobuf's: ids are hexadecimal and enums are numbers."""
+    """Encode a request as a line of OTLP's JSON.
+
+    It differs from protobuf's JSON: ids are hexadecimal and enums are numbers.
+    """
     data = MessageToDict(request, use_integers_for_enums=True)
     for span in _spans(data):
         for part in (span, *span.get("links", ())):

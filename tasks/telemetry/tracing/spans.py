@@ -1,6 +1,6 @@
-"""What is told of a job in its trace, and where it goes. Imported only if traces are on.
+"""The spans of a job's trace and their exporter. Imported only if traces are on.
 
-Nothing of a span is anybody's secret: names, ids and numbers of ours, and codes for errors.
+A span holds no secret: only names, ids and numbers of Scriptorium, and codes for errors.
 """
 
 from __future__ import annotations
@@ -39,17 +39,21 @@ from tasks.state.receipts import Receipt
 from tasks.telemetry.tracing import Place, tell_that_traces_are_off
 from tasks.telemetry.tracing.span_file import FileExporter
 
-# Of a request. FastAPI would tell its address, its query and its path as they are.
+# The attributes of a request's span that are exported. FastAPI also sets the client's address,
+# the query and the full path, which may hold secrets.
 TOLD = frozenset({"http.request.method", "http.route", "http.response.status_code", "error.type"})
 _OURS = "scriptorium."
 _PROPAGATOR = TraceContextTextMapPropagator()
-_opened: dict[int, TracerProvider | None] = {}  # by process: a fork has no thread that exports
+_opened: dict[int, TracerProvider | None] = {}  # by process id: a fork lacks the export thread
 _opening = Lock()
 
 
 @contextmanager
 def submission_span(settings: Settings, tenant: str, job: str) -> Iterator[str | None]:
-    """Below the request's span if there is one, else the first of a new trace."""
+    """Open the submission's span, below the request's span or as the first of a new trace.
+
+    Yields its `traceparent`, or None without a provider.
+    """
     provider = open_provider(settings, "submit")
     if provider is None:
         yield None
@@ -72,7 +76,10 @@ def submission_span(settings: Settings, tenant: str, job: str) -> Iterator[str |
 
 @contextmanager
 def unit_span(place: Place, request: Any, unit: Unit) -> Iterator[Callable[[Receipt], None]]:
-    """One try of a unit, below the span in which its job was submitted."""
+    """Open the span of one try of a unit, below the span in which its job was submitted.
+
+    Yields a function that takes the unit's receipt and writes its outcome into the span.
+    """
     span = _start(place, request, unit)
 
     def tell(receipt: Receipt) -> None:
@@ -82,7 +89,7 @@ def unit_span(place: Place, request: Any, unit: Unit) -> Iterator[Callable[[Rece
         if receipt.outcome == "failed":
             _fail(span, str((receipt.detail or {}).get("code")))
 
-    # It is not the current span: what libraries would hang below it is not ours to tell.
+    # It is not made the current span: libraries would put spans of their own below it.
     trace = {"trace_id": format_trace_id(span.get_span_context().trace_id)}
     try:
         with structlog.contextvars.bound_contextvars(**trace if span.is_recording() else {}):
@@ -91,7 +98,7 @@ def unit_span(place: Place, request: Any, unit: Unit) -> Iterator[Callable[[Rece
         span.set_attribute(f"{_OURS}outcome", "retried")
         _fail(span, _code(retry.exc))
         raise
-    except TaskPredicate:  # it was replaced by other tasks, as `fan_out` is
+    except TaskPredicate:  # the task was replaced by other tasks, as `fan_out` is
         raise
     except BaseException as error:
         _fail(span, _code(error))
@@ -101,10 +108,10 @@ def unit_span(place: Place, request: Any, unit: Unit) -> Iterator[Callable[[Rece
 
 
 def _start(place: Place, request: Any, unit: Unit) -> Span:
-    """A span that is not recorded if the job has no trace, or if its manifest cannot be had."""
+    """Start a span; return INVALID_SPAN if the job has no trace or its manifest cannot be read."""
     try:
         manifest = place.records.resolved(unit.run)
-    except (ScriptoriumError, ValueError, KeyError):  # the unit itself will find that out
+    except (ScriptoriumError, ValueError, KeyError):  # the unit itself will report that
         return INVALID_SPAN
     pool = place.settings.worker_pool or unit.stage.pool.value
     provider = open_provider(place.settings, f"worker-{pool}")
@@ -123,7 +130,7 @@ def _start(place: Place, request: Any, unit: Unit) -> Span:
     if scope is not Scope.JOB:
         told[scope.value] = unit.index
     sent_at = (request.headers or {}).get(SENT_AT)
-    if sent_at is not None and request.eta is None:  # a retry's message is meant to wait
+    if sent_at is not None and request.eta is None:  # the message of a retry waits on purpose
         told["queue_wait_ms"] = max(0, round((time.time() - sent_at) * 1000))
     return provider.get_tracer("scriptorium").start_span(
         unit.stage.value,
@@ -134,7 +141,7 @@ def _start(place: Place, request: Any, unit: Unit) -> Span:
 
 
 def _fail(span: Span, code: str) -> None:
-    """The code alone: the message is in the log, and may hold what others wrote."""
+    """Mark the span as failed with the code alone: an error's message may hold users' text."""
     span.set_attribute("error.type", code)
     span.set_status(Status(StatusCode.ERROR, code))
 
@@ -144,20 +151,20 @@ def _code(error: object) -> str:
 
 
 def open_provider(settings: Settings, component: str) -> TracerProvider | None:
-    """This process's provider, made at its first span; None if it cannot be made."""
+    """Return this process's provider, made at its first span; None if it cannot be made."""
     with _opening:
         process = os.getpid()
         if process not in _opened:
             try:
                 _opened[process] = _open(settings.otlp_endpoint or "", component)
-            except Exception as error:  # of whatever kind: work goes on without traces
+            except Exception as error:  # any error: work goes on without traces
                 tell_that_traces_are_off(error)
                 _opened[process] = None
         return _opened[process]
 
 
 def flush(seconds: float) -> None:
-    """Send what this process has not sent yet, but wait no longer than this."""
+    """Send the spans that this process has not sent yet; wait at most `seconds`."""
     provider = _opened.get(os.getpid())
     if provider is not None:
         flushing = Thread(target=provider.force_flush, name="flush-spans", daemon=True)
@@ -175,7 +182,11 @@ def _open(endpoint: str, component: str) -> TracerProvider:
 
 
 def _processor(endpoint: str) -> SpanProcessor:
-    """To a file at once, so that a kill loses none; else to a collector, as OTEL_* say."""
+    """Return the processor for an endpoint. Raises InvalidOption for an unknown scheme.
+
+    `file:///path` is written at each span's end, so that a kill loses none; http and https
+    send batches to a collector, configured by the OTEL_* environment variables.
+    """
     url = urlsplit(endpoint)
     if url.scheme == "file" and not url.netloc and url.path:
         return SimpleSpanProcessor(AllowlistExporter(FileExporter(Path(unquote(url.path)))))
@@ -188,17 +199,20 @@ def _processor(endpoint: str) -> SpanProcessor:
 
 
 class AllowlistExporter(SpanExporter):
-    """Passes on what we chose to tell, whatever a library has put into its spans."""
+    """Passes spans on without the attributes, events and status texts that are not ours.
+
+    Attributes pass if they are in TOLD, or begin with `scriptorium.` in a span of our own.
+    """
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Without events, and without attributes and descriptions that are not ours."""
+        """Export copies of the spans that hold only what is allowed."""
         return self._exporter.export([_told(span) for span in spans])
 
     def shutdown(self) -> None:
-        """Let the connection go."""
+        """Shut the wrapped exporter down."""
         self._exporter.shutdown()
 
 
