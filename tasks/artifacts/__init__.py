@@ -1,11 +1,10 @@
 """The object store: bytes under a key, written once.
 
-An artifact is a fact. `put` never overwrites: the first writer wins and every
-later one is told so, which is what makes running anything twice harmless.
-Three stores keep the same promise and pass the same tests: a directory
-(`file://`), S3 (`s3://`) and a dictionary (`memory://`). Nothing here knows
-what the bytes mean; keys are built in `tasks/runs/keys.py`, and
-`tasks/artifacts/opening.py` opens the store of a URL.
+An artifact is a fact. `put` never overwrites: the first writer wins and each later one gets
+False, so to run a unit twice is harmless. Three stores behave the same and pass the same tests:
+a directory (`file://`), S3 (`s3://`) and a dictionary (`memory://`). This package does not know
+what the bytes mean: `tasks/runs/keys.py` builds the keys, and `tasks/artifacts/opening.py` opens
+the store of a URL.
 """
 
 from __future__ import annotations
@@ -21,49 +20,49 @@ class ArtifactMissing(KeyError):
 
 
 class ArtifactStore(Protocol):
-    """What a stage may do with the object store.
+    """The methods of an object store.
 
     Every method may raise `gpu_worker.errors.StoreUnavailable` and `StoreRefused` (and those
     that write an artifact or a file `DiskFull`); `get` and `fetch` raise `ArtifactMissing` for
     a key that is not there. A key that breaks the rules of `tasks/artifacts/names.py` is a
-    mistake in the code and raises `ValueError`. Any number of threads may use one store.
+    bug in the caller and raises `ValueError`. Any number of threads may use one store.
     """
 
     url: str  # as in the settings, without credentials
 
     def put(self, key: str, data: bytes) -> bool:
-        """Write once. False: the key was there already and is unchanged."""
+        """Write the artifact once. Returns False if the key exists, and leaves it unchanged."""
 
     def put_file(self, key: str, path: Path) -> bool:
-        """`put` from a local file, streamed."""
+        """Do what `put` does, streamed from a local file."""
 
     def put_stream(self, key: str, file: BinaryIO) -> bool:
-        """`put` from an open file that can be sought, from its start to its end, streamed."""
+        """Do what `put` does, streamed from an open, seekable file, from its start to its end."""
 
     def presigned_put(self, key: str, size: int, seconds: int) -> str | None:
-        """An address that takes `size` bytes by PUT for so long; None if there can be none."""
+        """Return a URL that takes `size` bytes by PUT for `seconds`; None if the store has none."""
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
-        """The bytes, or `length` of them from byte `start`; short at the end of the artifact."""
+        """Return the bytes, or `length` of them from byte `start`; fewer at the artifact's end."""
 
     def fetch(self, key: str, path: Path) -> None:
         """Write the artifact to a local file, streamed; on failure the file is as it was."""
 
     def size(self, key: str) -> int | None:
-        """Size in bytes, or None if there is no such artifact."""
+        """Return the size in bytes, or None if there is no such artifact."""
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Every key that starts with `prefix`, in lexical order."""
+        """Yield every key that starts with `prefix`, in lexical order."""
 
     def delete(self, key: str) -> None:
-        """Remove it; not an error if it is not there."""
+        """Delete the artifact; do nothing if it is not there."""
 
 
 def exists(store: ArtifactStore, key: str) -> bool:
-    """Whether the artifact has been written."""
+    """Tell whether the artifact has been written."""
     return store.size(key) is not None
 
 
 def encode(data: dict[str, Any]) -> bytes:
-    """JSON with a stable order, so that equal results are equal bytes."""
+    """Encode as JSON with sorted keys, in UTF-8, so that equal results are equal bytes."""
     return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

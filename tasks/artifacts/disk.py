@@ -1,6 +1,6 @@
-"""Files that are whole or not there, and what the disk's faults mean.
+"""Write files that are complete or absent, and translate the disk's errors.
 
-It knows files, not artifacts: what is in them and who asked is the stores' matter.
+This module knows files, not artifacts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from gpu_worker.errors import DiskFull, StoreRefused, StoreUnavailable
 
-COPY_BYTES = 1 << 20  # what is held in memory of a file that is streamed
+COPY_BYTES = 1 << 20  # the part of a streamed file that is in memory
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST),
@@ -43,9 +43,9 @@ def disk_faults(place: str) -> Iterator[None]:
 
 @contextmanager
 def arriving(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes its name `path`, replacing another, only when it is whole.
+    """Open a file to write, and rename it to `path` after the block; replace an existing file.
 
-    Nothing is left behind if the block raises. Raises what `disk_faults` does.
+    Leaves nothing behind if the block raises. Raises what `disk_faults` raises.
     """
     unfinished = path.with_name(f".{uuid4().hex}.part")
     with disk_faults(str(path)), removed_at_the_end(unfinished):
@@ -56,7 +56,7 @@ def arriving(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def removed_at_the_end(path: Path) -> Iterator[None]:
-    """The file is gone after the block, however that ends."""
+    """Delete the file after the block, also if it raises."""
     try:
         yield
     finally:
@@ -64,7 +64,7 @@ def removed_at_the_end(path: Path) -> Iterator[None]:
 
 
 def make_directory(path: Path) -> None:
-    """Make it and its parents, so that they are still there after a power cut."""
+    """Make the directory and its parents, and sync them, so that they survive a power cut."""
     if path.is_dir():
         return
     make_directory(path.parent)

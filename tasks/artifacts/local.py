@@ -1,9 +1,9 @@
 """Artifacts as files under a directory, which several processes may share.
 
-An artifact is written under another name, brought to the disk and then linked to its
-own name: a link never replaces a file, so the first writer wins and no reader sees half
-an artifact. The directory must be one file system with hard links (NFS has them).
-Symbolic links inside it are never followed.
+An artifact is written under a temporary name, synced to the disk and then hard-linked to its own
+name: a link never replaces a file, so the first writer wins and no reader sees half an artifact.
+The directory must be one file system with hard links (NFS has them). Symbolic links inside it
+are never followed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tasks.artifacts.disk import (
 )
 from tasks.artifacts.names import RESERVED, checked_key, checked_prefix, checked_range
 
-LINK_ATTEMPTS = 20  # a folder can vanish under a writer when its last artifact is deleted
+LINK_ATTEMPTS = 20  # deleting a folder's last artifact deletes the folder, also before a link
 STALE_SECONDS = 24 * 3600.0  # an unfinished file this old belongs to a writer that died
 
 
@@ -90,7 +90,7 @@ class LocalStore:
         with disk_faults(self.url):
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 path.unlink()
-            with suppress(OSError):  # the first folder that is not empty ends it
+            with suppress(OSError):  # stops at the first folder that is not empty
                 for folder in path.parents:
                     if folder == self._root:
                         break
@@ -106,7 +106,7 @@ class LocalStore:
             with unfinished.open("xb") as file:
                 write(file)
                 file.flush()
-                if file.tell():  # an empty one is all name, which is brought there below
+                if file.tell():  # an empty file is only a name, which `_link` syncs
                     os.fsync(file.fileno())
             return self._link(unfinished, path)
 
@@ -124,7 +124,7 @@ class LocalStore:
                     return False
                 if path.is_dir() or any(parent.is_file() for parent in path.parents):
                     raise ValueError(f"{path} cannot be both an artifact and a folder") from None
-                # What stood in the way is gone again: another process deleted it.
+                # The file that was in the way is gone: another process deleted it.
         raise StoreUnavailable(f"{path} could not be written: its folder keeps vanishing.")
 
     @contextmanager
@@ -150,7 +150,7 @@ class LocalStore:
         return path
 
     def _walk(self, folder: Path, path: str, beginning: str = "") -> Iterator[str]:
-        """Keys under the folder whose next part starts with `beginning`, in lexical order."""
+        """Yield keys under the folder whose next part starts with `beginning`, in lexical order."""
         try:
             with os.scandir(folder) as scanned:
                 entries = [
@@ -168,7 +168,7 @@ class LocalStore:
                 yield path + name
 
     def _sweep(self) -> None:
-        """Remove what killed writers left unfinished."""
+        """Delete unfinished files of writers that died: those older than STALE_SECONDS."""
         oldest = time.time() - STALE_SECONDS
         with suppress(OSError):
             for unfinished in self._incoming.iterdir():

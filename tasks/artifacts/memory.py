@@ -1,7 +1,7 @@
-"""Artifacts in a dictionary, for tests and for trying things out.
+"""Artifacts in a dictionary, for tests and experiments.
 
-It keeps the promise of the other stores within one process and forgets everything with
-it. Stores opened by the same name share their artifacts.
+It behaves like the other stores within one process, and ends with it. Stores opened by the same
+name share their artifacts.
 """
 
 from __future__ import annotations
@@ -76,6 +76,6 @@ _naming = Lock()
 
 
 def shared_store(name: str) -> MemoryStore:
-    """The process's one store of that name."""
+    """Return the process's only store of that name; make it if there is none."""
     with _naming:
         return _named.setdefault(name, MemoryStore(name))

@@ -1,7 +1,7 @@
-"""Which keys every store takes: what S3, a file system and a log line can all hold.
+"""The rules for keys: what S3, a file system and a log line can all hold.
 
-A key that breaks these rules is a mistake in the code that built it, so it raises
-`ValueError` and not one of the errors a user can mend.
+A key that breaks these rules is a bug in the code that built it, so it raises `ValueError` and
+not one of the errors that a user can correct.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ RESERVED = ".incoming"  # the folder where a directory store keeps unfinished fi
 
 
 def checked_key(key: str) -> str:
-    """The key itself: relative parts joined by `/`, none of them empty, `.` or `..`."""
+    """Return the key if it is valid: parts joined by `/`, none empty, `.` or `..`.
+
+    Raises ValueError.
+    """
     parts = key.split("/")
     if (
         len(key.encode()) > KEY_BYTES
@@ -25,13 +28,13 @@ def checked_key(key: str) -> str:
 
 
 def checked_prefix(prefix: str) -> str:
-    """The prefix itself: empty, or the beginning of a key."""
+    """Return the prefix if it is empty or the beginning of a valid key. Raises ValueError."""
     if prefix:
         checked_key(prefix + "x")
     return prefix
 
 
 def checked_range(start: int, length: int | None) -> None:
-    """Bytes are counted from the front: neither number may be negative."""
+    """Raise ValueError if `start` or `length` is negative: bytes are counted from the front."""
     if start < 0 or (length is not None and length < 0):
         raise ValueError(f"there are no {length} bytes from byte {start}")

@@ -1,4 +1,4 @@
-"""From a store's URL to the store. Only what the URL names is imported."""
+"""Open the store of a URL. Only the module of that kind of store is imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALLOWED = "Use file:///directory, an absolute path, s3://bucket/prefix or memory
 
 
 def open_store(url: str, *, endpoint_url: str | None = None) -> ArtifactStore:
-    """The store at that URL; nothing is read or written yet.
+    """Open the store at that URL; read and write nothing yet.
 
     `endpoint_url` is the address of an S3 that is not Amazon's; other stores ignore it.
     S3 credentials come from boto3's usual chain. Stores of one `memory://` name are the
@@ -20,7 +20,7 @@ def open_store(url: str, *, endpoint_url: str | None = None) -> ArtifactStore:
     """
     try:
         return _opened(url, endpoint_url)
-    except ValueError:  # what urlsplit and the stores say of a URL or prefix they cannot use
+    except ValueError:  # raised by urlsplit and the stores for a URL or prefix they cannot use
         raise _not_a_store(url) from None
 
 

@@ -1,4 +1,4 @@
-"""A span of stored PCM as the array that models take."""
+"""Read a span of stored PCM as the array that models take."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from tasks.artifacts import ArtifactStore
 def read_audio(store: ArtifactStore, key: str, span: Span) -> Audio:
     """Read the samples of `span` out of a PCM artifact, shape (samples,).
 
-    Only those bytes are fetched. Raises ArtifactMissing and what the store raises.
+    Fetches only those bytes. Raises ArtifactMissing and what the store raises.
     """
     return pcm_to_audio(store.get(key, span.start * SAMPLE_BYTES, span.samples * SAMPLE_BYTES))

@@ -1,9 +1,8 @@
 """Artifacts in S3, or in a store that speaks its protocol.
 
-Written once means a conditional write (`If-None-Match: *`), which the store must
-enforce, as Amazon S3 does; `scriptorium doctor` tries it. A writer whose reply was lost
-is told that the key was there already, by its own first attempt: the artifact is there
-all the same.
+To write once, it uses conditional writes (`If-None-Match: *`), which the store must enforce, as
+Amazon S3 does; `scriptorium doctor` tests it. If the reply to a successful write is lost, the
+repeated request finds the key and `put` returns False: the artifact is there all the same.
 boto3 takes a while to import, so only an `s3://` URL imports this module.
 """
 
@@ -26,25 +25,25 @@ from tasks.artifacts.disk import COPY_BYTES, arriving
 from tasks.artifacts.names import checked_key, checked_prefix, checked_range
 from tasks.artifacts.s3_faults import code_of, s3_faults
 
-MULTIPART_BYTES = 64 << 20  # a larger file goes up in parts
+MULTIPART_BYTES = 64 << 20  # a larger file is uploaded in parts
 PART_BYTES = 16 << 20  # one is held in memory at a time
 MAX_PARTS = 10_000  # S3's limit for one upload
-ATTEMPTS = 5  # of each request, botocore's backoff between them
-CONFLICT_ATTEMPTS = 6  # of a write that met another of the same key
+ATTEMPTS = 5  # of each request, with botocore's backoff between them
+CONFLICT_ATTEMPTS = 6  # of a write at the same time as another write of its key
 
 
 def s3_client(endpoint_url: str | None = None, *, attempts: int = ATTEMPTS) -> Any:
-    """A boto3 client that any number of threads may share; make it after a fork.
+    """Return a boto3 client that any number of threads may share; make it after a fork.
 
-    Credentials and region come from boto3's usual chain. Raises `InvalidOption` for an
-    address that is none.
+    Credentials and region come from boto3's usual chain. Raises `InvalidOption` for an invalid
+    address.
     """
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=10,
         read_timeout=60,
         max_pool_connections=32,
-        signature_version="s3v4",  # else a presigned address does not hold the file's size
+        signature_version="s3v4",  # others do not sign the file's size in a presigned URL
         # Stores other than Amazon's seldom have a host name for each bucket.
         s3={"addressing_style": "path" if endpoint_url else "auto"},
     )
@@ -85,14 +84,14 @@ class S3Store:
     def put_stream(self, key: str, file: BinaryIO) -> bool:
         size = file.seek(0, os.SEEK_END)
         if size > MULTIPART_BYTES:
-            # Asked first, since only the last request of the many says that it was in vain.
+            # Looked up first: only the last request of a multipart upload says that the key exists.
             if self.size(key) is not None:
                 return False
             return self._write_once(key, lambda: self._put_parts(key, file, size))
         return self._write_once(key, lambda: self._put_whole(key, file))
 
     def presigned_put(self, key: str, size: int, seconds: int) -> str | None:
-        # Not conditional: the header would have to be sent by whoever has the address.
+        # Not conditional: the client that uses the URL would have to send the header.
         with s3_faults(self._bucket, key):
             url: str = self._client.generate_presigned_url(
                 "put_object",
@@ -104,7 +103,7 @@ class S3Store:
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         checked_range(start, length)
-        if length == 0:  # no Range header can say so
+        if length == 0:  # a Range header cannot ask for zero bytes
             if self.size(key) is None:
                 raise ArtifactMissing(key)
             return b""
@@ -123,7 +122,7 @@ class S3Store:
     def fetch(self, key: str, path: Path) -> None:
         with s3_faults(self._bucket, key):
             reply = self._client.get_object(**self._named(key))
-            # Not `with body`: that gives the bare connection, which does not notice a cut.
+            # Not `with body`: that gives the raw connection, which does not notice a short body.
             with closing(reply["Body"]) as body, arriving(path) as file:
                 for piece in body.iter_chunks(COPY_BYTES):
                     file.write(piece)
@@ -181,7 +180,7 @@ class S3Store:
                 **upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
             )
         except BaseException:
-            # What is left of an upload costs money and is not seen in listings.
+            # An unfinished upload costs money and listings do not show it.
             with suppress(BotoCoreError, ClientError):
                 self._client.abort_multipart_upload(**upload)
             raise
@@ -200,5 +199,5 @@ def _upload_parts(
 
 
 def _is_conflict(error: BaseException) -> bool:
-    # S3's answer (409) while another write of the same key is under way.
+    # S3's reply (409) during another write of the same key.
     return isinstance(error, ClientError) and code_of(error) == "ConditionalRequestConflict"

@@ -1,7 +1,6 @@
-"""What S3's refusals mean: wait and try again, or tell a person what to mend.
+"""Translate S3's errors: either the request may be tried again, or an operator must act.
 
-The codes are those of Amazon's "Error responses" page and of stores that speak its
-protocol. What was asked of S3 is not known here.
+The codes are those of Amazon's "Error responses" page and of stores that speak its protocol.
 """
 
 from __future__ import annotations
@@ -63,18 +62,18 @@ _REFUSALS = {
     "NotImplemented": _UNABLE,
 }
 _MISSING = {"NoSuchKey", "NotFound", "404"}
-# Below 500, yet they pass by themselves: busy, interrupted, damaged on the way.
+# Below 500, but temporary: busy, interrupted, damaged on the way.
 _PASSING = {
     *("SlowDown", "Throttling", "ThrottlingException", "TooManyRequests", "RequestTimeout"),
     *("ConditionalRequestConflict", "OperationAborted", "IncompleteBody", "BadDigest", "429"),
-    "NoSuchUpload",  # the bucket's clean-up took an upload in parts away
+    "NoSuchUpload",  # the bucket's clean-up deleted an unfinished multipart upload
 }
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, ProfileNotFound)
 
 
 @contextmanager
 def s3_faults(bucket: str, key: str = "") -> Iterator[None]:
-    """Turn botocore's errors into this project's, naming the bucket.
+    """Turn botocore's errors into this project's, which name the bucket.
 
     Raises `ArtifactMissing`, `StoreRefused`, `StoreUnavailable` or `DiskFull`.
     """
@@ -93,7 +92,7 @@ def s3_faults(bucket: str, key: str = "") -> Iterator[None]:
 
 
 def code_of(error: ClientError) -> str:
-    """S3's word for what went wrong, or the HTTP status where it sent none."""
+    """Return S3's error code, or the HTTP status if the reply has none."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 

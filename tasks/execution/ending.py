@@ -101,7 +101,7 @@ def _measured(
 
 
 def end_early(task: Any, unit: Unit, receipt: Receipt) -> None:
-    """After a stage that the rest depends on: go on only if it was done."""
+    """Drop the rest of the chain after a failed early stage; send `assemble` for its failure."""
     if unit.stage not in EARLY_STAGES or receipt.outcome in ("computed", "cached"):
         return
     task.request.chain = None

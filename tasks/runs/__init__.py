@@ -1,1 +1,1 @@
-"""A run of a job as data: its stages and units, its options, its records and their keys."""
+"""A job's run as data: its stages and units, options, records and their keys."""

@@ -5,7 +5,7 @@
            embed_speakers, …],                     a task for each shard
           chain(diarize, assemble))
 
-Messages carry ids only, and no code of a stage is needed to send them.
+Messages carry only ids. To send them, no stage's code need be imported.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from tasks.runs.units import Run, Unit
 
 
 def signature(celery: Celery, unit: Unit, lane: Lane) -> Signature:
-    """The message that asks for one unit. Fan-ins are quick, and somebody waits in either lane."""
+    """Return the message that asks for one unit.
+
+    `diarize` and `assemble` always use the interactive lane: they are quick and end the job.
+    """
     arguments: dict[str, Any] = {
         "tenant": unit.run.tenant,
         "job": unit.run.job,
@@ -38,14 +41,18 @@ def signature(celery: Celery, unit: Unit, lane: Lane) -> Signature:
 
 
 def chain_of(celery: Celery, units: Sequence[Unit], lane: Lane) -> Signature:
-    """One unit after another."""
+    """Return the messages of units that follow one another."""
     return chain(*(signature(celery, unit, lane) for unit in units))
 
 
 def run_canvas(
     celery: Celery, manifest: Manifest, run: Run, *, prepared: bool = False
 ) -> Signature:
-    """A whole run, or what follows on `prepare`. The length is unknown yet, so is the lane."""
+    """Return the messages of a run up to `fan_out`; without `prepare` if it is `prepared`.
+
+    The lane is the one that the options name, else interactive: the audio's length, which
+    decides it, is not known yet.
+    """
     lane = manifest.options.lane or Lane.INTERACTIVE
     stages = [] if prepared else [Stage.PREPARE]
     if needs_detection(manifest.options):
@@ -57,7 +64,7 @@ def run_canvas(
 def fan_out_canvas(
     celery: Celery, header: Sequence[Sequence[Unit]], body: Sequence[Unit], lane: Lane
 ) -> Signature:
-    """All chains of the header side by side, and the fan-in behind them."""
+    """Return a chord: the header's chains side by side, then the units of the body in turn."""
     behind = chain_of(celery, body, lane)
     if not header:
         return behind
@@ -65,5 +72,5 @@ def fan_out_canvas(
 
 
 def assembly(celery: Celery, run: Run) -> Signature:
-    """The end of a run, whatever it came to."""
+    """Return the message of `assemble`, which ends every run but a canceled one."""
     return signature(celery, run.unit(Stage.ASSEMBLE), Lane.INTERACTIVE)

@@ -1,8 +1,7 @@
-"""The models of one run where its job's options name none.
+"""Choose the models of one run where its job's options name none.
 
-They are chosen once and by one worker, so that a job's chunks agree: one transcription model,
-one way to time the words, one model for the speakers, and one warning for each that is not the
-usual one.
+One worker chooses once, so that all chunks of a job use the same: one transcription model, one
+aligner and one diarizer, with a warning for each that is not the usual one.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from tasks.runs.options import JobOptions
 
 
 def choose_transcriber(models: ModelPlace, options: JobOptions) -> Choice:
-    """The transcription model, fetched if need be. Raises ModelUnavailable if none can be had."""
+    """Choose the transcription model, and fetch it if it is missing. Raises ModelUnavailable."""
     if options.model != AUTO:
         return Choice()
     found = choose_model(models, options.language, options.task)
@@ -27,7 +26,10 @@ def choose_transcriber(models: ModelPlace, options: JobOptions) -> Choice:
 def choose_others(
     models: ModelPlace, choice: Choice, options: JobOptions, spoken: str | None
 ) -> Choice:
-    """Add what times the words and tells the speakers apart. `options` have the chosen model."""
+    """Return `choice` with the aligner and the diarizer; `options` name the chosen model.
+
+    `spoken` is the code of the spoken language, None for a file without speech.
+    """
     if options.aligns and spoken is not None:
         missing = missing_aligner(models, options.model, spoken, options.align_model)
         if missing is not None:
@@ -40,7 +42,7 @@ def choose_others(
 
 
 def _is_usual(model: str) -> bool:
-    """Whether the speakers of a job with this transcription model have the usual model."""
+    """Tell whether a job with this transcription model uses the usual diarizer."""
     return diarize_model(model) == COMMUNITY
 
 

@@ -18,10 +18,10 @@ from tasks.runs.units import Run, Unit
 
 
 def is_settled(options: JobOptions) -> bool:
-    """Whether no worker need find out which models can be had.
+    """Tell whether the options fix all models, so that no worker need look which are available.
 
-    Models in the package and in directories always can. Of those that a submitter has named only
-    the aligner's may be missing without an end: words keep the engine's times then.
+    Models in the package and in directories are always available. A missing model that a
+    submitter has named ends the job, except the aligner's: words then keep the engine's times.
     """
     if options.model == AUTO:
         return False
@@ -34,17 +34,17 @@ def is_settled(options: JobOptions) -> bool:
 
 
 def needs_detection(options: JobOptions) -> bool:
-    """Whether a worker must find out the language or the models before chunks are spread."""
+    """Tell whether `detect_language` must find the language or the models before `fan_out`."""
     return options.language is None or not is_settled(options)
 
 
 def chunk_stages(options: JobOptions) -> tuple[Stage, ...]:
-    """What is done to each chunk, in this order."""
+    """Return the stages of each chunk, in order."""
     return (Stage.TRANSCRIBE, Stage.ALIGN) if options.aligns else (Stage.TRANSCRIBE,)
 
 
 def header_chains(run: Run, options: JobOptions, plan: Plan) -> tuple[tuple[Unit, ...], ...]:
-    """What can be done side by side: units that follow one another, for each chunk and shard."""
+    """Return a chain of units for each chunk and each shard; chains can run side by side."""
     stages = chunk_stages(options)
     chunks = (
         tuple(run.unit(stage, index) for stage in stages) for index in range(len(plan.chunks))
@@ -54,13 +54,13 @@ def header_chains(run: Run, options: JobOptions, plan: Plan) -> tuple[tuple[Unit
 
 
 def fan_in(run: Run, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
-    """What follows on all of them, in this order."""
+    """Return the units that follow when all chains have ended, in order."""
     stages = (Stage.DIARIZE, Stage.ASSEMBLE) if plan.shards(options) else (Stage.ASSEMBLE,)
     return tuple(run.unit(stage) for stage in stages)
 
 
 def downstream(unit: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
-    """The unit and those that follow on it alone."""
+    """Return the unit and those after it in its chain or in the fan-in."""
     chains = (*header_chains(unit.run, options, plan), fan_in(unit.run, options, plan))
     for chain in chains:
         if unit in chain:
@@ -69,7 +69,10 @@ def downstream(unit: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
 
 
 def chains_before(unit: Unit, options: JobOptions, plan: Plan) -> tuple[tuple[Unit, ...], ...]:
-    """What the unit needs, in chains like those of `header_chains`; empty for the first of one."""
+    """Return the units that must end before this one, as chains like those of `header_chains`.
+
+    Empty for the first unit of a chain.
+    """
     headers = header_chains(unit.run, options, plan)
     for chain in headers:
         if unit in chain:

@@ -1,24 +1,24 @@
-"""Where each artifact is, and what its content depends on.
+"""The keys of all artifacts.
 
-A stage's artifact is keyed by tenant, audio, span and a digest of just those
+The key of a stage's artifact has the tenant, the audio, the span and a digest of exactly those
 options that change it; so a retry, a resume and a second submission find it.
 
     open/<tenant>/<job>/<run>                      the run has no result yet
-    outbox/<tenant>/<job>/<run>                    it has ended, and somebody must be told so
-    deleted/<tenant>/<job>                         the job is deleted; some of it may be left
+    outbox/<tenant>/<job>/<run>                    it has ended; a webhook or files are owed
+    deleted/<tenant>/<job>                         the job is deleted; parts of it may be left
     dead-letters/<tenant>/<job>/<run>/<stage>/<index>
-    dead-letters-triggers/<message>.json           an event that nothing can be made of
+    dead-letters-triggers/<message>.json           an event that could not become a job
     tenants/<tenant>/sources/<sha256>              bytes as submitted
     tenants/<tenant>/uploads/<upload>              bytes put there by an upload URL
-    tenants/<tenant>/uses/<content>/<job>          the job needs that source, upload or audio
-    tenants/<tenant>/idempotency/<sha256>          the job that an idempotency key stands for
+    tenants/<tenant>/uses/<content>/<job>          a claim: the job needs that content
+    tenants/<tenant>/idempotency/<sha256>          the job of an idempotency key
     tenants/<tenant>/jobs/<job>/manifest.json
                                /plan.json
-                               /uses/<content>     that prepare found it to need
+                               /uses/<content>     that prepare has claimed
                                /speakers/<version>.json     their names
                                /runs/<run>/started.json, failed/…, canceled, timings.json
-                               /runs/<run>/choice.json        which models it uses
-                               /runs/<run>/delivery/<part>/<try>, <part>.json   what was owed
+                               /runs/<run>/choice.json        the models that were chosen
+                               /runs/<run>/delivery/<part>/<try>, <part>.json   deliveries
                                /runs/<run>/result.json        the commit point
     tenants/<tenant>/prepared/<sha256>-<digest>.json
     tenants/<tenant>/audio/<sha256>/pcm            mono, 16 kHz, s16le
@@ -52,7 +52,7 @@ RESULT = "result.json"  # likewise; the commit point
 
 
 def digest(stage: Stage, values: dict[str, Any]) -> str:
-    """Short and stable, the same on every machine."""
+    """Return 16 hex digits that name a stage, its version and these values, on every machine."""
     text = json.dumps([stage.value, stage.definition.version, values], sort_keys=True)
     return sha256(text.encode("utf-8")).hexdigest()[:16]
 
@@ -86,12 +86,12 @@ def upload(tenant: str, upload: str) -> str:
 
 
 def content(key: str) -> str:
-    """Of a source's, upload's or audio's key: the part by which `uses` names it."""
+    """Return the part of a source's, upload's or audio's key by which `uses` names it."""
     return key.split("/")[3]
 
 
 def uses(tenant: str, content: str) -> str:
-    """The folder with an entry for each job that needs the content."""
+    """Return the folder of the claims: an entry for each job that needs the content."""
     return f"tenants/{tenant}/uses/{content}/"
 
 
@@ -104,7 +104,7 @@ def jobs(tenant: str) -> str:
 
 
 def job(tenant: str, job: str, folder: str = "") -> str:
-    """A job's own folder, or `uses/` or `speakers/` in it."""
+    """Return a job's own folder, or the folder `uses/` or `speakers/` in it."""
     return f"{jobs(tenant)}{job}/{folder}"
 
 
@@ -121,12 +121,12 @@ def runs(tenant: str, job: str) -> str:
 
 
 def of_run(run: Run, name: str) -> str:
-    """`name` is started.json, canceled, CHOICE, timings.json or RESULT."""
+    """Return a key of a run; `name` is started.json, canceled, CHOICE, timings.json or RESULT."""
     return f"{runs(run.tenant, run.job)}{run.number}/{name}"
 
 
 def tries(run: Run, part: str) -> str:
-    """The folder with an entry for each time that a part of what is owed was tried."""
+    """Return the folder with an entry for each try to deliver a part: a webhook or files."""
     return of_run(run, f"delivery/{part}/")
 
 
@@ -150,7 +150,7 @@ def pcm(tenant: str, audio: str) -> str:
 
 
 def made_of(tenant: str, content: str) -> tuple[str, str]:
-    """The beginnings of all keys of what was made of a source, an upload or an audio."""
+    """Return the prefixes of all keys that are derived from a source, an upload or an audio."""
     return f"tenants/{tenant}/prepared/{content}-", f"tenants/{tenant}/audio/{content}/"
 
 
@@ -191,7 +191,7 @@ def diarized(tenant: str, audio: str, options: JobOptions) -> str:
 
 
 def receipt(key: str) -> str:
-    """The receipt of an artifact that is not JSON."""
+    """Return the key of the receipt of an artifact that is not JSON."""
     return f"{key}.receipt.json"
 
 
@@ -214,5 +214,5 @@ def _embed_mark(options: JobOptions) -> str:
 
 
 def _used(stage: Stage, options: JobOptions) -> dict[str, Any]:
-    """The options that change what the stage makes, as JSON."""
+    """Return the options that change the stage's artifact, as JSON."""
     return options.model_dump(mode="json", include=set(stage.definition.options))

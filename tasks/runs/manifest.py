@@ -1,6 +1,6 @@
-"""What a job is: its source and options as submitted, and what workers have found out of it.
+"""The records of a job: its manifest as submitted, and the choice and plan that workers write.
 
-All of it is artifacts, written once.
+Each is an artifact, written once.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tasks.runs.stages import Lane, Scope
 from tasks.runs.units import Unit
 
 MANIFEST_VERSION = 1
-INTERACTIVE_SECONDS = 600.0  # up to two default chunks: done before anybody is held up
+INTERACTIVE_SECONDS = 600.0  # up to two default chunks, which delay other jobs little
 
 
 class Source(Record):
-    """Where the audio is: an artifact of our store, or an object of somebody's bucket."""
+    """Where the audio is: an artifact of the store, an object in another bucket, or a URL."""
 
     name: str  # for people; never used as a path
     artifact: str | None = None
@@ -32,12 +32,12 @@ class Source(Record):
     @field_validator("name", mode="before")
     @classmethod
     def _printable(cls, name: str) -> str:
-        """File names are bytes; those that are no UTF-8 could not be written into a manifest."""
+        """Replace what UTF-8 cannot encode: file names are bytes, and a manifest is UTF-8."""
         return name.encode("utf-8", "replace").decode()
 
 
 class Output(Record):
-    """Where the transcript is written besides our store."""
+    """Where the transcript is written besides the store."""
 
     url: str  # s3://bucket/key without an extension
     formats: tuple[str, ...] = ("json",)
@@ -54,8 +54,8 @@ class Manifest(Record):
     options: JobOptions
     idempotency_key: str | None = None
     rerun_of: str | None = None  # the job whose source and plan this one has
-    metadata: dict[str, str] = Field(default_factory=dict)  # of the submitter, for itself
-    webhook_url: str | None = None  # told when the job has ended
+    metadata: dict[str, str] = Field(default_factory=dict)  # the submitter's; returned as given
+    webhook_url: str | None = None  # called when the job has ended
     output: Output | None = None
     max_audio_seconds: float | None = None  # the tenant's quota
     max_source_bytes: int | None = None  # likewise
@@ -65,8 +65,8 @@ class Manifest(Record):
     def _without_what_is_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the trace and every option that is None by default and is not set.
 
-        Older workers refuse a field that they do not know. So a new option hinders no upgrade
-        until a submitter sets it: let it be None by default.
+        Older workers refuse a field that they do not know. So give a new option the default None:
+        during an upgrade older workers then do all jobs that do not set it.
         """
         data: dict[str, Any] = write(self)
         if self.traceparent is None:
@@ -78,20 +78,20 @@ class Manifest(Record):
 
 
 class Choice(Record):
-    """What a worker chose for a run where the job's options left models open."""
+    """The models that a worker chose for a run whose job does not name them."""
 
     model: str | None = None
     diarize_model: str | None = None
-    aligner: Literal["cross_attention"] | None = None  # the aligner's model cannot be had
+    aligner: Literal["cross_attention"] | None = None  # set if the aligner's model is unavailable
     warnings: tuple[TranscriptWarning, ...] = ()
 
     @classmethod
     def of_artifact(cls, data: Mapping[str, Any]) -> Choice:
-        """From JSON; fields of a later release are ignored."""
+        """Read from JSON; ignore fields of a later release."""
         return cls.model_validate({name: data[name] for name in cls.model_fields if name in data})
 
     def applied(self, manifest: Manifest) -> Manifest:
-        """The manifest with the chosen models in its options."""
+        """Return the manifest with the chosen models in its options."""
         chosen = self.model_dump(exclude={"warnings"}, exclude_none=True)
         if not chosen:
             return manifest
@@ -100,7 +100,7 @@ class Choice(Record):
 
 
 class Plan(Record):
-    """What `prepare` found out: the audio and its chunks."""
+    """The output of `prepare`: the audio and its chunks."""
 
     audio: str  # sha256 of the PCM; of the first channel's if they are split
     seconds: float
@@ -110,42 +110,42 @@ class Plan(Record):
     chunk_channels: tuple[int, ...] = ()  # of each chunk, if channels are split
 
     def chunk_seconds(self, index: int) -> float:
-        """How much audio one chunk holds."""
+        """Return the length of one chunk in seconds."""
         return self.chunks[index].seconds
 
     def chunk_audio(self, index: int) -> str:
-        """sha256 of the PCM that one chunk is a span of."""
+        """Return the sha256 of the PCM that one chunk is a span of."""
         return self.channels[self.chunk_channels[index]] if self.channels else self.audio
 
     @property
     def heard(self) -> str:
-        """What the language is detected from: the audio, or all channels if they are split."""
+        """The name in the language's key: the audio's sha256, or one of all split channels."""
         if len(set(self.channels)) < 2:
             return self.audio
         return sha256("".join(self.channels).encode()).hexdigest()
 
     @property
     def samples(self) -> int:
-        """Length of the file."""
+        """The length of the file in samples of 16 kHz."""
         return round(self.seconds * SAMPLE_RATE)
 
     def shards(self, options: JobOptions) -> int:
-        """How many shards diarization is spread over; none if it was not asked for."""
+        """Return the number of shards of diarization; 0 if the options do not ask for it."""
         return shard_count(self.samples, options.shard_seconds) if options.diarizes else 0
 
     def shard_seconds(self, index: int, options: JobOptions) -> float:
-        """How much audio one shard stands for."""
+        """Return the length of one shard in seconds."""
         return min(options.shard_seconds, self.seconds - index * options.shard_seconds)
 
     def seconds_of(self, unit: Unit, options: JobOptions) -> float:
-        """How much audio one unit is about; the whole file for a stage of the job."""
+        """Return the seconds of audio of a unit; the whole file's for a stage of the job."""
         scope = unit.stage.definition.scope
         if scope is Scope.CHUNK:
             return self.chunk_seconds(unit.index)
         return self.shard_seconds(unit.index, options) if scope is Scope.SHARD else self.seconds
 
     def lane(self, options: JobOptions) -> Lane:
-        """The lane asked for, else bulk for files that would keep others waiting."""
+        """Return the lane of the options, else bulk for more than INTERACTIVE_SECONDS of audio."""
         if options.lane is not None:
             return options.lane
         work = sum(self.chunk_seconds(index) for index in range(len(self.chunks)))  # all channels

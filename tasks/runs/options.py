@@ -1,7 +1,6 @@
-"""The options of a job.
+"""The options of a job, and the checks that refuse a wrong one.
 
-They are checked here, so that a bad one is refused at submission and not by a worker an
-hour later.
+They are checked at submission, so that a wrong one does not fail in a worker an hour later.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from tasks.runs.stages import Lane
 
 
 class Record(BaseModel):
-    """A frozen model that refuses unknown fields, infinities and NaN."""
+    """A frozen pydantic model that refuses unknown fields, NaN and infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -38,10 +37,10 @@ Name = Annotated[str, Field(pattern=r"^[^\s/\\\x00-\x1f][^\x00-\x1f]{0,62}$")]
 
 
 class KnownSpeaker(Record):
-    """A speaker that the submitter knows: a name, and some seconds of this voice alone."""
+    """A speaker with a name, given by a clip of a few seconds in which only this voice speaks."""
 
-    name: Name  # written into the transcript
-    clip: str = Field(pattern=r"^[0-9a-f]{64}$")  # sha256 of the clip, which is in the store
+    name: Name  # as it is written into the transcript
+    clip: str = Field(pattern=r"^[0-9a-f]{64}$")  # sha256 of the file, which is in the store
 
 
 ComputeType = Literal[
@@ -57,16 +56,16 @@ def _option(default: Any, description: str, **bounds: Any) -> Any:
 class JobOptions(Record):
     """The options of a job; names and defaults are openai/whisper's where it has them.
 
-    The command line's options are made from these fields.
+    The options of the command line and of the API are made from these fields.
     """
 
     model: str = _option(
         AUTO,
         "Name, directory or owner/name on the hub. auto: large-v3-turbo on a GPU, base on a CPU, "
-        "or the best available one.",
+        "or the best one available.",
     )
     revision: str | None = _option(None, "Revision of the model on the hub; unset: the newest.")
-    compute_type: ComputeType = _option("default", "CTranslate2's quantization of the model.")
+    compute_type: ComputeType = _option("default", "Quantization of the model, as CTranslate2's.")
     language: str | None = _option(
         None,
         "Code, tag or English name, such as es, es-MX or Spanish; unset or auto: detected.",
@@ -84,38 +83,38 @@ class JobOptions(Record):
         ge=1, le=20,
     )  # fmt: skip
     best_of: int = _option(5, "Candidates when sampling.", ge=1, le=20)
-    patience: float = _option(1.0, "Patience of the beam search; 1 is the usual one.", gt=0)
+    patience: float = _option(1.0, "Patience of the beam search.", gt=0)
     length_penalty: float = _option(1.0, "Exponent of the length in a candidate's score.")
     repetition_penalty: float = _option(1.0, "Above 1: punish repeated tokens.", gt=0)
     no_repeat_ngram_size: int = _option(0, "Never repeat this many tokens in a row; 0: off.", ge=0)
     temperature: float = _option(0.0, "Temperature of the first try; 0: beam search.", ge=0, le=1)
     temperature_increment_on_fallback: float | None = _option(
-        0.2, "Temperature increase per retry when a threshold fails; None: no retry.", gt=0, le=1
+        0.2, "Increase per retry when decoding fails a threshold; None: no retry.", gt=0, le=1
     )
-    compression_ratio_threshold: float | None = _option(2.4, "Fails if above: text repeats.")
-    logprob_threshold: float | None = _option(-1.0, "Fails if the mean log probability is below.")
+    compression_ratio_threshold: float | None = _option(2.4, "Above: repetitive text, a failure.")
+    logprob_threshold: float | None = _option(-1.0, "Mean log probability; below: a failure.")
     no_speech_threshold: float | None = _option(
-        0.6, "Silence, if above this and logprob_threshold fails."
+        0.6, "Above, and below logprob_threshold: taken for silence."
     )
     initial_prompt: str | None = _option(None, "Text that sets the style.", max_length=2000)
     hotwords: str | None = _option(None, "Names and terms to expect.", max_length=2000)
     suppress_tokens: tuple[int, ...] = _option((-1,), "Token ids; -1: non-speech symbols.")
-    max_new_tokens: int | None = _option(None, "Most tokens in a window.", ge=1, le=448)
-    word_timestamps: bool = _option(True, "Give each word a start and an end.")
+    max_new_tokens: int | None = _option(None, "Most tokens of a window.", ge=1, le=448)
+    word_timestamps: bool = _option(True, "Give each word its time.")
     aligner: Literal["ctc", "whisperx", "cross_attention", "none"] = _option(
-        "ctc", "How words get their times: ctc, whisperx, cross_attention, none."
+        "ctc", "Aligner of words: ctc, whisperx, cross_attention or none."
     )
     align_model: str | None = _option(None, "Model of the aligner; unset: by the language.")
-    diarize: bool | None = _option(None, "Tell speakers apart; unset: if a speaker option is set.")
+    diarize: bool | None = _option(None, "Tell speakers apart; unset: if one of these is set.")
     diarize_model: str | None = _option(
         None,
-        "Unset: pyannote/speaker-diarization-community-1, or offline where that is unavailable; "
+        "Unset: pyannote/speaker-diarization-community-1, or offline if it is unavailable; "
         "pico's own for pico.",
     )
     num_speakers: int | None = _option(None, "Exact number of speakers.", ge=1, le=100)
     min_speakers: int | None = _option(None, "Least number of speakers.", ge=1, le=100)
     max_speakers: int | None = _option(None, "Most speakers.", ge=1, le=100)
-    known_speakers: tuple[KnownSpeaker, ...] = _option((), "Names and clips.", max_length=100)
+    known_speakers: tuple[KnownSpeaker, ...] = _option((), "Voices with names.", max_length=100)
     channels: Literal["mix", "split"] = _option(
         "mix", "mix, or split: each channel is one speaker, transcribed alone."
     )
@@ -125,7 +124,7 @@ class JobOptions(Record):
     @model_validator(mode="before")
     @classmethod
     def _no_truth_for_a_number(cls, values: object) -> object:
-        """Refuse true and false for a number, which pydantic would read as 1 and 0."""
+        """Refuse true and false for numbers: pydantic reads true as 1."""
         for name, value in values.items() if isinstance(values, Mapping) else ():
             if isinstance(value, bool) and name not in ("diarize", "word_timestamps"):
                 raise ValueError(f"{name} is neither true nor false")
@@ -145,7 +144,7 @@ class JobOptions(Record):
         return language_code(language) if isinstance(language, str) else language
 
     def decode_options(self, language: str | None) -> DecodeOptions:
-        """Return the options that the engine needs."""
+        """Return the options for the engine."""
         return DecodeOptions(
             language=language,
             temperatures=self.temperatures,
@@ -161,7 +160,7 @@ class JobOptions(Record):
 
     @property
     def temperatures(self) -> tuple[float, ...]:
-        """The first temperature, then each increase up to 1 (openai/whisper's rule)."""
+        """The temperatures to decode with, one after the other, up to 1 (openai/whisper's rule)."""
         step = self.temperature_increment_on_fallback
         if step is None:
             return (self.temperature,)
@@ -182,13 +181,13 @@ class JobOptions(Record):
 
     @property
     def aligns(self) -> bool:
-        """Whether a second model gives words their times. A translation is not what is spoken."""
+        """Whether an aligner times the words; never for a translation, which has no audio."""
         second = self.aligner in ("ctc", "whisperx")
         return second and self.word_timestamps and self.task == "transcribe"
 
     @property
     def diarizes(self) -> bool:
-        """Whether speakers are told apart. Each of split channels is one speaker already."""
+        """Whether a diarizer runs; never for split channels, each of which is a speaker."""
         if self.channels == "split":
             return False
         if self.diarize is not None:
@@ -199,12 +198,12 @@ class JobOptions(Record):
         )  # fmt: skip
 
     def vad_options(self) -> VadOptions:
-        """Return the options that the speech detection needs."""
+        """Return the options for the speech detection."""
         return VadOptions(threshold=self.vad_threshold)
 
 
 def job_options(values: dict[str, Any]) -> JobOptions:
-    """Parse options from outside. Raises InvalidOption with one sentence for each wrong one."""
+    """Parse a submitter's options. Raises InvalidOption, which names each wrong one."""
     try:
         options = JobOptions.model_validate(values)
     except ValidationError as error:
@@ -215,9 +214,9 @@ def job_options(values: dict[str, Any]) -> JobOptions:
 
 
 def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptions:
-    """Return the options with changes. Raises InvalidOption.
+    """Return the options with the changes. Raises InvalidOption.
 
-    A number of beams that is the model's usual one is replaced by the new model's.
+    Replaces a beam size that is the model's usual one by the new model's usual one.
     """
     values = options.model_dump(mode="json")
     if options.model != AUTO and options.beam_size == usual_beam_size(options.model):
@@ -226,10 +225,10 @@ def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptio
 
 
 def check_model(options: JobOptions) -> None:
-    """Raise InvalidOption for options that the model, by its name, cannot do.
+    """Raise InvalidOption for what the model, by its name, cannot do, or wrong speaker bounds.
 
-    Also for a number of speakers outside its own bounds. Not a validator, since manifests of jobs
-    that were accepted before these rules are read with the same class.
+    Called for submissions and not a validator: the same class reads the manifests of jobs that
+    were accepted before these rules.
     """
     check_language(options.language)
     if options.model == AUTO and options.revision is not None:
@@ -245,6 +244,6 @@ def check_model(options: JobOptions) -> None:
 
 
 def _sentence(error: Mapping[str, Any]) -> str:
-    """Write one of pydantic's errors as a sentence; one about several options has no place."""
+    """Write one of pydantic's errors as text; one about several options names no field."""
     place, message = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" if place else message

@@ -1,6 +1,6 @@
-"""A job's written records, read from the store: manifest, choice, plan, language, keys.
+"""A job's records, read from the store: manifest, choice, plan and language; keys of its units.
 
-They are written once, so each process remembers the ones it has read.
+Records never change, so each process keeps in memory those that it has read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REMEMBERED = 4096
 
 
 class Records:
-    """Raises ArtifactMissing for a record that has not been written yet."""
+    """Reads records. Every method raises ArtifactMissing for a record not written yet."""
 
     def __init__(self, store: ArtifactStore, remembered: int = REMEMBERED) -> None:
         self._store = store
@@ -33,25 +33,25 @@ class Records:
         self._lock = Lock()
 
     def manifest(self, tenant: str, job: str) -> Manifest:
-        """The job as it was accepted."""
+        """Return the job as it was accepted."""
         manifest: Manifest = self._read(keys.manifest(tenant, job), Manifest.model_validate)
         return manifest
 
     def plan(self, tenant: str, job: str) -> Plan:
-        """The job's audio and chunks."""
+        """Return the job's audio and chunks."""
         plan: Plan = self._read(keys.plan(tenant, job), _plan)
         return plan
 
     def resolved(self, run: Run) -> Manifest:
-        """The job as the run does it: its manifest with the models that were chosen.
+        """Return the manifest with the models that were chosen for the run.
 
-        It is the manifest as accepted while nothing was chosen; a worker of an older release may
-        have begun the run.
+        While there is no choice, return the manifest as accepted: a worker of an older release
+        may have begun the run.
         """
         return self._chosen(run)[0]
 
     def choice_warnings(self, run: Run) -> tuple[TranscriptWarning, ...]:
-        """What a reader should know of the models that were chosen for the run."""
+        """Return the transcript's warnings about the models that were chosen for the run."""
         return self._chosen(run)[1].warnings
 
     def _chosen(self, run: Run) -> tuple[Manifest, Choice]:
@@ -68,7 +68,7 @@ class Records:
         return found
 
     def language(self, manifest: Manifest, plan: Plan) -> str | None:
-        """The language as given, else as detected; None if nobody speaks."""
+        """Return the language as given, else as detected; None if there is no speech."""
         if manifest.options.language is not None:
             return manifest.options.language
         key = keys.language(manifest.tenant, plan.heard, manifest.options)
@@ -76,7 +76,7 @@ class Records:
         return language
 
     def key(self, unit: Unit) -> str:
-        """Where the artifact of any unit is: its presence means that the unit is done."""
+        """Return the key of a unit's artifact, whose presence means that the unit is done."""
         if unit.stage is Stage.PREPARE:
             return keys.plan(unit.run.tenant, unit.run.job)
         if unit.stage is Stage.ASSEMBLE:
@@ -101,7 +101,10 @@ class Records:
         )
 
     def _detected(self, unit: Unit) -> str:
-        """The key of the choice, which is written after the language; of the language alone."""
+        """Return the key that ends `detect_language`: the choice's, or the language's without one.
+
+        The choice is written after the language.
+        """
         manifest = self.manifest(unit.run.tenant, unit.run.job)
         if not is_settled(manifest.options):
             return keys.of_run(unit.run, keys.CHOICE)
@@ -109,7 +112,7 @@ class Records:
         return keys.language(unit.run.tenant, plan.heard, manifest.options)
 
     def forget(self, tenant: str, job: str) -> None:
-        """Read the job's manifest and plan anew the next time."""
+        """Drop the job's manifest and plan from memory, so that they are read again."""
         with self._lock:
             self._known.pop(keys.manifest(tenant, job), None)
             self._known.pop(keys.plan(tenant, job), None)
@@ -132,7 +135,7 @@ def _plan(data: dict[str, Any]) -> Plan:
 
 
 def failures(store: ArtifactStore, run: Run) -> dict[tuple[Stage, int], dict[str, Any]]:
-    """The errors of a run's units that were given up, by stage and chunk."""
+    """Return the errors of a run's units that were given up, by stage and index."""
     prefix = keys.of_run(run, "failed/")
     found: dict[tuple[Stage, int], dict[str, Any]] = {}
     for key in store.list(prefix):
@@ -148,7 +151,7 @@ def result_record(
     error: dict[str, Any] | None = None,
     canceled: bool = False,
 ) -> dict[str, Any]:
-    """The body of `result.json`, by which a run ends."""
+    """Return the body of `result.json`, the artifact that ends a run."""
     return {
         "transcript": transcript,
         "missing": list(missing),

@@ -1,8 +1,8 @@
-"""The table of stages: what the cluster must know of each, but for how it is done.
+"""The table of stages: pool, scope, version, options and first speed of each.
 
-A new stage is a row of `STAGES` and a module of `tasks/stages` with the same name; where it comes
-in a run is written in `dependencies.py`. Pure names: importing this loads no task, so a process
-that only sends messages needs none of the code that does the work.
+A new stage is a row of `STAGES` and a module of `tasks/stages` with the same name;
+`dependencies.py` says where it comes in a run. Importing this module loads no task, so a process
+that only sends messages loads none of the code that does the work.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ class Pool(StrEnum):
     """The kind of worker a stage needs."""
 
     CPU = "cpu"  # prefork processes
-    GPU = "gpu"  # one process a GPU, threads inside
+    GPU = "gpu"  # one process for each GPU, with threads
 
 
 class Lane(StrEnum):
     """Which of a stage's two queues a job uses."""
 
-    INTERACTIVE = "interactive"  # a user waits for it
+    INTERACTIVE = "interactive"  # short jobs, whose users wait
     BULK = "bulk"
 
 
 class Scope(StrEnum):
-    """What one unit of a stage is about."""
+    """What one unit of a stage covers."""
 
     JOB = "job"
     CHUNK = "chunk"
@@ -40,7 +40,7 @@ class Stage(StrEnum):
 
     PREPARE = "prepare"  # decode, hash, cut
     DETECT_LANGUAGE = "detect_language"  # and choose models; only if the job leaves them open
-    FAN_OUT = "fan_out"  # one message a chunk and one a shard
+    FAN_OUT = "fan_out"  # send one message for each chunk and each shard
     TRANSCRIBE = "transcribe"  # a chunk to segments
     ALIGN = "align"  # a chunk's words to exact times
     EMBED_SPEAKERS = "embed_speakers"  # a shard to segmentations and embeddings
@@ -49,21 +49,21 @@ class Stage(StrEnum):
 
     @property
     def definition(self) -> StageDefinition:
-        """Its row of the table."""
+        """The stage's row of the table."""
         return STAGES[self]
 
     @property
     def pool(self) -> Pool:
-        """The workers that do it."""
+        """The kind of worker that does the stage."""
         return STAGES[self].pool
 
     @property
     def task_name(self) -> str:
-        """The Celery task's name; explicit, so that moving a file orphans no message."""
+        """The Celery task's name; not the module's, so that messages survive a moved file."""
         return f"scriptorium.{self.value}"
 
     def queue(self, lane: Lane) -> str:
-        """The queue of this stage in one lane."""
+        """Return the name of the stage's queue in one lane."""
         return f"{self.value}.{lane.value}"
 
 
@@ -74,15 +74,15 @@ class StageDefinition:
     pool: Pool
     scope: Scope
     version: int
-    """Part of its artifacts' keys: raise it when the code makes something else of one input."""
+    """Part of its artifacts' keys: raise it when the code's output for the same input changes."""
     first_speed: float
-    """Seconds of audio that a unit gets done in a second, on a small GPU or one core, until the
-    cluster has measured itself. Wrong by some factor on any hardware; the first units correct it.
+    """Seconds of audio that a unit computes in a second, on a small GPU or one core. A guess for
+    the time until the cluster has measured its own speed; the first units correct it.
     """
     options: frozenset[str] = frozenset()
-    """Names of the job options that change what it makes of its input, so part of the keys."""
+    """Names of the job options that change its output, and so are part of its artifacts' keys."""
     model: Literal["transcription", "speakers"] | None = None
-    """The model that its time depends on: a label of the metrics."""
+    """The kind of model that sets its speed: a label of the metrics."""
     is_early: bool = False
     """Whether the rest of the run depends on it: if it fails, the run does."""
 
@@ -102,7 +102,7 @@ STAGES: Mapping[Stage, StageDefinition] = {
     ),
     Stage.TRANSCRIBE: StageDefinition(
         Pool.GPU, Scope.CHUNK, version=3, first_speed=40.0, model="transcription",
-        options=frozenset({  # the batch size does not change what a model writes
+        options=frozenset({  # without the batch size, which does not change the text
             "model", "revision", "compute_type", "task", "beam_size", "best_of", "patience",
             "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "temperature",
             "temperature_increment_on_fallback", "compression_ratio_threshold",
@@ -130,11 +130,11 @@ HEADER_STAGES = frozenset(stage for stage in Stage if STAGES[stage].scope is not
 
 
 def queues(pool: Pool | None = None) -> tuple[str, ...]:
-    """Every queue, or those that one pool of workers reads; interactive lanes first."""
+    """Return every queue, or those that one pool of workers reads; interactive lanes first."""
     return queues_of(stage for stage in Stage if pool is None or stage.pool is pool)
 
 
 def queues_of(stages: Iterable[Stage]) -> tuple[str, ...]:
-    """The queues of some stages; interactive lanes first."""
+    """Return the queues of some stages; interactive lanes first."""
     chosen = frozenset(stages)
     return tuple(stage.queue(lane) for lane in Lane for stage in Stage if stage in chosen)

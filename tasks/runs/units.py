@@ -1,4 +1,4 @@
-"""A run of a job and its units, by name. Pure."""
+"""The names of a run and of its units. Pure."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ class Run:
 
     @property
     def name(self) -> str:
-        """`tenant/job/number`, as keys of the store and of Redis hold it."""
+        """`tenant/job/number`: part of keys in the store and in Redis."""
         return f"{self.tenant}/{self.job}/{self.number}"
 
     @classmethod
     def parse(cls, name: str) -> Run:
-        """The inverse of `name`. Raises ValueError."""
+        """Read a `name`. Raises ValueError."""
         tenant, job, number = name.split("/")
         return cls(tenant, job, int(number))
 
     def unit(self, stage: Stage, index: int = 0) -> Unit:
-        """One of its units; `index` is that of the chunk or shard, 0 for a stage of the job."""
+        """Return a unit of the run; `index` is the chunk's or shard's, 0 for a stage of the job."""
         return Unit(self, stage, index)
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What one message is about: a stage of one run, for one chunk or shard."""
+    """A stage of one run, for one chunk or shard or the whole job: what one message asks for."""
 
     run: Run
     stage: Stage

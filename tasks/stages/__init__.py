@@ -1,1 +1,1 @@
-"""One Celery task for each stage: fetch, call gpu_worker, store, return a receipt."""
+"""The Celery task of each stage: fetch, call gpu_worker, store, return a receipt."""

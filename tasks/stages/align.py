@@ -1,4 +1,4 @@
-"""Stage `align`: the words of one chunk to exact times.
+"""Stage `align`: find the exact times of one chunk's words.
 
 If it fails, the transcript keeps the times that the engine gave its words.
 """
@@ -23,7 +23,7 @@ from tasks.runs.units import Run, Unit
 
 @app.task(name=Stage.ALIGN.task_name, bind=True)
 def align(self: Any, tenant: str, job: str, run: int, index: int) -> dict[str, Any]:
-    """Align one chunk. Never raises into the chord: a failure is an artifact too."""
+    """Align one chunk. Never raises into the chord: a failure becomes an artifact."""
     return run_unit(self, Run(tenant, job, run).unit(Stage.ALIGN, index), _describe)
 
 
@@ -41,7 +41,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         try:
             heard = ChunkTranscript.from_json(json.loads(place.store.get(source)))
         except ArtifactMissing:
-            return None  # it could not be transcribed, or not yet
+            return None  # the chunk was given up, or is not transcribed yet
         if not heard.segments:
             return heard.to_json()
         aligner = place.aligner(options, spoken or "en")

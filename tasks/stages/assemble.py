@@ -1,8 +1,8 @@
-"""Stage `assemble`: everything that was found out, as the run's one published result.
+"""Stage `assemble`: publish the run's result from the artifacts of all its units.
 
-It decides from the artifacts, never from what messages returned. `result.json` is
-written once and is the commit point; equal artifacts give equal bytes, so what
-varies (timings) is an artifact beside it.
+It reads the artifacts, never what messages return. `result.json` is written once and is the
+commit point. Equal artifacts give equal bytes, so the timings, which vary, are an artifact of
+their own.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _count_end(result: dict[str, Any]) -> None:
 
 
 def _result(place: Workplace, unit: Unit) -> dict[str, Any] | None:
-    """What is published, or None while a unit is neither done nor given up."""
+    """Return the result to publish, or None while a unit is neither done nor given up."""
     failed = failures(place.store, unit.run)
     for (stage, _), error in failed.items():
         if stage in EARLY_STAGES:
@@ -97,7 +97,7 @@ def _transcript(
 
 
 def _conversation(plan: Plan, findings: Findings) -> Conversation:
-    """Each channel is a speaker."""
+    """Join the chunks of split channels; each channel is a speaker."""
     channels: dict[int, list[HeardWindow]] = {}
     for channel, chunk in zip(plan.chunk_channels, findings.chunks, strict=True):
         channels.setdefault(channel, []).extend(chunk.windows if chunk else ())

@@ -1,8 +1,8 @@
-"""Stage `detect_language`: what a job leaves open, which is its language or its models.
+"""Stage `detect_language`: find the language and choose the models that a job does not name.
 
-The language is that of several windows spread over the file, one batch, the majority. The first
-half minute alone is often music or a greeting in another language. A file of up to a minute is
-one window, so that a short file is not encoded several times.
+The language is the majority over several windows, spread over the file and decoded in one batch:
+the first half minute alone is often music or a greeting in another language. A file of up to a
+minute gives one window, so that a short file is not encoded several times.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from tasks.runs.manifest import Choice, Manifest, Plan
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 
-CHOICE_DEADLINE_SECONDS = 3600.0  # models of gigabytes may have to be fetched
-PLACES = (5, 20)  # where to listen; more of them if nobody speaks at the first few
-PLACE_SECONDS = 60.0  # how much is searched for speech at each
+CHOICE_DEADLINE_SECONDS = 3600.0  # enough to fetch models of gigabytes
+PLACES = (5, 20)  # number of stretches; the second try if there is no speech in the first
+PLACE_SECONDS = 60.0  # length of each stretch
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Audio that is searched for speech: `samples` of one channel from `start`."""
+    """A stretch of audio that is searched for speech: `samples` of one channel from `start`."""
 
     channel: int
     start: int
@@ -45,12 +45,12 @@ class Stretch:
 
 @app.task(name=Stage.DETECT_LANGUAGE.task_name, bind=True)
 def detect_language(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
-    """Find out what one job leaves open: its language, and which models it has."""
+    """Find one job's language, and choose the models that it does not name."""
     return run_unit(self, Run(tenant, job, run).unit(Stage.DETECT_LANGUAGE), _describe)
 
 
 def _describe(place: Workplace, unit: Unit) -> Work:
-    """The language alone, or with it the models of a job that does not name them all."""
+    """Describe the work: detect the language, and choose models if the job leaves any open."""
     records = place.records
     manifest = records.manifest(unit.run.tenant, unit.run.job)
     plan = records.plan(unit.run.tenant, unit.run.job)
@@ -64,7 +64,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
 
 
 def _choose(place: Workplace, manifest: Manifest, plan: Plan) -> Choice:
-    """The transcription model first, for it is what detects the language."""
+    """Choose the transcription model, detect the language with it, then choose the others."""
     models = place.model_place()
     choice = choose_transcriber(models, manifest.options)
     manifest = choice.applied(manifest)
@@ -83,7 +83,10 @@ def _detected(place: Workplace, manifest: Manifest, plan: Plan) -> dict[str, Any
 def _spread_windows(
     place: Workplace, manifest: Manifest, plan: Plan, engine: Engine
 ) -> list[Audio]:
-    """At even positions; the engine is given no piece of audio twice."""
+    """Return one window of speech from each of several stretches at even positions.
+
+    No audio is searched twice. Returns an empty list if no speech is found.
+    """
     vad = manifest.options.vad_options()
     audios = tuple(dict.fromkeys(plan.channels)) or (plan.audio,)
     heard: set[Stretch] = set()
@@ -103,13 +106,13 @@ def _spread_windows(
 
 
 def spread(samples: int, channels: int, count: int) -> tuple[Stretch, ...]:
-    """At most `count` stretches of `PLACE_SECONDS` at even positions, without overlap.
+    """Return at most `count` stretches of `PLACE_SECONDS` at even positions, without overlap.
 
-    Of several channels each stretch is of the next. A file too short for `count` stretches is
-    cut into fewer, of equal length: one where it is no longer than `PLACE_SECONDS`.
+    With several channels, the stretches take the channels in turn. A file too short for `count`
+    stretches is cut into fewer, of equal length: one if it is no longer than `PLACE_SECONDS`.
     """
     longest = int(PLACE_SECONDS * SAMPLE_RATE)
-    places = max(1, min(count, -(-samples // longest)))  # in time; more if channels share them
+    places = max(1, min(count, -(-samples // longest)))  # in time; several channels may share one
     length = min(longest, samples // places)
     pieces = min(count, places * channels)
     return tuple(
@@ -121,14 +124,14 @@ def spread(samples: int, channels: int, count: int) -> tuple[Stretch, ...]:
 
 
 def _start(index: int, places: int, length: int, samples: int) -> int:
-    """Of one place; each is in the middle of its equal share of the file."""
+    """Return the first sample of one place, in the middle of its equal share of the file."""
     return (2 * index + 1) * samples // (2 * places) - length // 2
 
 
 def _listen(
     place: Workplace, pcm: str, stretch: Stretch, engine: Engine, vad: VadOptions
 ) -> list[Audio]:
-    """The stretch's fullest window of speech, if there is any."""
+    """Return the stretch's window with the most speech, or an empty list."""
     audio = read_audio(place.store, pcm, Span(stretch.start, stretch.start + stretch.samples))
     spans = speech_spans(audio, engine.max_window_seconds, vad)
     windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))

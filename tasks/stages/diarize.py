@@ -1,7 +1,7 @@
-"""Stage `diarize`: the fan-in of all shards, to turns of the whole file.
+"""Stage `diarize`: cluster the voices of all shards into speakers, and return their turns.
 
-Speakers are told apart over the whole file at once, so the same voice has the same
-name from the first minute to the last.
+The clustering sees the whole file at once, so a voice has the same name from the first minute to
+the last.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from tasks.runs.records import failures
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 
-CLIP_SECONDS = 60.0  # how much of a known speaker's clip is listened to
+CLIP_SECONDS = 60.0  # the part of a known speaker's clip that is used
 
 
 class ShardFailed(PermanentError):
-    """Speakers of a part of the file are not known, so they cannot be told apart."""
+    """A shard was given up, so the voices of a part of the file are missing."""
 
     code = "shard_failed"
-    hint = "Mend what that part failed of, then `scriptorium rerun JOB`."
+    hint = "Remove the cause of that shard's failure, then `scriptorium rerun JOB`."
 
 
 @app.task(name=Stage.DIARIZE.task_name, bind=True)
 def diarize(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
-    """Tell one job's speakers apart. Never raises: a failure is an artifact too."""
+    """Diarize one job. Never raises into the chain: a failure becomes an artifact."""
     return run_unit(self, Run(tenant, job, run).unit(Stage.DIARIZE), _describe)
 
 
@@ -65,7 +65,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
 
 
 def _give_up_with_a_shard(place: Workplace, unit: Unit) -> None:
-    """Raise ShardFailed if one was given up; else it will still come."""
+    """Raise ShardFailed if a shard was given up; return if it may still come."""
     for (stage, index), error in failures(place.store, unit.run).items():
         if stage is Stage.EMBED_SPEAKERS:
             raise ShardFailed(f"Shard {index} failed ({error['code']}): {error['message']}")
@@ -82,13 +82,16 @@ def _voices(
 def _known(
     place: Workplace, tenant: str, options: JobOptions, diarizer: Diarizer
 ) -> tuple[dict[str, Vector], list[dict[str, str]]]:
-    """How each known speaker sounds; whose clip is of no use has a warning instead."""
+    """Return each known speaker's embedding by name, and warnings for clips without a usable one.
+
+    An embedding is a vector that the diarizer makes of a voice.
+    """
     voices: dict[str, Vector] = {}
     warnings: list[dict[str, str]] = []
     for known in options.known_speakers:
         try:
             voice = diarizer.voice(_clip(place, keys.source(tenant, known.clip)))
-            problem = None if voice is not None else "nobody speaks in the clip for long enough"
+            problem = None if voice is not None else "the clip has too little speech"
         except (PermanentError, ArtifactMissing) as error:
             voice, problem = None, str(error)
         if voice is not None:
@@ -100,7 +103,7 @@ def _known(
 
 
 def _fewer(found: Diarization, bounds: SpeakerBounds) -> list[dict[str, str]]:
-    """A warning if fewer people were heard than were asked for."""
+    """Return a warning if fewer speakers were found than the options ask for."""
     asked = bounds.num_speakers or bounds.min_speakers or 0
     heard = len({turn.speaker for turn in found.turns})
     if heard >= asked:

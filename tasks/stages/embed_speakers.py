@@ -1,4 +1,4 @@
-"""Stage `embed_speakers`: one shard's samples to who is heard where, and how they sound."""
+"""Stage `embed_speakers`: find where voices are heard in one shard, and an embedding of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.runs.units import Run, Unit
 
 @app.task(name=Stage.EMBED_SPEAKERS.task_name, bind=True)
 def embed_speakers(self: Any, tenant: str, job: str, run: int, index: int) -> dict[str, Any]:
-    """Embed one shard. Never raises into the chord: a failure is an artifact too."""
+    """Embed one shard. Never raises into the chord: a failure becomes an artifact."""
     return run_unit(self, Run(tenant, job, run).unit(Stage.EMBED_SPEAKERS, index), _describe)
 
 

@@ -1,4 +1,4 @@
-"""Stage `fan_out`: a message for each chunk and shard that has no artifact yet."""
+"""Stage `fan_out`: send a message for each chunk and shard that has no artifact yet."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ def fan_out(self: Any, tenant: str, job: str, run: int) -> Any:
 
 @contextmanager
 def _lease(place: Workplace, unit: Unit) -> Iterator[None]:
-    """It has no artifact, but the reconciler must see that its messages are still to come."""
+    """Hold a lease, though there is no artifact: it tells the reconciler that messages will come.
+
+    Without it the reconciler would send the chunks' messages itself.
+    """
     key, owner = keys.of_run(unit.run, unit.stage.value), f"{place.worker}:{uuid4().hex}"
     place.leases.take(key, owner)
     try:
@@ -59,7 +62,7 @@ def _canvas(place: Workplace, unit: Unit) -> Signature:
 
 
 def _remaining(place: Workplace, chain: Sequence[Unit]) -> Sequence[Unit]:
-    """What is behind the last artifact that is there; what is before it counts as progress."""
+    """Return the units after the last one with an artifact; record those up to it as cached."""
     for position in reversed(range(len(chain))):
         if exists(place.store, place.records.key(chain[position])):
             for unit in chain[: position + 1]:

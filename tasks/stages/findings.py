@@ -1,7 +1,7 @@
-"""What a run has found out, read from its artifacts.
+"""Read the outputs of all stages of a run, for `assemble`.
 
-A stage that makes a transcript better but not whole (`align`, `diarize`) may have
-failed: what is there without it is taken, and a warning says so.
+`align` and `diarize` may have failed, as a transcript can do without them: then it is published
+without their output, with a warning.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from tasks.runs.records import Records
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 
-READERS = 8  # artifacts fetched at once; an S3 read is nearly all waiting
+READERS = 8  # artifacts fetched at once: a read from S3 is mostly waiting
 
 Failures = Mapping[tuple[Stage, int], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Everything that `assemble` publishes."""
+    """The outputs of a run's stages that `assemble` publishes."""
 
     chunks: tuple[ChunkTranscript | None, ...]  # None: given up
     missing: tuple[MissingSpan, ...]
@@ -53,7 +53,7 @@ class FindingsReader:
         self._options: JobOptions = records.resolved(run).options
 
     def read(self) -> Findings | None:
-        """All of it, or None while a unit is neither done nor given up."""
+        """Read all outputs; return None while a unit is neither done nor given up."""
         aligned = self._read_all(Stage.ALIGN) if self._options.aligns else {}
         heard = self._read_all(Stage.TRANSCRIBE)
         count = range(len(self._plan.chunks))
@@ -71,7 +71,7 @@ class FindingsReader:
             warnings=(
                 *self._records.choice_warnings(self._run),
                 *translation_notices(self._options.model, self._options.task),
-                # Each once: chunks say the same of the options that they share.
+                # Each once: all chunks give the same warnings about the job's options.
                 *dict.fromkeys(notice for chunk in chunks if chunk for notice in chunk.warnings),
                 *self._alignment_warnings(len(count)),
                 *self._speaker_warnings(),
@@ -92,7 +92,7 @@ class FindingsReader:
         return index not in heard or not given_up
 
     def _read_all(self, stage: Stage) -> dict[int, dict[str, Any]]:
-        """Each chunk's artifact, where there is one."""
+        """Return the stage's artifacts that exist, by the chunk's index."""
         units = [self._run.unit(stage, index) for index in range(len(self._plan.chunks))]
         with ThreadPoolExecutor(READERS) as pool:
             found = pool.map(self._read, map(self._records.key, units))
@@ -106,7 +106,7 @@ class FindingsReader:
         return data
 
     def _diarized(self) -> dict[str, Any] | None:
-        """Its artifact; empty if there will be none; None if it may still come."""
+        """Return the artifact of `diarize`: {} if there will be none, None if it may still come."""
         if not self._plan.shards(self._options) or (Stage.DIARIZE, 0) in self._failed:
             return {}
         return self._read(self._records.key(self._run.unit(Stage.DIARIZE)))
@@ -132,7 +132,7 @@ class FindingsReader:
         )
 
     def _alignment_warnings(self, chunks: int) -> list[TranscriptWarning]:
-        """One for each reason, not one for each chunk."""
+        """Return one warning for each error code of `align`, not one for each chunk."""
         reasons: dict[str, list[dict[str, Any]]] = {}
         for (stage, _), error in self._failed.items():
             if stage is Stage.ALIGN:
@@ -147,7 +147,7 @@ class FindingsReader:
         ]
 
     def _speaker_warnings(self) -> list[TranscriptWarning]:
-        """The first cause: a fan-in without its shards fails too."""
+        """Return a warning with the first cause: when a shard failed, `diarize` fails too."""
         for cause in (Stage.EMBED_SPEAKERS, Stage.DIARIZE):
             for (stage, _), error in self._failed.items():
                 if stage is cause:

@@ -1,7 +1,7 @@
-"""Stage `prepare`: the submitted file to PCM and chunks.
+"""Stage `prepare`: decode the submitted file to PCM and cut it into chunks.
 
-Decoding happens in a child with limits (`gpu_worker/audio/decoder/program.py`); each step has an
-artifact of its own, so the same file submitted again is neither fetched nor decoded.
+A child process with limits decodes (`gpu_worker/audio/decoder/program.py`). Each step has an
+artifact of its own, so a file that is submitted again is neither fetched nor decoded again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tasks.state.claims import claim
 from tasks.web.addresses import AddressNotAllowed, AddressPolicy
 from tasks.web.downloads import download
 
-# A slow store may take its time over gigabytes; the decoder has a bound of its own.
+# An hour to fetch gigabytes from a slow store, and the decoder's own limit.
 PREPARE_DEADLINE_SECONDS = AudioLimits().wall_seconds + 3600.0
 
 
@@ -57,7 +57,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
 
 def _plan(place: Workplace, manifest: Manifest, scratch: Path) -> Plan:
     decoded = _decoded(place, manifest, scratch)
-    # Equal channels are transcribed once, as the first of them: mono is often stored as stereo.
+    # Equal channels are transcribed once, as the first one: mono is often stored as stereo.
     spans = {
         audio: _chunks(place, manifest.tenant, audio, manifest.options, scratch / audio)
         for audio in _audios(decoded)
@@ -75,12 +75,15 @@ def _plan(place: Workplace, manifest: Manifest, scratch: Path) -> Plan:
 
 
 def _audios(decoded: DecodedAudio) -> tuple[str, ...]:
-    """The sha256 of the one PCM, or of each different channel's."""
+    """Return the sha256 of the PCM, or of each different PCM of split channels."""
     return tuple(dict.fromkeys(decoded.split or (decoded.sha256,)))
 
 
 def _decoded(place: Workplace, manifest: Manifest, scratch: Path) -> DecodedAudio:
-    """What is known of the file; if it was decoded now, its PCM lies in `scratch` by its sha256."""
+    """Return the facts of the decoded audio; fetch and decode the file if they are not stored.
+
+    If it decodes now, it leaves the PCM in `scratch`, named by its sha256.
+    """
     tenant, options, source = manifest.tenant, manifest.options, scratch / "source"
     checksum = _checksum(place, manifest, source)
     _claim(place, manifest, (checksum,))
@@ -115,14 +118,17 @@ def _decoded(place: Workplace, manifest: Manifest, scratch: Path) -> DecodedAudi
 
 
 def _claim(place: Workplace, manifest: Manifest, contents: tuple[str, ...]) -> None:
-    """Keep deletions of other jobs off, and leave a note for that of this one."""
+    """Claim the contents, so that deleting other jobs keeps them; list them in the job's `uses/`.
+
+    The deletion of this job reads that list to release its claims.
+    """
     for content in contents:
         place.store.put(keys.job(manifest.tenant, manifest.job, "uses/") + content, b"")
     claim(place.store, place.leases, manifest.tenant, manifest.job, contents)
 
 
 def _limits(place: Workplace, manifest: Manifest) -> AudioLimits:
-    """The cluster's bounds, or the tenant's where they are less."""
+    """Return the cluster's limits, or the tenant's where they are lower."""
     seconds, size = place.settings.max_audio_seconds, place.settings.max_source_bytes
     return AudioLimits(
         max_seconds=min(seconds, manifest.max_audio_seconds or seconds),
@@ -131,7 +137,7 @@ def _limits(place: Workplace, manifest: Manifest) -> AudioLimits:
 
 
 def _check_length(seconds: float, manifest: Manifest) -> None:
-    """What was decoded for a job with another quota may be too long for this one."""
+    """Raise AudioOutOfBounds if stored audio is longer than this job's quota allows."""
     if manifest.max_audio_seconds is not None and seconds > manifest.max_audio_seconds:
         raise AudioOutOfBounds(
             f"The audio has {seconds:.0f} s, more than the {manifest.max_audio_seconds:.0f} s "
@@ -140,7 +146,7 @@ def _check_length(seconds: float, manifest: Manifest) -> None:
 
 
 def _checksum(place: Workplace, manifest: Manifest, path: Path) -> str:
-    """Of the bytes as submitted; a source among our artifacts is named by it."""
+    """Return the sha256 of the submitted bytes; fetch them unless the source's key has it."""
     named = manifest.source.artifact
     if named is not None and "/sources/" in named:
         return named.rpartition("/")[2]
@@ -171,7 +177,7 @@ def _download(place: Workplace, url: str, path: Path, max_bytes: int) -> None:
     if not values.allow_urls:
         raise AddressNotAllowed(
             "This cluster fetches nothing from web addresses.",
-            hint="Upload the file; whoever runs the cluster can set SCRIPTORIUM_ALLOW_URLS=true.",
+            hint="Upload the file; the cluster's operator can set SCRIPTORIUM_ALLOW_URLS=true.",
         )
     policy = AddressPolicy.of(values.trusted_hosts)
     download(url, path, policy, max_bytes=max_bytes)

@@ -1,4 +1,4 @@
-"""Stage `transcribe`: one chunk's samples to segments."""
+"""Stage `transcribe`: turn one chunk's samples into segments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.runs.units import Run, Unit
 
 @app.task(name=Stage.TRANSCRIBE.task_name, bind=True)
 def transcribe(self: Any, tenant: str, job: str, run: int, index: int) -> dict[str, Any]:
-    """Transcribe one chunk. Never raises into the chord: a failure is an artifact too."""
+    """Transcribe one chunk. Never raises into the chord: a failure becomes an artifact."""
     return run_unit(self, Run(tenant, job, run).unit(Stage.TRANSCRIBE, index), _describe)
 
 

@@ -45,12 +45,8 @@ CACHE_REQUESTS = Counter(
     ["level", "result"],
 )
 ERRORS = Counter("scriptorium_errors", "Units that were given up.", ["stage", "code"])
-RETRIES = Counter(
-    "scriptorium_retries", "Retries after a fault that may pass.", ["stage", "code"]
-)
-DEAD_LETTERS = Counter(
-    "scriptorium_dead_letters", "Dead letters written.", ["stage", "code"]
-)
+RETRIES = Counter("scriptorium_retries", "Retries after a fault that may pass.", ["stage", "code"])
+DEAD_LETTERS = Counter("scriptorium_dead_letters", "Dead letters written.", ["stage", "code"])
 LEASES_LOST = Counter("scriptorium_leases_lost", "Leases lost to another worker.")
 QUEUE_WAIT_SECONDS = Histogram(
     "scriptorium_queue_wait_seconds",
