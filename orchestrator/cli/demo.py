@@ -91,7 +91,9 @@ def _conversation(console: Console, values: Settings) -> Recording:
         console.print(f"A telephone conversation, with models {MODEL} and {OFFLINE_NAME}.")
         named = {"model": MODEL, "diarize_model": OFFLINE_NAME, "aligner": "cross_attention"}
         return Recording(sample, _stm_words(sample), changed_options(options, named))
-    console.print("They cannot be had. The package's models know 150 words of synthetic voices.")
+    console.print(
+        "Real models cannot be had. The built-in ones know 150 words of synthetic voices."
+    )
     said = json.loads(SAMPLE.with_suffix(".json").read_text(encoding="utf-8"))
     words = " ".join(turn["text"] for turn in said["turns"])
     return Recording(SAMPLE, words, options)

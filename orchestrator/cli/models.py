@@ -25,13 +25,15 @@ def list_models(
     """Show the names that --model, --align-model and --diarize-model accept."""
     rows = [("transcription", AUTO, "the default: chosen for the hardware, see docs/models.md")]
     rows += [("transcription", name, "built in, for demos and tests") for name in BUILTIN_MODELS]
-    rows += [("transcription", "fake", "no model: words by digest, to try a deployment")]
+    rows += [
+        ("transcription", "fake", "no model: words computed from a digest, to try a deployment")
+    ]
     rows += [("transcription", name, str(find_model(name))) for name in HUB_MODELS]
     rows += [("alignment", "pico-align", "built in, for pico")]
     rows += [("alignment", name, language) for language, name in DEFAULT_ALIGN_MODELS.items()]
     rows += [("diarization", PICO_VOICE_NAME, "built in, for pico")]
     rows += [("diarization", COMMUNITY, "gated: needs a token, see `scriptorium doctor`")]
-    rows += [("diarization", OFFLINE_NAME, "of the package index, where that cannot be had")]
+    rows += [("diarization", OFFLINE_NAME, "from the package index, used where that is missing")]
     if as_json:
         print_json([{"kind": kind, "name": name, "source": source} for kind, name, source in rows])
         return

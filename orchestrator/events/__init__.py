@@ -1,12 +1,12 @@
-"""What somebody who watches a job is told: events, derived from facts, in one order.
+"""The events of a job, derived from its facts, always in the same order.
 
     <run>.0                      job        the job as it was queued
-    <run>.<entry>                job        the job once a unit had settled; entry as in history
-    <run>.<entry>.<chunk>        segments   a chunk's text, as soon as all before it are settled
+    <run>.<entry>                job        the job after a unit has settled; entry as in history
+    <run>.<entry>.<chunk>        segments   a chunk's text, once all chunks before it are settled
     <run>.end.<chunk>            segments   text that the history did not bring
     <run>.end                    end        the job with its final status
 
-The same facts give the same bytes, and a longer history only appends. Pure: no Redis,
+The same facts give the same bytes, and a longer history only appends events. Pure: no Redis,
 no store.
 """
 
@@ -25,12 +25,12 @@ from tasks.runs.stages import Stage
 from tasks.state.receipts import Receipt
 
 Kind = Literal["job", "segments", "end"]
-Position = tuple[int, ...]  # sorts as the events do: run, then where in it
+Position = tuple[int, ...]  # compares in the order of the events: the run, then the place within it
 
 _ID = re.compile(r"(\d{1,9})\.(?:(0)|(\d{1,20})-(\d{1,20})|(end))(?:\.(\d{1,9}))?", re.ASCII)
-_END = 10**21  # behind the time of every entry
-_FIRST = "0"  # stands for the entry of a job that was queued
-# By these many clients end a line too, though the standard does not.
+_END = 10**21  # larger than the time of any entry
+_FIRST = "0"  # the id's part for the queued job, which has no entry in the history
+# Many clients end a line at these characters too, although the standard of SSE does not.
 _LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
@@ -44,13 +44,13 @@ class Event:
 
     @cached_property
     def wire(self) -> bytes:
-        """As it is sent, made once for all who watch."""
+        """The event as server-sent event bytes; made once for all watchers."""
         return f"id: {self.id}\nevent: {self.kind}\ndata: {self.data}\n\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one run."""
+    """The facts of one run, from which its events are derived."""
 
     manifest: Manifest
     run: int
@@ -69,23 +69,22 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How far the telling has come."""
+    """Progress through a run's events: how many of them were made so far."""
 
-    entries: int = 0  # the queued job counts as one
-    entry: str = ""  # the last of them
+    entries: int = 0  # entries done; the queued job counts as one
+    entry: str = ""  # the id of the last of them
     chunks: int = 0
     ended: bool = False
 
 
-Text = Callable[[int], Sequence[Mapping[str, Any]]]  # a chunk's segments as JSON
+Text = Callable[[int], Sequence[Mapping[str, Any]]]  # returns a chunk's segments as JSON
 
 
 def tell(facts: Facts, text: Text, told: Told = Told()) -> Iterator[tuple[Event, Told]]:
-    """The events that follow on what was told, each with how far it brings the telling.
+    """Yield the events after the progress `told`, each with the new progress.
 
-    A history that was begun anew, because Redis was wiped, is told from its first entry,
-    but for the chunks that were told already. Raises what `text` raises; the telling can
-    be taken up again where it stopped.
+    A history that began anew after a Redis wipe is read from its first entry, without the chunks
+    that were sent already. Raises what `text` raises; call again with the last progress to go on.
     """
     entries = _entries(facts)
     if told.entries and told.entry not in [entry for entry, _ in entries[told.entries - 1 :][:1]]:
@@ -95,10 +94,10 @@ def tell(facts: Facts, text: Text, told: Told = Told()) -> Iterator[tuple[Event,
     for number, (entry, unit) in enumerate(entries, 1):
         if unit is not None:
             receipt = facts.receipts.get(unit, Receipt("cached"))
-            # By the entry's own time, for a receipt may be replaced by a later one.
+            # With the entry's own time, since a later receipt may have replaced the first.
             seen[unit] = replace(receipt, finished_at=_seconds(entry))
             if unit[0] is not Stage.ASSEMBLE and receipt.outcome != "failed":
-                plan = facts.plan  # nothing but `prepare` succeeds without
+                plan = facts.plan  # only after `prepare` succeeded can another unit succeed
         if number < told.entries:
             continue
         if number > told.entries:
@@ -119,17 +118,17 @@ def tell(facts: Facts, text: Text, told: Told = Told()) -> Iterator[tuple[Event,
 
 
 def job_json(job: Job) -> dict[str, Any]:
-    """A job as the API tells it."""
+    """Return a job as the API shows it."""
     return {"object": "transcription.job", **job.to_json()}
 
 
 def end_id(run: int) -> str:
-    """Of the last event of a run."""
+    """Return the id of a run's last event."""
     return f"{run}.end"
 
 
 def position(id: str) -> Position | None:
-    """Where the event of that id stands among all; None if no event is called so."""
+    """Return the place of an event id in the order of events; None for text that is no event id."""
     found = _ID.fullmatch(id)
     if found is None:
         return None
@@ -141,13 +140,13 @@ def position(id: str) -> Position | None:
 
 
 def seen_before(last_event_id: str | None, run: int) -> Position | None:
-    """Behind which position a run's events are new to who saw that one; None: all are."""
+    """Return the position after which a run's events are new to the client; None: all are new."""
     found = position(last_event_id) if last_event_id else None
     return found if found and found[0] == run else None
 
 
 def _entries(facts: Facts) -> list[tuple[str, tuple[Stage, int] | None]]:
-    """From the queued job to the assembled one; what is recorded still later changes nothing."""
+    """Return the entries from the queued job to the assembled one; later ones change nothing."""
     entries: list[tuple[str, tuple[Stage, int] | None]] = [(_FIRST, None)]
     for entry, unit in facts.history:
         entries.append((entry, unit))
@@ -169,12 +168,15 @@ def _event(id: str, kind: Kind, data: Mapping[str, Any]) -> Event:
 
 
 def _chunks(plan: Plan) -> int:
-    """How many are told. Split channels are one: only all together show what is an echo."""
+    """Return the number of `segments` events.
+
+    Split channels have one, because echoes are found only with all channels together.
+    """
     return 1 if plan.channels else len(plan.chunks)
 
 
 def _live_chunks(plan: Plan) -> int:
-    """How many are told while others still run."""
+    """Return the number of `segments` events that come while other chunks still run."""
     return 0 if plan.channels else len(plan.chunks)
 
 
@@ -186,5 +188,5 @@ def _is_settled(facts: Facts, chunk: int, seen: Receipts) -> bool:
 
 
 def _seconds(entry: str) -> float:
-    """Since 1970; an entry's id begins with its milliseconds."""
+    """Return seconds since 1970: an entry's id begins with its milliseconds."""
     return int(entry.partition("-")[0]) / 1000

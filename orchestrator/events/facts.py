@@ -1,4 +1,4 @@
-"""The facts of one run, read from Redis and the store, and the text of its chunks.
+"""Reads the facts of one run from Redis and the store, and the text of its chunks.
 
 Every method may raise redis.RedisError or StoreUnavailable.
 """
@@ -20,28 +20,28 @@ from tasks.runs.units import Run
 
 
 class FactsReader:
-    """Reads what is told of jobs."""
+    """Reads the facts from which a job's events are derived."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
     def newest_run(self, tenant: str, job: str) -> int:
-        """The run that a job is in. Raises UnknownJob."""
+        """Return the number of the job's newest run. Raises UnknownJob."""
         return self._cluster.job(tenant, job).run
 
     def read(self, tenant: str, job: str, run: int) -> Facts | None:
-        """As it stands; None while Redis has forgotten the job. Raises UnknownJob."""
+        """Return the run's facts now; None while Redis has lost the job. Raises UnknownJob."""
         cluster = self._cluster
         found = cluster.jobs.find(tenant, job)
         if found is None:
-            # Not restored from here; the reconciler does it, or whoever asks for the job.
+            # Not restored from here: the reconciler restores it, or the next request for the job.
             is_deleted = exists(cluster.store, keys.tombstone(tenant, job))
             if is_deleted or not exists(cluster.store, keys.manifest(tenant, job)):
                 raise UnknownJob(f"There is no job {job!r}.")
             return None
         manifest, newest, summary = found
         this = Run(tenant, job, run)
-        # In this order: an ended run's history is whole, and each of its entries has a receipt.
+        # History before receipts: so each entry that was read has a receipt.
         history = cluster.ledger.history(this)
         receipts = cluster.ledger.read(this)
         is_assembled = (Stage.ASSEMBLE, 0) in (settled for _, settled in history)
@@ -51,7 +51,7 @@ class FactsReader:
         return Facts(manifest, run, cluster.plan(tenant, job), history, receipts, summary)
 
     def text(self, facts: Facts, chunk: int) -> Sequence[dict[str, Any]]:
-        """A chunk's segments: aligned if they are; none if it was given up."""
+        """Return a chunk's segments: the aligned ones if there are any; none if it was given up."""
         manifest = facts.manifest
         run = Run(manifest.tenant, manifest.job, facts.run)
         if facts.plan and facts.plan.channels:
@@ -73,13 +73,13 @@ class FactsReader:
         return []
 
     def _published(self, run: Run) -> Sequence[dict[str, Any]]:
-        """Of the whole file."""
+        """Return the segments of the whole file."""
         transcript = self._read(keys.of_run(run, keys.RESULT))["transcript"] or {}
         segments: list[dict[str, Any]] = transcript.get("segments", [])
         return segments
 
     def _read(self, key: str) -> dict[str, Any]:
-        """JSON without the numbers that JSON has not: an engine may give NaN for a score."""
+        """Read JSON, with None for NaN and infinities: an engine may give NaN as a score."""
         data: dict[str, Any] = json.loads(
             self._cluster.store.get(key), parse_constant=lambda _: None
         )

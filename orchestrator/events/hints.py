@@ -1,7 +1,7 @@
-"""Hearing from Redis which jobs have changed, on a thread of its own.
+"""Listens to Redis, on a thread of its own, for the names of jobs that have changed.
 
-A hint may be lost with a connection, so whoever listens is also told to look for itself
-now and then.
+A hint may be lost with a connection, so the listener is also told every 2 s to look at its
+jobs itself.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from redis.exceptions import RedisError
 
 from tasks.state.receipts import CHANGED
 
-LOOK_SECONDS = 2.0  # between two looks
-LISTEN_SECONDS = 0.25  # how long the thread waits before it sees that it must end
-AGAIN_SECONDS = 1.0  # until the next try, while Redis is away
+LOOK_SECONDS = 2.0  # between two calls of `look`
+LISTEN_SECONDS = 0.25  # how long the thread waits before it checks whether it must end
+AGAIN_SECONDS = 1.0  # pause before the next try, while Redis is away
 log = structlog.get_logger(__name__)
 
 
 class Hints:
-    """Calls `changed` with a tenant and a job, and `look`, both on its own thread."""
+    """Calls `changed` with a tenant and a job, and `look` every 2 s, both on its own thread."""
 
     def __init__(
         self, redis: Redis, changed: Callable[[str, str], None], look: Callable[[], None]
@@ -36,11 +36,11 @@ class Hints:
         self._thread = threading.Thread(target=self._run, name="hints", daemon=True)
 
     def start(self) -> None:
-        """Listen from now on."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the thread and wait for its end."""
         self._stopping.set()
         self._thread.join()
 
@@ -56,13 +56,13 @@ class Hints:
                     is_warned = False
                     self._hear(pubsub)
             except RedisError as error:
-                if not is_warned:  # said once, not at every try of an outage
+                if not is_warned:  # logged once in an outage, not at every try
                     log.warning("hints_wait", reason=str(error))
                 is_warned = True
                 self._stopping.wait(AGAIN_SECONDS)
 
     def _hear(self, pubsub: PubSub) -> None:
-        looked = float("-inf")  # at once: something may have changed before
+        looked = float("-inf")  # so that `look` is called at once: jobs may have changed before
         while not self._stopping.is_set():
             if time.monotonic() - looked >= LOOK_SECONDS:
                 looked = time.monotonic()

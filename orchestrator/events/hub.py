@@ -1,8 +1,8 @@
-"""What happens to jobs, brought to everybody of one process who watches.
+"""Delivers the events of jobs to all watchers of one process.
 
-One thread hears from Redis which jobs have changed. A job that is watched is rendered
-by a few others, once for all its watchers, and the event loop hands the events out. A
-job that nobody watches costs nothing.
+One thread hears from Redis which jobs have changed. A few other threads render the events of
+watched jobs, once for all watchers of a job, and the event loop delivers them. A job without
+watchers costs nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from orchestrator.events.watchers import EventList, Watcher
 
 MOST_WATCHERS = 2000  # in one process
 RENDERERS = 4  # threads; reading a chunk from S3 is nearly all waiting
-PAUSE_SECONDS = 0.05  # between two renderings of one job, so that a burst is one
-PAUSE_FACTOR = 4.0  # at least so many times what the last one took
+PAUSE_SECONDS = 0.05  # between two renderings of one job, so that a burst makes one
+PAUSE_FACTOR = 4.0  # a pause is at least this many times as long as the last rendering
 
 
 class TooManyWatchers(TransientError):
@@ -50,7 +50,7 @@ class Hub:
         self._cluster = cluster
         self._facts = FactsReader(cluster)
         self._renderer = Renderer(self._facts, self._post, self._fail)
-        self._lists: dict[tuple[str, str], EventList] = {}  # those that somebody holds
+        self._lists: dict[tuple[str, str], EventList] = {}  # the lists that have holders
         self._watchers: set[Watcher] = set()
         self._opening = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -58,14 +58,14 @@ class Hub:
         self._hints: Hints | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Listen to Redis from now on, on behalf of that loop."""
+        """Start listening to Redis, and deliver on that event loop."""
         self._loop = loop
         self._pool = ThreadPoolExecutor(RENDERERS, "events")
         self._hints = Hints(self._cluster.redis, self._hear, lambda: self._post(self._look))
         self._hints.start()
 
     def stop(self) -> None:
-        """End every stream and the threads; to be called on the loop."""
+        """End every stream and the threads; call it on the event loop."""
         for source in list(self._lists.values()):
             self._fail(source, ServerStopping())
         if self._pool and self._hints:
@@ -74,9 +74,9 @@ class Hub:
             self._hints.stop()
 
     async def open(self, tenant: str, job: str, last_event_id: str | None = None) -> Watcher:
-        """A watcher of the job's newest run, to be closed by whoever asked for it.
+        """Return a watcher of the job's newest run; the caller closes it with `close`.
 
-        Raises UnknownJob, TooManyWatchers, or what Redis or the store fail with.
+        Raises UnknownJob, TooManyWatchers, ServerStopping, redis.RedisError or the store's errors.
         """
         if len(self._watchers) + self._opening >= MOST_WATCHERS:
             raise TooManyWatchers()
@@ -92,7 +92,7 @@ class Hub:
     async def events(
         self, tenant: str, job: str, last_event_id: str | None = None
     ) -> AsyncGenerator[Event, None]:
-        """The job's events behind the one that was seen last, until its end. Raises as `open`."""
+        """Yield the job's events after `last_event_id`, until its end. Raises as `open` does."""
         watcher = await self.open(tenant, job, last_event_id)
         try:
             async for batch in watcher:
@@ -102,13 +102,13 @@ class Hub:
             self.close(watcher)
 
     def close(self, watcher: Watcher) -> None:
-        """It reads no more."""
+        """Stop a watcher and release its list."""
         if watcher in self._watchers:
             self._watchers.remove(watcher)
             self._release(watcher.source)
 
     async def ended(self, tenant: str, job: str, timeout: float | None = None) -> Job:
-        """The job once it has ended. Raises TimeoutError, UnknownJob, or as `open` does."""
+        """Wait for the job's end and return it. Raises TimeoutError, UnknownJob, or as `open`."""
         async with asyncio.timeout(timeout):
             source = await self._hold(tenant, job, is_read=False)
             try:
@@ -121,7 +121,10 @@ class Hub:
                 self._release(source)
 
     async def _hold(self, tenant: str, job: str, *, is_read: bool) -> EventList:
-        """The shared list of the job's newest run, which is known by then; to be released."""
+        """Return the shared list of the job's newest run, once its number is known.
+
+        The caller releases it with `_release`.
+        """
         if self._pool is None:
             raise ServerStopping()
         source = self._lists.get((tenant, job))
@@ -147,7 +150,7 @@ class Hub:
         return source
 
     def _release(self, source: EventList) -> None:
-        """One holder less; with the last of them the list is gone."""
+        """Count one holder less; with the last one drop the list."""
         source.holders -= 1
         name = (source.tenant, source.job)
         if not source.holders and self._lists.get(name) is source:
@@ -156,10 +159,10 @@ class Hub:
     async def _call(self, function: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function)
 
-    # On the loop: when a list is rendered.
+    # These run on the event loop: when a list is rendered.
 
     def _mark(self, source: EventList) -> None:
-        """Something may have changed."""
+        """Mark a list as possibly changed, and render it unless that is happening already."""
         source.is_dirty = True
         source.marked_at = time.monotonic()
         if not source.is_rendering:
@@ -170,7 +173,7 @@ class Hub:
             self._mark(source)
 
     def _look(self) -> None:
-        """See to all of which nothing was heard for a while."""
+        """Mark every list for which no hint came for half of LOOK_SECONDS."""
         quiet = time.monotonic() - LOOK_SECONDS / 2
         for source in list(self._lists.values()):
             if source.marked_at < quiet:
@@ -184,7 +187,7 @@ class Hub:
             self._pool.submit(self._render, source, source.is_read)
 
     def _rest(self, source: EventList, seconds: float) -> None:
-        """A rendering is through; the next may follow after a pause."""
+        """Allow the next rendering after a pause, now that one has ended."""
         assert self._loop is not None
         self._loop.call_later(seconds, self._go_on, source)
 
@@ -199,7 +202,7 @@ class Hub:
             del self._lists[name]
         source.wake()
 
-    # On other threads.
+    # These run on other threads.
 
     def _render(self, source: EventList, is_read: bool) -> None:
         began = time.monotonic()
@@ -212,7 +215,7 @@ class Hub:
             self._post(self._mark_named, (tenant, job))
 
     def _post(self, function: Callable[..., None], *args: Any) -> None:
-        """Have the loop do it, unless it is gone."""
+        """Call the function on the event loop, unless the loop is closed."""
         assert self._loop is not None
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *args)

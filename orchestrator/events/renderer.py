@@ -1,6 +1,6 @@
-"""Making a job's new events from its facts, on a thread, and handing them to the event loop.
+"""Makes a job's new events from its facts on a thread and hands them to the event loop.
 
-Of one list there is one rendering at a time; only it touches `told`.
+A list has at most one rendering at a time, and only a rendering writes `told`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from orchestrator.events import Event, Facts, tell
 from orchestrator.events.facts import FactsReader
 from orchestrator.events.watchers import EventList
 
-FLUSH_SECONDS = 0.2  # a long job's first events are handed out while later ones are read
+FLUSH_SECONDS = 0.2  # seconds after which the first events are handed out while later ones are read
 log = structlog.get_logger(__name__)
 
 
 class Renderer:
-    """`post` has the loop call a function; `fail` is to be called there with a list's error."""
+    """Renders lists of events on worker threads.
+
+    `post` makes the event loop call a function; `fail` is called there with a list and its error.
+    """
 
     def __init__(
         self,
@@ -35,12 +38,12 @@ class Renderer:
         self._fail = fail
 
     def render(self, source: EventList, is_read: bool) -> None:
-        """Bring a list up to date, or only see whether the job has ended. Raises nothing."""
+        """Bring a list up to date; without `is_read` only check for the end. Raises nothing."""
         try:
             self._advance(source, is_read)
-        except (RedisError, TransientError) as error:  # the next look tries again
+        except (RedisError, TransientError) as error:  # the next rendering tries again
             log.warning("events_wait", tenant=source.tenant, job=source.job, reason=str(error))
-            if not source.run:  # nobody was told anything yet
+            if not source.run:  # no event was sent yet, so the watcher can still get the error
                 self._post(self._fail, source, error)
         except ScriptoriumError as error:
             self._post(self._fail, source, error)
@@ -62,7 +65,7 @@ class Renderer:
             self._post(source.end, facts.ended, is_read)
 
     def _tell(self, source: EventList, facts: Facts) -> None:
-        """As far as it is known, also if something fails on the way."""
+        """Hand out the new events, also those that were made before an error."""
         batch: list[Event] = []
         flushed = time.monotonic()
         try:

@@ -1,8 +1,8 @@
-"""Deleting a job: everything of it, and what nobody else needs of what it was made from.
+"""Deletes a job, all its artifacts, and its source and audio if no other job claims them.
 
-A tombstone is written first. While it stands the job is unknown, and what a task in flight
-still writes is removed again by the reconciler (`orchestrator/jobs/tombstones.py`), which also
-ends a deletion whose process died. What was written into somebody's bucket stays there.
+A tombstone is written first. While it exists the job is unknown, and the reconciler
+(`orchestrator/jobs/tombstones.py`) removes what running tasks still write; it also finishes a
+deletion whose process died. Files that were written into a submitter's bucket stay there.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
 from tasks.state.claims import release
 
-Contents = dict[str, tuple[str, ...]]  # each with its parts, if it is made of several
+Contents = dict[str, tuple[str, ...]]  # by content: its parts, if it has several
 
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What must be known of a job when nothing else of it is left."""
+    """What must be known of a deleted job to finish its deletion."""
 
     tenant: str
     job: str
@@ -36,23 +36,23 @@ class Tombstone:
 
     @property
     def key(self) -> str:
-        """Where it is kept."""
+        """The tombstone's artifact key."""
         return keys.tombstone(self.tenant, self.job)
 
     def to_bytes(self) -> bytes:
-        """As an artifact."""
+        """Encode the tombstone as the bytes of its artifact."""
         return encode({"deleted_at": self.deleted_at, "runs": self.runs, "contents": self.contents})
 
     @classmethod
     def read(cls, store: ArtifactStore, tenant: str, job: str) -> Tombstone:
-        """The one of a deleted job. Raises ArtifactMissing."""
+        """Read the tombstone of a deleted job. Raises ArtifactMissing."""
         data: dict[str, Any] = json.loads(store.get(keys.tombstone(tenant, job)))
         contents = {content: tuple(parts) for content, parts in data.pop("contents").items()}
         return cls(tenant, job, contents=contents, **data)
 
 
 def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
-    """Delete a job, also one that is being worked on. Raises UnknownJob."""
+    """Delete a job, even while it runs. Raises UnknownJob."""
     cluster.records.forget(tenant, job)
     try:
         if exists(cluster.store, keys.tombstone(tenant, job)):
@@ -69,10 +69,10 @@ def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
 
 
 def erase(cluster: Cluster, stone: Tombstone) -> int:
-    """Remove what there is of a deleted job but its tombstone. Gives how many artifacts went."""
+    """Remove all of a deleted job but its tombstone; return the number of removed artifacts."""
     tenant, job, store = stone.tenant, stone.job, cluster.store
     for number in range(1, stone.runs + 2):
-        # Tasks see the flag and stop; the newest run may be one that began in this moment.
+        # The flag stops tasks; one run more than known, since a retry may have begun just now.
         run = Run(tenant, job, number)
         cluster.cancellations.flag(run)
         cluster.ledger.forget(run)
@@ -84,7 +84,7 @@ def erase(cluster: Cluster, stone: Tombstone) -> int:
         gone += _delete(store, list(store.list(f"{folder}{tenant}/{job}/")))
     for content, parts in (stone.contents | _contents(cluster, tenant, job)).items():
         gone += release(store, cluster.leases, tenant, job, content, parts)
-    # What names its contents goes last, so that whoever goes on here finds them too.
+    # Manifest and plan name the contents, so they go last: after a crash they are still readable.
     naming = (keys.plan(tenant, job), keys.manifest(tenant, job))
     notes = keys.job(tenant, job, "uses/")
     own = [key for key in store.list(keys.job(tenant, job)) if not key.startswith(notes)]
@@ -108,7 +108,7 @@ def _manifest(cluster: Cluster, tenant: str, job: str) -> Manifest | None:
 
 
 def _contents(cluster: Cluster, tenant: str, job: str) -> Contents:
-    """What the job claims, as far as its records say."""
+    """Return the contents that the job claims, from its manifest, its plan and its claims."""
     cluster.records.forget(tenant, job)
     found: Contents = {}
     if (manifest := _manifest(cluster, tenant, job)) is not None:
@@ -117,7 +117,7 @@ def _contents(cluster: Cluster, tenant: str, job: str) -> Contents:
         found |= {known.clip: () for known in manifest.options.known_speakers}
     if (plan := cluster.plan(tenant, job)) is not None:
         found |= dict.fromkeys((plan.audio, *plan.channels), ())
-        if plan.heard not in found:  # the language of all channels together
+        if plan.heard not in found:  # language detection listens to all channels together
             found = {plan.heard: tuple(dict.fromkeys(plan.channels))} | found
     notes = keys.job(tenant, job, "uses/")
     found |= {key.removeprefix(notes): () for key in cluster.store.list(notes)}

@@ -1,6 +1,6 @@
-"""Following jobs until they end, by asking Redis now and then.
+"""Follows jobs until they end, by reading their state every 0.2 s.
 
-A Redis that is away for a while is waited for: the job goes on without us.
+While Redis or the store is away it keeps trying, because the jobs go on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ POLL_SECONDS = 0.2
 
 
 def follow(cluster: Cluster, tenant: str, jobs: Sequence[str]) -> Iterator[Job]:
-    """Each job as it changes, until all have ended. Raises UnknownJob."""
+    """Yield each job whenever it has changed, until all have ended. Raises UnknownJob."""
     last: dict[str, Job] = {}
     while True:
         for job in jobs:

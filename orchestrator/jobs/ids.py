@@ -1,7 +1,7 @@
-"""The ids of jobs, and which job an idempotency key stands for.
+"""Makes the ids of jobs, and finds the job that belongs to an idempotency key.
 
-No id is ever given twice, since every process may remember what it has read of a job. So a
-key stands for a job by an artifact, which goes with the job.
+No id is ever used twice, because every process may cache what it has read of a job. So the
+link from a key to its job is an artifact, and is deleted with the job.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class UnusableIdempotencyKey(InvalidOption):
 
 
 def job_id() -> str:
-    """A new one; ids sort by time."""
+    """Return a new id of 23 characters; ids sort by time of creation."""
     return f"{int(time.time() * 1000):011x}{secrets.token_hex(6)}"
 
 
 def keyed_job(store: ArtifactStore, tenant: str, idempotency_key: str) -> str:
-    """The job that a key stands for; from now on a new one's id if there is none.
+    """Return the id of a key's job; for a new key store a new id and return that.
 
-    Every way into the cluster leads here. Raises UnusableIdempotencyKey for a key of white space
-    or of bytes that are no text.
+    Every way into the cluster calls this. Raises UnusableIdempotencyKey for a key of white space
+    or of bytes that are no UTF-8 text.
     """
     if not idempotency_key.strip():
         raise UnusableIdempotencyKey()
@@ -43,12 +43,12 @@ def keyed_job(store: ArtifactStore, tenant: str, idempotency_key: str) -> str:
         own = job_id()
         if store.put(key, own.encode()):
             return own
-        with suppress(ArtifactMissing):  # deleted in this moment
+        with suppress(ArtifactMissing):  # the job was deleted just now: try again with the new id
             return store.get(key).decode()
 
 
 def forget_key(store: ArtifactStore, manifest: Manifest) -> None:
-    """Let a deleted job's idempotency key stand for it no more."""
+    """Delete the link from a deleted job's idempotency key, if it still points to this job."""
     if manifest.idempotency_key is None:
         return
     key = keys.idempotency(manifest.tenant, manifest.idempotency_key)
@@ -58,7 +58,7 @@ def forget_key(store: ArtifactStore, manifest: Manifest) -> None:
 
 
 def _is_text(value: str) -> bool:
-    """Whether it has no half of a surrogate pair, as a shell's arguments and JSON may."""
+    """Return whether UTF-8 can encode it; arguments and JSON may hold half a surrogate pair."""
     try:
         value.encode()
     except UnicodeEncodeError:

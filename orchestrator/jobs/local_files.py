@@ -1,7 +1,7 @@
-"""Files that a command line names: plain ones, pipes and standard input.
+"""Opens the files that a command line names: plain files, pipes and standard input.
 
-`-` is standard input and `<(command)` of a shell is a pipe such as `/dev/fd/63`. A pipe
-cannot be read twice, so it is first copied to a temporary file, as far as a job may be large.
+`-` is standard input; `<(command)` of a shell is a pipe such as `/dev/fd/63`. A pipe cannot be
+read twice, so it is first copied to a temporary file, up to the largest size of a source.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _KINDS = {
 
 
 def local_path(text: str) -> Path:
-    """The path that a command line means; `-` is standard input, `./-` a file of that name."""
+    """Return the path that an argument means: `-` is standard input, `./-` a file of that name."""
     return STDIN if text == "-" else Path(text)
 
 
 def source_name(path: Path) -> str:
-    """What people call it: the file's name, `stdin`, or `pipe` for one without a name."""
+    """Return the name to show: the file's name, `stdin`, or `pipe` for a pipe without a name."""
     descriptor = _descriptor(path)
     if descriptor is None:
         return path.name
@@ -43,11 +43,11 @@ def source_name(path: Path) -> str:
 
 @contextmanager
 def opened(path: Path, largest_bytes: int, directory: Path | None) -> Iterator[BinaryIO]:
-    """The file, open from its beginning and able to seek.
+    """Open a file at its beginning, able to seek, for the time of the block.
 
     A pipe is read to its end into a file without a name in `directory` (None: the system's
-    for temporary files). Raises SourceMissing, UnreadableAudio for an empty pipe,
-    AudioOutOfBounds for more bytes than `largest_bytes` in a pipe, or DiskFull.
+    directory for temporary files). Raises SourceMissing, UnreadableAudio for an empty pipe,
+    AudioOutOfBounds for a pipe with more bytes than `largest_bytes`, or DiskFull.
     """
     name = source_name(path)
     try:
@@ -82,9 +82,9 @@ def _open(path: Path, name: str) -> BinaryIO:
             f"{name!r} is a terminal, and no audio can be typed.",
             hint="Connect a program or a file to it: `scriptorium transcribe - < talk.mp3`.",
         )
-    if not stat.S_ISSOCK(mode):  # as parents connect one that are no shell
+    if not stat.S_ISSOCK(mode):  # a parent process other than a shell may connect a socket
         _check_kind(mode, name)
-    # Not by its path: a socket cannot be opened again, and a file would begin anew.
+    # Not by its path: a socket cannot be opened again, and a file would start at its beginning.
     return os.fdopen(os.dup(descriptor), "rb")
 
 
@@ -136,7 +136,7 @@ def _disk_faults(name: str) -> Iterator[None]:
 
 
 def _descriptor(path: Path) -> int | None:
-    """The number of the open file that a path stands for, if it stands for one."""
+    """Return the number of the open file that a path names; None for a plain path."""
     if path == STDIN:
         return 0
     found = _DESCRIPTOR.fullmatch(str(path))

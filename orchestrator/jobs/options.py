@@ -1,4 +1,4 @@
-"""A submitter's options as this cluster takes them."""
+"""Completes and checks a submitter's options for this cluster."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.runs.options import JobOptions, changed_options, check_model
 
 
 def accepted_options(options: JobOptions, settings: Settings) -> JobOptions:
-    """The options, with the cluster's own model if it has one and they name none.
+    """Return the options, with the cluster's model if they name none.
 
     Raises UnknownModel, ModelNotTrusted or InvalidOption for what no worker would load or do.
     """

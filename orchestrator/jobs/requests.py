@@ -1,4 +1,4 @@
-"""What a submitter may ask for, whichever way the request came in: HTTP or a Celery message."""
+"""The fields of a submission, the same for HTTP and for Celery messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from tasks.runs.options import JobOptions
 
 METADATA_ENTRIES = 16
-# JSON can hold what no store, log line or header can: NUL and other control characters.
+# JSON can hold what a store, a log line or a header cannot: NUL and other control characters.
 PLAIN_TEXT = r"^[^\x00-\x1f\x7f]*$"
 
 Text = Annotated[str, StringConstraints(max_length=255, min_length=1, pattern=PLAIN_TEXT)]
@@ -21,13 +21,13 @@ UploadId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{23}$")]
 
 
 class Body(BaseModel):
-    """Strict about what it is given."""
+    """A frozen model that refuses unknown fields, infinities and NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class JobRequest(Body):
-    """A submission: `source` or `upload_id`, and what is to be done with it."""
+    """A submission: `source` or `upload_id`, with options, metadata and a webhook."""
 
     source: Address | None = Field(None, description="s3://bucket/key or https://host/path.")
     upload_id: UploadId | None = Field(None, description="Of POST /v1/uploads, once it is there.")

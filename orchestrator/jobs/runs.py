@@ -1,4 +1,4 @@
-"""The runs of a job: how one is started, ended without a result, and followed by another."""
+"""Starts the runs of a job, cancels them, and retries a job with its next run."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class IllegalTransition(PermanentError):
 
 
 def cancel(cluster: Cluster, tenant: str, job: str) -> Job:
-    """End a job without a result. Raises UnknownJob, or IllegalTransition once it has ended."""
+    """Cancel a job. Raises UnknownJob, or IllegalTransition once it has ended."""
     current = cluster.job(tenant, job)
     _allow(current, Status.CANCELED, "canceled")
     run = Run(tenant, job, current.run)
     cluster.cancellations.cancel(run)
     data = encode(result_record(canceled=True))
     if cluster.store.put(keys.of_run(run, keys.RESULT), data):
-        from tasks.telemetry.metrics import JOBS_ENDED  # which most commands do without
+        from tasks.telemetry.metrics import JOBS_ENDED  # most commands do not need it
 
         JOBS_ENDED.labels("canceled").inc()
     cluster.settle(run)
@@ -44,7 +44,7 @@ def cancel(cluster: Cluster, tenant: str, job: str) -> Job:
 
 
 def retry(cluster: Cluster, tenant: str, job: str) -> Job:
-    """Start the next run of a job that did not complete; what was computed stays.
+    """Start the next run of a job that did not complete; what was computed is kept.
 
     Raises UnknownJob or IllegalTransition.
     """
@@ -79,7 +79,7 @@ def issue(cluster: Cluster, manifest: Manifest, run: Run, *, prepared: bool = Fa
                 run.unit(Stage.PREPARE), Receipt("cached", finished_at=time.time())
             )
         run_canvas(cluster.celery, manifest, run, prepared=prepared).apply_async(
-            ignore_result=True,  # else this process subscribes to it and never hears the end
+            ignore_result=True,  # else this process subscribes to it and keeps the subscription
             retry=True,
             retry_policy={"max_retries": 2, "interval_start": 0.2},
         )

@@ -1,6 +1,6 @@
-"""Taking audio in: files, which lie in the store under the name of their content, and addresses.
+"""Takes in audio: files, stored under the digest of their content, and addresses.
 
-An address is looked at here and fetched by stage `prepare`; DNS is not asked before.
+An address is only checked here, without DNS; stage `prepare` fetches it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NAME_CHARACTERS = 255
 
 
 def upload(cluster: Cluster, path: Path, tenant: str) -> Source:
-    """Put a local file into the store, named by its content; it may be a pipe too.
+    """Put a local file, or what a pipe delivers, into the store, named by its content.
 
     Raises SourceMissing, AudioOutOfBounds, UnreadableAudio for an empty pipe, or DiskFull.
     """
@@ -46,7 +46,7 @@ def upload(cluster: Cluster, path: Path, tenant: str) -> Source:
 
 
 def take_file(cluster: Cluster, file: BinaryIO, name: str, tenant: str) -> Source:
-    """Put an open file into the store, named by its content; `name` is for people only.
+    """Put an open file into the store, named by its content; `name` is for display only.
 
     Raises AudioOutOfBounds for more bytes than the tenant may submit.
     """
@@ -54,7 +54,7 @@ def take_file(cluster: Cluster, file: BinaryIO, name: str, tenant: str) -> Sourc
     if size > quota_of(cluster.settings, tenant).source_bytes:
         raise AudioOutOfBounds(f"{name!r} has {size} bytes, more than are accepted.")
     file.seek(0)
-    readable: Any = file  # typeshed's protocol for it asks for more than a BinaryIO says
+    readable: Any = file  # typeshed's protocol needs more than BinaryIO has
     key = keys.source(tenant, file_digest(readable, "sha256").hexdigest())
     if not exists(cluster.store, key):
         cluster.store.put_stream(key, file)
@@ -62,10 +62,10 @@ def take_file(cluster: Cluster, file: BinaryIO, name: str, tenant: str) -> Sourc
 
 
 def named_source(settings: Settings, address: str, name: str | None = None) -> Source:
-    """The source at `s3://bucket/key` or `https://host/path`, if submitters may name it.
+    """Return the source at `s3://bucket/key` or `https://host/path`, if the settings allow it.
 
-    Nothing is asked of the network. Raises SourceNotAllowed, AddressNotAllowed, or
-    InvalidOption for what is no address at all.
+    Makes no network request. Raises SourceNotAllowed, AddressNotAllowed, or InvalidOption for a
+    text that is no such address.
     """
     scheme, separator, rest = address.partition("://")
     scheme = scheme.lower()
@@ -77,7 +77,7 @@ def named_source(settings: Settings, address: str, name: str | None = None) -> S
         if not settings.allow_urls:
             raise SourceNotAllowed(
                 "This cluster fetches nothing from web addresses.",
-                hint="Upload the file; whoever runs it can set SCRIPTORIUM_ALLOW_URLS=true.",
+                hint="Upload the file, or ask the operator to set SCRIPTORIUM_ALLOW_URLS=true.",
             )
         found = AddressPolicy.of(settings.trusted_hosts).parse(address)
         path = unquote(found.target.partition("?")[0])
@@ -89,9 +89,9 @@ def named_source(settings: Settings, address: str, name: str | None = None) -> S
 
 
 def display_name(text: str) -> str:
-    """What people see of a file's name or path: its last part, in one harmless line."""
+    """Return the last part of a name or path, as one printable line of at most 255 characters."""
     last = text.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    # Not only control characters: some turn the direction of writing around.
+    # isprintable also excludes characters that reverse the direction of writing.
     shown = "".join(c if c.isprintable() else " " * c.isspace() for c in last).strip()
     return shown[:NAME_CHARACTERS] if shown.strip(".") else "audio"
 
@@ -113,7 +113,7 @@ def _check_object(settings: Settings, bucket: str, key: str) -> None:
 
 
 def _readings(key: str) -> Iterator[str]:
-    """The key, and all that a server could take it for that decodes or tidies it once more."""
+    """Yield the key and every form to which a server could decode or normalize it."""
     while True:
         yield key
         yield normalize("NFKC", key).replace("\\", "/")
@@ -124,7 +124,7 @@ def _readings(key: str) -> Iterator[str]:
 
 
 def _own_place(settings: Settings) -> tuple[str | None, str]:
-    """The bucket of the cluster's store, if it is in one, and the beginning of its keys."""
+    """Return bucket and key prefix of the cluster's store; None and "" for a directory."""
     parts = urlsplit(settings.store_url or "")
     if parts.scheme != "s3":
         return None, ""

@@ -1,8 +1,8 @@
-"""Taking jobs in: a new one, or a finished one's audio again with other options.
+"""Accepts jobs: new ones, and finished ones whose audio is run again with other options.
 
-A job is accepted when its manifest is in the store, Redis knows it and its first
-message is sent, in this order. Dying in between loses nothing: the same submission
-with the same idempotency key goes on where the first one stopped.
+A job is accepted when its manifest is in the store, Redis has it indexed and its first message
+is sent, in this order. A crash in between loses nothing: the same submission with the same
+idempotency key continues where the first one stopped.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from tasks.state.claims import claim
 from tasks.telemetry.tracing import submission_span
 
 _UPLOAD_AGAIN = "Upload the file again and submit it then."
-_SUBMITTED = ("source", "options", "metadata", "webhook_url", "output")  # what makes two the same
-_PLAN_OPTIONS = ("audio_track", "channel", "channels", "chunk_seconds")  # that `prepare` follows
+_SUBMITTED = ("source", "options", "metadata", "webhook_url", "output")  # equal: the same
+_PLAN_OPTIONS = ("audio_track", "channel", "channels", "chunk_seconds")  # that change the plan
 
 
 class IdempotencyConflict(PermanentError):
@@ -60,9 +60,9 @@ def submit(
     quota: Quota | None = None,
     way: str | None = None,
 ) -> Job:
-    """Accept a job. Operators submit without a quota.
+    """Accept a job and return it. Operators submit without a quota.
 
-    `way`: how it came in, for the metrics of a process that can be asked for them.
+    `way`: how the job came in, for the metrics; None: not counted.
     Raises UnknownModel, IdempotencyConflict, SourceMissing, QuotaExceeded, ClusterFull,
     RedisUnavailable or StoreUnavailable.
     """
@@ -90,11 +90,11 @@ def submit(
 def _submit(cluster: Cluster, manifest: Manifest, quota: Quota | None, way: str | None) -> Job:
     store, tenant, idempotency_key = cluster.store, manifest.tenant, manifest.idempotency_key
     key = keys.manifest(tenant, manifest.job)
-    if idempotency_key is None or not exists(store, key):  # else it has its place, or has ended
+    if idempotency_key is None or not exists(store, key):  # else it has a place, or has ended
         _admit(cluster, manifest, quota)
     is_first = store.put(key, encode(manifest.model_dump(mode="json")))
     if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
-        # It was deleted after we had read which job the key stands for: the next one is new.
+        # Deleted after its id was read for the key: submit again, which makes a new job.
         forget_key(store, manifest)
         if is_first:
             store.delete(key)
@@ -105,7 +105,7 @@ def _submit(cluster: Cluster, manifest: Manifest, quota: Quota | None, way: str 
     if not is_first:
         manifest = _first(cluster, manifest)
         result = keys.of_run(Run(tenant, manifest.job, 1), keys.RESULT)
-        # The reconciler sees to a job that is known.
+        # Nothing to send: an indexed job is the reconciler's.
         if cluster.jobs.find(tenant, manifest.job) or exists(store, result):
             return cluster.job(tenant, manifest.job)
     return _accept(cluster, manifest, _uploaded(manifest), way)
@@ -120,9 +120,9 @@ def rerun(
     quota: Quota | None = None,
     way: str | None = None,
 ) -> Job:
-    """A new job of a finished one's audio with some options changed; the old one stays.
+    """Start a new job with a finished one's audio and some options changed; keep the old one.
 
-    What the changes leave as it was is found in the store and not computed again. Raises
+    Results that the changes do not affect are found in the store and not computed again. Raises
     UnknownJob, IllegalTransition, InvalidOption and what `submit` raises.
     """
     current = cluster.job(tenant, job)
@@ -160,7 +160,7 @@ def _run_again(
     )
     cluster.store.put(keys.manifest(tenant, manifest.job), encode(manifest.model_dump(mode="json")))
     needed = _uploaded(manifest)
-    if prepared:  # the source may be gone; what was decoded of it is here
+    if prepared:  # the decoded audio is enough; the source may be deleted
         known = cluster.records.plan(tenant, first.job)
         needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
         cluster.store.put(keys.plan(tenant, manifest.job), cluster.store.get(plan))
@@ -187,7 +187,7 @@ def _admit(cluster: Cluster, manifest: Manifest, quota: Quota | None) -> None:
 
 
 def _first(cluster: Cluster, manifest: Manifest) -> Manifest:
-    """What was submitted first with this job's idempotency key. Raises IdempotencyConflict."""
+    """Return the manifest first submitted with this job's key. Raises IdempotencyConflict."""
     first = cluster.records.manifest(manifest.tenant, manifest.job)
     if any(getattr(first, name) != getattr(manifest, name) for name in _SUBMITTED):
         raise IdempotencyConflict()
@@ -202,7 +202,7 @@ def _accept(
     *,
     prepared: bool = False,
 ) -> Job:
-    """Start the first run of a job whose manifest is in the store and which needs these keys."""
+    """Start the first run of a job whose manifest is in the store; `needed`: keys it depends on."""
     tenant, job = manifest.tenant, manifest.job
     run = Run(tenant, job, 1)
     open_run = keys.open_run(run)
@@ -216,7 +216,7 @@ def _accept(
         cluster.store.put(open_run, b"")
         issue(cluster, manifest, run, prepared=prepared)
     except ScriptoriumError:
-        if manifest.idempotency_key is None:  # nobody can ask for it again: it must not run later
+        if manifest.idempotency_key is None:  # cannot be submitted again: must not run later
             own = (open_run, *uses, keys.plan(tenant, job), keys.manifest(tenant, job))
             with suppress(ScriptoriumError, RedisError):
                 for key in own:
@@ -224,13 +224,13 @@ def _accept(
                 cluster.jobs.refuse(tenant, job)
         raise
     if way is not None:
-        from tasks.telemetry.metrics import JOBS_SUBMITTED  # which a command does without
+        from tasks.telemetry.metrics import JOBS_SUBMITTED  # most commands do not need it
 
         JOBS_SUBMITTED.labels(way).inc()
     return describe_job(manifest, 1, {}, None, None, time.time())
 
 
 def _uploaded(manifest: Manifest) -> list[str]:
-    """What of our store a job is made from: its source, the clips of voices that it knows."""
+    """Return the keys of the uploaded files that a job uses: its source and its speakers' clips."""
     clips = [keys.source(manifest.tenant, it.clip) for it in manifest.options.known_speakers]
     return [manifest.source.artifact, *clips] if manifest.source.artifact else clips

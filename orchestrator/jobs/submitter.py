@@ -1,4 +1,4 @@
-"""Submissions of one tenant, by name or with a file, under the tenant's quota."""
+"""Submits jobs for one tenant, by address or with a file, under the tenant's quota."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tasks.runs.manifest import Source
 
 @dataclass(frozen=True, slots=True)
 class Submitter:
-    """Who submits, and by which key of theirs."""
+    """A tenant who submits, with the idempotency key of the request."""
 
     cluster: Cluster
     tenant: str
     idempotency_key: str | None
-    way: str  # of the metrics
+    way: str  # label of the metrics: how the submission came in
 
     def submit(self, source: Source, asked: JobRequest | FormRequest) -> Job:
         """Accept a job under the tenant's quota. Raises what `submit` raises."""
@@ -43,7 +43,10 @@ class Submitter:
         )
 
     def submit_named(self, asked: JobRequest) -> Job:
-        """A job of what lies at an address or was uploaded."""
+        """Accept a job whose source is an address or an upload.
+
+        Raises as `submit`, `uploaded` and `named_source` do.
+        """
         if asked.upload_id is not None:
             source = uploaded(self.cluster, self.tenant, asked.upload_id)
             if asked.name is not None:
@@ -53,7 +56,7 @@ class Submitter:
         return self.submit(source, asked)
 
     def submit_file(self, file: BinaryIO, name: str, asked: FormRequest) -> Job:
-        """A job of a file; if it is not accepted, the file is not kept either."""
+        """Accept a job with a file; delete the file again if the job is refused."""
         source = take_file(self.cluster, file, display_name(asked.name or name), self.tenant)
         try:
             return self.submit(source, asked)

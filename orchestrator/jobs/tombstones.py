@@ -1,7 +1,7 @@
-"""Seeing deletions through: what tasks in flight still write of a deleted job goes too.
+"""Completes deletions: removes what running tasks have written of a deleted job.
 
-A tombstone stands until nobody has worked on anything of its job for a while, and nothing
-of it was found twice in a row.
+A tombstone stays until no unit of its job was leased for a while, and two sweeps in a row have
+found nothing of the job.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from orchestrator.jobs.deletion import Tombstone, erase
 from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
 
-LINGER_LEASES = 2.0  # leases' lengths that a tombstone stands at least
+LINGER_LEASES = 2.0  # a tombstone stays at least this many times as long as a lease lasts
 log = structlog.get_logger(__name__)
 
 
 class Tombstones:
-    """Swept now and then by the reconciler that leads."""
+    """Sweeps the tombstones; the leading reconciler calls it now and then."""
 
     def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.time) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._quiet: set[str] = set()  # those of which nothing was found at the last sweep
+        self._quiet: set[str] = set()  # keys of tombstones for which the last sweep found nothing
 
     def sweep(self) -> None:
-        """Erase again what deleted jobs have left, and take away tombstones that have stood.
+        """Erase again what deleted jobs have left, and remove tombstones that are old enough.
 
         Raises redis.RedisError and what the store raises.
         """
@@ -40,7 +40,7 @@ class Tombstones:
             try:
                 tenant, job = key.removeprefix(keys.DELETED).split("/")
                 self._sweep(Tombstone.read(self._cluster.store, tenant, job), leased)
-            except ArtifactMissing:  # another reconciler's sweep has ended it
+            except ArtifactMissing:  # another reconciler has removed it
                 continue
 
     def _sweep(self, stone: Tombstone, leased: list[str]) -> None:

@@ -1,8 +1,8 @@
-"""Files that come in before their job does: announced, put, then submitted by their id.
+"""Uploads: files that come in before their job: announced, sent, then submitted by id.
 
 On S3 the file goes straight to the bucket, by an address that is signed for its key and its
-size. A directory has no such address, so there the API takes the file. What is put and never
-submitted is removed after a day.
+size. A store in a directory has no such address, so there the API takes the file. A file that
+is never submitted is removed after a day.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.state.claims import release
 
-OPEN_SECONDS = 15 * 60  # how long an address takes the file
-KEPT_SECONDS = 24 * 3600  # how long a file waits for its job
-_TIME_DIGITS = 11  # of an id: when it was made
+OPEN_SECONDS = 15 * 60  # how long the address accepts the file
+KEPT_SECONDS = 24 * 3600  # how long a file is kept without a job
+_TIME_DIGITS = 11  # of an id: its time of creation
 _SWEEP_SECONDS = 3600
 
 
@@ -52,17 +52,17 @@ class UploadSize(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that was announced."""
+    """An announced file."""
 
     id: str
-    name: str  # for people
+    name: str  # for display only
     size: int  # bytes
     expires_at: float  # seconds since 1970
-    url: str | None  # signed, or None: the API takes the file
+    url: str | None  # signed address; None: send the file to the API
 
 
 def announce(cluster: Cluster, tenant: str, name: str, size: int) -> Upload:
-    """Make room for a file. Raises AudioOutOfBounds for one that no job may have."""
+    """Announce a file of `size` bytes. Raises AudioOutOfBounds for more than a job may have."""
     if size > quota_of(cluster.settings, tenant).source_bytes:
         raise AudioOutOfBounds(f"{name!r} has {size} bytes, more than are accepted.")
     sweep_uploads(cluster, tenant)
@@ -75,7 +75,7 @@ def announce(cluster: Cluster, tenant: str, name: str, size: int) -> Upload:
 
 
 def announced(cluster: Cluster, tenant: str, upload: str) -> Upload:
-    """An upload whose file may still be put. Raises UnknownUpload."""
+    """Return an upload that still accepts its file. Raises UnknownUpload."""
     found = cluster.redis.get(_record(tenant, upload))
     record = json.loads(found) if found else None
     if record is None or record["expires_at"] < time.time():
@@ -84,13 +84,13 @@ def announced(cluster: Cluster, tenant: str, upload: str) -> Upload:
 
 
 def take_upload(cluster: Cluster, tenant: str, upload: Upload, file: BinaryIO) -> None:
-    """Put the file of an upload. Raises UploadExists."""
+    """Store the file of an upload. Raises UploadExists."""
     if not cluster.store.put_stream(keys.upload(tenant, upload.id), file):
         raise UploadExists()
 
 
 def uploaded(cluster: Cluster, tenant: str, upload: str) -> Source:
-    """The file of an upload as a job's source. Raises UnknownUpload or AudioOutOfBounds."""
+    """Return the file of an upload as a job's source. Raises UnknownUpload or AudioOutOfBounds."""
     key = keys.upload(tenant, upload)
     found = cluster.redis.get(_record(tenant, upload))
     size = cluster.store.size(key)
@@ -102,7 +102,7 @@ def uploaded(cluster: Cluster, tenant: str, upload: str) -> Source:
 
 
 def drop_unused(cluster: Cluster, tenant: str, source: Source) -> None:
-    """Remove a file that was taken in for a job that was not accepted, if no other needs it."""
+    """Remove the file of a job that was not accepted, unless another job uses it."""
     if source.artifact is not None:
         with suppress(ScriptoriumError, RedisError):
             content = keys.content(source.artifact)
@@ -110,7 +110,7 @@ def drop_unused(cluster: Cluster, tenant: str, source: Source) -> None:
 
 
 def sweep_uploads(cluster: Cluster, tenant: str) -> None:
-    """Once an hour: remove the files that have waited too long for their job."""
+    """Remove files that were uploaded a day ago and not submitted; does so once an hour."""
     mark = f"scriptorium:uploads-swept:{tenant}"
     if not cluster.redis.set(mark, 1, nx=True, ex=_SWEEP_SECONDS):
         return
@@ -118,7 +118,7 @@ def sweep_uploads(cluster: Cluster, tenant: str) -> None:
     folder = keys.upload(tenant, "")
     for key in cluster.store.list(folder):
         if key.removeprefix(folder)[:_TIME_DIGITS] >= oldest:
-            return  # they sort by time
+            return  # ids sort by time
         drop_unused(cluster, tenant, Source(name="", artifact=key))
 
 

@@ -1,6 +1,6 @@
-"""A whole cluster on this machine: Redis, workers, reconciler, front door; no root needed.
+"""A whole cluster on this machine: Redis, workers, reconciler, API. It needs no root.
 
-Each part is replaced by a real one when the settings name it.
+Redis and the store are used from elsewhere if the settings name them.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ ADDRESS_FILE = "cluster.json"
 
 
 class LocalCluster:
-    """Use as a context manager: everything it started is stopped at the end.
+    """A context manager: starts the cluster, and stops all that it started at the end.
 
-    Its workers with models are `workers` in number, or follow the load within `min_workers` and
+    The number of GPU workers is `workers`, or follows the load between `min_workers` and
     `max_workers`. Raises InvalidOption for numbers that do not fit together.
     """
 
@@ -101,7 +101,7 @@ class LocalCluster:
             self.fleet = Fleet(self.services, self.supervisor, self._plan, self.logs)
             self.fleet.follow()
             self._start_thread("fleet", self.fleet.run)
-            from orchestrator.outbox.courier import Courier  # brings an HTTP client along
+            from orchestrator.outbox.courier import Courier  # slow to import: brings an HTTP client
 
             self._start_thread("reconciler", Reconciler(self.services, adopt=self._adopt).run)
             self._start_thread("courier", Courier(self.services).run)
@@ -119,7 +119,7 @@ class LocalCluster:
         self.close()
 
     def close(self, grace_seconds: float = 0.0) -> None:
-        """Stop everything; work in hand is given the grace to finish."""
+        """Stop everything; give units in flight at most the grace to finish."""
         self._stop.set()
         while self._threads:
             self._threads.pop().join()
@@ -133,17 +133,17 @@ class LocalCluster:
 
     @property
     def name(self) -> str:
-        """Unique; the names of its workers end with it."""
+        """The cluster's unique name; the names of its workers end with it."""
         return self._plan.cluster
 
     @property
     def api_url(self) -> str | None:
-        """Where the API is for programs of this machine, if there is one."""
+        """The API's URL for programs of this machine; None without an API."""
         settings = self.services.settings
         return url_of(settings.api_host, settings.api_port) if self._api else None
 
     def wait_until_ready(self, stop: threading.Event) -> None:
-        """Wait for the API to answer, or for the stop. Raises NotReady."""
+        """Wait until the API answers or `stop` is set. Raises NotReady."""
         if self.api_url is not None:
             wait_until_ready(self.api_url, self.logs / "api.log", lambda: not stop.is_set())
 
@@ -166,11 +166,11 @@ class LocalCluster:
         return (*front_door, worker_program(worker, settings, self.logs))
 
     def _with_metrics(self, settings: Settings) -> Settings:
-        """If there is somebody to ask: a directory where all processes count together."""
+        """Add a directory for the counters of all processes, if an API or a port serves them."""
         if settings.metrics_dir is not None or not (self._api or settings.metrics_port is not None):
             return settings
         directory = settings.home.resolve() / "metrics"
-        shutil.rmtree(directory, ignore_errors=True)  # the last cluster's
+        shutil.rmtree(directory, ignore_errors=True)  # of the last cluster
         directory.mkdir(exist_ok=True)
         return settings.model_copy(update={"metrics_dir": directory})
 
@@ -190,7 +190,7 @@ class LocalCluster:
 
 
 def announce(cluster: LocalCluster, home: Path) -> Path:
-    """Leave the cluster's address where other commands of this user look for it."""
+    """Write the cluster's address into the file that this user's other commands read."""
     settings = cluster.services.settings
     path = home / ADDRESS_FILE
     path.unlink(missing_ok=True)
@@ -211,7 +211,7 @@ def announce(cluster: LocalCluster, home: Path) -> Path:
 
 
 def running_cluster(settings: Settings) -> Settings | None:
-    """The settings with the address of this user's running cluster, if there is one."""
+    """Return the settings with the address of this user's running cluster, or None."""
     try:
         address = json.loads((settings.home / ADDRESS_FILE).read_text())
         os.kill(address["pid"], 0)

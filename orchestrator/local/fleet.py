@@ -1,7 +1,7 @@
-"""Starts and stops whole workers with models: as many as the load asks for, on usable GPUs.
+"""Starts and stops GPU workers: as many as the load needs, on usable GPUs.
 
-The number is the reconciler's (orchestrator/scaling); here it is applied. A worker that is to go
-finishes what it does and takes nothing new, so nothing is computed twice.
+The reconciler decides the number (orchestrator/scaling); this module applies it. A worker that
+is stopped finishes its units and takes no new ones, so nothing is computed twice.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from orchestrator.scaling.published import LoadUnknown, fresh_load
 from tasks.runs.stages import Stage
 
 PROBE_SECONDS = 30.0
-LONGEST_UNIT_SECONDS = 600.0  # of audio (gpu_worker/audio/chunking.py)
+LONGEST_UNIT_SECONDS = 600.0  # of audio, the longest unit (gpu_worker/audio/chunking.py)
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to do to the fleet now."""
+    """The workers to start and to drain now."""
 
     start: tuple[WorkerSpec, ...] = ()
     drain: tuple[str, ...] = ()
@@ -45,16 +45,16 @@ def next_change(
     draining: Set[str],
     busy: Set[str],
 ) -> Change:
-    """Which slots to fill and which workers to drain: the idle ones first. Pure.
+    """Choose which slots to fill and which workers to drain, the idle ones first. Pure.
 
-    A slot is free when its last worker has ended, so there are never more than slots. A worker
-    that is in no slot any more has lost its GPU or its stages, and goes whatever is wanted.
+    A slot is free once its last worker has ended, so there are never more workers than slots. A
+    worker whose slot no longer exists has lost its GPU or its stages and is always drained.
     """
     places = {spec.name: place for place, spec in enumerate(slots)}
     moved = [name for name, spec in running.items() if spec not in slots]
     staying = {name: spec for name, spec in running.items() if spec in slots}
     on_gpu = Counter(spec.gpu for spec in staying.values())
-    by_worth = sorted(  # idle ones first, then of the fullest GPU, then the last
+    by_worth = sorted(  # idle ones first, then those of the fullest GPU, then the last slot
         staying, key=lambda name: (name in busy, -on_gpu[staying[name].gpu], -places[name])
     )
     leaving = by_worth[: max(0, len(staying) - wanted)]
@@ -69,7 +69,7 @@ def next_change(
 
 
 class Fleet:
-    """The workers with models of one machine."""
+    """The GPU workers of one machine."""
 
     def __init__(
         self,
@@ -92,8 +92,8 @@ class Fleet:
         self._slots = slots(plan, self._pool, plan.gpus, {})
 
     def run(self, stop: threading.Event) -> None:
-        """Follow the load until told to stop; a fault ends a pass, never the loop."""
-        waiting = False  # said once, not at every pass of an outage
+        """Follow the load until `stop` is set; an error ends a pass, never the loop."""
+        waiting = False  # an outage is logged once, not at every pass
         while True:
             try:
                 self.follow()
@@ -108,7 +108,7 @@ class Fleet:
                 return
 
     def follow(self) -> Change:
-        """One pass: start and drain what has to be. May raise redis.RedisError."""
+        """Make one pass: start and drain workers; return the change. May raise redis.RedisError."""
         self._look_at_gpus()
         wanted = self._wanted()
         is_surplus = len(self._running) > wanted
@@ -135,7 +135,7 @@ class Fleet:
         return change
 
     def _wanted(self) -> int:
-        """As many as are asked for, within the plan; as many as there are while nobody knows."""
+        """Return the desired number within the plan; while the load is unknown, the present one."""
         plan, desired = self._plan, len(self._running)
         if plan.placement is Placement.BY_STAGE:
             return len(self._slots)
@@ -148,7 +148,7 @@ class Fleet:
         return max(plan.minimum, min(plan.maximum, desired))
 
     def _look_at_gpus(self) -> None:
-        """Now and then: leave GPUs that have failed; never the last one."""
+        """Probe the GPUs every 30 s and leave those that have failed; never leave the last one."""
         if not self._plan.gpus or time.monotonic() - self._probed < PROBE_SECONDS:
             return
         self._probed = time.monotonic()
@@ -168,7 +168,7 @@ class Fleet:
 
     @property
     def _grace_seconds(self) -> float:
-        """Longer than a unit may take: its own watchdog ends a worker that hangs before."""
+        """Longer than any unit's deadline, after which a worker that hangs ends itself."""
         values = self._cluster.settings
         longest = values.deadline_factor * LONGEST_UNIT_SECONDS
         return max(values.deadline_floor_seconds, longest) + values.lease_seconds

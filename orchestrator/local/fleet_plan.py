@@ -1,4 +1,4 @@
-"""What may run on one machine: how many workers with models, and on which GPU each. Pure."""
+"""Plans the fleet of one machine: how many GPU workers it may have, and on which GPUs. Pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from orchestrator.local.workers import WorkerSpec
 from orchestrator.scaling.pools import WorkerPool
 from tasks.runs.stages import Stage
 
-POOL = "gpu"  # the pool that the workers of one machine belong to
+POOL = "gpu"  # the pool of this machine's GPU workers
 
 
 @dataclass(frozen=True, slots=True)
 class FleetPlan:
-    """What may run on this machine."""
+    """The limits of this machine's fleet."""
 
     cluster: str  # unique; the workers' names end with it
     minimum: int
     maximum: int
     gpus: tuple[int, ...] = ()  # indexes; empty: models run on the CPU
     placement: Placement = Placement.SHARED
-    threads: int = 1  # of a CPU model, in each worker
+    threads: int = 1  # that a model uses on the CPU, in each worker
     plugins: tuple[str, ...] = ()
     niceness: int = 0
 
@@ -42,10 +42,10 @@ def plan_fleet(
     plugins: tuple[str, ...] = (),
     niceness: int = 0,
 ) -> FleetPlan:
-    """A fixed number of workers, or a number that follows the load. Raises InvalidOption.
+    """Plan a fixed number of workers, or one that follows the load. Raises InvalidOption.
 
-    Without numbers: one a GPU, or two on a machine without. Models on the CPU share the cores
-    as if the fleet had its full size.
+    Without numbers: one worker for each GPU, or two on a machine without GPUs. Models on the CPU
+    share the cores as if the fleet had its full size.
     """
     follows = min_workers is not None or max_workers is not None
     if workers is not None and follows:
@@ -73,7 +73,7 @@ def plan_fleet(
 
 
 def with_limits(settings: Settings, plan: FleetPlan) -> Settings:
-    """The settings whose pool may be as large as the fleet; as they are if its size is fixed."""
+    """Return the settings with the fleet's limits for its pool, if its size follows the load."""
     if plan.minimum == plan.maximum:
         return settings
     limits = {"minimum": plan.minimum, "maximum": plan.maximum}
@@ -84,7 +84,7 @@ def with_limits(settings: Settings, plan: FleetPlan) -> Settings:
 def slots(
     plan: FleetPlan, pool: WorkerPool, usable: Sequence[int], work_seconds: Mapping[Stage, float]
 ) -> tuple[WorkerSpec, ...]:
-    """Every worker that may run, on the GPUs that can be used."""
+    """Return every worker that may run, on the GPUs that can be used."""
 
     def spec(number: int, gpu: int | None, stages: frozenset[Stage]) -> WorkerSpec:
         return WorkerSpec(

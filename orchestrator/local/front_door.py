@@ -1,7 +1,7 @@
-"""The front door's programs on one machine: the API, the Celery trigger and Flower.
+"""The programs that clients talk to on one machine: the API, the Celery trigger and Flower.
 
-Each is told its settings by its environment. Flower can be looked at, not worked with: its
-buttons shut workers down.
+Each gets its settings by its environment. Flower runs read-only, because its buttons can shut
+workers down.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption, LibraryMissing, PermanentError
 from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_environment
 
-# One process has one interpreter lock, for which its threads wait: at 200 submissions a second it
-# falls behind where two have time to spare (benchmarks/front_door.py).
+# At 200 submissions a second one process falls behind, since its threads share one interpreter
+# lock; two keep up (benchmarks/front_door.py).
 API_PROCESSES = 2
 FLOWER_HOST = "127.0.0.1"
 FLOWER_USER = "scriptorium"
-READY_SECONDS = 60.0  # a busy machine takes its time to load the API's libraries
+READY_SECONDS = 60.0  # a busy machine needs long to load the API's libraries
 POLL_SECONDS = 0.1
 
 
@@ -38,7 +38,7 @@ class NotReady(PermanentError):
 
 
 def api_programs(settings: Settings, logs: Path) -> list[Program]:
-    """The API's processes, which share a port; they need every secret."""
+    """Return the API's processes, which share a port; they need every secret."""
     return [
         Program(
             name=f"api{number}",
@@ -51,7 +51,7 @@ def api_programs(settings: Settings, logs: Path) -> list[Program]:
 
 
 def celery_program(settings: Settings, logs: Path, name: str) -> Program:
-    """The process that takes `scriptorium.submit` messages; it checks no key."""
+    """Return the process that takes `scriptorium.submit` messages; it checks no API key."""
     return Program(
         name=f"submit@{name}",
         command=celery_command(f"submit@{name}"),
@@ -61,13 +61,13 @@ def celery_program(settings: Settings, logs: Path, name: str) -> Program:
 
 
 def celery_command(name: str) -> tuple[str, ...]:
-    """The `celery worker` call of the Celery trigger."""
+    """Return the `celery worker` command of the Celery trigger."""
     return (
         sys.executable, "-m", "celery", "-A", "orchestrator.triggers.celery_tasks",
         "--skip-checks", "worker",
         "--hostname", name,
         "--queues", "submit",
-        "--pool", "threads",  # a submission waits for the store and Redis
+        "--pool", "threads",  # threads, because a submission waits for the store and Redis
         "--concurrency", "4",
         "--without-gossip", "--without-mingle",
         "--loglevel", "INFO",
@@ -75,7 +75,10 @@ def celery_command(name: str) -> tuple[str, ...]:
 
 
 def flower_program(settings: Settings, logs: Path) -> Program:
-    """Flower's process. Raises LibraryMissing, or InvalidOption for a password with a comma."""
+    """Return Flower's process.
+
+    Raises LibraryMissing, or InvalidOption for a password that is empty or has a comma.
+    """
     if find_spec("flower") is None:
         raise LibraryMissing(
             "Flower is not installed.", hint="Install it: pip install 'scriptorium[flower]'."
@@ -86,9 +89,9 @@ def flower_program(settings: Settings, logs: Path) -> Program:
             "Flower's password is empty or has a comma in it.",
             hint="Set SCRIPTORIUM_FLOWER_PASSWORD to another one, or leave it unset.",
         )
-    # An option of Flower's in our environment could take away what these say.
+    # A FLOWER_ variable of our environment could override these options.
     base = {name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")}
-    # It has metrics of its own, which would be among ours.
+    # Flower has metrics of its own, which must not mix with ours.
     without = FRONT_DOOR_SECRETS | {"hf_token", "metrics_dir"}
     environment = settings_environment(settings, base, without=without)
     environment.pop("HF_TOKEN", None)
@@ -101,7 +104,7 @@ def flower_program(settings: Settings, logs: Path) -> Program:
             f"--port={settings.flower_port}",
             "--read_only=True",
             "--persistent=False",
-            "--conf=/dev/null",  # else it runs what it finds in the working directory
+            "--conf=/dev/null",  # else it runs such a file of the working directory
         ),
         environment=environment,
         log=logs / "flower.log",
@@ -109,7 +112,7 @@ def flower_program(settings: Settings, logs: Path) -> Program:
 
 
 def with_addresses(settings: Settings, *, api: bool, flower: bool) -> Settings:
-    """The settings with real ports for 0 and a password for Flower. Raises InvalidOption."""
+    """Return the settings with free ports for 0 and a password for Flower. Raises InvalidOption."""
     update: dict[str, object] = {}
     if api:
         update["api_port"] = _free_port(settings.api_host, settings.api_port, "--port")
@@ -120,7 +123,7 @@ def with_addresses(settings: Settings, *, api: bool, flower: bool) -> Settings:
 
 
 def _free_port(host: str, port: int, option: str) -> int:
-    """The port, or any free one for 0. Raises InvalidOption if it cannot be listened on."""
+    """Return the port, or a free one for 0. Raises InvalidOption if it cannot be listened on."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.create_server((host, port), family=family) as probe:
@@ -135,7 +138,7 @@ def _free_port(host: str, port: int, option: str) -> int:
 
 
 def url_of(host: str, port: int) -> str:
-    """Where a browser on this machine finds a server that listens there."""
+    """Return the URL at which this machine reaches a server that listens on that host."""
     local = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
@@ -143,11 +146,11 @@ def url_of(host: str, port: int) -> str:
 def wait_until_ready(
     url: str, log: Path, is_wanted: Callable[[], bool], seconds: float = READY_SECONDS
 ) -> None:
-    """Wait for the API to say that it can do its work, while it is wanted. Raises NotReady."""
-    import httpx  # other commands need not wait for it
+    """Wait until the API answers that it is ready, as long as `is_wanted`. Raises NotReady."""
+    import httpx  # slow to import, and other commands do not need it
 
     deadline = time.monotonic() + seconds
-    with httpx.Client(trust_env=False, timeout=5.0) as client:  # a proxy is not for loopback
+    with httpx.Client(trust_env=False, timeout=5.0) as client:  # loopback needs no proxy
         while is_wanted():
             try:
                 if client.get(f"{url}/readyz").status_code == httpx.codes.OK:

@@ -1,7 +1,7 @@
-"""Which stages run on which GPU of this machine. The rule is pure; only the probe looks.
+"""Chooses which stages run on which GPU of this machine. Only `usable_gpus` looks at hardware.
 
-`shared`: every worker does every stage, so no GPU is idle while any work waits. `by-stage`: a GPU
-keeps to few stages and holds few models, for machines whose GPUs are too small for all of them.
+`shared`: every worker does every stage, so no GPU is idle while any work waits. `by-stage`: each
+GPU does few stages and holds few models, for machines whose GPUs are too small for all models.
 Both are tested without GPUs: neither has run on a machine that has several.
 """
 
@@ -14,9 +14,9 @@ from gpu_worker.devices.nvml import read_gpus
 from tasks.runs.stages import Pool, Stage
 
 _GPU_STAGES = frozenset(stage for stage in Stage if stage.pool is Pool.GPU)
-# Whoever aligns also detects languages: a new job does not wait behind the chunks of others.
+# The GPU of align also detects languages, so that a new job does not wait behind other chunks.
 _AT_ALIGN = frozenset({Stage.ALIGN, Stage.DETECT_LANGUAGE})
-_GROUPS = {  # by what is asked for a GPU of its own
+_GROUPS = {  # by the stage that gets a GPU of its own
     Stage.TRANSCRIBE: frozenset({Stage.TRANSCRIBE}),
     Stage.ALIGN: _AT_ALIGN,
     Stage.EMBED_SPEAKERS: frozenset({Stage.EMBED_SPEAKERS}),
@@ -33,10 +33,10 @@ class Placement(StrEnum):
 def stages_by_gpu(
     gpus: Sequence[int], work_seconds: Mapping[Stage, float]
 ) -> dict[int, frozenset[Stage]]:
-    """The stages of each usable GPU, by its index.
+    """Return the stages of each usable GPU, by its index.
 
-    `work_seconds`: each stage's backlog over its speed. From the fourth GPU on, each goes to the
-    group of stages that has the most of it for each GPU it has so far.
+    `work_seconds`: each stage's backlog divided by its speed. From the fourth GPU on, each goes to
+    the group of stages with the most work for each GPU that it has so far.
     """
     if len(gpus) < 2:
         return dict.fromkeys(gpus, _GPU_STAGES)
@@ -56,8 +56,8 @@ def stages_by_gpu(
 
 
 def usable_gpus() -> tuple[int, ...]:
-    """Indexes of the NVIDIA GPUs that NVML can open and ask for their memory.
+    """Return the indexes of the NVIDIA GPUs that NVML can open and whose memory it can read.
 
-    One that cannot has fallen off the bus, or its driver has given it up.
+    A GPU that fails this has dropped off the bus, or its driver has given it up.
     """
     return tuple(gpu.index for gpu in read_gpus() if gpu.memory_total_bytes is not None)

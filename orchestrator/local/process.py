@@ -1,4 +1,4 @@
-"""One child process that dies with us, with its output in a log file."""
+"""A child process that ends with its parent, with its output in a log file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Child:
-    """A process group of its own, started and stopped by us alone."""
+    """A child process in a process group of its own."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
-                start_new_session=True,  # Ctrl-C is for us; we decide what our children do
+                start_new_session=True,  # a terminal's Ctrl-C must not reach the child
                 preexec_fn=partial(_begin, niceness),
             )
         if stdin is not None and self._process.stdin is not None:
@@ -44,26 +44,26 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Of the process, and of its group."""
+        """The id of the process and of its group."""
         return self._process.pid
 
     @property
     def exit_status(self) -> int | None:
-        """None while it runs."""
+        """The exit status; None while it runs."""
         return self._process.poll()
 
     def signal_group(self, number: signal.Signals) -> None:
-        """To the process and all that it started."""
+        """Send a signal to the process and all that it started."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
     def terminate(self) -> None:
-        """Ask the process itself to finish what it does and end."""
+        """Send SIGTERM to the process alone: it may finish its work."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
 
     def wait(self, seconds: float) -> bool:
-        """Whether it has ended within the time."""
+        """Wait at most `seconds`; return whether the process has ended."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -77,10 +77,10 @@ class Child:
 
 
 def _begin(niceness: int) -> None:
-    """In the child, before the program: die with the parent, give way to others."""
+    """Set up the child before its program starts: end with the parent, run at the niceness."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if niceness:
         os.nice(niceness)
-        # Where the kernel shares time between sessions first, a session has a niceness too.
+        # With the kernel's autogroup scheduling a session has a niceness of its own.
         with suppress(OSError):
             Path("/proc/self/autogroup").write_text(str(niceness))

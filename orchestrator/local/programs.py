@@ -1,7 +1,7 @@
-"""A process that is kept alive: its command line, its environment and its log.
+"""A program that is kept alive: its command line, its environment and its log.
 
-Settings travel in the environment, never on a command line: that, everybody on the machine
-can read.
+Settings go into the environment, never on a command line, which every user of the machine can
+read.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 
-# What only the front door needs: a worker decodes files and loads models from anywhere.
+# Needed by the API and the triggers alone: a worker decodes files and loads models from anywhere.
 FRONT_DOOR_SECRETS = frozenset({"api_key", "webhook_key", "hooks_secret", "flower_password"})
-# Two cannot listen on one port, and of two that touch one file the other may hang.
+# Two processes cannot listen on one port; two that touch one file can hide that one hangs.
 OF_ONE_PROCESS = frozenset({"metrics_port", "heartbeat_file"})
 _VARIABLES = {"metrics_dir": "PROMETHEUS_MULTIPROC_DIR"}  # the only name that its library reads
 
@@ -29,9 +29,9 @@ class Program:
 
     name: str  # unique; a worker's leases carry it
     command: tuple[str, ...]
-    environment: Mapping[str, str] = field(repr=False)  # holds secrets
+    environment: Mapping[str, str] = field(repr=False)  # repr=False: it holds secrets
     log: Path
-    niceness: int = 0  # above 0: it gives way to the others
+    niceness: int = 0  # above 0: a lower priority than other programs
 
 
 def settings_environment(
@@ -41,9 +41,10 @@ def settings_environment(
     *,
     takes_over: bool = False,
 ) -> dict[str, str]:
-    """An environment in which a child reads these settings, except the fields left out.
+    """Return an environment from which a child reads these settings, except the fields left out.
 
-    A process that `takes_over` is not a child of this one but what it becomes.
+    `takes_over`: this process is replaced by the program, so that it also gets the fields that only
+    one process may have.
     """
     without = without if takes_over else without | OF_ONE_PROCESS
     environment = dict(base)

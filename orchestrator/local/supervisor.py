@@ -1,6 +1,6 @@
-"""Keeps programs alive: starts them, starts them again when they die, drains and stops them.
+"""Keeps programs alive: starts them, restarts those that die, drains and stops them.
 
-When a worker dies its leases are let go at once, so nobody waits for them to expire.
+The leases of a dead worker are released at once, so that no unit waits until they expire.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ log = structlog.get_logger(__name__)
 
 
 def restart_delay(lived_seconds: float, quick_deaths: int) -> float:
-    """Nothing at first; doubling for a program that keeps dying as soon as it starts."""
+    """Return the seconds until a restart: 0 at first, then doubling up to 30.
+
+    It doubles for a program that died within STABLE_SECONDS more than three times in a row.
+    """
     if lived_seconds >= STABLE_SECONDS or quick_deaths <= 3:
         return 0.0
     return min(LONGEST_DELAY_SECONDS, 2.0 ** (quick_deaths - 3))
@@ -34,10 +37,10 @@ def restart_delay(lived_seconds: float, quick_deaths: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """How a program that was retired ended."""
+    """How a retired program ended."""
 
     name: str
-    seconds: float  # from the request to its end
+    seconds: float  # from the request to the end
     exit_status: int
     was_killed: bool  # the grace was over
 
@@ -53,8 +56,8 @@ class _Retirement:
 class Supervisor:
     """The programs of one machine.
 
-    Its thread starts and ends them all: a child that dies with its parent dies, to the
-    kernel, with the thread that started it.
+    One thread starts and ends them all: for the kernel, a child that is to die with its parent
+    dies with the thread that started it.
     """
 
     def __init__(self, leases: Leases) -> None:
@@ -72,13 +75,13 @@ class Supervisor:
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
 
     def start(self, programs: tuple[Program, ...]) -> None:
-        """Start all of them and keep them alive."""
+        """Start all programs and keep them alive."""
         for program in programs:
             self.add(program)
         self._thread.start()
 
     def add(self, program: Program) -> None:
-        """Start one more and keep it alive. Raises ValueError if its name is taken."""
+        """Start one more program and keep it alive. Raises ValueError if its name is taken."""
         with self._lock:
             if program.name in self._programs:
                 raise ValueError(f"There is a program named {program.name} already.")
@@ -86,25 +89,25 @@ class Supervisor:
             self._due[program.name] = 0.0
 
     def retire(self, name: str, grace_seconds: float) -> None:
-        """Let one finish what it does, for at most the grace, and do not start it again."""
+        """Let a program finish its work, for at most the grace, and do not restart it."""
         with self._lock:
-            if self._due.pop(name, None) is not None:  # it does not run
+            if self._due.pop(name, None) is not None:  # it is not running
                 self._forget(name)
             elif name in self._children:
                 self._retiring.setdefault(name, _Retirement(time.monotonic(), grace_seconds))
 
     def retiring(self) -> frozenset[str]:
-        """Those that were retired and have not ended."""
+        """Return the names of programs that were retired and have not ended."""
         with self._lock:
             return frozenset(self._retiring)
 
     def drains(self) -> tuple[Drain, ...]:
-        """How the retired ones ended, the latest last."""
+        """Return how the retired programs ended, the latest last."""
         with self._lock:
             return tuple(self._drains)
 
     def children(self) -> dict[str, int]:
-        """Process ids by name."""
+        """Return the process ids of running programs by name."""
         with self._lock:
             return {
                 name: child.pid
@@ -113,7 +116,7 @@ class Supervisor:
             }
 
     def stop(self, grace_seconds: float) -> None:
-        """Let each finish what it does, for at most the grace; then end it."""
+        """Let each program finish its work, for at most the grace; then kill it."""
         self._grace_seconds = grace_seconds
         self._stop.set()
         if self._thread.is_alive():
@@ -137,7 +140,7 @@ class Supervisor:
         if self._grace_seconds > 0:
             for child in children:
                 retirement = self._retiring.get(child.name)
-                if retirement is None or not retirement.is_told:  # twice would mean: at once
+                if retirement is None or not retirement.is_told:  # a second SIGTERM means: at once
                     child.terminate()
         deadline = time.monotonic() + self._grace_seconds
         for child in children:
@@ -164,14 +167,14 @@ class Supervisor:
             child.kill()
 
     def _bury(self, name: str, child: Child) -> None:
-        child.kill()  # what is left of its group
+        child.kill()  # what is left of its process group
         retirement = self._retiring.get(name)
         if retirement is not None:
             self._note_drain(name, child, retirement)
             self._forget(name)
         else:
             self._restart(name, child)
-        with suppress(RedisError):  # they expire by themselves
+        with suppress(RedisError):  # else the leases expire by themselves
             self._leases.release_worker(name)
 
     def _restart(self, name: str, child: Child) -> None:

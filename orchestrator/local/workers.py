@@ -1,7 +1,7 @@
 """How a worker process is started: its command line and environment. Pure.
 
-GPU workers are one process a GPU with threads inside; the GPU is chosen here,
-before Python imports anything in the child. CPU workers are prefork.
+A GPU worker is one process with threads; its GPU is chosen here by the environment, before
+Python imports anything in the child. CPU workers are prefork.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_en
 from orchestrator.scaling.pools import WorkerPool, worker_pools
 from tasks.runs.stages import Pool, Stage, queues, queues_of
 
-# A model takes every core it is given, for minutes. The API beside it on the same machine needs
-# a few milliseconds at once, so the workers give way where there is one. Without one they would
-# give way to other programs alone, each of which has ten times their share of a core at this value.
+# A model uses every core for minutes, and an API on the same machine needs some milliseconds at
+# once, so workers have a lower priority beside one. Without an API this would only favor other
+# programs: at this value they get ten times a worker's share of a core.
 WORKER_NICENESS = 10
-# Keep freed memory instead of handing it back to the kernel after every batch: CTranslate2 takes
+# Keep freed memory instead of giving it back to the kernel after every batch: CTranslate2 uses
 # some 150 MB a window on the CPU, and the page faults cost 40 % of the time (docs/speed.md).
 KEEP_MEMORY = {
     "MALLOC_ARENA_MAX": "1",
@@ -37,7 +37,7 @@ class WorkerSpec:
 
     name: str  # unique in the cluster; leases and logs carry it
     kind: Pool
-    pool: str = ""  # whose speed its work tells; empty: of the pool named like its kind
+    pool: str = ""  # its speeds count for this pool; empty: the pool named like its kind
     stages: frozenset[Stage] = frozenset()  # empty: all of its kind
     gpu: int | None = None  # index of the GPU it owns; None: the CPU
     threads: int = 1  # of a CPU model
@@ -47,7 +47,7 @@ class WorkerSpec:
 
 
 def pool_named(name: str, settings: Settings) -> WorkerPool:
-    """One of the settings' pools. Raises InvalidOption."""
+    """Return one of the settings' pools. Raises InvalidOption."""
     pools = worker_pools(settings.pools)
     if name not in pools:
         raise InvalidOption(
@@ -58,7 +58,7 @@ def pool_named(name: str, settings: Settings) -> WorkerPool:
 
 
 def stages_named(names: str, pool: WorkerPool) -> frozenset[Stage]:
-    """Some of the pool's stages, by comma. Raises InvalidOption."""
+    """Parse a comma-separated list of the pool's stages. Raises InvalidOption."""
     known = {stage.value: stage for stage in Stage if stage in pool.work}
     chosen = [name.strip() for name in names.split(",")]
     wrong = [name for name in chosen if name not in known]
@@ -71,7 +71,7 @@ def stages_named(names: str, pool: WorkerPool) -> frozenset[Stage]:
 
 
 def worker_command(spec: WorkerSpec) -> list[str]:
-    """The `celery worker` call of one worker."""
+    """Return the `celery worker` command of one worker."""
     pool = "prefork" if spec.kind is Pool.CPU else "threads"
     command = [
         sys.executable, "-m", "celery", "-A", "tasks.app", "--skip-checks", "worker",
@@ -88,7 +88,7 @@ def worker_command(spec: WorkerSpec) -> list[str]:
 def worker_environment(
     spec: WorkerSpec, settings: Settings, base: Mapping[str, str], *, takes_over: bool = False
 ) -> dict[str, str]:
-    """The child's environment: ours, with the settings it needs written out."""
+    """Return the child's environment: ours, with the settings it needs written out."""
     environment = settings_environment(
         settings, base, without=FRONT_DOOR_SECRETS, takes_over=takes_over
     )
@@ -99,16 +99,16 @@ def worker_environment(
         environment = KEEP_MEMORY | environment
     if spec.gpu is not None:
         environment["CUDA_VISIBLE_DEVICES"] = str(spec.gpu)
-        environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # NVML's; CUDA's own is by speed
+        environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as NVML; CUDA's own order is by speed
     if spec.kind is Pool.CPU:
         environment["CUDA_VISIBLE_DEVICES"] = ""
-        environment["SCRIPTORIUM_DEVICE"] = "cpu"  # diarize clusters there, whatever GPUs there are
-        environment["REMAP_SIGTERM"] = "SIGQUIT"  # prefork hands its task back at once
+        environment["SCRIPTORIUM_DEVICE"] = "cpu"  # diarize clusters on the CPU
+        environment["REMAP_SIGTERM"] = "SIGQUIT"  # makes prefork give its task back at once
     return environment
 
 
 def worker_program(spec: WorkerSpec, settings: Settings, logs: Path) -> Program:
-    """A worker of this machine, to be kept alive."""
+    """Return the program of a worker on this machine, for the supervisor."""
     return Program(
         name=spec.name,
         command=tuple(worker_command(spec)),

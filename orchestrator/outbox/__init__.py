@@ -1,1 +1,1 @@
-"""What is owed when a run has ended: its transcript in a bucket, a webhook to its submitter."""
+"""Delivers what an ended run owes: its transcript into a bucket, a webhook to its submitter."""

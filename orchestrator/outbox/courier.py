@@ -1,7 +1,7 @@
-"""The loop that delivers what is owed. Any number of couriers may run.
+"""The loop that delivers what is in the outbox. Any number of couriers may run.
 
-Each run is one's alone for a while, and for longer as long as its courier lives; several
-are delivered at once, so that one slow receiver holds up nobody else.
+A courier takes a run for a limited time and renews it while it lives. It delivers 8 runs at
+once, so that one slow receiver does not delay the others.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from orchestrator.outbox.webhooks import webhook_pool
 from tasks.runs.units import Run
 
 THREADS = 8
-PAUSE_SECONDS = 0.5  # between looks at what is due
-FAULT_SECONDS = 15.0  # until the next step, if the store was away
+PAUSE_SECONDS = 0.5  # between two looks at the outbox
+FAULT_SECONDS = 15.0  # until the next try, after the store or Redis was away
 log = structlog.get_logger(__name__)
 
 
 class Courier:
-    """Delivers until it is told to stop."""
+    """Delivers until its stop event is set."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._busy: set[Run] = set()
-        self._lock = threading.Lock()  # of `_busy` and of the due times of what is in it
-        self._pool: httpcore.ConnectionPool | None = None  # made for the first webhook
+        self._lock = threading.Lock()  # guards `_busy` and the due times of the runs in it
+        self._pool: httpcore.ConnectionPool | None = None  # opened for the first webhook
 
     def run(self, stop: threading.Event) -> None:
-        """Passes until told to stop; what is being tried then is tried to its end."""
-        waiting = False  # said once, not at every pass of an outage
+        """Deliver until `stop` is set; running tries are finished first."""
+        waiting = False  # an outage is logged once, not at every pass
         with ThreadPoolExecutor(THREADS, "courier") as threads:
             while not stop.is_set():
                 try:
@@ -65,7 +65,7 @@ class Courier:
             threads.submit(self._deliver, run)
 
     def _deliver(self, run: Run) -> None:
-        """Step by step, for as long as the next one is due at once."""
+        """Make a run's tries while the next one is due at once; then postpone or remove it."""
         delay: float | None = FAULT_SECONDS
         try:
             delay = deliver(self._cluster, run, self._webhooks)
@@ -93,5 +93,5 @@ class Courier:
     def _postpone(self, run: Run, seconds: float) -> None:
         try:
             self._cluster.outbox.postpone(run, seconds)
-        except RedisError as error:  # it is due again by itself, or by the next audit
+        except RedisError as error:  # it becomes due again by itself, or by the next audit
             log.warning("delivery_not_postponed", run=run.name, reason=str(error))

@@ -1,8 +1,8 @@
-"""One step of what is owed for a run: which part is next, its try, and what came of it.
+"""One delivery step for an ended run: choose the next part, try it, record the outcome.
 
-A try is counted by an artifact before it is made, so that one which kills its process counts
-too; its end is an artifact as well. Steps of two processes at once do no harm: files are
-written again as they were, and a webhook has the same id each time.
+A try is counted by an artifact before it is made, so that one that kills its process counts
+too; the outcome is an artifact as well. Two processes doing the same step do no harm: files
+are written again with the same bytes, and a webhook has the same id each time.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from tasks.runs import keys
 from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
 
-OUTPUT, WEBHOOK = "output", "webhook"  # in this order: whoever is told finds the files
-BUSY_SECONDS = 30.0  # somebody else has counted this very try
+OUTPUT, WEBHOOK = "output", "webhook"  # in this order: a webhook's receiver finds the files
+BUSY_SECONDS = 30.0  # pause after another process has counted the same try
 log = structlog.get_logger(__name__)
 
 
 def deliver(
     cluster: Cluster, run: Run, webhooks: Callable[[], httpcore.ConnectionPool]
 ) -> float | None:
-    """Make one try. Gives the seconds until the next step, or None if nothing is owed now.
+    """Make one try. Return the seconds until the next step, or None if nothing more is owed.
 
-    Raises redis.RedisError and what the store raises, if it cannot be told what is owed.
+    Raises redis.RedisError and the store's errors if it cannot be read what is owed.
     """
     store = cluster.store
     try:
         owed = json.loads(store.get(keys.owed(run)))
         manifest = cluster.records.manifest(run.tenant, run.job)
         summary = Summary.of_result(json.loads(store.get(keys.of_run(run, keys.RESULT))))
-    except ArtifactMissing:  # it is delivered, or the job was deleted
+    except ArtifactMissing:  # delivered already, or the job was deleted
         return None
     parts = [name for name in wanted(manifest) if not exists(store, keys.delivered(run, name))]
     if not parts:
@@ -75,7 +75,7 @@ def deliver(
 
 
 def wanted(manifest: Manifest) -> list[str]:
-    """The parts of what is owed at a run's end, in their order."""
+    """Return the parts that a job's end owes, in the order of delivery."""
     owed = {OUTPUT: manifest.output, WEBHOOK: manifest.webhook_url}
     return [part for part, place in owed.items() if place]
 
@@ -83,7 +83,7 @@ def wanted(manifest: Manifest) -> list[str]:
 def _write(cluster: Cluster, manifest: Manifest, run: Run, summary: Summary) -> Outcome:
     try:
         write_outputs(cluster, manifest, run, summary)
-    except Exception as error:  # a fault of ours has its ten tries too, and then its end
+    except Exception as error:  # a bug of ours is retried ten times too, and then given up
         log.debug("output_failed_at", exc_info=error)
         return of_error(error)
     return DONE

@@ -1,7 +1,7 @@
-"""A transcript as files in the bucket that its submitter named.
+"""Writes a transcript as files into the bucket that its submitter named.
 
-They are plain objects: writing them twice changes nothing. What the bucket's keys mean to
-anybody is not known here.
+They are plain objects, so that writing them twice changes nothing. This module gives the
+bucket's keys no meaning.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tasks.artifacts import ArtifactMissing
 from tasks.runs.manifest import Manifest, Output
 from tasks.runs.units import Run
 
-ATTEMPTS = 2  # of one request; the outbox tries again later anyway
+ATTEMPTS = 2  # of one request; the outbox tries again later as well
 ERROR_EXTENSION = ".error.json"
 
 
 def write_outputs(cluster: Cluster, manifest: Manifest, run: Run, summary: Summary) -> None:
-    """Write what the run came to: the transcript, or the job with its error.
+    """Write the run's transcript, or the job with its error if it failed.
 
-    Nothing is written of a canceled run, nor of one that a retry has overtaken. Raises
+    Writes nothing for a canceled run, nor for a run that a retry has replaced. Raises
     StoreRefused, StoreUnavailable or DiskFull.
     """
     output = manifest.output
@@ -46,7 +46,7 @@ def write_outputs(cluster: Cluster, manifest: Manifest, run: Run, summary: Summa
         form = format_named(name)
         text = render_result(cluster, run.tenant, run.job, name, SubtitleOptions())
         _put(client, output, form.extension, text, form.media_type)
-    if run.number > 1:  # what an earlier run may have left is not so any more
+    if run.number > 1:  # an earlier run's error file is out of date
         _remove(client, output, ERROR_EXTENSION)
 
 
@@ -59,12 +59,12 @@ def _put(client: Any, output: Output, extension: str, text: str, media_type: str
             client.put_object(
                 Bucket=bucket, Key=key, Body=text.encode("utf-8"), ContentType=media_type
             )
-    except ArtifactMissing as error:  # some stores' word for a missing bucket
+    except ArtifactMissing as error:  # how some stores report a missing bucket
         raise StoreRefused(f"There is no bucket {bucket!r} to write to.") from error
 
 
 def _remove(client: Any, output: Output, extension: str) -> None:
-    """Best effort: who may write to a bucket need not be allowed to delete in it."""
+    """Delete a file if that is permitted; the credentials may allow writing only."""
     from tasks.artifacts.s3_faults import s3_faults
 
     bucket, key = _place(output, extension)
@@ -79,6 +79,6 @@ def _place(output: Output, extension: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=4)
 def _client(endpoint_url: str | None) -> Any:
-    from tasks.artifacts.s3 import s3_client  # boto3 takes a while to import
+    from tasks.artifacts.s3 import s3_client  # boto3 takes long to import
 
     return s3_client(endpoint_url, attempts=ATTEMPTS)

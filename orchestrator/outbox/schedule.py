@@ -1,4 +1,4 @@
-"""When something owed is tried again, and when it is given up. Pure."""
+"""Decides when a failed delivery is tried again, and when it is given up. Pure."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from gpu_worker.errors import PermanentError, ScriptoriumError
 # Seconds after the first try, the second and so on: ten tries within 16 hours.
 DELAYS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
 MAX_TRIES = len(DELAYS) + 1
-LONGEST_RETRY_AFTER = 3600.0  # seconds; a receiver may not put us off for longer
-_PASSING = (408, 425, 429)  # statuses below 500 that say: later
+LONGEST_RETRY_AFTER = 3600.0  # seconds; the longest delay that a receiver may ask for
+_PASSING = (408, 425, 429)  # statuses below 500 that mean: try later
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one try came to."""
+    """The outcome of one try."""
 
     done: bool
-    reason: str | None = None  # why not
-    passing: bool = False  # another try may do better
+    reason: str | None = None  # why it failed
+    passing: bool = False  # another try may succeed
     retry_after: float = 0.0  # seconds that the receiver asks for
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows: it is over, or there is another try after `delay_seconds`."""
+    """The next step: another try after `delay_seconds`, or none."""
 
     delay_seconds: float | None = None
 
     @property
     def final(self) -> bool:
-        """No more tries."""
+        """Whether there are no more tries."""
         return self.delay_seconds is None
 
 
@@ -43,14 +43,14 @@ DONE = Outcome(done=True)
 
 
 def verdict(outcome: Outcome, tries: int, factor: float = 1.0) -> Verdict:
-    """What follows from the outcome of the last of so many tries."""
+    """Decide what follows the outcome of try number `tries`; `factor` scales the delay."""
     if outcome.done or not outcome.passing or tries >= MAX_TRIES:
         return Verdict()
     return Verdict(max(DELAYS[tries - 1], outcome.retry_after) * factor)
 
 
 def of_status(status: int, retry_after: float = 0.0) -> Outcome:
-    """What an HTTP status says: only 2xx is success, and a redirect is not followed."""
+    """Return the outcome for an HTTP status: only 2xx succeeds, and redirects are not followed."""
     if 200 <= status < 300:
         return DONE
     if 300 <= status < 400:
@@ -60,13 +60,16 @@ def of_status(status: int, retry_after: float = 0.0) -> Outcome:
 
 
 def of_error(error: Exception) -> Outcome:
-    """What a fault of the try itself says."""
+    """Return the outcome for an error that the try itself has raised."""
     reason = error.message if isinstance(error, ScriptoriumError) else f"{error!r}"
     return Outcome(False, reason, passing=not isinstance(error, PermanentError))
 
 
 def retry_after_seconds(headers: Sequence[tuple[bytes, bytes]], now: datetime) -> float:
-    """What a Retry-After header asks for, as seconds or as a date; at most the bound."""
+    """Return the seconds that a Retry-After header asks for, at most LONGEST_RETRY_AFTER.
+
+    The header holds seconds or a date; 0 without a usable header.
+    """
     for name, value in headers:
         if name.lower() == b"retry-after":
             return min(max(_seconds(value.decode("latin-1"), now), 0.0), LONGEST_RETRY_AFTER)
@@ -79,6 +82,6 @@ def _seconds(text: str, now: datetime) -> float:
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(text) - now).total_seconds()
-        except (ValueError, TypeError):  # TypeError: a date without its zone
+        except (ValueError, TypeError):  # TypeError: a date without a time zone
             return 0.0
     return seconds if math.isfinite(seconds) else 0.0

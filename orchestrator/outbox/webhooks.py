@@ -1,8 +1,8 @@
-"""Webhooks: a small signed message that says which job has ended, and how.
+"""Webhooks: small signed messages that say which job has ended, and how.
 
-The signature is that of Standard Webhooks. Each tenant has a secret of its own, made from
-the cluster's key, so nothing has to be kept. Addresses are the submitters': they are spoken
-to under the same guard as sources (`tasks/web/outbound.py`).
+The signature is that of Standard Webhooks. Each tenant has a secret of its own, derived from
+the cluster's key, so that none is stored. The addresses come from submitters, so requests to
+them have the same protection as sources (`tasks/web/outbound.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tasks.web.addresses import AddressPolicy, WebAddress
 from tasks.web.outbound import USER_AGENT, guarded_pool, location
 
 CONNECT_SECONDS = 3.0
-ANSWER_SECONDS = 7.0  # with the above: 10 s for one try
+ANSWER_SECONDS = 7.0  # with CONNECT_SECONDS: 10 s for one try
 
 
 class WebhookNotAllowed(PermanentError):
@@ -34,13 +34,13 @@ class WebhookNotAllowed(PermanentError):
 
     code = "webhook_not_allowed"
     hint = (
-        "Ask for the job's status instead; whoever runs the cluster can set "
+        "Ask for the job's status instead, or ask the operator to set "
         "SCRIPTORIUM_ALLOW_URLS=true and SCRIPTORIUM_WEBHOOK_KEY."
     )
 
 
 def webhook_secret(settings: Settings, tenant: str) -> str:
-    """What a tenant verifies its webhooks with. Raises WebhookNotAllowed."""
+    """Return the secret with which a tenant verifies its webhooks. Raises WebhookNotAllowed."""
     if settings.webhook_key is None:
         raise WebhookNotAllowed()
     key = settings.webhook_key.get_secret_value().encode()
@@ -49,14 +49,14 @@ def webhook_secret(settings: Settings, tenant: str) -> str:
 
 
 def check_webhook_url(settings: Settings, url: str) -> WebAddress:
-    """An address that webhooks may be sent to. Raises WebhookNotAllowed, AddressNotAllowed."""
+    """Parse an address for webhooks. Raises WebhookNotAllowed, AddressNotAllowed."""
     if not settings.allow_urls or settings.webhook_key is None:
         raise WebhookNotAllowed()
     return AddressPolicy.of(settings.trusted_hosts).parse(url)
 
 
 def webhook_pool(settings: Settings) -> httpcore.ConnectionPool:
-    """What webhooks are sent through; threads may share it, and it has to be closed."""
+    """Open the connection pool for webhooks; threads may share it, and the caller closes it."""
     return guarded_pool(
         AddressPolicy.of(settings.trusted_hosts),
         connect_seconds=CONNECT_SECONDS,
@@ -66,7 +66,7 @@ def webhook_pool(settings: Settings) -> httpcore.ConnectionPool:
 
 
 def event(manifest: Manifest, run: Run, summary: Summary, ended_at: float) -> dict[str, Any]:
-    """What a webhook says; the same at every try."""
+    """Return the body of a webhook; it is the same at every try."""
     status = summary.status.value
     moment = datetime.fromtimestamp(ended_at, UTC).isoformat(timespec="milliseconds")
     return {
@@ -85,7 +85,7 @@ def event(manifest: Manifest, run: Run, summary: Summary, ended_at: float) -> di
 def send(
     pool: httpcore.ConnectionPool, settings: Settings, url: str, run: Run, said: dict[str, Any]
 ) -> Outcome:
-    """One try. It raises nothing that the other side or the network can bring about."""
+    """Make one try and return its outcome. Raises nothing for faults of receiver or network."""
     try:
         address = check_webhook_url(settings, url)
         body = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
@@ -94,7 +94,7 @@ def send(
         )
         with pool.stream(
             "POST", location(address), headers=headers, content=body.encode()
-        ) as answer:  # its body is nobody's business
+        ) as answer:  # the answer's body is not read
             wait = retry_after_seconds(answer.headers, datetime.now(UTC))
             return of_status(answer.status, wait)
     except httpcore.TimeoutException as error:

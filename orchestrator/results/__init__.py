@@ -1,1 +1,1 @@
-"""What a finished job gives back: transcripts, recordings, names of speakers."""
+"""What users get of a finished job: transcripts, recordings, names of speakers."""

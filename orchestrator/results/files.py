@@ -1,4 +1,4 @@
-"""A published result as files: the transcript in the formats that people ask for."""
+"""Renders a published result in the output formats, and writes it to files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NotWritable(PermanentError):
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
-    """`json,srt` or `all`. Raises InvalidOption."""
+    """Parse `json,srt` or `all` into names of formats. Raises InvalidOption."""
     names = tuple(FORMATS) if text == "all" else tuple(part.strip() for part in text.split(","))
     for name in names:
         if name not in FORMATS:
@@ -39,7 +39,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
 def render_result(
     cluster: Cluster, tenant: str, job: str, form: str, options: SubtitleOptions
 ) -> str:
-    """A job's transcript in one format; json has `timings` and `job` too.
+    """Return a job's transcript in one format; json also has `timings` and `job`.
 
     Raises UnknownJob, NotFinished.
     """
@@ -67,9 +67,9 @@ def write_results(
     formats: Sequence[str],
     options: SubtitleOptions,
 ) -> list[Path]:
-    """One file a format; `stem` may begin with folders below the directory.
+    """Write one file for each format and return the paths; `stem` may begin with folders.
 
-    Raises DiskFull, NotWritable.
+    Raises UnknownJob, NotFinished, DiskFull, NotWritable.
     """
     written = []
     for form in formats:
@@ -81,7 +81,7 @@ def write_results(
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Write a file atomically: into a temporary file, which then replaces the old one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:

@@ -1,7 +1,7 @@
 """A job's audio as one WAV file, of which any part can be read.
 
-The decoded samples are an artifact without a header, one for each channel if they are split.
-The header is made for their length, and only the bytes that are asked for are read.
+The decoded samples are artifacts without a header, one for each channel if they are split.
+The header is computed from their length, and only the bytes that are asked for are read.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ class AudioMissing(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Samples in the store as one WAV file."""
+    """The samples in the store, presented as one WAV file."""
 
-    keys: tuple[str, ...]  # of each channel
+    keys: tuple[str, ...]  # of the PCM artifacts, one for each channel
     samples: int
 
     @property
     def frame_bytes(self) -> int:
-        """One sample of every channel."""
+        """The bytes of one sample of all channels."""
         return SAMPLE_BYTES * len(self.keys)
 
     @property
     def size(self) -> int:
-        """Of the file, in bytes."""
+        """The size of the WAV file in bytes."""
         return HEADER_BYTES + self.samples * self.frame_bytes
 
     def header(self) -> bytes:
-        """The first bytes of the file."""
+        """Return the WAV header: the first 44 bytes of the file."""
         data, channels = self.samples * self.frame_bytes, len(self.keys)
         riff = struct.pack("<4sI4s", b"RIFF", min(data + HEADER_BYTES - 8, _MOST), b"WAVE")
         form = struct.pack(
@@ -57,7 +57,7 @@ class Recording:
         return riff + form + struct.pack("<4sI", b"data", min(data, _MOST))
 
     def read(self, store: ArtifactStore, start: int, end: int) -> bytes:
-        """The file's bytes from `start` to before `end`. Raises ArtifactMissing."""
+        """Return the file's bytes from `start` to before `end`. Raises ArtifactMissing."""
         head = self.header()[start:end]
         first, last = max(start - HEADER_BYTES, 0), end - HEADER_BYTES
         if last <= first:
@@ -75,7 +75,7 @@ class Recording:
 
 
 def open_recording(cluster: Cluster, tenant: str, job: str) -> Recording:
-    """A job's audio. Raises UnknownJob, NotFinished before it is decoded, AudioMissing."""
+    """Return a job's audio. Raises UnknownJob, NotFinished before it is decoded, AudioMissing."""
     cluster.job(tenant, job)
     plan = cluster.plan(tenant, job)
     if plan is None:

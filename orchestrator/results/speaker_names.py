@@ -1,6 +1,6 @@
-"""The names that people give to a job's speakers, shown instead of their labels.
+"""The names that users give to a job's speakers, shown instead of the labels.
 
-Each change is a version of its own, written once; the highest one counts. The transcript
+Each change is stored as a new version, written once; the highest one counts. The transcript
 itself is never changed.
 """
 
@@ -16,7 +16,7 @@ from tasks.artifacts import ArtifactMissing, encode
 from tasks.runs import keys
 
 LONGEST_NAME = 64  # characters
-_DIGITS = 6  # of a version, so that versions sort
+_DIGITS = 6  # of a version's number, so that its keys sort
 
 
 class InvalidSpeakerNames(PermanentError):
@@ -27,7 +27,7 @@ class InvalidSpeakerNames(PermanentError):
 
 
 def speaker_names(cluster: Cluster, tenant: str, job: str) -> dict[str, str]:
-    """Every speaker of a job by its label, with the name that is shown.
+    """Return the name to show for each speaker label of a job.
 
     Raises UnknownJob or NotFinished.
     """
@@ -38,14 +38,14 @@ def speaker_names(cluster: Cluster, tenant: str, job: str) -> dict[str, str]:
 def name_speakers(
     cluster: Cluster, tenant: str, job: str, names: Mapping[str, str]
 ) -> dict[str, str]:
-    """Give names in place of those given before; who is not named has its label again.
+    """Replace the given names; a speaker that `names` leaves out has its label again.
 
     Raises UnknownJob, NotFinished or InvalidSpeakerNames.
     """
     labels = _labels(cluster, tenant, job)
     for label, name in names.items():
         if label not in labels:
-            raise InvalidSpeakerNames(f"Nobody is labeled {label!r} in this transcript.")
+            raise InvalidSpeakerNames(f"No speaker is labeled {label!r} in this transcript.")
         if not (name.strip() and len(name) <= LONGEST_NAME and name.isprintable()):
             raise InvalidSpeakerNames(
                 f"The name of {label!r} must be 1 to {LONGEST_NAME} printable characters."
@@ -53,24 +53,24 @@ def name_speakers(
     data = encode({label: name.strip() for label, name in names.items()})
     version = _newest(cluster, tenant, job) + 1
     while not cluster.store.put(_version(tenant, job, version), data):
-        version += 1  # somebody else's came in between; ours is the next one
+        version += 1  # another request has written this version; take the next number
     return speaker_names(cluster, tenant, job)
 
 
 def given_names(cluster: Cluster, tenant: str, job: str) -> dict[str, str]:
-    """The names alone, by their labels; none if nobody gave any."""
+    """Return the given names by label; empty if none were given."""
     newest = _newest(cluster, tenant, job)
     if not newest:
         return {}
     try:
         names: dict[str, str] = json.loads(cluster.store.get(_version(tenant, job, newest)))
-    except ArtifactMissing:  # the job was deleted in this moment
+    except ArtifactMissing:  # the job was deleted just now
         return {}
     return names
 
 
 def with_names(transcript: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """A published transcript in which names stand for their labels. Pure."""
+    """Return a published transcript with names in place of labels. Pure."""
     if not names:
         return dict(transcript)
     segments = [

@@ -1,4 +1,4 @@
-"""How many workers each pool should have: what is measured, the policy, what is published.
+"""Decides how many workers each pool should have: measuring, policy, publishing.
 
 survey (every open run) → backlog → policy → published load → KEDA, or the local fleet
 """

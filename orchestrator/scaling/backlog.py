@@ -1,7 +1,7 @@
-"""What is still to be done for each run, in seconds of audio a stage. Pure.
+"""Computes what is still to be done for each run, in seconds of audio for each stage. Pure.
 
-Work that has begun counts in full until it is done. Of a run that was not prepared only its
-`prepare` is known: nobody has heard yet how long the file is.
+A unit that has begun counts in full until it is done. Of a run that was not prepared only
+`prepare` counts, because the length of the file is not known yet.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from tasks.runs.stages import EARLY_STAGES, Stage
 from tasks.runs.units import Unit
 from tasks.state.speeds import Speed, SpeedName
 
-FIRST_JOB_SECONDS = 600.0  # length of a file, as long as none was prepared
+FIRST_JOB_SECONDS = 600.0  # assumed length of a file, until one was prepared
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One stage's open units of one run."""
+    """The open units of one run in one stage."""
 
     stage: Stage
     model: str
@@ -31,7 +31,7 @@ class Work:
 
 
 def remaining_work(facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS) -> tuple[Work, ...]:
-    """All that is open of one run, by stage. `job_seconds`: an unknown file's likely length."""
+    """Return one run's open work, by stage; `job_seconds`: assumed length of an unknown file."""
     options = facts.manifest.options
     run = facts.run
     if facts.plan is None:
@@ -57,7 +57,7 @@ def remaining_work(facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS) -> t
 
 
 def _open_of(chain: Iterable[Unit], facts: RunFacts) -> list[Unit]:
-    """The chain's units that are not settled; nothing is aligned that was not transcribed."""
+    """Return the chain's open units; a chunk whose transcription failed has none."""
     units: list[Unit] = []
     for unit in chain:
         if (unit.stage, unit.index) not in facts.settled:
@@ -73,7 +73,7 @@ def pool_load(
     in_flight: Mapping[Stage, int],
     speeds: Mapping[SpeedName, Speed],
 ) -> Load:
-    """One pool's part of all runs' work, at the speed that its workers have shown."""
+    """Return one pool's part of all runs' work, at the speed measured in this pool."""
     stages: dict[Stage, StageLoad] = {}
     is_early = False
     for item in work:
@@ -84,7 +84,7 @@ def pool_load(
         old = stages.get(item.stage, StageLoad(0.0, speed))
         audio = old.audio_seconds + item.audio_seconds
         seconds = old.audio_seconds / old.speed + item.audio_seconds / speed
-        # Work of several models has the speed of the mixture.
+        # With several models, the speed is that of the mixture.
         stages[item.stage] = StageLoad(
             audio, audio / seconds if seconds else speed, old.units + item.units
         )
@@ -97,7 +97,11 @@ def pool_load(
 def speed_of(
     pool: WorkerPool, stage: Stage, model: str, speeds: Mapping[SpeedName, Speed]
 ) -> float:
-    """As measured in this pool, else with another model there, else a first guess."""
+    """Return seconds of audio per second of one unit at a time.
+
+    Takes the speed measured in this pool, else the lowest of another model there, else the first
+    speed of the stage's definition.
+    """
     measured = speeds.get(SpeedName(pool.name, stage, model))
     if measured is None:
         others = [

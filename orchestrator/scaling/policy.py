@@ -1,16 +1,16 @@
-"""How many workers a pool should have. Pure: facts in, a number out.
+"""Decides how many workers a pool should have. Pure: facts in, a number out.
 
     required = clamp(max(ceil(Σ backlog ÷ speed ÷ target_drain_seconds), at work), minimum, maximum)
 
-summed over the pool's stages, so that a second of audio counts as what it costs. What is being
-worked on counts as backlog until it is done, and whoever works is kept: to do the same work with
-fewer saves nothing. Up at once; on the way down two things hold:
+The sum is over the pool's stages, so that each second of audio counts by its cost. A unit in
+work counts as backlog until it is done, and workers at work are kept: fewer workers for the same
+work save nothing. The number rises at once; on the way down it is the larger of
 
     the largest required of the last `scale_down_seconds`, and
     as many as had work for half of the last `steady_seconds`, but at most thrice the former
 
 so that a load that stays keeps its workers through a pause of a minute, and a burst does not.
-`benchmarks/simulate_fleet.py` plays this policy against others.
+`benchmarks/simulate_fleet.py` compares this policy with others.
 """
 
 from __future__ import annotations
@@ -22,45 +22,45 @@ from dataclasses import dataclass
 from orchestrator.scaling.pools import WorkerPool
 from tasks.runs.stages import Stage
 
-SAMPLE_SECONDS = 15.0  # apart, of what is remembered: as often as Kubernetes asks
-KEPT_TIMES = 3  # what is required, at most, is kept of the workers of a load that stayed
+SAMPLE_SECONDS = 15.0  # between remembered samples: how often Kubernetes asks
+KEPT_TIMES = 3  # a steady load keeps at most this many times the required workers
 
 
 @dataclass(frozen=True, slots=True)
 class StageLoad:
-    """One stage's work in one pool."""
+    """The work of one stage in one pool."""
 
     audio_seconds: float  # waiting or in flight
-    speed: float  # seconds of audio that one unit of work gets done in a second
-    units: int = 0  # that many pieces at most can be worked on at once
-    in_flight: int = 0  # of the units
+    speed: float  # seconds of audio that one unit at a time gets done in a second
+    units: int = 0  # waiting or in flight: so many can be worked on at once
+    in_flight: int = 0  # how many of the units are in flight
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A pool's work at one moment."""
+    """The work of a pool at one moment."""
 
     stages: Mapping[Stage, StageLoad]
-    is_expected: bool = False  # work for this pool will come of what others do now
+    is_expected: bool = False  # other stages in progress will soon make work for this pool
 
     @property
     def backlog_seconds(self) -> float:
-        """Seconds of audio waiting or in flight."""
+        """Seconds of audio that wait or are in flight."""
         return sum(stage.audio_seconds for stage in self.stages.values())
 
     @property
     def in_flight(self) -> int:
-        """Units that are being worked on."""
+        """Number of units in flight."""
         return sum(stage.in_flight for stage in self.stages.values())
 
     @property
     def units(self) -> int:
-        """Units that are waiting or in flight."""
+        """Number of units that wait or are in flight."""
         return sum(stage.units for stage in self.stages.values())
 
     @property
     def work_seconds(self) -> float:
-        """How long one unit of work after another would take."""
+        """Seconds that the work takes, one unit after another."""
         return sum(stage.audio_seconds / stage.speed for stage in self.stages.values())
 
 
@@ -70,19 +70,19 @@ class Recommendation:
 
     at: float  # seconds since 1970
     workers: int
-    busy: int = 0  # workers that had work
+    busy: int = 0  # workers that had units in flight
 
 
 def busy_workers(load: Load, pool: WorkerPool) -> int:
-    """How many of the pool's workers the work in flight takes."""
+    """Return how many of the pool's workers the units in flight occupy."""
     return min(pool.maximum, math.ceil(load.in_flight * pool.share / pool.concurrency))
 
 
 def required_workers(load: Load, pool: WorkerPool) -> int:
-    """What the load asks for now, whatever was asked for before."""
+    """Return the number of workers that the load needs now, without regard to earlier numbers."""
     seconds = load.work_seconds * pool.share
     wanted = math.ceil(seconds / (pool.concurrency * pool.target_drain_seconds))
-    # More workers than pieces of work would stand idle.
+    # More workers than units would be idle.
     wanted = min(wanted, math.ceil(load.units / pool.concurrency))
     floor = 1 if load.in_flight or load.is_expected or load.units else 0
     required = max(floor, wanted, busy_workers(load, pool))
@@ -92,7 +92,10 @@ def required_workers(load: Load, pool: WorkerPool) -> int:
 def recommend(
     load: Load, pool: WorkerPool, before: Sequence[Recommendation], now: float
 ) -> tuple[int, tuple[Recommendation, ...]]:
-    """The number of workers to have, and what is to be remembered for the next time."""
+    """Return the number of workers to have, and the recommendations to remember for the next call.
+
+    `now`: seconds since 1970; `before`: what the last call returned to remember.
+    """
     latest = Recommendation(now, required_workers(load, pool), busy_workers(load, pool))
     kept: list[Recommendation] = []
     for one in before:
@@ -110,7 +113,7 @@ def recommend(
 
 
 def _steady(kept: Sequence[Recommendation], pool: WorkerPool) -> int:
-    """As many as were at work at half of the moments; before the first nobody was."""
+    """Return how many workers were busy in half of the samples; missing ones count as 0."""
     samples = {_slot(one): one.busy for one in reversed(kept)}  # the first of each slot
     busiest = sorted(samples.values(), reverse=True)
     half = math.ceil(pool.steady_seconds / SAMPLE_SECONDS) // 2

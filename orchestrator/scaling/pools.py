@@ -1,6 +1,6 @@
 """The pools of workers: which stages each does, and how large it may be. Values only.
 
-`SCRIPTORIUM_POOLS` changes the two that are there by default, or names others:
+`SCRIPTORIUM_POOLS` changes the two default pools, or adds others:
 `{"gpu": {"maximum": 4}, "mig": {"stages": ["align", "embed_speakers"], "maximum": 2}}`.
 """
 
@@ -20,15 +20,15 @@ class WorkerPool(Record):
     """A set of workers that are alike."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
-    kind: Pool = Pool.GPU  # prefork processes, or one process with a model in it
-    stages: frozenset[Stage] = frozenset()  # empty: all of its kind
+    kind: Pool = Pool.GPU  # cpu: prefork processes; gpu: one process that holds the models
+    stages: frozenset[Stage] = frozenset()  # empty: all stages of its kind
     minimum: int = Field(default=0, ge=0)
     maximum: int = Field(default=8, ge=0)
-    concurrency: int = Field(default=1, ge=1)  # units that one worker does at once
-    share: float = Field(default=1.0, gt=0, le=1)  # of its stages' backlog, if others do them too
-    target_drain_seconds: float = Field(default=60.0, gt=0)  # a backlog should be gone by then
-    scale_down_seconds: float = Field(default=30.0, ge=0)  # fewer are needed for so long
-    steady_seconds: float = Field(default=600.0, ge=0)  # what was busy for half of it is kept
+    concurrency: int = Field(default=1, ge=1)  # units that one worker does at the same time
+    share: float = Field(default=1.0, gt=0, le=1)  # of its stages' backlog, with other pools
+    target_drain_seconds: float = Field(default=60.0, gt=0)  # time to work off a backlog
+    scale_down_seconds: float = Field(default=30.0, ge=0)  # after so long with less work
+    steady_seconds: float = Field(default=600.0, ge=0)  # keeps what is busy for half of it
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -41,7 +41,7 @@ class WorkerPool(Record):
 
     @property
     def work(self) -> frozenset[Stage]:
-        """The stages that it does."""
+        """The stages that the pool does."""
         return self.stages or frozenset(stage for stage in Stage if stage.pool is self.kind)
 
 
@@ -52,7 +52,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def worker_pools(given: Mapping[str, Mapping[str, Any]]) -> dict[str, WorkerPool]:
-    """Every pool by name. Raises InvalidOption."""
+    """Return every pool by name. Raises InvalidOption."""
     pools = {}
     for name in dict.fromkeys((*DEFAULTS, *given)):
         fields = {**DEFAULTS.get(name, {}), **given.get(name, {}), "name": name}

@@ -1,4 +1,4 @@
-"""What the reconciler measured and decided, in Redis for whoever asks: the API, the local fleet.
+"""The load that the reconciler measured, in Redis, for the API, the local fleet and the metrics.
 
 Redis may be wiped: the next pass of the reconciler writes it again.
 """
@@ -16,11 +16,11 @@ from gpu_worker.errors import TransientError
 from orchestrator.scaling.policy import Recommendation
 
 _NAME = "scriptorium:load"
-STALE_SECONDS = 90.0  # passes are never so far apart
+STALE_SECONDS = 90.0  # longer than any time between two passes
 
 
 class LoadUnknown(TransientError):
-    """Nobody has measured the cluster's load of late."""
+    """The cluster's load was not measured lately."""
 
     code = "load_unknown"
     hint = "Is a reconciler running? Its log says what it waits for."
@@ -31,7 +31,7 @@ class QueueLoad:
     """One queue: a stage in one lane."""
 
     depth: int  # messages waiting
-    oldest_seconds: float | None = None  # how long the first of them has waited; None: unknown
+    oldest_seconds: float | None = None  # how long the first message has waited; None: unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class StageBacklog:
     """One stage's part of a pool's backlog."""
 
     backlog_seconds: float  # of audio, waiting or in flight
-    units: int  # likewise
-    in_flight: int  # units that are being worked on
-    speed: float  # seconds of audio a second, of one worker
+    units: int  # waiting or in flight
+    in_flight: int  # units
+    speed: float  # seconds of audio per second, of one worker
 
 
 @dataclass(frozen=True, slots=True)
 class PoolLoad:
-    """One pool: what it has to do and how many workers it should have."""
+    """One pool: its work, and how many workers it should have."""
 
     desired: int
     backlog_seconds: float
@@ -54,7 +54,7 @@ class PoolLoad:
     minimum: int
     maximum: int
     stages: Mapping[str, StageBacklog] = field(default_factory=dict)
-    recommendations: tuple[Recommendation, ...] = ()  # that the next decision needs
+    recommendations: tuple[Recommendation, ...] = ()  # input of the next decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +65,19 @@ class PublishedLoad:
     open_runs: int
     queues: Mapping[str, QueueLoad]
     pools: Mapping[str, PoolLoad]
-    reissued_units: int = 0  # by this Redis's reconcilers so far
+    reissued_units: int = 0  # counted since this Redis was last empty
 
 
 _LOAD: TypeAdapter[PublishedLoad] = TypeAdapter(PublishedLoad)
 
 
 def publish(redis: Redis, load: PublishedLoad) -> None:
-    """Replace what is published. May raise redis.RedisError."""
+    """Replace the published load. May raise redis.RedisError."""
     redis.set(_NAME, _LOAD.dump_json(load))
 
 
 def published(redis: Redis) -> PublishedLoad | None:
-    """What was published last, however old; None if nobody has, or only another version of ours.
+    """Return the last published load, of any age; None if there is none of this version.
 
     May raise redis.RedisError.
     """
@@ -89,7 +89,7 @@ def published(redis: Redis) -> PublishedLoad | None:
 
 
 def fresh_load(redis: Redis, now: float) -> PublishedLoad:
-    """What was published of late. Raises LoadUnknown; may raise redis.RedisError."""
+    """Return the load if it is at most 90 s old. Raises LoadUnknown; may raise redis.RedisError."""
     load = published(redis)
     if load is None:
         raise LoadUnknown()
@@ -100,7 +100,7 @@ def fresh_load(redis: Redis, now: float) -> PublishedLoad:
 
 
 def load_to_json(load: PublishedLoad) -> dict[str, Any]:
-    """Everything, as the API and the command line show it."""
+    """Return the whole load as the API and the command line show it."""
     return {
         "object": "load",
         "measured_at": load.measured_at,
@@ -114,7 +114,7 @@ def load_to_json(load: PublishedLoad) -> dict[str, Any]:
 
 
 def pool_to_json(name: str, load: PublishedLoad) -> dict[str, Any]:
-    """One pool, without what only the next decision needs."""
+    """Return one pool, without the input of the next decision."""
     pool = load.pools[name]
     return {
         "object": "pool",

@@ -1,7 +1,7 @@
-"""What the reconciler published, as metrics: queues, backlog, speeds, desired workers.
+"""The published load as metrics: queues, backlog, speeds, desired workers.
 
-Missing where nobody knows: Redis is away, or nobody has measured the load. Of an old load only
-its age is told.
+The metrics are missing while Redis is away or no load was published. Of an old load only its
+age is given.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from tasks.broker import redis_address
 from tasks.services import open_redis
 from tasks.telemetry import metrics
 
-PATIENCE_SECONDS = 2.0  # with Redis; Prometheus waits 10 s in all
+PATIENCE_SECONDS = 2.0  # timeout of Redis; Prometheus waits 10 s in all
 log = structlog.get_logger(__name__)
 Values = dict[tuple[str, ...], float]
 
 
 class LoadReadings(Collector):
-    """Asks Redis, once, whenever somebody asks."""
+    """Reads the published load from Redis once for each scrape."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises InvalidOption for pools that are not valid."""
+        """Open Redis. Raises InvalidOption for pools that are not valid."""
         self._pools = worker_pools(settings.pools)
         self._redis = open_redis(redis_address(settings), PATIENCE_SECONDS, tries_again=False)
 
@@ -47,7 +47,10 @@ class LoadReadings(Collector):
 def load_families(
     load: PublishedLoad, pools: Mapping[str, WorkerPool], now: float
 ) -> Iterator[Metric]:
-    """A load at a later moment; `pools` say for which stages nothing to do is a zero."""
+    """Yield the metrics of a load; `pools` give the stages for which a missing backlog means 0.
+
+    `now`: seconds since 1970. Of a load older than 90 s yields its age only.
+    """
     age = max(0.0, now - load.measured_at)
     yield metrics.LOAD_AGE_SECONDS.family({(): age})
     if age > STALE_SECONDS:

@@ -1,4 +1,4 @@
-"""Measures every pool's load, decides how many workers it should have, and publishes both."""
+"""Measures each pool's load, decides how many workers it should have, and publishes both."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tasks.state.speeds import Speed, SpeedName
 
 
 class Scaler:
-    """Decides; whoever starts and stops workers applies it: KEDA, or the fleet of one machine."""
+    """Decides the number of workers; KEDA or the local fleet then starts and stops them."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._redis = cluster.redis

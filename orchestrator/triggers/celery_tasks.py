@@ -1,7 +1,7 @@
-"""Jobs by Celery message: `scriptorium.submit` and `scriptorium.status` on queue `submit`.
+"""The tasks `scriptorium.submit` and `scriptorium.status`, for messages on queue `submit`.
 
-Whoever may write to our broker is trusted to say whose job it is. A message that comes again
-gives the same job: its id is the idempotency key where the sender names none.
+All who may write to our broker are trusted to name a tenant. A message that is delivered again
+gives the same job: its id is the idempotency key where the sender gives none.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from tasks.telemetry import (
 )
 
 QUEUE = "submit"
-RETRIES = 5  # after transient faults: some 30 s in all
-# A killed worker's message comes back after this. It is longer than the longest delay between
-# tries, or a message that waits would come twice.
+RETRIES = 5  # after transient faults, over some 30 s in all
+# Redis delivers a killed worker's message again after this. Longer than the longest delay between
+# retries, because a message that waits for one would be delivered twice.
 VISIBILITY_SECONDS = 120
 _CONNECTING = Lock()
 log = structlog.get_logger(__name__)
@@ -60,14 +60,14 @@ class PrivateRequest(Request):  # type: ignore[misc]
 
 
 class ContractTask(Task):  # type: ignore[misc]
-    """Takes arguments of any name: Celery's own call has a `self` among its names."""
+    """Takes arguments of any name; Celery's own call reserves `self`."""
 
     def __call__(self, /, *arguments: Any, **fields: Any) -> Any:
         return self.run(*arguments, **fields)
 
 
 def make_trigger(values: Settings) -> Celery:
-    """An application that reads our queue alone, with the same hard settings as the workers'."""
+    """Make a Celery application that reads only queue `submit`, with the workers' settings."""
     celery = make_app(values)
     celery.conf.update(
         include=[],
@@ -78,7 +78,7 @@ def make_trigger(values: Settings) -> Celery:
     if values.broker_url is None:
         celery.conf.broker_transport_options |= {
             "visibility_timeout": VISIBILITY_SECONDS,
-            # Apart from the stages': their messages are not to come back this soon.
+            # Keys of its own: the stages' messages must not be delivered again so soon.
             "unacked_key": f"{QUEUE}.unacked",
             "unacked_index_key": f"{QUEUE}.unacked_index",
             "unacked_mutex_key": f"{QUEUE}.unacked_mutex",
@@ -98,7 +98,7 @@ _task = {
 
 @app.task(name="scriptorium.submit", **_task)  # type: ignore[untyped-decorator]
 def submit(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
-    """Accept a job. Answers it, or what is wrong."""
+    """Accept a job; reply with the job or with what is wrong."""
 
     def work() -> Reply:
         asked = parse_message(SubmitMessage, arguments, fields)
@@ -112,7 +112,7 @@ def submit(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
 
 @app.task(name="scriptorium.status", **_task)  # type: ignore[untyped-decorator]
 def status(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
-    """Tell where a job stands."""
+    """Reply with a job's status, or with what is wrong."""
 
     def work() -> Reply:
         asked = parse_message(StatusMessage, arguments, fields)
@@ -123,7 +123,7 @@ def status(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
 
 
 def _answer(task: Task, work: Callable[[], Reply]) -> Reply:
-    """What the work answers; a fault that may pass is tried again first."""
+    """Return the reply of `work`, or that of its error; retry first if the error is transient."""
     try:
         reply = work()
         log.info("message_taken", task=task.name, message=task.request.id, job=reply["job"]["id"])
@@ -137,7 +137,7 @@ def _answer(task: Task, work: Callable[[], Reply]) -> Reply:
         error = ScriptoriumError("Something went wrong here; the log has it.")
     passing = isinstance(error, TransientError) and not isinstance(
         error,
-        (QuotaExceeded, ClusterFull),  # the sender knows better when to come again
+        (QuotaExceeded, ClusterFull),  # the sender knows better when to try again
     )
     if passing and task.request.retries < RETRIES:
         delay = backoff(task.request.retries, random.random())
@@ -147,7 +147,7 @@ def _answer(task: Task, work: Callable[[], Reply]) -> Reply:
 
 
 def own_cluster() -> Cluster:
-    """This process's connection to the cluster; made at the first message."""
+    """Return this process's access to the cluster, which the first message opens."""
     with _CONNECTING:
         return _open()
 

@@ -1,7 +1,7 @@
-"""What Celery messages to us may say and what is answered: version 1 of the contract.
+"""The Celery messages that we take and the replies to them: version 1 of the contract.
 
-A message is checked as a request to the API is. It is never answered by an exception, which
-other programs could read only with our classes. docs/celery_contract.md tells the senders.
+A message is checked like a request to the API. The reply is never an exception, because other
+programs could decode it only with our classes. docs/celery_contract.md describes it for senders.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from orchestrator.events import job_json
 from orchestrator.jobs.requests import Body, JobRequest, Text
 
 CONTRACT = 1  # the newest version, and the only one
-LARGEST_BYTES = 1 << 20  # of a message's arguments; as of a request to the API
+LARGEST_BYTES = 1 << 20  # of a message's arguments; the same as of an API request
 _SHOWN_ERRORS = 5
 _SHOWN_CHARACTERS = 500
 
@@ -51,7 +51,7 @@ class StatusMessage(Body):
 def parse_message(
     model: type[Parsed], arguments: tuple[Any, ...], fields: dict[str, Any]
 ) -> Parsed:
-    """A message's arguments. Raises InvalidMessage with a sentence for each wrong one."""
+    """Parse a message's arguments. Raises InvalidMessage with a sentence for each wrong one."""
     if arguments:
         raise InvalidMessage("Arguments are taken by keyword only.")
     try:
@@ -69,12 +69,12 @@ def parse_message(
 
 
 def job_reply(job: Job) -> dict[str, Any]:
-    """The answer when all went well."""
+    """Return the reply with a job."""
     return {"contract": CONTRACT, "job": job_json(job)}
 
 
 def error_reply(error: ScriptoriumError) -> dict[str, Any]:
-    """The answer when not: what went wrong and what to do."""
+    """Return the reply for an error: what happened and what to do."""
     told = error.to_json()
     return {"contract": CONTRACT, "error": told | {"message": told["message"][:_SHOWN_CHARACTERS]}}
 

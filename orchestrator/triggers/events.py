@@ -1,7 +1,7 @@
-"""What a message says: the objects that were created.
+"""Parses notifications of buckets: finds the objects that were created.
 
-A message is S3's own, or one wrapped by SNS, or EventBridge's, or one of a store that
-speaks S3's language, such as MinIO. Nothing here asks whether the objects still exist.
+A message is S3's own, or one wrapped by SNS, or EventBridge's, or one of a store that uses
+S3's format, such as MinIO. Whether the objects still exist is not checked here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 from gpu_worker.errors import PermanentError
 
 CREATED = "ObjectCreated:"
-MOST_WRAPPINGS = 3  # EventBridge to SNS to SQS is two
+MOST_WRAPPINGS = 3  # EventBridge to SNS to SQS makes two
 
 
 class MalformedEvent(PermanentError):
@@ -27,17 +27,17 @@ class MalformedEvent(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class ObjectEvent:
-    """An object that was created some time ago."""
+    """An object that was created."""
 
     bucket: str
-    key: str  # as it is in the bucket, not as it is written in a message
+    key: str  # decoded: as it is in the bucket
     version: str | None = None
     etag: str | None = None
     sequencer: str | None = None  # grows with every change of one key
 
 
 def created_objects(body: str | bytes) -> tuple[ObjectEvent, ...]:
-    """The objects that a message is about; none for S3's test and for other events.
+    """Return the created objects that a message names; none for S3's test and for other events.
 
     Raises MalformedEvent.
     """
@@ -64,7 +64,7 @@ def _objects(message: dict[str, Any], wrappings: int) -> Iterator[ObjectEvent]:
 
 def _from_record(data: dict[str, Any]) -> ObjectEvent:
     item = _part(data, "object")
-    try:  # as an HTML form would: a space is a plus
+    try:  # encoded as in an HTML form: a plus is a space
         key = unquote_plus(_text(item, "key"), errors="strict")
     except UnicodeDecodeError as error:
         raise MalformedEvent("The object's key is not UTF-8.") from error
@@ -111,5 +111,8 @@ def _text(data: dict[str, Any], name: str) -> str:
 
 
 def _word(value: object) -> str | None:
-    """`null` is the version of an object from before its bucket had versions."""
+    """Return the text without quotes, or None.
+
+    Version `null` is that of objects from before their bucket had versions.
+    """
     return value.strip('"') if isinstance(value, str) and value not in ("", "null") else None

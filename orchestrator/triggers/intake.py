@@ -1,8 +1,8 @@
-"""From a message to jobs: each object that a rule names becomes one job.
+"""Turns messages about objects into jobs: each object that a rule names becomes one job.
 
-The job's idempotency key is made of the object as it is now (its version, or its ETag),
-so an event may come twice, late or in another order than its neighbours. What an event
-says of the content is not looked at. How messages arrive is not known here.
+The idempotency key is made of the object as it is now (its version, or its ETag), so events may
+come twice, late or in any order. What an event says of the content is ignored. How messages
+arrive is the caller's.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ class UnusableKey(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of a message."""
+    """The outcome of a message."""
 
-    jobs: tuple[str, ...] = ()  # ids, of known ones too
+    jobs: tuple[str, ...] = ()  # ids, also of jobs that existed already
     ignored: int = 0  # objects that no rule names, or that are gone
-    refused: tuple[ScriptoriumError, ...] = ()  # one for each object that can be no job
+    refused: tuple[ScriptoriumError, ...] = ()  # one error for each object that cannot become a job
 
 
 class Intake:
-    """Any number of threads may use one."""
+    """Makes jobs of messages, by the rules of one file. Threads may share it."""
 
     def __init__(self, cluster: Cluster, rules: Rules, client: Any, way: str | None = None) -> None:
-        """`way`: how messages come, for the metrics."""
+        """Read the limits from the settings; `way`: how messages come in, for the metrics."""
         self._way = way
         self._cluster = cluster
         self._rules = rules
-        self._client = client  # boto3's for S3
+        self._client = client  # boto3's client of S3
         settings = cluster.settings
-        # Whoever wrote the rules is held to the cluster's bounds alone.
+        # The operator wrote the rules, so the cluster's limits apply, not the tenant's quota.
         self._quota = Quota(
             jobs_in_flight=settings.max_open_jobs,
             audio_seconds=settings.max_audio_seconds,
@@ -65,10 +65,10 @@ class Intake:
         )
 
     def take(self, body: str | bytes) -> Taken:
-        """Accept every object of a message; when it returns the jobs are durable.
+        """Accept every object of a message; the jobs are durable when this returns.
 
-        Raises MalformedEvent, and TransientError, RedisError or StoreRefused if it must be
-        taken again later; then some of its objects may be jobs already.
+        Raises MalformedEvent; TransientError, RedisError or StoreRefused if the message must be
+        taken again later, in which case some of its objects may be jobs already.
         """
         jobs: list[str] = []
         refused: list[ScriptoriumError] = []
@@ -76,7 +76,7 @@ class Intake:
         for event in created_objects(body):
             try:
                 job = self._accept(event)
-            except StoreRefused:  # a person can mend that, and the event is still good then
+            except StoreRefused:  # an operator can repair that, and then the event is still valid
                 raise
             except PermanentError as error:
                 log.warning("object_refused", **_named(event), code=error.code, reason=str(error))
@@ -89,7 +89,7 @@ class Intake:
         return Taken(tuple(dict.fromkeys(jobs)), ignored, tuple(refused))
 
     def bury(self, name: str, body: str | bytes, error: ScriptoriumError) -> None:
-        """Keep a message that nothing can be made of, for a person to look at."""
+        """Keep a message that cannot become jobs, for an operator to read."""
         text = body if isinstance(body, str) else body.decode("utf-8", "replace")
         record = {"body": text, "error": error.to_json(), "buried_at": round(time.time(), 3)}
         self._cluster.store.put(keys.dead_trigger(name), json.dumps(record).encode())
@@ -97,7 +97,7 @@ class Intake:
 
     def _accept(self, event: ObjectEvent) -> str | None:
         rule = self._rules.rule_for(event.bucket, event.key)
-        if rule is None or event.key.endswith("/"):  # a console's folder is an empty object
+        if rule is None or event.key.endswith("/"):  # consoles make a folder as an empty object
             log.info("object_ignored", **_named(event), reason="no rule names it")
             return None
         self._check_keys(rule, event.key)
@@ -123,8 +123,8 @@ class Intake:
         try:
             return submit(self._cluster, **wanted, **named).id
         except IdempotencyConflict:
-            # It was taken when the rules were others. Whoever took it may have died before the
-            # job was whole, so it is submitted once more, as it was.
+            # It was accepted under other rules. That process may have died before the job was
+            # complete, so submit it again as it was.
             job = keyed_job(self._cluster.store, tenant, key)
             first = self._cluster.records.manifest(tenant, job)
             return submit(
@@ -145,8 +145,8 @@ class Intake:
             )
 
     def _state(self, event: ObjectEvent) -> str | None:
-        """What the object is now: its version, else its ETag; None if it is gone."""
-        from tasks.artifacts.s3_faults import s3_faults  # botocore takes a while to import
+        """Return the object's version now, else its ETag; None if it is gone."""
+        from tasks.artifacts.s3_faults import s3_faults  # botocore takes long to import
 
         try:
             with s3_faults(event.bucket, event.key):
@@ -158,7 +158,7 @@ class Intake:
 
 
 def open_intake(cluster: Cluster, path: Path, way: str | None = None) -> Intake:
-    """An intake by the rules of a file. Raises InvalidRules."""
+    """Open an intake with the rules of a file. Raises InvalidRules."""
     from tasks.artifacts.s3 import s3_client
 
     rules = read_rules(path, cluster.settings)

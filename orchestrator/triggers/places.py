@@ -1,4 +1,4 @@
-"""A part of a bucket: everything below a prefix."""
+"""A part of a bucket: all keys below a prefix."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:/(?P<pre
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Its prefix is empty or ends with a slash."""
+    """A bucket and a prefix, which is empty or ends with a slash."""
 
     bucket: str
     prefix: str = ""
 
     @classmethod
     def of_url(cls, url: str) -> Self:
-        """The place at `s3://bucket/prefix/`, written as keys are. Raises ValueError."""
+        """Parse `s3://bucket/prefix/`, written without URL encoding. Raises ValueError."""
         found = _URL.fullmatch(url)
         if found is None:
             raise ValueError(f"{url!r} is not s3://bucket/prefix/")
@@ -28,7 +28,7 @@ class Place:
 
     @classmethod
     def of_store(cls, url: str | None) -> Self | None:
-        """Where a store keeps its artifacts, if that is in a bucket."""
+        """Return the place of a store's artifacts; None if the store is not in a bucket."""
         parts = urlsplit(url or "")
         if parts.scheme != "s3":
             return None
@@ -37,9 +37,9 @@ class Place:
 
     @property
     def url(self) -> str:
-        """With a slash at its end."""
+        """The place as `s3://bucket/prefix/`, with a slash at its end."""
         return f"s3://{self.bucket}/{self.prefix}"
 
     def holds(self, bucket: str, key: str) -> bool:
-        """Whether an object is in it."""
+        """Return whether an object is in the place."""
         return bucket == self.bucket and key.startswith(self.prefix)

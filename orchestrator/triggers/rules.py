@@ -1,7 +1,7 @@
-"""Which objects become jobs, as an operator's TOML file says: the first rule that fits wins.
+"""The rules of an operator's TOML file: which objects become jobs. The first rule that fits wins.
 
-A file is checked as a whole when it is read, so that no object can be refused for a
-mistake in it, and no transcript can become the source of another job.
+The whole file is checked when it is read, so that no object is refused because of a mistake in
+it, and no transcript can become the source of another job.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class InvalidRules(InvalidOption):
 
 
 class Rule(Record):
-    """One kind of object, and what becomes of it."""
+    """One kind of object, and the job to make of it."""
 
     bucket: str = Field(pattern=_BUCKET)
     prefix: str = ""
-    suffix: tuple[str, ...] = ("",)  # one of these
+    suffix: tuple[str, ...] = ("",)  # the key ends with one of these
     tenant: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     output: str | None = None  # s3://bucket/prefix/
     formats: tuple[str, ...] = Field(default=("json",), min_length=1)
@@ -67,32 +67,32 @@ class Rule(Record):
 
     @property
     def target(self) -> Place | None:
-        """Where transcripts go."""
+        """The place of the transcripts."""
         return None if self.output is None else Place.of_url(self.output)
 
     @property
     def extensions(self) -> tuple[str, ...]:
-        """Of the files that a job of this rule may write."""
+        """The extensions of the files that a job of this rule may write."""
         return (*(format_named(name).extension for name in self.formats), ERROR_EXTENSION)
 
     def fits(self, bucket: str, key: str) -> bool:
-        """Whether an object is of this kind."""
+        """Return whether an object is of this kind."""
         return bucket == self.bucket and key.startswith(self.prefix) and key.endswith(self.suffix)
 
     def writes(self, bucket: str, key: str) -> bool:
-        """Whether an object may be a transcript of this rule's."""
+        """Return whether an object may be a transcript of this rule."""
         target = self.target
         return target is not None and target.holds(bucket, key) and key.endswith(self.extensions)
 
     def output_of(self, key: str) -> Output | None:
-        """Where the transcript of an object goes: its key below the prefix, extension and all."""
+        """Return where an object's transcript goes: its key below the prefix, extension and all."""
         below = key.removeprefix(self.prefix).lstrip("/") or key.rpartition("/")[2]
         return (
             None if self.output is None else Output(url=self.output + below, formats=self.formats)
         )
 
     def feeds(self, other: Rule) -> bool:
-        """Whether some transcript of this rule's would be an object of the other's."""
+        """Return whether a transcript of this rule could be an object of the other rule."""
         target = self.target
         if target is None or target.bucket != other.bucket:
             return False
@@ -107,13 +107,13 @@ class Rule(Record):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All rules of a file, and the place of our own artifacts."""
+    """All rules of a file, and the place of the cluster's artifacts."""
 
     rules: tuple[Rule, ...]
     store: Place | None = None
 
     def rule_for(self, bucket: str, key: str) -> Rule | None:
-        """The first rule that fits; none for what we have written ourselves."""
+        """Return the first rule that fits; None for objects that the cluster has written itself."""
         if self.store is not None and self.store.holds(bucket, key):
             return None
         if any(rule.writes(bucket, key) for rule in self.rules):
@@ -122,7 +122,7 @@ class Rules:
 
 
 def read_rules(path: Path, settings: Settings) -> Rules:
-    """The rules of a file. Raises InvalidRules with a sentence that names the rule."""
+    """Read the rules of a file. Raises InvalidRules with a sentence that names the rule."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

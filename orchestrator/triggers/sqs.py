@@ -1,7 +1,7 @@
-"""Events from an SQS queue: a message is deleted only when its jobs are durable.
+"""Takes events from an SQS queue: a message is deleted only when its jobs are durable.
 
-Whatever ends this process, a message in hand becomes visible to others again, and taking
-one twice makes no second job. Which objects become jobs is not known here.
+If this process dies, its messages become visible to others again; taking one twice makes no
+second job. The rules that choose objects are not known here.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from gpu_worker.errors import PermanentError, ScriptoriumError, StoreRefused, Tr
 from orchestrator.triggers.events import MalformedEvent
 from orchestrator.triggers.intake import Intake
 
-BATCH = 10  # messages; SQS gives no more at once
-WAIT_SECONDS = 10  # of an empty queue; a third of what Kubernetes gives a process to end
-PAUSE_SECONDS = 5.0  # after botocore has given up on the queue
+BATCH = 10  # messages; the most that SQS gives at once
+WAIT_SECONDS = 10  # at an empty queue; a third of what Kubernetes gives a process to end
+PAUSE_SECONDS = 5.0  # pause after botocore has given up on the queue
 LONGEST_DELAY_SECONDS = 900  # SQS keeps a message for days
-ATTEMPTS = 5  # of each request, botocore's backoff between them
-# Of a person's making, below 500; the others pass.
+ATTEMPTS = 5  # of each request, with botocore's delays between them
+# Codes that pass by themselves; other ones below status 500 need an operator.
 _THROTTLED = ("Throttl", "TooManyRequests", "RequestThrottled", "KmsThrottled")
 _UNCONFIGURED = (
     *(NoCredentialsError, PartialCredentialsError, ProfileNotFound),
@@ -64,7 +64,7 @@ class QueueUnavailable(TransientError):
 
 
 def sqs_client(queue_url: str) -> Any:
-    """A boto3 client that any number of threads may share. Raises QueueRefused."""
+    """Open a boto3 client, which threads may share. Raises QueueRefused."""
     config = Config(
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         connect_timeout=10,
@@ -78,18 +78,18 @@ def sqs_client(queue_url: str) -> Any:
 
 
 def region_of(queue_url: str) -> str | None:
-    """The region that an Amazon queue's URL names; None leaves it to boto3."""
+    """Return the region that an Amazon queue's URL names; None: boto3 finds it."""
     host = (urlsplit(queue_url).hostname or "").split(".")
     return host[1] if host[0] == "sqs" and "amazonaws" in host else None
 
 
 def delay_seconds(receives: int) -> int:
-    """How long a message that cannot be taken now stays hidden, by how often it came."""
+    """Return how long a message stays hidden before the next try, by how often it was received."""
     return int(min(LONGEST_DELAY_SECONDS, 2 ** min(max(receives, 1), 10)))
 
 
 class Poller:
-    """Any number of them may share a queue."""
+    """Polls a queue and hands its messages to the intake. Several may share a queue."""
 
     def __init__(
         self,
@@ -98,14 +98,14 @@ class Poller:
         queue_url: str,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """`beat` is called after each poll, whatever came of it."""
+        """Set up a poller; `beat` is called after each poll, also a failed one."""
         self._intake = intake
         self._client = client
         self._queue_url = queue_url
         self._beat = beat
 
     def run(self, stop: threading.Event) -> None:
-        """Batches until told to stop; the one in hand is finished. Raises QueueRefused."""
+        """Poll until `stop` is set; finish the messages in hand. Raises QueueRefused."""
         with ThreadPoolExecutor(BATCH, thread_name_prefix="message") as pool:
             while not stop.is_set():
                 try:
@@ -140,13 +140,13 @@ class Poller:
                         **self._named(message),
                         VisibilityTimeout=delay_seconds(_receives(message)),
                     )
-        except (QueueRefused, QueueUnavailable) as error:  # it comes again, and is known then
+        except (QueueRefused, QueueUnavailable) as error:  # it comes again, for the same jobs
             log.warning("message_kept", message=message["MessageId"], reason=str(error))
-        except Exception:  # a mistake of ours, which must end neither the message nor the poller
+        except Exception:  # a bug of ours must end neither the message nor the poller
             log.exception("message_failed", message=message["MessageId"])
 
     def _take(self, message: dict[str, Any]) -> bool:
-        """Whether the message has done its work."""
+        """Take a message; return whether it is done and can be deleted."""
         name, body = message["MessageId"], message["Body"]
         try:
             try:

@@ -106,7 +106,7 @@ def test_demo_is_a_real_conversation_by_real_models_and_asks_no_hub(shell: Shell
 def test_demo_without_a_package_index_shows_the_package_s_own_models(shell: Shell) -> None:
     done = shell.run("demo", PIP_NO_INDEX="1", PIP_CONFIG_FILE=os.devnull)
     assert done.returncode == 0, done.stderr
-    assert "They cannot be had." in done.stdout
+    assert "Real models cannot be had." in done.stdout
     transcript = json.loads((shell.directory / "demo-output/conversation.json").read_text())
     assert transcript["warnings"] == []
     words = transcript["word_segments"]
