@@ -75,7 +75,7 @@ def check_engine(settings: Settings) -> Finding:
 
 
 def check_speakers(settings: Settings) -> Finding:
-    """Check in a child process that the diarization model can be had."""
+    """Check in a child process that the diarization model is cached or can be fetched."""
     name = diarize_model(settings.model)
     token = settings.hf_token
     child = subprocess.run(
@@ -100,4 +100,4 @@ def check_speakers(settings: Settings) -> Finding:
             else f"Jobs will have no speakers ({wrong['code']}): {wrong['message']}",
             wrong["hint"],
         )
-    return Finding("speakers", "ok", f"{name} can be had.")
+    return Finding("speakers", "ok", f"{name} is cached or can be fetched.")

@@ -109,7 +109,7 @@ def _copied(
         if size == 0:
             raise UnreadableAudio(
                 f"{name!r} is empty: the program that writes to it has written nothing.",
-                hint="Look at what that program says of itself.",
+                hint="Read the messages of that program.",
             )
         with _disk_faults(name):
             copy.flush()

@@ -30,11 +30,13 @@ class JobRequest(Body):
     """A submission: `source` or `upload_id`, with options, metadata and a webhook."""
 
     source: Address | None = Field(None, description="s3://bucket/key or https://host/path.")
-    upload_id: UploadId | None = Field(None, description="Of POST /v1/uploads, once it is there.")
-    name: Text | None = Field(None, description="Of the file, for people.")
+    upload_id: UploadId | None = Field(None, description="Id of an upload whose file was sent.")
+    name: Text | None = Field(None, description="Name of the file, for display.")
     options: JobOptions = Field(default_factory=JobOptions)
-    metadata: Metadata = Field(default_factory=dict, description="Yours; given back as it is.")
-    webhook_url: Address | None = Field(None, description="Told when the job has ended.")
+    metadata: Metadata = Field(
+        default_factory=dict, description="Your own values; returned as sent."
+    )
+    webhook_url: Address | None = Field(None, description="Called when the job has ended.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -212,7 +212,9 @@ def _accept(
         claim(cluster.store, cluster.leases, tenant, job, contents)
         for key in needed:
             if not exists(cluster.store, key):
-                raise SourceMissing("What was uploaded for it is not there.", hint=_UPLOAD_AGAIN)
+                raise SourceMissing(
+                    "An uploaded file of this job is not in the store.", hint=_UPLOAD_AGAIN
+                )
         cluster.store.put(open_run, b"")
         issue(cluster, manifest, run, prepared=prepared)
     except ScriptoriumError:

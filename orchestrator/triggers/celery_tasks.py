@@ -73,7 +73,7 @@ def make_trigger(values: Settings) -> Celery:
         include=[],
         task_queues=[Queue(QUEUE)],  # type: ignore[no-untyped-call]  # as its senders declare it
         task_default_queue=QUEUE,
-        task_send_sent_event=False,  # a retry would tell the arguments
+        task_send_sent_event=False,  # a retry's event would hold the arguments
     )
     if values.broker_url is None:
         celery.conf.broker_transport_options |= {
