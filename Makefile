@@ -2,6 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The control plane and its tests, without torch, models and browsers.
+LIGHT := .venv-light
+LIGHT_STAMP := $(LIGHT)/.installed
 # The worker without whisperX, on the newest torch and transformers, and the tests of what it loads.
 NEWEST := .venv-newest
 NEWEST_STAMP := $(NEWEST)/.installed
@@ -13,7 +16,7 @@ NEWEST_TESTS := $(addprefix tests/unit/gpu_worker/,test_modules.py test_loaded.p
 # Each module is compiled once, not by each of the hundreds of processes that the tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo unit test test-heavy test-newest lint clean
+.PHONY: help install install-light demo unit unit-light test test-heavy test-newest lint lint-light clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,11 +28,21 @@ $(STAMP): pyproject.toml clients/python/pyproject.toml constraints.txt
 
 install: $(STAMP)  ## Create .venv with everything; the command line is .venv/bin/scriptorium
 
+$(LIGHT_STAMP): pyproject.toml clients/python/pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(LIGHT)
+	$(LIGHT)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable clients/python --editable '.[embedded,tracing,style,test]'
+	@touch $@
+
+install-light: $(LIGHT_STAMP)  ## Create .venv-light, to change the control plane without torch (390 MB)
+
 demo: install  ## Transcribe a real conversation on a local cluster
 	$(BIN)/scriptorium demo
 
 unit: install  ## The quick units: what to run while you change something
 	$(BIN)/python -m pytest tests/unit -m 'not slow and not heavy' --numprocesses logical --dist worksteal --hypothesis-profile quick
+
+unit-light: install-light  ## The quick units that need nothing of what .venv-light leaves out
+	$(LIGHT)/bin/python -m pytest -p tests.light tests/unit -m 'not slow and not heavy' --numprocesses logical --dist worksteal --hypothesis-profile quick
 
 test: install  ## Run the suite: units with their coverage, then whole clusters
 	$(BIN)/python -m pytest tests/unit --numprocesses logical --dist worksteal --cov --cov-fail-under=90 --cov-report=term:skip-covered
@@ -52,5 +65,10 @@ lint: install  ## Style, types and import walls
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+lint-light: install-light  ## Style and import walls; mypy needs every library
+	$(LIGHT)/bin/ruff check .
+	$(LIGHT)/bin/ruff format --check .
+	$(LIGHT)/bin/lint-imports
+
 clean:  ## Remove what the commands above made
-	rm -rf $(VENV) $(NEWEST) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output *.egg-info
+	rm -rf $(VENV) $(LIGHT) $(NEWEST) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output *.egg-info

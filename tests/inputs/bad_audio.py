@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import av
 import numpy as np
+
+if TYPE_CHECKING:
+    import av
 
 RATE = 16_000
 
@@ -80,6 +83,8 @@ def encoded(
     `silent_to` nothing is written, which leaves a gap in the file's clock. `options` are the
     muxer's.
     """
+    import av  # late: a light installation has none
+
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / f"file{suffix}"
         with av.open(str(path), "w", format=muxer, options=options) as out:
@@ -107,6 +112,8 @@ def _track(
 def _frames(
     context: av.AudioCodecContext, seconds: float, hertz: float, start: float
 ) -> Iterator[av.AudioFrame]:
+    import av  # late: a light installation has none
+
     samples = tone(seconds, 48_000, hertz=hertz).T
     context.open(strict=False)  # a picture before it has opened it
     resampler = av.AudioResampler(context.format.name, "mono", 48_000, context.frame_size or 1024)
@@ -118,6 +125,8 @@ def _frames(
 
 
 def _mux_picture(out: av.container.OutputContainer, seconds: float, cut: float) -> None:
+    import av  # late: a light installation has none
+
     stream = out.add_stream("mpeg4", rate=10)
     stream.width = stream.height = 64
     stream.gop_size = 300

@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import av
 import numpy as np
 import numpy.typing as npt
 
@@ -40,6 +39,8 @@ class Utterance:
 
 def read_audio(path: Path) -> Samples:
     """A file's sound as mono float32 at 16 kHz."""
+    import av  # late: a light installation has none
+
     resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
     with av.open(str(path)) as container:
         frames = [
