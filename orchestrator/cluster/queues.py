@@ -103,7 +103,7 @@ def read_unit(message: bytes) -> Unit | None:
 
 
 def lost(suspects: Iterable[Unit], queued: Set[Unit]) -> tuple[Unit, ...]:
-    """The suspects that no message will bring about.
+    """Return the suspects that no queued message asks for.
 
     What is still to be fanned out is not lost: its message is not written yet.
     """

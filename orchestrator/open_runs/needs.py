@@ -30,7 +30,7 @@ class RunFacts:
 
 
 def needed_units(facts: RunFacts) -> tuple[Unit, ...]:
-    """The units that must be settled next."""
+    """Return the units that must be settled next."""
     run, options = facts.run, facts.manifest.options
     if any(stage in EARLY_STAGES for stage, _ in facts.failed):
         return (run.unit(Stage.ASSEMBLE),)
@@ -50,7 +50,7 @@ def needed_units(facts: RunFacts) -> tuple[Unit, ...]:
 
 
 def _first_open(chain: Sequence[Unit], facts: RunFacts) -> Unit | None:
-    """The first unit that is not settled; None if there is none, or nothing is left to do it on."""
+    """Return the first unit that is not settled; None if there is none, or no input for it."""
     for unit in chain:
         if (unit.stage, unit.index) not in facts.settled:
             return unit
@@ -62,13 +62,13 @@ def _first_open(chain: Sequence[Unit], facts: RunFacts) -> Unit | None:
 def overdue(
     seen: Mapping[Unit, float], idle: Iterable[Unit], now: float, grace: float
 ) -> tuple[dict[Unit, float], tuple[Unit, ...]]:
-    """Since when each idle unit has been idle, and those idle for longer than the grace."""
+    """Return since when each idle unit has been idle, and those idle longer than the grace."""
     since = {unit: seen.get(unit, now) for unit in idle}
     return since, tuple(unit for unit, first in since.items() if now - first >= grace)
 
 
 def pause_after(took_seconds: float, shortest_seconds: float) -> float:
-    """Seconds until the next pass.
+    """Return the seconds until the next pass.
 
     With tens of thousands of jobs a pass takes seconds, which are others' too; but what is lost
     meanwhile waits for the next one.

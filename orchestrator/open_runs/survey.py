@@ -1,4 +1,4 @@
-"""A look at every open run: what it needs next, and whether somebody works on that.
+"""A look at every open run: what it needs next, and whether a worker has it.
 
 Asks Redis for pages of runs, and the store only for records that this process has not read yet.
 """
@@ -28,7 +28,7 @@ class Need:
     """A unit that must be settled next."""
 
     unit: Unit
-    is_leased: bool  # somebody works on it, or waits to
+    is_leased: bool  # a worker has it, or a retry waits
     is_coming: bool  # its run's messages are just being written
 
 
@@ -42,12 +42,12 @@ class RunSurvey:
 
     @property
     def idle(self) -> tuple[Unit, ...]:
-        """What is needed and nobody works on."""
+        """The needed units that no worker has."""
         return tuple(it.unit for it in self.needs if not (it.is_leased or it.is_coming))
 
 
 def survey(cluster: Cluster, runs: Sequence[Run]) -> Iterator[RunSurvey]:
-    """The runs that are still open, in their order. May raise redis.RedisError."""
+    """Yield the runs that are still open, in their order. Raises redis.RedisError."""
     for first in range(0, len(runs), PAGE):
         yield from _page(cluster, runs[first : first + PAGE])
 
@@ -74,7 +74,7 @@ def _page(cluster: Cluster, runs: Sequence[Run]) -> Iterator[RunSurvey]:
 def _look(
     cluster: Cluster, run: Run, receipts: Receipts
 ) -> tuple[RunFacts | None, list[tuple[Unit, str]]] | None:
-    """What is known of a run, and what it needs next with the keys; None if it has ended."""
+    """Return the facts of a run and its next units with their keys; None if it has ended."""
     if not receipts:  # most of a long queue: no record is read for them
         first = run.unit(Stage.PREPARE)
         return None, [(first, keys.plan(run.tenant, run.job))]

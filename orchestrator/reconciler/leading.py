@@ -75,7 +75,7 @@ class Leading:
                 raise LeadLost
 
     def while_held(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items, one after another. Raises LeadLost before the next one if it was lost."""
+        """Yield the items. Raises LeadLost before the next one if the lead was lost."""
         for item in items:
             if not self.is_held:
                 raise LeadLost

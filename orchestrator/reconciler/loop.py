@@ -63,7 +63,7 @@ class Reconciler:
         self._heartbeat = Heartbeat(settings.heartbeat_file)
 
     def run(self, stop: threading.Event) -> None:
-        """Passes until told to stop, with the duties beside them."""
+        """Make passes, with the duties beside them, until `stop` is set."""
         self._running = self._beside
         with self._leading.renewed():
             self._loop(stop)
@@ -72,7 +72,7 @@ class Reconciler:
             duty.join(max(0.0, deadline - time.monotonic()))
 
     def _loop(self, stop: threading.Event) -> None:
-        """A fault ends a pass, never the loop."""
+        """Make passes until `stop` is set; a fault ends a pass, never the loop."""
         waiting = False  # said once, not at every pass of an outage
         pause = self._cluster.settings.reconcile_seconds
         while not stop.wait(pause):
@@ -94,7 +94,7 @@ class Reconciler:
                 log.exception("reconciler_pass_failed")
 
     def reconcile(self) -> tuple[Unit, ...]:
-        """One pass, if this process leads. Gives the units that were issued again.
+        """Make one pass, if this process leads; return the units that were issued again.
 
         Raises LeadLost, redis.RedisError, kombu's OperationalError and what the store raises.
         """
@@ -118,7 +118,7 @@ class Reconciler:
                 self._measuring.measure(surveys, self._rescuing.reissued_units)
 
     def _steps(self, items: Iterable[Item]) -> Iterator[Item]:
-        """They may be many, and a pass that goes through them takes its time but does not hang."""
+        """Yield the items while this process leads; each is a sign that the pass does not hang."""
         for item in self._leading.while_held(items):
             self._heartbeat.beat()
             self._leading.step()

@@ -1,4 +1,4 @@
-"""What is lost is found and issued again.
+"""Find the units that were lost, and issue them again.
 
 Decisions are in `orchestrator/open_runs/needs.py`. The queues are read, and the store is asked,
 only about units that have been idle for too long.
@@ -48,7 +48,7 @@ class Rescuing:
         self._idle_since, self._missing = {}, set()
 
     def lost(self, surveys: Iterable[RunSurvey]) -> tuple[Unit, ...]:
-        """The units that no worker and no message will bring about.
+        """Return the units that no worker has and no message asks for.
 
         Raises redis.RedisError or BrokerUnavailable.
         """
@@ -97,7 +97,7 @@ class Rescuing:
         return True
 
     def _issue_again(self, unit: Unit, options: JobOptions) -> None:
-        """The unit, or what it needs: receipts may tell of artifacts that are not there.
+        """Issue the unit, or what it needs: receipts may tell of artifacts that are not there.
 
         So it is after an upgrade that changes what a stage makes, and where an object was lost.
         """
@@ -116,7 +116,7 @@ class Rescuing:
             message.apply_async(ignore_result=True)
 
     def _kept(self, chain: Sequence[Unit]) -> int:
-        """How many units of a chain need not be done; all if one of them was given up."""
+        """Return how many units of a chain need not be done; all if one of them was given up."""
         store, records = self._cluster.store, self._cluster.records
         for number in range(len(chain), 0, -1):
             if exists(store, records.key(chain[number - 1])):
