@@ -1,13 +1,13 @@
-"""Who may come in: API keys, the tenants they stand for, and how much a tenant may have.
+"""Who may use the API: keys, their tenants and scopes, and the quota of a tenant.
 
 ScriptoriumError
 └── PermanentError
-    ├── NotAuthenticated      not_authenticated    no key, or one that is not known
+    ├── NotAuthenticated      not_authenticated    no key, or an unknown one
     ├── NotAllowed            not_allowed          the key lacks the scope
-    └── SourceNotAllowed      source_not_allowed   an address that submitters may not name
+    └── SourceNotAllowed      source_not_allowed   an address that jobs may not use
 └── TransientError
-    ├── QuotaExceeded         quota_exceeded       the tenant has enough in flight
-    └── ClusterFull           cluster_full         the cluster has
+    ├── QuotaExceeded         quota_exceeded       the tenant has too many jobs in flight
+    └── ClusterFull           cluster_full         the cluster has too many open jobs
 """
 
 from __future__ import annotations
@@ -19,61 +19,61 @@ from gpu_worker.errors import PermanentError, TransientError
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """A permission of an API key."""
 
     READ = "read"  # look at jobs and fetch transcripts
     WRITE = "write"  # submit, cancel, retry, delete
     ADMIN = "admin"  # keys, dead letters
-    OPERATE = "operate"  # the whole cluster's load and metrics; nothing of what jobs hold
+    OPERATE = "operate"  # the whole cluster's load and metrics, but no contents of jobs
 
 
 EVERY_SCOPE = frozenset(Scope)
-USUAL_SCOPES = frozenset({Scope.READ, Scope.WRITE})  # of a key that is made without a word
+USUAL_SCOPES = frozenset({Scope.READ, Scope.WRITE})  # of a key that is made without naming any
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a request is from."""
+    """The sender of a request: its tenant, its scopes and the key's id."""
 
     tenant: str
     scopes: frozenset[Scope]
-    key_id: str | None = None  # None: nobody asked for a key
+    key_id: str | None = None  # None: anonymous, while no key is needed
 
     def may(self, scope: Scope) -> bool:
-        """Whether the key has the scope."""
+        """Tell whether the sender has the scope."""
         return scope in self.scopes
 
 
 class NotAuthenticated(PermanentError):
-    """There is no API key in the request, or it is not known."""
+    """The request has no API key, or an unknown one."""
 
     code = "not_authenticated"
     hint = "Send it as `Authorization: Bearer KEY`; `scriptorium keys create` makes one."
 
 
 class NotAllowed(PermanentError):
-    """The API key does not have the scope that this needs."""
+    """The API key does not have the scope that this request needs."""
 
     code = "not_allowed"
     hint = "Use a key with that scope; `scriptorium keys create --scope …` makes one."
 
 
 class SourceNotAllowed(PermanentError):
-    """Submitters may not name that address."""
+    """The settings do not allow jobs to use this address as a source."""
 
     code = "source_not_allowed"
     hint = "Upload the file, or ask the operator to allow its bucket or URLs."
 
 
 class QuotaExceeded(TransientError):
-    """The tenant has as many jobs in flight as it may have."""
+    """The tenant has as many jobs in flight as its quota allows."""
 
     code = "quota_exceeded"
     hint = "Wait until some of them have ended and submit again."
 
 
 class ClusterFull(TransientError):
-    """The cluster has as many open jobs as it takes."""
+    """The cluster has as many open jobs as the settings allow."""
 
     code = "cluster_full"
-    hint = "Submit again later; nothing of this submission was kept."
+    hint = "Submit again later; nothing of this submission was stored."

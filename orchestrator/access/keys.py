@@ -1,9 +1,9 @@
 """API keys: shown once, kept as a hash.
 
-A key is 256 random bits, so a plain SHA-256 of it cannot be searched for; its record is an
-artifact named by that hash. Each process remembers a record for some seconds, which is how
-long a revoked key may still work. A revoked key leaves its hash behind: a cluster that had
-keys does not become one without keys when the last of them is taken back.
+A key is 256 random bits, so its plain SHA-256 cannot be reversed by trying keys; its record is an
+artifact named by that hash. Each process caches a record for REMEMBERED_SECONDS; so long a
+revoked key may still work. The hash of a revoked key is kept, so that a cluster does not answer
+requests without a key after its last key was revoked.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from orchestrator.access import EVERY_SCOPE, NotAuthenticated, Principal, Scope
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 
 FOLDER = "api-keys/"
-REVOKED = "api-keys-revoked/"  # an empty artifact for each
-PREFIX = "scr_"  # so that scanners find one that leaked
+REVOKED = "api-keys-revoked/"  # an empty artifact for each revoked key
+PREFIX = "scr_"  # so that secret scanners find a leaked key
 ID_LENGTH = 12  # characters of the hash
 REMEMBERED_SECONDS = 10.0
 REMEMBERED = 10_000  # records; a flood of wrong keys must not fill the memory
@@ -32,7 +32,7 @@ REMEMBERED = 10_000  # records; a flood of wrong keys must not fill the memory
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is known of a key; the key itself is not."""
+    """The record of a key, without the key itself."""
 
     id: str
     name: str  # for people
@@ -41,7 +41,7 @@ class ApiKey:
     created_at: float  # seconds since 1970
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept and listed."""
+        """Return the record as it is stored and listed."""
         return {
             "id": self.id,
             "name": self.name,
@@ -52,7 +52,7 @@ class ApiKey:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> ApiKey:
-        """The inverse of `to_json`."""
+        """Read what `to_json` gives."""
         return cls(**{**data, "scopes": frozenset(Scope(name) for name in data["scopes"])})
 
 
@@ -75,7 +75,7 @@ class ApiKeys:
         self._any: tuple[float, bool] | None = None
 
     def create(self, tenant: str, name: str, scopes: frozenset[Scope]) -> tuple[str, ApiKey]:
-        """A new key and its record. Raises InvalidOption without a scope."""
+        """Make a key; return it with its record. Raises InvalidOption without a scope."""
         if not scopes:
             raise InvalidOption("A key needs a scope.", hint=f"Use {', '.join(Scope)}.")
         secret = PREFIX + secrets.token_urlsafe(32)
@@ -86,12 +86,12 @@ class ApiKeys:
         return secret, key
 
     def list(self) -> Iterator[ApiKey]:
-        """Every key but that of the settings."""
+        """Yield the record of every key but that of the settings."""
         for name in self._store.list(FOLDER):
             yield ApiKey.from_json(json.loads(self._store.get(name)))
 
     def revoke(self, key_id: str) -> bool:
-        """Whether there was such a key."""
+        """Revoke the key with this id; return whether it existed."""
         found = list(self._store.list(FOLDER + key_id)) if len(key_id) == ID_LENGTH else []
         for name in found:
             self._store.put(REVOKED + name.removeprefix(FOLDER), b"")
@@ -100,9 +100,10 @@ class ApiKeys:
         return bool(found)
 
     def exist(self) -> bool:
-        """Whether a request needs a key at all.
+        """Tell whether requests need a key.
 
-        It does too where every key was revoked, unless the settings allow anonymous requests.
+        They need one too after every key was revoked, unless the settings allow anonymous
+        requests. May read the store: see `is_stale`.
         """
         if self._own is not None:
             return True
@@ -114,13 +115,13 @@ class ApiKeys:
 
     @property
     def is_stale(self) -> bool:
-        """Whether `exist` would have to ask the store, which takes its time."""
+        """Whether `exist` would read the store, which is slow."""
         return self._own is None and (
             self._any is None or self._clock() - self._any[0] > REMEMBERED_SECONDS
         )
 
     def remembers(self, secret: str) -> bool:
-        """Whether `principal` would answer without the store."""
+        """Tell whether `principal` would answer without reading the store."""
         digest = _digest(secret)
         known = self._known.get(digest)
         return digest == self._own or (
@@ -128,7 +129,7 @@ class ApiKeys:
         )
 
     def principal(self, secret: str) -> Principal:
-        """Whom a key stands for. Raises NotAuthenticated."""
+        """Return the tenant and scopes of a key. Raises NotAuthenticated."""
         digest = _digest(secret)
         if self._own is not None and hmac.compare_digest(digest, self._own):
             return Principal(self._tenant, EVERY_SCOPE, "settings")

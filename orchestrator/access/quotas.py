@@ -1,4 +1,4 @@
-"""How much one tenant may have: by default the cluster's own limits."""
+"""The limits of one tenant; by default the cluster's own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from config.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a tenant's submissions are held to."""
+    """The limits on a tenant's submissions."""
 
     jobs_in_flight: int
     audio_seconds: float  # of one file
@@ -18,7 +18,10 @@ class Quota:
 
 
 def quota_of(settings: Settings, tenant: str) -> Quota:
-    """The tenant's own numbers where the settings have some; never above the cluster's."""
+    """Return the tenant's quota from the settings, with the cluster's limits as default.
+
+    The limits on one file never exceed the cluster's.
+    """
     own = settings.quotas.get(tenant, {})
     return Quota(
         jobs_in_flight=int(own.get("jobs_in_flight", settings.jobs_in_flight)),

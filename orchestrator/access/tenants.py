@@ -1,4 +1,4 @@
-"""Which tenants there are, as far as this cluster knows."""
+"""The tenants that this cluster knows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from tasks.artifacts import ArtifactStore
 
 
 def known_tenants(store: ArtifactStore, settings: Settings) -> frozenset[str]:
-    """The settings' own, those with quotas and those with API keys."""
+    """Return the settings' default tenant, those with quotas and those with API keys."""
     with_keys = {key.tenant for key in ApiKeys(store, settings).list()}
     return frozenset({settings.tenant, *settings.quotas} | with_keys)

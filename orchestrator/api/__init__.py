@@ -1,1 +1,1 @@
-"""The HTTP API: routes that take requests apart and hand them to the rest of the orchestrator."""
+"""The HTTP API: routes that parse requests and call the rest of the orchestrator."""

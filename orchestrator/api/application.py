@@ -1,6 +1,6 @@
-"""The application: every router, one way to say errors, one set of headers.
+"""The FastAPI application: all routers, error replies and middleware.
 
-It is made from a connection, so a test may run it in its own process.
+It is made from a connected Cluster, so a test can run it in its own process.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ ROUTERS = (
 
 
 def make_application(cluster: Cluster) -> FastAPI:
-    """The API of one cluster; it closes nothing."""
+    """Return the API of one cluster; the caller closes the cluster."""
 
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
@@ -72,17 +72,17 @@ def make_application(cluster: Cluster) -> FastAPI:
     application.state.cluster = cluster
     application.state.hub = Hub(cluster)
     application.state.keys = ApiKeys(cluster.store, cluster.settings)
-    application.state.serves_anybody = True  # while there are no keys; the server says where
+    application.state.serves_anybody = True  # without keys; `make_server` sets it by the address
     application.state.transfers = CapacityLimiter(TRANSFERS)
-    hooks.open_hook(application)  # rules with a mistake in them are told now
+    hooks.open_hook(application)  # now, so that wrong rules are an error at the start
     errors.install(application)
     documents.install(application)
     metrics.install(application, cluster)
     for part in ROUTERS:
-        # As they are: `include_router` would build each a second time at the first request, to
-        # add what an application gives to its routes, and this one gives them nothing.
+        # Not by `include_router`: it would build each route again at the first request, to add
+        # an application's defaults, of which this one has none.
         application.router.routes.extend(part.router.routes)
-    # The last one added is the first to see a request.
+    # The middleware that is added last sees a request first.
     application.add_middleware(TrailingSlashes)
     application.add_middleware(BodyLimit)
     application.add_middleware(OwnPagesOnly, keys=application.state.keys, settings=cluster.settings)

@@ -1,7 +1,7 @@
-"""Who sent a request: by its API key, or anybody where no keys exist.
+"""Find the sender of a request by its API key; while no keys exist, requests are anonymous.
 
-Where none exist, a request that holds one is taken as one without: OpenAI's clients cannot do
-without a key, so their users write any word.
+While no keys exist, a key in a request is ignored: OpenAI's clients must send one, so their users
+write any word.
 
 Routes name the scope that they need: `caller: Reader`, `Writer`, `Admin` or `Operator`. A browser
 sends its key as a cookie that scripts cannot read (`orchestrator/api/routes/sessions.py`).
@@ -29,7 +29,7 @@ from orchestrator.access.keys import ApiKeys
 from orchestrator.cluster.connection import Cluster
 
 COOKIE = "scriptorium_session"
-LONGEST_KEY = 512  # characters; ours have 47
+LONGEST_KEY = 512  # characters; keys of Scriptorium have 47
 
 _bearer = HTTPBearer(auto_error=False, description="An API key: `scriptorium keys create`.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False)
@@ -37,30 +37,30 @@ _cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by POST /
 
 
 def cluster_of(request: Request) -> Cluster:
-    """The cluster that this application fronts."""
+    """Return the cluster of the request's application."""
     found: Cluster = request.app.state.cluster
     return found
 
 
 async def _cluster(request: Request) -> Cluster:
-    return cluster_of(request)  # a dependency that is no coroutine would take a thread
+    return cluster_of(request)  # async, as FastAPI runs other dependencies in a thread
 
 
 def keys_of(request: Request) -> ApiKeys:
-    """The keys that are accepted."""
+    """Return the API keys of the request's application."""
     found: ApiKeys = request.app.state.keys
     return found
 
 
 def secret_of(request: Request) -> str | None:
-    """The API key that a request holds, if any; headers win over the cookie."""
+    """Return the API key of a request, or None; headers win over the cookie."""
     headers = request.headers
     held = secret_in(headers.get("authorization", ""), headers.get("x-api-key", ""))
     return held or _from_cookie(request.cookies.get(COOKIE))
 
 
 def secret_in(authorization: str, x_api_key: str) -> str | None:
-    """The API key in the values of these two headers, if any; the first wins."""
+    """Return the API key in the values of these two headers, or None; the first wins."""
     scheme, _, bearer = authorization.partition(" ")
     if scheme.lower() == "bearer" and bearer.strip():
         return bearer.strip()
@@ -68,7 +68,7 @@ def secret_in(authorization: str, x_api_key: str) -> str | None:
 
 
 def in_cookie(secret: str) -> str:
-    """A key as a cookie can hold it."""
+    """Encode a key for a cookie, as base64url without padding."""
     return urlsafe_b64encode(secret.encode()).decode().rstrip("=")
 
 
@@ -78,19 +78,19 @@ def _from_cookie(value: str | None) -> str | None:
     try:
         return urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode()
     except ValueError:
-        return value  # an unknown key, not none at all
+        return value  # counts as an unknown key, not as no key
 
 
 async def principal_of(request: Request) -> Principal:
-    """Who asks. Raises NotAuthenticated.
+    """Return the sender of a request. Raises NotAuthenticated.
 
-    A key that is not known is as good as none: both are refused where there are keys, and both
-    are anonymous where there are none and the server may serve anybody.
+    An unknown key counts as no key: both are refused if keys exist. If none exist and the server
+    may answer without keys, both are anonymous.
     """
     keys, secret = keys_of(request), secret_of(request)
     if secret and len(secret) <= LONGEST_KEY:
         with suppress(NotAuthenticated):
-            if keys.remembers(secret):  # without a thread: this is on the way of every request
+            if keys.remembers(secret):  # without a thread, which would slow every request down
                 return keys.principal(secret)
             return await run_in_threadpool(keys.principal, secret)
     needed = await run_in_threadpool(keys.exist) if keys.is_stale else keys.exist()

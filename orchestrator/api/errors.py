@@ -1,6 +1,6 @@
-"""Errors as replies: one envelope for all, `{"error": {message, type, param, code}}`.
+"""Turn errors into replies, all in one envelope: `{"error": {message, type, param, code}}`.
 
-The sentence says what happened and then what to do.
+The message says what happened and then what to do.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ STATUSES = {
     "unsupported_media_type": 415,
     "range_not_satisfiable": 416,
     "quota_exceeded": 429,
-    "store_refused": 500,  # the operator's to mend
+    "store_refused": 500,  # the operator must act, not the client
     "disk_full": 507,
 }
 _TYPES = {
@@ -56,12 +56,12 @@ _TYPES = {
     429: "rate_limit_error",
 }
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 400: "bad_request"}
-LONGEST_MESSAGE = 2000  # characters; input that is told back is not worth more
+LONGEST_MESSAGE = 2000  # characters; a message may repeat the client's input
 log = structlog.get_logger(__name__)
 
 
 def install(application: FastAPI) -> None:
-    """Answer every error of the application by the envelope."""
+    """Make the application answer every error with the envelope."""
     application.add_exception_handler(ScriptoriumError, _known)
     application.add_exception_handler(RedisError, _redis)
     application.add_exception_handler(RequestValidationError, _invalid)
@@ -71,7 +71,7 @@ def install(application: FastAPI) -> None:
 def envelope(
     status: int, message: str, code: str, param: str | None = None, *, retry: bool = False
 ) -> JSONResponse:
-    """One error as a reply."""
+    """Return the reply for one error; with `retry` it has a Retry-After of five seconds."""
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if retry else {}
     if status == 401:
@@ -83,12 +83,12 @@ def envelope(
 
 
 def status_of(error: ScriptoriumError) -> int:
-    """The HTTP status of one of our errors."""
+    """Return the HTTP status of a ScriptoriumError."""
     return STATUSES.get(error.code, 503 if isinstance(error, TransientError) else 400)
 
 
 def reply_to(error: ScriptoriumError) -> JSONResponse:
-    """One of our errors as a reply."""
+    """Return the reply for a ScriptoriumError."""
     status = status_of(error)
     param: str | None = getattr(error, "param", None)
     retry = status in (429, 503, 507)
@@ -96,7 +96,7 @@ def reply_to(error: ScriptoriumError) -> JSONResponse:
 
 
 def _sayable(text: str) -> str:
-    """Halves of surrogate pairs cannot be sent; what is very long need not be."""
+    """Cut the text to LONGEST_MESSAGE, and replace lone surrogates, which UTF-8 cannot encode."""
     return text[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
 
 
@@ -116,10 +116,13 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 def invalid(errors: Sequence[Mapping[str, Any]]) -> JSONResponse:
-    """The first of pydantic's findings as a reply; its place begins with the request's part."""
+    """Return the reply for the first of pydantic's errors.
+
+    The first item of an error's `loc` is the part of the request, such as `body`.
+    """
     place = errors[0]["loc"][1:]
     if errors[0]["type"] == "json_invalid":
-        place = ()  # a number of characters
+        place = ()  # `loc` has a character offset here, which names no field
     param = ".".join(str(part) for part in place)[:200] or None
     message = f"{param or 'The request'}: {errors[0]['msg'].removeprefix('Value error, ')}."
     return envelope(422, message, "invalid_request", param)
@@ -134,7 +137,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     allowed = ", ".join(sorted(_methods(request, path))) if error.status_code == 405 else ""
     if allowed:
         message = f"{request.method} is not for {path[:LONGEST_SHOWN]}; use {allowed}."
-    elif error.status_code == 404 and error.detail == "Not Found":  # by the router itself
+    elif error.status_code == 404 and error.detail == "Not Found":  # raised by the router
         message = not_there(path, lambda other: bool(_methods(request, other)))
     reply = envelope(error.status_code, message, code)
     reply.headers.update(error.headers or {})
@@ -144,7 +147,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _methods(request: Request, path: str) -> set[str]:
-    """The methods of every route at this path; the router names those of the first only."""
+    """Return the methods of every route at this path; the router names only the first route's."""
     found: set[str] = set()
     for context in iter_route_contexts(request.app.routes):
         if context.path and compile_path(context.path)[0].match(path):

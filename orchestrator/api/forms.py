@@ -1,4 +1,4 @@
-"""A multipart form as it comes in: the file onto the disk, the other fields into memory."""
+"""Read a multipart form as it comes in: the file to the disk, the other fields into memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORM_TEXT_BYTES = 32 * 1024**2  # of all fields but the file: room for four clip
 
 
 class FormRefused(InvalidOption):
-    """The body is not a form that can be read."""
+    """The body is not a valid multipart form."""
 
     hint = "Send multipart/form-data with the audio as the field `file`."
 
@@ -40,13 +40,13 @@ class UploadForm:
 
     @property
     def name(self) -> str:
-        """Of the file, for people."""
+        """The file's name, for people."""
         return self.file.filename or "audio"
 
 
 @asynccontextmanager
 async def upload_form(request: Request, max_file_bytes: int) -> AsyncIterator[UploadForm]:
-    """The form of a request; the file is gone afterwards.
+    """Read the form of a request; the file is deleted after the block.
 
     Raises FormRefused, FileMissing, BodyTooLarge or DiskFull.
     """
@@ -70,7 +70,7 @@ async def _read(request: Request) -> list[tuple[str, str | UploadFile]]:
     boundary = parameters.get(b"boundary", b"").decode("latin-1").replace('"', '\\"')
     if kind != b"multipart/form-data" or not boundary:
         raise FormRefused("The body is not multipart/form-data with a boundary.")
-    # Without the charset that a client may name: a form's text is UTF-8.
+    # The client's charset is dropped: a form's text is UTF-8.
     headers = Headers({"content-type": f'multipart/form-data; boundary="{boundary}"'})
     parser = _Parser(
         headers,
@@ -85,19 +85,19 @@ async def _read(request: Request) -> list[tuple[str, str | UploadFile]]:
         raise FormRefused(f"The form cannot be read: {error.message.rstrip('.')}.") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull("There is no space to take the upload in.") from error
+            raise DiskFull("There is no space left for the upload.") from error
         raise
 
 
 class _Parser(MultiPartParser):
-    """With a limit to what all text fields may hold together."""
+    """A parser with a limit on the size of all text fields together."""
 
     def __init__(self, *args: object, **limits: object) -> None:
         super().__init__(*args, **limits)  # type: ignore[arg-type]
         self._text_bytes = 0
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        """Called with each piece of a part."""
+        """Take a piece of a part. Raises MultiPartException above FORM_TEXT_BYTES of text."""
         if self._current_part.file is None:
             self._text_bytes += end - start
             if self._text_bytes > FORM_TEXT_BYTES:

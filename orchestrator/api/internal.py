@@ -1,7 +1,7 @@
 """The API's port for machines: /metrics, /v1/autoscale, /healthz and /readyz, without a key.
 
-For Prometheus, KEDA and probes. A request comes to it by the port it came in at, not by what it
-says of itself.
+It is for Prometheus, KEDA and probes. The port that a request arrives at decides, not a header,
+which a client could forge.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from orchestrator.cluster.connection import Cluster
 
 
 def make_internal(cluster: Cluster) -> FastAPI:
-    """The application of that port."""
+    """Return the application of that port."""
     application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     application.state.cluster = cluster
     metrics.install(application, cluster)
@@ -32,7 +32,7 @@ def make_internal(cluster: Cluster) -> FastAPI:
 
 
 class ByPort:
-    """ASGI: the internal application on its port, the public one on all others."""
+    """ASGI application: the internal one on its port, the public one on all others."""
 
     def __init__(self, public: ASGIApp, internal: ASGIApp, port: int) -> None:
         self._public, self._internal, self._port = public, internal, port

@@ -1,7 +1,7 @@
-"""A tenant's jobs by pages, newest first.
+"""List a tenant's jobs by pages, newest first.
 
-A cursor is where the last page ended: a time and an id. What is submitted meanwhile moves
-nothing.
+A cursor is the place where the last page ended, a time and an id, so jobs that are submitted in
+between do not shift the pages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Job, Status
 
-SCANNED = 500  # jobs that one request looks at while it looks for a status
+SCANNED = 500  # jobs that one request reads to find those of a status
 _PIECE = 100
 
 Place = tuple[float, str]
@@ -23,7 +23,7 @@ Place = tuple[float, str]
 def page(
     cluster: Cluster, tenant: str, limit: int, before: Place | None, status: Status | None
 ) -> tuple[list[Job], Place | None]:
-    """Up to `limit` jobs from behind a place, and the place to go on from if there are more.
+    """Return up to `limit` jobs after a place, and the place of the next page or None.
 
     With a status, a page may be short, even empty, and still not be the last.
     """
@@ -44,14 +44,14 @@ def page(
 
 
 def cursor_of(place: Place | None) -> str | None:
-    """A place as clients pass it on."""
+    """Encode a place for clients."""
     if place is None:
         return None
     return urlsafe_b64encode(f"{place[0]!r} {place[1]}".encode()).decode().rstrip("=")
 
 
 def place_of(cursor: str | None) -> Place | None:
-    """The inverse of `cursor_of`. Raises RequestValidationError for what is none."""
+    """Decode what `cursor_of` gives. Raises RequestValidationError for any other text."""
     if cursor is None:
         return None
     try:
@@ -67,7 +67,7 @@ def place_of(cursor: str | None) -> Place | None:
 
 
 def job_like(text: str) -> bool:
-    """Whether an id could be one."""
+    """Tell whether the text could be a job's id."""
     return text.isascii() and text.replace("-", "").isalnum() and len(text) <= 64
 
 

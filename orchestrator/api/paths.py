@@ -1,7 +1,7 @@
-"""Paths that are nearly right: served, or answered with the one that was meant.
+"""Paths that are nearly right: serve them, or answer with the right path.
 
-A client is often given its address wrongly: without `/v1`, with a part of the path twice, with
-a slash at the end.
+Clients are often configured with a wrong address: without `/v1`, with a part of the path twice,
+with a slash at the end.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 ROOT = "/v1"
-LONGEST_SHOWN = 200  # characters of an address that is told back
+LONGEST_SHOWN = 200  # characters of a path in an error message
 
 
 class TrailingSlashes:
-    """ASGI middleware: below `/v1` an address with a slash at its end is the one without.
+    """ASGI middleware: below `/v1` it removes slashes at the end of a path.
 
-    A redirect would do for browsers only: curl prints nothing of one and ends well. A slash that
-    is written as %2F is a part of a name.
+    A redirect would help only browsers: curl prints nothing and exits with success. A slash that
+    is written as %2F is a part of a name and stays.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -28,15 +28,15 @@ class TrailingSlashes:
         if scope["type"] == "http" and scope["path"].startswith(f"{ROOT}/"):
             written: bytes = scope.get("raw_path") or scope["path"].encode()
             slashes = len(written) - len(written.rstrip(b"/"))
-            if slashes:  # in place: the outer ones read its route
+            if slashes:  # changed in place, as the outer middleware reads the scope's route
                 scope["path"] = scope["path"][:-slashes]
         await self._app(scope, receive, send)
 
 
 def not_there(path: str, is_route: Callable[[str], bool]) -> str:
-    """What to say of an address where nothing is; `is_route` knows those where something is.
+    """Return the message for a path without a route; `is_route` tells whether a path has one.
 
-    The address itself is not told back: some put their key into it by mistake.
+    It does not repeat the path: some users put their key into it by mistake.
     """
     if path.rstrip("/") == ROOT:
         return (
@@ -53,7 +53,7 @@ def not_there(path: str, is_route: Callable[[str], bool]) -> str:
 
 
 def _meant(path: str, is_route: Callable[[str], bool]) -> str | None:
-    """The longest end of the path that is an address of the API, with `/v1` before it or not."""
+    """Return the longest end of the path that is a route, with or without `/v1` before it."""
     parts = [part for part in path.split("/") if part]
     for first in range(len(parts)):
         end = "/" + "/".join(parts[first:])

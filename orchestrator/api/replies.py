@@ -1,4 +1,4 @@
-"""What replies look like, for the OpenAPI document."""
+"""The shapes of replies, for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ErrorBody(BaseModel):
 
     message: str = Field(description="What happened, then what to do.")
     type: str = Field(description="The kind of error, by its status.")
-    param: str | None = Field(description="The field that is at fault, if it is one.")
+    param: str | None = Field(description="The wrong field, if one is.")
     code: str = Field(description="For programs; it does not change.")
 
 
@@ -29,12 +29,12 @@ class ErrorReply(BaseModel):
 
 
 def error_replies(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that may answer with these statuses."""
+    """Return the `responses` of a route that may answer with these statuses."""
     return {status: {"model": ErrorReply} for status in statuses}
 
 
 class ChunkCounts(BaseModel):
-    """Of a job's chunks."""
+    """The counts of a job's chunks."""
 
     total: int
     done: int
@@ -42,7 +42,7 @@ class ChunkCounts(BaseModel):
 
 
 class Warned(BaseModel):
-    """Something that the reader of a transcript should know."""
+    """A warning of a transcript: what is missing or was done otherwise."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -64,7 +64,7 @@ class Failure(BaseModel):
 
 
 class JobReply(BaseModel):
-    """A job as it stands."""
+    """A job and its status now."""
 
     model_config = ConfigDict(title="Job")
 
@@ -72,11 +72,11 @@ class JobReply(BaseModel):
     id: str
     tenant: str
     run: int = Field(description="1, and one more for each retry.")
-    name: str = Field(description="Of the file, for people.")
+    name: str = Field(description="The file's name, for people.")
     model: str
     status: Status
     stage: Stage | None = Field(description="The stage it is in; null once it has ended.")
-    progress: float = Field(ge=0, le=1, description="By audio seconds.")
+    progress: float = Field(ge=0, le=1, description="Share of the audio's seconds that is done.")
     chunks: ChunkCounts
     created_at: float = Field(description="Seconds since 1970.")
     audio_seconds: float | None
@@ -101,12 +101,12 @@ class UploadReply(BaseModel):
     id: str = Field(description="For `upload_id` of POST /v1/jobs.")
     url: str
     method: Literal["PUT"]
-    headers: dict[str, str] = Field(description="To be sent with the PUT as they are.")
+    headers: dict[str, str] = Field(description="Send them with the PUT, unchanged.")
     expires_at: float = Field(description="Seconds since 1970.")
 
 
 class SessionReply(BaseModel):
-    """Who a browser is."""
+    """The tenant and scopes of a browser's session."""
 
     tenant: str | None
     scopes: list[Scope]
@@ -115,7 +115,7 @@ class SessionReply(BaseModel):
 
 
 class KeyReply(BaseModel):
-    """What is known of an API key."""
+    """The record of an API key, without the key itself."""
 
     id: str
     name: str
@@ -127,7 +127,7 @@ class KeyReply(BaseModel):
 class NewKeyReply(KeyReply):
     """A new API key."""
 
-    key: str = Field(description="Shown this once.")
+    key: str = Field(description="Shown only in this reply.")
 
 
 class KeyList(BaseModel):
@@ -138,7 +138,7 @@ class KeyList(BaseModel):
 
 
 class DeadLetter(BaseModel):
-    """A unit of work that was given up."""
+    """A unit that was given up."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -156,12 +156,12 @@ class DeadLetterList(BaseModel):
 
 
 class HealthReply(BaseModel):
-    """All is well."""
+    """The service is healthy."""
 
     status: Literal["ok"]
 
 
-# Each event of a stream; OpenAPI has no other word for it before 3.2.
+# The shape of each event in a stream, as an object: OpenAPI has no better way before 3.2.
 EVENT: dict[str, Any] = {
     "type": "object",
     "required": ["data"],
@@ -175,7 +175,7 @@ class QueueReply(BaseModel):
     stage: Stage
     lane: Lane
     depth: int = Field(description="Messages waiting.")
-    oldest_seconds: float | None = Field(description="How long the first has waited.")
+    oldest_seconds: float | None = Field(description="Age of the oldest message in seconds.")
 
 
 class StageLoadReply(BaseModel):
@@ -183,9 +183,11 @@ class StageLoadReply(BaseModel):
 
     stage: Stage
     backlog_seconds: float = Field(description="Of audio, waiting or in flight.")
-    units: int = Field(description="Chunks or shards, likewise; 1 for a stage of the whole job.")
-    in_flight: int = Field(description="Of the units.")
-    speed: float = Field(description="Seconds of audio a second, of one worker.")
+    units: int = Field(
+        description="Chunks or shards, waiting or in flight; 1 for a stage of the whole job."
+    )
+    in_flight: int = Field(description="Units that workers hold a lease on.")
+    speed: float = Field(description="Seconds of audio that a worker does a second.")
 
 
 class PoolReply(BaseModel):
@@ -197,7 +199,7 @@ class PoolReply(BaseModel):
     minimum: int
     maximum: int
     backlog_seconds: float = Field(description="Of audio, waiting or in flight.")
-    in_flight: int = Field(description="Units that are being worked on.")
+    in_flight: int = Field(description="Units that workers hold a lease on, of all stages.")
     stages: list[StageLoadReply]
     measured_at: float = Field(description="Seconds since 1970.")
 

@@ -1,4 +1,4 @@
-"""What the bodies of requests may hold; and a job's id, and an idempotency key."""
+"""The bodies of requests, and the checks of a job's id and an idempotency key."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ _JOB = re.compile(r"[a-z0-9-]{1,64}")
 
 
 class RerunRequest(Body):
-    """The options that are to be others."""
+    """The options to change when a job is done again."""
 
     options: dict[str, Any] = Field(
         default_factory=dict,
         max_length=len(JobOptions.model_fields),
-        description="Those of a job that are to be others.",
+        description="A job's options to change; the others stay.",
     )
 
 
 class UploadRequest(Body):
-    """A file that is about to be uploaded."""
+    """A file that will be uploaded."""
 
-    name: Text = Field(description="Of the file, for people.")
-    size: int = Field(ge=1, le=1 << 50, description="In bytes, exactly.")
+    name: Text = Field(description="The file's name, for people.")
+    size: int = Field(ge=1, le=1 << 50, description="The exact size in bytes.")
 
 
 class SessionRequest(Body):
-    """Signing in."""
+    """The key to log in with."""
 
     key: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=PLAIN_TEXT)]
 
 
 class KeyRequest(Body):
-    """A key to be made."""
+    """A key to make."""
 
     name: Text = Field(description="For people.")
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=8)] = Field(
@@ -55,8 +55,8 @@ class KeyRequest(Body):
 
 
 async def _job_id(job: str) -> str:
-    if not _JOB.fullmatch(job):  # it becomes a part of keys in Redis and in the store
-        raise UnknownJob()  # without the text: some send their key by mistake
+    if not _JOB.fullmatch(job):  # the id becomes a part of keys in Redis and in the store
+        raise UnknownJob()  # without the text: some users send their key by mistake
     return job
 
 

@@ -1,4 +1,4 @@
-"""The server: uvicorn around the application, on an address that it may listen on."""
+"""The HTTP server: uvicorn with the application, on a checked address."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.events.hub import Hub
 from tasks.telemetry.exposition import EVERY_ADDRESS
 
-GRACE_SECONDS = 5  # for replies in hand when it is told to end
+GRACE_SECONDS = 5  # for replies in progress when the server must end
 BACKLOG = 2048
 _PORT_HINT = "Choose another with --host and --port, or SCRIPTORIUM_API_PORT."
 _METRICS_HINT = "Choose another with SCRIPTORIUM_METRICS_PORT, one for each process."
@@ -29,9 +29,9 @@ log = structlog.get_logger(__name__)
 def run_server(
     cluster: Cluster, host: str, port: int, sockets: Sequence[socket.socket] | None = None
 ) -> None:
-    """Serve the API until SIGTERM or SIGINT, on `sockets` if some are open already.
+    """Serve the API until SIGTERM or SIGINT, on `sockets` if they are open already.
 
-    Raises InvalidOption for a public address without API keys, or one that cannot be had.
+    Raises InvalidOption for a public address without API keys, or one that cannot be opened.
     """
     opened = list(sockets) if sockets else [listen(host, port)]
     internal = cluster.settings.metrics_port
@@ -50,13 +50,13 @@ def run_server(
 def make_server(
     cluster: Cluster, host: str, port: int, internal_port: int | None = None
 ) -> uvicorn.Server:
-    """A server that is not running yet; what comes in at the internal port needs no key.
+    """Return a server that is not running yet; requests at the internal port need no key.
 
     Raises InvalidOption for a public address without keys.
     """
     settings = cluster.settings
     serves_anybody = check_exposure(cluster.store, settings, host)
-    if settings.work_dir is not None:  # where uploads lie while they come in
+    if settings.work_dir is not None:  # for the temporary files of uploads
         settings.work_dir.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(settings.work_dir)
     application = make_application(cluster)
@@ -74,7 +74,7 @@ def make_server(
             lifespan="on",
             log_config=None,  # the process's own logging, which is structlog's
             access_log=False,
-            proxy_headers=False,  # anybody could send them
+            proxy_headers=False,  # any client could send them
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             backlog=BACKLOG,
@@ -85,27 +85,27 @@ def make_server(
 
 
 class _Server(uvicorn.Server):
-    """One that ends its event streams first: it would wait for them."""
+    """A server that ends event streams before it stops, as it would wait for them."""
 
     hub: Hub
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Called once, when it was told to end."""
+        """End the event streams, then the server."""
         self.hub.stop()
         await super().shutdown(sockets)
 
 
 def listen(host: str, port: int, *, shared: bool = False, hint: str = _PORT_HINT) -> socket.socket:
-    """A listening socket; port 0 is any free one. Raises InvalidOption.
+    """Open a listening socket; port 0 takes any free port. Raises InvalidOption.
 
-    Several `shared` ones may have the same port; the kernel spreads connections over them.
+    Several `shared` sockets may have the same port; the kernel spreads connections over them.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
     except OSError as error:
         reason = (
-            "something else listens there"
+            "another process listens there"
             if error.errno == errno.EADDRINUSE
             else error.strerror or str(error)
         )

@@ -1,4 +1,4 @@
-"""A request to submit: JSON that names a source, or a form that holds the file."""
+"""Read a submission: JSON that names a source, or a form with the file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class UnsupportedMediaType(PermanentError):
 async def take_submission(
     request: Request, cluster: Cluster, caller: Principal, idempotency_key: str | None
 ) -> Job:
-    """Accept the job that a request asks for, by its content type."""
+    """Accept the job of a request, JSON or a form. Raises UnsupportedMediaType for others."""
     submitter = Submitter(cluster, caller.tenant, idempotency_key, "api")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
@@ -51,7 +51,7 @@ async def take_submission(
 
 
 def parse(model: type[Parsed], body: bytes) -> Parsed:
-    """A JSON body. Raises RequestValidationError."""
+    """Parse a JSON body. Raises RequestValidationError."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -59,7 +59,7 @@ def parse(model: type[Parsed], body: bytes) -> Parsed:
 
 
 def _fields(form: UploadForm) -> FormRequest:
-    """The fields besides the file. Raises RequestValidationError."""
+    """Parse the fields besides the file. Raises RequestValidationError."""
     values: dict[str, Any] = dict(form.fields)
     for name in _JSON_FIELDS:
         if name in values:

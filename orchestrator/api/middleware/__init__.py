@@ -1,1 +1,1 @@
-"""What every request passes: limits of bodies, origins, headers, metrics, traces."""
+"""The middleware of every request: body limits, origins, headers, metrics, traces."""

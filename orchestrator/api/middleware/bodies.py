@@ -1,7 +1,7 @@
-"""How large a request's body may be, counted as it streams in.
+"""Limit the size of request bodies, counted as they stream in.
 
-Every body is held to a small size. A route that takes files allows more, once it knows who
-asks: a stranger cannot make this process read a file.
+Every body has a small limit. A route that takes files raises it after it has checked the key, so
+a client without a key cannot make this process read a file.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gpu_worker.errors import PermanentError
 
 SMALL_BYTES = 1 << 20
-TRANSFERS = 8  # files that are copied into the store at once; there are 40 threads
+TRANSFERS = 8  # files that are copied into the store at once, of 40 threads
 _IN_SCOPE = "scriptorium.body_limit"
 
 
 class BodyTooLarge(PermanentError):
-    """The body of the request is larger than is accepted."""
+    """The body of the request is larger than its limit."""
 
     code = "body_too_large"
     hint = "Send less; a file goes to POST /v1/uploads or into a form."
 
 
 class BodyLimit:
-    """ASGI middleware; a body that is too large raises BodyTooLarge where it is read."""
+    """ASGI middleware: the route that reads a body above its limit gets BodyTooLarge."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -43,7 +43,7 @@ class BodyLimit:
 
         async def counted() -> Message:
             nonlocal seen
-            if declared > allowed["bytes"]:  # said before a byte of it is read
+            if declared > allowed["bytes"]:  # refused before any of it is read
                 raise _too_large(allowed["bytes"])
             message = await receive()
             seen += len(message.get("body", b""))
@@ -55,13 +55,16 @@ class BodyLimit:
 
 
 def allow_body(request: Request, size_bytes: int) -> None:
-    """Let this request's body be as large as that."""
+    """Set the limit of this request's body."""
     allowed: dict[str, int] = request.scope.setdefault(_IN_SCOPE, {})
     allowed["bytes"] = size_bytes
 
 
 def transfers_of(request: Request) -> CapacityLimiter:
-    """Held while a thread copies a file, so that many large ones leave threads for the rest."""
+    """Return the limiter to hold while a thread copies a file.
+
+    It leaves threads for other requests while many large files are copied.
+    """
     found: CapacityLimiter = request.app.state.transfers
     return found
 

@@ -1,6 +1,7 @@
-"""Counts requests by method, route and status, and times how long their replies took to begin.
+"""Count requests by method, route and status, and measure the seconds until the reply begins.
 
-A route is its template, and what has none is one: nobody can make series by asking for paths.
+A route's label is its template, and all paths without a route share one label, so requests for
+invented paths cannot create time series.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ OTHER = "other"
 
 
 class RequestMetrics:
-    """ASGI middleware around all others."""
+    """ASGI middleware that counts and times requests, around all other middleware."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,6 +1,6 @@
-"""What every reply carries: the request's id, and the headers that keep browsers careful.
+"""Put the request's id and security headers for browsers into every reply.
 
-A failure that no route expected is answered here, so that its reply has them too.
+Unexpected exceptions of routes are answered here, so that those replies have the headers too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 class ResponseHeaders:
-    """ASGI middleware, the outermost of ours."""
+    """ASGI middleware that sets headers and answers unexpected exceptions with status 500."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -55,11 +55,11 @@ class ResponseHeaders:
         try:
             await self._app(scope, receive, marked)
         except ClientDisconnect:
-            return  # nobody is left to be answered
+            return  # the client has gone
         except Exception as error:
             log.error("request_failed", path=scope["path"], exc_info=error)
             if is_started:
-                raise  # the reply is cut off, so that it is not taken for a whole one
+                raise  # cuts the reply off, so that the client does not take it for complete
             message = "Something went wrong here; the log has it. Try again."
             await envelope(500, message, "internal_error")(scope, receive, marked)
         finally:

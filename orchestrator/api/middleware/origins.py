@@ -1,10 +1,10 @@
-"""Which web pages may talk to this API: its own only.
+"""Refuse requests from the web pages of other sites.
 
-A browser sends whatever a page tells it to, with the cookie, to localhost too. So a change
-that a foreign page asks for is refused, unless the request holds an API key, which a foreign
-page cannot know. Where no key is needed any text passes for one, so there it proves nothing.
-And where no key is needed, only the names of this machine are served:
-else a page could give its own name this machine's address (DNS rebinding).
+A browser sends what any page asks for, with the cookie, also to localhost. So a request of
+another site's page that changes something is refused, unless it has an API key in a header,
+which such a page cannot know. While no key is needed, any text passes as a key, so a key proves
+nothing; then only requests to this machine's own names are answered too: otherwise a page could
+let its own name resolve to this machine's address (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class ForeignPage(PermanentError):
-    """The request comes from a web page of another site."""
+    """The request comes from another site's web page."""
 
     code = "foreign_page"
     hint = (
@@ -35,20 +35,20 @@ class ForeignPage(PermanentError):
 
 
 class ForeignHost(PermanentError):
-    """Without API keys only requests to this machine's own name are answered."""
+    """Without API keys, only requests to this machine's own names are answered."""
 
     code = "foreign_host"
     hint = "Ask for http://localhost, or make a key: `scriptorium keys create`."
 
 
 class OwnPagesOnly:
-    """ASGI middleware; it answers by 403 what a foreign page may have sent."""
+    """ASGI middleware that answers 403 to requests that another site's page may have sent."""
 
     def __init__(self, app: ASGIApp, keys: ApiKeys, settings: Settings) -> None:
         self._app = app
         self._keys = keys
         self._names = _LOCAL | {settings.api_host}
-        self._is_public = settings.allow_anonymous  # under whatever name it is reached
+        self._is_public = settings.allow_anonymous  # then any host name is accepted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -75,7 +75,7 @@ class OwnPagesOnly:
 
 
 def name_of(host: str) -> str:
-    """A Host header without its port and without brackets; empty if it is none."""
+    """Return the host of a Host header, without port and brackets; empty if it is invalid."""
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:

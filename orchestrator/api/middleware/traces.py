@@ -1,6 +1,6 @@
-"""A span for each request that changes something, if traces are on.
+"""Configure FastAPI's spans: one for each request that changes something, if traces are on.
 
-It is the first of the trace of the job that it submits.
+The span of a submission is the first one in its job's trace.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from tasks.telemetry.tracing import is_traced
 
 
 def request_traces(settings: Settings) -> TelemetryConfig:
-    """What FastAPI is to tell: spans to our provider alone. A caller's `traceparent` is followed.
+    """Return FastAPI's telemetry settings: spans go to our provider, all else is off.
 
-    Of a request only its route and its status are passed on (tasks/telemetry/tracing/spans.py).
+    A caller's `traceparent` is continued. Only a request's method, route, status and error type
+    are exported (TOLD in tasks/telemetry/tracing/spans.py).
     """
     config: TelemetryConfig = {
         "tracing": False,
-        "metrics": False,  # they are Prometheus's
-        "logs": False,  # they would hold exceptions and what was wrong with a body
+        "metrics": False,  # Prometheus has them
+        "logs": False,  # they would contain exceptions and parts of bodies
         "operation_spans": False,
         "auto_configure": False,
         "exclude": _is_reading,
@@ -36,5 +37,5 @@ def request_traces(settings: Settings) -> TelemetryConfig:
 
 
 def _is_reading(scope: MutableMapping[str, Any]) -> bool:
-    """Probes, pollers and event streams would bury the jobs."""
+    """Tell whether a request only reads: spans of probes and polling would hide those of jobs."""
     return scope.get("method") in ("GET", "HEAD", "OPTIONS")

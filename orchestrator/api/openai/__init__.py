@@ -1,1 +1,1 @@
-"""The routes of OpenAI's audio API: their requests to jobs, our transcripts to their replies."""
+"""The routes of OpenAI's audio API: requests become jobs, transcripts become OpenAI's replies."""

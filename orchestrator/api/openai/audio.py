@@ -1,7 +1,7 @@
 """OpenAI's audio routes: the file becomes a job, and the reply is its transcript.
 
-The job is an ordinary one. It goes on when its client has gone, and is found by the
-`X-Scriptorium-Job` of the reply.
+The job is an ordinary one. It goes on if its client disconnects; the reply's
+`X-Scriptorium-Job` has its id.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from tasks.runs import keys
 from tasks.runs.manifest import Source
 
 JOB_HEADER = "X-Scriptorium-Job"
-PING_SECONDS = 15  # a proxy must not take a long chunk for a dead connection
+PING_SECONDS = 15  # so that proxies keep the connection open during a long chunk
 
 router = APIRouter(prefix="/v1/audio", tags=["openai"], responses=AUDIO_RESPONSES)
 
@@ -55,7 +55,7 @@ async def transcribe(
     caller: Writer,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Transcribe a file; the reply comes when the job has ended, or as it goes with `stream`."""
+    """Transcribe a file; reply when the job has ended, or send text as it comes with `stream`."""
     return await _answer(request, cluster, caller.tenant, "transcribe", idempotency_key)
 
 
@@ -66,7 +66,7 @@ async def translate(
     caller: Writer,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """The same, as English text."""
+    """Transcribe a file and translate it into English; the reply is as for transcriptions."""
     return await _answer(request, cluster, caller.tenant, "translate", idempotency_key)
 
 
@@ -94,7 +94,7 @@ async def _answer(
 
 
 async def _wait(request: Request, hub: Hub, job: Job) -> None:
-    """Until the job has ended. Raises ClientDisconnect as soon as nobody waits any more."""
+    """Wait until the job has ended. Raises ClientDisconnect as soon as the client has gone."""
     ended = asyncio.ensure_future(hub.ended(job.tenant, job.id))
     gone = asyncio.ensure_future(_gone(request))
     try:
@@ -119,7 +119,7 @@ def _submit(
     asked: AudioRequest,
     idempotency_key: str | None,
 ) -> Job:
-    """Take the files in and submit them; if that is refused, none of them is kept."""
+    """Store the files and submit the job; if it is refused, delete the files."""
     files = [(form.file.file, display_name(form.name))]
     files += [(BytesIO(voice.clip), voice.name) for voice in asked.voices]
     taken: list[Source] = []
@@ -144,7 +144,7 @@ def _submit(
 
 
 def _outcome(cluster: Cluster, job: Job) -> Transcript | JSONResponse:
-    """What became of a job that has ended."""
+    """Return the transcript of a job that has ended, or the error reply."""
     failure = failure_of(cluster.job(job.tenant, job.id))
     if failure is not None:
         return failure
@@ -167,7 +167,7 @@ async def _events(
 ) -> AsyncIterator[ServerSentEvent]:
     stream = TextStream(asked.form)
     try:
-        with suppress(TransientError, RedisError):  # what is not told now is told at the end
+        with suppress(TransientError, RedisError):  # `stream.end` sends the text that is missed
             async for event in hub.events(job.tenant, job.id):
                 if event.kind == "segments":
                     for data in stream.more(segments_from_json(json.loads(event.data)["segments"])):

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the OpenAI-compatible routes."""
+"""The OpenAPI description of the OpenAI-compatible routes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tasks.runs.options import JobOptions
 
 
 class Usage(BaseModel):
-    """What OpenAI would bill."""
+    """The length of the audio, as OpenAI bills it."""
 
     type: Literal["duration"]
-    seconds: int = Field(description="Begun seconds of audio.")
+    seconds: int = Field(description="Seconds of audio, rounded up.")
 
 
 class Transcription(BaseModel):
-    """`json`."""
+    """The reply to `response_format=json`."""
 
     text: str
     usage: Usage
-    warnings: list[Warned] | None = Field(None, description="Not of OpenAI; absent if none.")
+    warnings: list[Warned] | None = Field(None, description="Not OpenAI's; absent if none.")
 
 
 class VerboseSegment(BaseModel):
@@ -40,7 +40,7 @@ class VerboseSegment(BaseModel):
     avg_logprob: float
     compression_ratio: float
     no_speech_prob: float
-    speaker: str | None = Field(None, description="Not of OpenAI; absent without speakers.")
+    speaker: str | None = Field(None, description="Not OpenAI's; absent without speakers.")
 
 
 class TimedWord(BaseModel):
@@ -52,7 +52,7 @@ class TimedWord(BaseModel):
 
 
 class VerboseTranscription(Transcription):
-    """`verbose_json`."""
+    """The reply to `response_format=verbose_json`."""
 
     task: Literal["transcribe", "translate"]
     language: str = Field(description="In English, such as english.")
@@ -62,7 +62,7 @@ class VerboseTranscription(Transcription):
 
 
 class DiarizedSegment(BaseModel):
-    """What one speaker says."""
+    """A line of the transcript with its speaker."""
 
     type: Literal["transcript.text.segment"]
     id: str
@@ -73,7 +73,7 @@ class DiarizedSegment(BaseModel):
 
 
 class DiarizedTranscription(Transcription):
-    """`diarized_json`."""
+    """The reply to `response_format=diarized_json`."""
 
     task: Literal["transcribe", "translate"]
     duration: float
@@ -81,7 +81,7 @@ class DiarizedTranscription(Transcription):
 
 
 class Model(BaseModel):
-    """A name that jobs may use."""
+    """A model's name that jobs may use."""
 
     id: str
     object: Literal["model"]
@@ -90,7 +90,7 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
-    """All of them."""
+    """All models that have a name."""
 
     object: Literal["list"]
     data: list[Model]
@@ -116,7 +116,7 @@ MODEL_RESPONSES = error_replies(401, 403, 404, 422, 503)
 
 
 def audio_body() -> dict[str, Any]:
-    """The form that the routes read themselves, as `openapi_extra`."""
+    """Return the `openapi_extra` that describes the form, which the routes parse themselves."""
     schema = {
         "type": "object",
         "properties": _option_fields() | _openai_fields(),
@@ -135,9 +135,9 @@ def _openai_fields() -> dict[str, Any]:
         "file": {"type": "string", "format": "binary", "description": "The audio or video."},
         "model": {
             "type": "string",
-            "description": "Of GET /v1/models. OpenAI's names mean the cluster's own model.",
+            "description": "As in GET /v1/models. OpenAI's names mean the cluster's own model.",
         },
-        "prompt": {"type": "string", "description": "As initial_prompt; its end counts."},
+        "prompt": {"type": "string", "description": "As initial_prompt; only its end is used."},
         "response_format": form,
         "stream": {
             "type": "boolean",
@@ -155,7 +155,7 @@ def _openai_fields() -> dict[str, Any]:
         },
         "include[]": several | {"maxItems": 0, "description": "Not supported."},
         "keywords[]": several | {"description": "As hotwords."},
-        "languages[]": several | {"description": "Of several, the spoken one is detected."},
+        "languages[]": several | {"description": "With several, the language is detected."},
         "known_speaker_names[]": several | {"maxItems": KNOWN_SPEAKERS},
         "known_speaker_references[]": several
         | {"maxItems": KNOWN_SPEAKERS, "description": "A data URL of audio for each name."},
@@ -163,19 +163,19 @@ def _openai_fields() -> dict[str, Any]:
 
 
 def _option_fields() -> dict[str, Any]:
-    """Each option of a job, as one field of a form."""
+    """Return each option of a job as one field of a form."""
     fields: dict[str, Any] = JobOptions.model_json_schema()["properties"]
     plain = {name: _plain(field) for name, field in fields.items()}
     text = {"type": "string"}
     return plain | {
         "known_speakers": text | {"description": "JSON: [{name, clip}], clip by sha256."},
-        "suppress_tokens": text | {"description": "Token ids by comma."},
+        "suppress_tokens": text | {"description": "Token ids, separated by commas."},
         "lane": text | {"enum": ["interactive", "bulk"]},
     }
 
 
 def _plain(field: dict[str, Any]) -> dict[str, Any]:
-    """Without null, which a form cannot say, and without titles."""
+    """Return the field's schema without null, which a form cannot express, and without titles."""
     kept = {name: value for name, value in field.items() if name not in ("anyOf", "title")}
     if kept.get("default", ...) is None:
         del kept["default"]

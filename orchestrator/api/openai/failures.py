@@ -1,4 +1,4 @@
-"""How a job that has no transcript is told: its own code and sentence in the envelope."""
+"""Replies for jobs without a transcript: the job's own code and message in the envelope."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from fastapi.responses import JSONResponse
 from orchestrator.api.errors import STATUSES, envelope
 from orchestrator.cluster.job import Job, Status
 
-# What went wrong was here, not in what was sent.
+# Errors of the cluster, not of the request.
 _OURS = frozenset(
     {
         "chunk_crashed", "gpu_out_of_memory", "hub_token_missing", "internal_error",
         "library_missing", "model_gated", "retries_exhausted", "store_refused",
     }
 )  # fmt: skip
-# OpenAI's clients try 409 and 5xx again by themselves, and each time would be a job of its own.
+# OpenAI's clients repeat a request after 409 and 5xx, and each repetition would be a new job.
 _FINAL = {"x-should-retry": "false"}
 
 
 def failure_of(job: Job) -> JSONResponse | None:
-    """The reply to a job that failed or was canceled; None for one with a transcript."""
+    """Return the reply for a job that failed or was canceled; None if it has a transcript."""
     if job.status is Status.CANCELED:
         reply = envelope(409, "The job was canceled. Send the file again.", "canceled")
     elif job.error is not None:

@@ -1,4 +1,4 @@
-"""The models that jobs may name, as OpenAI lists its own."""
+"""List the models that jobs may name, in the shape of OpenAI's list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/models", tags=["openai"], responses=MODEL_RESPONS
 
 @router.get("", response_model=ModelList)
 def list_models(cluster: CurrentCluster, caller: Reader) -> dict[str, Any]:
-    """Every name with a model of its own, and OpenAI's names for the cluster's model.
+    """List every name of a model, and OpenAI's names, which mean the cluster's model.
 
     Any other `owner/name` of the hub that has a CTranslate2 model works too.
     """
@@ -30,7 +30,7 @@ def list_models(cluster: CurrentCluster, caller: Reader) -> dict[str, Any]:
 
 @router.get("/{model:path}", response_model=Model)
 def show_model(model: str, cluster: CurrentCluster, caller: Reader) -> dict[str, Any]:
-    """One name, if jobs may use it."""
+    """Show one model, if jobs may use its name."""
     if model != cluster.settings.model and model not in OWN_MODEL:
         check_model(model)
     return _model(model)

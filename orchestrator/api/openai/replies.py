@@ -1,4 +1,4 @@
-"""A transcript in the shapes of OpenAI's audio API: what a client of theirs reads. Pure."""
+"""Write a transcript in the shapes of OpenAI's audio API, for clients of OpenAI. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LABEL = "SPEAKER_"
 
 
 class ReplyFormat(StrEnum):
-    """What `response_format` may be."""
+    """The values of `response_format`."""
 
     JSON = "json"
     TEXT = "text"
@@ -30,12 +30,12 @@ class ReplyFormat(StrEnum):
 
     @property
     def media_type(self) -> str:
-        """As in a Content-Type header."""
+        """The value of the Content-Type header."""
         return _MEDIA_TYPES.get(self, "application/json")
 
     @property
     def is_text(self) -> bool:
-        """Whether it is no JSON."""
+        """Whether the reply is text and not JSON."""
         return self in _MEDIA_TYPES
 
 
@@ -47,7 +47,7 @@ _MEDIA_TYPES = {
 
 
 def reply_text(transcript: Transcript, form: ReplyFormat) -> str:
-    """The body of a reply that is not JSON."""
+    """Return the body of a reply that is not JSON."""
     if form is ReplyFormat.TEXT:
         return _clean(transcript.text) + "\n"
     return render(transcript, form.value)
@@ -60,7 +60,7 @@ def reply_json(
     task: str = "transcribe",
     granularities: frozenset[str] = frozenset({"segment"}),
 ) -> dict[str, Any]:
-    """The body of a JSON reply. What is missing of a partial job is in its `warnings`."""
+    """Return the body of a JSON reply; its `warnings` name the missing parts of a partial job."""
     head: dict[str, Any] = {}
     if form is not ReplyFormat.JSON:
         head = {"task": task, "duration": _number(transcript.duration)}
@@ -87,7 +87,7 @@ def reply_json(
 
 
 def closing(transcript: Transcript) -> dict[str, Any]:
-    """What ends each reply: how long the audio is, and what its reader should know."""
+    """Return the last fields of each reply: `usage`, and `warnings` if there are some."""
     found = [
         {"code": notice.code, "message": _clean(notice.message)}
         | {
@@ -101,7 +101,7 @@ def closing(transcript: Transcript) -> dict[str, Any]:
 
 
 def diarized_segments(transcript: Transcript) -> Iterator[dict[str, Any]]:
-    """The segments that have text, each with its speaker."""
+    """Yield the segments that have text, each with its speaker."""
     speakers = speaker_letters(transcript)
     spoken = (segment for segment in transcript.segments if segment.text.strip())
     for number, segment in enumerate(spoken):
@@ -116,7 +116,7 @@ def diarized_segments(transcript: Transcript) -> Iterator[dict[str, Any]]:
 
 
 def speaker_letters(transcript: Transcript) -> dict[str, str]:
-    """A, B, … for our labels in the order in which they are first heard; a name stays."""
+    """Map our labels to A, B, … in the order in which they are first heard; names stay."""
     heard = dict.fromkeys(item.speaker for item in transcript.segments if item.speaker)
     named = {speaker: _clean(speaker) for speaker in heard if not speaker.startswith(_LABEL)}
     letters = (letter for letter in map(_letters, count()) if letter not in named.values())
@@ -124,13 +124,13 @@ def speaker_letters(transcript: Transcript) -> dict[str, str]:
 
 
 def _letters(number: int) -> str:
-    """A to Z, then AA, AB, … as the columns of a sheet."""
+    """Return A to Z for 0 to 25, then AA, AB, …, as spreadsheets name columns."""
     before, last = divmod(number, len(ascii_uppercase))
     return (_letters(before - 1) if before else "") + ascii_uppercase[last]
 
 
 def _usage(transcript: Transcript) -> dict[str, Any]:
-    """The length of the audio as OpenAI bills it: in begun seconds."""
+    """Return the length of the audio as OpenAI bills it: in seconds, rounded up."""
     return {"type": "duration", "seconds": math.ceil(_number(transcript.duration))}
 
 
@@ -142,7 +142,7 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         "start": _number(segment.start),
         "end": _number(segment.end),
         "text": _clean(segment.text),
-        "tokens": [],  # they are not kept
+        "tokens": [],  # transcripts do not store them
         "temperature": _number(segment.temperature),
         "avg_logprob": _number(segment.avg_logprob),
         "compression_ratio": _number(segment.compression_ratio),
@@ -158,10 +158,10 @@ def _language(transcript: Transcript, task: str) -> str:
 
 
 def _number(value: float) -> float:
-    """JSON knows neither infinity nor what is not a number."""
+    """Return the number, or 0 for infinity and NaN, which JSON cannot express."""
     return value if math.isfinite(value) else 0.0
 
 
 def _clean(text: str) -> str:
-    """Always encodable as UTF-8."""
+    """Return the text with characters replaced that UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,7 +1,7 @@
-"""The form of a request to OpenAI's audio API, as options of a job.
+"""Turn the form of a request to OpenAI's audio API into options of a job.
 
-Their fields are translated; each option of a job goes by its own name besides. A field that
-is not known is refused: what was asked for silently left out would be found too late. Pure.
+OpenAI's fields are translated; each option of a job may also be given by its own name. An unknown
+field is refused: a user would notice too late that it was ignored. Pure.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from orchestrator.api.openai.fields import FieldRefused, Fields
 from orchestrator.api.openai.replies import ReplyFormat
 from tasks.runs.options import JobOptions, job_options
 
-OWN_MODEL = {  # OpenAI's names, and whether one tells speakers apart; all are the settings' model
+OWN_MODEL = {  # OpenAI's names for the settings' model; True for the one with speakers
     "whisper-1": False,
     "gpt-transcribe": False,
     "gpt-4o-transcribe": False,
@@ -31,7 +31,7 @@ OWN_MODEL = {  # OpenAI's names, and whether one tells speakers apart; all are t
     "gpt-4o-transcribe-diarize": True,
 }
 KNOWN_SPEAKERS = 4
-LONGEST_PROMPT = 2000  # characters; models only hear the last 224 tokens of it
+LONGEST_PROMPT = 2000  # characters; models use only its last 224 tokens
 LONGEST_MODEL_NAME = 200  # characters
 STREAMED = (ReplyFormat.JSON, ReplyFormat.TEXT, ReplyFormat.DIARIZED_JSON)
 _GRANULARITIES = ("word", "segment")
@@ -58,7 +58,7 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class AudioRequest:
-    """What is to be done with the file, and how it is to be told."""
+    """The options of the job, and the shape of the reply."""
 
     options: JobOptions
     voices: tuple[Voice, ...]
@@ -70,7 +70,7 @@ class AudioRequest:
 def audio_request(
     fields: Iterable[tuple[str, str]], *, model: str, task: Task = "transcribe"
 ) -> AudioRequest:
-    """A form as a job's options, with `model` for OpenAI's names.
+    """Parse a form; `model` is the one that OpenAI's names stand for.
 
     Raises FieldRefused or NoSuchModel.
     """
@@ -102,7 +102,7 @@ def audio_request(
 
 
 def check_model(name: str) -> None:
-    """Raise NoSuchModel unless it is a name: where the workers keep files is not for clients."""
+    """Raise NoSuchModel unless it is a model's name; paths of workers' files are refused too."""
     if len(name) > LONGEST_MODEL_NAME or name.startswith("/"):
         raise NoSuchModel()
     try:
@@ -112,7 +112,7 @@ def check_model(name: str) -> None:
 
 
 def with_voices(options: JobOptions, clips: Sequence[tuple[str, str]]) -> JobOptions:
-    """The options with (name, sha256 of the stored clip) pairs added. Raises FieldRefused."""
+    """Add (name, sha256 of the stored clip) pairs to the options. Raises FieldRefused."""
     known = [{"name": name, "clip": clip} for name, clip in clips]
     values = options.model_dump(mode="json")
     return _options(
@@ -129,21 +129,21 @@ def _task(form: Fields, task: Task) -> str:
 
 
 def _translated(form: Fields) -> dict[str, Any]:
-    """What OpenAI's own fields mean here."""
+    """Take OpenAI's own fields; return them as options of a job."""
     values: dict[str, Any] = {}
     if prompt := form.one("prompt"):
         values["initial_prompt"] = prompt[-LONGEST_PROMPT:]
     if keywords := form.many("keywords"):
         values["hotwords"] = ", ".join(keywords)
     languages = form.many("languages")
-    if len(languages) == 1:  # of several the spoken one is found out
+    if len(languages) == 1:  # with several, the language is detected
         values["language"] = languages[0]
     threshold = _server_vad(form).get("threshold")
     return values if threshold is None else values | {"vad_threshold": threshold}
 
 
 def _server_vad(form: Fields) -> dict[str, Any]:
-    """`chunking_strategy`, as text, as JSON or as fields with brackets; {} for `auto`."""
+    """Take `chunking_strategy`: text, JSON or fields with brackets. Returns {} for `auto`."""
     name = "chunking_strategy"
     found: Any = form.inside(name)
     text = form.one(name)
@@ -163,14 +163,14 @@ def _server_vad(form: Fields) -> dict[str, Any]:
 
 
 def _own(form: Fields) -> dict[str, Any]:
-    """Options by their own names, which win over what OpenAI's say."""
+    """Take options by their own names, which win over OpenAI's fields."""
     values: dict[str, Any] = {}
     for name in JobOptions.model_fields.keys() - {"model", "task"}:
         if name == "suppress_tokens":
             if items := form.many(name):
                 values[name] = [part for item in items for part in item.split(",")]
         elif (text := form.one(name)) is not None:
-            # None is openai/whisper's way to switch a threshold off.
+            # openai/whisper switches a threshold off with None.
             values[name] = None if text in ("None", "null") else text
     if isinstance(text := values.get("known_speakers"), str):
         try:
@@ -197,7 +197,7 @@ def _voices(form: Fields) -> tuple[Voice, ...]:
 
 
 def _clip(url: str) -> bytes:
-    """The bytes inside a data URL."""
+    """Return the bytes inside a data URL. Raises FieldRefused."""
     head, comma, data = url.partition(",")
     if not comma or not head[:5].lower() == "data:":
         raise FieldRefused(
@@ -216,20 +216,23 @@ def _clip(url: str) -> bytes:
 
 
 def _options(values: dict[str, Any], named: Mapping[str, str]) -> JobOptions:
-    """The options; `named` says under which field those were given that have another name."""
+    """Check the options. Raises FieldRefused, which names the form's field of a wrong option.
+
+    `named` maps an option to its field, where that has another name.
+    """
     try:
         return job_options(values)
     except InvalidOption as error:
         cause = error.__cause__
         place = cause.errors()[0]["loc"] if isinstance(cause, ValidationError) else ()
-        option = str(place[0]) if place else None  # two that contradict each other
+        option = str(place[0]) if place else None  # None if two options contradict each other
         raise FieldRefused(error.message, named.get(option or "", option)) from error
 
 
 def _check_reply(
     form: ReplyFormat, options: JobOptions, granularities: Sequence[str], *, stream: bool
 ) -> None:
-    """Raise FieldRefused where the reply could not hold what it was asked to."""
+    """Raise FieldRefused if the reply's format cannot express what the request asks for."""
     name = "timestamp_granularities"
     if set(granularities) - set(_GRANULARITIES):
         raise FieldRefused(f"{name} are {' and '.join(_GRANULARITIES)}.", name)

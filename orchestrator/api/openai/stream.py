@@ -1,7 +1,7 @@
 """The events of a streamed transcription, in OpenAI's shapes. Pure.
 
-Text is sent as soon as it is certain: chunk by chunk, in order. The pieces joined are the
-transcript's text. Speakers are only known when all of the file was heard.
+Text is sent when it is final: chunk by chunk, in the order of the file. The joined pieces are the
+transcript's text. Speakers come at the end: they are known when the whole file is diarized.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from orchestrator.api.openai.replies import ReplyFormat, closing, diarized_segme
 
 
 class TextStream:
-    """What of one transcript was sent so far."""
+    """The text of one transcript that was sent so far."""
 
     def __init__(self, form: ReplyFormat) -> None:
         self._form = form
@@ -23,9 +23,9 @@ class TextStream:
         self._last = ""  # segment's text
 
     def more(self, segments: Iterable[Segment]) -> Iterator[dict[str, Any]]:
-        """One event for each of the next segments that has text.
+        """Yield one event for each of the next segments that has text.
 
-        A delta begins with the space that stands between two segments, if there is one.
+        A delta begins with the space between two segments, if there is one.
         """
         for segment in segments:
             if text := segment.text.strip():
@@ -33,7 +33,7 @@ class TextStream:
                 self._last = text
 
     def end(self, transcript: Transcript) -> Iterator[dict[str, Any]]:
-        """The last events, from the published transcript."""
+        """Yield the last events, from the published transcript."""
         text, sent = transcript.text, "".join(self._sent)
         if text.startswith(sent) and text != sent:
             yield self._delta(text[len(sent) :])

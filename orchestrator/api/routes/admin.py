@@ -1,4 +1,4 @@
-"""What an administrator of a tenant may do: its keys, and the work that was given up."""
+"""The routes of a tenant's administrator: API keys and dead letters."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def list_keys(known: Keys, caller: Admin) -> Response:
 
 @router.post("/keys", status_code=201, response_model=None, responses={201: {"model": NewKeyReply}})
 def create_key(body: KeyRequest, known: Keys, caller: Admin) -> Response:
-    """Make a key of the same tenant. It is shown this once."""
+    """Make a key of the same tenant. Only this reply shows it."""
     if Scope.OPERATE in body.scopes and not caller.may(Scope.OPERATE):
-        raise NotAllowed("Only who may operate the cluster can allow others to.")
+        raise NotAllowed("Only a key with the scope 'operate' can make another one with it.")
     secret, key = known.create(caller.tenant, body.name, frozenset(body.scopes))
     return JSONResponse(key.to_json() | {"key": secret}, 201)
 
 
 @router.delete("/keys/{key}", status_code=204, response_model=None)
 def revoke_key(key: str, known: Keys, caller: Admin) -> Response:
-    """Revoke a key of the tenant; other processes may take it for ten seconds more."""
+    """Revoke a key of the tenant; other processes may accept it for ten seconds more."""
     own = {found.id for found in known.list() if found.tenant == caller.tenant}
     if key not in own or not known.revoke(key):
         raise UnknownKey()
@@ -57,13 +57,13 @@ def revoke_key(key: str, known: Keys, caller: Admin) -> Response:
 
 @router.get("/dead-letters", response_model=None, responses={200: {"model": DeadLetterList}})
 def list_dead_letters(cluster: CurrentCluster, caller: Admin) -> Response:
-    """List the units of work of the tenant's jobs that were given up."""
+    """List the units of the tenant's jobs that were given up."""
     letters: list[dict[str, Any]] = []
     for key in cluster.store.list(f"{keys.DEAD_LETTERS}{caller.tenant}/"):
         job, run, stage, index = key.split("/")[2:]
         try:
             error = json.loads(cluster.store.get(key))
-        except ArtifactMissing:  # retried meanwhile
+        except ArtifactMissing:  # retried since it was listed
             continue
         place = {"job": job, "run": int(run), "stage": stage, "chunk": int(index)}
         letters.append(place | error)

@@ -1,4 +1,4 @@
-"""How many workers each pool should have, for whoever starts and stops them, such as KEDA."""
+"""How many workers each pool should have, for autoscalers such as KEDA."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class UnknownPool(PermanentError):
 
 @router.get("", response_model=None, responses={200: {"model": LoadReply}})
 def load(cluster: CurrentCluster) -> Response:
-    """Show every queue and every pool. 503 while nobody measures the load."""
+    """Show every queue and every pool. 503 while no reconciler measures the load."""
     return JSONResponse(load_to_json(fresh_load(cluster.redis, time.time())))
 
 

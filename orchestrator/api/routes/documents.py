@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the page that shows it, without anything from another host."""
+"""The OpenAPI document, and the page that shows it, without files from other hosts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from orchestrator.jobs.requests import JobRequest
 
-# Named one by one: a path never comes from the request.
+# A fixed list: a path never comes from the request.
 FILES = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
@@ -59,7 +59,7 @@ router = APIRouter(include_in_schema=False)
 
 
 def install(application: FastAPI) -> None:
-    """Let the application's document name the bodies that its routes read for themselves."""
+    """Add the bodies that routes parse themselves to the application's OpenAPI document."""
 
     def document() -> dict[str, Any]:
         if application.openapi_schema is None:
@@ -92,19 +92,19 @@ def _document(application: FastAPI) -> dict[str, Any]:
 
 @router.get("/docs")
 def show_documents() -> Response:
-    """The API, to be read and tried in a browser."""
+    """Show the API's documentation, where requests can be tried."""
     return HTMLResponse(_PAGE, headers=_HEADERS)
 
 
 @router.get("/docs/start.js")
 def show_start() -> Response:
-    """What shows the document on the page."""
+    """Return the script that starts Swagger UI."""
     return Response(_START, media_type="text/javascript", headers=_HEADERS)
 
 
 @router.get("/docs/{name}")
 def show_file(name: str) -> Response:
-    """A file of Swagger UI's."""
+    """Return a file of Swagger UI; else 404."""
     if name not in FILES:
         raise HTTPException(404, "There is no such file")
     return FileResponse(_swagger() / name, media_type=FILES[name], headers=_HEADERS)
@@ -112,6 +112,6 @@ def show_file(name: str) -> Response:
 
 @lru_cache(maxsize=1)
 def _swagger() -> Path:
-    found = find_spec("fastapi_offline")  # for its files; none of its code is run
+    found = find_spec("fastapi_offline")  # only for its files; its code is not imported
     assert found is not None and found.origin is not None
     return Path(found.origin).parent / "static"

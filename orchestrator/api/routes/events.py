@@ -1,4 +1,4 @@
-"""A job's events as a stream: server-sent events, to be taken up again where one was cut off."""
+"""A job's events as server-sent events; a client can continue a stream that was cut off."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orchestrator.events import end_id
 from orchestrator.events.hub import Hub
 from orchestrator.events.watchers import Watcher
 
-PING_SECONDS = 15  # so that nothing on the way takes a quiet stream for a dead one
+PING_SECONDS = 15  # so that proxies keep a quiet stream open
 router = APIRouter(
     prefix="/v1/jobs", tags=["jobs"], responses=error_replies(400, 401, 403, 404, 422, 503)
 )
@@ -37,7 +37,7 @@ _STREAM = {
 }
 LastEventId = Annotated[
     str | None,
-    Header(alias="Last-Event-ID", max_length=255, description="What follows on it is sent."),
+    Header(alias="Last-Event-ID", max_length=255, description="Events after this one are sent."),
 ]
 LastEventIdQuery = Annotated[
     str | None,
@@ -55,7 +55,7 @@ LastEventIdQuery = Annotated[
     response_model=None,
     responses={
         200: _STREAM,
-        204: {"description": "The last event that was seen is the job's last."},
+        204: {"description": "The client has already seen the job's last event."},
     },
 )
 async def watch_job(
@@ -65,9 +65,9 @@ async def watch_job(
     last_event_id: LastEventId = None,
     last_event_id_query: LastEventIdQuery = None,
 ) -> Response:
-    """Watch a job: what has happened so far, and then everything until its end.
+    """Watch a job: send its past events, then new ones until its end.
 
-    The first event is the job as it was queued. Split channels have their text at the end.
+    The first event is the job as it was queued. With split channels the text comes at the end.
     """
     hub: Hub = request.app.state.hub
     seen = last_event_id or last_event_id_query
@@ -79,13 +79,13 @@ async def watch_job(
 
 
 class EventStream(EventSourceResponse):
-    """The reply to one watcher, which is let go however that ends."""
+    """The reply to one watcher; it closes the watcher at its end, also after an error."""
 
     def __init__(self, hub: Hub, watcher: Watcher) -> None:
         super().__init__(
             _pieces(watcher),
             ping=PING_SECONDS,
-            sep="\n",  # as the events have it
+            sep="\n",  # the separator that `event.wire` has too
             headers={"Cache-Control": "no-store"},
         )
         self._hub = hub
@@ -99,7 +99,7 @@ class EventStream(EventSourceResponse):
 
 
 async def _pieces(watcher: Watcher) -> AsyncIterator[bytes]:
-    """Each batch as one piece; the bytes of an event are the same for all who watch."""
-    with suppress(ScriptoriumError):  # deleted, or the server stops: whoever asks again is told
+    """Yield each batch as one piece; all watchers of a job share the bytes of an event."""
+    with suppress(ScriptoriumError):  # deleted or shutdown; the client's next request gets it
         async for batch in watcher:
             yield b"".join(event.wire for event in batch)

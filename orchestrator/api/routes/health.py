@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can do its work."""
+"""Health checks: whether this process answers, and whether it can work."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ router = APIRouter(
 
 @router.get("/healthz", response_model=None)
 async def healthz() -> Response:
-    """The process answers."""
+    """Answer 200 while the process runs."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/readyz", response_model=None, responses=error_replies(503))
 def readyz(cluster: CurrentCluster) -> Response:
-    """Redis and the store answer; else 503."""
+    """Answer 200 if Redis and the store answer, else 503."""
     cluster.redis.ping()
     cluster.store.size("readyz")
     return JSONResponse({"status": "ok"})

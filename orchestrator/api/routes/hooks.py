@@ -1,8 +1,8 @@
 """Events of S3-compatible stores, such as MinIO, over HTTP.
 
-A store sends an event again until it is answered by 200, so that is said only when the
-event's jobs are durable; and an object that can never be a job is put aside and answered
-too, since it would hold up all others.
+A store sends an event again until it gets 200, so the reply is 200 only when the event's jobs are
+durable. An object that can never be a job is kept as a dead letter and answered by 200 too:
+otherwise it would block all later events.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class HookClosed(PermanentError):
 
 
 class HookReply(BaseModel):
-    """What became of the event's objects."""
+    """The jobs of the event's objects, and how many objects gave none."""
 
-    jobs: list[str]  # ids; an event that comes again gives the same
-    ignored: int  # objects that no rule names, that are gone, or that can be no job
+    jobs: list[str]  # ids; an event that is sent again gives the same
+    ignored: int  # objects that match no rule, are deleted, or cannot be a job
 
 
 def open_hook(application: FastAPI) -> Intake | None:
-    """Read the rules, once; None if the hook is closed. Raises InvalidRules."""
+    """Read the rules once; return None if the hook is closed. Raises InvalidRules."""
     with _opening:
         if not hasattr(application.state, "intake"):
             cluster = application.state.cluster
@@ -70,11 +70,11 @@ Hook = Annotated[Intake, Depends(_intake)]
 
 def _sender(
     request: Request,
-    _: Hook,  # first: nobody can have the secret of a hook that is closed
+    _: Hook,  # checked first: a closed hook has no secret
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> None:
     secret = cluster_of(request).settings.hooks_secret
-    given = bearer.credentials.encode("latin-1") if bearer else b""  # as it came
+    given = bearer.credentials.encode("latin-1") if bearer else b""  # the header's bytes
     if secret is None or not hmac.compare_digest(given, secret.get_secret_value().encode()):
         raise NotAuthenticated(
             "The hook's secret is missing or wrong.",
@@ -85,7 +85,7 @@ def _sender(
 @router.head("/s3", include_in_schema=False)
 @router.get("/s3", responses=error_replies(404))
 def check_hook(_: Hook) -> HealthReply:
-    """The hook is open."""
+    """Answer 200 if the hook is open, else 404."""
     return HealthReply(status="ok")
 
 
@@ -101,7 +101,7 @@ def check_hook(_: Hook) -> HealthReply:
     },
 )
 async def take_event(request: Request, intake: Hook) -> HookReply:
-    """Make a job of each new object that a rule names; the reply says that they are durable."""
+    """Make a job of each new object that matches a rule; reply when the jobs are durable."""
     taken = await run_in_threadpool(_take, intake, await request.body())
     return HookReply(jobs=list(taken.jobs), ignored=taken.ignored + len(taken.refused))
 
@@ -109,7 +109,7 @@ async def take_event(request: Request, intake: Hook) -> HookReply:
 def _take(intake: Intake, body: bytes) -> Taken:
     try:
         taken = intake.take(body)
-    except StoreRefused as error:  # a person can mend that, and the sender will try again
+    except StoreRefused as error:  # transient here: an operator can act, and the store repeats
         raise StoreUnavailable(error.message, hint=error.advice) from error
     if taken.refused:
         intake.bury(sha256(body).hexdigest(), body, taken.refused[0])

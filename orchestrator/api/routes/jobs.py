@@ -1,4 +1,4 @@
-"""Jobs over HTTP: submit, look, list, cancel, retry, run again, delete."""
+"""Jobs over HTTP: submit, list, show, cancel, retry, rerun, delete."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _SUBMIT_BODY = {
         },
     }
 }
-_LOCATION = {"Location": {"description": "Of the job.", "schema": {"type": "string"}}}
+_LOCATION = {"Location": {"description": "The job's path.", "schema": {"type": "string"}}}
 _ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {"model": JobReply, "description": "The job is accepted.", "headers": _LOCATION}
 }
@@ -73,7 +73,7 @@ async def submit_job(
     caller: Writer,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Submit audio. The job is durable when this is answered by 202."""
+    """Submit audio. The job is durable when the reply is 202."""
     return _accepted(await take_submission(request, cluster, caller, idempotency_key))
 
 
@@ -93,7 +93,7 @@ def list_jobs(
 
 @router.get("/{job}", response_model=None, responses={200: {"model": JobReply}})
 def show_job(job: JobId, cluster: CurrentCluster, caller: Reader) -> Response:
-    """Say where a job stands."""
+    """Show a job with its status and progress."""
     return JSONResponse(job_json(cluster.job(caller.tenant, job)))
 
 
@@ -111,7 +111,7 @@ def retry_job(job: JobId, cluster: CurrentCluster, caller: Writer) -> Response:
 
 @router.post("/{job}/rerun", status_code=202, response_model=None, responses=_ACCEPTED)
 def rerun_job(job: JobId, body: RerunRequest, cluster: CurrentCluster, caller: Writer) -> Response:
-    """Submit a finished job's audio again with other options; what they leave is kept."""
+    """Submit a finished job's audio again with other options; unaffected artifacts are used."""
     quota = quota_of(cluster.settings, caller.tenant)
     return _accepted(
         submission.rerun(cluster, caller.tenant, job, body.options, quota=quota, way="api")
@@ -120,7 +120,7 @@ def rerun_job(job: JobId, body: RerunRequest, cluster: CurrentCluster, caller: W
 
 @router.delete("/{job}", status_code=204, response_model=None)
 def delete(job: JobId, cluster: CurrentCluster, caller: Writer) -> Response:
-    """Delete a job with its transcript, and its audio unless another job needs that."""
+    """Delete a job with its transcript, and its audio unless another job needs it."""
     delete_job(cluster, caller.tenant, job)
     return Response(status_code=204)
 

@@ -1,5 +1,8 @@
-"""GET /metrics in Prometheus' formats: with a key that may operate on the API's own port, without
-one on the port for machines (`internal.py`)."""
+"""GET /metrics in Prometheus's formats.
+
+On the API's own port it needs a key with the scope `operate`; on the port for machines
+(`internal.py`) it needs none.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ router = APIRouter(include_in_schema=False)
 
 
 def install(application: FastAPI, cluster: Cluster) -> None:
-    """Let the application tell what its process has counted, the cluster's load and the GPUs."""
+    """Give the application a registry of its process's counts, the cluster's load and the GPUs."""
     settings = cluster.settings
     application.state.metrics = make_registry(settings.metrics_dir, LoadReadings(settings))
 
 
 @router.get("/metrics", dependencies=[Depends(operating)])
 def show_metrics(request: Request, accept: Annotated[str, Header()] = "") -> Response:
-    """Everything, as text or as OpenMetrics by what is accepted."""
+    """Show all metrics, as text or as OpenMetrics by the Accept header."""
     encode, content_type = choose_encoder(accept)
     return Response(encode(request.app.state.metrics), headers={"Content-Type": content_type})

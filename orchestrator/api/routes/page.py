@@ -1,7 +1,7 @@
-"""The web page: the files of `orchestrator/page`, under a policy that runs nothing else.
+"""The web page: the files of `orchestrator/page`, with a policy that allows no other scripts.
 
-The files are read once. A path is looked up among their names and never joined to a
-directory, so it cannot lead out of one.
+The files are read once. A requested name is looked up among theirs and never joined to a
+directory, so it cannot lead out of the directory.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # kept, but asked for again: a new version shows at once
+    "Cache-Control": "no-cache",  # cached, but checked each time: a new version shows at once
 }
 router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """One file of the page, as it is sent."""
+    """One file of the page, ready to send."""
 
     body: bytes
     media_type: str
@@ -44,7 +44,7 @@ class PageFile:
 
 
 def read_page(directory: Path) -> Mapping[str, PageFile]:
-    """Every file of the page by its name; what is no part of a page is left out."""
+    """Return every file of the page by name, without files of other types."""
     return {
         path.name: PageFile(
             body := path.read_bytes(),
@@ -61,13 +61,13 @@ FILES = read_page(Path(__file__).parents[2] / "page")
 
 @router.api_route("/", methods=["GET", "HEAD"])
 def show_page(request: Request) -> Response:
-    """The page itself."""
+    """Show the page."""
     return _reply(request, "index.html")
 
 
 @router.api_route("/page/{name}", methods=["GET", "HEAD"])
 def show_file(name: str, request: Request) -> Response:
-    """A style or script of the page; else 404."""
+    """Return a style or script of the page; else 404."""
     return _reply(request, name)
 
 

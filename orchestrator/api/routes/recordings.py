@@ -1,7 +1,7 @@
-"""A job's audio over HTTP, as the player hears it: WAV, by ranges.
+"""A job's audio over HTTP for the page's player: WAV, by ranges.
 
-The decoded samples are an artifact without a header, one for each channel if they are split.
-The header is made for their length, and only the bytes that are asked for are read.
+The PCM is an artifact without a header, one for each channel if they are split. The WAV header is
+made for its length, and only the requested bytes are read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from orchestrator.api.requests import JobId
 from orchestrator.results.recordings import AudioMissing, open_recording
 from tasks.artifacts import ArtifactMissing
 
-PIECE_BYTES = 1 << 20  # what is in memory of one reply at a time
+PIECE_BYTES = 1 << 20  # the part of one reply that is in memory at a time
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 router = APIRouter(
@@ -31,10 +31,10 @@ router = APIRouter(
 
 
 class RangeNotSatisfiable(PermanentError):
-    """The range starts behind the end of the audio."""
+    """The range starts after the end of the audio."""
 
     code = "range_not_satisfiable"
-    hint = "Ask for bytes that are there; HEAD says how many there are."
+    hint = "Ask for a range inside the file; HEAD gives its size."
 
 
 _PARTS = {
@@ -44,7 +44,7 @@ _PARTS = {
 _WAV: dict[str, Any] = {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}
 _AUDIO: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole file.", "content": _WAV},
-    206: {"description": "The range that was asked for.", "content": _WAV, "headers": _PARTS},
+    206: {"description": "The requested range.", "content": _WAV, "headers": _PARTS},
     **error_replies(416),
 }
 
@@ -52,7 +52,7 @@ _AUDIO: dict[int | str, dict[str, Any]] = {
 @router.head("/{job}/audio", include_in_schema=False)
 @router.get("/{job}/audio", response_model=None, response_class=Response, responses=_AUDIO)
 async def play(job: JobId, request: Request, cluster: CurrentCluster, caller: Reader) -> Response:
-    """Fetch the decoded audio (16 kHz WAV; a channel each if they are split), or a range of it."""
+    """Fetch the decoded audio (16 kHz WAV; split channels stay channels), or a range of it."""
     recording = await run_in_threadpool(open_recording, cluster, caller.tenant, job)
     headers = {"Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
     span = _span(request, recording.size)
@@ -67,7 +67,7 @@ async def play(job: JobId, request: Request, cluster: CurrentCluster, caller: Re
     status = 206 if span else 200
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type="audio/wav")
-    try:  # the first piece before the status, so that what cannot be read is an error
+    try:  # read before the status is sent, so that missing audio is an error reply
         first = await run_in_threadpool(
             recording.read, cluster.store, start, min(end, start + PIECE_BYTES)
         )
@@ -84,9 +84,10 @@ async def play(job: JobId, request: Request, cluster: CurrentCluster, caller: Re
 
 
 def _span(request: Request, size: int) -> tuple[int, int] | None:
-    """The bytes that are asked for, empty if there are none; None for all of them.
+    """Return the requested range of bytes, None for the whole file.
 
-    Several ranges at once are answered by the whole, as RFC 9110 allows.
+    The range is empty if it starts after the end. Several ranges at once get the whole file, as
+    RFC 9110 allows.
     """
     found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
     if found is None or found.group() == "bytes=-" or "if-range" in request.headers:

@@ -1,4 +1,4 @@
-"""Signing in: the web page's API key as a cookie that its scripts cannot read."""
+"""Log-in of the web page: its API key becomes a cookie that scripts cannot read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter(
 
 @router.get("", response_model=None, responses={200: {"model": SessionReply}})
 async def show_session(request: Request) -> Response:
-    """Say who the browser is, and whether it needs a key. It is never refused."""
+    """Show the browser's tenant and scopes, and whether it needs a key. Needs no key itself."""
     try:
         principal: Principal | None = await principal_of(request)
     except NotAuthenticated:
@@ -34,7 +34,7 @@ async def show_session(request: Request) -> Response:
 
 @router.post("", status_code=204, response_model=None)
 async def sign_in(body: SessionRequest, request: Request) -> Response:
-    """Keep the key as a cookie of this browser until it is closed."""
+    """Check the key, and set it as a cookie until the browser is closed."""
     await run_in_threadpool(keys_of(request).principal, body.key)
     reply = Response(status_code=204)
     reply.set_cookie(
@@ -49,7 +49,7 @@ async def sign_in(body: SessionRequest, request: Request) -> Response:
 
 @router.delete("", status_code=204, response_model=None)
 async def sign_out() -> Response:
-    """Forget the cookie."""
+    """Delete the cookie."""
     reply = Response(status_code=204)
     reply.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return reply

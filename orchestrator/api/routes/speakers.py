@@ -25,7 +25,7 @@ Names = Annotated[
 
 @router.get("")
 def show_speakers(job: JobId, cluster: CurrentCluster, caller: Reader) -> dict[str, str]:
-    """Every speaker's label with the name that is shown for it: the label itself at first."""
+    """Show the name of each speaker's label; at first the label itself."""
     return speaker_names(cluster, caller.tenant, job)
 
 
@@ -33,5 +33,5 @@ def show_speakers(job: JobId, cluster: CurrentCluster, caller: Reader) -> dict[s
 def rename_speakers(
     job: JobId, names: Names, cluster: CurrentCluster, caller: Writer
 ) -> dict[str, str]:
-    """Give names to speakers, in place of all names given before."""
+    """Set the names of speakers; this replaces all names set before."""
     return name_speakers(cluster, caller.tenant, job, names)

@@ -1,4 +1,4 @@
-"""Transcripts over HTTP, in the formats that people ask for."""
+"""Transcripts over HTTP, in all formats."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def show_transcript(
 ) -> Response:
     """Fetch the transcript; 409 `not_finished` while there is none. The options shape srt and vtt.
 
-    A job that failed or was canceled has none either: its `error` says why.
+    A job that failed or was canceled has no transcript: its `error` says why.
     """
     options = SubtitleOptions(max_line_width, max_line_count, max_words_per_line, highlight_words)
     text = render_result(cluster, caller.tenant, job, str(format), options)
@@ -66,6 +66,6 @@ def show_transcript(
 
 
 def attachment(name: str) -> str:
-    """A Content-Disposition for any name: plain, and as it is (RFC 5987)."""
+    """Return a Content-Disposition with the name in ASCII and in UTF-8 (RFC 5987)."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,4 +1,4 @@
-"""Uploads over HTTP: a file first, then its job."""
+"""Uploads over HTTP: send a file first, then submit its job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.api.replies import UploadReply, error_replies
 from orchestrator.api.requests import UploadRequest
 from orchestrator.jobs.uploads import UnknownUpload, UploadSize, announce, announced, take_upload
 
-PIECE_BYTES = 1 << 20  # collected before a thread writes them
+PIECE_BYTES = 1 << 20  # collected before a thread writes them to the disk
 UploadPath = Annotated[str, Path(max_length=64)]
 
 router = APIRouter(
@@ -23,7 +23,7 @@ router = APIRouter(
     tags=["uploads"],
     responses=error_replies(400, 401, 403, 404, 409, 413, 422, 500, 503, 507),
 )
-_LOCATION = {"Location": {"description": "Of the upload.", "schema": {"type": "string"}}}
+_LOCATION = {"Location": {"description": "The upload's path.", "schema": {"type": "string"}}}
 _ANY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -39,7 +39,7 @@ _ANY: dict[str, Any] = {
     responses={201: {"model": UploadReply, "headers": _LOCATION}},
 )
 def announce_upload(body: UploadRequest, cluster: CurrentCluster, caller: Writer) -> Response:
-    """Make room for a file. PUT it to `url`, then submit its `id`."""
+    """Announce an upload. PUT the file to `url`, then submit its `id`."""
     upload = announce(cluster, caller.tenant, body.name, body.size)
     place = f"/v1/uploads/{upload.id}"
     reply = {
@@ -56,7 +56,7 @@ def announce_upload(body: UploadRequest, cluster: CurrentCluster, caller: Writer
 async def put_upload(
     upload: UploadPath, request: Request, cluster: CurrentCluster, caller: Writer
 ) -> Response:
-    """Take the file of an upload, which must have exactly the size that was announced."""
+    """Take the file of an upload, which must have exactly the announced size."""
     if not (upload.isascii() and upload.isalnum()):
         raise UnknownUpload()
     known = await run_in_threadpool(announced, cluster, caller.tenant, upload)

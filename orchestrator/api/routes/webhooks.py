@@ -1,4 +1,4 @@
-"""What a receiver of webhooks needs over HTTP."""
+"""The secret with which receivers verify webhooks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ router = APIRouter(
 
 
 class WebhookSecret(BaseModel):
-    """What webhooks are verified with."""
+    """The secret to verify webhooks with."""
 
     secret: str
 
 
 @router.get("/secret")
 def show_secret(cluster: CurrentCluster, caller: Writer) -> WebhookSecret:
-    """Show the secret of your webhooks, as Standard Webhooks libraries take it."""
+    """Show the secret of the tenant's webhooks, in the form of Standard Webhooks libraries."""
     return WebhookSecret(secret=webhook_secret(cluster.settings, caller.tenant))
