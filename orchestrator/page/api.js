@@ -1,15 +1,15 @@
-// The HTTP API as this page uses it. The browser sends the session's cookie.
+// The calls of the HTTP API that this page needs. The browser sends the session's cookie.
 
-/** A request that did not succeed; its message says what to do. */
+/** The error of a failed request; its message says what to do. */
 export class ApiError extends Error {
   constructor(status, message, code) {
     super(message);
-    this.status = status; // 0: nothing answered
+    this.status = status; // 0: no reply
     this.code = code;
   }
 }
 
-/** The error that a reply's body describes. */
+/** Return the error that a reply's body describes. */
 export function errorOf(status, text) {
   try {
     const { message, code } = JSON.parse(text).error;
@@ -19,7 +19,7 @@ export function errorOf(status, text) {
   }
 }
 
-/** The error of a request that nothing answered. */
+/** Return the error of a request without a reply. */
 export function unreachable() {
   return new ApiError(0, "The server cannot be reached. Check the connection and try again.", "offline");
 }
@@ -45,12 +45,12 @@ async function request(method, path, body) {
   return reply.status === 204 ? null : reply.json();
 }
 
-/** Where something of a job is. */
+/** Return the path of a part of a job. */
 export function jobPath(id, part = "") {
   return `/v1/jobs/${encodeURIComponent(id)}${part}`;
 }
 
-/** Where a job's transcript is, as a file of one format. */
+/** Return the path of a job's transcript, as a file of one format. */
 export function downloadPath(id, format) {
   return jobPath(id, `/transcript?format=${format}&download=true`);
 }

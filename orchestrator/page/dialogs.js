@@ -1,8 +1,8 @@
-// Questions before something that cannot be undone, and the help.
+// The dialogs that confirm an action that cannot be undone, and the help.
 
 import { byId } from "./element.js";
 
-/** Ask; true if the answer is yes. */
+/** Ask a question; resolves to true if the answer is yes. */
 export function confirmed({ title, text, yes, no = "Keep it" }) {
   const dialog = byId("confirm-dialog");
   byId("confirm-title").textContent = title;
@@ -16,7 +16,7 @@ export function confirmed({ title, text, yes, no = "Keep it" }) {
   });
 }
 
-/** Show the keys. */
+/** Show the help on keys. */
 export function showHelp() {
   if (!document.querySelector("dialog[open]")) byId("help-dialog").showModal();
 }

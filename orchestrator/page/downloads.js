@@ -1,4 +1,4 @@
-// The menu of files that a transcript can be had as.
+// The menu of formats in which a transcript can be downloaded.
 
 import { downloadPath } from "./api.js";
 import { byId, element } from "./element.js";
@@ -13,7 +13,7 @@ const FORMATS = {
 };
 const menu = byId("downloads");
 
-/** Offer a job's files. */
+/** Fill the menu with a job's files. */
 export function offerDownloads(id) {
   menu.open = false;
   byId("download-items").replaceChildren(

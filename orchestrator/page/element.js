@@ -1,11 +1,11 @@
-// Elements, made so that data can only ever become text.
+// Create elements of the page; data becomes text, never markup.
 
-/** The element of that id. */
+/** Return the element with that id. */
 export function byId(id) {
   return document.getElementById(id);
 }
 
-/** A new element. Strings among the children become text, never markup. */
+/** Create an element. Strings among the children become text, never markup. */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -17,7 +17,7 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** One of the page's drawings. */
+/** Create one of the page's icons. */
 export function icon(name) {
   const namespace = "http://www.w3.org/2000/svg";
   const drawing = document.createElementNS(namespace, "svg");

@@ -1,12 +1,12 @@
-// A job's events as they happen, through lost connections.
+// A job's live events; lost connections are opened again.
 
 import { jobPath } from "./api.js";
 
 const RETRY_SECONDS = 3;
 
-/** Watches one job. The browser itself reconnects and says which event it saw last. */
+/** Watches one job. The browser reconnects by itself and sends the id of its last event. */
 export class JobEvents {
-  /** The listener has `job`, `segments`, `end`, `lost` and `back`. */
+  /** The listener is an object with the functions `job`, `segments`, `end`, `lost` and `back`. */
   constructor(id, listener) {
     this.id = id;
     this.listener = listener;
@@ -25,7 +25,7 @@ export class JobEvents {
     });
     source.addEventListener("error", () => {
       this.listener.lost();
-      // A refusal (503, a proxy's page) closes the source for good: then try anew.
+      // An error reply (503, a proxy's page) closes the source for good: open a new one.
       if (source.readyState === EventSource.CLOSED && source === this.source) {
         this.timer = setTimeout(() => this.open(), RETRY_SECONDS * 1000);
       }

@@ -1,10 +1,10 @@
-// The word that is heard: marked, and kept in sight unless the reader scrolls away.
+// Mark the word that is played, and keep it visible unless the reader scrolls away.
 
 import { byId } from "./element.js";
 import { player } from "./player.js";
 import { nextStart } from "./word_index.js";
 
-const LOOK_MILLISECONDS = 400; // how often the word's place on the screen is asked for
+const LOOK_MILLISECONDS = 400; // between two checks whether the word is visible
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const button = byId("player-follow");
 let following = true;
@@ -25,7 +25,7 @@ for (const name of ["wheel", "touchmove"]) {
   );
 }
 
-/** Marks the word of one transcript that the player is at. */
+/** Marks the word at the player's position in one transcript. */
 export class Follower {
   constructor(words) {
     this.words = words;
@@ -46,7 +46,7 @@ export class Follower {
     if (playing && following) this.keepInSight();
   }
 
-  /** Go to the next start of a word before or after; the reader wants to see it. */
+  /** Play from the start of the next or previous word, and show it. */
   step(by) {
     if (this.words.length) this.go(nextStart(this.words.starts, this.number, by));
   }

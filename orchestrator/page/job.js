@@ -1,4 +1,4 @@
-// One job: watched while it runs, read when it is done.
+// The view of one job: its progress while it runs, its transcript when it is done.
 
 import { api, jobPath } from "./api.js";
 import { confirmed } from "./dialogs.js";
@@ -13,20 +13,20 @@ import { hasTranscript, isOpen } from "./labels.js";
 
 let open = null;
 
-/** Show the job of that id. */
+/** Show the job with that id. */
 export async function openJob(id) {
   closeJob();
   open = new JobView(id);
   await open.load();
 }
 
-/** Leave it; nothing is watched or played any more. */
+/** Close the view; stop watching and playing. */
 export function closeJob() {
   open?.close();
   open = null;
 }
 
-/** The text that is on the page now, for the keyboard. */
+/** Return the transcript that is on the page now, for the keyboard. */
 export function openReading() {
   return open?.reading ?? null;
 }
@@ -72,7 +72,7 @@ class JobView {
   watch() {
     this.reading?.close();
     this.reading = Reading.live(this.job);
-    this.seen = new Set(); // a new connection tells everything again
+    this.seen = new Set(); // as a new connection repeats all events
     this.events = new JobEvents(this.id, {
       job: (job) => this.show(job),
       segments: ({ chunk, segments }) => {
@@ -136,7 +136,7 @@ class JobView {
   async cancel() {
     const sure = await confirmed({
       title: "Cancel this job?",
-      text: "What is finished stays on the cluster; the job can be tried again.",
+      text: "Finished parts are kept; you can try the job again.",
       yes: "Cancel the job",
       no: "Let it run",
     });

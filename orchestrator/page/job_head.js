@@ -1,4 +1,4 @@
-// The head of a job: name, facts, actions, progress, and what the reader should know.
+// The head of a job: name, facts, actions, progress and remarks.
 
 import { offerDownloads } from "./downloads.js";
 import { byId, element } from "./element.js";
@@ -7,9 +7,9 @@ import { player } from "./player.js";
 import { watchStep } from "./standstill.js";
 import { STAGES, STATUSES, clock, exactly, hasTranscript, isOpen, languageName, remaining, remarks } from "./labels.js";
 
-let shown = ""; // the remarks that are on the page, so that they are not written again
+let shown = ""; // the remarks on the page now, so that equal ones are not written again
 
-/** Everything about a job but its text. */
+/** Show everything about a job except its text. */
 export function showJob(job) {
   byId("job-name").textContent = job.name;
   document.title = `${job.name} · Scriptorium`;
@@ -34,7 +34,7 @@ export function showJob(job) {
   if (!isOpen(job)) announce(`${STATUSES[job.status]}.`);
 }
 
-/** The bar of a job that runs; none without a job. */
+/** Show the progress of a job that runs; hide it without a job. */
 export function showProgress(job) {
   byId("job-progress").hidden = !job;
   watchStep(job);
@@ -48,10 +48,10 @@ export function showProgress(job) {
   const eta = remaining(job.eta_seconds);
   byId("job-eta").textContent = eta ? `${percent} %, ${eta}` : `${percent} %`;
   byId("job-bar").value = job.progress;
-  announce(`${stage}, ${Math.floor(percent / 10) * 10} %`); // every tenth is enough to hear
+  announce(`${stage}, ${Math.floor(percent / 10) * 10} %`); // only each 10 %, for screen readers
 }
 
-/** In place of a job that is not there. */
+/** Show that there is no such job. */
 export function showMissing(message) {
   byId("job-name").textContent = message ? "There is no such job" : "";
   byId("job-meta").replaceChildren();
@@ -78,7 +78,7 @@ function failure(message, hint) {
   return made;
 }
 
-/** What is lost, each in a line of its own; all else in one line; and the cluster's own words. */
+/** Show remarks: lost parts in a line each, all others in one line, and the original warnings. */
 function forReaders(warnings) {
   const kinds = remarks(warnings);
   const lost = kinds.filter((kind) => kind.lost);

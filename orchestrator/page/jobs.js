@@ -1,4 +1,4 @@
-// The list of transcripts: newest first, page by page, kept fresh while something runs.
+// The list of transcripts: newest first, page by page, updated while jobs run.
 
 import { api } from "./api.js";
 import { byId, element } from "./element.js";
@@ -7,14 +7,14 @@ import { STATUSES, clock, exactly, isOpen, languageName, since } from "./labels.
 
 const PAGE = 20; // jobs
 const FRESH_SECONDS = 2;
-const SLOW_SECONDS = 15; // when nothing runs: others may have submitted
+const SLOW_SECONDS = 15; // between updates when no job runs, for new jobs of other clients
 
 const rows = new Map(); // id -> Row, in the order of the list
 let cursor = null;
-let asked = 0; // of answers, only the last question's counts
+let asked = 0; // number of the last request: older requests' replies are ignored
 let timer = null;
 
-/** Listen to the filter and the button below the list. */
+/** Connect the filter and the button below the list. */
 export function openJobs() {
   const status = byId("filter-status");
   status.append(...Object.entries(STATUSES).map(([value, text]) => element("option", { value }, text)));
@@ -27,7 +27,7 @@ export function openJobs() {
   });
 }
 
-/** Read the first page and start to keep it fresh. */
+/** Read the first page and start to update it. */
 export async function showJobs() {
   const mine = (asked += 1);
   try {
@@ -42,14 +42,14 @@ export async function showJobs() {
   schedule();
 }
 
-/** Stop asking; the list is out of sight. */
+/** Stop updating, as the list is hidden. */
 export function hideJobs() {
   asked += 1;
   clearTimeout(timer);
   timer = null;
 }
 
-/** Put a job that was just accepted on top. */
+/** Put a job that was just accepted at the top. */
 export function showNewJob(job) {
   const status = byId("filter-status").value;
   if (!rows.has(job.id) && (!status || status === job.status)) place(job, true);
@@ -107,7 +107,7 @@ async function refresh() {
     if (mine !== asked) return;
     filter();
   } catch {
-    // The next time may succeed; an old list is better than a hundred complaints.
+    // No message: the next update may succeed, and until then an old list is shown.
   }
   if (mine === asked) schedule();
 }
@@ -133,7 +133,7 @@ function filter() {
   byId("jobs-more").hidden = !cursor;
   const note = byId("jobs-note");
   note.hidden = found > 0 && !(wanted && cursor);
-  if (!rows.size) note.textContent = cursor ? "None among the newest. Load more to look further back." : "Nothing here yet.";
+  if (!rows.size) note.textContent = cursor ? "None among the newest. Load more to search older ones." : "No transcripts yet.";
   else if (cursor) note.textContent = `${found} of the newest ${rows.size} match. Load more to look further back.`;
   else note.textContent = "No name matches.";
 }

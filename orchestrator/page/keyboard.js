@@ -1,4 +1,4 @@
-// Keys for reading without a mouse; they can be switched off in the help.
+// Keyboard shortcuts; they can be switched off in the help.
 
 import { showHelp } from "./dialogs.js";
 import { byId } from "./element.js";
@@ -19,13 +19,13 @@ const KEYS = {
   "?": showHelp,
 };
 
-/** Listen to the keys. */
+/** Handle key presses. */
 export function openKeyboard() {
   const on = byId("keys-on");
   try {
     on.checked = localStorage.getItem("keys") !== "off";
   } catch {
-    // Storage is switched off; the keys are on.
+    // The browser's storage is off: the shortcuts stay on.
   }
   on.addEventListener("change", () => {
     try {
@@ -39,7 +39,7 @@ export function openKeyboard() {
     const act = KEYS[event.key];
     const other = event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented;
     if (!act || other || !on.checked || document.querySelector("dialog[open]")) return;
-    // Space presses a button, and arrows move a slider, when one has the focus.
+    // A focused button needs Space, and a focused slider the arrows.
     const busy = event.key === " " ? ACTIVE : `${TYPING}${event.key.startsWith("Arrow") ? ", [type=range]" : ""}`;
     if (event.target.closest?.(busy)) return;
     event.preventDefault();

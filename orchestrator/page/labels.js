@@ -1,4 +1,4 @@
-// How statuses, stages, remarks, times and languages are written for people.
+// The labels that the page shows: statuses, stages, remarks, times, sizes and languages.
 
 export const STATUSES = {
   queued: "Queued",
@@ -14,35 +14,35 @@ export const STAGES = {
   detect_language: "Finding the language",
   transcribe: "Transcribing",
   align: "Timing the words",
-  embed_speakers: "Listening for speakers",
-  diarize: "Telling the speakers apart",
-  assemble: "Putting it together",
+  embed_speakers: "Finding voices",
+  diarize: "Separating the speakers",
+  assemble: "Writing the transcript",
 };
 
-// Why a bar may stand still, by the stage that is not done yet.
-const LOADING = "a long stretch is being worked on, or the model is still loading";
+// Why the progress bar may not move, by the stage that runs.
+const LOADING = "a long chunk is being processed, or the model is still loading";
 const STANDSTILLS = {
   queued: "all workers are busy, or none has started yet",
-  prepare: "a long file takes a while to be read",
+  prepare: "reading a long file takes a while",
   detect_language: LOADING,
   transcribe: LOADING,
   align: LOADING,
   embed_speakers: LOADING,
-  diarize: "many voices take a while to be compared",
+  diarize: "comparing many voices takes a while",
 };
-const STANDSTILL_SECONDS = 10; // before it is spoken of
+const STANDSTILL_SECONDS = 10; // shorter pauses are not mentioned
 
-/** What to say of a job of which nothing new was heard for so long; nothing at first. */
+/** Return why a job has had no progress for so many seconds; "" below STANDSTILL_SECONDS. */
 export function standstill(job, seconds) {
   if (seconds < STANDSTILL_SECONDS) return "";
   const minutes = Math.floor(seconds / 60);
   const long = minutes ? `${minutes} ${minutes === 1 ? "minute" : "minutes"}` : `${Math.floor(seconds / 10) * 10} seconds`;
   const why = STANDSTILLS[job.status === "queued" ? "queued" : job.stage];
-  return why ? `Nothing new for ${long}: ${why}.` : `Nothing new for ${long}.`;
+  return why ? `No progress for ${long}: ${why}.` : `No progress for ${long}.`;
 }
 
-// A warning of a transcript in one sentence for its readers; what was written for those who run
-// the cluster is told on demand. `lost`: words may be missing, so the sentence names the places.
+// A short sentence for each code of a warning, for readers; the page shows the warning's own
+// message on demand. `lost`: words may be missing, so the remark names the places.
 const REMARKS = {
   missing_span: { lost: true, text: "Part of the recording is not in the text" },
   truncated_audio: { lost: true, text: "The file is cut off, and its end is missing" },
@@ -63,9 +63,9 @@ const REMARKS = {
   prompt_cut: { text: "Not all names and terms that were given could be used" },
 };
 const OTHER_REMARK = { text: "There is a note on this transcript" };
-const MOST_PLACES = 6; // of one remark; the details have them all
+const MOST_PLACES = 6; // shown in one remark; the details have all
 
-/** What a transcript's warnings come to: one remark for each kind, with its places in order. */
+/** Turn a transcript's warnings into remarks: one for each kind, with its places in order. */
 export function remarks(warnings) {
   const kinds = new Map();
   for (const warning of warnings) {
@@ -79,7 +79,7 @@ export function remarks(warnings) {
   });
 }
 
-/** Places in order; those that touch are one. An end is null where the file ends. */
+/** Sort places and join those that touch. An end of null is the end of the file. */
 function joined(places) {
   const found = [];
   for (const { start, end } of [...places].sort((one, other) => one.start - other.start)) {
@@ -93,7 +93,7 @@ function joined(places) {
 export const isOpen = (job) => job.status === "queued" || job.status === "processing";
 export const hasTranscript = (job) => job.status === "completed" || job.status === "partial";
 
-/** Seconds as on a clock: 1:05 or 1:02:05. */
+/** Write seconds as 1:05 or 1:02:05. */
 export function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds || 0));
   const hours = Math.floor(whole / 3600);
@@ -102,7 +102,7 @@ export function clock(seconds) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
-/** How long something still takes, as a person would say it. */
+/** Write the remaining seconds roughly: "about 5 minutes left". */
 export function remaining(seconds) {
   if (seconds === null || seconds === undefined) return "";
   if (seconds < 10) return "a few seconds left";
@@ -116,7 +116,7 @@ const ago = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
 const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short" });
 
-/** When it was, seen from now: 3 minutes ago, or the day. */
+/** Write a time (seconds since 1970) as "3 minutes ago", or as a date after seven days. */
 export function since(created) {
   const passed = Date.now() / 1000 - created;
   if (passed > 7 * 86400) return day.format(created * 1000);
@@ -124,14 +124,14 @@ export function since(created) {
   return unit ? ago.format(-Math.floor(passed / length), unit) : "just now";
 }
 
-/** The exact moment. */
+/** Write a time (seconds since 1970) as date and time. */
 export function exactly(created) {
   return moment.format(created * 1000);
 }
 
 const languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
 
-/** A language's English name. */
+/** Return a language's English name; the code itself if there is none. */
 export function languageName(code) {
   try {
     return languages.of(code);
@@ -140,7 +140,7 @@ export function languageName(code) {
   }
 }
 
-/** Bytes, roughly. */
+/** Write a number of bytes roughly: "1.2 MB". */
 export function size(bytes) {
   if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;

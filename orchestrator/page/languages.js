@@ -7,7 +7,7 @@ const CODES = `en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk
   gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as
   tt haw ln ha ba jw su yue`.split(/\s+/);
 
-/** Code and English name of each, by name. */
+/** The code and English name of each language, sorted by name. */
 export function languages() {
   return CODES.map((code) => [code, code === "jw" ? "Javanese" : languageName(code)]).sort(
     ([, one], [, other]) => one.localeCompare(other, "en"),

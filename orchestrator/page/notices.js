@@ -1,8 +1,8 @@
-// What the page tells: errors to be seen, and progress for those who listen.
+// The page's messages: visible errors, and progress for screen readers.
 
 import { byId, element, icon } from "./element.js";
 
-/** Say it to a screen reader, when it has nothing more urgent. */
+/** Announce a text to screen readers, politely. */
 export function announce(text) {
   const place = byId("announcement");
   if (place.textContent !== text) place.textContent = text;

@@ -1,4 +1,4 @@
-// What is chosen for new recordings; remembered in this browser.
+// The options for new recordings; this browser remembers them.
 
 import { api } from "./api.js";
 import { byId, element } from "./element.js";
@@ -6,11 +6,11 @@ import { languages } from "./languages.js";
 
 const REMEMBERED = "options";
 const MOST_SPEAKERS = 10;
-// Names that stand for the cluster's own model in OpenAI's routes, and one for tests.
+// Left out of the list: OpenAI's names for the cluster's own model, and the model for tests.
 const NOT_OFFERED = /^(whisper-1|gpt-.*|fake)$/;
 const form = byId("options");
 
-/** Fill the lists and bring back the last choice. */
+/** Fill the lists and restore the last choice. */
 export async function openOptions() {
   const language = byId("option-language");
   language.append(...languages().map(([code, name]) => element("option", { value: code }, name)));
@@ -30,7 +30,7 @@ async function listModels() {
   try {
     names = (await api.models()).data.map(({ id }) => id).filter((id) => !NOT_OFFERED.test(id));
   } catch {
-    // The default will do.
+    // The list keeps its default.
   }
   if (!names.length) names = ["auto"];
   byId("option-model").replaceChildren(
@@ -42,7 +42,7 @@ function remember() {
   try {
     localStorage.setItem(REMEMBERED, JSON.stringify(Object.fromEntries(new FormData(form))));
   } catch {
-    // Storage is switched off.
+    // The browser's storage is off: the choice is not remembered.
   }
 }
 
@@ -60,7 +60,7 @@ function recall() {
   }
 }
 
-/** The choice as the API's options; what was left alone is left out. */
+/** Return the choice as the API's options, without those that are at their default. */
 export function chosenOptions() {
   const chosen = Object.fromEntries(new FormData(form));
   const options = { model: chosen.other_model.trim() || chosen.model };

@@ -1,4 +1,4 @@
-// The page: opens a session, then shows what the address names.
+// The page: open a session, then show the view that the address names.
 
 import { byId } from "./element.js";
 import { closeJob, openJob } from "./job.js";
@@ -33,7 +33,7 @@ openKeyboard();
 openJobs();
 openUploads(showNewJob);
 document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault(); // the address names what is shown
+  event.preventDefault(); // the part after # in the address names the view
   byId("main").focus();
 });
 openSession(async () => {

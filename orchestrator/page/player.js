@@ -1,4 +1,4 @@
-// The sound of a job: play, seek, speed. Keeps no text.
+// The audio player of a job: play, seek, speed. It knows no text.
 
 import { byId } from "./element.js";
 import { clock } from "./labels.js";
@@ -31,7 +31,7 @@ class Player {
     return this.source !== null;
   }
 
-  /** Make a job's audio ready; it is fetched as it is needed. */
+  /** Open a job's audio; the browser fetches it while it plays. */
   open(source) {
     if (source === this.source) return;
     this.lostAt = null;
@@ -58,7 +58,7 @@ class Player {
   unavailable() {
     if (!this.isOpen) return;
     if (this.audio.error?.code === MediaError.MEDIA_ERR_NETWORK) this.lostAt = this.audio.currentTime;
-    else this.close(); // deleted, or not there yet: the text stands alone
+    else this.close(); // deleted, or not decoded yet: show the text without a player
     this.show();
   }
 
@@ -84,7 +84,7 @@ class Player {
     this.moved();
   }
 
-  /** Call it with the time whenever that has changed, each frame while it plays. */
+  /** Call the function with the time when it changes; in each frame while it plays. */
   listen(listener) {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

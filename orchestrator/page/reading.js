@@ -1,4 +1,4 @@
-// A transcript being read: the text, its speakers, the search and the word that is heard.
+// The view of a transcript: text, speakers, search and the word that is played.
 
 import { byId, element } from "./element.js";
 import { Follower } from "./follow.js";
@@ -8,7 +8,7 @@ import { Speakers } from "./speakers.js";
 import { Transcript } from "./transcript.js";
 
 export class Reading {
-  /** The text of a job that still runs; speakers come at the end. */
+  /** Show the text of a job that still runs; speakers come at its end. */
   static live(job) {
     const reading = new Reading(job, null);
     byId("transcript").classList.add("live");
@@ -16,14 +16,14 @@ export class Reading {
     return reading;
   }
 
-  /** The whole text of a finished job. */
+  /** Show the whole text of a finished job. */
   static finished(job, transcript, names) {
     const speakers = new Speakers(job.id, names, () => reading.text.rename());
     speakers.show(transcript.segments);
     const reading = new Reading(job, speakers, transcript.language);
     reading.append(transcript.segments);
     if (!transcript.segments.length) {
-      const note = element("p", { class: "transcript-note" }, "Nothing was said in this recording.");
+      const note = element("p", { class: "transcript-note" }, "This recording has no speech.");
       byId("transcript").append(note);
     }
     byId("reading").hidden = false;
@@ -50,7 +50,7 @@ export class Reading {
     this.follower.at(player.audio.currentTime, false);
   }
 
-  /** Go to the next word or the one before. */
+  /** Go to the next or previous word. */
   step(by) {
     this.follower.step(by);
   }

@@ -1,13 +1,13 @@
-// Search in a transcript: every match is marked, one is the current.
+// Search in a transcript: mark every match; one is the current match.
 
 import { byId } from "./element.js";
 
-const MOST_MARKS = 5000; // of one letter in a long transcript there are too many to mark
+const MOST_MARKS = 5000; // a single letter has too many matches in a long transcript
 const field = byId("find-text");
 const count = byId("find-count");
 let current = null;
 
-/** Search for nothing; another transcript is opened. */
+/** Clear the search, as another transcript is opened. */
 export function forgetSearch() {
   field.value = "";
 }
@@ -46,7 +46,7 @@ export class Search {
     const wanted = field.value.trim();
     for (const button of [byId("find-previous"), byId("find-next")]) {
       button.disabled = none;
-      button.hidden = !wanted; // leaves the field its room
+      button.hidden = !wanted; // hidden, so that the empty field is wider
     }
     if (!wanted) count.textContent = "";
     else count.textContent = none ? "No match" : `${this.at + 1} of ${this.matches.length}`;

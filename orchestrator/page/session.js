@@ -1,4 +1,4 @@
-// Who is asking: a key is exchanged for a cookie, and given back at log-out.
+// The session: log-in exchanges an API key for a cookie, log-out deletes the cookie.
 
 import { api } from "./api.js";
 import { byId } from "./element.js";
@@ -7,11 +7,11 @@ import { complain } from "./notices.js";
 const dialog = byId("key-dialog");
 let loggedIn = () => {};
 
-/** Ask for a key if one is needed, and again whenever the session has ended. */
+/** Ask for a key if one is needed, and again when the session has ended. */
 export async function openSession(then) {
   loggedIn = then;
   document.addEventListener("key-needed", ask);
-  dialog.addEventListener("cancel", (event) => event.preventDefault()); // nothing works without
+  dialog.addEventListener("cancel", (event) => event.preventDefault()); // the page needs a key
   byId("key-form").addEventListener("submit", enter);
   byId("log-out").addEventListener("click", leave);
   await look();
@@ -47,7 +47,7 @@ async function enter(event) {
     dialog.close();
     await look();
   } catch (error) {
-    const unknown = "This key is not known. Check that it is whole, and that it was not revoked.";
+    const unknown = "This key is unknown. Check that it is complete and not revoked.";
     byId("key-error").textContent = error.status === 401 ? unknown : error.message;
     byId("key-error").hidden = false;
     field.select();
@@ -57,7 +57,7 @@ async function enter(event) {
 async function leave() {
   try {
     await api.logOut();
-    location.assign("/"); // nothing of the last session stays on the page
+    location.assign("/"); // loads the page again, without data of the last session
   } catch (error) {
     complain(error);
   }

@@ -1,28 +1,28 @@
-// Who speaks: colours by order of appearance, and names that can be changed.
+// The speakers: a colour for each, in order of appearance, and names that users can change.
 
 import { api } from "./api.js";
 import { byId, element } from "./element.js";
 import { announce, complain } from "./notices.js";
 import { clock } from "./labels.js";
 
-const LOOKS = 8; // colours; more speakers share them, names tell them apart
+const LOOKS = 8; // colours; with more speakers, several have the same colour
 
-/** The speakers of one transcript, which comes with the names already in it. */
+/** The speakers of one transcript, in which the names are already written. */
 export class Speakers {
   constructor(id, names, renamed) {
     this.id = id;
     this.names = { ...names }; // label -> name
     this.renamed = renamed;
-    this.order = []; // as they came in the transcript
+    this.order = []; // in the order of the transcript
   }
 
-  /** A speaker's name now, and the class that colours it. `key` is as in the transcript. */
+  /** Return a speaker's current name and colour class. `key` is the name in the transcript. */
   voice(key) {
     if (!this.order.includes(key)) this.order.push(key);
     return { name: this.shown(key), look: `voice-${this.order.indexOf(key) % LOOKS}` };
   }
 
-  /** The labels behind a key: several if they were given one name. */
+  /** Return the labels of a key: several if they have the same name. */
   labels(key) {
     this.behind ??= new Map();
     if (!this.behind.has(key)) {
@@ -37,12 +37,12 @@ export class Speakers {
     return this.names[label] || label;
   }
 
-  /** List them beside the text. */
+  /** List the speakers beside the text. */
   show(segments) {
     const seconds = new Map();
     for (const { speaker, start, end } of segments) {
       if (!speaker) continue;
-      this.labels(speaker); // before any name changes
+      this.labels(speaker); // looked up before any name changes
       this.voice(speaker);
       seconds.set(speaker, (seconds.get(speaker) ?? 0) + end - start);
     }
@@ -90,7 +90,7 @@ export class Speakers {
     const names = Object.fromEntries(Object.entries(before).filter(([label, given]) => given !== label));
     for (const label of this.labels(key)) {
       if (name && name !== label) names[label] = name;
-      else delete names[label]; // the label again
+      else delete names[label]; // then the label is shown again
     }
     this.names = names;
     try {

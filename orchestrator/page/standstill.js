@@ -1,4 +1,4 @@
-// A word on why a job's bar stands still, from the moment on when it has for a while.
+// Say why a job's progress bar does not move, after it has not moved for a while.
 
 import { byId } from "./element.js";
 import { announce } from "./notices.js";
@@ -6,11 +6,11 @@ import { standstill } from "./labels.js";
 
 const LOOK_MILLISECONDS = 1000;
 let watched = null; // the job as it is now
-let step = ""; // where it stands
-let changed = 0; // when it came there
+let step = ""; // its id, run, stage and progress
+let changed = 0; // when they last changed
 let timer = 0;
 
-/** A job's newest state; none when it is no longer watched. */
+/** Take a job's newest state; none when it is no longer watched. */
 export function watchStep(job) {
   const now = job ? JSON.stringify([job.id, job.run, job.stage, job.progress]) : "";
   watched = job;
@@ -25,7 +25,7 @@ export function watchStep(job) {
 function look() {
   const text = watched ? standstill(watched, (performance.now() - changed) / 1000) : "";
   const place = byId("job-standstill");
-  if (text && place.hidden) announce(text); // once: the seconds that follow are to be seen only
+  if (text && place.hidden) announce(text); // once: a screen reader need not read each new count of seconds
   if (place.textContent !== text) place.textContent = text;
   place.hidden = !text;
 }

@@ -1,4 +1,5 @@
-// Light, dark or as the system says. A classic script in the head, so that nothing flashes.
+// The theme: light, dark or the system's. A classic script in the head, so that the page does not
+// flash in the wrong colours.
 (() => {
   const THEMES = ["system", "light", "dark"];
   const LABELS = { system: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" };
@@ -7,7 +8,7 @@
   try {
     theme = localStorage.getItem("theme") ?? "system";
   } catch {
-    // Storage is switched off; the choice lasts as long as the page.
+    // The browser's storage is off: the choice lasts as long as the page.
   }
   if (!THEMES.includes(theme)) theme = "system";
 

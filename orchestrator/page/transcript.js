@@ -5,8 +5,8 @@ import { clock } from "./labels.js";
 import { Words, pieces, spaceBetween } from "./word_index.js";
 
 const PAUSE_SECONDS = 2.5; // a longer silence starts a paragraph
-const LONG_CHARACTERS = 500; // so does a segment after so much text
-const WORDS_A_SLICE = 4000; // drawn at once; the page stays responsive in between
+const LONG_CHARACTERS = 500; // after so much text the next segment starts a paragraph
+const WORDS_A_SLICE = 4000; // drawn at once; the page stays responsive between slices
 
 /** Segments of one speaker that are read as one paragraph. */
 function paragraphs(segments) {
@@ -31,7 +31,7 @@ function paragraphs(segments) {
 
 /** One job's text, in the article of the page. */
 export class Transcript {
-  /** `chosen(number)` is called with a clicked word's number, `voice` gives a speaker's look. */
+  /** `chosen(number)` is called with a clicked word's number; `voice` returns name and colour. */
   constructor({ chosen, voice, language }) {
     this.article = byId("transcript");
     this.article.replaceChildren();
@@ -40,12 +40,12 @@ export class Transcript {
     this.chosen = chosen;
     this.voice = voice;
     this.words = new Words();
-    this.heads = []; // the speaker's element of each paragraph, and whose it is
-    this.last = ""; // segment's text
+    this.heads = []; // each paragraph's speaker: its element and its key
+    this.last = ""; // the last segment's text
     this.waiting = [];
   }
 
-  /** Add segments at the end. Words can be looked up at once, and are drawn in slices. */
+  /** Add segments at the end. Words can be looked up immediately, and are drawn in slices. */
   append(segments) {
     for (const paragraph of paragraphs(segments)) {
       this.waiting.push({ ...paragraph, runs: this.runs(paragraph.segments) });
@@ -53,14 +53,14 @@ export class Transcript {
     if (!this.drawing) this.draw();
   }
 
-  /** A paragraph's text in runs; words have a number. */
+  /** Return a paragraph's text in pieces; words have a number. */
   runs(segments) {
     const runs = [];
     for (const segment of segments) {
       const text = segment.text.trim();
       if (!text) continue;
       const space = spaceBetween(this.last, text);
-      this.words.write(space); // a phrase is found across paragraphs too
+      this.words.write(space); // so that the search finds phrases across paragraphs
       if (runs.length) runs.push({ text: space });
       for (const run of pieces(segment)) {
         if (run.start === undefined) this.words.write(run.text);
@@ -114,12 +114,12 @@ export class Transcript {
     return made;
   }
 
-  /** Write the speakers' names anew. */
+  /** Write the speakers' names again. */
   rename() {
     for (const label of this.heads) label.textContent = this.voice(label.speaker).name;
   }
 
-  /** Stop drawing; another transcript takes the place. */
+  /** Stop drawing, as another transcript is shown. */
   close() {
     clearTimeout(this.drawing);
     this.waiting = [];
@@ -129,7 +129,7 @@ export class Transcript {
 
   click(event) {
     const target = event.target.closest(".word, .time, .speaker");
-    if (!target || !getSelection().isCollapsed) return; // somebody marks text to copy it
+    if (!target || !getSelection().isCollapsed) return; // the reader selects text, to copy it
     if (target.speaker) document.dispatchEvent(new CustomEvent("speaker-chosen", { detail: target.speaker }));
     else if (target.number !== undefined) this.chosen(target.number);
   }

@@ -1,4 +1,4 @@
-// Recordings on their way to the cluster: one after the other, each with a bar.
+// Upload recordings, one after the other, each with a progress bar.
 
 import { errorOf, unreachable } from "./api.js";
 import { byId, element } from "./element.js";
@@ -9,7 +9,7 @@ import { size } from "./labels.js";
 const waiting = [];
 let sending = null;
 
-/** Take files from the drop area, the button and anywhere in the list's window. */
+/** Accept files from the button, and files that are dropped anywhere in the list's view. */
 export function openUploads(accepted) {
   const files = byId("files");
   const drop = byId("drop");
@@ -25,7 +25,7 @@ export function openUploads(accepted) {
   const isOver = (event) => event.dataTransfer?.types.includes("Files");
   document.addEventListener("dragover", (event) => {
     if (!isOver(event)) return;
-    event.preventDefault(); // else the browser would open the file
+    event.preventDefault(); // otherwise the browser opens the file
     drop.classList.add("over");
   });
   document.addEventListener("dragleave", (event) => {
@@ -52,7 +52,7 @@ function next() {
   });
 }
 
-/** A key that makes one job of a file, however often it is sent. */
+/** Return an idempotency key: the file becomes one job, however often it is sent. */
 function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -101,10 +101,10 @@ class Upload {
   }
 
   transfer() {
-    const form = new FormData(); // the options first: the server reads in this order
+    const form = new FormData(); // the options before the file: the server reads in this order
     form.append("options", JSON.stringify(this.options));
     form.append("file", this.file, this.file.name);
-    const call = new XMLHttpRequest(); // fetch does not tell how much has been sent
+    const call = new XMLHttpRequest(); // fetch does not report how much was sent
     this.call = call;
     return new Promise((resolve, reject) => {
       call.upload.addEventListener("progress", (event) => this.show(event.loaded / event.total));
@@ -124,11 +124,11 @@ class Upload {
   show(part) {
     this.bar.value = part;
     this.state.textContent =
-      part < 1 ? `${Math.round(part * 100)} % of ${size(this.file.size)}` : "Sent; being accepted";
+      part < 1 ? `${Math.round(part * 100)} % of ${size(this.file.size)}` : "Sent; waiting for the reply";
   }
 
   fail(error) {
-    // Refused as it is; what may have arrived keeps its key, so that it becomes one job.
+    // After a refusal a new try gets a new key. If the job may exist, the key stays the same.
     this.isRefused = error.status >= 400 && error.status < 500 && ![401, 429].includes(error.status);
     this.row.classList.add("failed");
     this.state.textContent = error.message;

@@ -1,4 +1,4 @@
-// The words of a transcript: where each stands in its text, when it is said, how it is found.
+// The index of a transcript's words: their places in the text, their times, and the search.
 
 // Letters of scripts without spaces between words, and their marks, as in gpu_worker/words.py.
 const UNSPACED = ["Han", "Hiragana", "Katakana", "Bopomofo", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"]
@@ -10,17 +10,17 @@ const ENDS_UNSPACED = new RegExp(`[${UNSPACED}]${CLUSTER}?$`, "u");
 const ENDS_WIDE = new RegExp(`[${WIDE}]$`, "u");
 const STARTS_UNSPACED = new RegExp(`^[${UNSPACED}${WIDE}]`, "u");
 
-/** What stands between two texts that follow each other: a space, or nothing. */
+/** Return the space between two texts that follow each other: " " or "". */
 export function spaceBetween(before, after) {
   if (!before || !after) return "";
-  const end = Array.from(before.slice(-16)).slice(-8).join(""); // enough for a last cluster
+  const end = Array.from(before.slice(-16)).slice(-8).join(""); // long enough for the last cluster
   if (ENDS_WIDE.test(end)) return "";
   return ENDS_UNSPACED.test(end) && STARTS_UNSPACED.test(after) ? "" : " ";
 }
 
 /**
- * Where each of a text's words stands in it, as [start, end]: between two is white space alone.
- * A word that is not in the text gets the empty place behind the word before it.
+ * Return the place of each word in a text, as [start, end]; only white space is between words.
+ * A word that is not in the text gets an empty place after the word before it.
  */
 export function places(text, words) {
   let at = 0;
@@ -32,7 +32,7 @@ export function places(text, words) {
   });
 }
 
-/** A segment's text in pieces: words, which have times, and what stands between them. */
+/** Return a segment's text in pieces: words, which have times, and the text between them. */
 export function pieces(segment) {
   const text = segment.text.trim();
   const words = segment.words ?? [];
@@ -49,25 +49,25 @@ export function pieces(segment) {
   return found;
 }
 
-/** A text as it is compared: in one case, one composition and one width, with plain spaces. */
+/** Fold a text for the search: lower case, one Unicode form and width, plain spaces. */
 function folded(text) {
   return text.normalize("NFKC").toLowerCase().replace(/\s+/gu, " ");
 }
 
-/** Grows as segments arrive; looks words up by binary search. */
+/** The words of a transcript; grows as segments arrive. Finds a time by binary search. */
 export class Words {
   constructor() {
     this.starts = []; // seconds, never falling
     this.elements = []; // undefined until a word has been drawn
-    this.text = ""; // folded; all that is written, for the search
-    this.places = []; // of each word in it, as [start, end]
+    this.text = ""; // the folded text, for the search
+    this.places = []; // of each word in `text`, as [start, end]
   }
 
   get length() {
     return this.starts.length;
   }
 
-  /** Take a word in; gives its number. */
+  /** Add a word; return its number. */
   add(text, start) {
     const before = this.length ? this.starts[this.length - 1] : 0;
     this.starts.push(Math.max(before, start));
@@ -77,24 +77,24 @@ export class Words {
     return this.length - 1;
   }
 
-  /** Take in what stands between words. */
+  /** Add the text between words. */
   write(text) {
     this.text += folded(text);
   }
 
-  /** The number of the last word that has begun at that time; -1 before the first. */
+  /** Return the number of the last word that has begun at that time; -1 before the first. */
   at(seconds) {
     let low = 0;
     let high = this.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.starts[middle] <= seconds + 0.005) low = middle + 1; // a seek may land just before
+      if (this.starts[middle] <= seconds + 0.005) low = middle + 1; // a seek may end just before a word's start
       else high = middle;
     }
     return low - 1;
   }
 
-  /** All matches, as [first word, last word]; one may span words or be a part of one. */
+  /** Return all matches, as [first word, last word]; a match may span words or be part of one. */
   find(wanted) {
     const text = folded(wanted.trim());
     const found = [];
@@ -111,9 +111,9 @@ export class Words {
   }
 }
 
-/** Which word a step of one (`by` 1 or -1) leads to from word `number`, -1 for none before.
+/** Return the word that a step (`by` 1 or -1) from word `number` leads to; -1 is before the first.
  *
- * Words can start at the same time, and the player is at the last of them: the step leads past them.
+ * Words can start at the same time, and the player is then at the last of them: a step skips them.
  */
 export function nextStart(starts, number, by) {
   const last = starts.length - 1;

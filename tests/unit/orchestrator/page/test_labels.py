@@ -111,7 +111,7 @@ def test_a_job_that_stands_still_is_spoken_of_after_ten_seconds() -> None:
         assert at_first == ""
         lengths = ("10 seconds", "50 seconds", "1 minute", "2 minutes")
         for text, length in zip(texts, lengths, strict=True):
-            assert text.startswith(f"Nothing new for {length}") and "undefined" not in text
+            assert text.startswith(f"No progress for {length}") and "undefined" not in text
         assert ": " in texts[0] or stage == "assemble"
 
 
