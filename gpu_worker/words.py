@@ -24,7 +24,7 @@ _LETTER = rf"(?:(?![{_UNSPACED}])(?=[^\s\p{{P}}])\X)"
 _MARK_AFTER = r"(?:(?![\p{Ps}\p{Pi}])(?=\p{P})\X)"  # … and with a mark that opens nothing
 _PIECE = regex.compile(r"\S+")
 _PART = regex.compile(
-    rf"(?:(?={_OPENING})\X)*(?:[{_LEADING_VOWELS}]?(?=[{_UNSPACED}])\X[\u30fc\uff70]*"
+    rf"(?:(?={_OPENING})\X)*(?:[{_LEADING_VOWELS}]?(?=[{_UNSPACED}])\X(?:(?=[\u30fc\uff70])\X)*"
     rf"|{_LETTER}(?:(?:(?=\p{{P}})\X)*{_LETTER})*){_MARK_AFTER}*"
     r"|(?=\S)\X"
 )

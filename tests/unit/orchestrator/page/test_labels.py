@@ -15,7 +15,7 @@ from tasks.runs.stages import Stage
 from tests.unit.orchestrator.page.page_script import evaluate
 
 OTHER = "There is a note on this transcript"
-MAKERS = ("Notice", "_span_notices")  # calls whose first argument is a notice's code
+MAKERS = ("TranscriptWarning", "_span_notices")  # calls whose first argument is a notice's code
 
 
 def told(*warnings: dict[str, Any]) -> list[dict[str, Any]]:
