@@ -73,7 +73,7 @@ def test_who_says_so_may_serve_anybody(settings: Settings, redis: Redis, own_tem
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
-    with listen("127.0.0.1", 0) as taken, pytest.raises(InvalidOption, match="something else"):
+    with listen("127.0.0.1", 0) as taken, pytest.raises(InvalidOption, match="another process"):
         listen("127.0.0.1", taken.getsockname()[1])
     with pytest.raises(InvalidOption, match="cannot listen"):
         listen("192.0.2.1", 0)

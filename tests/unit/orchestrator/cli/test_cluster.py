@@ -110,7 +110,7 @@ def test_shared_servers_listen_on_one_port() -> None:
         port = first.getsockname()[1]
         with server.listen("127.0.0.1", port, shared=True) as second:
             assert second.getsockname()[1] == port
-        with pytest.raises(InvalidOption, match="something else"):
+        with pytest.raises(InvalidOption, match="another process"):
             server.listen("127.0.0.1", port)
 
 
