@@ -30,11 +30,11 @@ from pydantic import SecretStr
 from config.logging import configure_logging
 from config.settings import Settings
 from orchestrator.api.server import listen, run_server
-from orchestrator.cluster.connection import connect
+from orchestrator.cluster.connection import open_cluster
 
 configure_logging("WARNING")
 home = Path(sys.argv[2])
-connection = connect(
+connection = open_cluster(
     Settings(
         redis_url=SecretStr(sys.argv[1]),
         store_url=(home / "store").as_uri(),

@@ -71,7 +71,7 @@ def check_broker(settings: Settings) -> Finding:
         url = broker.as_uri()
         try:
             broker.connect()
-            server = broker.cluster.server_properties
+            server = broker.connection.server_properties
         except (*broker.connection_errors, *broker.channel_errors) as error:
             return Finding(
                 "broker",

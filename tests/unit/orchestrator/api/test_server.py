@@ -30,10 +30,10 @@ from pydantic import SecretStr
 from config.logging import configure_logging
 from config.settings import Settings
 from orchestrator.api.server import run_server
-from orchestrator.cluster.connection import connect
+from orchestrator.cluster.connection import open_cluster
 
 configure_logging()
-connection = connect(Settings(redis_url=SecretStr(sys.argv[1]), store_url=sys.argv[2]))
+connection = open_cluster(Settings(redis_url=SecretStr(sys.argv[1]), store_url=sys.argv[2]))
 run_server(connection, "127.0.0.1", 0)
 connection.close()
 """

@@ -46,9 +46,9 @@ import sys
 from pydantic import SecretStr
 from config.settings import Settings
 from orchestrator.api.server import listen, run_server
-from orchestrator.cluster.connection import connect
+from orchestrator.cluster.connection import open_cluster
 
-connection = connect(Settings(redis_url=SecretStr(sys.argv[1]), store_url=sys.argv[2]))
+connection = open_cluster(Settings(redis_url=SecretStr(sys.argv[1]), store_url=sys.argv[2]))
 socket = listen("127.0.0.1", 0)
 print(socket.getsockname()[1], flush=True)
 run_server(connection, "127.0.0.1", 0, [socket])

@@ -107,12 +107,12 @@ before = loaded()  # both look for it themselves
 import orchestrator.cli, tasks.stages.fan_out, tasks.stages.prepare, tasks.stages.transcribe
 from config.settings import settings
 from orchestrator.api.application import make_application
-from orchestrator.cluster.connection import connect
+from orchestrator.cluster.connection import open_cluster
 from orchestrator.jobs.submission import submit
 from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
 
-to = connect(settings())
+to = open_cluster(settings())
 make_application(to)
 job = submit(to, Source(name="x", url="s3://calls/x"), JobOptions(model="fake"), tenant="default")
 assert to.records.manifest("default", job.id).traceparent is None
