@@ -61,7 +61,7 @@ def _step() -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """A fixture may import it, or the test says by its marker that a process it starts does."""
-    for marker in item.iter_markers("library"):
+    for marker in item.iter_markers("needs"):
         if marker.args[0] in ABSENT:
             skip_without(marker.args[0])
     return (yield from _step())

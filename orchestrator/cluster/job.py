@@ -179,7 +179,7 @@ def current_stage(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> 
     run = Run(manifest.tenant, manifest.job, 0)
     header = [unit for units in header_chains(run, manifest.options, plan) for unit in units]
     waiting = {unit.stage for unit in header if _is_open(unit, receipts)}
-    for stage in (Stage.TRANSCRIBE, Stage.ALIGN, Stage.EMBED_SPEAKERS):
+    for stage in Stage:
         if stage in waiting:
             return stage
     last = fan_in(run, manifest.options, plan)

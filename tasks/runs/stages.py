@@ -116,7 +116,7 @@ STAGES: Mapping[Stage, StageDefinition] = {
     ),
     Stage.EMBED_SPEAKERS: StageDefinition(
         Pool.GPU, Scope.SHARD, version=1, first_speed=50.0, model="speakers",
-        options=frozenset({"diarize_model", "shard_seconds"}),
+        options=frozenset({"model", "diarize_model", "shard_seconds"}),
     ),
     Stage.DIARIZE: StageDefinition(
         Pool.CPU, Scope.JOB, version=1, first_speed=500.0,

@@ -43,7 +43,7 @@ def every(dockerfile: Dockerfile, word: str) -> list[Instruction]:
     return [one for stage in dockerfile.stages.values() for one in stage.all(word)]
 
 
-@pytest.mark.library("hadolint")
+@pytest.mark.needs("hadolint")
 def test_hadolint_finds_nothing_and_what_it_must_not_see_has_a_reason() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run(

@@ -28,7 +28,7 @@ def test_call() -> None:
         import nor_this
     except ImportError as error:
         raise ValueError("of another kind") from error
-@pytest.mark.library("not_here")
+@pytest.mark.needs("not_here")
 def test_child() -> None: assert False, "its child fails"
 def test_here() -> None: ...
 def test_another() -> None: import and_not_this

@@ -116,7 +116,7 @@ def test_the_default_model_is_looked_up() -> None:
     assert check_model(Settings(model="fake")).message == "fake: no files."
 
 
-@pytest.mark.library("huggingface_hub")
+@pytest.mark.needs("huggingface_hub")
 def test_where_the_default_model_comes_from_and_whether_it_is_here_is_said(tmp_path: Path) -> None:
     values = Settings(model="base", model_dir=tmp_path)
     missing = check_model(values).message

@@ -44,7 +44,7 @@ def taken() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-@pytest.mark.library("flower")
+@pytest.mark.needs("flower")
 def test_no_secret_is_in_a_command_line() -> None:
     programs = [
         *api_programs(VALUES, LOGS),
@@ -56,7 +56,7 @@ def test_no_secret_is_in_a_command_line() -> None:
     assert len({program.log for program in programs}) == 3
 
 
-@pytest.mark.library("flower")
+@pytest.mark.needs("flower")
 def test_each_program_is_told_the_secrets_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret-token")
     api = api_programs(VALUES, LOGS)[0].environment
@@ -69,7 +69,7 @@ def test_each_program_is_told_the_secrets_that_it_needs(monkeypatch: pytest.Monk
     assert "secret-token" not in flower.values()
 
 
-@pytest.mark.library("flower")
+@pytest.mark.needs("flower")
 def test_flower_s_own_metrics_are_not_among_ours() -> None:
     counting = VALUES.model_copy(update={"metrics_dir": LOGS / "metrics"})
     assert "PROMETHEUS_MULTIPROC_DIR" not in flower_program(counting, LOGS).environment
@@ -77,7 +77,7 @@ def test_flower_s_own_metrics_are_not_among_ours() -> None:
     assert api["PROMETHEUS_MULTIPROC_DIR"] == str(LOGS / "metrics")
 
 
-@pytest.mark.library("flower")
+@pytest.mark.needs("flower")
 def test_flower_asks_for_a_password_on_loopback_and_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -88,7 +88,7 @@ def test_flower_asks_for_a_password_on_loopback_and_changes_nothing(
     assert told == {"FLOWER_BASIC_AUTH": f"{FLOWER_USER}:secret-flower"}
 
 
-@pytest.mark.library("flower")
+@pytest.mark.needs("flower")
 @pytest.mark.parametrize("password", ["", "a,b"])
 def test_flower_needs_a_password_that_it_understands(password: str) -> None:
     values = VALUES.model_copy(update={"flower_password": SecretStr(password)})
@@ -96,7 +96,7 @@ def test_flower_needs_a_password_that_it_understands(password: str) -> None:
         flower_program(values, LOGS)
 
 
-@pytest.mark.library("flower")
+@pytest.mark.needs("flower")
 def test_a_missing_flower_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     assert importlib.util.find_spec("flower")
     monkeypatch.setattr(front_door, "find_spec", lambda name: None)

@@ -110,6 +110,24 @@ def test_other_artifacts_depend_on_their_options_alone(key: Any, used: set[str])
     assert changing == used
 
 
+@pytest.mark.parametrize(
+    ("stages", "used"),
+    [
+        ((Stage.PREPARE,), {"audio_track", "channel", "channels"}),
+        ((Stage.FAN_OUT,), {"chunk_seconds"}),
+        ((Stage.DETECT_LANGUAGE,), {"model", "revision", "compute_type", "vad_threshold"}),
+        ((Stage.TRANSCRIBE,), set(OTHER) - NOT_OF_THE_TEXT),
+        ((Stage.TRANSCRIBE, Stage.ALIGN), set(OTHER) - NOT_OF_THE_TEXT | OF_THE_WORDS),
+        ((Stage.EMBED_SPEAKERS,), {"model"} | OF_THE_VOICES),
+        ((Stage.EMBED_SPEAKERS, Stage.DIARIZE), {"model"} | OF_THE_VOICES | OF_THE_SPEAKERS),
+    ],
+)
+def test_the_table_of_stages_names_the_options_that_the_keys_depend_on(
+    stages: tuple[Stage, ...], used: set[str]
+) -> None:
+    assert set().union(*(stage.definition.options for stage in stages)) == used
+
+
 def test_a_digest_is_the_same_on_every_machine_and_day() -> None:
     assert keys.digest(Stage.PREPARE, {"channel": None}) == "e5fe4c0c6f5ea548"
 

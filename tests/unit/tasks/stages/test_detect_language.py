@@ -159,6 +159,6 @@ def test_split_channels_are_listened_to_in_turn(place: Workplace, engine: Listen
     assert len(engine.heard) == 2  # the second and the fourth of five places
 
 
-@pytest.mark.library("faster_whisper")
+@pytest.mark.needs("faster_whisper")
 def test_a_file_in_which_nobody_speaks_has_no_language(place: Workplace, engine: Listening) -> None:
     assert detected(place, np.zeros(8 * RATE, np.float32)) is None

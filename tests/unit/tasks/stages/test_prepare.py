@@ -211,7 +211,7 @@ def test_mixed_audio_has_no_channels(connection: Cluster, place: Workplace, file
     assert (plan.channels, plan.chunk_channels) == ((), ())
 
 
-@pytest.mark.library("av")
+@pytest.mark.needs("av")
 def test_a_file_without_audio_ends_the_run_with_its_error(
     connection: Cluster, place: Workplace, tmp_path: Path
 ) -> None:
