@@ -57,7 +57,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         --only-binary=:all: --constraint constraints.txt --requirement requirements.txt
 
 
-# What all three images are at run time: nobody in particular, on a root that may be read-only.
+# What all three images are at run time: an unprivileged user, on a root that may be read-only.
 # Written to are /tmp, /scratch, /models and /store alone.
 FROM python:${PYTHON_VERSION} AS base
 RUN groupadd --gid 10001 scriptorium \
@@ -131,7 +131,7 @@ LABEL org.opencontainers.image.version="${VERSION}" \
 USER 10001:10001
 EXPOSE 8000
 # Of the API. The reconciler and the triggers are healthy while they touch their heartbeat file:
-# whoever runs them says so, as compose.yaml does. (No proxy is asked for this machine itself.)
+# their containers need a check of their own, as in compose.yaml. (No proxy is asked for this machine itself.)
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-I", "-c", "import http.client, os, sys; api = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('SCRIPTORIUM_API_PORT', '8000')), timeout=4); api.request('GET', '/healthz'); sys.exit(api.getresponse().status != 200)"]
 CMD ["serve"]

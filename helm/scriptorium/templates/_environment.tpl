@@ -73,7 +73,7 @@
 {{- if $worker.enabled }}{{ $_ := set $pools $name $pool }}{{ end }}
 {{- end }}
 {{- range $name := list "cpu" "gpu" }}
-{{- /* The program has these two by default: nobody would follow what it says of them. */}}
+{{- /* The program has these two by default. Where the chart runs none of them, it must want none. */}}
 {{- if not (hasKey $pools $name) }}{{ $_ := set $pools $name (dict "minimum" 0 "maximum" 0) }}{{ end }}
 {{- end }}
 {{- toJson $pools }}

@@ -108,7 +108,7 @@ spec:
   cooldownPeriod: {{ int $keda.cooldownPeriod }}
   minReplicaCount: {{ int $worker.minimum }}
   maxReplicaCount: {{ int $worker.maximum }}
-  # Without an answer nobody who may be busy is stopped. Below 1 KEDA would stop them all.
+  # Without an answer no worker that may be busy is stopped. Below 1 KEDA would stop them all.
   fallback:
     failureThreshold: {{ int $keda.fallback.failureThreshold }}
     replicas: {{ max 1 (int $worker.minimum) (int $keda.fallback.replicas) }}
