@@ -37,6 +37,12 @@ structlog.configure(
 )
 
 
+# A logger that was used after `configure_logging` would keep those processors for good. Once
+# another test has configured anew, `capture_logs` could not see its lines any more.
+_configure = structlog.configure
+structlog.configure = lambda **given: _configure(**given | {"cache_logger_on_first_use": False})
+
+
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """The address of a moto server in this process, with credentials that it accepts."""
