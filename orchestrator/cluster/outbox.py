@@ -60,9 +60,12 @@ class Outbox:
         self._set("CH", [run], seconds)
 
     def remove(self, run: Run) -> None:
-        """Remove a run that owes no more deliveries."""
-        self._store.delete(keys.owed(run))
+        """Remove a run that owes no more deliveries.
+
+        The due time goes first: an entry that is added in between keeps a due time of its own.
+        """
         self._redis.zrem(_DUE, run.name)
+        self._store.delete(keys.owed(run))
 
     def restore(self) -> None:
         """Make the entries due that Redis has lost."""

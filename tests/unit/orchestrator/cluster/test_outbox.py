@@ -54,6 +54,26 @@ def test_no_more_is_taken_than_asked_for(outbox: Outbox) -> None:
     assert outbox.take(1, 30.0) == []
 
 
+class Rewritten(MemoryStore):
+    """A store where another process adds the run again while it is removed."""
+
+    outbox: Outbox
+
+    def delete(self, key: str) -> None:
+        super().delete(key)
+        self.outbox.add(RUN)
+
+
+def test_a_run_that_is_added_while_it_is_removed_is_due(redis: Redis) -> None:
+    store = Rewritten("outbox")
+    outbox = store.outbox = Outbox(store, redis)
+    outbox.add(RUN)
+    outbox.take(8, 30.0)
+    outbox.remove(RUN)
+    assert store.size(keys.owed(RUN)) is not None
+    assert outbox.take(8, 30.0) == [RUN]
+
+
 def test_what_is_held_stays_with_whoever_has_it(outbox: Outbox) -> None:
     outbox.add(RUN)
     outbox.take(8, 0.0)
