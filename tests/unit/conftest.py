@@ -24,6 +24,15 @@ from tasks.execution.workplace import Workplace, workplace
 from tasks.runs.stages import Pool
 from tests.servers.rabbitmq import RabbitServer, rabbit_server
 
+ALL_SLOW = "\npytestmark = pytest.mark.slow"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a file of slow tests alone for `make unit`: to import torch takes seconds."""
+    if "not slow" in config.option.markexpr and collection_path.suffix == ".py":
+        return ALL_SLOW in collection_path.read_text("utf-8") or None
+    return None
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need a RabbitMQ as slow, for the time that it takes to start."""

@@ -17,6 +17,8 @@ from benchmarks.accuracy.words import points_above_best, word_error, word_errors
 from benchmarks.speaker_scores import WordError
 from gpu_worker.transcript import Segment, Transcript, Turn, Word
 
+pytestmark = pytest.mark.slow  # it imports transformers and pyannote
+
 RECORDING = Recording("letter", Path("letter.wav"), "en", text="Mr. Smith was ill-disposed, too.")
 
 

@@ -14,6 +14,8 @@ from benchmarks.speaker_scores import (
 )
 from gpu_worker.transcript import Turn
 
+pytestmark = pytest.mark.slow  # it imports pyannote
+
 TEN_EACH = [Turn(0.0, 10.0, "anna"), Turn(10.0, 20.0, "peter")]
 
 

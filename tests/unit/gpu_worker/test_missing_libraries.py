@@ -58,6 +58,7 @@ def test_a_missing_library_is_named_with_what_to_install(call: str) -> None:
     assert "torch" in said and "scriptorium[worker]" in said
 
 
+@pytest.mark.slow
 @pytest.mark.needs("torch")
 def test_without_whisperx_its_extra_is_named_and_the_other_aligner_works() -> None:
     ctc = "load_aligner(AlignerRequest('ctc', 'pico-align', 'en', device='cpu'))"

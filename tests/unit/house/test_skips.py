@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests import ROOT
 from tests.skips import lines
 
@@ -25,6 +27,7 @@ def test_reasons_are_counted_and_what_to_install_is_one_command() -> None:
     assert len(lines(["Linux only"])) == 2
 
 
+@pytest.mark.slow
 def test_a_run_with_skips_ends_well_and_says_so_also_of_other_processes(
     tmp_path: Path,
 ) -> None:

@@ -17,6 +17,8 @@ from gpu_worker.transcript import Word
 from tests.inputs.align_models import hub_model, register_bundle
 from tests.inputs.speech import Samples, heldout, recording
 
+pytestmark = pytest.mark.slow  # it imports torch and transformers
+
 FRAME_SECONDS = 0.02
 ROUNDING = 0.001  # whisperX gives milliseconds and scores of three digits
 # What whisperX 3.8.6 with torch 2.8 says of the first utterances: word, start, end, score.

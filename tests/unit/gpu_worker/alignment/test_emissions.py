@@ -19,6 +19,8 @@ from gpu_worker.errors import DevicePoisoned, InvalidOption, UnknownModel
 from gpu_worker.pcm import SAMPLE_RATE
 from tests.inputs.align_models import LETTERS, hub_model, register_bundle
 
+pytestmark = pytest.mark.slow  # it imports torch and transformers
+
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
     dice = np.random.default_rng(seed)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from gpu_worker.alignment.characters import WILDCARD
 from gpu_worker.alignment.trellis import SymbolPath, _run_trellis, align_symbols
 
+pytestmark = pytest.mark.slow  # it imports torch
+
 BLANK = 0
 Window = tuple[NDArray[np.float32], NDArray[np.intp]]  # emissions and symbols
 

@@ -14,6 +14,8 @@ from gpu_worker.diarization.offline_pipeline import load_embedding
 from tests.inputs.pyannote_directory import read_sample
 from tests.inputs.real_models import offline_models
 
+pytestmark = pytest.mark.slow  # it imports torch and pyannote
+
 RATE = 16_000
 # Seconds of the sample in which one of its two people speaks alone (sample.rttm).
 FIRST = ((8.4, 9.9), (11.1, 14.4), (28.5, 29.9))  # not 18.6 to 21.4: the other one laughs

@@ -18,6 +18,8 @@ from gpu_worker.diarization.pyannote_audio import (
 )
 from tests.inputs.pyannote_directory import read_sample, resnet
 
+pytestmark = pytest.mark.slow  # it imports torch and pyannote
+
 SAMPLES, FRAMES = 48_000, 175
 WINDOWS = read_sample()[8 * 16_000 :][: 4 * SAMPLES].reshape(4, SAMPLES)
 TOLERANCE = 1e-4  # of the largest number; rounding alone, in another order of sums

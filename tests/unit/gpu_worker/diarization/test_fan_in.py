@@ -24,6 +24,8 @@ from gpu_worker.diarization.pyannote_audio import (
 )
 from tests.inputs.pyannote_directory import write_pipeline
 
+pytestmark = pytest.mark.slow  # it imports torch and pyannote
+
 WINDOWS, SPEAKERS = 150, 4
 RNG = np.random.default_rng(1)
 

@@ -17,6 +17,8 @@ from gpu_worker.models.wheels import FOLDER
 from tests.inputs.real_models import pico_segmentation
 from tests.inputs.wheel_files import write_wheel
 
+pytestmark = pytest.mark.slow  # it loads pyannote
+
 (FILE,) = PICO_VOICE_WHEEL.files
 
 

@@ -25,6 +25,8 @@ from gpu_worker.errors import (
 )
 from tests.inputs.pyannote_directory import write_pipeline
 
+pytestmark = pytest.mark.slow  # it loads pyannote
+
 REFUSALS = {  # as the hub answers: status and X-Error-Code
     "gated": (401, "GatedRepo"),
     "refused": (403, "GatedRepo"),

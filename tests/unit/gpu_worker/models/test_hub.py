@@ -11,7 +11,6 @@ from urllib.error import HTTPError, URLError
 
 import pytest
 
-from gpu_worker.alignment.bundles import fetch_bundle
 from gpu_worker.alignment.models import fetch_align_model
 from gpu_worker.errors import ModelUnavailable
 from gpu_worker.models.hub import HUB, SILENT_SECONDS, Servers, is_silence
@@ -129,21 +128,3 @@ def test_an_error_of_this_machine_is_not_silence() -> None:
     assert not servers.is_silent(HUB)
     assert is_silence(URLError("no route"))
     assert not is_silence(HTTPError("https://a/b", 404, "no", None, None))  # type: ignore[arg-type]
-
-
-def test_torchs_server_is_asked_once_before_anything_is_built(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("gpu_worker.models.hub.TORCH_MODELS", "http://127.0.0.1:1")
-    with pytest.raises(ModelUnavailable, match="could not be fetched: URLError"):
-        fetch_bundle("WAV2VEC2_ASR_BASE_960H", str(tmp_path))
-    with pytest.raises(ModelUnavailable, match="torch's server of models gave no answer"):
-        fetch_bundle("WAV2VEC2_ASR_LARGE_960H", str(tmp_path))
-
-
-def test_a_bundle_that_is_here_is_not_asked_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("gpu_worker.models.hub.TORCH_MODELS", "http://127.0.0.1:1")
-    (tmp_path / "wav2vec2_fairseq_base_ls960_asr_ls960.pth").touch()
-    assert fetch_bundle("WAV2VEC2_ASR_BASE_960H", str(tmp_path)) == str(tmp_path)
