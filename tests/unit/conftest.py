@@ -18,11 +18,15 @@ from config.settings import Settings
 from config.settings import settings as process_settings
 from gpu_worker.models.hub import SERVERS
 from orchestrator.cluster.connection import Cluster, open_cluster
+from orchestrator.events import hints
 from orchestrator.local.redis_server import RedisServer
 from tasks.execution import workplace as lifecycle
 from tasks.execution.workplace import Workplace, workplace
 from tasks.runs.stages import Pool
 from tests.servers.rabbitmq import RabbitServer, rabbit_server
+
+# Each of 450 stops of the API waits as long as its listener may: else a quarter of a second.
+hints.LISTEN_SECONDS = 0.02
 
 ALL_SLOW = "\npytestmark = pytest.mark.slow"
 
@@ -37,7 +41,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need a RabbitMQ as slow, for the time that it takes to start."""
     for item in items:
-        if "rabbit" in getattr(item, "fixturenames", ()):
+        if "rabbit" in getattr(item, "fixturenames", ()) or "[rabbitmq]" in item.name:
             item.add_marker("slow")
 
 

@@ -65,6 +65,7 @@ def test_an_aligner_that_does_not_exist_is_refused() -> None:
         load_aligner(AlignerRequest("cross_attention", "pico-align", "en"))
 
 
+@pytest.mark.slow  # torch is imported
 @pytest.mark.parametrize("name", ALIGNERS)
 def test_each_aligner_loads_by_its_name(name: str) -> None:
     if name == "whisperx":

@@ -91,6 +91,7 @@ def test_it_takes_its_time_and_can_be_stopped_between_windows() -> None:
         fake.embed(NOISE, range(5), stop)
 
 
+@pytest.mark.slow  # pyannote is imported
 @pytest.mark.parametrize("name", ["fake-", "fake-fastx", "faker"])
 def test_a_name_that_only_begins_like_it_is_unknown(name: str) -> None:
     with pytest.raises(UnknownModel):
