@@ -21,19 +21,20 @@ from typing import Any
 import torch
 
 from benchmarks.diarization_baseline import diarize, load_pipeline, pyannote_file
-from benchmarks.speaker_scores import DiarizationError, Span, diarization_error
+from benchmarks.speaker_scores import DiarizationError, diarization_error
 from gpu_worker.pcm import SAMPLE_RATE
+from gpu_worker.transcript import Turn
 from scripts.make_conversation import VOICES, converse
 
 EN = "espeak:en-us+"
-CONVERSATIONS = {
+CONVERSATIONS: dict[int, tuple[str, ...]] = {
     101: (f"{EN}f5", f"{EN}m7"),
     102: (f"{EN}f1", f"{EN}m1", "flite:awb"),
     103: (f"{EN}f4", f"{EN}m5", "flite:awb", "flite:kal16", f"{EN}linda"),
     104: (f"{EN}f3", f"{EN}m8", f"{EN}m1", "flite:kal16", f"{EN}belinda", f"{EN}david"),
     105: (f"{EN}m4", f"{EN}steph2", f"{EN}klatt2", f"{EN}gustave"),  # relatives, not trained on
 }
-CHECK = {106: VOICES}
+CHECK: dict[int, tuple[str, ...]] = {106: VOICES}
 EXCLUDE_OVERLAP = True  # the training masks are without overlaps half of the time
 METHODS = ("centroid", "average")
 MIN_CLUSTER_SIZES = (10, 5)  # the first wins a tie; long files have more strays than these
@@ -80,7 +81,7 @@ def trials(model: Path, seeds: dict[int, tuple[str, ...]], minutes: float) -> li
     pipeline.training = True  # it then keeps segmentation and embeddings in the file
     for seed, names in seeds.items():
         sound, turns = converse(list(names), minutes, seed)
-        reference = [Span(turn.speaker, turn.start, turn.end) for turn in turns]
+        reference = [Turn(turn.start, turn.end, turn.speaker) for turn in turns]
         file = pyannote_file(sound)
         for index, trial in enumerate(found):
             pipeline.instantiate(trial.recipe()["parameters"])
