@@ -154,8 +154,8 @@ def print_cuts(directory: Path | None, seconds: float, rounds: int) -> None:
                     row.setdefault(way, []).extend(float(counted[cut]) for cut in cuts)
     for (name, kind), row in found.items():
         chance, *shares = (f"{np.mean(row[way]):.1%}" for way in ("chance", "loudness", "detector"))
-        cuts = len(row["detector"])
-        print(f"{name:<15} {kind:<7} {cuts:>5} {chance:>7} {shares[0]:>9} {shares[1]:>9}")
+        count = len(row["detector"])
+        print(f"{name:<15} {kind:<7} {count:>5} {chance:>7} {shares[0]:>9} {shares[1]:>9}")
 
 
 def print_times(directory: Path | None, hours: float) -> None:

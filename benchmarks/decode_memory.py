@@ -44,6 +44,7 @@ def _write_file(path: Path, codec: str, hours: float, silent: bool) -> None:
     minute = _minute(silent)
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
+        assert isinstance(stream, av.AudioStream)
         context = stream.codec_context
         context.open()
         resampler = av.AudioResampler(context.format.name, "mono", SAMPLE_RATE, context.frame_size)

@@ -64,7 +64,7 @@ def load_pipeline(
     logging.getLogger("lightning.pytorch.utilities.migration").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        segmentation = Model.from_pretrained(fetch_pico_segmentation(None))
+        segmentation: Any = Model.from_pretrained(fetch_pico_segmentation(None))
     pipeline = SpeakerDiarization(
         segmentation=segmentation,
         segmentation_step=recipe["segmentation_step"],
@@ -84,10 +84,10 @@ def pyannote_file(samples: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "audio"}
 
 
-def diarize(pipeline: SpeakerDiarization, file: dict[str, Any], **bounds: int) -> list[Turn]:
+def diarize(pipeline: SpeakerDiarization, file: dict[str, Any], **bounds: Any) -> list[Turn]:
     """Who speaks when; `bounds` are num_speakers, min_speakers, max_speakers."""
     with warnings.catch_warnings():  # it tries how short a sound the embedding can take
         warnings.filterwarnings("ignore", message=".*degrees of freedom.*")
-        found = pipeline(file, **bounds)
+        found: Any = pipeline(file, **bounds)
     tracks = getattr(found, "speaker_diarization", found).itertracks(yield_label=True)
     return [Turn(segment.start, segment.end, str(speaker)) for segment, _, speaker in tracks]

@@ -64,7 +64,8 @@ def noises() -> dict[str, Samples]:
     count, step = NOISE_SECONDS * SAMPLE_RATE, 1 / 32768
     dice = np.random.default_rng(0)
     seconds = np.arange(count) / SAMPLE_RATE
-    hum = sum(np.sin(2 * np.pi * 50 * tone * seconds) / tone for tone in (1, 3, 5))
+    tones = (np.sin(2 * np.pi * 50 * tone * seconds) / tone for tone in (1, 3, 5))
+    hum = sum(tones, start=np.zeros(count))
     dither = dice.random(count) - dice.random(count)
     found = {
         "digital silence": np.zeros(count),

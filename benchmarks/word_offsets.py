@@ -13,6 +13,7 @@ measured (`word_times.py`, `word_edges.py`), and what is printed is what is left
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.accuracy.hmm import HmmAligner
@@ -20,6 +21,7 @@ from benchmarks.accuracy.models import NAMES, WhisperFiles, whisper_files
 from benchmarks.accuracy.recordings import SPEECH, Recording, recordings, samples
 from benchmarks.accuracy.word_times import NO_ERRORS, TimeErrors, spread, time_errors
 from benchmarks.machine import print_machine
+from gpu_worker.audio.samples import Audio
 from gpu_worker.transcript import Word
 from gpu_worker.transcription.chunk import transcribe_chunk
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest, faster_whisper
@@ -58,13 +60,17 @@ def heard(
     engine = load(EngineRequest(model=files.job, device="cpu", compute_type="int8"))
     if raw:
         engine._offset = 0.0
-        faster_whisper.fit_to_sound = lambda words, _: tuple(words)
+        faster_whisper.fit_to_sound = _unfitted  # type: ignore[attr-defined]
     found = {}
     for recording in chosen:
         options = DecodeOptions(language=recording.language)
         chunk = transcribe_chunk(engine, samples(recording.path), options)
         found[recording.name] = tuple(word for line in chunk.segments for word in line.words)
     return found
+
+
+def _unfitted(words: Sequence[Word], audio: Audio) -> tuple[Word, ...]:
+    return tuple(words)
 
 
 def print_errors(name: str, errors: TimeErrors) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -87,7 +89,7 @@ def _set_filters(model: Wav2Vec2ForCTC) -> None:
     filters = torch.cat([window * torch.cos(phases), window * torch.sin(phases)])
     filters = filters / filters.norm(dim=1, keepdim=True)
     filters = filters * (middles / 1_000).repeat(2)[:, None] ** 0.6
-    layer = model.wav2vec2.feature_extractor.conv_layers[0]
+    layer: Any = model.wav2vec2.feature_extractor.conv_layers[0]
     with torch.no_grad():
         layer.conv.weight.copy_(torch.cat([filters, -filters])[:, None])
         layer.conv.bias.uniform_(-0.02, 0.02)
@@ -148,5 +150,5 @@ def export(model: Wav2Vec2ForCTC, out: Path) -> None:
     )
 
 
-def _write(path: Path, content: dict[str, object] | dict[str, int]) -> None:
+def _write(path: Path, content: Mapping[str, object]) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

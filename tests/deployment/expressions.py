@@ -113,17 +113,18 @@ class Expression:
         raise AssertionError(f"{type(node).__name__} is not known here")
 
     def _select(self, node: promql.VectorSelector) -> frozenset[str]:
-        series = SERIES.get(node.name or "")
+        name = node.name or ""
+        series = SERIES.get(name)
         if series is None:
-            self.problems.append(f"there is no metric {node.name}")
+            self.problems.append(f"there is no metric {name}")
             return frozenset()
-        self.metrics.add(node.name)
-        values = _values(node.name)
+        self.metrics.add(name)
+        values = _values(name)
         for it in node.matchers.matchers:
-            self._need({it.name}, series.labels | TARGET, f"{node.name} is matched")
+            self._need({it.name}, series.labels | TARGET, f"{name} is matched")
             if it.name in values and it.value and WORDS.fullmatch(it.value):
                 wrong = set(it.value.split("|")) - values[it.name]
-                self.problems += [f"{it.name} of {node.name} is never {one}" for one in wrong]
+                self.problems += [f"{it.name} of {name} is never {one}" for one in wrong]
         return series.labels | TARGET
 
     def _aggregate(self, node: promql.AggregateExpr) -> frozenset[str]:
@@ -141,7 +142,8 @@ class Expression:
             if isinstance(side, promql.NumberLiteral):
                 assert not isinstance(other, promql.NumberLiteral)
                 return labels
-        matching = node.modifier.matching if node.modifier else None
+        modifier = node.modifier
+        matching = modifier.matching if modifier else None
         if operator == "or":
             return left | right
         if matching is None:
@@ -152,9 +154,10 @@ class Expression:
             self._need(matching.labels, left & right, f"{operator} is")
         if operator in SETS | COMPARISONS:
             return left
-        if matching is None or node.modifier.card == promql.VectorMatchCardinality.ManyToOne:
+        if modifier is None or matching is None:
             return left
-        return frozenset(matching.labels)
+        is_many_to_one = modifier.card == promql.VectorMatchCardinality.ManyToOne
+        return left if is_many_to_one else frozenset(matching.labels)
 
     def _call(self, node: promql.Call) -> frozenset[str]:
         name, inner = node.func.name, frozenset[str]()

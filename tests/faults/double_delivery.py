@@ -17,4 +17,4 @@ def _put_twice(self: Any, queue: str, message: dict[str, Any], **kwargs: Any) ->
         _put_once(self, queue, message, **kwargs)
 
 
-Channel._put = _put_twice
+Channel._put = _put_twice  # type: ignore[method-assign]

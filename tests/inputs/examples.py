@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from gpu_worker.pcm import Span
 from tasks.artifacts import ArtifactStore, encode
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan, Source
@@ -34,7 +35,7 @@ def a_plan(*seconds: float) -> Plan:
     edges = [0]
     for length in seconds or (10.0,):
         edges.append(edges[-1] + int(length * SAMPLES))
-    chunks = tuple(pairwise(edges))
+    chunks = tuple(Span(first, last) for first, last in pairwise(edges))
     return Plan(audio="ab", seconds=edges[-1] / SAMPLES, chunks=chunks)
 
 

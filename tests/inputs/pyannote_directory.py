@@ -22,7 +22,7 @@ import yaml
 
 from gpu_worker.audio.samples import Audio
 from gpu_worker.diarization.pico_voice import fetch_pico_segmentation
-from gpu_worker.diarization.pyannote_audio import BaseWeSpeakerResNet, Model
+from gpu_worker.diarization.pyannote_audio import Model
 
 SPEAKERS = 3
 DIMENSION, LDA_DIMENSION = 256, 128
@@ -95,7 +95,7 @@ def resnet(mel_bins: int = 80) -> Any:
     """WeSpeaker's ResNet34 with random weights, whose vectors of speech are spread around zero."""
     from pyannote.audio.models.embedding import WeSpeakerResNet34
 
-    model: BaseWeSpeakerResNet = WeSpeakerResNet34(num_mel_bins=mel_bins).eval()
+    model: Any = WeSpeakerResNet34(num_mel_bins=mel_bins).eval()
     pieces = torch.from_numpy(read_sample()[8 * 16_000 : 28 * 16_000].copy()).reshape(10, 1, -1)
     with torch.inference_mode():
         model.resnet.seg_1.bias.data -= model(pieces).mean(dim=0)
@@ -106,7 +106,8 @@ def read_sample() -> Audio:
     """The half minute of two people on the telephone that pyannote.audio brings along."""
     path = Path(str(find_spec("pyannote.audio").origin)).parent / "sample" / "sample.wav"  # type: ignore[union-attr]
     with wave.open(str(path)) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    return samples.astype(np.float32) / np.float32(32768)
 
 
 def _save(model: Any, directory: Path, specifications: Any) -> None:

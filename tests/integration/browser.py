@@ -73,7 +73,7 @@ class Visit:
 
     def picture(self, name: str, *, whole: bool = False) -> None:
         """A screenshot; also where SCRIPTORIUM_SCREENSHOTS says."""
-        for directory in filter(None, (self.album, SCREENSHOTS and Path(SCREENSHOTS))):
+        for directory in (self.album, Path(SCREENSHOTS)) if SCREENSHOTS else (self.album,):
             directory.mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=directory / f"{name}.png", full_page=whole)
 

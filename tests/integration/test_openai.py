@@ -167,7 +167,7 @@ def test_the_asynchronous_client_works_too(address: str) -> None:
             create = client.audio.transcriptions.create
             plain = await create(file=SAMPLE, model="whisper-1")
             stream = await create(file=SAMPLE, model="whisper-1", stream=True)
-            pieces = [event.delta async for event in stream if event.type.endswith("delta")]
+            pieces = [it.delta async for it in stream if it.type == "transcript.text.delta"]
             return [plain.text, "".join(pieces)]
 
     plain, streamed = asyncio.run(both())

@@ -24,7 +24,7 @@ from tests.integration.cluster import TENANT, ClusterUnderTest, quick_settings
 from tests.servers.api import serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Route
+    from playwright.sync_api import Browser, Dialog, Page, Route
 
 CONVERSATION = DATA / "conversation.ogg"
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -215,11 +215,16 @@ def test_markup_in_names_and_speech_is_shown_as_text(
         )
 
     alerts: list[str] = []
+
+    def dismissed(dialog: Dialog) -> None:
+        alerts.append(dialog.message)
+        dialog.dismiss()
+
     sound = write_wav(tmp_path / "sound.wav", recording(5)[0]).read_bytes()
     file = {"name": f"{MARKUP}.wav", "mimeType": "audio/wav", "buffer": sound}
     with visit(browser, address, tmp_path) as visitor:
         page = visitor.page
-        page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", dismissed)
         upload(page, file)
         page.wait_for_selector(f'.row-name:text-is("{file["name"]}")')
         page.click(f'.row-name:text-is("{file["name"]}")')
@@ -462,7 +467,7 @@ def test_a_hundred_thousand_words_stay_quick(
         body = route.fetch().json()
         segments = []
         for first in range(0, LONG_WORDS, 10):
-            words = [
+            words: list[dict[str, Any]] = [
                 {"word": f"word{number % 977}", "start": number * 0.3, "end": number * 0.3 + 0.25}
                 for number in range(first, first + 10)
             ]

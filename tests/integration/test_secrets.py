@@ -25,7 +25,7 @@ from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import quick_settings
 
 CANARY = "canary-4f1d"
-OPTIONS = {"model": "fake", "language": "en", "aligner": "cross_attention"}
+OPTIONS: dict[str, Any] = {"model": "fake", "language": "en", "aligner": "cross_attention"}
 
 
 def canary(name: str) -> str:

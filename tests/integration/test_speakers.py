@@ -139,8 +139,8 @@ def pyannotes_turns(cluster: ClusterUnderTest, job: Job) -> list[dict[str, Any]]
     pcm = cluster.connection.store.get(keys.pcm(TENANT, plan.audio))
     audio = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
     file = {"waveform": torch.from_numpy(audio)[None], "sample_rate": 16_000, "uri": "file"}
-    found = load_pico_voice(PICO_VOICE)(file).speaker_diarization
+    found: Any = load_pico_voice(PICO_VOICE)(file)
     return [
         {"start": round(turn.start, 3), "end": round(turn.end, 3), "speaker": speaker}
-        for turn, _, speaker in found.itertracks(yield_label=True)
+        for turn, _, speaker in found.speaker_diarization.itertracks(yield_label=True)
     ]

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -21,7 +22,12 @@ from tests.integration.cluster import quick_settings
 from tests.servers.otlp import Told, read_spans
 from tests.servers.receiver import Receiver
 
-OPTIONS = {"model": "fake", "chunk_seconds": 10.0, "diarize": True, "shard_seconds": 16.0}
+OPTIONS: dict[str, Any] = {
+    "model": "fake",
+    "chunk_seconds": 10.0,
+    "diarize": True,
+    "shard_seconds": 16.0,
+}
 # On a busy machine too nothing is issued again, which would be one more span.
 PATIENT = {"lease_seconds": 60.0, "reconcile_grace_seconds": 60.0}
 ON_CPU = [("prepare", None), ("fan_out", None), ("diarize", None), ("assemble", None)]

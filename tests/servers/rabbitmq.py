@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kombu import Connection
+from kombu.connection import Connection
 
 from orchestrator.local.process import Child
 

@@ -19,6 +19,7 @@ from benchmarks.fleet.scalers import (
     Facts,
     Keda,
     ListLength,
+    Scaler,
 )
 from benchmarks.fleet.simulation import START_SECONDS
 from gpu_worker.audio.chunking import plan_chunks
@@ -31,7 +32,7 @@ SMALL = Pattern("small", "8 GPUs' work, an hour", 40, steady(8, 1))
 @pytest.mark.parametrize(
     "scaler", [BACKLOG, LIST, LIST_GRACE, LIST_TUNED], ids=lambda one: one.name
 )
-def test_every_job_is_done_and_paid_for(pattern: Pattern, scaler: simulate_fleet.Scaler) -> None:
+def test_every_job_is_done_and_paid_for(pattern: Pattern, scaler: Scaler) -> None:
     jobs = jobs_of(pattern, 0, SPEED)
     outcome = play(jobs, scaler, scaler.default, pattern.maximum, 0)
     work = sum(sum(job.chunk_seconds) for job in jobs) / 3600

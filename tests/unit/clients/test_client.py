@@ -388,7 +388,7 @@ class Counting(io.FileIO):
 
     most = 0
 
-    def read(self, size: int | None = -1) -> bytes:  # type: ignore[override]
+    def read(self, size: int | None = -1) -> bytes:
         assert size is not None and size >= 0
         self.most = max(self.most, size)
         return super().read(size)

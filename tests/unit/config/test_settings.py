@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -61,7 +62,7 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
-        Settings().max_attempts = 9  # type: ignore[misc]
+        Settings().max_attempts = 9
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_settings_cannot_be_changed() -> None:
         ("cpu_threads", -1),
     ],
 )
-def test_values_have_bounds(field: str, value: object) -> None:
+def test_values_have_bounds(field: str, value: Any) -> None:
     with pytest.raises(ValidationError, match=field):
         Settings(**{field: value})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import helm_python
 import jsonschema
@@ -150,7 +151,7 @@ def test_alerts_and_dashboards_are_the_files_of_the_chart() -> None:
         ),
     ],
 )
-def test_what_is_missing_is_told_in_a_sentence(changes: dict[str, object], sentence: str) -> None:
+def test_what_is_missing_is_told_in_a_sentence(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(helm_python.HelmRenderError, match=sentence):
         rendered(values_of(**changes))
 

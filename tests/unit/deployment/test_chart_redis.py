@@ -102,7 +102,7 @@ def test_its_password_is_in_no_command_line(started: Started) -> None:
 def test_it_keeps_what_it_is_told_and_forgets_nothing_to_make_room(started: Started) -> None:
     with started.client() as client:
         told = {
-            name: client.config_get(name)[name]  # type: ignore[index]
+            name: client.config_get(name)[name]
             for name in ("appendonly", "maxmemory-policy", "maxmemory", "save")
         }
     assert told == {

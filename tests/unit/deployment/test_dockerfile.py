@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from config.settings import Settings
 from orchestrator.cli import app
+from tests import ROOT
 from tests.deployment.dockerfile import (
-    ROOT,
     TARGETS,
     Dockerfile,
     Instruction,

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.cluster.connection import open_cluster
-from orchestrator.diagnosis import check_redis
+from orchestrator.diagnosis.services import check_redis
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress
 from tasks.services import open_redis

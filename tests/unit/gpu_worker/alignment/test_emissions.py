@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ class Failing:
     """A network whose device reports a fault."""
 
     def __init__(self, message: str) -> None:
-        self.vocabulary = {"-": 0}
+        self.vocabulary: Mapping[str, int] = {"-": 0}
         self._message = message
 
     def hear(self, audio: torch.Tensor) -> torch.Tensor:

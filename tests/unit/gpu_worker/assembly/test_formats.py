@@ -157,7 +157,7 @@ def test_a_speaker_s_name_counts_towards_the_width_where_it_is_shown(name: str) 
 def test_hours_may_exceed_ninety_nine() -> None:
     said = transcript(Segment(360_000.0, 360_001.5, "late"))
     assert "100:00:00,000 --> 100:00:01,500" in render(said, "srt")
-    (caption,) = webvtt.from_string(render(said, "vtt"))
+    (caption,) = webvtt.from_string(render(said, "vtt")).captions
     assert caption.start_in_seconds == 360_000
 
 
@@ -193,7 +193,7 @@ def test_an_independent_reader_finds_the_same_cues_in_vtt(said: Transcript) -> N
 def test_an_independent_reader_finds_as_many_cues_in_srt(said: Transcript) -> None:
     rendered = render(said, "srt")
     # The reader takes an empty file for no file, though it is what openai/whisper writes.
-    captions = webvtt.from_buffer(io.StringIO(rendered), format="srt") if rendered else ()
+    captions = webvtt.from_buffer(io.StringIO(rendered), format="srt").captions if rendered else []
     assert len(captions) == len(lines_said(said))
     assert all(c.start_in_seconds <= c.end_in_seconds for c in captions)
 

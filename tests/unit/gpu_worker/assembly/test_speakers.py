@@ -148,7 +148,9 @@ def test_without_turns_nothing_changes() -> None:
 times = st.integers(0, 400).map(lambda n: n / 20)
 spans = st.tuples(times, times).map(lambda pair: (min(pair), max(pair)))
 talks = st.lists(st.lists(spans, min_size=1, max_size=6), max_size=4)
-turn_lists = st.lists(st.builds(lambda s, who: Turn(*s, who), spans, st.sampled_from("ABC")))
+turn_lists = st.lists(
+    st.builds(lambda s, who: Turn(s[0], s[1], who), spans, st.sampled_from("ABC"))
+)
 
 
 @settings(deadline=None)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -211,5 +213,6 @@ def test_a_segment_without_words_is_cut_at_guessed_times() -> None:
 
 @pytest.mark.parametrize("name", ["max_line_width", "max_line_count", "max_words_per_line"])
 def test_a_limit_under_one_is_refused_by_name(name: str) -> None:
+    limit: dict[str, Any] = {name: 0}
     with pytest.raises(InvalidOption, match=name):
-        SubtitleOptions(**{name: 0})
+        SubtitleOptions(**limit)

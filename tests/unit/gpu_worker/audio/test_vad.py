@@ -91,7 +91,8 @@ def noises() -> dict[str, np.ndarray]:
     count = 10 * RATE
     dice = np.random.default_rng(0)
     seconds = np.arange(count) / RATE
-    hum = sum(np.sin(2 * np.pi * 50 * tone * seconds) / tone for tone in (1, 3, 5))
+    tones = (np.sin(2 * np.pi * 50 * tone * seconds) / tone for tone in (1, 3, 5))
+    hum = sum(tones, start=np.zeros(count))
     return {
         "digital silence": np.zeros(count),
         "a click": np.where(np.arange(count) == RATE, 0.5, 0.0),

@@ -66,7 +66,7 @@ def library(*gpus: dict[str, Any] | Exception, init: Exception | None = None) ->
 
 
 def readings(monkeypatch: pytest.MonkeyPatch, module: ModuleType | None) -> tuple[GpuReading, ...]:
-    monkeypatch.setitem(sys.modules, "pynvml", module)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pynvml", module)
     return read_gpus()
 
 

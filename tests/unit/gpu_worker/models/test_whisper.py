@@ -113,7 +113,9 @@ def forget_hub_sessions() -> None:
     if hasattr(huggingface_hub, "close_session"):
         huggingface_hub.close_session()
     else:
-        huggingface_hub.utils.reset_sessions()
+        from huggingface_hub.utils._http import reset_sessions
+
+        reset_sessions()
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pytest
 from gpu_worker.audio.levels import frame_levels
 from gpu_worker.audio.samples import Audio, pcm_to_audio
 from gpu_worker.errors import OutOfMemory
+from gpu_worker.pcm import Span
 from gpu_worker.transcript import ChunkTranscript, HeardWindow
 from gpu_worker.transcription.chunk import transcribe_chunk
 from gpu_worker.transcription.engines import DecodeOptions, DetectedLanguage, WindowText
@@ -138,7 +139,7 @@ def test_each_span_of_speech_has_its_levels(audio: Audio) -> None:
 
 def test_an_artifact_without_levels_is_read() -> None:
     bare = {"windows": [{"spans": [[0, 5]], "segments": []}]}
-    assert ChunkTranscript.from_json(bare).windows == (HeardWindow(((0, 5),), ()),)
+    assert ChunkTranscript.from_json(bare).windows == (HeardWindow((Span(0, 5),), ()),)
 
 
 @pytest.mark.parametrize(

@@ -215,9 +215,9 @@ def test_files_and_replies_have_every_character(model: str, language: str, speak
     rows = render(whole, "tsv").splitlines()[1:]
     assert squeezed("".join(row.split("\t", 2)[2] for row in rows)) == said
     for options in (SubtitleOptions(), NARROW):
-        srt = webvtt.from_string(_as_vtt(render(whole, "srt", options)))
+        srt = webvtt.from_string(_as_vtt(render(whole, "srt", options))).captions
         assert squeezed(LABEL.sub("", "\n".join(cue.text for cue in srt))) == said
-        vtt = webvtt.from_string(render(whole, "vtt", options))
+        vtt = webvtt.from_string(render(whole, "vtt", options)).captions
         assert squeezed(unescape("".join(cue.text for cue in vtt))) == said
 
     assert reply_text(whole, ReplyFormat.TEXT) == whole.text + "\n"

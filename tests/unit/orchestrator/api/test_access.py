@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
@@ -73,7 +73,7 @@ ROUTES: dict[str, tuple[Scope | None, dict[str, Any]]] = {
     "GET /page/{name}": (OPEN, {}),
     "HEAD /page/{name}": (OPEN, {}),
 }
-GUARDED = {name: route for name, route in ROUTES.items() if route[0] is not OPEN}
+GUARDED = {name: scope for name, (scope, _) in ROUTES.items() if scope is not None}
 FOREIGN = [name for name in ROUTES if "{job}" in name or "{upload}" in name or "{key}" in name]
 
 
@@ -88,7 +88,7 @@ class House:
         secret, _ = self.keys.create(tenant, "test", frozenset(scopes or EVERY_SCOPE))
         return {"Authorization": f"Bearer {secret}"}
 
-    def ask(self, name: str, headers: dict[str, str], /, **ids: str) -> httpx.Response:
+    def ask(self, name: str, headers: dict[str, str], /, **ids: str) -> httpx2.Response:
         method, _, path = name.partition(" ")
         for part, value in ids.items():
             path = path.replace(f"{{{part}}}", value)
@@ -103,7 +103,7 @@ def house(connection: Cluster) -> Iterator[House]:
         yield House(client, application.state.keys)
 
 
-def code(reply: httpx.Response) -> tuple[int, str]:
+def code(reply: httpx2.Response) -> tuple[int, str]:
     return reply.status_code, str(reply.json()["error"]["code"])
 
 
@@ -142,8 +142,8 @@ def test_lists_hold_only_what_is_the_tenants_own(house: House, connection: Clust
     assert len(house.ask("GET /v1/admin/dead-letters", owner).json()["data"]) == 1
     listed = house.ask("GET /v1/admin/keys", stranger).json()["data"]
     assert {key["tenant"] for key in listed} == {"boris"}
-    used = {"json": {"upload_id": house.ask("POST /v1/uploads", owner).json()["id"]}}
-    reply = house.http.post("/v1/jobs", headers=stranger, **used)
+    used = {"upload_id": house.ask("POST /v1/uploads", owner).json()["id"]}
+    reply = house.http.post("/v1/jobs", headers=stranger, json=used)
     assert code(reply) == (404, "unknown_upload")
 
 
@@ -158,7 +158,7 @@ def test_an_upload_is_submitted_by_its_own_tenant_only(house: House) -> None:
 
 @pytest.mark.parametrize("name", GUARDED)
 def test_a_route_asks_for_a_key_and_for_its_scope(house: House, name: str) -> None:
-    needed = GUARDED[name][0]
+    needed = GUARDED[name]
     without = EVERY_SCOPE - {needed}
     ids = {"job": "none", "upload": "none", "key": "none"}
     lacking = house.ask(name, house.key("anna", *without), **ids)
@@ -193,7 +193,7 @@ def test_every_reply_has_an_id_and_careful_headers(house: House, name: str) -> N
 
 @pytest.mark.parametrize("given", ["", "no spaces", "x" * 129, "ä"])
 def test_an_id_that_could_forge_a_log_line_is_replaced(house: House, given: str) -> None:
-    reply = house.http.get("/healthz", headers={"X-Request-ID": given.encode()})
+    reply = house.http.get("/healthz", headers={b"X-Request-ID": given.encode()})
     assert len(reply.headers["X-Request-ID"]) == 24
 
 
@@ -207,16 +207,16 @@ def test_a_key_is_taken_from_either_header_and_from_the_cookie(house: House) -> 
     for headers in ways:
         assert house.http.get("/v1/jobs", headers=headers).status_code == 200
     for wrong in ("", "x" * 600, "=", "ä"):
-        reply = house.http.get("/v1/jobs", headers={"X-API-Key": wrong.encode()})
+        reply = house.http.get("/v1/jobs", headers={b"X-API-Key": wrong.encode()})
         assert code(reply) == (401, "not_authenticated")
         reply = house.http.get(
-            "/v1/jobs", headers={"Cookie": b"scriptorium_session=" + wrong.encode()}
+            "/v1/jobs", headers={b"Cookie": b"scriptorium_session=" + wrong.encode()}
         )
         assert code(reply) == (401, "not_authenticated")
 
 
 def test_a_browser_signs_in_and_out(house: House) -> None:
-    nobody = {"tenant": None, "scopes": [], "anonymous": False, "needs_key": True}
+    nobody: dict[str, Any] = {"tenant": None, "scopes": [], "anonymous": False, "needs_key": True}
     secret = house.key("anna", Scope.READ)["Authorization"].removeprefix("Bearer ")
     assert house.http.get("/v1/session").json() == nobody
     assert code(house.http.post("/v1/session", json={"key": "wrong"}))[0] == 401

@@ -19,7 +19,7 @@ from orchestrator.cli import demo as demo_module
 from orchestrator.cli import transcribe as transcribe_module
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job, describe_job
-from orchestrator.diagnosis import check_store
+from orchestrator.diagnosis.services import check_store
 from orchestrator.jobs import submission
 from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
@@ -545,7 +545,7 @@ def test_the_doctor_finds_a_cluster_well(run: Run, cluster: Cluster) -> None:
 
 def test_the_doctor_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestrator.cli import doctor
-    from orchestrator.diagnosis import Finding
+    from orchestrator.diagnosis.finding import Finding
 
     finding = Finding("redis", "error", "It is away.", "Start it.")
     monkeypatch.setattr(doctor, "diagnose", lambda settings: [finding])

@@ -32,7 +32,7 @@ def test_tenant_and_scopes_are_chosen(run: Run, known: ApiKeys) -> None:
         "keys", "create", "--tenant", "acme", "--scope", "read", "--scope", "admin", "--json"
     ).json
     found = known.principal(made["key"])
-    assert (found.tenant, found.scopes) == ("acme", {Scope.READ, Scope.ADMIN})
+    assert (found.tenant, found.scopes) == ("acme", frozenset({Scope.READ, Scope.ADMIN}))
     listed = run("keys", "list", "--json").json
     assert listed == [{name: it for name, it in made.items() if name != "key"}]
 

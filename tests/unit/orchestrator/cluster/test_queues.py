@@ -149,5 +149,5 @@ def test_a_message_of_somebody_else_is_no_unit(connection: Cluster) -> None:
     ping = connection.celery.signature("celery.ping", queue="prepare.bulk")
     ping.apply_async(ignore_result=True)
     message = connection.redis.lindex("prepare.bulk", 0)
-    assert read_unit(message) is None
+    assert isinstance(message, bytes) and read_unit(message) is None
     assert queued_units(connection.redis) == set()

@@ -13,18 +13,16 @@ from redis import Redis
 from config.settings import Settings
 from gpu_worker.models.wheels import wheel_directory
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
-from orchestrator.diagnosis import (
-    Finding,
+from orchestrator.diagnosis import diagnose, services
+from orchestrator.diagnosis.finding import Finding
+from orchestrator.diagnosis.models import check_engine, check_model
+from orchestrator.diagnosis.services import (
+    RABBITMQ_WITH_QUEUE_TIMEOUTS,
     check_broker,
     check_disk,
-    check_engine,
-    check_model,
     check_redis,
     check_store,
-    diagnose,
-    services,
 )
-from orchestrator.diagnosis.services import RABBITMQ_WITH_QUEUE_TIMEOUTS
 from orchestrator.local.redis_server import server_binary
 from tasks.artifacts.memory import MemoryStore
 from tests.servers.rabbitmq import RabbitServer

@@ -171,7 +171,7 @@ ORDERS = st.permutations([*heard(0, 1, 2), *((Stage.ALIGN, chunk) for chunk in r
 def test_a_longer_history_only_appends(
     units: list[Unit], cut: int, is_aligned: bool, has_ended: bool
 ) -> None:
-    options = {"aligner": "ctc" if is_aligned else "cross_attention"}
+    options: dict[str, Any] = {"aligner": "ctc" if is_aligned else "cross_attention"}
     whole = [PREPARED, *units]
     early = facts(whole[:cut], **options)
     late = facts(whole, summary=DONE if has_ended else None, **options)

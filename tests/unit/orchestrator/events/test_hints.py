@@ -75,7 +75,7 @@ def test_a_redis_that_is_away_is_tried_again_and_reported_once(
 
     def counted(**options: bool) -> object:
         tries.append(options)
-        return pubsub(**options)  # type: ignore[no-untyped-call]
+        return pubsub(**options)
 
     monkeypatch.setattr(no_redis, "pubsub", counted)
     with capture_logs() as lines, listening(no_redis) as listener:

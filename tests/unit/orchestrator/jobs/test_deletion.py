@@ -18,6 +18,7 @@ from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status
 from orchestrator.jobs import submission
 from orchestrator.jobs.deletion import Tombstone, delete_job, erase
+from orchestrator.jobs.ids import keyed_job
 from orchestrator.jobs.runs import retry
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import rerun, submit
@@ -462,7 +463,7 @@ def test_a_submission_that_meets_a_deletion_is_a_new_job(
     """It read which job the key stands for; then that job was deleted."""
     job = submitted(connection, talk, idempotency_key="call-1")
     source = Source(name="talk.wav", url="s3://calls/talk.wav")
-    real, asked = submission.keyed_job, []
+    real, asked = keyed_job, []
 
     def late(*arguments: Any) -> str:
         found = real(*arguments)
@@ -522,7 +523,7 @@ def test_two_reconcilers_may_sweep_at_once(connection: Cluster, tombstones: Tomb
                 connection.store.delete(stone.key)
             return iter(found)
 
-    Tombstones(replace(connection, store=Stale())).sweep()  # type: ignore[arg-type]
+    Tombstones(replace(connection, store=Stale())).sweep()
     assert everything(connection) == []
 
 

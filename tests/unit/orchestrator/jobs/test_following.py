@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from redis import Redis
 
@@ -64,12 +67,12 @@ def test_a_fault_that_passes_is_waited_for(
 ) -> None:
     job = accepted(connection, "a")
     publish(connection, job)
-    faults = [lambda: no_redis.ping(), StoreUnavailable]
+    faults: list[Callable[[], Any]] = [lambda: no_redis.ping(), StoreUnavailable]
     find = connection.jobs.find
 
     def faulty(tenant: str, name: str) -> object:
         if faults:
-            raise faults.pop()()  # type: ignore[misc]
+            raise faults.pop()()
         return find(tenant, name)
 
     monkeypatch.setattr(connection.jobs, "find", faulty)

@@ -397,7 +397,7 @@ def test_a_courier_outlives_what_it_meets(
     cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults: list[Exception] = [ValueError("a bug"), ConnectionError("x")]
-    take, real = type(cluster.outbox).take, courier.deliver
+    take, real = type(cluster.outbox).take, delivery.deliver
 
     def unsteady(*arguments: Any) -> Any:
         if faults:

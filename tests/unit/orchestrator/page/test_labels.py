@@ -40,6 +40,7 @@ def codes() -> Iterator[str]:
                     code = next(iter(node.args), None)
                     code = next((it.value for it in node.keywords if it.arg == "code"), code)
                     if name in MAKERS and isinstance(code, ast.Constant):
+                        assert isinstance(code.value, str)
                         yield code.value
                 if isinstance(node, ast.Dict):
                     values = dict(zip(map(_constant, node.keys), node.values, strict=True))

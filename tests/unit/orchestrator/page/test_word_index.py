@@ -172,7 +172,7 @@ def test_a_phrase_is_found_across_words_and_clusters(matches: list[Any], number:
 
 
 def test_each_of_many_matches_is_found_once() -> None:
-    words = [{"word": "aa", "start": i, "end": i + 1} for i in range(1000)]
+    words: list[dict[str, Any]] = [{"word": "aa", "start": i, "end": i + 1} for i in range(1000)]
     data = [{"text": " ".join(it["word"] for it in words), "words": words}]
     matches = evaluate("word_index.js", f'{TAKEN_IN}(data).find("a")', data)
     assert matches == [[number, number] for number in range(1000) for _ in range(2)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from orchestrator.open_runs.needs import RunFacts
@@ -20,7 +22,7 @@ def facts(
     plan: Plan | None,
     *settled: tuple[Stage, int],
     failed: frozenset[tuple[Stage, int]] = frozenset(),
-    **options: object,
+    **options: Any,
 ) -> RunFacts:
     return RunFacts(a_manifest(**options), a_run(), plan, {*settled, *failed}, failed)
 

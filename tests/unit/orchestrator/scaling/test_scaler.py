@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -31,7 +32,7 @@ from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit, wri
 
 
 def open_job(
-    connection: Cluster, job: str = "job-1", plan: Plan | None = None, **options: object
+    connection: Cluster, job: str = "job-1", plan: Plan | None = None, **options: Any
 ) -> None:
     """A job as submission leaves it, or as `prepare` does."""
     manifest = a_manifest(job, **options)

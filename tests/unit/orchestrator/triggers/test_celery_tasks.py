@@ -10,6 +10,7 @@ import pytest
 from celery.exceptions import Retry
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from config.settings import settings
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.access import QuotaExceeded
 from orchestrator.cluster.connection import Cluster
@@ -139,7 +140,7 @@ def test_what_will_not_pass_soon_is_answered_at_once(
 
 def test_the_worker_reads_its_own_queue_and_leaves_the_stages_messages_alone() -> None:
     conf = celery_tasks.app.conf
-    stages = make_app(celery_tasks.settings()).conf
+    stages = make_app(settings()).conf
     assert [queue.name for queue in conf.task_queues] == ["submit"]
     assert conf.task_acks_late and not conf.task_create_missing_queues
     own, theirs = conf.broker_transport_options, stages.broker_transport_options

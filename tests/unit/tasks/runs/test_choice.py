@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -14,6 +15,7 @@ from config.settings import Settings
 from gpu_worker import loaded
 from gpu_worker.loaded import register_engine
 from gpu_worker.models.whisper import AUTO, NEEDED_FILES, find_model
+from gpu_worker.pcm import Span
 from gpu_worker.transcription.engines.fake import FakeEngine
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
@@ -52,10 +54,10 @@ def models(place: Workplace, no_hub: None, no_index: Path) -> Iterator[None]:
     del loaded._engines["base"]
 
 
-def choose(place: Workplace, **options: object) -> Choice:
+def choose(place: Workplace, **options: Any) -> Choice:
     """What the stage writes down for a short file and these options."""
     samples = recording(12)[0]
-    plan = Plan(audio="ab", seconds=len(samples) / RATE, chunks=((0, len(samples)),))
+    plan = Plan(audio="ab", seconds=len(samples) / RATE, chunks=(Span(0, len(samples)),))
     write_records(place.store, a_manifest(**options), plan)
     place.store.put(keys.pcm(TENANT, "ab"), (samples * 32767).astype("<i2").tobytes())
     assert run_task(UNIT)["outcome"] == "computed"
@@ -85,7 +87,7 @@ def test_in_silence_no_aligner_is_looked_for(place: Workplace) -> None:
     write_records(
         place.store,
         a_manifest(model=AUTO, language=None, aligner="ctc"),
-        Plan(audio="00", seconds=1.0, chunks=((0, RATE),)),
+        Plan(audio="00", seconds=1.0, chunks=(Span(0, RATE),)),
     )
     place.store.put(keys.pcm(TENANT, "00"), bytes(RATE * 2))
     run_task(UNIT)

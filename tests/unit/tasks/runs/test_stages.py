@@ -18,7 +18,7 @@ def test_each_queue_is_read_by_exactly_one_pool() -> None:
 
 def test_interactive_lanes_come_first() -> None:
     lanes = [name.partition(".")[2] for name in queues(Pool.GPU)]
-    assert lanes == sorted(lanes, key=list(Lane).index)
+    assert lanes == sorted(lanes, key=[str(lane) for lane in Lane].index)
 
 
 def test_the_queues_of_some_stages_are_a_part_of_their_pool_s() -> None:

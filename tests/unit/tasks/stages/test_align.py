@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from gpu_worker.pcm import Span
 from gpu_worker.transcript import ChunkTranscript
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -25,7 +26,8 @@ UNIT = a_unit(Stage.ALIGN, 1)
 def audio(place: Workplace) -> None:
     """Two chunks of speech in the store, to be aligned."""
     samples = recording(12)[0]
-    plan = Plan(audio="ab", seconds=len(samples) / RATE, chunks=((0, CUT), (CUT, len(samples))))
+    chunks = (Span(0, CUT), Span(CUT, len(samples)))
+    plan = Plan(audio="ab", seconds=len(samples) / RATE, chunks=chunks)
     write_records(place.store, a_manifest(aligner="ctc"), plan)
     place.store.put(keys.pcm(TENANT, "ab"), (samples * 32767).astype("<i2").tobytes())
 
@@ -53,7 +55,7 @@ def test_a_chunk_without_a_transcription_is_left_alone(place: Workplace) -> None
 
 def test_a_chunk_in_which_nobody_speaks_needs_no_aligner(place: Workplace) -> None:
     manifest = a_manifest("silent", aligner="ctc", align_model="no such model")
-    write_records(place.store, manifest, Plan(audio="00", seconds=1.0, chunks=((0, RATE),)))
+    write_records(place.store, manifest, Plan(audio="00", seconds=1.0, chunks=(Span(0, RATE),)))
     place.store.put(keys.pcm(TENANT, "00"), bytes(RATE * 2))
     run_task(a_unit(job="silent"))
     assert run_task(a_unit(Stage.ALIGN, job="silent"))["outcome"] == "computed"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gpu_worker import loaded
 from gpu_worker.audio.samples import Audio
 from gpu_worker.loaded import register_engine
+from gpu_worker.pcm import Span
 from gpu_worker.transcription.engines import DetectedLanguage
 from gpu_worker.transcription.engines.fake import FakeEngine
 from tasks.execution.workplace import Workplace
@@ -51,7 +52,7 @@ def engine() -> Iterator[Listening]:
 def detected(place: Workplace, samples: Samples) -> str | None:
     """The language that the stage writes down for this audio."""
     manifest = a_manifest(model="listening", language=None)
-    plan = Plan(audio="ab", seconds=len(samples) / RATE, chunks=((0, len(samples)),))
+    plan = Plan(audio="ab", seconds=len(samples) / RATE, chunks=(Span(0, len(samples)),))
     write_records(place.store, manifest, plan)
     place.store.put(keys.pcm(TENANT, "ab"), (samples * 32767).astype("<i2").tobytes())
     run_task(UNIT)
@@ -84,7 +85,7 @@ def test_both_channels_of_a_short_file_are_heard(place: Workplace, engine: Liste
     plan = Plan(
         audio="silent",
         seconds=count / RATE,
-        chunks=((0, count), (0, count)),
+        chunks=(Span(0, count), Span(0, count)),
         channels=("silent", "ab"),
         chunk_channels=(0, 1),
     )
@@ -146,7 +147,7 @@ def test_split_channels_are_listened_to_in_turn(place: Workplace, engine: Listen
     plan = Plan(
         audio="silent",
         seconds=count / RATE,
-        chunks=((0, count), (0, count)),
+        chunks=(Span(0, count), Span(0, count)),
         channels=("silent", "ab", "silent"),
         chunk_channels=(0, 1),
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from gpu_worker.diarization import Diarization
 from gpu_worker.errors import ModelUnavailable
+from gpu_worker.pcm import Span
 from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -26,7 +28,7 @@ UNIT = a_unit(Stage.DIARIZE)
 def plan(place: Workplace) -> Plan:
     """Three shards of speech in the store."""
     samples = recording(40)[0][: 40 * RATE]
-    found = Plan(audio="ab", seconds=len(samples) / RATE, chunks=((0, len(samples)),))
+    found = Plan(audio="ab", seconds=len(samples) / RATE, chunks=(Span(0, len(samples)),))
     write_records(place.store, a_manifest(diarize=True, shard_seconds=16), found)
     place.store.put(keys.pcm(TENANT, "ab"), (samples * 32767).astype("<i2").tobytes())
     return found
@@ -102,7 +104,7 @@ def test_other_bounds_are_told_apart_from_the_same_shards(place: Workplace, plan
     ],
 )
 def test_fewer_speakers_than_were_asked_for_are_told(
-    place: Workplace, plan: Plan, options: dict[str, int], message: str | None
+    place: Workplace, plan: Plan, options: dict[str, Any], message: str | None
 ) -> None:
     write_records(place.store, a_manifest("asked", diarize=True, shard_seconds=16, **options), plan)
     embed("asked")

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from gpu_worker.pcm import Span
 from gpu_worker.transcript import ChunkTranscript
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -24,7 +25,8 @@ CUT = 6 * RATE
 def audio(place: Workplace) -> None:
     """Two chunks of speech in the store."""
     samples = recording(12)[0]
-    plan = Plan(audio="ab", seconds=len(samples) / RATE, chunks=((0, CUT), (CUT, len(samples))))
+    chunks = (Span(0, CUT), Span(CUT, len(samples)))
+    plan = Plan(audio="ab", seconds=len(samples) / RATE, chunks=chunks)
     write_records(place.store, a_manifest(), plan)
     place.store.put(keys.pcm(TENANT, "ab"), (samples * 32767).astype("<i2").tobytes())
 
@@ -45,7 +47,7 @@ def test_a_chunk_of_a_split_channel_is_heard_in_that_channel(place: Workplace) -
     plan = Plan(
         audio="silent",
         seconds=len(samples) / RATE,
-        chunks=((0, len(samples)), (CUT, len(samples))),
+        chunks=(Span(0, len(samples)), Span(CUT, len(samples))),
         channels=("silent", "ab"),
         chunk_channels=(0, 1),
     )

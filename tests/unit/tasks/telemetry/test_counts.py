@@ -20,7 +20,6 @@ from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
-from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.counts import _count_wait, model_label
 from tests.inputs.examples import a_manifest, a_plan, a_unit, write_records
@@ -161,7 +160,7 @@ def test_a_label_names_a_model_that_was_loaded(
     assert model_label(stage, JobOptions(**options)) == label
 
 
-def waited(unit: Unit | None = None, **request: Any) -> float:
+def waited(**request: Any) -> float:
     """Seconds that were counted for a message."""
     context = Context({"delivery_info": {"routing_key": "transcribe.bulk"}} | request)
     with Counted() as grew:

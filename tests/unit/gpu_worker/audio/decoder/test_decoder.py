@@ -146,7 +146,7 @@ def test_what_the_system_refuses_is_told(
     def refuse(*_: object) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(sink.os, "write", refuse)
+    monkeypatch.setattr(os, "write", refuse)
     assert decode(SPEECH)["error"]["code"] == code
 
 

@@ -99,7 +99,7 @@ def test_a_rate_out_of_bounds_is_refused() -> None:
 
 def test_what_is_no_number_becomes_silence_and_infinity_full_scale() -> None:
     frame = a_frame(0.25, form="flt")
-    values = np.frombuffer(frame.planes[0], np.float32).copy()
+    values = np.frombuffer(bytes(frame.planes[0]), np.float32).copy()
     values[4000:4100], values[6000:6100] = np.nan, np.inf
     frame.planes[0].update(values.tobytes())
     found = mixed([frame])

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
@@ -114,13 +115,13 @@ def post(http: TestClient, audio: bytes = SILENCE, to: str = "transcriptions", *
     )
 
 
-def error(reply: httpx.Response) -> dict[str, Any]:
+def error(reply: httpx2.Response) -> dict[str, Any]:
     found: dict[str, Any] = reply.json()["error"]
     assert set(found) == {"message", "type", "param", "code"}
     return found
 
 
-def events(reply: httpx.Response) -> list[dict[str, Any]]:
+def events(reply: httpx2.Response) -> list[dict[str, Any]]:
     assert reply.headers["content-type"].startswith("text/event-stream")
     lines = reply.text.splitlines()
     return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
@@ -261,14 +262,12 @@ def test_known_voices_are_kept_beside_the_file(
     http: TestClient, worker: None, connection: Cluster
 ) -> None:
     clip = wav(tone().tobytes())
-    reply = post(
-        http,
-        **{
-            "known_speaker_names[]": ["anna"],
-            "known_speaker_references[]": [f"data:audio/wav;base64,{b64encode(clip).decode()}"],
-            "diarize": "false",
-        },
-    )
+    voices: dict[str, Any] = {
+        "known_speaker_names[]": ["anna"],
+        "known_speaker_references[]": [f"data:audio/wav;base64,{b64encode(clip).decode()}"],
+        "diarize": "false",
+    }
+    reply = post(http, **voices)
     assert reply.status_code == 200
     options = connection.records.manifest(TENANT, reply.headers["X-Scriptorium-Job"]).options
     (known,) = options.known_speakers
@@ -277,7 +276,7 @@ def test_known_voices_are_kept_beside_the_file(
 
 
 def test_what_is_refused_leaves_nothing_behind(http: TestClient, connection: Cluster) -> None:
-    voices = {
+    voices: dict[str, Any] = {
         "known_speaker_names[]": ["anna", "anna"],
         "known_speaker_references[]": ["data:,a", "data:,b"],
     }

@@ -19,7 +19,8 @@ from orchestrator.api.openai.requests import (
     check_model,
     with_voices,
 )
-from tasks.runs.options import JobOptions
+from tasks.runs.options import JobOptions, KnownSpeaker
+from tasks.runs.stages import Lane
 
 CLIP = b"RIFF\x00\xff"
 URL = f"data:audio/wav;base64,{b64encode(CLIP).decode()}"
@@ -121,8 +122,8 @@ def test_every_option_of_a_job_is_a_field() -> None:
         beam_size=5,
         word_timestamps=False,
         temperature_increment_on_fallback=None,
-        lane="bulk",
-        known_speakers=({"name": "anna", "clip": "a" * 64},),
+        lane=Lane.BULK,
+        known_speakers=(KnownSpeaker(name="anna", clip="a" * 64),),
         task="translate",
     )
 

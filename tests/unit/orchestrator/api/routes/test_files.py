@@ -10,7 +10,7 @@ import wave
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -18,6 +18,7 @@ from redis import Redis
 
 from config.settings import Settings
 from gpu_worker.errors import AudioOutOfBounds
+from gpu_worker.pcm import Span
 from orchestrator.api.application import make_application
 from orchestrator.api.routes import recordings
 from orchestrator.api.routes.transcripts import attachment
@@ -49,7 +50,7 @@ def job(http: TestClient) -> str:
     return str(reply.json()["id"])
 
 
-def code(reply: httpx.Response) -> tuple[int, str]:
+def code(reply: httpx2.Response) -> tuple[int, str]:
     return reply.status_code, str(reply.json()["error"]["code"])
 
 
@@ -64,7 +65,7 @@ def decoded(connection: Cluster, job: str, *channels: str) -> None:
     for number, audio in enumerate(channels):
         connection.store.put(keys.pcm(TENANT, audio), (SAMPLES + number).tobytes())
     split = channels if len(channels) > 1 else ()
-    plan = Plan(audio=channels[0], seconds=0.125, chunks=((0, 2000),), channels=split)
+    plan = Plan(audio=channels[0], seconds=0.125, chunks=(Span(0, 2000),), channels=split)
     connection.store.put(keys.plan(TENANT, job), encode(plan.model_dump(mode="json")))
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
@@ -40,12 +40,12 @@ def http(connection: Cluster) -> Iterator[TestClient]:
         yield client
 
 
-def submitted(http: TestClient | httpx.Client, **headers: str) -> httpx.Response:
+def submitted(http: httpx2.Client, **headers: str) -> httpx2.Response:
     data = {"options": json.dumps(OPTIONS), "metadata": '{"episode": "7"}'}
     return http.post("/v1/jobs", files=FILE, data=data, headers=headers)
 
 
-def error(reply: httpx.Response) -> tuple[int, str, str | None]:
+def error(reply: httpx2.Response) -> tuple[int, str, str | None]:
     body = reply.json()["error"]
     assert body.keys() == {"message", "type", "param", "code"} and body["message"]
     return reply.status_code, body["code"], body["param"]
@@ -216,13 +216,13 @@ def test_an_idempotency_key_stands_for_one_submission(http: TestClient) -> None:
     other = http.post("/v1/jobs", files={"file": ("b.wav", b"other")}, headers=headers)
     assert error(other) == (409, "idempotency_conflict", None)
     for wrong in ("", " ", "with space", "k" * 256, "tab\there", "\xe4"):
-        reply = http.post("/v1/jobs", files=FILE, headers={"Idempotency-Key": wrong.encode()})
+        reply = http.post("/v1/jobs", files=FILE, headers={b"Idempotency-Key": wrong.encode()})
         assert error(reply) == (422, "invalid_request", "Idempotency-Key")
         assert "leave the header out" in reply.json()["error"]["message"]
 
 
 def test_fifty_equal_keys_at_once_give_one_job(connection: Cluster) -> None:
-    with serving(connection) as url, httpx.Client(base_url=url, trust_env=False) as http:
+    with serving(connection) as url, httpx2.Client(base_url=url, trust_env=False) as http:
         with ThreadPoolExecutor(25) as threads:
             keyed = {"Idempotency-Key": "once"}
             replies = list(threads.map(lambda _: submitted(http, **keyed), range(50)))

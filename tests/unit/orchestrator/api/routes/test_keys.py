@@ -127,7 +127,9 @@ def test_a_tenant_without_numbers_of_its_own_has_the_cluster_s() -> None:
 
 
 def test_a_tenant_s_own_numbers_never_pass_the_cluster_s() -> None:
-    own = {"acme": {"jobs_in_flight": 50, "audio_seconds": 30, "source_bytes": 99}}
+    own: dict[str, dict[str, float]] = {
+        "acme": {"jobs_in_flight": 50, "audio_seconds": 30, "source_bytes": 99}
+    }
     values = Settings(jobs_in_flight=7, max_audio_seconds=60.0, max_source_bytes=10, quotas=own)
     quota = quota_of(values, "acme")
     assert (quota.jobs_in_flight, quota.audio_seconds, quota.source_bytes) == (50, 30.0, 10)
