@@ -20,8 +20,14 @@ from faster_whisper.audio import decode_audio
 from benchmarks.machine import print_machine
 from gpu_worker.audio.samples import Audio
 from gpu_worker.pcm import SAMPLE_RATE
+from gpu_worker.transcript import TranscriptWarning
 from gpu_worker.transcription.chunk import transcribe_chunk
-from gpu_worker.transcription.engines import DecodeOptions, EngineRequest, WindowText
+from gpu_worker.transcription.engines import (
+    DecodeOptions,
+    DetectedLanguage,
+    EngineRequest,
+    WindowText,
+)
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine, load
 
 HALF = 224  # tokens that a text could have before
@@ -42,10 +48,9 @@ class Watched:
 
     def __init__(self, engine: FasterWhisperEngine) -> None:
         self._engine = engine
+        self.name, self.device, self.languages = engine.name, engine.device, engine.languages
+        self.max_window_seconds = engine.max_window_seconds
         self.looks: list[list[tuple[float, WindowText]]] = []
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._engine, name)
 
     def transcribe(
         self, windows: Sequence[Audio], options: DecodeOptions
@@ -54,6 +59,12 @@ class Watched:
         seconds = [len(window) / SAMPLE_RATE for window in windows]
         self.looks.append(list(zip(seconds, texts, strict=True)))
         return texts
+
+    def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
+        return self._engine.notices(options)
+
+    def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
+        return self._engine.detect_languages(windows)
 
 
 def speech(language: str) -> Audio:
@@ -78,7 +89,7 @@ def main() -> None:
         watched = Watched(engine)
         # Synthetic voices are taken for silence. One candidate a try: so many tokens are slow.
         options = DecodeOptions(language=language, best_of=1, no_speech_threshold=None)
-        heard = transcribe_chunk(watched, speech(language), options)  # type: ignore[arg-type]
+        heard = transcribe_chunk(watched, speech(language), options)
         for number, look in enumerate(watched.looks, 1):
             lengths = [len(tokenizer.encode(text.text).ids) for _, text in look]
             print(

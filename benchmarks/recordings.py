@@ -64,8 +64,9 @@ def join(recordings: Sequence[Recording]) -> Recording:
 
 def read_sample() -> Recording:
     """Half a minute of two people on the telephone, which pyannote.audio brings along."""
-    package = Path(str(find_spec("pyannote.audio").origin)).parent  # type: ignore[union-attr]
-    path = package / "sample" / "sample.wav"
+    package = find_spec("pyannote.audio")
+    assert package is not None and package.origin is not None
+    path = Path(package.origin).parent / "sample" / "sample.wav"
     return read_recording(path, path.with_suffix(".rttm"), "sample")
 
 

@@ -104,7 +104,9 @@ def resnet(mel_bins: int = 80) -> Any:
 
 def read_sample() -> Audio:
     """The half minute of two people on the telephone that pyannote.audio brings along."""
-    path = Path(str(find_spec("pyannote.audio").origin)).parent / "sample" / "sample.wav"  # type: ignore[union-attr]
+    package = find_spec("pyannote.audio")
+    assert package is not None and package.origin is not None
+    path = Path(package.origin).parent / "sample" / "sample.wav"
     with wave.open(str(path)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     return samples.astype(np.float32) / np.float32(32768)

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -148,6 +149,10 @@ def jobs(cluster: ClusterUnderTest) -> list[Job]:
     return [cluster.connection.job(TENANT, job) for job, _ in found]
 
 
+def _has_more_sources(cluster: ClusterUnderTest, than: int) -> bool:
+    return len(sources(cluster)) > than
+
+
 def sources(cluster: ClusterUnderTest) -> list[str]:
     """What every job was made of, in order."""
     found = cluster.connection.jobs.newest(TENANT, 1000)
@@ -238,7 +243,7 @@ def test_no_object_is_lost_when_pollers_are_killed(
             expected.append(f"s3://{account.bucket}/{key}")
         known = len(sources(cluster))
         poller = start_poller(cluster)
-        cluster.wait_until(lambda known=known: len(sources(cluster)) > known)  # type: ignore[misc]
+        cluster.wait_until(partial(_has_more_sources, cluster, known))
         try:
             poller.wait(dice.uniform(0.0, 0.2))
         except subprocess.TimeoutExpired:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from config.settings import Settings
@@ -106,7 +107,7 @@ def test_an_option_or_a_command_that_does_not_exist_would_be_found() -> None:
 
 
 def test_flower_is_started_as_on_one_machine_but_for_its_address(tmp_path: Path) -> None:
-    values = Settings(flower_password="secret", redis_url="redis://localhost")  # type: ignore[arg-type]
+    values = Settings(flower_password=SecretStr("secret"), redis_url=SecretStr("redis://localhost"))
     (container,) = [
         one for owner, one in containers(objects(value_file("everything"))) if "flower" in owner
     ]

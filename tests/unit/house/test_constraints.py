@@ -27,7 +27,9 @@ def versions(file: str) -> dict[str, Version]:
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
     pairs = [line.split("==") for line in lines]
-    found = {canonicalize_name(name): Version(version) for name, version in pairs}
+    found: dict[str, Version] = {
+        canonicalize_name(name): Version(version) for name, version in pairs
+    }
     assert len(found) == len(lines)
     return found
 

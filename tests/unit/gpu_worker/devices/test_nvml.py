@@ -120,7 +120,7 @@ def test_a_driver_that_dies_while_it_is_asked_tells_nothing(
     def die() -> int:
         raise NVMLError("driver unloaded")
 
-    module.nvmlDeviceGetCount = die  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "nvmlDeviceGetCount", die)
     assert readings(monkeypatch, module) == ()
     assert module.__dict__["shutdowns"] == 1
 

@@ -13,6 +13,7 @@ import torch
 from gpu_worker.audio.samples import Audio
 from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.diarization import Diarization, Diarizer, DiarizerRequest, SpeakerBounds
+from gpu_worker.diarization.pipeline import PyannoteDiarizer
 from gpu_worker.diarization.pretrained import load_pico_voice
 from gpu_worker.diarization.pyannote_audio import Pipeline
 from gpu_worker.errors import InvalidOption, OutOfMemory
@@ -179,7 +180,8 @@ def test_a_batch_that_does_not_fit_is_made_smaller(
     pico: Diarizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = in_shards(pico, SHORT_TALK, 256)
-    inference: Any = pico._segmentation  # type: ignore[attr-defined]
+    assert isinstance(pico, PyannoteDiarizer)
+    inference = pico._segmentation
     infer, sizes = inference.infer, []
 
     def small(batch: torch.Tensor, most: int = 3) -> Any:

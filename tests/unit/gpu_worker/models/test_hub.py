@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -127,4 +128,4 @@ def test_an_error_of_this_machine_is_not_silence() -> None:
         raise OSError("disk")
     assert not servers.is_silent(HUB)
     assert is_silence(URLError("no route"))
-    assert not is_silence(HTTPError("https://a/b", 404, "no", None, None))  # type: ignore[arg-type]
+    assert not is_silence(HTTPError("https://a/b", 404, "no", Message(), None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,17 +27,14 @@ OPTIONS = DecodeOptions(language="en")
 class Altered(FakeEngine):
     """A fake engine whose answers are changed in some fields."""
 
-    def __init__(self, **changes: object) -> None:
+    def __init__(self, **changes: Any) -> None:
         super().__init__()
         self.changes = changes
 
     def transcribe(
         self, windows: Sequence[Audio], options: DecodeOptions
     ) -> tuple[WindowText, ...]:
-        return tuple(
-            replace(text, **self.changes)  # type: ignore[arg-type]
-            for text in super().transcribe(windows, options)
-        )
+        return tuple(replace(text, **self.changes) for text in super().transcribe(windows, options))
 
 
 class Polyglot(FakeEngine):

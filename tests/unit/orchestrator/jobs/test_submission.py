@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -47,11 +47,11 @@ def taken(connection: Cluster, key: str | None = None, source: Source = SOURCE) 
     return submit(connection, source, OPTIONS, tenant=TENANT, idempotency_key=key)
 
 
-def end(connection: Cluster, job: Job, **result: object) -> None:
+def end(connection: Cluster, job: Job, **result: Any) -> None:
     """Publish the run's result, as `assemble` would."""
     unit = a_unit(Stage.ASSEMBLE, job=job.id, run=job.run)
     connection.redis.delete("assemble.interactive", "prepare.interactive")
-    record = result_record(**result)  # type: ignore[arg-type]
+    record = result_record(**result)
     connection.store.put(keys.of_run(unit.run, keys.RESULT), encode(record))
     connection.settle(unit.run)
 
@@ -342,10 +342,12 @@ def test_a_retried_job_survives_a_wipe_as_its_newest_run(connection: Cluster) ->
 
 
 @pytest.mark.parametrize("action", [cancel, retry])
-def test_an_unknown_job_is_said_to_be_unknown(connection: Cluster, action: object) -> None:
+def test_an_unknown_job_is_said_to_be_unknown(
+    connection: Cluster, action: Callable[[Cluster, str, str], object]
+) -> None:
     for name in ("nobody", "../up", "a/b", ""):
         with pytest.raises(UnknownJob):
-            action(connection, TENANT, name)  # type: ignore[operator]
+            action(connection, TENANT, name)
 
 
 def test_a_file_is_uploaded_once_and_named_by_its_content(
@@ -380,9 +382,9 @@ def test_a_summary_is_what_the_job_shows(connection: Cluster) -> None:
     end(connection, job, transcript={"language": "es", "warnings": [{"code": "x"}]})
     ended = connection.job(TENANT, job.id)
     assert (ended.language, ended.warnings) == ("es", ({"code": "x"},))
-    assert connection.jobs.find(TENANT, job.id)[2] == Summary(  # type: ignore[index]
-        warnings=({"code": "x"},), language="es"
-    )
+    found = connection.jobs.find(TENANT, job.id)
+    assert found is not None
+    assert found[2] == Summary(warnings=({"code": "x"},), language="es")
 
 
 def test_nobody_listens_for_the_results_of_messages(connection: Cluster) -> None:

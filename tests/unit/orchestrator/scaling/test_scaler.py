@@ -17,6 +17,7 @@ from orchestrator.reconciler import Reconciler
 from orchestrator.scaling.published import (
     STALE_SECONDS,
     LoadUnknown,
+    PublishedLoad,
     fresh_load,
     publish,
     published,
@@ -49,7 +50,7 @@ def scaler(connection: Cluster) -> Scaler:
     return Scaler(connection)
 
 
-def measured(connection: Cluster, scaler: Scaler):  # type: ignore[no-untyped-def]
+def measured(connection: Cluster, scaler: Scaler) -> PublishedLoad:
     return scaler.publish(tuple(survey(connection, connection.jobs.open_runs())))
 
 
@@ -119,7 +120,8 @@ def test_a_queue_tells_its_depth_and_the_age_of_its_first_message(
     queue = measured(connection, scaler).queues["transcribe.bulk"]
     assert queue.depth == 2
     assert queue.oldest_seconds == pytest.approx(60, abs=5)
-    assert published(connection.redis).queues["align.bulk"].oldest_seconds is None  # type: ignore[union-attr]
+    told = published(connection.redis)
+    assert told is not None and told.queues["align.bulk"].oldest_seconds is None
 
 
 def test_every_pass_of_the_reconciler_publishes_the_load(connection: Cluster) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -97,9 +98,9 @@ def test_a_language_it_does_not_have_is_refused(engine: Engine) -> None:
     ids=str,
 )
 def test_options_are_taken_by_the_model(
-    engine: Engine, said: list[Utterance], changes: dict[str, object]
+    engine: Engine, said: list[Utterance], changes: dict[str, Any]
 ) -> None:
-    options = replace(ENGLISH, **changes)  # type: ignore[arg-type]
+    options = replace(ENGLISH, **changes)
     (text,) = engine.transcribe([said[0].samples], options)
     assert text.temperature == options.temperatures[0]
 

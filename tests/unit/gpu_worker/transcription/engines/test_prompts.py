@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import pytest
 from faster_whisper.tokenizer import Tokenizer
@@ -19,9 +20,9 @@ def tokenizer() -> Tokenizer:
     return Tokenizer(vocabulary, True, task="transcribe", language="en")
 
 
-def said(**texts: str) -> tuple[str, bool]:
+def said(**texts: Any) -> tuple[str, bool]:
     """What the model is told before the start of the transcript, and whether some was left out."""
-    prompt = build_prompt(tokenizer(), DecodeOptions(language="en", **texts))  # type: ignore[arg-type]
+    prompt = build_prompt(tokenizer(), DecodeOptions(language="en", **texts))
     start = prompt.tokens.index(tokenizer().sot)
     assert prompt.tokens[start:] == (*tokenizer().sot_sequence, tokenizer().no_timestamps)
     assert start <= PROMPT_TOKENS + 1

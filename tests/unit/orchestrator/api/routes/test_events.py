@@ -259,11 +259,12 @@ def test_who_has_seen_the_end_is_told_that_there_is_no_more(
     job = WatchedJob(connection)
     job.do_all()
     last = watched(at(address, job.id))[-1]
-    for request in (
+    requests: tuple[dict[str, Any], ...] = (
         {"headers": {"Last-Event-ID": last["id"]}},
         {"params": {"last_event_id": "1.end"}},
-    ):
-        reply = httpx.get(at(address, job.id), **request)  # type: ignore[arg-type]
+    )
+    for request in requests:
+        reply = httpx.get(at(address, job.id), **request)
         assert (reply.status_code, reply.content) == (204, b"")
 
 
