@@ -6,8 +6,8 @@
             ...
         print(client.transcript(job.id, "srt"))
 
-`AsyncClient` has the same methods, to be awaited. Both need httpx and tenacity only: no Celery,
-no Redis, no models. docs/client.md describes them.
+`AsyncClient` has the same methods, to be awaited. Both need httpx, httpx-sse and tenacity only:
+no Celery, no Redis, no models. docs/client.md describes them.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import httpx
+from httpx_sse import ServerSentEvent
 
 Status = Literal["queued", "processing", "completed", "partial", "failed", "canceled"]
 _OPEN = ("queued", "processing")
@@ -107,6 +107,11 @@ class Event:
     name: str
     data: Mapping[str, Any]
 
+    @classmethod
+    def of(cls, told: ServerSentEvent) -> Event:
+        """Make an event from one of the stream's. Raises ValueError if its data is not JSON."""
+        return cls(told.id, told.event, told.json())
+
     @property
     def job(self) -> Job | None:
         """The job at that moment, in a `job` or `end` event."""
@@ -116,35 +121,3 @@ class Event:
     def segments(self) -> tuple[Mapping[str, Any], ...]:
         """The segments of the next chunk, in a `segments` event."""
         return tuple(self.data.get("segments", ())) if self.name == "segments" else ()
-
-
-class EventReader:
-    """Parses the bytes of an event stream, which may be cut at any place, into events."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._fields: dict[str, str] = {}
-
-    def read(self, data: bytes) -> list[Event]:
-        """Return the events that are complete with these bytes; keep the rest for the next call.
-
-        Raises ValueError for an event whose data is not JSON.
-        """
-        # By hand: httpx's lines end at every character that Unicode calls a line's end.
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        found = (self._line(line.rstrip(b"\r").decode("utf-8", "replace")) for line in lines)
-        return [event for event in found if event is not None]
-
-    def _line(self, line: str) -> Event | None:
-        if line:
-            name, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            if name == "data" and "data" in self._fields:
-                value = f"{self._fields['data']}\n{value}"
-            if name:  # else a comment, which keeps the connection alive
-                self._fields[name] = value
-            return None
-        told, self._fields = self._fields, {}
-        if "data" not in told:
-            return None
-        return Event(told.get("id", ""), told.get("event", "message"), json.loads(told["data"]))

@@ -9,10 +9,11 @@ from contextlib import aclosing
 from typing import Any, Self
 
 import httpx
+from httpx_sse import EventSource
 from tenacity import AsyncRetrying
 
 from scriptorium_client import calls
-from scriptorium_client.answers import ApiError, Event, EventReader, Job, Status
+from scriptorium_client.answers import ApiError, Event, Job, Status
 from scriptorium_client.calls import Call, File, Place, Source
 
 
@@ -148,10 +149,10 @@ class AsyncClient:
             if not response.is_success:
                 await response.aread()
                 raise ApiError.of(response)
-            reader = EventReader()
-            async for data in response.aiter_bytes():
-                for event in place.take(reader.read(data)):
-                    yield event
-                if place.ended:
-                    return
+            async with aclosing(EventSource(response).aiter_sse()) as events:
+                async for told in events:
+                    for event in place.take(told):
+                        yield event
+                    if place.ended:
+                        return
         raise httpx.RemoteProtocolError(f"The events of job {job} were cut off.")

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import httpx
+from httpx_sse import EventSource
 from tenacity import Retrying
 
 from scriptorium_client import calls
-from scriptorium_client.answers import ApiError, Event, EventReader, Job, Status
+from scriptorium_client.answers import ApiError, Event, Job, Status
 from scriptorium_client.calls import Call, File, Place, Source
 
 
@@ -143,9 +144,8 @@ class Client:
             if not response.is_success:
                 response.read()
                 raise ApiError.of(response)
-            reader = EventReader()
-            for data in response.iter_bytes():
-                yield from place.take(reader.read(data))
+            for told in EventSource(response).iter_sse():
+                yield from place.take(told)
                 if place.ended:
                     return
         raise httpx.RemoteProtocolError(f"The events of job {job} were cut off.")

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
+from httpx_sse import ServerSentEvent
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt
 
 from scriptorium_client.answers import ApiError, Event
@@ -166,9 +167,10 @@ class Place:
         self._tries = tries
         self._failures = 0  # since the last event
 
-    def take(self, events: list[Event]) -> Iterator[Event]:
-        """Yield the events, and remember the id of each."""
-        for event in events:
+    def take(self, told: ServerSentEvent) -> Iterator[Event]:
+        """Yield the event, if it has data, and remember its id."""
+        if told.data:  # else only a new pause between tries, or the end of a comment
+            event = Event.of(told)
             self.last, self._failures = event.id or self.last, 0
             self.ended = event.name == "end"
             yield event

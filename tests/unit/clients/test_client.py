@@ -21,7 +21,6 @@ from pydantic import SecretStr
 
 from orchestrator.cluster.connection import Cluster
 from scriptorium_client import ApiError, AsyncClient, Client, Event, Job, calls
-from scriptorium_client.answers import EventReader
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tests.inputs.examples import TENANT
@@ -276,7 +275,7 @@ def test_a_broken_stream_is_taken_up_where_it_broke(make: Any, hasty: list[float
 
 def test_a_stream_that_only_breaks_is_given_up(make: Any, hasty: list[float]) -> None:
     with (
-        web_server(body(b": ping\n\n")) as server,
+        web_server(body(b": ping\n\n", Content_Type="text/event-stream")) as server,
         make(server.url(""), tries=3) as client,
         pytest.raises(httpx.RemoteProtocolError),
     ):
@@ -356,26 +355,51 @@ def test_a_job_s_id_cannot_lead_elsewhere() -> None:
     assert calls.job_call("../admin/keys?x").path == "/v1/jobs/..%2Fadmin%2Fkeys%3Fx"
 
 
+def in_pieces(wire: bytes, size: int) -> Answer:
+    """An event stream in HTTP chunks, which the client gets as they were cut."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for start in range(0, len(wire), size):
+            piece = wire[start : start + size]
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        handler.wfile.write(b"0\r\n\r\n")
+
+    return answer
+
+
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_events_are_read_however_their_bytes_are_cut(size: int) -> None:
+def test_events_are_read_however_their_bytes_are_cut(make: Any, size: int) -> None:
     text = "one\u2028line"  # Unicode calls it two
     told = json.dumps({"segments": [{"text": text}]}, ensure_ascii=False)
     wire = (
-        f": hello\n\nid: 1\nevent: segments\ndata: {told}\n\n"
-        'retry: 5\r\n\r\nid: 2\r\ndata: {"a":\r\ndata: 1}\r\n\r\nid: 3\ndata: '
+        f": hello\n\nid: 1\nevent: segments\ndata: {told}\n\n: ping\n\n"
+        'retry: 5\r\n\r\nid: 2\r\ndata: {"a":\r\ndata: 1}\r\n\r\n'
+        "id: 3\nevent: end\ndata: {}\n\nid: 4\ndata: "
     ).encode()
-    reader = EventReader()
-    events = [
-        event
-        for start in range(0, len(wire), size)
-        for event in reader.read(wire[start : start + size])
-    ]
+    with web_server(in_pieces(wire, size)) as server, make(server.url("")) as client:
+        events = list(client.stream("job-1"))
     assert events == [
         Event("1", "segments", {"segments": [{"text": text}]}),
         Event("2", "message", {"a": 1}),
+        Event("3", "end", {}),
     ]
     assert events[0].job is None and events[0].segments[0]["text"] == text
     assert events[1].segments == ()
+
+
+def test_a_page_instead_of_events_is_told(make: Any, hasty: list[float]) -> None:
+    page = body(b"<html>Log in</html>", Content_Type="text/html")
+    with (
+        web_server(page) as server,
+        make(server.url(""), tries=2) as client,
+        pytest.raises(httpx.TransportError, match="text/html"),
+    ):
+        list(client.stream("job-1"))
+    assert len(server.requests) == 2
 
 
 def test_delays_grow_and_have_an_end() -> None:
