@@ -6,10 +6,11 @@ Records never change, so each process keeps in memory those that it has read.
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
+
+from cachetools import LRUCache
 
 from gpu_worker.models.whisper import AUTO
 from gpu_worker.transcript import TranscriptWarning
@@ -28,8 +29,7 @@ class Records:
 
     def __init__(self, store: ArtifactStore, remembered: int = REMEMBERED) -> None:
         self._store = store
-        self._remembered = remembered
-        self._known: OrderedDict[str, Any] = OrderedDict()
+        self._known: LRUCache[str, Any] = LRUCache(remembered)
         self._lock = Lock()
 
     def manifest(self, tenant: str, job: str) -> Manifest:
@@ -120,13 +120,10 @@ class Records:
     def _read(self, key: str, parse: Callable[[Any], Any]) -> Any:
         with self._lock:
             if key in self._known:
-                self._known.move_to_end(key)
                 return self._known[key]
         record = parse(json.loads(self._store.get(key)))
         with self._lock:
             self._known[key] = record
-            while len(self._known) > self._remembered:
-                self._known.popitem(last=False)
         return record
 
 
