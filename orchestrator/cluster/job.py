@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from tasks.runs.dependencies import chunk_stages, fan_in, header_chains, needs_detection
+from tasks.runs.dependencies import (
+    chunk_stages,
+    fan_in,
+    header_chains,
+    needs_detection,
+    open_units,
+)
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.stages import Stage
-from tasks.runs.units import Run, Unit
+from tasks.runs.units import Run
 from tasks.state.receipts import Receipt
 
 Receipts = Mapping[tuple[Stage, int], Receipt]
@@ -177,31 +183,27 @@ def current_stage(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> 
     if needs_detection(manifest.options) and (Stage.DETECT_LANGUAGE, 0) not in receipts:
         return Stage.DETECT_LANGUAGE
     run = Run(manifest.tenant, manifest.job, 0)
-    header = [unit for units in header_chains(run, manifest.options, plan) for unit in units]
-    waiting = {unit.stage for unit in header if _is_open(unit, receipts)}
-    for stage in Stage:
-        if stage in waiting:
-            return stage
-    last = fan_in(run, manifest.options, plan)
-    return next((unit.stage for unit in last if _is_open(unit, receipts)), Stage.ASSEMBLE)
+    failed = failed_units(receipts)
+    waiting = {
+        unit.stage
+        for chain in header_chains(run, manifest.options, plan)
+        for unit in open_units(chain, receipts, failed)
+    }
+    last = open_units(fan_in(run, manifest.options, plan), receipts, failed)
+    in_order = (*(stage for stage in Stage if stage in waiting), *(unit.stage for unit in last))
+    return in_order[0] if in_order else Stage.ASSEMBLE
 
 
-def _is_open(unit: Unit, receipts: Receipts) -> bool:
-    """Return whether a unit still has work; a chunk without transcription is never aligned."""
-    if (unit.stage, unit.index) in receipts:
-        return False
-    before = receipts.get((Stage.TRANSCRIBE, unit.index)) if unit.stage is Stage.ALIGN else None
-    return before is None or before.outcome != "failed"
+def failed_units(receipts: Receipts) -> frozenset[tuple[Stage, int]]:
+    """Return the units that were given up."""
+    return frozenset(unit for unit, receipt in receipts.items() if receipt.outcome == "failed")
 
 
 def _count(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> Chunks:
-    last = chunk_stages(manifest.options)[-1]
-    failed = [
-        index
-        for (stage, index), receipt in receipts.items()
-        if stage is Stage.TRANSCRIBE and receipt.outcome == "failed"
-    ]
-    done = sum(stage is last and index not in failed for stage, index in receipts)
+    stages = chunk_stages(manifest.options)
+    feeding = [stage for stage in stages if stage.definition.feeds_chain]
+    failed = {index for stage, index in failed_units(receipts) if stage in feeding}
+    done = sum(stage is stages[-1] and index not in failed for stage, index in receipts)
     return Chunks(len(plan.chunks) if plan else 0, done, len(failed))
 
 
@@ -210,12 +212,14 @@ def _progress(manifest: Manifest, receipts: Receipts, plan: Plan | None) -> floa
     if plan is None:
         return 0.0
     run = Run(manifest.tenant, manifest.job, 0)
+    failed = failed_units(receipts)
     total = done = 0.0
-    for units in header_chains(run, manifest.options, plan):
-        for unit in units:
+    for chain in header_chains(run, manifest.options, plan):
+        waiting = open_units(chain, receipts, failed)
+        for unit in chain:
             seconds = plan.seconds_of(unit, manifest.options)
             total += seconds
-            done += 0.0 if _is_open(unit, receipts) else seconds
+            done += 0.0 if unit in waiting else seconds
     return min(1.0, done / total) if total else 0.0
 
 

@@ -15,6 +15,7 @@ from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.events import Facts
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
+from tasks.runs.dependencies import chunk_stages
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 
@@ -56,8 +57,7 @@ class FactsReader:
         run = Run(manifest.tenant, manifest.job, facts.run)
         if facts.plan and facts.plan.channels:
             return self._published(run)
-        stages = [Stage.ALIGN, Stage.TRANSCRIBE] if manifest.options.aligns else [Stage.TRANSCRIBE]
-        for stage in stages:
+        for stage in reversed(chunk_stages(manifest.options)):
             receipt = facts.receipts.get((stage, chunk))
             if receipt and receipt.outcome == "failed":
                 continue

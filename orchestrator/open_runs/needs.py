@@ -6,10 +6,10 @@ for longer than a grace period has been lost and is issued again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from tasks.runs.dependencies import fan_in, header_chains, needs_detection
+from tasks.runs.dependencies import fan_in, header_chains, needs_detection, open_units
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.stages import EARLY_STAGES, Stage
 from tasks.runs.units import Run, Unit
@@ -39,24 +39,14 @@ def needed_units(facts: RunFacts) -> tuple[Unit, ...]:
     if needs_detection(options) and (Stage.DETECT_LANGUAGE, 0) not in facts.settled:
         return (run.unit(Stage.DETECT_LANGUAGE),)
     pending = [
-        first
+        waiting[0]
         for chain in header_chains(run, options, facts.plan)
-        if (first := _first_open(chain, facts)) is not None
+        if (waiting := open_units(chain, facts.settled, facts.failed))
     ]
     if pending:
         return tuple(pending)
     last = fan_in(run, options, facts.plan)
-    return (_first_open(last, facts) or last[-1],)
-
-
-def _first_open(chain: Sequence[Unit], facts: RunFacts) -> Unit | None:
-    """Return the first unit that is not settled; None if there is none, or no input for it."""
-    for unit in chain:
-        if (unit.stage, unit.index) not in facts.settled:
-            return unit
-        if unit.stage is Stage.TRANSCRIBE and (unit.stage, unit.index) in facts.failed:
-            return None
-    return None
+    return (open_units(last, facts.settled, facts.failed) or last[-1:])[:1]
 
 
 def overdue(

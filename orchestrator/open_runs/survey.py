@@ -12,7 +12,7 @@ import structlog
 
 from gpu_worker.models.whisper import AUTO
 from orchestrator.cluster.connection import Cluster
-from orchestrator.cluster.job import Receipts
+from orchestrator.cluster.job import Receipts, failed_units
 from orchestrator.open_runs.needs import RunFacts, needed_units
 from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
@@ -91,7 +91,7 @@ def _look(
             run=run,
             plan=cluster.plan(run.tenant, run.job),
             settled=settled,
-            failed={unit for unit, receipt in receipts.items() if receipt.outcome == "failed"},
+            failed=failed_units(receipts),
         )
         return facts, [(unit, cluster.records.key(unit)) for unit in needed_units(facts)]
     except ArtifactMissing as error:

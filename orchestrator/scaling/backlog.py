@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from orchestrator.open_runs.needs import RunFacts
 from orchestrator.scaling.policy import Load, StageLoad
 from orchestrator.scaling.pools import WorkerPool
-from tasks.runs.dependencies import fan_in, header_chains, needs_detection
+from tasks.runs.dependencies import fan_in, header_chains, needs_detection, open_units
 from tasks.runs.stages import EARLY_STAGES, Stage
-from tasks.runs.units import Unit
 from tasks.state.speeds import Speed, SpeedName
 
 FIRST_JOB_SECONDS = 600.0  # assumed length of a file, until one was prepared
@@ -35,36 +34,22 @@ def remaining_work(facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS) -> t
     options = facts.manifest.options
     run = facts.run
     if facts.plan is None:
-        open_units = [(run.unit(Stage.PREPARE), job_seconds)]
+        waiting = [(run.unit(Stage.PREPARE), job_seconds)]
     else:
-        first = [Stage.DETECT_LANGUAGE] if needs_detection(options) else []
-        units = [run.unit(stage) for stage in first]
-        for chain in header_chains(run, options, facts.plan):
-            units += _open_of(chain, facts)
-        units += fan_in(run, options, facts.plan)
-        open_units = [
+        first = (run.unit(Stage.DETECT_LANGUAGE),) if needs_detection(options) else ()
+        headers = header_chains(run, options, facts.plan)
+        waiting = [
             (unit, facts.plan.seconds_of(unit, options))
-            for unit in units
-            if (unit.stage, unit.index) not in facts.settled
+            for chain in (first, *headers, fan_in(run, options, facts.plan))
+            for unit in open_units(chain, facts.settled, facts.failed)
         ]
     found: dict[Stage, tuple[float, int]] = {}
-    for unit, seconds in open_units:
+    for unit, seconds in waiting:
         audio, count = found.get(unit.stage, (0.0, 0))
         found[unit.stage] = (audio + seconds, count + 1)
     return tuple(
         Work(stage, options.model, audio, count) for stage, (audio, count) in found.items()
     )
-
-
-def _open_of(chain: Iterable[Unit], facts: RunFacts) -> list[Unit]:
-    """Return the chain's open units; a chunk whose transcription failed has none."""
-    units: list[Unit] = []
-    for unit in chain:
-        if (unit.stage, unit.index) not in facts.settled:
-            units.append(unit)
-        elif unit.stage is Stage.TRANSCRIBE and (unit.stage, unit.index) in facts.failed:
-            return []
-    return units
 
 
 def pool_load(

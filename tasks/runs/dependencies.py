@@ -9,6 +9,8 @@ then             diarize → assemble
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
+
 from gpu_worker.alignment.models import is_local
 from gpu_worker.models.whisper import AUTO, FAKE_NAME
 from tasks.runs.manifest import Plan
@@ -57,6 +59,27 @@ def fan_in(run: Run, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:
     """Return the units that follow when all chains have ended, in order."""
     stages = (Stage.DIARIZE, Stage.ASSEMBLE) if plan.shards(options) else (Stage.ASSEMBLE,)
     return tuple(run.unit(stage) for stage in stages)
+
+
+def open_units(
+    chain: Sequence[Unit],
+    settled: Container[tuple[Stage, int]],
+    failed: Container[tuple[Stage, int]],
+) -> tuple[Unit, ...]:
+    """Return the units of a chain that are still to be done, in order.
+
+    `settled` are the units with an artifact or a written failure, `failed` those with a failure.
+    Nothing is open behind a failed stage that feeds its chain: what was not transcribed is never
+    aligned.
+    """
+    found = []
+    for unit in chain:
+        place = (unit.stage, unit.index)
+        if place not in settled:
+            found.append(unit)
+        elif unit.stage.definition.feeds_chain and place in failed:
+            break
+    return tuple(found)
 
 
 def downstream(unit: Unit, options: JobOptions, plan: Plan) -> tuple[Unit, ...]:

@@ -85,6 +85,10 @@ class StageDefinition:
     """The kind of model that sets its speed: a label of the metrics."""
     is_early: bool = False
     """Whether the rest of the run depends on it: if it fails, the run does."""
+    feeds_chain: bool = False
+    """Whether the later stages of its chunk or shard need its artifact: if it fails, they have
+    nothing to work on and are never done.
+    """
 
 
 STAGES: Mapping[Stage, StageDefinition] = {
@@ -102,6 +106,7 @@ STAGES: Mapping[Stage, StageDefinition] = {
     ),
     Stage.TRANSCRIBE: StageDefinition(
         Pool.GPU, Scope.CHUNK, version=3, first_speed=40.0, model="transcription",
+        feeds_chain=True,
         options=frozenset({  # without the batch size, which does not change the text
             "model", "revision", "compute_type", "task", "beam_size", "best_of", "patience",
             "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "temperature",

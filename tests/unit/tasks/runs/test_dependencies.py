@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.runs.dependencies import chunk_stages, downstream, fan_in, header_chains
+from tasks.runs.dependencies import chunk_stages, downstream, fan_in, header_chains, open_units
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
 from tests.inputs.examples import a_plan, a_run, a_unit
@@ -64,3 +64,26 @@ def test_speakers_are_told_apart_only_if_there_is_somebody_to_hear() -> None:
 )
 def test_what_follows_on_one_unit_alone(unit: Any, behind: list[str]) -> None:
     assert [each.key_in_run for each in downstream(unit, BOTH, a_plan(10, 10))] == behind
+
+
+@pytest.mark.parametrize(
+    ("settled", "failed", "still_open"),
+    [
+        ([], [], ["transcribe/1", "align/1"]),
+        ([Stage.TRANSCRIBE], [], ["align/1"]),
+        ([Stage.TRANSCRIBE], [Stage.TRANSCRIBE], []),
+        ([Stage.TRANSCRIBE, Stage.ALIGN], [Stage.ALIGN], []),
+        ([Stage.ALIGN], [Stage.ALIGN], ["transcribe/1"]),
+    ],
+)
+def test_what_was_not_transcribed_is_never_aligned(
+    settled: list[Stage], failed: list[Stage], still_open: list[str]
+) -> None:
+    chain = header_chains(RUN, JobOptions(), a_plan(10, 10))[1]
+    found = open_units(chain, {(it, 1) for it in settled}, {(it, 1) for it in failed})
+    assert [unit.key_in_run for unit in found] == still_open
+
+
+def test_speakers_that_were_not_told_apart_keep_no_transcript_back() -> None:
+    chain, diarized = fan_in(RUN, BOTH, a_plan(10)), {(Stage.DIARIZE, 0)}
+    assert open_units(chain, diarized, diarized) == (a_unit(Stage.ASSEMBLE),)
