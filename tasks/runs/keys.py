@@ -164,20 +164,18 @@ def language(tenant: str, audio: str, options: JobOptions) -> str:
     return f"tenants/{tenant}/audio/{audio}/language-{mark}.json"
 
 
-def transcribed(
-    tenant: str, audio: str, chunk: tuple[int, int], options: JobOptions, spoken: str | None
+def of_chunk(
+    stage: Stage,
+    tenant: str,
+    audio: str,
+    chunk: tuple[int, int],
+    options: JobOptions,
+    spoken: str | None,
 ) -> str:
+    """Return the key of what a stage makes of a chunk; `spoken` is the code of its language."""
     first, last = chunk
-    mark = _transcribe_mark(options, spoken)
-    return f"tenants/{tenant}/audio/{audio}/transcribe/{first}-{last}-{mark}.json"
-
-
-def aligned(
-    tenant: str, audio: str, chunk: tuple[int, int], options: JobOptions, spoken: str | None
-) -> str:
-    first, last = chunk
-    mark = _align_mark(options, spoken)
-    return f"tenants/{tenant}/audio/{audio}/align/{first}-{last}-{mark}.json"
+    mark = _chunk_mark(stage, options, spoken)
+    return f"tenants/{tenant}/audio/{audio}/{stage.value}/{first}-{last}-{mark}.json"
 
 
 def embedded(tenant: str, audio: str, shard: int, options: JobOptions) -> str:
@@ -197,15 +195,11 @@ def receipt(key: str) -> str:
 
 # The control plane asks for the keys of thousands of chunks of the same few options.
 @lru_cache(maxsize=1024)
-def _align_mark(options: JobOptions, spoken: str | None) -> str:
-    values = _used(Stage.ALIGN, options)
-    return digest(Stage.ALIGN, values | {"words": _transcribe_mark(options, spoken)})
-
-
-@lru_cache(maxsize=1024)
-def _transcribe_mark(options: JobOptions, spoken: str | None) -> str:
-    values = _used(Stage.TRANSCRIBE, options)
-    return digest(Stage.TRANSCRIBE, values | {"language": spoken})
+def _chunk_mark(stage: Stage, options: JobOptions, spoken: str | None) -> str:
+    source: dict[str, Any] = {"language": spoken}
+    if stage is Stage.ALIGN:
+        source = {"words": _chunk_mark(Stage.TRANSCRIBE, options, spoken)}
+    return digest(stage, _used(stage, options) | source)
 
 
 def _embed_mark(options: JobOptions) -> str:

@@ -91,8 +91,8 @@ class Records:
             return keys.embedded(unit.run.tenant, plan.audio, unit.index, options)
         if unit.stage is Stage.DIARIZE:
             return keys.diarized(unit.run.tenant, plan.audio, options)
-        named = {Stage.TRANSCRIBE: keys.transcribed, Stage.ALIGN: keys.aligned}
-        return named[unit.stage](
+        return keys.of_chunk(
+            unit.stage,
             unit.run.tenant,
             plan.chunk_audio(unit.index),
             plan.chunks[unit.index],

@@ -35,7 +35,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
     audio = plan.chunk_audio(unit.index)
     spoken = records.language(manifest, plan)
     options = manifest.options
-    source = keys.transcribed(unit.run.tenant, audio, span, options, spoken)
+    source = records.key(unit.run.unit(Stage.TRANSCRIBE, unit.index))
 
     def compute(check: Callable[[], None]) -> dict[str, Any] | None:
         try:

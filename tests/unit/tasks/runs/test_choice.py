@@ -107,7 +107,8 @@ def test_a_run_that_an_older_worker_began_is_done_as_it_was_accepted(place: Work
     records = Records(place.store)
     assert records.resolved(UNIT.run) == manifest
     chunk = a_plan().chunks[0]
-    assert records.key(a_unit()) == keys.transcribed(TENANT, "ab", chunk, manifest.options, "en")
+    heard = keys.of_chunk(Stage.TRANSCRIBE, TENANT, "ab", chunk, manifest.options, "en")
+    assert records.key(a_unit()) == heard
 
 
 def test_fields_of_a_later_release_are_ignored() -> None:

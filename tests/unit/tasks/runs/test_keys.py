@@ -38,11 +38,11 @@ NOT_OF_THE_TEXT = {
 
 
 def transcribed(spoken: str | None = "en", **options: Any) -> str:
-    return keys.transcribed("t", "aa", (0, 160), JobOptions(**options), spoken)
+    return keys.of_chunk(Stage.TRANSCRIBE, "t", "aa", (0, 160), JobOptions(**options), spoken)
 
 
 def aligned(tenant: str, audio: str, options: JobOptions) -> str:
-    return keys.aligned(tenant, audio, (0, 160), options, "en")
+    return keys.of_chunk(Stage.ALIGN, tenant, audio, (0, 160), options, "en")
 
 
 def shard(tenant: str, audio: str, options: JobOptions) -> str:
@@ -80,7 +80,7 @@ def test_the_language_counts_as_spoken_not_as_submitted() -> None:
 def test_tenant_audio_and_span_are_in_the_key() -> None:
     options = JobOptions()
     found = {
-        keys.transcribed(tenant, audio, span, options, "en")
+        keys.of_chunk(Stage.TRANSCRIBE, tenant, audio, span, options, "en")
         for tenant in "tu"
         for audio in ("aa", "bb")
         for span in ((0, 160), (0, 161), (1, 160))
