@@ -39,8 +39,8 @@ from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
 from orchestrator.local.workers import KEEP_MEMORY
-from tasks.runs.options import job_options
 from tasks.runs.stages import Stage
+from tasks.runs.submitted_options import job_options
 from tasks.runs.units import Run
 
 TENANT = "default"

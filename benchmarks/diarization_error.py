@@ -81,7 +81,7 @@ def run_cluster(audio: Path, bounds: dict[str, int], workers: int, scratch: Path
     from orchestrator.jobs.sources import upload
     from orchestrator.jobs.submission import submit
     from orchestrator.local.cluster import LocalCluster
-    from tasks.runs.options import job_options
+    from tasks.runs.submitted_options import job_options
 
     options = job_options({"model": "pico", "language": "en", "diarize": True} | bounds)
     with LocalCluster(Settings(home=scratch / "home"), workers=workers, adopt=False) as cluster:

@@ -58,7 +58,7 @@ def hear_in_cluster(
     from orchestrator.jobs.sources import upload
     from orchestrator.jobs.submission import submit
     from orchestrator.local.cluster import LocalCluster
-    from tasks.runs.options import job_options
+    from tasks.runs.submitted_options import job_options
 
     asked = {"model": "fake", "language": "en", "diarize": True, "diarize_model": OFFLINE_NAME}
     options = job_options(asked | {"shard_seconds": shard_seconds})

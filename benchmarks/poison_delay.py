@@ -23,7 +23,7 @@ from orchestrator.jobs.following import follow
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
-from tasks.runs.options import job_options
+from tasks.runs.submitted_options import job_options
 from tests.faults.deadly_chunk import SHOUT
 from tests.inputs.speech import recording, write_wav
 

@@ -32,7 +32,7 @@ from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
 from orchestrator.local.supervisor import Drain
-from tasks.runs.options import job_options
+from tasks.runs.submitted_options import job_options
 from tests.inputs.speech import recording, write_wav
 
 RATE = 16_000

@@ -19,7 +19,7 @@ from config.settings import Settings
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
-from tasks.runs.options import job_options
+from tasks.runs.submitted_options import job_options
 from tests.inputs.speech import SAMPLE_RATE, recording, write_wav
 
 TENANT = "default"

@@ -32,7 +32,8 @@ from orchestrator.cli.context import current_settings, exit_status
 from orchestrator.cli.options import spellings
 from orchestrator.cli.transcribe import local_cluster, submit_all, write_all
 from orchestrator.results.files import parse_formats
-from tasks.runs.options import JobOptions, changed_options
+from tasks.runs.options import JobOptions
+from tasks.runs.submitted_options import changed_options
 
 MODEL = "base"  # its wheels are listed in gpu_worker.models.wheels
 PICO = "pico"  # a built-in model, which knows only the built-in conversation

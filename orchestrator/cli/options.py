@@ -15,7 +15,8 @@ import typer
 
 from orchestrator.cli.booleans import boolean
 from orchestrator.cli.context import current_settings
-from tasks.runs.options import JobOptions, job_options
+from tasks.runs.options import JobOptions
+from tasks.runs.submitted_options import job_options
 
 # Other names of the same options: whisperX's, and openai/whisper's short ones.
 _ALIASES = {"vad_threshold": ["--vad_onset"], "model": ["-m"], "language": ["-l"]}

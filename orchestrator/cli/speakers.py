@@ -11,7 +11,8 @@ from gpu_worker.errors import InvalidOption
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.local_files import local_path
 from orchestrator.jobs.sources import upload
-from tasks.runs.options import JobOptions, changed_options
+from tasks.runs.options import JobOptions
+from tasks.runs.submitted_options import changed_options
 
 KnownSpeakers = Annotated[
     list[str] | None,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from config.settings import Settings
 from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.models.whisper import AUTO, find_model
-from tasks.runs.options import JobOptions, changed_options, check_model
+from tasks.runs.options import JobOptions
+from tasks.runs.submitted_options import changed_options, check_model
 
 
 def accepted_options(options: JobOptions, settings: Settings) -> JobOptions:

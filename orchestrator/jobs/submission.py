@@ -30,7 +30,8 @@ from orchestrator.jobs.runs import IllegalTransition, issue
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
-from tasks.runs.options import JobOptions, changed_options
+from tasks.runs.options import JobOptions
+from tasks.runs.submitted_options import changed_options
 from tasks.runs.units import Run
 from tasks.state.claims import claim
 from tasks.telemetry.tracing import submission_span

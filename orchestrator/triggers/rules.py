@@ -21,7 +21,8 @@ from orchestrator.jobs.options import accepted_options
 from orchestrator.outbox.outputs import ERROR_EXTENSION
 from orchestrator.triggers.places import Place
 from tasks.runs.manifest import Output
-from tasks.runs.options import JobOptions, Record, job_options
+from tasks.runs.options import JobOptions, Record
+from tasks.runs.submitted_options import job_options
 from tasks.web.addresses import AddressPolicy
 
 _BUCKET = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$"

@@ -1,29 +1,27 @@
-"""The options of a job, and the checks that refuse a wrong one.
+"""The options of a job, and what none of them may be.
 
-They are checked at submission, so that a wrong one does not fail in a worker an hour later.
+`submitted_options.py` has what is refused at submission besides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.diarization.grid import SHARD_SECONDS
-from gpu_worker.errors import InvalidOption
-from gpu_worker.models.capabilities import check_english_only, is_english_only, usual_beam_size
+from gpu_worker.models.capabilities import usual_beam_size
 from gpu_worker.models.whisper import AUTO
 from gpu_worker.transcription.engines import DecodeOptions
-from gpu_worker.transcription.languages import check_language, language_code
+from gpu_worker.transcription.languages import language_code
 from tasks.runs.stages import Lane
 
 
@@ -47,6 +45,11 @@ ComputeType = Literal[
     "default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16",
     "int16", "float16", "bfloat16", "float32",
 ]  # fmt: skip
+
+
+def _is_truth(annotation: object) -> bool:
+    """Return whether an option is true or false by its annotation, perhaps None too."""
+    return bool in (annotation, *get_args(annotation))
 
 
 def _option(default: Any, description: str, **bounds: Any) -> Any:
@@ -126,7 +129,8 @@ class JobOptions(Record):
     def _no_truth_for_a_number(cls, values: object) -> object:
         """Refuse true and false for numbers: pydantic reads true as 1."""
         for name, value in values.items() if isinstance(values, Mapping) else ():
-            if isinstance(value, bool) and name not in ("diarize", "word_timestamps"):
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field and not _is_truth(field.annotation):
                 raise ValueError(f"{name} is neither true nor false")
         return values
 
@@ -200,50 +204,3 @@ class JobOptions(Record):
     def vad_options(self) -> VadOptions:
         """Return the options for the speech detection."""
         return VadOptions(threshold=self.vad_threshold)
-
-
-def job_options(values: dict[str, Any]) -> JobOptions:
-    """Parse a submitter's options. Raises InvalidOption, which names each wrong one."""
-    try:
-        options = JobOptions.model_validate(values)
-    except ValidationError as error:
-        wrong = "; ".join(map(_sentence, error.errors()))
-        raise InvalidOption(f"Options are not valid: {wrong}.") from error
-    check_model(options)
-    return options
-
-
-def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptions:
-    """Return the options with the changes. Raises InvalidOption.
-
-    Replaces a beam size that is the model's usual one by the new model's usual one.
-    """
-    values = options.model_dump(mode="json")
-    if options.model != AUTO and options.beam_size == usual_beam_size(options.model):
-        del values["beam_size"]
-    return job_options(values | dict(changes))
-
-
-def check_model(options: JobOptions) -> None:
-    """Raise InvalidOption for what the model, by its name, cannot do, or wrong speaker bounds.
-
-    Called for submissions and not a validator: the same class reads the manifests of jobs that
-    were accepted before these rules.
-    """
-    check_language(options.language)
-    if options.model == AUTO and options.revision is not None:
-        raise InvalidOption(f"revision={options.revision!r} is of a model, and none is named.")
-    if is_english_only(options.model):
-        check_english_only(options.model, options.language, options.task)
-    exactly, least, most = options.num_speakers, options.min_speakers, options.max_speakers
-    if exactly and not (least or 1) <= exactly <= (most or 100):
-        bound = f"less than min_speakers ({least})" if exactly < (least or 1) else (
-            f"more than max_speakers ({most})"
-        )  # fmt: skip
-        raise InvalidOption(f"Options are not valid: num_speakers ({exactly}) is {bound}.")
-
-
-def _sentence(error: Mapping[str, Any]) -> str:
-    """Write one of pydantic's errors as text; one about several options names no field."""
-    place, message = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message

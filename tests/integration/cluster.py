@@ -19,8 +19,8 @@ from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
 from tasks.runs import keys
-from tasks.runs.options import job_options
 from tasks.runs.stages import Stage
+from tasks.runs.submitted_options import job_options
 from tasks.runs.units import Run
 
 TENANT = "default"

@@ -9,7 +9,7 @@ import httpx
 
 from orchestrator.jobs.submission import submit
 from tasks.runs.manifest import Source
-from tasks.runs.options import job_options
+from tasks.runs.submitted_options import job_options
 from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT
 from tests.integration.conftest import StartCluster

@@ -21,7 +21,7 @@ from orchestrator.local.programs import settings_environment
 from orchestrator.outbox.webhooks import webhook_secret
 from tasks.runs import keys
 from tasks.runs.manifest import Output
-from tasks.runs.options import job_options
+from tasks.runs.submitted_options import job_options
 from tasks.runs.units import Run
 from tests import ROOT
 from tests.inputs.speech import recording, write_wav

@@ -20,7 +20,8 @@ from gpu_worker.errors import InvalidOption, UnknownModel
 from gpu_worker.models.whisper import find_model
 from orchestrator.api.openai.fields import FieldRefused, Fields
 from orchestrator.api.openai.replies import ReplyFormat
-from tasks.runs.options import JobOptions, job_options
+from tasks.runs.options import JobOptions
+from tasks.runs.submitted_options import job_options
 
 OWN_MODEL = {  # OpenAI's names for the settings' model; True for the one with speakers
     "whisper-1": False,

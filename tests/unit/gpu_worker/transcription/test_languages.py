@@ -13,7 +13,7 @@ from gpu_worker.transcription.languages import LANGUAGES, check_language, langua
 from orchestrator.api.openai.requests import audio_request
 from orchestrator.jobs.requests import JobRequest
 from orchestrator.triggers.contract import InvalidMessage, SubmitMessage, parse_message
-from tasks.runs.options import job_options
+from tasks.runs.submitted_options import job_options
 
 # Those names of openai/whisper's TO_LANGUAGE_CODE that are not in its LANGUAGES.
 OTHER_NAMES = {

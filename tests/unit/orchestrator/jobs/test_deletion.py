@@ -31,9 +31,10 @@ from tasks.artifacts.opening import open_store
 from tasks.execution import workplace as lifecycle
 from tasks.runs import keys
 from tasks.runs.manifest import Output, Source
-from tasks.runs.options import KnownSpeaker, job_options
+from tasks.runs.options import KnownSpeaker
 from tasks.runs.records import Records
 from tasks.runs.stages import Stage, queues
+from tasks.runs.submitted_options import job_options
 from tasks.stages import prepare
 from tasks.state.receipts import Receipt
 from tests.eventually import eventually

@@ -26,9 +26,10 @@ from tasks.artifacts import ArtifactMissing
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Choice, Plan
-from tasks.runs.options import JobOptions, job_options
+from tasks.runs.options import JobOptions
 from tasks.runs.records import Records
 from tasks.runs.stages import Stage
+from tasks.runs.submitted_options import job_options
 from tasks.runs.units import Run
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 from tests.inputs.hub_cache import put_into_hub_cache

@@ -8,7 +8,8 @@ import pytest
 
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.engines import DecodeOptions
-from tasks.runs.options import JobOptions, changed_options, job_options
+from tasks.runs.options import JobOptions
+from tasks.runs.submitted_options import changed_options, job_options
 
 CLIP = "a" * 64
 

@@ -1,0 +1,64 @@
+"""A submitter's options: parsed, changed and checked.
+
+They are checked at submission, so that a wrong one does not fail in a worker an hour later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from gpu_worker.errors import InvalidOption
+from gpu_worker.models.capabilities import check_english_only, is_english_only, usual_beam_size
+from gpu_worker.models.whisper import AUTO
+from gpu_worker.transcription.languages import check_language
+from tasks.runs.options import JobOptions
+
+
+def job_options(values: dict[str, Any]) -> JobOptions:
+    """Parse a submitter's options. Raises InvalidOption, which names each wrong one."""
+    try:
+        options = JobOptions.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(map(_sentence, error.errors()))
+        raise InvalidOption(f"Options are not valid: {wrong}.") from error
+    check_model(options)
+    return options
+
+
+def changed_options(options: JobOptions, changes: Mapping[str, Any]) -> JobOptions:
+    """Return the options with the changes. Raises InvalidOption.
+
+    Replaces a beam size that is the model's usual one by the new model's usual one.
+    """
+    values = options.model_dump(mode="json")
+    if options.model != AUTO and options.beam_size == usual_beam_size(options.model):
+        del values["beam_size"]
+    return job_options(values | dict(changes))
+
+
+def check_model(options: JobOptions) -> None:
+    """Raise InvalidOption for what the model, by its name, cannot do, or wrong speaker bounds.
+
+    Called for submissions and not a validator: the same class reads the manifests of jobs that
+    were accepted before these rules.
+    """
+    check_language(options.language)
+    if options.model == AUTO and options.revision is not None:
+        raise InvalidOption(f"revision={options.revision!r} is of a model, and none is named.")
+    if is_english_only(options.model):
+        check_english_only(options.model, options.language, options.task)
+    exactly, least, most = options.num_speakers, options.min_speakers, options.max_speakers
+    if exactly and not (least or 1) <= exactly <= (most or 100):
+        bound = f"less than min_speakers ({least})" if exactly < (least or 1) else (
+            f"more than max_speakers ({most})"
+        )  # fmt: skip
+        raise InvalidOption(f"Options are not valid: num_speakers ({exactly}) is {bound}.")
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    """Write one of pydantic's errors as text; one about several options names no field."""
+    place, message = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
