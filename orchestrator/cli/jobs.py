@@ -26,7 +26,7 @@ from orchestrator.jobs import runs, submission
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.local_files import local_path
 from orchestrator.jobs.sources import upload
-from orchestrator.results.files import parse_formats, render_result
+from orchestrator.results.files import FORMAT_NAMES, parse_formats, render_result
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
@@ -96,9 +96,7 @@ def watch(job: JobId, as_json: AsJson = False) -> None:
 
 def get(
     job: JobId,
-    form: Annotated[
-        str, typer.Option("-f", "--format", help="json, txt, srt, vtt, tsv or rttm.")
-    ] = "txt",
+    form: Annotated[str, typer.Option("-f", "--format", help=f"One of {FORMAT_NAMES}.")] = "txt",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write; by default it is printed.")
     ] = None,

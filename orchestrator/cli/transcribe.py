@@ -34,7 +34,7 @@ from orchestrator.jobs.runs import cancel
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
-from orchestrator.results.files import parse_formats, write_results
+from orchestrator.results.files import FORMAT_NAMES, parse_formats, write_results
 from tasks.runs.options import JobOptions
 from tasks.telemetry.tracing import holds_spans
 
@@ -51,7 +51,7 @@ def transcribe(
     ] = Path(),
     output_format: Annotated[
         str,
-        typer.Option("-f", *spellings("output_format"), help="json,txt,srt,vtt,tsv,rttm, or all."),
+        typer.Option("-f", *spellings("output_format"), help=f"{FORMAT_NAMES}, or all."),
     ] = "all",
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, help="GPU workers to start on this machine.")

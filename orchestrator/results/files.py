@@ -17,6 +17,8 @@ from orchestrator.cluster.connection import Cluster, NotFinished
 from orchestrator.results.speaker_names import given_names, with_names
 from tasks.runs.units import Run
 
+FORMAT_NAMES = ", ".join(FORMATS)
+
 
 class NotWritable(PermanentError):
     """The output directory cannot be written to."""
@@ -31,7 +33,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
     for name in names:
         if name not in FORMATS:
             raise InvalidOption(
-                f"There is no output format {name!r}.", hint=f"Use {', '.join(FORMATS)} or all."
+                f"There is no output format {name!r}.", hint=f"Use {FORMAT_NAMES} or all."
             )
     return names
 

@@ -1,0 +1,43 @@
+"""The chart names every stage, under the kind of worker that does it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import yaml
+
+from tasks.runs.stages import STAGES, Pool
+from tests.deployment.chart import CHART, rendered, values_of
+
+NAMES = {pool: [stage.value for stage, row in STAGES.items() if row.pool is pool] for pool in Pool}
+OFF = {"cpu": {"kind": "cpu", "enabled": False}, "gpu": {"kind": "gpu", "enabled": False}}
+each_pool = pytest.mark.parametrize("pool", Pool)
+
+
+@each_pool
+def test_the_schema_takes_the_stages_of_a_kind_of_worker(pool: Pool) -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    assert schema["$defs"][f"{pool}Stages"]["items"] == {"enum": NAMES[pool]}
+
+
+@each_pool
+def test_the_values_say_which_stages_a_kind_of_worker_does(pool: Pool) -> None:
+    text = (CHART / "values.yaml").read_text(encoding="utf-8")
+    defaults = text.partition("\nworkerDefaults:\n")[2]
+    assert f"  # {', '.join(NAMES[pool])}\n  {pool}:\n" in f"\n{defaults}"
+
+
+def test_a_stage_without_a_pool_is_told() -> None:
+    notes = rendered(values_of(workers=OFF))["scriptorium/templates/NOTES.txt"]
+    told = re.search(r"no pool does (.+); jobs", notes)
+    assert told and told[1].split(", ") == [*NAMES[Pool.CPU], *NAMES[Pool.GPU]]
+
+
+def test_an_idle_gpu_is_told_while_a_stage_of_its_kind_waits() -> None:
+    text = (CHART / "alerts" / "gpu.yaml").read_text(encoding="utf-8")
+    groups = yaml.safe_load(text)
+    idle = next(rule for rule in groups[0]["rules"] if rule["alert"] == "ScriptoriumGpuIdle")
+    waiting = re.search(r'stage=~"([^"]+)"', idle["expr"])
+    assert waiting and waiting[1].split("|") == NAMES[Pool.GPU]
