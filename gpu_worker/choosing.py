@@ -19,8 +19,9 @@ from gpu_worker.errors import (
     PermanentError,
     ScriptoriumError,
 )
+from gpu_worker.models.builtin import FAKE_NAME
 from gpu_worker.models.capabilities import wanted_models
-from gpu_worker.models.whisper import FAKE_NAME, cached_model, fetch_model, find_model
+from gpu_worker.models.whisper import cached_model, fetch_model, find_model
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
 from gpu_worker.transcript import TranscriptWarning
 

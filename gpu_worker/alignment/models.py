@@ -14,11 +14,11 @@ from pathlib import Path
 
 from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.errors import NoAlignModel, UnknownModel
+from gpu_worker.models.builtin import FAKE_NAME, PICO_ALIGN_NAME, builtin_model
 from gpu_worker.models.hub import fetch_snapshot
-from gpu_worker.models.whisper import FAKE_NAME, HUB_NAME
+from gpu_worker.models.whisper import HUB_NAME
 
-PICO_LANGUAGES = ("en", "es")
-BUILTIN_ALIGN_MODELS = {"pico-align": PICO_ALIGN}
+BUILTIN_ALIGN_MODELS = {PICO_ALIGN_NAME: PICO_ALIGN}
 DEFAULT_ALIGN_MODELS = {
     "ar": "jonatasgrosman/wav2vec2-large-xlsr-53-arabic",
     "ca": "softcatala/wav2vec2-large-xlsr-catala",
@@ -75,10 +75,9 @@ def align_model(transcription_model: str, language: str, chosen: str | None) -> 
     """
     if chosen:
         return chosen
-    if "/" not in transcription_model and transcription_model.partition("-")[0] == "fake":
-        return "fake"
-    if transcription_model == "pico" and language in PICO_LANGUAGES:
-        return "pico-align"
+    builtin = builtin_model(transcription_model)
+    if builtin and (builtin.languages is None or language in builtin.languages):
+        return builtin.align_model
     if language not in DEFAULT_ALIGN_MODELS:
         raise NoAlignModel(f"No model is known that aligns the language {language!r}.")
     return DEFAULT_ALIGN_MODELS[language]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gpu_worker.diarization.offline import OFFLINE_NAME
 from gpu_worker.errors import ModelNotTrusted, UnknownModel
-from gpu_worker.models.whisper import FAKE_NAME, HUB_NAME
+from gpu_worker.models.builtin import FAKE_NAME, PICO_VOICE_NAME, builtin_model
+from gpu_worker.models.whisper import HUB_NAME
 
-PICO_VOICE_NAME = "pico-voice"
 COMMUNITY = "pyannote/speaker-diarization-community-1"  # the hub's default, CC-BY-4.0, gated
 
 
@@ -20,9 +20,8 @@ def diarize_model(transcription_model: str, chosen: str | None = None) -> str:
     """Return a job's diarization model: the chosen one, else one for its transcription model."""
     if chosen:
         return chosen
-    if FAKE_NAME.match(transcription_model):
-        return "fake"
-    return PICO_VOICE_NAME if transcription_model == "pico" else COMMUNITY
+    builtin = builtin_model(transcription_model)
+    return builtin.diarize_model if builtin else COMMUNITY
 
 
 def is_on_hub(name: str) -> bool:

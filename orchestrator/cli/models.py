@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from gpu_worker.alignment.models import DEFAULT_ALIGN_MODELS
-from gpu_worker.diarization.models import COMMUNITY, PICO_VOICE_NAME
+from gpu_worker.diarization.models import COMMUNITY
 from gpu_worker.diarization.offline import OFFLINE_NAME
-from gpu_worker.models.whisper import AUTO, BUILTIN_MODELS, HUB_MODELS, Origin, find_model
+from gpu_worker.models.builtin import BUILTIN_MODELS, PICO_ALIGN_NAME, PICO_VOICE_NAME
+from gpu_worker.models.whisper import AUTO, HUB_MODELS, Origin, find_model
 from orchestrator.cli.context import current_settings, print_json
 
 app = typer.Typer(help="List and fetch models.", no_args_is_help=True)
@@ -24,14 +25,13 @@ def list_models(
 ) -> None:
     """Show the names that --model, --align-model and --diarize-model accept."""
     rows = [("transcription", AUTO, "the default: chosen for the hardware, see docs/models.md")]
-    rows += [("transcription", name, "built in, for demos and tests") for name in BUILTIN_MODELS]
-    rows += [
-        ("transcription", "fake", "no model: words computed from a digest, to try a deployment")
-    ]
+    rows += [("transcription", name, row.about) for name, row in BUILTIN_MODELS.items()]
     rows += [("transcription", name, str(find_model(name))) for name in HUB_MODELS]
-    rows += [("alignment", "pico-align", "built in, for pico")]
+    rows += [("alignment", PICO_ALIGN_NAME, "built in, for pico")]
     rows += [("alignment", name, language) for language, name in DEFAULT_ALIGN_MODELS.items()]
-    rows += [("diarization", PICO_VOICE_NAME, "built in, for pico")]
+    rows += [
+        ("diarization", PICO_VOICE_NAME, "for pico: built in, but for 17 MB from the package index")
+    ]
     rows += [("diarization", COMMUNITY, "gated: needs a token, see `scriptorium doctor`")]
     rows += [("diarization", OFFLINE_NAME, "from the package index, used where that is missing")]
     if as_json:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from gpu_worker.alignment.models import is_local
-from gpu_worker.models.whisper import AUTO, FAKE_NAME
+from gpu_worker.models.builtin import builtin_model
+from gpu_worker.models.whisper import AUTO
 from tasks.runs.manifest import Plan
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
@@ -27,7 +28,7 @@ def is_settled(options: JobOptions) -> bool:
     """
     if options.model == AUTO:
         return False
-    brings_its_own = options.model == "pico" or FAKE_NAME.match(options.model) is not None
+    brings_its_own = builtin_model(options.model) is not None
     if options.diarizes and options.diarize_model is None and not brings_its_own:
         return False
     if not options.aligns or (options.align_model is None and brings_its_own):

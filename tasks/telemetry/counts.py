@@ -13,7 +13,7 @@ from typing import Any
 from celery.signals import task_prerun
 
 from gpu_worker.diarization.models import diarize_model
-from gpu_worker.models.whisper import FAKE_NAME
+from gpu_worker.models.builtin import FAKE_NAME
 from tasks.broker import SENT_AT
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Lane, Stage

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from gpu_worker.diarization.models import PICO_VOICE_NAME
 from gpu_worker.diarization.offline import OFFLINE_NAME, fetch_offline
 from gpu_worker.diarization.pico_voice import fetch_pico_segmentation
 from gpu_worker.errors import LibraryMissing, ModelUnavailable
+from gpu_worker.models.builtin import PICO_VOICE_NAME
 from gpu_worker.models.whisper import fetch_model, find_model
 
 

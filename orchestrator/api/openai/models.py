@@ -6,14 +6,14 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from gpu_worker.models.whisper import BUILTIN_MODELS, HUB_MODELS
+from gpu_worker.models.builtin import BUILTIN_MODELS
+from gpu_worker.models.whisper import HUB_MODELS
 from orchestrator.api.authentication import CurrentCluster, Reader
 from orchestrator.api.openai.contract import MODEL_RESPONSES, Model, ModelList
 from orchestrator.api.openai.requests import OWN_MODEL, check_model
 
 CREATED = 1_663_718_400  # 21 September 2022: Whisper was published; a name has no date of its own
 OWNER = "scriptorium"
-FAKE = "fake"
 
 router = APIRouter(prefix="/v1/models", tags=["openai"], responses=MODEL_RESPONSES)
 
@@ -24,7 +24,7 @@ def list_models(cluster: CurrentCluster, caller: Reader) -> dict[str, Any]:
 
     Any other `owner/name` of the hub that has a CTranslate2 model works too.
     """
-    names = dict.fromkeys([cluster.settings.model, *OWN_MODEL, *BUILTIN_MODELS, FAKE, *HUB_MODELS])
+    names = dict.fromkeys([cluster.settings.model, *OWN_MODEL, *BUILTIN_MODELS, *HUB_MODELS])
     return {"object": "list", "data": [_model(name) for name in names]}
 
 
