@@ -6,19 +6,13 @@ from typing import Any
 
 from redis import Redis
 
-import tasks.stages.align
-import tasks.stages.assemble
-import tasks.stages.detect_language
-import tasks.stages.diarize
-import tasks.stages.embed_speakers
-import tasks.stages.fan_out
-import tasks.stages.prepare
-import tasks.stages.transcribe  # noqa: F401 - each module registers its task
 from orchestrator.cluster.job import Job
 from tasks.app import app
 from tasks.runs.stages import HEADER_STAGES, Stage, queues
 from tasks.runs.units import Unit
 from tests.inputs.examples import a_unit
+
+app.loader.import_default_modules()  # as a worker does: each stage's module registers its task
 
 
 def run_task(unit: Unit) -> Any:
