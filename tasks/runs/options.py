@@ -186,7 +186,7 @@ class JobOptions(Record):
     @property
     def aligns(self) -> bool:
         """Whether an aligner times the words; never for a translation, which has no audio."""
-        second = self.aligner in ("ctc", "whisperx")
+        second = self.aligner not in ("cross_attention", "none")  # neither needs another model
         return second and self.word_timestamps and self.task == "transcribe"
 
     @property

@@ -56,7 +56,7 @@ def section(title: str) -> str:
 
 def paths(text: str) -> list[str]:
     """What is written as code and looks like a file or a folder of the repository."""
-    return re.findall(r"`((?:[\w.-]+/)+[\w.-]*|pyproject\.toml|Makefile)`", text)
+    return re.findall(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:toml|txt)|Makefile)`", text)
 
 
 @pytest.mark.parametrize("page", PAGES)
