@@ -195,6 +195,7 @@ def test_the_key_is_sent(make: Any, connection: Cluster) -> None:
     assert (refused.value.status, refused.value.code) == (401, "not_authenticated")
 
 
+@pytest.mark.slow
 def test_waiting_ends_after_the_timeout(client: Any, connection: Cluster) -> None:
     job = WatchedJob(connection)
     with pytest.raises(TimeoutError, match="queued"):

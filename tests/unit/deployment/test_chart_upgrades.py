@@ -67,6 +67,7 @@ def immutable(found: list[Object]) -> dict[tuple[str, str], object]:
     }
 
 
+@pytest.mark.slow
 def test_names_and_what_is_immutable_stay_when_version_and_values_change(
     next_version: Path,
 ) -> None:

@@ -51,6 +51,7 @@ def told(library: str, *calls: str) -> dict[str, str]:
     return answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_a_missing_library_is_named_with_what_to_install(call: str) -> None:
     said = told("torch", *CALLS)[call]

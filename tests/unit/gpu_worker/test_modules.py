@@ -12,6 +12,7 @@ import gpu_worker
 NAMES = [module.name for module in walk_packages(gpu_worker.__path__, "gpu_worker.")]
 
 
+@pytest.mark.slow  # torch is imported
 @pytest.mark.parametrize("name", NAMES)
 def test_a_module_is_imported_without_a_warning(name: str) -> None:
     if name.endswith(".whisperx"):

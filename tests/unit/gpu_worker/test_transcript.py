@@ -32,6 +32,7 @@ def test_segments_survive_json_on_their_own(original: Transcript) -> None:
     assert segments_from_json(carried) == original.segments
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(transcripts(seconds))
 def test_every_word_in_the_json_is_timed(original: Transcript) -> None:

@@ -135,6 +135,7 @@ def test_redis_certificates_are_checked_unless_it_is_said_otherwise() -> None:
     assert redis_address(Settings(redis_url=SecretStr(url))).client_url == url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("host", "is_known", "reason"),
     [

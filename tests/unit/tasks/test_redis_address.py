@@ -90,6 +90,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 WAYS = ("tcp", "unix", "kombu's unix", "tls", "unchecked tls")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_every_part_reaches_the_same_database(
     server: dict[str, str], way: str, tmp_path: Path

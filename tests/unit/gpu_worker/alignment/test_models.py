@@ -16,6 +16,7 @@ from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.errors import ModelUnavailable, NoAlignModel, UnknownModel
 
 
+@pytest.mark.slow
 def test_the_table_is_whisperx_own() -> None:
     alignment = pytest.importorskip("whisperx.alignment")
     known = alignment.DEFAULT_ALIGN_MODELS_TORCH | alignment.DEFAULT_ALIGN_MODELS_HF

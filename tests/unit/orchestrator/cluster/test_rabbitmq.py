@@ -195,6 +195,7 @@ def test_a_connection_that_was_lost_meanwhile_is_made_again(
     assert is_queued(cluster, a_unit())
 
 
+@pytest.mark.slow
 def test_a_rabbitmq_that_is_away_is_named_without_its_password(
     settings: Settings, connection: Cluster, tmp_path: Path
 ) -> None:

@@ -167,6 +167,7 @@ def test_a_cluster_without_a_rabbitmq_needs_none() -> None:
     assert check_broker(ALONE).state == "ok"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["amqp://me:canary@127.0.0.1:1//", "amqps://me:canary@no host//"])
 def test_a_rabbitmq_that_does_not_answer_is_an_error_without_its_password(url: str) -> None:
     finding = check_broker(Settings(broker_url=SecretStr(url)))

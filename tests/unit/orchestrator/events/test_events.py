@@ -167,6 +167,7 @@ def test_a_receipt_that_is_gone_counts_as_done() -> None:
 ORDERS = st.permutations([*heard(0, 1, 2), *((Stage.ALIGN, chunk) for chunk in range(3))])
 
 
+@pytest.mark.slow
 @given(ORDERS, st.integers(0, 7), st.booleans(), st.booleans())
 def test_a_longer_history_only_appends(
     units: list[Unit], cut: int, is_aligned: bool, has_ended: bool

@@ -204,6 +204,7 @@ def test_a_canceled_job_is_told_and_so_is_its_next_run(
     assert len({told.id for told in receiver.received}) == 2
 
 
+@pytest.mark.slow
 def test_an_error_of_the_receiver_is_tried_again_with_the_same_message(
     settings: Settings, redis: Redis
 ) -> None:
@@ -289,6 +290,7 @@ def test_dying_between_a_try_and_its_record_repeats_it_with_the_same_id(
     assert len({told.id for told in receiver.received}) == 1
 
 
+@pytest.mark.slow
 def test_a_courier_that_died_leaves_its_work_to_the_next_one(
     settings: Settings, redis: Redis, receiver: Receiver
 ) -> None:

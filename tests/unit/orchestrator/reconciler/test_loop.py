@@ -29,6 +29,7 @@ from tests.inputs.examples import TENANT, a_manifest, a_run, a_unit, write_recor
 from tests.unit.orchestrator.reconciler.passes import open_job, with_settings
 
 
+@pytest.mark.slow
 def test_of_two_reconcilers_one_leads(connection: Cluster, redis: Redis) -> None:
     quick = with_settings(connection, reconcile_seconds=0.01, reconcile_grace_seconds=0.01)
     open_job(quick)

@@ -107,6 +107,7 @@ def test_each_message_becomes_its_jobs_and_is_deleted(
     assert list(connection.store.list(keys.DEAD_TRIGGERS)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "code"),
     [("hello", "malformed_event"), (raw("BUCKET", "calls//a.wav"), "unusable_key")],

@@ -117,6 +117,7 @@ def test_a_conflict_that_another_writer_wins_is_no_error(store: S3Store, script:
     assert store.put("key", b"data") is False
 
 
+@pytest.mark.slow
 def test_a_conflict_without_end_is_given_up(store: S3Store, script: Script) -> None:
     sent = script.answer("PutObject", *[(409, "ConditionalRequestConflict")] * 99)
     with pytest.raises(StoreUnavailable):
@@ -124,6 +125,7 @@ def test_a_conflict_without_end_is_given_up(store: S3Store, script: Script) -> N
     assert len(sent) == CONFLICT_ATTEMPTS
 
 
+@pytest.mark.slow
 def test_a_short_outage_is_not_noticed(s3_endpoint: str, bucket: str) -> None:
     client = s3_client(s3_endpoint)
     sent = Script(client).answer("PutObject", (503, "SlowDown"))

@@ -24,6 +24,7 @@ def test_a_lease_that_redis_lost_is_back_at_the_next_beat(redis: Redis) -> None:
         assert eventually(lambda: leases.held(["key"]) == [True])
 
 
+@pytest.mark.slow
 def test_a_lease_outlives_its_length_while_the_work_goes_on(redis: Redis) -> None:
     leases = Leases(redis, 0.2)
     redis.set("old", 1, px=1000)  # five lengths of the lease

@@ -123,6 +123,7 @@ def test_nothing_is_claimed_while_redis_is_away(store: MemoryStore, no_redis: Re
         claim(store, Leases(no_redis, 30.0), TENANT, "one", ["ab"])
 
 
+@pytest.mark.slow
 def test_a_long_release_keeps_others_off_all_the_time(
     store: MemoryStore, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
