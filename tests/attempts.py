@@ -1,7 +1,7 @@
 """What attackers try: addresses that lead inside, keys and paths that lead out.
 
 Data for two tests: one asks the guard itself (`tests/unit/tasks/web/test_refusals.py`), one a
-whole cluster over HTTP (`tests/integration/test_attempts.py`). `{port}` is the port of
+whole cluster over HTTP (`tests/integration/operation/test_attempts.py`). `{port}` is the port of
 a server on loopback that must never hear of any of them.
 """
 

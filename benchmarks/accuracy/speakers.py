@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.accuracy.normaliser import normalised
 from benchmarks.accuracy.recordings import Recording
-from benchmarks.speaker_scores import COLLAR, cp_word_error, diarization_error
+from benchmarks.speakers.speaker_scores import COLLAR, cp_word_error, diarization_error
 from gpu_worker.transcript import Transcript
 
 

@@ -11,7 +11,7 @@ import jiwer
 from benchmarks.accuracy.normaliser import normalised
 from benchmarks.accuracy.ours import JOB_OPTIONS, NAME
 from benchmarks.accuracy.recordings import Recording
-from benchmarks.speaker_scores import WordError
+from benchmarks.speakers.speaker_scores import WordError
 
 WHOLE_BOUND, FILE_BOUND = 0.3, 2.0  # points above the best peer, at most
 ALL = "all"

@@ -2,7 +2,7 @@
 
 With a speech detector it is the place that is least likely speech, and of places that are
 equally unlikely the quietest. Loudness alone finds no pause behind noise or music: measured by
-`benchmarks/cut_points.py`. Without a detector, or where it hears no speech at all, the cut is
+`benchmarks/words/cut_points.py`. Without a detector, or where it hears no speech at all, the cut is
 in the longest silence. Pure; only the stretch around the boundary is read.
 """
 

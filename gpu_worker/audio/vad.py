@@ -14,7 +14,7 @@ from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.speech import FRAME_SAMPLES, Likelihood, VadOptions
 from gpu_worker.pcm import SAMPLE_RATE, Span
 
-# Measured with real recordings by `benchmarks/quiet_speech.py`: as they get quieter than this
+# Measured with real recordings by `benchmarks/words/quiet_speech.py`: as they get quieter than this
 # Silero misses more of them, at -50 dB a tenth, at -60 most, at -70 all. The level is the one
 # that one sample of a thousand exceeds, so that clicks do not count.
 _QUIET = np.float32(10 ** (-45 / 20))  # of full scale

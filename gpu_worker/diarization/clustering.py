@@ -3,8 +3,8 @@
 The hierarchical clustering that all of them begin with compares each embedding with each
 other, so its time and memory grow with the square of their number: scipy takes 6 s and 0.5 GB
 for 8,000 (two hours of conversation) and would take minutes and 10 GB for the 36,000 of ten
-hours (`benchmarks/fan_in.py`). Up to `MOST_EMBEDDINGS` the result is pyannote's to the bit.
-Above, the clusters are found from that many of the embeddings, evenly spaced over the file,
+hours (`benchmarks/speakers/fan_in.py`). Up to `MOST_EMBEDDINGS` the result is pyannote's to the
+bit. Above, the clusters are found from that many of the embeddings, evenly spaced over the file,
 and all others go to the nearest cluster, as pyannote does with the embeddings that it finds
 too short to cluster by. A speaker who says very little in a very long file can then be taken
 for another one.

@@ -3,7 +3,7 @@
 The scores and vectors that pyannote would compute from the audio are given to it, so that its own
 `apply` clusters and makes the turns. Some of its steps build arrays of windows × frames ×
 clusters or loop over single frames in Python; they are done here in blocks and whole arrays, with
-the same numbers to the bit, so that ten hours fit into memory (`benchmarks/fan_in.py`).
+the same numbers to the bit, so that ten hours fit into memory (`benchmarks/speakers/fan_in.py`).
 """
 
 from __future__ import annotations

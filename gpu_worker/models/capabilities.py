@@ -28,8 +28,9 @@ _BEAMS = 5  # openai/whisper's command line, faster-whisper and whisperX have as
 def usual_beam_size(model: str) -> int:
     """Return the default beam size for a model's, a repository's or a directory's name: 5 or 1.
 
-    With tiny.en and base five beams write fewer wrong words (`python -m benchmarks.decode_quality`,
-    `docs/accuracy.md`). For larger models this was not measured; they decode greedily, for speed.
+    With tiny.en and base five beams write fewer wrong words (`docs/accuracy.md`;
+    `python -m benchmarks.words.decode_quality`). For larger models this was not measured; they
+    decode greedily, for speed.
     """
     return _BEAMS if _SMALL.search(PurePath(model).name) else 1
 

@@ -22,7 +22,7 @@ from gpu_worker.errors import InvalidOption, LibraryMissing, PermanentError
 from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_environment
 
 # At 200 submissions a second one process falls behind, since its threads share one interpreter
-# lock; two keep up (benchmarks/front_door.py).
+# lock; two keep up (benchmarks/cluster/front_door.py).
 API_PROCESSES = 2
 FLOWER_HOST = "127.0.0.1"
 FLOWER_USER = "scriptorium"

@@ -3,7 +3,7 @@
 A window that is shorter is filled up with silence, as whisperX and transformers do. faster-whisper
 and openai/whisper's `transcribe` fill it up with zeros, which among features are no silence but a
 steady sound, 4 decades below full scale. With silence `base` writes fewer wrong words (measured by
-`python -m benchmarks.decode_quality`, in `docs/accuracy.md`).
+`python -m benchmarks.words.decode_quality`, in `docs/accuracy.md`).
 """
 
 from __future__ import annotations

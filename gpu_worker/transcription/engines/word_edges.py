@@ -4,7 +4,7 @@ Cross-attention lets a word last until the next one begins, so its time holds pa
 of the word before. A pause shows in the loudness: a word keeps its longest stretch of sound, and
 where a pause lies near the boundary of two words, the first ends where the pause begins and the
 second starts where it ends. The figures were chosen by hand, by the errors on two sonnets read
-aloud; `python -m benchmarks.word_offsets` prints the errors that are left. Pure.
+aloud; `python -m benchmarks.words.word_offsets` prints the errors that are left. Pure.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from gpu_worker.transcript import Word
 from gpu_worker.words import Place, sounding_part, split_words
 
 # Seconds to add to the times of a model's cross-attention, which points too early or too late by a
-# constant of its own (`python -m benchmarks.word_offsets`). It was measured for no other models.
+# constant of its own (`python -m benchmarks.words.word_offsets`). No other model was measured.
 MODEL_OFFSETS = {"base": 0.065, "tiny.en": -0.1}
 
 

@@ -14,7 +14,7 @@ from benchmarks.accuracy.speakers import speakers_report
 from benchmarks.accuracy.tables import report_tables
 from benchmarks.accuracy.word_times import spread, time_errors, times_report
 from benchmarks.accuracy.words import points_above_best, word_error, word_errors, words_report
-from benchmarks.speaker_scores import WordError
+from benchmarks.speakers.speaker_scores import WordError
 from gpu_worker.transcript import Segment, Transcript, Turn, Word
 
 pytestmark = pytest.mark.slow  # it imports transformers and pyannote

@@ -1,0 +1,1 @@
+"""Figures of whole clusters: overhead, memory, the API, recovery."""

@@ -1,0 +1,1 @@
+"""How right, fast and large the diarization is."""

@@ -1,0 +1,1 @@
+"""What text and word times lose, by windows, beams, loudness and alignment."""

@@ -1,0 +1,1 @@
+"""The chart's pods, the images' steps and compose, without a container engine."""

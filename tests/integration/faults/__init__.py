@@ -1,0 +1,1 @@
+"""Processes die, Redis and brokers fail, versions meet: nothing is lost."""

@@ -1,0 +1,1 @@
+"""Fairness, scaling, metrics, traces and secrets of a running cluster."""
