@@ -2,8 +2,8 @@
 
 import { showHelp } from "./dialogs.js";
 import { byId } from "./element.js";
-import { openReading } from "./job.js";
-import { player } from "./player.js";
+import { openReading } from "./job/job.js";
+import { player } from "./job/player.js";
 
 const STEP_SECONDS = 5;
 const TYPING = "input:not([type=range], [type=checkbox]), select, textarea";

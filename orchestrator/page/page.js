@@ -1,12 +1,12 @@
 // The page: open a session, then show the view that the address names.
 
 import { byId } from "./element.js";
-import { closeJob, openJob } from "./job.js";
-import { hideJobs, openJobs, showJobs, showNewJob } from "./jobs.js";
+import { closeJob, openJob } from "./job/job.js";
+import { hideJobs, openJobs, showJobs, showNewJob } from "./jobs/jobs.js";
 import { openKeyboard } from "./keyboard.js";
-import { openOptions } from "./options.js";
+import { openOptions } from "./jobs/options.js";
 import { openSession } from "./session.js";
-import { openUploads } from "./upload.js";
+import { openUploads } from "./jobs/upload.js";
 
 let first = true;
 

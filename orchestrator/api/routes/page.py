@@ -44,14 +44,14 @@ class PageFile:
 
 
 def read_page(directory: Path) -> Mapping[str, PageFile]:
-    """Return every file of the page by name, without files of other types."""
+    """Return every file of the page by its path below `directory`, without other types."""
     return {
-        path.name: PageFile(
+        path.relative_to(directory).as_posix(): PageFile(
             body := path.read_bytes(),
             MEDIA_TYPES[path.suffix],
             f'"{hashlib.sha256(body).hexdigest()[:32]}"',
         )
-        for path in sorted(directory.iterdir())
+        for path in sorted(directory.rglob("*"))
         if path.suffix in MEDIA_TYPES
     }
 
@@ -65,7 +65,7 @@ def show_page(request: Request) -> Response:
     return _reply(request, "index.html")
 
 
-@router.api_route("/page/{name}", methods=["GET", "HEAD"])
+@router.api_route("/page/{name:path}", methods=["GET", "HEAD"])
 def show_file(name: str, request: Request) -> Response:
     """Return a style or script of the page; else 404."""
     return _reply(request, name)

@@ -11,7 +11,7 @@ from tests import ROOT
 
 
 def test_the_page_offers_every_format() -> None:
-    text = (ROOT / "orchestrator" / "page" / "downloads.js").read_text(encoding="utf-8")
+    text = (ROOT / "orchestrator" / "page" / "job" / "downloads.js").read_text(encoding="utf-8")
     menu = re.search(r"const FORMATS = \{(.+?)\n\};", text, re.DOTALL)
     assert menu
     names = re.findall(r"^  (\w+): ", menu[1], re.MULTILINE)

@@ -71,8 +71,8 @@ ROUTES: dict[str, tuple[Scope | None, dict[str, Any]]] = {
     "GET /docs/{name}": (OPEN, {}),
     "GET /": (OPEN, {}),
     "HEAD /": (OPEN, {}),
-    "GET /page/{name}": (OPEN, {}),
-    "HEAD /page/{name}": (OPEN, {}),
+    "GET /page/{name:path}": (OPEN, {}),
+    "HEAD /page/{name:path}": (OPEN, {}),
 }
 GUARDED = {name: scope for name, (scope, _) in ROUTES.items() if scope is not None}
 FOREIGN = [name for name in ROUTES if "{job}" in name or "{upload}" in name or "{key}" in name]

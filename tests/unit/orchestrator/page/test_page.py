@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from orchestrator.api.routes import page
 
 DIRECTORY = Path(page.__file__).parents[2] / "page"
-SOURCES = sorted(path for path in DIRECTORY.iterdir() if path.suffix in page.MEDIA_TYPES)
+SOURCES = sorted(path for path in DIRECTORY.rglob("*") if path.suffix in page.MEDIA_TYPES)
 LONGEST_FILE = 250  # lines
 READABLE, VISIBLE = 4.5, 3.0  # contrasts of text and of a control's edge, by WCAG 2.2 AA
 # What is written in each colour of text, on which grounds.
@@ -46,9 +46,13 @@ def test_the_page_comes_with_a_policy_that_runs_nothing_but_its_own_files(
 
 
 def test_whatever_the_page_asks_for_is_there(client: TestClient) -> None:
-    text = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
-    named = set(re.findall(r'/page/([\w.]+)"', text)) | set(re.findall(r'from "\./([\w.]+)"', text))
-    assert named | {"index.html"} == {path.name for path in SOURCES}
+    named: set[str] = set()
+    for path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        named.update(re.findall(r'/page/([\w./]+)"', text))
+        for module in re.findall(r'from "(\.[\w./]+)"', text):
+            named.add((path.parent / module).resolve().relative_to(DIRECTORY).as_posix())
+    assert named | {"index.html"} == {path.relative_to(DIRECTORY).as_posix() for path in SOURCES}
     for name in named:
         reply = client.get(f"/page/{name}")
         assert reply.status_code == 200
@@ -67,7 +71,17 @@ def test_what_a_browser_has_already_is_not_sent_again(client: TestClient) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["__init__.py", "..%2Fapi%2Fpage.py", "..%2f__init__.py", "%2e%2e/page.py", "no.js", "", "%00"],
+    [
+        "__init__.py",
+        "..%2Fapi%2Fpage.py",
+        "..%2f__init__.py",
+        "%2e%2e/page.py",
+        "no.js",
+        "job.js",
+        "job",
+        "",
+        "%00",
+    ],
 )
 def test_nothing_but_the_pages_files_is_served(client: TestClient, name: str) -> None:
     assert client.get(f"/page/{name}").status_code == 404
@@ -76,8 +90,9 @@ def test_nothing_but_the_pages_files_is_served(client: TestClient, name: str) ->
 def test_only_files_of_a_page_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.css").write_text("a {}")
     (tmp_path / "notes.txt").write_text("not for the page")
-    (tmp_path / "directory").mkdir()
-    assert list(page.read_page(tmp_path)) == ["a.css"]
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "a.js").write_text("")
+    assert list(page.read_page(tmp_path)) == ["a.css", "job/a.js"]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
@@ -104,7 +119,7 @@ def test_every_colour_can_be_read_on_its_ground(scheme: int) -> None:
 
 def declared_colours() -> dict[str, tuple[str, str]]:
     """Name to light and dark; the voices by their class."""
-    text = (DIRECTORY / "colours.css").read_text(encoding="utf-8")
+    text = (DIRECTORY / "styles" / "colours.css").read_text(encoding="utf-8")
     text = re.sub(r"\.(voice-\d) \{ --voice:", r"--\1:", text)
     found = {}
     for name, value in re.findall(r"--([\w-]+): (.+?);", text):

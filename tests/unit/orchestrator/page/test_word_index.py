@@ -14,7 +14,7 @@ from tests.inputs.sentences import SENTENCES
 from tests.inputs.writings import WRITINGS, unworded, written
 from tests.unit.orchestrator.page.page_script import evaluate
 
-# A transcript as `orchestrator/page/transcript.js` takes it in, without drawing it.
+# A transcript as `orchestrator/page/job/transcript.js` takes it in, without drawing it.
 TAKEN_IN = """((segments) => {
     const words = new Words();
     let last = "";
@@ -77,7 +77,7 @@ def test_a_space_stands_between_two_texts_where_the_workers_put_one() -> None:
     texts += ["".join(dice.choices(PARTS, k=dice.randint(2, 12))).strip() for _ in range(150)]
     pairs = list(product(texts, repeat=2))
     told = evaluate(
-        "word_index.js", "data.map(([before, after]) => spaceBetween(before, after))", pairs
+        "job/word_index.js", "data.map(([before, after]) => spaceBetween(before, after))", pairs
     )
     wrong = [
         (pair, space)
@@ -93,7 +93,7 @@ def test_words_stand_in_their_text_where_the_workers_find_them() -> None:
         words = [word["word"] for word in segment["words"]]
         data += [(segment["text"], words), (segment["text"], [*words[:1], "not in it", *words[1:]])]
     told = evaluate(
-        "word_index.js",
+        "job/word_index.js",
         "data.map(([text, words]) => places(text, words).map((it) => text.slice(...it)))",
         data,
     )
@@ -104,7 +104,7 @@ def test_words_stand_in_their_text_where_the_workers_find_them() -> None:
 def test_the_pieces_of_a_segment_are_its_words_and_all_of_its_text() -> None:
     data = every_segment()
     for segment, shown in zip(
-        data, evaluate("word_index.js", "data.map(pieces)", data), strict=True
+        data, evaluate("job/word_index.js", "data.map(pieces)", data), strict=True
     ):
         assert "".join(piece["text"] for piece in shown) == segment["text"]
         assert [piece for piece in shown if "start" in piece] == [
@@ -115,7 +115,7 @@ def test_the_pieces_of_a_segment_are_its_words_and_all_of_its_text() -> None:
 
 def test_a_segment_without_words_is_one_piece() -> None:
     data = [segment for name in WRITINGS for segment in segments(unworded(written(name)))]
-    told = evaluate("word_index.js", "data.map(pieces)", data)
+    told = evaluate("job/word_index.js", "data.map(pieces)", data)
     assert told == [[{key: it[key] for key in ("text", "start", "end")}] for it in data]
 
 
@@ -135,7 +135,7 @@ def test_no_piece_is_lost_where_the_words_are_not_all_of_the_text(
 ) -> None:
     timed = [{"word": word, "start": 0, "end": 1} for word in words]
     data = {"text": text, "start": 0, "end": 1, "words": timed}
-    assert evaluate("word_index.js", "pieces(data).map((it) => it.text)", data) == shown
+    assert evaluate("job/word_index.js", "pieces(data).map((it) => it.text)", data) == shown
 
 
 def test_every_two_words_of_a_sentence_are_found() -> None:
@@ -146,14 +146,16 @@ def test_every_two_words_of_a_sentence_are_found() -> None:
         return at.slice(1).map(([, end], index) =>
             words.find(segment.text.slice(at[index][0], end)).map(([first, last]) => last - first));
     })"""
-    for segment, spans in zip(data, evaluate("word_index.js", pairs % TAKEN_IN, data), strict=True):
+    for segment, spans in zip(
+        data, evaluate("job/word_index.js", pairs % TAKEN_IN, data), strict=True
+    ):
         assert all(1 in span for span in spans), segment["text"]
 
 
 def test_what_is_searched_is_the_text() -> None:
     data = [[segments(written(name)), written(name).text] for name in WRITINGS]
     same = f"data.map(([segments, text]) => {TAKEN_IN}(segments).text === folded(text))"
-    assert evaluate("word_index.js", same, data) == [True] * len(data)
+    assert evaluate("job/word_index.js", same, data) == [True] * len(data)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +163,7 @@ def matches() -> list[Any]:
     """Of each of the searches."""
     data = [[segments(written(name)), wanted] for name, wanted, _ in SEARCHES]
     find = f"data.map(([segments, wanted]) => {TAKEN_IN}(segments).find(wanted))"
-    return list(evaluate("word_index.js", find, data))
+    return list(evaluate("job/word_index.js", find, data))
 
 
 @pytest.mark.parametrize("number", range(len(SEARCHES)))
@@ -174,14 +176,14 @@ def test_a_phrase_is_found_across_words_and_clusters(matches: list[Any], number:
 def test_each_of_many_matches_is_found_once() -> None:
     words: list[dict[str, Any]] = [{"word": "aa", "start": i, "end": i + 1} for i in range(1000)]
     data = [{"text": " ".join(it["word"] for it in words), "words": words}]
-    matches = evaluate("word_index.js", f'{TAKEN_IN}(data).find("a")', data)
+    matches = evaluate("job/word_index.js", f'{TAKEN_IN}(data).find("a")', data)
     assert matches == [[number, number] for number in range(1000) for _ in range(2)]
 
 
 def test_letters_that_grow_in_lower_case_move_no_match() -> None:
     words = [{"word": word, "start": 0, "end": 1} for word in ("İİİİ", "½", "here")]
     data = [{"text": "İİİİ ½ here", "words": words}]
-    assert evaluate("word_index.js", f'{TAKEN_IN}(data).find("here")', data) == [[2, 2]]
+    assert evaluate("job/word_index.js", f'{TAKEN_IN}(data).find("here")', data) == [[2, 2]]
 
 
 @pytest.mark.parametrize(
@@ -193,5 +195,6 @@ def test_a_step_leads_past_words_that_start_at_the_same_time(
 ) -> None:
     data = {"starts": [0.1, 0.5, 0.5, 0.5, 0.9], "number": number, "by": by}
     assert (
-        evaluate("word_index.js", "nextStart(data.starts, data.number, data.by)", data) == reached
+        evaluate("job/word_index.js", "nextStart(data.starts, data.number, data.by)", data)
+        == reached
     )

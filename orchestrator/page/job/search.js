@@ -1,6 +1,6 @@
 // Search in a transcript: mark every match; one is the current match.
 
-import { byId } from "./element.js";
+import { byId } from "../element.js";
 
 const MOST_MARKS = 5000; // a single letter has too many matches in a long transcript
 const field = byId("find-text");

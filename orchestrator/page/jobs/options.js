@@ -1,8 +1,8 @@
 // The options for new recordings; this browser remembers them.
 
-import { api } from "./api.js";
-import { byId, element } from "./element.js";
-import { languages } from "./languages.js";
+import { api } from "../api.js";
+import { byId, element } from "../element.js";
+import { languages } from "../languages.js";
 
 const REMEMBERED = "options";
 const MOST_SPEAKERS = 10;

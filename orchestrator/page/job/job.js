@@ -1,15 +1,15 @@
 // The view of one job: its progress while it runs, its transcript when it is done.
 
-import { api, jobPath } from "./api.js";
-import { confirmed } from "./dialogs.js";
-import { byId } from "./element.js";
+import { api, jobPath } from "../api.js";
+import { confirmed } from "../dialogs.js";
+import { byId } from "../element.js";
 import { JobEvents } from "./events.js";
-import { complain } from "./notices.js";
+import { complain } from "../notices.js";
 import { player } from "./player.js";
 import { forgetSearch } from "./search.js";
 import { Reading } from "./reading.js";
 import { showJob, showMissing, showProgress } from "./job_head.js";
-import { hasTranscript, isOpen } from "./labels.js";
+import { hasTranscript, isOpen } from "../labels.js";
 
 let open = null;
 

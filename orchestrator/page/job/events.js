@@ -1,6 +1,6 @@
 // A job's live events; lost connections are opened again.
 
-import { jobPath } from "./api.js";
+import { jobPath } from "../api.js";
 
 const RETRY_SECONDS = 3;
 

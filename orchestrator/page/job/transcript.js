@@ -1,7 +1,7 @@
 // The text on the page: segments become paragraphs of words that can be clicked.
 
-import { byId, element } from "./element.js";
-import { clock } from "./labels.js";
+import { byId, element } from "../element.js";
+import { clock } from "../labels.js";
 import { Words, pieces, spaceBetween } from "./word_index.js";
 
 const PAUSE_SECONDS = 2.5; // a longer silence starts a paragraph

@@ -1,9 +1,9 @@
 // The list of transcripts: newest first, page by page, updated while jobs run.
 
-import { api } from "./api.js";
-import { byId, element } from "./element.js";
-import { complain } from "./notices.js";
-import { STATUSES, clock, exactly, isOpen, languageName, since } from "./labels.js";
+import { api } from "../api.js";
+import { byId, element } from "../element.js";
+import { complain } from "../notices.js";
+import { STATUSES, clock, exactly, isOpen, languageName, since } from "../labels.js";
 
 const PAGE = 20; // jobs
 const FRESH_SECONDS = 2;

@@ -1,6 +1,6 @@
 // The view of a transcript: text, speakers, search and the word that is played.
 
-import { byId, element } from "./element.js";
+import { byId, element } from "../element.js";
 import { Follower } from "./follow.js";
 import { player } from "./player.js";
 import { Search } from "./search.js";

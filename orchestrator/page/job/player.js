@@ -1,7 +1,7 @@
 // The audio player of a job: play, seek, speed. It knows no text.
 
-import { byId } from "./element.js";
-import { clock } from "./labels.js";
+import { byId } from "../element.js";
+import { clock } from "../labels.js";
 
 const STEP_SECONDS = 5;
 

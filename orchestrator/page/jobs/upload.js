@@ -1,10 +1,10 @@
 // Upload recordings, one after the other, each with a progress bar.
 
-import { errorOf, unreachable } from "./api.js";
-import { byId, element } from "./element.js";
-import { announce } from "./notices.js";
+import { errorOf, unreachable } from "../api.js";
+import { byId, element } from "../element.js";
+import { announce } from "../notices.js";
 import { chosenOptions } from "./options.js";
-import { size } from "./labels.js";
+import { size } from "../labels.js";
 
 const waiting = [];
 let sending = null;

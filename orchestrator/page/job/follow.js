@@ -1,6 +1,6 @@
 // Mark the word that is played, and keep it visible unless the reader scrolls away.
 
-import { byId } from "./element.js";
+import { byId } from "../element.js";
 import { player } from "./player.js";
 import { nextStart } from "./word_index.js";
 

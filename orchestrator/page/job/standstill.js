@@ -1,8 +1,8 @@
 // Say why a job's progress bar does not move, after it has not moved for a while.
 
-import { byId } from "./element.js";
-import { announce } from "./notices.js";
-import { standstill } from "./labels.js";
+import { byId } from "../element.js";
+import { announce } from "../notices.js";
+import { standstill } from "../labels.js";
 
 const LOOK_MILLISECONDS = 1000;
 let watched = null; // the job as it is now

@@ -1,9 +1,9 @@
 // The speakers: a colour for each, in order of appearance, and names that users can change.
 
-import { api } from "./api.js";
-import { byId, element } from "./element.js";
-import { announce, complain } from "./notices.js";
-import { clock } from "./labels.js";
+import { api } from "../api.js";
+import { byId, element } from "../element.js";
+import { announce, complain } from "../notices.js";
+import { clock } from "../labels.js";
 
 const LOOKS = 8; // colours; with more speakers, several have the same colour
 

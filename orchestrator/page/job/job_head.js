@@ -1,11 +1,11 @@
 // The head of a job: name, facts, actions, progress and remarks.
 
 import { offerDownloads } from "./downloads.js";
-import { byId, element } from "./element.js";
-import { announce } from "./notices.js";
+import { byId, element } from "../element.js";
+import { announce } from "../notices.js";
 import { player } from "./player.js";
 import { watchStep } from "./standstill.js";
-import { STAGES, STATUSES, clock, exactly, hasTranscript, isOpen, languageName, remaining, remarks } from "./labels.js";
+import { STAGES, STATUSES, clock, exactly, hasTranscript, isOpen, languageName, remaining, remarks } from "../labels.js";
 
 let shown = ""; // the remarks on the page now, so that equal ones are not written again
 

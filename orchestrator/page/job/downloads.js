@@ -1,7 +1,7 @@
 // The menu of formats in which a transcript can be downloaded.
 
-import { downloadPath } from "./api.js";
-import { byId, element } from "./element.js";
+import { downloadPath } from "../api.js";
+import { byId, element } from "../element.js";
 
 const FORMATS = {
   txt: "Plain text",
