@@ -3,7 +3,7 @@
     python -m scripts.make_heldout
 
 Its sentences have checksums, and its speeds and pitches are odd numbers, that
-`scripts/train_pico.py` never draws. Needs espeak-ng and flite.
+`scripts/pico/train.py` never draws. Needs espeak-ng and flite.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import numpy as np
 from gpu_worker.pcm import SAMPLE_RATE
 from scripts.make_heldout import DATA
 from scripts.opus import write_opus
-from scripts.pico_align_windows import shift
+from scripts.pico.align_windows import shift
 from scripts.sentences import sentence
 from scripts.speech import Voice, check_voices, utterance, voices
 from scripts.word_times import TimedSpeech, speak

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from gpu_worker.pcm import SAMPLE_RATE
-from scripts.pico_windows import Placed
+from scripts.pico.windows import Placed
 from scripts.speech import FLITE_SPEED, Samples, Utterance, level, resample
 
 SILENCE = 0.005  # the level under which `scripts.speech` trims both ends

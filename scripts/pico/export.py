@@ -10,7 +10,7 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.pico_tokenizer import ctranslate2_vocabulary, token_id
+from scripts.pico.tokenizer import ctranslate2_vocabulary, token_id
 from scripts.speech import vocabulary
 
 if TYPE_CHECKING:

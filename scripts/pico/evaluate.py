@@ -1,6 +1,6 @@
 """Measure pico's word error rate on the bundled held-out speech.
 
-    python -m scripts.evaluate_pico [--model DIRECTORY]
+    python -m scripts.pico.evaluate [--model DIRECTORY]
 
 Each utterance alone, then a recording of the English ones with gaps, batched
 in windows of several lengths, and the bundled sample likewise. Needs only the bundled data.

@@ -1,7 +1,7 @@
 """Train pico, the built-in Whisper of 1.7 million parameters, on synthetic speech.
 
-    python -m scripts.train_pico --steps 20000 --out pico
-    python -m scripts.train_pico --from gpu_worker/builtin/pico --steps 500 --out better
+    python -m scripts.pico.train --steps 20000 --out pico
+    python -m scripts.pico.train --from gpu_worker/builtin/pico --steps 500 --out better
 
 Cross-entropy on the text, plus CTC on the encoder (it makes the encoder listen
 early, else the decoder stays a language model), plus guided attention (two
@@ -19,9 +19,9 @@ import random
 import time
 from pathlib import Path
 
-from scripts import pico_tokenizer as tokens
-from scripts.pico_export import export
-from scripts.pico_windows import Pool
+from scripts.pico import tokenizer as tokens
+from scripts.pico.export import export
+from scripts.pico.windows import Pool
 from scripts.speech import check_voices
 
 try:
@@ -30,7 +30,7 @@ try:
     from tokenizers import Tokenizer
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-    from scripts.pico_losses import batch_of, losses
+    from scripts.pico.losses import batch_of, losses
 except ImportError as missing:
     raise SystemExit(
         f"{missing.name} is not installed: pip install torch transformers tokenizers "

@@ -1,6 +1,6 @@
 """Find the hyper-parameters of pyannote's pipeline that suit pico-voice.
 
-    python -m scripts.pico_voice_recipe --model gpu_worker/builtin/pico_voice
+    python -m scripts.pico.voice_recipe --model gpu_worker/builtin/pico_voice
 
 Conversations of training voices, and of near relatives of them, are diarized under every
 clustering of a grid. Written to `pipeline.json` is the one in the middle of the widest run

@@ -1,6 +1,6 @@
 """Train pico-voice, the built-in speaker embedding, on synthetic speech.
 
-    python -m scripts.train_pico_voice --steps 1000 --out gpu_worker/builtin/pico_voice
+    python -m scripts.pico.train_voice --steps 1000 --out gpu_worker/builtin/pico_voice
 
 pyannote.audio's XVectorMFCC learns to tell the speakers of `pico_voice_pool.py`
 apart with an additive margin softmax (arXiv:1801.05599). Each window holds two
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from gpu_worker.pcm import SAMPLE_RATE
-from scripts.pico_voice_pool import Pool
+from scripts.pico.voice_pool import Pool
 from scripts.speech import Samples
 
 try:

@@ -15,9 +15,9 @@ import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 from torch.nn import functional
 
-from scripts import pico_tokenizer as tokens
-from scripts.pico_export import GUIDED_HEADS
-from scripts.pico_windows import Window
+from scripts.pico import tokenizer as tokens
+from scripts.pico.export import GUIDED_HEADS
+from scripts.pico.windows import Window
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -59,7 +59,7 @@ def token_id(tokenizer: Tokenizer, name: str) -> int:
     """The number of a special token; raises SystemExit if the tokenizer lacks it."""
     number = tokenizer.token_to_id(name)
     if number is None:
-        raise SystemExit(f"the tokenizer has no {name}; build it with scripts/pico_tokenizer.py")
+        raise SystemExit(f"the tokenizer has no {name}; build it with scripts/pico/tokenizer.py")
     return number
 
 

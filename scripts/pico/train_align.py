@@ -1,7 +1,7 @@
 """Train pico-align, the built-in aligner of a million parameters, on synthetic speech.
 
-    python -m scripts.train_pico_align --minutes 60 --out pico_align
-    python -m scripts.train_pico_align --from gpu_worker/builtin/pico_align --out better
+    python -m scripts.pico.train_align --minutes 60 --out pico_align
+    python -m scripts.pico.train_align --from gpu_worker/builtin/pico_align --out better
 
 Cross-entropy on the character of each frame, as word borders are known, and a little
 CTC: it alone does not know when, but it makes the model settle for one frame where
@@ -23,8 +23,8 @@ import torch
 from torch.nn.functional import cross_entropy, ctc_loss, log_softmax
 from transformers import Wav2Vec2ForCTC
 
-from scripts.pico_align_model import BLANK, IDS, export, load, new_model
-from scripts.pico_align_windows import TimedPool
+from scripts.pico.align_model import BLANK, IDS, export, load, new_model
+from scripts.pico.align_windows import TimedPool
 
 WINDOWS = {3.0: 12, 6.0: 6, 12.0: 3}  # seconds of a window: windows in a batch
 WARM_UP = 100  # steps

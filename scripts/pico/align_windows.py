@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gpu_worker.pcm import SAMPLE_RATE
-from scripts.pico_align_model import IDS, SEPARATOR, frames
-from scripts.pico_windows import LEVEL, NOISE, STRETCH, Placed
+from scripts.pico.align_model import IDS, SEPARATOR, frames
+from scripts.pico.windows import LEVEL, NOISE, STRETCH, Placed
 from scripts.sentences import sentence
 from scripts.speech import Samples, Utterance, utterance, voices
 from scripts.word_times import speak

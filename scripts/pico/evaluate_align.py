@@ -1,6 +1,6 @@
 """Measure the word times that whisperX finds with pico-align.
 
-    python -m scripts.evaluate_pico_align [--model DIRECTORY] [--utterances 240]
+    python -m scripts.pico.evaluate_align [--model DIRECTORY] [--utterances 240]
 
 Held-out utterances with known word times, each alone and then joined into long
 windows, with pauses and with the silence cut out. whisperX is given the true text.
@@ -24,8 +24,8 @@ from whisperx.alignment import align, load_align_model
 
 from gpu_worker.builtin import PICO
 from gpu_worker.pcm import SAMPLE_RATE
-from scripts.pico_align_windows import draw, shift
-from scripts.pico_windows import Placed
+from scripts.pico.align_windows import draw, shift
+from scripts.pico.windows import Placed
 from scripts.speech import Samples
 from scripts.word_times import TimedSpeech, speak
 
