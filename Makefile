@@ -33,7 +33,7 @@ $(LIGHT_STAMP): pyproject.toml clients/python/pyproject.toml constraints.txt
 	$(LIGHT)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable clients/python --editable '.[embedded,tracing,style,test]'
 	@touch $@
 
-install-light: $(LIGHT_STAMP)  ## Create .venv-light, to change the control plane without torch (390 MB)
+install-light: $(LIGHT_STAMP)  ## Create .venv-light, to change the control plane without torch (382 MB)
 
 demo: install  ## Transcribe a real conversation on a local cluster
 	$(BIN)/scriptorium demo
