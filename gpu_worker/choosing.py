@@ -40,7 +40,7 @@ class Found:
     """The name of the model that was chosen, and the warnings for the transcript that say why."""
 
     model: str
-    notices: tuple[TranscriptWarning, ...] = ()
+    warnings: tuple[TranscriptWarning, ...] = ()
 
 
 def choose_model(place: ModelPlace, language: str | None, task: str) -> Found:
@@ -121,12 +121,12 @@ def choose_diarizer(place: ModelPlace) -> Found:
             fetch_offline(place.model_dir)
         except (ModelUnavailable, PermanentError):
             return Found(COMMUNITY)
-        notice = TranscriptWarning(
+        warning = TranscriptWarning(
             "speakers_offline",
             f"Speakers were told apart by the model {OFFLINE_NAME}, less well than by {COMMUNITY}, "
             f"which cannot be had: {error.message} {error.advice}",
         )
-        return Found(OFFLINE_NAME, (notice,))
+        return Found(OFFLINE_NAME, (warning,))
     except PermanentError:
         pass
     return Found(COMMUNITY)

@@ -28,7 +28,7 @@ class ModelRequest(Hashable, Protocol):
 
 Request = TypeVar("Request", bound=ModelRequest)
 Model = TypeVar("Model")
-Tell = Callable[[float | None], None]
+OnLoad = Callable[[float | None], None]
 
 
 class Factories(dict[str, Callable[[Request], Model]]):
@@ -54,7 +54,7 @@ def load_by(module: str, request: Any) -> Any:
 
 
 def ignore_load(_: float | None) -> None:
-    """Do nothing: the default of `tell`, for callers that count no loads."""
+    """Do nothing: the default of `on_load`, for callers that count no loads."""
 
 
 class LoadedModels(Generic[Request, Model]):
@@ -64,16 +64,16 @@ class LoadedModels(Generic[Request, Model]):
         self,
         capacity: int,
         load: Callable[[Request], Model],
-        tell: Tell = ignore_load,
+        on_load: OnLoad = ignore_load,
     ) -> None:
         """Keep at most `capacity` models; drop the least recently used one first.
 
-        `tell` is called once for each `get`, with the seconds that loading took, or None if the
+        `on_load` is called once for each `get`, with the seconds that loading took, or None if the
         model was in memory.
         """
         self._capacity = capacity
         self._load = load
-        self._tell = tell
+        self._on_load = on_load
         self._models: OrderedDict[Request, Model] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -87,7 +87,7 @@ class LoadedModels(Generic[Request, Model]):
                 started = time.perf_counter()
                 self._models[request] = self._load(request)
                 seconds = time.perf_counter() - started
-            self._tell(seconds)
+            self._on_load(seconds)
             self._models.move_to_end(request)
             return self._models[request]
 
@@ -112,8 +112,8 @@ def load_engine(request: EngineRequest) -> Engine:
 class LoadedEngines(LoadedModels[EngineRequest, Engine]):
     """The engines used last, each loaded once."""
 
-    def __init__(self, capacity: int, tell: Tell = ignore_load) -> None:
-        super().__init__(capacity, load_engine, tell)
+    def __init__(self, capacity: int, on_load: OnLoad = ignore_load) -> None:
+        super().__init__(capacity, load_engine, on_load)
 
 
 ALIGNERS = ("ctc", "whisperx")  # by name, each a module of `alignment/`
@@ -157,8 +157,8 @@ _aligners = Factories[AlignerRequest, Aligner](_load_by_aligner, fake="gpu_worke
 class LoadedAligners(LoadedModels[AlignerRequest, Aligner]):
     """The aligners used last, each loaded once."""
 
-    def __init__(self, capacity: int, tell: Tell = ignore_load) -> None:
-        super().__init__(capacity, load_aligner, tell)
+    def __init__(self, capacity: int, on_load: OnLoad = ignore_load) -> None:
+        super().__init__(capacity, load_aligner, on_load)
 
 
 DiarizerFactory = Callable[[DiarizerRequest], Diarizer]
@@ -188,5 +188,5 @@ def load_diarizer(request: DiarizerRequest) -> Diarizer:
 class LoadedDiarizers(LoadedModels[DiarizerRequest, Diarizer]):
     """The diarizers used last, each loaded once."""
 
-    def __init__(self, capacity: int, tell: Tell = ignore_load) -> None:
-        super().__init__(capacity, load_diarizer, tell)
+    def __init__(self, capacity: int, on_load: OnLoad = ignore_load) -> None:
+        super().__init__(capacity, load_diarizer, on_load)

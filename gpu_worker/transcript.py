@@ -84,7 +84,7 @@ class Transcript:
         return tuple(word for segment in self.segments for word in segment.words)
 
 
-_NOTICE_FIELDS = tuple(field.name for field in fields(TranscriptWarning))
+_WARNING_FIELDS = tuple(field.name for field in fields(TranscriptWarning))
 _TURN_FIELDS = tuple(field.name for field in fields(Turn))
 _WORD_FIELDS = tuple(field.name for field in fields(Word) if field.name != "interpolated")
 _SEGMENT_FIELDS = tuple(field.name for field in fields(Segment) if field.name != "words")
@@ -99,7 +99,7 @@ def transcript_to_json(transcript: Transcript) -> dict[str, Any]:
         "segments": [segment_to_json(segment) for segment in transcript.segments],
         "word_segments": [_word_to_json(word) for word in transcript.words],
         "turns": [_present(turn, _TURN_FIELDS) for turn in transcript.turns],
-        "warnings": [notice_to_json(notice) for notice in transcript.warnings],
+        "warnings": [warning_to_json(warning) for warning in transcript.warnings],
     }
 
 
@@ -114,9 +114,9 @@ def transcript_from_json(data: Mapping[str, Any]) -> Transcript:
     )
 
 
-def notice_to_json(notice: TranscriptWarning) -> dict[str, Any]:
+def warning_to_json(warning: TranscriptWarning) -> dict[str, Any]:
     """Return one warning as JSON; leave out times that are None."""
-    return _present(notice, _NOTICE_FIELDS)
+    return _present(warning, _WARNING_FIELDS)
 
 
 def segment_to_json(segment: Segment) -> dict[str, Any]:
@@ -192,7 +192,7 @@ class ChunkTranscript:
         """Return the chunk's text as its artifact holds it."""
         return {
             "windows": [window.to_json() for window in self.windows],
-            "warnings": [notice_to_json(notice) for notice in self.warnings],
+            "warnings": [warning_to_json(warning) for warning in self.warnings],
         }
 
     @classmethod

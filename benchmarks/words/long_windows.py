@@ -60,8 +60,8 @@ class Watched:
         self.looks.append(list(zip(seconds, texts, strict=True)))
         return texts
 
-    def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
-        return self._engine.notices(options)
+    def warnings(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
+        return self._engine.warnings(options)
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
         return self._engine.detect_languages(windows)
@@ -97,7 +97,7 @@ def main() -> None:
                 f"{max(lengths):>13}{sum(length > HALF for length in lengths):>10}"
                 f"{sum(not text.is_whole for _, text in look):>14}"
             )
-        codes = [notice.code for notice in heard.warnings]
+        codes = [warning.code for warning in heard.warnings]
         print(f"{language}: {len(heard.segments)} segments, warnings {codes or 'none'}")
 
 

@@ -37,7 +37,7 @@ def ask(cluster: Celery, task: str, **fields: Any) -> dict[str, Any]:
             error = reply["error"]
             sys.exit(f"{error['code']}: {error['message']} {error['hint']}")
         return dict(reply["job"])
-    sys.exit("Nobody answers; is the cluster up?")
+    sys.exit("No answer came; is the cluster up?")
 
 
 def main() -> None:

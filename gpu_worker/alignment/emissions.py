@@ -18,7 +18,7 @@ from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.bundles import fetch_bundle, find_bundle
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
 from gpu_worker.audio.samples import Audio
-from gpu_worker.devices.torch_devices import pick_device, translating_device_errors
+from gpu_worker.devices.torch_devices import pick_device, translating_torch_errors
 from gpu_worker.errors import UnknownModel
 
 SHORTEST_SAMPLES = 400  # one frame of wav2vec2's convolutions; shorter windows are padded
@@ -52,7 +52,7 @@ class EmissionModel:
 
         Raises MemoryError, DevicePoisoned.
         """
-        return translating_device_errors(lambda: self._run(windows)) if windows else []
+        return translating_torch_errors(lambda: self._run(windows)) if windows else []
 
     @torch.inference_mode()
     def _run(self, windows: Sequence[Audio]) -> list[NDArray[np.float32]]:
@@ -78,7 +78,7 @@ def load_emission_model(request: AlignerRequest) -> EmissionModel:
         _load_bundle if is_bundle(request.model) else _load_hub_model
     )
     network = load(request)
-    translating_device_errors(lambda: network.model.to(device))
+    translating_torch_errors(lambda: network.model.to(device))
     return EmissionModel(network, device)
 
 

@@ -14,7 +14,7 @@ from gpu_worker.alignment.characters import LANGUAGES_WITHOUT_SPACES, plain_char
 from gpu_worker.alignment.interpolation import WordTime, complete_words
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
 from gpu_worker.audio.samples import Audio
-from gpu_worker.devices.torch_devices import pick_device, translating_device_errors
+from gpu_worker.devices.torch_devices import pick_device, translating_torch_errors
 from gpu_worker.errors import UnknownModel
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
@@ -70,7 +70,7 @@ class WhisperxAligner:
 
     def _align(self, line: dict[str, Any], audio: Audio) -> list[dict[str, Any]]:
         samples = torch.tensor(audio)  # a copy: torch warns about arrays that are read-only
-        aligned = translating_device_errors(
+        aligned = translating_torch_errors(
             lambda: alignment.align([line], self._model, self._metadata, samples, self.device)
         )
         words: list[dict[str, Any]] = aligned["word_segments"]
@@ -109,7 +109,7 @@ def load(request: AlignerRequest) -> WhisperxAligner:
     else:
         name = str(fetch_align_model(name, directory, request.hub_token))
     try:
-        model, metadata = translating_device_errors(
+        model, metadata = translating_torch_errors(
             lambda: alignment.load_align_model(request.language, device, name, model_dir=directory)
         )
     except ValueError as error:

@@ -109,8 +109,8 @@ class _Channel:
             sound: [sayings[place].start for place in found] for sound, found in places.items()
         }
         begins = sorted(saying.start for saying in sayings)
-        chain_of = sorted(sayings, key=lambda saying: saying.start)
-        ends = list(accumulate((saying.end for saying in chain_of), max))
+        in_order = sorted(sayings, key=lambda saying: saying.start)
+        ends = list(accumulate((saying.end for saying in in_order), max))
         spans = [item for one in own for item in zip(one.spans, one.levels, strict=False)]
         return cls(segments, sayings, places, starts, begins, ends, LevelTrack.of(spans))
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from gpu_worker.devices import faults as device_faults
+from gpu_worker.devices.faults import translating_device_errors
 from gpu_worker.errors import InvalidOption
 
 Result = TypeVar("Result")
@@ -24,13 +24,13 @@ def pick_device(wanted: str) -> str:
     return wanted
 
 
-def translating_device_errors(call: Callable[[], Result]) -> Result:
+def translating_torch_errors(call: Callable[[], Result]) -> Result:
     """Translate errors as `faults` does; after a MemoryError free the memory that torch caches.
 
     Raises MemoryError or DevicePoisoned.
     """
     try:
-        return device_faults.translating_device_errors(call)
+        return translating_device_errors(call)
     except MemoryError:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # the next, smaller batch needs other blocks

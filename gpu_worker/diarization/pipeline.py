@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.batching import run_batches
-from gpu_worker.devices.torch_devices import translating_device_errors
+from gpu_worker.devices.torch_devices import translating_torch_errors
 from gpu_worker.diarization import Diarization, ShardVoices, Speaker, SpeakerBounds, Vector
 from gpu_worker.diarization.embedding import SpeakerEmbedder, speaker_masks
 from gpu_worker.diarization.fan_in import FanIn, StitchedVoices, binarize_windows
@@ -141,7 +141,7 @@ class PyannoteDiarizer:
     def _hear(self, windows: list[Audio]) -> NDArray[np.float32]:
         """Compute the scores of the local speakers, shape (windows, frames, speakers)."""
         batch = torch.from_numpy(np.stack(windows)).unsqueeze(1)
-        return np.asarray(translating_device_errors(lambda: self._segmentation.infer(batch)))
+        return np.asarray(translating_torch_errors(lambda: self._segmentation.infer(batch)))
 
     def _embed(self, windows: list[Audio], active: NDArray[np.bool_]) -> NDArray[np.float32]:
         masks = speaker_masks(
@@ -149,7 +149,7 @@ class PyannoteDiarizer:
             bool(self._pipeline.embedding_exclude_overlap),
             self._embedder.least_frames(active.shape[1], self.grid.window_samples),
         )
-        return translating_device_errors(lambda: self._embedder.embed(np.stack(windows), masks))
+        return translating_torch_errors(lambda: self._embedder.embed(np.stack(windows), masks))
 
     def _active(self, scores: NDArray[Any]) -> NDArray[np.bool_]:
         if self._is_powerset:

@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
 from safetensors.torch import load_file
 
 from gpu_worker.builtin import PICO_VOICE
-from gpu_worker.devices.torch_devices import pick_device, translating_device_errors
+from gpu_worker.devices.torch_devices import pick_device, translating_torch_errors
 from gpu_worker.diarization import DiarizerRequest
 from gpu_worker.diarization.access import check_token
 from gpu_worker.diarization.models import is_on_hub, terms_page
@@ -73,7 +73,7 @@ def load(request: DiarizerRequest) -> PyannoteDiarizer:
         # pyannote turns them off too, with a warning: embeddings of TF32 differ visibly.
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-        translating_device_errors(lambda: pipeline.to(torch.device(device)))
+        translating_torch_errors(lambda: pipeline.to(torch.device(device)))
     return PyannoteDiarizer(request.model, device, pipeline)
 
 

@@ -60,7 +60,7 @@ def transcribe_chunk(
     )  # fmt: skip
     return ChunkTranscript(
         tuple(map(shown, decoded)),
-        (*engine.notices(options), *(_passed_over(span, first_sample) for span in passed_over)),
+        (*engine.warnings(options), *(_passed_over(span, first_sample) for span in passed_over)),
     )
 
 

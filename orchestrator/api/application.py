@@ -72,7 +72,8 @@ def make_application(cluster: Cluster) -> FastAPI:
     application.state.cluster = cluster
     application.state.hub = Hub(cluster)
     application.state.keys = ApiKeys(cluster.store, cluster.settings)
-    application.state.serves_anybody = True  # without keys; `make_server` sets it by the address
+    # Whether requests need no key while none exists; `make_server` sets it by the address.
+    application.state.serves_without_key = True
     application.state.transfers = CapacityLimiter(TRANSFERS)
     hooks.open_hook(application)  # now, so that wrong rules are an error at the start
     errors.install(application)

@@ -94,7 +94,7 @@ async def principal_of(request: Request) -> Principal:
                 return keys.principal(secret)
             return await run_in_threadpool(keys.principal, secret)
     needed = await run_in_threadpool(keys.exist) if keys.is_stale else keys.exist()
-    if needed or not request.app.state.serves_anybody:
+    if needed or not request.app.state.serves_without_key:
         raise NotAuthenticated()
     return Principal(cluster_of(request).settings.tenant, EVERY_SCOPE)
 

@@ -25,8 +25,8 @@ def make_internal(cluster: Cluster) -> FastAPI:
     errors.install(application)
     for part in (metrics, autoscale, health):
         application.include_router(part.router)
-    anybody = Principal(cluster.settings.tenant, EVERY_SCOPE)
-    application.dependency_overrides[operating] = lambda: anybody
+    operator = Principal(cluster.settings.tenant, EVERY_SCOPE)
+    application.dependency_overrides[operating] = lambda: operator
     application.add_middleware(ResponseHeaders)
     return application
 

@@ -17,12 +17,12 @@ from orchestrator.cluster.job import Job, Status
 SCANNED = 500  # jobs that one request reads to find those of a status
 _PIECE = 100
 
-Place = tuple[float, str]
+Position = tuple[float, str]
 
 
 def page(
-    cluster: Cluster, tenant: str, limit: int, before: Place | None, status: Status | None
-) -> tuple[list[Job], Place | None]:
+    cluster: Cluster, tenant: str, limit: int, before: Position | None, status: Status | None
+) -> tuple[list[Job], Position | None]:
     """Return up to `limit` jobs after a place, and the place of the next page or None.
 
     With a status, a page may be short, even empty, and still not be the last.
@@ -43,14 +43,14 @@ def page(
     return found, before
 
 
-def cursor_of(place: Place | None) -> str | None:
+def cursor_of(place: Position | None) -> str | None:
     """Encode a place for clients."""
     if place is None:
         return None
     return urlsafe_b64encode(f"{place[0]!r} {place[1]}".encode()).decode().rstrip("=")
 
 
-def place_of(cursor: str | None) -> Place | None:
+def place_of(cursor: str | None) -> Position | None:
     """Decode what `cursor_of` gives. Raises RequestValidationError for any other text."""
     if cursor is None:
         return None

@@ -55,12 +55,12 @@ def make_server(
     Raises InvalidOption for a public address without keys.
     """
     settings = cluster.settings
-    serves_anybody = check_exposure(cluster.store, settings, host)
+    serves_without_key = check_exposure(cluster.store, settings, host)
     if settings.work_dir is not None:  # for the temporary files of uploads
         settings.work_dir.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(settings.work_dir)
     application = make_application(cluster)
-    application.state.serves_anybody = serves_anybody
+    application.state.serves_without_key = serves_without_key
     served: ASGIApp = application
     if internal_port is not None:
         served = ByPort(application, make_internal(cluster), internal_port)

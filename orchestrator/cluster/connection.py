@@ -16,7 +16,7 @@ from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
 from gpu_worker.models.whisper import AUTO
 from orchestrator.cluster.job import Job, Receipts, Summary, describe_job
-from orchestrator.cluster.job_index import JobStore, newest_run
+from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
@@ -52,7 +52,7 @@ class Cluster(Services):
     """The control plane's access to one cluster: Redis, store, broker, jobs, outbox and queues."""
 
     celery: Celery
-    jobs: JobStore
+    jobs: JobIndex
     outbox: Outbox
     queues: Queues
 
@@ -155,7 +155,7 @@ def open_cluster(settings: Settings) -> Cluster:
     return Cluster(
         **services.parts(),
         celery=celery,
-        jobs=JobStore(services.redis),
+        jobs=JobIndex(services.redis),
         outbox=Outbox(services.store, services.redis),
         queues=AmqpQueues(celery, services.records)
         if settings.broker_url

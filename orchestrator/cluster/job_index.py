@@ -36,7 +36,7 @@ return 'admitted'
 """
 
 
-class JobStore:
+class JobIndex:
     """An index in Redis over the jobs of the store."""
 
     def __init__(self, redis: Redis) -> None:

@@ -1,4 +1,4 @@
-"""Derives which messages still wait in RabbitMQ, which shows only the first of each queue.
+"""Derive which messages still wait in RabbitMQ, which shows only the first of each queue.
 
 A classic queue delivers messages in the order in which they were sent. So a unit's message
 may still wait while the queue's first message was sent before it. Once the first message was

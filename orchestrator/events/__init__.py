@@ -68,7 +68,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Progress:
     """Progress through a run's events: how many of them were made so far."""
 
     entries: int = 0  # entries done; the queued job counts as one
@@ -80,15 +80,19 @@ class Told:
 Text = Callable[[int], Sequence[Mapping[str, Any]]]  # returns a chunk's segments as JSON
 
 
-def tell(facts: Facts, text: Text, told: Told = Told()) -> Iterator[tuple[Event, Told]]:
-    """Yield the events after the progress `told`, each with the new progress.
+def events_after(
+    facts: Facts, text: Text, progress: Progress = Progress()
+) -> Iterator[tuple[Event, Progress]]:
+    """Yield the events after the progress `progress`, each with the new progress.
 
     A history that began anew after a Redis wipe is read from its first entry, without the chunks
     that were sent already. Raises what `text` raises; call again with the last progress to go on.
     """
     entries = _entries(facts)
-    if told.entries and told.entry not in [entry for entry, _ in entries[told.entries - 1 :][:1]]:
-        told = replace(told, entries=1, entry=_FIRST)
+    if progress.entries and progress.entry not in [
+        entry for entry, _ in entries[progress.entries - 1 :][:1]
+    ]:
+        progress = replace(progress, entries=1, entry=_FIRST)
     seen: dict[tuple[Stage, int], Receipt] = {}
     plan: Plan | None = None
     for number, (entry, unit) in enumerate(entries, 1):
@@ -98,23 +102,27 @@ def tell(facts: Facts, text: Text, told: Told = Told()) -> Iterator[tuple[Event,
             seen[unit] = replace(receipt, finished_at=_seconds(entry))
             if unit[0] is not Stage.ASSEMBLE and receipt.outcome != "failed":
                 plan = facts.plan  # only after `prepare` succeeded can another unit succeed
-        if number < told.entries:
+        if number < progress.entries:
             continue
-        if number > told.entries:
-            told = replace(told, entries=number, entry=entry)
+        if number > progress.entries:
+            progress = replace(progress, entries=number, entry=entry)
             job = describe_job(facts.manifest, facts.run, seen, plan, None, _seconds(entry))
-            yield _event(f"{facts.run}.{entry}", "job", job_json(job)), told
-        while plan and told.chunks < _live_chunks(plan) and _is_settled(facts, told.chunks, seen):
-            yield _release(facts, text, told, entry)
-            told = replace(told, chunks=told.chunks + 1)
-    if facts.summary is None or told.ended:
+            yield _event(f"{facts.run}.{entry}", "job", job_json(job)), progress
+        while (
+            plan
+            and progress.chunks < _live_chunks(plan)
+            and _is_settled(facts, progress.chunks, seen)
+        ):
+            yield _release(facts, text, progress, entry)
+            progress = replace(progress, chunks=progress.chunks + 1)
+    if facts.summary is None or progress.ended:
         return
     if not facts.summary.error and not facts.summary.canceled and facts.plan:
-        for _ in range(told.chunks, _chunks(facts.plan)):
-            yield _release(facts, text, told, "end")
-            told = replace(told, chunks=told.chunks + 1)
+        for _ in range(progress.chunks, _chunks(facts.plan)):
+            yield _release(facts, text, progress, "end")
+            progress = replace(progress, chunks=progress.chunks + 1)
     job = describe_job(facts.manifest, facts.run, seen, facts.plan, facts.summary, 0.0)
-    yield _event(end_id(facts.run), "end", job_json(job)), replace(told, ended=True)
+    yield _event(end_id(facts.run), "end", job_json(job)), replace(progress, ended=True)
 
 
 def job_json(job: Job) -> dict[str, Any]:
@@ -155,11 +163,11 @@ def _entries(facts: Facts) -> list[tuple[str, tuple[Stage, int] | None]]:
     return entries
 
 
-def _release(facts: Facts, text: Text, told: Told, entry: str) -> tuple[Event, Told]:
-    chunk = told.chunks
+def _release(facts: Facts, text: Text, progress: Progress, entry: str) -> tuple[Event, Progress]:
+    chunk = progress.chunks
     data = {"chunk": chunk, "segments": list(text(chunk))}
     event = _event(f"{facts.run}.{entry}.{chunk}", "segments", data)
-    return event, replace(told, chunks=chunk + 1)
+    return event, replace(progress, chunks=chunk + 1)
 
 
 def _event(id: str, kind: Kind, data: Mapping[str, Any]) -> Event:

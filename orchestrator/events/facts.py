@@ -1,4 +1,4 @@
-"""Reads the facts of one run from Redis and the store, and the text of its chunks.
+"""Read the facts of one run from Redis and the store, and the text of its chunks.
 
 Every method may raise redis.RedisError or StoreUnavailable.
 """

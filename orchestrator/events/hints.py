@@ -1,4 +1,4 @@
-"""Listens to Redis, on a thread of its own, for the names of jobs that have changed.
+"""Listen to Redis, on a thread of its own, for the names of jobs that have changed.
 
 A hint may be lost with a connection, so the listener is also told every 2 s to look at its
 jobs itself.

@@ -1,4 +1,4 @@
-"""Delivers the events of jobs to all watchers of one process.
+"""Deliver the events of jobs to all watchers of one process.
 
 One thread hears from Redis which jobs have changed. A few other threads render the events of
 watched jobs, once for all watchers of a job, and the event loop delivers them. A job without

@@ -1,6 +1,6 @@
-"""Makes a job's new events from its facts on a thread and hands them to the event loop.
+"""Make a job's new events from its facts on a thread and hand them to the event loop.
 
-A list has at most one rendering at a time, and only a rendering writes `told`.
+A list has at most one rendering at a time, and only a rendering writes `progress`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError, TransientError
-from orchestrator.events import Event, Facts, tell
+from orchestrator.events import Event, Facts, events_after
 from orchestrator.events.facts import FactsReader
 from orchestrator.events.watchers import EventList
 
@@ -60,18 +60,20 @@ class Renderer:
         if facts is None:
             return
         if is_read:
-            self._tell(source, facts)
+            self._render_new(source, facts)
         if facts.ended:
             self._post(source.end, facts.ended, is_read)
 
-    def _tell(self, source: EventList, facts: Facts) -> None:
+    def _render_new(self, source: EventList, facts: Facts) -> None:
         """Hand out the new events, also those that were made before an error."""
         batch: list[Event] = []
         flushed = time.monotonic()
         try:
-            for event, told in tell(facts, partial(self._facts.text, facts), source.told):
+            for event, progress in events_after(
+                facts, partial(self._facts.text, facts), source.progress
+            ):
                 batch.append(event)
-                source.told = told
+                source.progress = progress
                 if time.monotonic() - flushed > FLUSH_SECONDS:
                     self._post(source.extend, batch)
                     batch, flushed = [], time.monotonic()

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from orchestrator.cluster.job import Job
-from orchestrator.events import Event, Position, Told, position, seen_before
+from orchestrator.events import Event, Position, Progress, position, seen_before
 
 BATCH_CHARACTERS = 64 * 1024  # handed out at once; a connection buffers no more
 
@@ -26,7 +26,7 @@ class EventList:
         self.holders = 0  # number of readers and waiting calls
         self.events: list[Event] = []
         self.positions: list[Position] = []
-        self.told = Told()  # written by the rendering thread; at most one runs at a time
+        self.progress = Progress()  # written by the rendering thread; at most one runs at a time
         self.is_read = False  # the events are wanted, not just the end
         self.is_complete = False
         self.ended: Job | None = None

@@ -1,4 +1,4 @@
-"""Deletes a job, all its artifacts, and its source and audio if no other job claims them.
+"""Delete a job, all its artifacts, and its source and audio if no other job claims them.
 
 A tombstone is written first. While it exists the job is unknown, and the reconciler
 (`orchestrator/jobs/tombstones.py`) removes what running tasks still write; it also finishes a

@@ -1,4 +1,4 @@
-"""Follows jobs until they end, by reading their state every 0.2 s.
+"""Follow jobs until they end, by reading their state every 0.2 s.
 
 While Redis or the store is away it keeps trying, because the jobs go on.
 """

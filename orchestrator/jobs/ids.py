@@ -1,4 +1,4 @@
-"""Makes the ids of jobs, and finds the job that belongs to an idempotency key.
+"""Make the ids of jobs, and find the job that belongs to an idempotency key.
 
 No id is ever used twice, because every process may cache what it has read of a job. So the
 link from a key to its job is an artifact, and is deleted with the job.

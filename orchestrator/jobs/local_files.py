@@ -1,4 +1,4 @@
-"""Opens the files that a command line names: plain files, pipes and standard input.
+"""Open the files that a command line names: plain files, pipes and standard input.
 
 `-` is standard input; `<(command)` of a shell is a pipe such as `/dev/fd/63`. A pipe cannot be
 read twice, so it is first copied to a temporary file, up to the largest size of a source.

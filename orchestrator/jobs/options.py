@@ -1,4 +1,4 @@
-"""Completes and checks a submitter's options for this cluster."""
+"""Complete and check a submitter's options for this cluster."""
 
 from __future__ import annotations
 

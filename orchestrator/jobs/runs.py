@@ -1,4 +1,4 @@
-"""Starts the runs of a job, cancels them, and retries a job with its next run."""
+"""Start the runs of a job, cancel them, and retry a job with its next run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes in audio: files, stored under the digest of their content, and addresses.
+"""Take in audio: files, stored under the digest of their content, and addresses.
 
 An address is only checked here, without DNS; stage `prepare` fetches it.
 """

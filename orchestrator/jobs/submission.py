@@ -1,4 +1,4 @@
-"""Accepts jobs: new ones, and finished ones whose audio is run again with other options.
+"""Accept jobs: new ones, and finished ones whose audio is run again with other options.
 
 A job is accepted when its manifest is in the store, Redis has it indexed and its first message
 is sent, in this order. A crash in between loses nothing: the same submission with the same

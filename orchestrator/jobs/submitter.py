@@ -1,4 +1,4 @@
-"""Submits jobs for one tenant, by address or with a file, under the tenant's quota."""
+"""Submit jobs for one tenant, by address or with a file, under the tenant's quota."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completes deletions: removes what running tasks have written of a deleted job.
+"""Complete deletions: remove what running tasks have written of a deleted job.
 
 A tombstone stays until no unit of its job was leased for a while, and two sweeps in a row have
 found nothing of the job.

@@ -1,4 +1,4 @@
-"""Starts and stops GPU workers: as many as the load needs, on usable GPUs.
+"""Start and stop GPU workers: as many as the load needs, on usable GPUs.
 
 The reconciler decides the number (orchestrator/scaling); this module applies it. A worker that
 is stopped finishes its units and takes no new ones, so nothing is computed twice.

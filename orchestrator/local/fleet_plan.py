@@ -1,4 +1,4 @@
-"""Plans the fleet of one machine: how many GPU workers it may have, and on which GPUs. Pure."""
+"""Plan the fleet of one machine: how many GPU workers it may have, and on which GPUs. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chooses which stages run on which GPU of this machine. Only `usable_gpus` looks at hardware.
+"""Choose which stages run on which GPU of this machine. Only `usable_gpus` looks at hardware.
 
 `shared`: every worker does every stage, so no GPU is idle while any work waits. `by-stage`: each
 GPU does few stages and holds few models, for machines whose GPUs are too small for all models.

@@ -1,4 +1,4 @@
-"""Keeps programs alive: starts them, restarts those that die, drains and stops them.
+"""Keep programs alive: start them, restart those that die, drain and stop them.
 
 The leases of a dead worker are released at once, so that no unit waits until they expire.
 """

@@ -1,1 +1,1 @@
-"""Delivers what an ended run owes: its transcript into a bucket, a webhook to its submitter."""
+"""Deliver what an ended run owes: its transcript into a bucket, a webhook to its submitter."""

@@ -1,4 +1,4 @@
-"""Writes a transcript as files into the bucket that its submitter named.
+"""Write a transcript as files into the bucket that its submitter named.
 
 They are plain objects, so that writing them twice changes nothing. This module gives the
 bucket's keys no meaning.

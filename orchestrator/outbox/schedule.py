@@ -1,4 +1,4 @@
-"""Decides when a failed delivery is tried again, and when it is given up. Pure."""
+"""Decide when a failed delivery is tried again, and when it is given up. Pure."""
 
 from __future__ import annotations
 

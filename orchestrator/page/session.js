@@ -20,9 +20,9 @@ export async function openSession(then) {
 async function look() {
   try {
     const session = await api.session();
-    const isNobody = session.tenant === null;
-    byId("log-out").hidden = isNobody || session.anonymous;
-    if (isNobody && session.needs_key) ask();
+    const isLoggedOut = session.tenant === null;
+    byId("log-out").hidden = isLoggedOut || session.anonymous;
+    if (isLoggedOut && session.needs_key) ask();
     else loggedIn(session);
   } catch (error) {
     complain(error);

@@ -38,11 +38,11 @@ class Duty:
         self._thread: threading.Thread | None = None
 
     def hurry(self) -> None:
-        """Make it due now. While it runs this may be forgotten: say it at each pass."""
+        """Make it due now. A call while it runs may have no effect, so call this at each pass."""
         self._due_at = float("-inf")
 
     def start_if_due(self) -> None:
-        """Begin it in a thread if it is due and not running."""
+        """Start it in a thread if it is due and not running."""
         now = self._clock()
         if self._thread is not None and self._thread.is_alive():
             if now >= self._slow_at:
@@ -57,7 +57,7 @@ class Duty:
         self._thread.start()
 
     def join(self, seconds: float) -> None:
-        """Wait for the end of what runs, at most so long."""
+        """Wait until it has ended, if it runs; at most that many seconds."""
         if self._thread is not None:
             self._thread.join(seconds)
 

@@ -1,4 +1,4 @@
-"""What is removed now and then: the rest of deleted jobs, and files that no job was made of."""
+"""Remove now and then what is left of deleted jobs, and uploads that were never submitted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UPLOADS_SECONDS = 3600.0  # between looks at what was uploaded
 
 
 class Housekeeping:
-    """Two duties. Each raises LeadLost, redis.RedisError and what the store raises."""
+    """Two duties that delete. Each raises LeadLost, redis.RedisError and the store's errors."""
 
     def __init__(self, cluster: Cluster, leading: Leading) -> None:
         self._cluster = cluster

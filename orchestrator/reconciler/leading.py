@@ -53,7 +53,7 @@ class Leading:
         return self._clock() < self._held_until
 
     def take(self) -> bool:
-        """Renew the lock, or take it if it is free. Gives whether this process leads.
+        """Renew the lock, or take it if it is free. Return whether this process leads.
 
         Raises redis.RedisError.
         """

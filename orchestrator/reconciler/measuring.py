@@ -1,4 +1,4 @@
-"""The load is published at each pass, after lost work was issued: its faults delay nothing."""
+"""Publish the load at each pass, after the rescue of lost units, which no fault here delays."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ log = structlog.get_logger(__name__)
 
 
 class Measuring:
-    """It asks the services that the loop itself needs, Redis and the broker, within their limits.
+    """Measures the load from Redis and the broker, which the loop cannot work without anyway.
 
-    So it needs no thread of its own, unlike what lists the store.
+    It lists nothing in the store, so it runs in the loop and needs no thread of its own.
     """
 
     def __init__(self, cluster: Cluster) -> None:

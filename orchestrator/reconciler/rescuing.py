@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 class Rescuing:
-    """Remembers from pass to pass since when which unit has been idle."""
+    """Finds lost units: remembers between passes since when each open unit has been idle."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Rescuing:
         self.reissued_units = 0  # so far
 
     def forget(self) -> None:
-        """Begin anew: another reconciler leads, and what was seen here gets old."""
+        """Forget what earlier passes saw: another reconciler leads, and it is no longer true."""
         self._idle_since, self._missing = {}, set()
 
     def lost(self, surveys: Iterable[RunSurvey]) -> tuple[Unit, ...]:

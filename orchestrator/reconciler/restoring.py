@@ -1,4 +1,4 @@
-"""Redis is compared with the store and gets back what it lacks: now and then, and after a wipe.
+"""Compare Redis with the store, now and then and after a wipe, and give back what it lacks.
 
 The loop goes on meanwhile: each run that is back is surveyed by its next pass.
 """
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class Restoring:
-    """Without `adopt` only the runs in `seen` are restored: others' are left to their cluster."""
+    """Restores Redis from the store: every open run, or without `adopt` only those in `seen`."""
 
     def __init__(self, cluster: Cluster, leading: Leading, *, adopt: bool) -> None:
         self._cluster = cluster

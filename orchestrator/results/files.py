@@ -1,4 +1,4 @@
-"""Renders a published result in the output formats, and writes it to files."""
+"""Render a published result in the output formats, and write it to files."""
 
 from __future__ import annotations
 

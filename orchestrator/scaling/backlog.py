@@ -1,4 +1,4 @@
-"""Computes what is still to be done for each run, in seconds of audio for each stage. Pure.
+"""Compute what is still to be done for each run, in seconds of audio for each stage. Pure.
 
 A unit that has begun counts in full until it is done. Of a run that was not prepared only
 `prepare` counts, because the length of the file is not known yet.
@@ -20,7 +20,7 @@ FIRST_JOB_SECONDS = 600.0  # assumed length of a file, until one was prepared
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class StageWork:
     """The open units of one run in one stage."""
 
     stage: Stage
@@ -29,7 +29,9 @@ class Work:
     units: int
 
 
-def remaining_work(facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS) -> tuple[Work, ...]:
+def remaining_work(
+    facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS
+) -> tuple[StageWork, ...]:
     """Return one run's open work, by stage; `job_seconds`: assumed length of an unknown file."""
     options = facts.manifest.options
     run = facts.run
@@ -48,13 +50,13 @@ def remaining_work(facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS) -> t
         audio, count = found.get(unit.stage, (0.0, 0))
         found[unit.stage] = (audio + seconds, count + 1)
     return tuple(
-        Work(stage, options.model, audio, count) for stage, (audio, count) in found.items()
+        StageWork(stage, options.model, audio, count) for stage, (audio, count) in found.items()
     )
 
 
 def pool_load(
     pool: WorkerPool,
-    work: Iterable[Work],
+    work: Iterable[StageWork],
     in_flight: Mapping[Stage, int],
     speeds: Mapping[SpeedName, Speed],
 ) -> Load:

@@ -1,4 +1,4 @@
-"""Decides how many workers a pool should have. Pure: facts in, a number out.
+"""Decide how many workers a pool should have. Pure: facts in, a number out.
 
     required = clamp(max(ceil(Σ backlog ÷ speed ÷ target_drain_seconds), at work), minimum, maximum)
 

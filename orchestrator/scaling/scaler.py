@@ -1,4 +1,4 @@
-"""Measures each pool's load, decides how many workers it should have, and publishes both."""
+"""Measure each pool's load, decide how many workers it should have, and publish both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from orchestrator.cluster.connection import Cluster
 from orchestrator.open_runs.survey import RunSurvey
-from orchestrator.scaling.backlog import FIRST_JOB_SECONDS, Work, pool_load, remaining_work
+from orchestrator.scaling.backlog import FIRST_JOB_SECONDS, StageWork, pool_load, remaining_work
 from orchestrator.scaling.policy import Load, Recommendation, recommend
 from orchestrator.scaling.pools import WorkerPool, worker_pools
 from orchestrator.scaling.published import (
@@ -59,11 +59,13 @@ class Scaler:
         publish(self._redis, measured)
         return measured
 
-    def _work(self, surveys: Sequence[RunSurvey], speeds: dict[SpeedName, Speed]) -> list[Work]:
+    def _work(
+        self, surveys: Sequence[RunSurvey], speeds: dict[SpeedName, Speed]
+    ) -> list[StageWork]:
         prepared = [speed for name, speed in speeds.items() if name.stage is Stage.PREPARE]
         lengths = [speed.audio_seconds_per_unit for speed in prepared]
         likely = sum(lengths) / len(lengths) if lengths else FIRST_JOB_SECONDS
-        work: list[Work] = []
+        work: list[StageWork] = []
         unread = 0
         for one in surveys:
             if one.facts is None:
@@ -71,7 +73,7 @@ class Scaler:
             else:
                 work += remaining_work(one.facts, likely)
         if unread:
-            work.append(Work(Stage.PREPARE, self._default_model, unread * likely, unread))
+            work.append(StageWork(Stage.PREPARE, self._default_model, unread * likely, unread))
         return work
 
 

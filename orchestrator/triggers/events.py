@@ -1,4 +1,4 @@
-"""Parses notifications of buckets: finds the objects that were created.
+"""Parse notifications of buckets: find the objects that were created.
 
 A message is S3's own, or one wrapped by SNS, or EventBridge's, or one of a store that uses
 S3's format, such as MinIO. Whether the objects still exist is not checked here.

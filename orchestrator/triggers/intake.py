@@ -1,4 +1,4 @@
-"""Turns messages about objects into jobs: each object that a rule names becomes one job.
+"""Turn messages about objects into jobs: each object that a rule names becomes one job.
 
 The idempotency key is made of the object as it is now (its version, or its ETag), so events may
 come twice, late or in any order. What an event says of the content is ignored. How messages

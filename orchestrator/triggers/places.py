@@ -11,7 +11,7 @@ _URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:/(?P<pre
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BucketPrefix:
     """A bucket and a prefix, which is empty or ends with a slash."""
 
     bucket: str

@@ -19,7 +19,7 @@ from gpu_worker.assembly.formats import format_named
 from gpu_worker.errors import InvalidOption, ScriptoriumError
 from orchestrator.jobs.options import accepted_options
 from orchestrator.outbox.outputs import ERROR_EXTENSION
-from orchestrator.triggers.places import Place
+from orchestrator.triggers.places import BucketPrefix
 from tasks.runs.manifest import Output
 from tasks.runs.options import JobOptions, Record
 from tasks.runs.submitted_options import job_options
@@ -56,7 +56,7 @@ class Rule(Record):
     @field_validator("output")
     @classmethod
     def _folder(cls, output: str | None) -> str | None:
-        return None if output is None else Place.of_url(output).url
+        return None if output is None else BucketPrefix.of_url(output).url
 
     @field_validator("formats")
     @classmethod
@@ -67,9 +67,9 @@ class Rule(Record):
             raise ValueError(f"{error.message} {error.advice}") from error
 
     @property
-    def target(self) -> Place | None:
+    def target(self) -> BucketPrefix | None:
         """The place of the transcripts."""
-        return None if self.output is None else Place.of_url(self.output)
+        return None if self.output is None else BucketPrefix.of_url(self.output)
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ class Rules:
     """All rules of a file, and the place of the cluster's artifacts."""
 
     rules: tuple[Rule, ...]
-    store: Place | None = None
+    store: BucketPrefix | None = None
 
     def rule_for(self, bucket: str, key: str) -> Rule | None:
         """Return the first rule that fits; None for objects that the cluster has written itself."""
@@ -136,7 +136,7 @@ def read_rules(path: Path, settings: Settings) -> Rules:
     if not tables:
         raise InvalidRules(f"{path} has no [[rule]].")
     rules = tuple(_rule(number, table, settings) for number, table in enumerate(tables, 1))
-    store = Place.of_store(settings.store_url)
+    store = BucketPrefix.of_store(settings.store_url)
     _refuse_loops(rules, store)
     return Rules(rules, store)
 
@@ -166,7 +166,7 @@ def _check_webhook(url: str, settings: Settings) -> None:
     AddressPolicy.of(settings.trusted_hosts).parse(url)
 
 
-def _refuse_loops(rules: Sequence[Rule], store: Place | None) -> None:
+def _refuse_loops(rules: Sequence[Rule], store: BucketPrefix | None) -> None:
     for number, rule in enumerate(rules, 1):
         if store is not None and store.holds(rule.bucket, rule.prefix):
             raise InvalidRules(
@@ -187,7 +187,7 @@ def _refuse_loops(rules: Sequence[Rule], store: Place | None) -> None:
                 )
 
 
-def _overlap(one: Place, other: Place) -> bool:
+def _overlap(one: BucketPrefix, other: BucketPrefix) -> bool:
     return one.bucket == other.bucket and _one_begins(one.prefix, other.prefix)
 
 

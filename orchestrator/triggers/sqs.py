@@ -1,4 +1,4 @@
-"""Takes events from an SQS queue: a message is deleted only when its jobs are durable.
+"""Take events from an SQS queue: a message is deleted only when its jobs are durable.
 
 If this process dies, its messages become visible to others again; taking one twice makes no
 second job. The rules that choose objects are not known here.

@@ -20,7 +20,7 @@ def choose_transcriber(models: ModelPlace, options: JobOptions) -> Choice:
     if options.model != AUTO:
         return Choice()
     found = choose_model(models, options.language, options.task)
-    return Choice(model=found.model, warnings=found.notices)
+    return Choice(model=found.model, warnings=found.warnings)
 
 
 def choose_others(
@@ -37,7 +37,7 @@ def choose_others(
     if options.diarizes and options.diarize_model is None and _is_usual(options.model):
         found = choose_diarizer(models)
         if found.model != COMMUNITY:
-            choice = _with(choice, {"diarize_model": found.model}, found.notices)
+            choice = _with(choice, {"diarize_model": found.model}, found.warnings)
     return choice
 
 
@@ -46,8 +46,10 @@ def _is_usual(model: str) -> bool:
     return diarize_model(model) == COMMUNITY
 
 
-def _with(choice: Choice, chosen: dict[str, str], notices: tuple[TranscriptWarning, ...]) -> Choice:
-    return choice.model_copy(update=chosen | {"warnings": (*choice.warnings, *notices)})
+def _with(
+    choice: Choice, chosen: dict[str, str], warnings: tuple[TranscriptWarning, ...]
+) -> Choice:
+    return choice.model_copy(update=chosen | {"warnings": (*choice.warnings, *warnings)})
 
 
 def _not_aligned(error: ScriptoriumError) -> TranscriptWarning:

@@ -72,7 +72,7 @@ class FindingsReader:
                 *self._records.choice_warnings(self._run),
                 *translation_notices(self._options.model, self._options.task),
                 # Each once: all chunks give the same warnings about the job's options.
-                *dict.fromkeys(notice for chunk in chunks if chunk for notice in chunk.warnings),
+                *dict.fromkeys(warning for chunk in chunks if chunk for warning in chunk.warnings),
                 *self._alignment_warnings(len(count)),
                 *self._speaker_warnings(),
                 *(TranscriptWarning(**warning) for warning in diarized.get("warnings", ())),

@@ -26,7 +26,7 @@ RATE = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`code`: of the error, None if it decodes; `warnings`: the codes of its notices."""
+    """`code`: of the error, None if it decodes; `warnings`: the codes of its warnings."""
 
     label: str
     content: Callable[[], bytes]

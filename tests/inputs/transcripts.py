@@ -62,7 +62,7 @@ def segments(times: st.SearchStrategy[float]) -> st.SearchStrategy[Segment]:
 
 
 def transcripts(times: st.SearchStrategy[float]) -> st.SearchStrategy[Transcript]:
-    notices = st.builds(
+    warnings = st.builds(
         TranscriptWarning, code=texts, message=texts, start=st.none() | times, end=st.none() | times
     )
     return st.builds(
@@ -70,7 +70,7 @@ def transcripts(times: st.SearchStrategy[float]) -> st.SearchStrategy[Transcript
         language=st.none() | st.sampled_from(["en", "ja"]),
         duration=times,
         segments=st.lists(segments(times), max_size=4).map(tuple),
-        warnings=st.lists(notices, max_size=2).map(tuple),
+        warnings=st.lists(warnings, max_size=2).map(tuple),
     )
 
 

@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying
 
 from scriptorium_client import calls
 from scriptorium_client.answers import ApiError, Event, Job, Status
-from scriptorium_client.calls import Call, File, Place, Source
+from scriptorium_client.calls import Call, File, Source, StreamPosition
 
 
 class AsyncClient:
@@ -92,7 +92,7 @@ class AsyncClient:
 
         `last_event_id` is the id of the last event that was seen; None: from the beginning.
         """
-        place = Place(last_event_id, self._tries)
+        place = StreamPosition(last_event_id, self._tries)
         while not place.ended:
             try:
                 async with aclosing(self._events(job, place)) as events:
@@ -140,7 +140,7 @@ class AsyncClient:
                 return response
         raise AssertionError("tenacity gave up without an error")
 
-    async def _events(self, job: str, place: Place) -> AsyncGenerator[Event, None]:
+    async def _events(self, job: str, place: StreamPosition) -> AsyncGenerator[Event, None]:
         arguments = calls.events_call(job, place.last).arguments()
         async with self._http.stream(**arguments, timeout=calls.STREAM_TIMEOUT) as response:
             if response.status_code == httpx.codes.NO_CONTENT:

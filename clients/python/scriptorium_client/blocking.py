@@ -12,7 +12,7 @@ from tenacity import Retrying
 
 from scriptorium_client import calls
 from scriptorium_client.answers import ApiError, Event, Job, Status
-from scriptorium_client.calls import Call, File, Place, Source
+from scriptorium_client.calls import Call, File, Source, StreamPosition
 
 
 class Client:
@@ -89,7 +89,7 @@ class Client:
 
         `last_event_id` is the id of the last event that was seen; None: from the beginning.
         """
-        place = Place(last_event_id, self._tries)
+        place = StreamPosition(last_event_id, self._tries)
         while not place.ended:
             try:
                 yield from self._events(job, place)
@@ -135,7 +135,7 @@ class Client:
                 return response
         raise AssertionError("tenacity gave up without an error")
 
-    def _events(self, job: str, place: Place) -> Iterator[Event]:
+    def _events(self, job: str, place: StreamPosition) -> Iterator[Event]:
         arguments = calls.events_call(job, place.last).arguments()
         with self._http.stream(**arguments, timeout=calls.STREAM_TIMEOUT) as response:
             if response.status_code == httpx.codes.NO_CONTENT:

@@ -158,7 +158,7 @@ def retrying(call: Call, tries: int) -> dict[str, Any]:
     }
 
 
-class Place:
+class StreamPosition:
     """The position in a stream of events, and whether to open the stream again after a fault."""
 
     def __init__(self, last: str | None, tries: int) -> None:

@@ -63,11 +63,11 @@ class Damage:
             self.closed_seconds += step
         return step if _GAP_SECONDS < step <= _LONGEST_GAP_SECONDS else 0.0
 
-    def notices(self, decoded: float, declared: float | None) -> tuple[TranscriptWarning, ...]:
+    def warnings(self, decoded: float, declared: float | None) -> tuple[TranscriptWarning, ...]:
         """Return all warnings, for a file of which `decoded` of `declared` seconds were decoded."""
         return (
-            *_span_notices("decode_errors", "Damaged audio was replaced by silence.", self.broken),
-            *_span_notices(
+            *_span_warnings("decode_errors", "Damaged audio was replaced by silence.", self.broken),
+            *_span_warnings(
                 "timestamp_gaps", "The file has a gap here, heard as silence.", self.gaps
             ),
             *self._closed_notices(),
@@ -123,7 +123,7 @@ def _add(spans: _Spans, start: float, end: float) -> None:
     spans.append((spans.pop()[0] if _touches(spans, start) else start, end))
 
 
-def _span_notices(code: str, message: str, spans: _Spans) -> Iterator[TranscriptWarning]:
+def _span_warnings(code: str, message: str, spans: _Spans) -> Iterator[TranscriptWarning]:
     for start, end in spans[:_MOST_NOTICES]:
         yield TranscriptWarning(code, message, start, end)
     more = spans[_MOST_NOTICES:]

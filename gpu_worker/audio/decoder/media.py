@@ -62,7 +62,7 @@ def audio_stream(container: Any, limits: AudioLimits, track: int | None = None) 
     return stream
 
 
-def track_notices(container: Any, stream: Any, track: int | None) -> tuple[TranscriptWarning, ...]:
+def track_warnings(container: Any, stream: Any, track: int | None) -> tuple[TranscriptWarning, ...]:
     """Return a warning that names the taken track, if there are several and `track` is None."""
     tracks = list(container.streams.audio)
     if track is not None or len(tracks) < 2:

@@ -19,7 +19,7 @@ import av
 
 from gpu_worker.audio.decoder.damage import Damage
 from gpu_worker.audio.decoder.declared import declared_length
-from gpu_worker.audio.decoder.media import audio_stream, open_media, track_notices
+from gpu_worker.audio.decoder.media import audio_stream, open_media, track_warnings
 from gpu_worker.audio.decoder.mixing import Mixer
 from gpu_worker.audio.decoder.packets import Packets
 from gpu_worker.audio.decoder.sandbox import allow_cpu_seconds, confine, die_with_parent
@@ -79,7 +79,7 @@ def _decode(media: int, sink: Sink, limits: AudioLimits, track: int | None) -> D
         sink.lead_seconds = late
         _stream(packets, stream, sink, damage)
         checksums = tuple(output.digest.hexdigest() for output in sink.outputs)
-        notices = damage.notices(sink.seconds, promised)
+        warnings = damage.warnings(sink.seconds, promised)
         return DecodedAudio(
             samples=sink.samples,
             sha256=checksums[0],
@@ -88,7 +88,7 @@ def _decode(media: int, sink: Sink, limits: AudioLimits, track: int | None) -> D
             codec=stream.codec_context.name,
             container=container.format.name,
             declared_seconds=promised,
-            warnings=(*notices, *track_notices(container, stream, track)),
+            warnings=(*warnings, *track_warnings(container, stream, track)),
             split=checksums if sink.mixer.split else (),
         )
 

@@ -71,7 +71,7 @@ class Engine(Protocol):
     ) -> tuple[WindowText, ...]:
         """Decode all windows as one batch. Raises MemoryError when it does not fit."""
 
-    def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
+    def warnings(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
         """Return warnings about options that cannot be followed in full. Raises InvalidOption."""
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:

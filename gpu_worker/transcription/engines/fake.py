@@ -62,7 +62,7 @@ class FakeEngine:
             time.sleep(sum(map(len, windows)) / SAMPLE_RATE / self.speed)
         return tuple(self._hear(window) for window in windows)
 
-    def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
+    def warnings(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
         """Return no warnings: options have no effect."""
         return ()
 

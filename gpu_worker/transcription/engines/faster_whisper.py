@@ -116,7 +116,7 @@ class FasterWhisperEngine:
             replace(attempt.text, words=heard) for attempt, heard in zip(taken, words, strict=True)
         )
 
-    def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
+    def warnings(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
         """Return a warning if the prompt does not fit and is cut. Raises InvalidOption."""
         if not build_prompt(self._tokenizer(options), options).is_cut:
             return ()

@@ -14,7 +14,7 @@ from gpu_worker.transcript import Segment, Transcript
 from gpu_worker.transcription.languages import LANGUAGES
 
 SEEK_PER_SECOND = 100  # openai/whisper counts `seek` in frames of 10 ms
-NOBODY = "unknown"  # a diarized segment always names a speaker
+UNKNOWN_SPEAKER = "unknown"  # a diarized segment always names a speaker
 _LABEL = "SPEAKER_"
 
 
@@ -89,13 +89,13 @@ def reply_json(
 def closing(transcript: Transcript) -> dict[str, Any]:
     """Return the last fields of each reply: `usage`, and `warnings` if there are some."""
     found = [
-        {"code": notice.code, "message": _clean(notice.message)}
+        {"code": warning.code, "message": _clean(warning.message)}
         | {
             name: _number(at)
-            for name, at in (("start", notice.start), ("end", notice.end))
+            for name, at in (("start", warning.start), ("end", warning.end))
             if at is not None
         }
-        for notice in transcript.warnings
+        for warning in transcript.warnings
     ]
     return {"usage": _usage(transcript)} | ({"warnings": found} if found else {})
 
@@ -110,7 +110,7 @@ def diarized_segments(transcript: Transcript) -> Iterator[dict[str, Any]]:
             "id": f"seg_{number:03d}",
             "start": _number(segment.start),
             "end": _number(segment.end),
-            "speaker": speakers.get(segment.speaker or "", NOBODY),
+            "speaker": speakers.get(segment.speaker or "", UNKNOWN_SPEAKER),
             "text": _clean(segment.text.strip()),
         }
 

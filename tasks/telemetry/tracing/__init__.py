@@ -25,7 +25,7 @@ FLUSH_SECONDS = 2.0  # the longest time that a process's end waits for an absent
 log = structlog.get_logger(__name__)
 
 
-class Place(Protocol):
+class TracedWorkplace(Protocol):
     """The three attributes of a Workplace that a span reads.
 
     A protocol, so that the control plane need not import Workplace and its models.
@@ -61,14 +61,14 @@ def submission_span(
 
 
 def unit_span(
-    place: Place, request: Any, unit: Unit
+    place: TracedWorkplace, request: Any, unit: Unit
 ) -> AbstractContextManager[Callable[[Receipt], None]]:
     """Open the span of one try of a unit; yields a function to call with the unit's receipt.
 
     A job that was submitted without a trace gets no span. Raises only what the block raises.
     """
     if not is_traced(place.settings):
-        return nullcontext(_tell_nobody)
+        return nullcontext(_ignore_receipt)
     from tasks.telemetry.tracing import spans
 
     return spans.unit_span(place, request, unit)
@@ -89,7 +89,7 @@ def tell_that_traces_are_off(error: Exception) -> None:
     log.error("traces_off", reason=str(error), hint=hint)
 
 
-def _tell_nobody(receipt: Receipt) -> None:
+def _ignore_receipt(receipt: Receipt) -> None:
     """Do nothing: traces are off."""
 
 

@@ -36,7 +36,7 @@ from tasks.faults import code_of
 from tasks.runs.stages import Scope
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
-from tasks.telemetry.tracing import Place, tell_that_traces_are_off
+from tasks.telemetry.tracing import TracedWorkplace, tell_that_traces_are_off
 from tasks.telemetry.tracing.span_file import FileExporter
 
 # The attributes of a request's span that are exported. FastAPI also sets the client's address,
@@ -75,7 +75,9 @@ def submission_span(settings: Settings, tenant: str, job: str) -> Iterator[str |
 
 
 @contextmanager
-def unit_span(place: Place, request: Any, unit: Unit) -> Iterator[Callable[[Receipt], None]]:
+def unit_span(
+    place: TracedWorkplace, request: Any, unit: Unit
+) -> Iterator[Callable[[Receipt], None]]:
     """Open the span of one try of a unit, below the span in which its job was submitted.
 
     Yields a function that takes the unit's receipt and writes its outcome into the span.
@@ -107,7 +109,7 @@ def unit_span(place: Place, request: Any, unit: Unit) -> Iterator[Callable[[Rece
         span.end()
 
 
-def _start(place: Place, request: Any, unit: Unit) -> Span:
+def _start(place: TracedWorkplace, request: Any, unit: Unit) -> Span:
     """Start a span; return INVALID_SPAN if the job has no trace or its manifest cannot be read."""
     try:
         manifest = place.records.resolved(unit.run)

@@ -49,7 +49,7 @@ def test_the_first_wish_is_by_the_hardware_and_the_task() -> None:
 def test_what_is_wanted_is_taken_without_a_word(no_hub: None, cpu: ModelPlace) -> None:
     have(cpu, "small", "base")
     found = choose_model(cpu, None, "transcribe")
-    assert (found.model, found.notices) == ("base", ())
+    assert (found.model, found.warnings) == ("base", ())
 
 
 @pytest.mark.slow
@@ -59,10 +59,10 @@ def test_without_it_the_best_on_this_machine_is_taken_and_said(
     have(cpu, "tiny", "small")
     found = choose_model(cpu, None, "transcribe")
     assert found.model == "small"
-    (notice,) = found.notices
-    assert notice.code == "model_replaced"
-    assert "small" in notice.message and "base could not be had" in notice.message
-    assert "--model" in notice.message
+    (warning,) = found.warnings
+    assert warning.code == "model_replaced"
+    assert "small" in warning.message and "base could not be had" in warning.message
+    assert "--model" in warning.message
 
 
 def test_on_a_gpu_the_larger_one_of_the_cache_is_taken(no_hub: None, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_wheel_is_better_than_nothing(
 ) -> None:
     monkeypatch.setitem(WHEEL_MODELS, "tiny", write_model(no_index))
     found = choose_model(ModelPlace("cuda", str(tmp_path)), None, "transcribe")
-    assert found.model == "tiny" and found.notices[0].code == "model_replaced"
+    assert found.model == "tiny" and found.warnings[0].code == "model_replaced"
 
 
 @pytest.mark.slow
@@ -135,9 +135,9 @@ def test_without_a_token_or_a_hub_speakers_have_the_model_of_a_wheel_and_it_is_s
     have_offline(cpu)
     found = choose_diarizer(replace(cpu, hub_token=token))
     assert found.model == OFFLINE_NAME
-    (notice,) = found.notices
-    assert notice.code == "speakers_offline" and COMMUNITY in notice.message
-    assert ("HF_TOKEN" in notice.message) is (token is None)
+    (warning,) = found.warnings
+    assert warning.code == "speakers_offline" and COMMUNITY in warning.message
+    assert ("HF_TOKEN" in warning.message) is (token is None)
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ def test_every_file_of_the_corpus_ends_as_it_should(case: Case, tmp_path: Path) 
         assert list(destination.parent.iterdir()) == []
         return
     audio = decode(source, destination)
-    assert {notice.code for notice in audio.warnings} == set(case.warnings)
+    assert {warning.code for warning in audio.warnings} == set(case.warnings)
     assert list(destination.parent.iterdir()) == [destination]
     assert destination.stat().st_size == audio.samples * 2 > 0
     assert audio.sha256 == sha256(destination.read_bytes()).hexdigest()
@@ -107,11 +107,11 @@ def test_a_playlist_would_open_its_neighbour_if_it_were_let(tmp_path: Path) -> N
 def test_a_truncated_file_is_reported_with_its_missing_span(tmp_path: Path) -> None:
     source = _case("faststart mp4 cut short").write(tmp_path)
     audio = decode(source, tmp_path / "pcm")
-    (notice,) = (notice for notice in audio.warnings if notice.code == "truncated_audio")
+    (warning,) = (warning for warning in audio.warnings if warning.code == "truncated_audio")
     assert audio.declared_seconds == pytest.approx(4.0, abs=0.05)
-    assert notice.start == pytest.approx(audio.seconds)
-    assert notice.end == audio.declared_seconds
-    assert "cut off" in notice.message
+    assert warning.start == pytest.approx(audio.seconds)
+    assert warning.end == audio.declared_seconds
+    assert "cut off" in warning.message
 
 
 def test_damage_and_gaps_keep_the_times_after_them(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_of_several_audio_streams_the_first_is_used(tmp_path: Path) -> None:
             frame.sample_rate = 16_000
             out.mux(stream.encode(frame))
     audio = decode(tmp_path / "a.mkv", tmp_path / "pcm")
-    assert [notice.code for notice in audio.warnings] == ["several_audio_streams"]
+    assert [warning.code for warning in audio.warnings] == ["several_audio_streams"]
     assert _pcm(tmp_path / "pcm").max() > 7000
 
 
@@ -339,8 +339,8 @@ def test_the_decoder_dies_with_its_worker_and_inherits_no_secret(tmp_path: Path)
 
 
 def test_what_was_decoded_survives_json(tmp_path: Path) -> None:
-    notice = TranscriptWarning("truncated_audio", "cut", 1.0, 2.0)
-    audio = DecodedAudio(16_000, "ab" * 32, 48_000, 2, "aac", "mov", 2.0, (notice,))
+    warning = TranscriptWarning("truncated_audio", "cut", 1.0, 2.0)
+    audio = DecodedAudio(16_000, "ab" * 32, 48_000, 2, "aac", "mov", 2.0, (warning,))
     assert DecodedAudio.from_json(json.loads(json.dumps(audio.to_json()))) == audio
     bare = replace(audio, declared_seconds=None, warnings=(), split=("ab", "cd"))
     assert DecodedAudio.from_json(json.loads(json.dumps(bare.to_json()))) == bare

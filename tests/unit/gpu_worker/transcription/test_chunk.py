@@ -101,7 +101,7 @@ def test_what_the_model_takes_for_silence_is_left_out(audio: Audio) -> None:
     heard = transcribe_chunk(engine, audio, OPTIONS)
     assert heard.segments == () and heard.windows
     # The speech detection is of another mind: a reader is told where.
-    assert {notice.code for notice in heard.warnings} == {"speech_without_words"}
+    assert {warning.code for warning in heard.warnings} == {"speech_without_words"}
 
 
 def test_without_words_a_window_is_one_segment(audio: Audio) -> None:

@@ -102,10 +102,10 @@ def test_what_has_no_words_even_then_is_told_of(spoken: tuple[Audio, list[Uttera
     audio, _ = spoken
     engine = Forgetful(5.0, patience=5.0)
     heard = transcribe_chunk(engine, audio, OPTIONS, first_sample=100 * RATE)
-    assert {notice.code for notice in heard.warnings} == {"speech_without_words"}
-    for notice in heard.warnings:
-        assert notice.start is not None and notice.end is not None
-        assert 100 <= notice.start < notice.end <= 100 + len(audio) / RATE
+    assert {warning.code for warning in heard.warnings} == {"speech_without_words"}
+    for warning in heard.warnings:
+        assert warning.start is not None and warning.end is not None
+        assert 100 <= warning.start < warning.end <= 100 + len(audio) / RATE
 
 
 def test_nothing_is_decoded_a_third_time(spoken: tuple[Audio, list[Utterance]]) -> None:
@@ -155,7 +155,7 @@ def test_what_an_engine_tells_of_its_options_comes_with_the_chunk(
     spoken: tuple[Audio, list[Utterance]],
 ) -> None:
     class Telling(FakeEngine):
-        def notices(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
+        def warnings(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
             return (TranscriptWarning("prompt_cut", "Too long."),)
 
     heard = transcribe_chunk(Telling(), spoken[0], OPTIONS)

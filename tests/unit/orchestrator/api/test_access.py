@@ -281,9 +281,9 @@ def test_without_keys_who_holds_one_is_anonymous(house: House, headers: dict[str
 def test_any_key_opens_neither_a_public_address_nor_a_cluster_with_keys(
     house: House, headers: dict[str, str]
 ) -> None:
-    house.application.state.serves_anybody = False
+    house.application.state.serves_without_key = False
     assert house.http.get("/v1/jobs", headers=headers).status_code == 401
-    house.application.state.serves_anybody = True
+    house.application.state.serves_without_key = True
     assert house.http.get("/v1/jobs", headers=headers).status_code == 200
     house.key("anna")
     assert house.http.get("/v1/jobs", headers=headers).status_code == 401
@@ -309,7 +309,7 @@ def test_the_last_key_revoked_opens_nothing(house: House) -> None:
 
 
 def test_the_last_key_revoked_does_not_open_a_public_address(house: House) -> None:
-    house.application.state.serves_anybody = False
+    house.application.state.serves_without_key = False
     owner = house.key("anna")
     mine = house.http.get("/v1/admin/keys", headers=owner).json()["data"][0]["id"]
     assert house.http.delete(f"/v1/admin/keys/{mine}", headers=owner).status_code == 204
@@ -416,7 +416,7 @@ def test_an_unexpected_failure_is_an_envelope_too(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("canary")
 
-    monkeypatch.setattr("orchestrator.cluster.job_index.JobStore.find", fail)
+    monkeypatch.setattr("orchestrator.cluster.job_index.JobIndex.find", fail)
     reply = house.http.get("/v1/jobs/none")
     assert code(reply) == (500, "internal_error") and "canary" not in reply.text
     assert reply.headers["X-Request-ID"] and reply.headers["X-Content-Type-Options"] == "nosniff"

@@ -545,9 +545,9 @@ def test_the_doctor_finds_a_cluster_well(run: Run, cluster: Cluster) -> None:
 
 def test_the_doctor_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestrator.cli import doctor
-    from orchestrator.diagnosis.finding import Finding
+    from orchestrator.diagnosis.check_result import CheckResult
 
-    finding = Finding("redis", "error", "It is away.", "Start it.")
+    finding = CheckResult("redis", "error", "It is away.", "Start it.")
     monkeypatch.setattr(doctor, "diagnose", lambda settings: [finding])
     ended = run("doctor")
     assert ended.status == 1

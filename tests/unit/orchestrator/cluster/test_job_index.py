@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from orchestrator.cluster.job import Summary
-from orchestrator.cluster.job_index import JobStore, known_jobs, newest_run, open_runs
+from orchestrator.cluster.job_index import JobIndex, known_jobs, newest_run, open_runs
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
 from tasks.state.receipts import CHANGED
@@ -18,41 +18,41 @@ SUMMARY = Summary(missing=2, warnings=({"code": "no_speech"},), language="es")
 
 
 @pytest.fixture
-def jobs(redis: Redis) -> JobStore:
-    return JobStore(redis)
+def jobs(redis: Redis) -> JobIndex:
+    return JobIndex(redis)
 
 
-def test_an_unknown_job_is_not_found(jobs: JobStore) -> None:
+def test_an_unknown_job_is_not_found(jobs: JobIndex) -> None:
     assert jobs.find(TENANT, JOB) is None
 
 
-def test_a_job_is_found_with_its_newest_run(jobs: JobStore) -> None:
+def test_a_job_is_found_with_its_newest_run(jobs: JobIndex) -> None:
     jobs.add(a_manifest(), a_run())
     assert jobs.find(TENANT, JOB) == (a_manifest(), a_run(), None)
     jobs.add(a_manifest(), a_run(2))
     assert jobs.find(TENANT, JOB) == (a_manifest(), a_run(2), None)
 
 
-def test_a_closed_run_says_what_it_came_to(jobs: JobStore) -> None:
+def test_a_closed_run_says_what_it_came_to(jobs: JobIndex) -> None:
     jobs.add(a_manifest(), a_run())
     jobs.close(a_run(), SUMMARY)
     assert jobs.find(TENANT, JOB) == (a_manifest(), a_run(), SUMMARY)
     assert jobs.open_runs() == []
 
 
-def test_the_summary_of_an_earlier_run_is_not_that_of_the_next(jobs: JobStore) -> None:
+def test_the_summary_of_an_earlier_run_is_not_that_of_the_next(jobs: JobIndex) -> None:
     jobs.add(a_manifest(), a_run())
     jobs.close(a_run(), SUMMARY)
     jobs.add(a_manifest(), a_run(2))
     assert jobs.find(TENANT, JOB) == (a_manifest(), a_run(2), None)
 
 
-def test_a_run_closed_before_its_job_is_indexed_is_not_found(jobs: JobStore) -> None:
+def test_a_run_closed_before_its_job_is_indexed_is_not_found(jobs: JobIndex) -> None:
     jobs.close(a_run(), SUMMARY)
     assert jobs.find(TENANT, JOB) is None
 
 
-def test_open_runs_are_those_without_a_result(jobs: JobStore) -> None:
+def test_open_runs_are_those_without_a_result(jobs: JobIndex) -> None:
     jobs.add(a_manifest("b"), a_run(2, job="b"))
     jobs.add(a_manifest("a"), a_run(job="a"))
     jobs.add(a_manifest("c"), a_run(job="c"), is_open=False)
@@ -62,7 +62,7 @@ def test_open_runs_are_those_without_a_result(jobs: JobStore) -> None:
     ]
 
 
-def test_the_newest_jobs_come_first_and_by_pages(jobs: JobStore) -> None:
+def test_the_newest_jobs_come_first_and_by_pages(jobs: JobIndex) -> None:
     for second, job in enumerate("abcd"):
         jobs.add(a_manifest(job).model_copy(update={"created_at": float(second)}), a_run(job=job))
     assert jobs.newest(TENANT, 2) == [("d", 3.0), ("c", 2.0)]
@@ -70,7 +70,7 @@ def test_the_newest_jobs_come_first_and_by_pages(jobs: JobStore) -> None:
     assert jobs.newest("another", 2) == []
 
 
-def test_a_wipe_is_noticed_once_redis_knew_us(jobs: JobStore, redis: Redis) -> None:
+def test_a_wipe_is_noticed_once_redis_knew_us(jobs: JobIndex, redis: Redis) -> None:
     assert jobs.is_wiped()
     jobs.restored()
     assert not jobs.is_wiped()
@@ -97,27 +97,27 @@ def test_the_newest_run_is_the_last_that_was_started() -> None:
 
 
 def admit(
-    jobs: JobStore, job: str, *, in_all: int = 9, in_flight: int = 9, now: float = 0.0
+    jobs: JobIndex, job: str, *, in_all: int = 9, in_flight: int = 9, now: float = 0.0
 ) -> str:
     return jobs.admit(TENANT, job, in_all=in_all, in_flight=in_flight, now=now)
 
 
 def test_a_tenant_has_no_more_places_than_its_quota_however_many_ask_at_once(
-    jobs: JobStore,
+    jobs: JobIndex,
 ) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda n: admit(jobs, f"job{n}", in_flight=5), range(40)))
     assert answers.count("admitted") == 5 and answers.count("quota") == 35
 
 
-def test_a_job_is_admitted_once_however_often_it_asks(jobs: JobStore) -> None:
+def test_a_job_is_admitted_once_however_often_it_asks(jobs: JobIndex) -> None:
     assert [admit(jobs, "same", in_flight=1) for _ in range(3)] == ["admitted"] * 3
     jobs.add(a_manifest("same"), a_run(job="same"))
     assert admit(jobs, "same", in_flight=1) == "admitted"
     assert admit(jobs, "other", in_flight=1) == "quota"
 
 
-def test_a_job_that_ended_or_was_refused_gives_its_place_back(jobs: JobStore) -> None:
+def test_a_job_that_ended_or_was_refused_gives_its_place_back(jobs: JobIndex) -> None:
     admit(jobs, JOB, in_flight=1)
     jobs.add(a_manifest(), a_run())
     jobs.close(a_run(), SUMMARY)
@@ -126,19 +126,19 @@ def test_a_job_that_ended_or_was_refused_gives_its_place_back(jobs: JobStore) ->
     assert admit(jobs, "third", in_flight=1) == "admitted"
 
 
-def test_a_submission_that_died_gives_its_place_back_a_minute_later(jobs: JobStore) -> None:
+def test_a_submission_that_died_gives_its_place_back_a_minute_later(jobs: JobIndex) -> None:
     admit(jobs, "died", in_flight=1)
     assert admit(jobs, "next", in_flight=1, now=59.0) == "quota"
     assert admit(jobs, "next", in_flight=1, now=61.0) == "admitted"
 
 
-def test_all_tenants_together_have_no_more_places_than_the_cluster(jobs: JobStore) -> None:
+def test_all_tenants_together_have_no_more_places_than_the_cluster(jobs: JobIndex) -> None:
     jobs.add(a_manifest("theirs").model_copy(update={"tenant": "other"}), a_run(job="theirs"))
     assert admit(jobs, JOB, in_all=1) == "full"
     assert admit(jobs, JOB, in_all=2) == "admitted"
 
 
-def test_a_forgotten_job_is_in_no_index(jobs: JobStore) -> None:
+def test_a_forgotten_job_is_in_no_index(jobs: JobIndex) -> None:
     jobs.add(a_manifest(), a_run())
     jobs.add(a_manifest(), a_run(2))
     jobs.add(a_manifest("stays"), a_run(job="stays"))
@@ -149,7 +149,7 @@ def test_a_forgotten_job_is_in_no_index(jobs: JobStore) -> None:
     assert admit(jobs, "next", in_flight=2) == "admitted"
 
 
-def test_pages_of_jobs_of_one_moment_miss_none_and_repeat_none(jobs: JobStore) -> None:
+def test_pages_of_jobs_of_one_moment_miss_none_and_repeat_none(jobs: JobIndex) -> None:
     for job in "abcdefg":
         jobs.add(a_manifest(job), a_run(job=job))
     seen: list[str] = []
@@ -160,7 +160,7 @@ def test_pages_of_jobs_of_one_moment_miss_none_and_repeat_none(jobs: JobStore) -
     assert seen == list("gfedcba")
 
 
-def test_whoever_listens_is_told_which_job_changed(jobs: JobStore, redis: Redis) -> None:
+def test_whoever_listens_is_told_which_job_changed(jobs: JobIndex, redis: Redis) -> None:
     with redis.pubsub(ignore_subscribe_messages=True) as channel:
         channel.subscribe(CHANGED)
         channel.get_message(timeout=1)

@@ -14,7 +14,7 @@ from config.settings import Settings
 from gpu_worker.models.wheels import wheel_directory
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
 from orchestrator.diagnosis import diagnose, services
-from orchestrator.diagnosis.finding import Finding
+from orchestrator.diagnosis.check_result import CheckResult
 from orchestrator.diagnosis.models import check_engine, check_model
 from orchestrator.diagnosis.services import (
     RABBITMQ_WITH_QUEUE_TIMEOUTS,
@@ -129,7 +129,7 @@ def test_where_the_default_model_comes_from_and_whether_it_is_here_is_said(tmp_p
 
 def engine_says(
     monkeypatch: pytest.MonkeyPatch, status: int, out: str = "", err: str = ""
-) -> Finding:
+) -> CheckResult:
     ended = subprocess.CompletedProcess([], status, out, err)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
     return check_engine(ALONE)

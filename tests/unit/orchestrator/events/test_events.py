@@ -15,11 +15,11 @@ from orchestrator.cluster.job import Summary
 from orchestrator.events import (
     Event,
     Facts,
-    Told,
+    Progress,
     end_id,
+    events_after,
     position,
     seen_before,
-    tell,
 )
 from tasks.runs.manifest import Plan
 from tasks.runs.stages import Stage
@@ -63,7 +63,7 @@ def text(chunk: int) -> list[dict[str, Any]]:
 
 
 def told_of(known: Facts) -> list[Event]:
-    return [event for event, _ in tell(known, text)]
+    return [event for event, _ in events_after(known, text)]
 
 
 def chunks_of(events: Sequence[Event]) -> list[int]:
@@ -176,8 +176,8 @@ def test_a_longer_history_only_appends(
     whole = [PREPARED, *units]
     early = facts(whole[:cut], **options)
     late = facts(whole, summary=DONE if has_ended else None, **options)
-    before = list(tell(early, text))
-    after = list(tell(late, text, before[-1][1]))
+    before = list(events_after(early, text))
+    after = list(events_after(late, text, before[-1][1]))
     assert [event for event, _ in before + after] == told_of(late)
     places = [place for event in told_of(late) if (place := position(event.id)) is not None]
     assert len(places) == len(told_of(late)) and places == sorted(set(places))
@@ -185,13 +185,13 @@ def test_a_longer_history_only_appends(
 
 def test_after_the_end_nothing_is_told() -> None:
     known = facts([PREPARED, *heard(0, 1, 2)], summary=DONE)
-    *_, (_, told) = tell(known, text)
-    assert list(tell(known, text, told)) == []
+    *_, (_, progress) = events_after(known, text)
+    assert list(events_after(known, text, progress)) == []
 
 
 def test_a_telling_that_broke_off_goes_on_where_it_was() -> None:
     known = facts([PREPARED, *heard(1, 0)])
-    before: list[tuple[Event, Told]] = []
+    before: list[tuple[Event, Progress]] = []
 
     def broken(chunk: int) -> list[dict[str, Any]]:
         if chunk == 1:
@@ -199,19 +199,19 @@ def test_a_telling_that_broke_off_goes_on_where_it_was() -> None:
         return text(chunk)
 
     with pytest.raises(OSError):
-        before.extend(tell(known, broken))
+        before.extend(events_after(known, broken))
     assert [event.kind for event, _ in before] == ["job"] * 4 + ["segments"]
-    after = tell(known, text, before[-1][1])
+    after = events_after(known, text, before[-1][1])
     assert [event for event, _ in [*before, *after]] == told_of(known)
 
 
 def test_after_a_wipe_the_new_history_is_told_without_the_chunks_that_were() -> None:
     before = facts([PREPARED, *heard(0, 1)])
-    *_, (_, told) = tell(before, text)
+    *_, (_, progress) = events_after(before, text)
     empty = facts([])
-    assert list(tell(empty, text, told)) == []
+    assert list(events_after(empty, text, progress)) == []
     anew = facts([PREPARED, *heard(0, 1, 2)], first=1_800_000_000_000)
-    events = [event for event, _ in tell(anew, text, told)]
+    events = [event for event, _ in events_after(anew, text, progress)]
     assert [event.kind for event in events] == ["job"] * 4 + ["segments"]
     assert chunks_of(events) == [2]
 
@@ -247,6 +247,6 @@ def test_an_event_is_sent_as_lines_of_which_the_text_cannot_be_one() -> None:
     assert event.wire.decode() == f"id: 1.0\nevent: job\ndata: {event.data}\n\n"
     odd = "a\nb\r\x85c\u2028d\u2029é"
     known = facts([PREPARED, *heard(0)])
-    *_, (last, _) = tell(known, lambda chunk: [{"text": odd}])
+    *_, (last, _) = events_after(known, lambda chunk: [{"text": odd}])
     assert len(last.wire.decode().splitlines()) == 4
     assert json.loads(last.data)["segments"] == [{"text": odd}]

@@ -12,7 +12,7 @@ import pytest
 from gpu_worker.transcript import ChunkTranscript, HeardWindow, segment_to_json, segments_from_json
 from gpu_worker.words import join_texts, word_places
 from orchestrator.cluster.connection import Cluster, UnknownJob
-from orchestrator.events import Facts, tell
+from orchestrator.events import Facts, events_after
 from orchestrator.events.facts import FactsReader
 from tasks.artifacts import encode
 from tasks.runs import keys
@@ -91,7 +91,9 @@ def test_a_chunk_s_text_and_words_are_told_as_they_were_written(
     connection.store.put(key, json.dumps(heard.to_json()).encode())
     facts = replace(known(reader), history=[("1-0", (Stage.TRANSCRIBE, 0))])
     (event,) = [
-        event for event, _ in tell(facts, partial(reader.text, facts)) if event.kind == "segments"
+        event
+        for event, _ in events_after(facts, partial(reader.text, facts))
+        if event.kind == "segments"
     ]
     assert len(event.wire.decode().splitlines()) == 4
     told = json.loads(event.data)["segments"]

@@ -29,7 +29,7 @@ from orchestrator.scaling.published import PoolLoad, PublishedLoad, StageBacklog
 from tasks.runs.stages import Pool, Stage
 from tests.eventually import eventually
 
-NOBODY: frozenset[str] = frozenset()
+UNKNOWN_SPEAKER: frozenset[str] = frozenset()
 ON_TWO = tuple(WorkerSpec(f"gpu{n}", Pool.GPU, gpu=n % 2) for n in range(4))
 CODE = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); signal.pause()"
 
@@ -45,15 +45,15 @@ def names(change: Change) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize(
     ("wanted", "there", "draining", "busy", "start", "drain"),
     [
-        (2, (), NOBODY, NOBODY, ["gpu0", "gpu1"], []),
-        (3, (1,), NOBODY, NOBODY, ["gpu0", "gpu2"], []),
-        (9, (0,), NOBODY, NOBODY, ["gpu1", "gpu2", "gpu3"], []),
-        (2, (0, 1), NOBODY, NOBODY, [], []),
-        (4, (0,), {"gpu1", "gpu3"}, NOBODY, ["gpu2"], []),
-        (1, (0, 1, 2), NOBODY, {"gpu2", "gpu1"}, [], ["gpu0", "gpu2"]),
-        (2, (0, 1, 2), NOBODY, NOBODY, [], ["gpu2"]),
-        (1, (0, 1, 3), NOBODY, {"gpu0", "gpu1", "gpu3"}, [], ["gpu3", "gpu1"]),
-        (0, (0,), NOBODY, {"gpu0"}, [], ["gpu0"]),
+        (2, (), UNKNOWN_SPEAKER, UNKNOWN_SPEAKER, ["gpu0", "gpu1"], []),
+        (3, (1,), UNKNOWN_SPEAKER, UNKNOWN_SPEAKER, ["gpu0", "gpu2"], []),
+        (9, (0,), UNKNOWN_SPEAKER, UNKNOWN_SPEAKER, ["gpu1", "gpu2", "gpu3"], []),
+        (2, (0, 1), UNKNOWN_SPEAKER, UNKNOWN_SPEAKER, [], []),
+        (4, (0,), {"gpu1", "gpu3"}, UNKNOWN_SPEAKER, ["gpu2"], []),
+        (1, (0, 1, 2), UNKNOWN_SPEAKER, {"gpu2", "gpu1"}, [], ["gpu0", "gpu2"]),
+        (2, (0, 1, 2), UNKNOWN_SPEAKER, UNKNOWN_SPEAKER, [], ["gpu2"]),
+        (1, (0, 1, 3), UNKNOWN_SPEAKER, {"gpu0", "gpu1", "gpu3"}, [], ["gpu3", "gpu1"]),
+        (0, (0,), UNKNOWN_SPEAKER, {"gpu0"}, [], ["gpu0"]),
     ],
 )
 def test_free_slots_are_filled_and_idle_workers_go_first(
@@ -70,7 +70,7 @@ def test_free_slots_are_filled_and_idle_workers_go_first(
 
 def test_a_worker_whose_slot_is_gone_goes_and_another_slot_takes_its_part() -> None:
     slots = tuple(spec for spec in ON_TWO if spec.gpu == 1)
-    change = next_change(2, slots, running(0, 1), NOBODY, {"gpu0"})
+    change = next_change(2, slots, running(0, 1), UNKNOWN_SPEAKER, {"gpu0"})
     assert names(change) == (["gpu3"], ["gpu0"])
 
 

@@ -15,7 +15,7 @@ from tasks.runs.stages import Stage
 from tests.unit.orchestrator.page.page_script import evaluate
 
 OTHER = "There is a note on this transcript"
-MAKERS = ("TranscriptWarning", "_span_notices")  # calls whose first argument is a notice's code
+MAKERS = ("TranscriptWarning", "_span_warnings")  # calls whose first argument is a warning's code
 
 
 def told(*warnings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -31,7 +31,7 @@ def warning(code: str, start: float | None = None, end: float | None = None) -> 
 
 
 def codes() -> Iterator[str]:
-    """Every code that the workers' source writes: notices, and those of `stages/diarize.py`."""
+    """Every code that the workers' source writes: warnings, and those of `stages/diarize.py`."""
     for package in (gpu_worker, tasks):
         for path in Path(str(package.__file__)).parent.rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.open_runs.needs import RunFacts
-from orchestrator.scaling.backlog import Work, pool_load, remaining_work, speed_of
+from orchestrator.scaling.backlog import StageWork, pool_load, remaining_work, speed_of
 from orchestrator.scaling.pools import worker_pools
 from tasks.runs.manifest import Plan
 from tasks.runs.stages import Stage
@@ -27,7 +27,7 @@ def facts(
     return RunFacts(a_manifest(**options), a_run(), plan, {*settled, *failed}, failed)
 
 
-def by_stage(found: tuple[Work, ...]) -> dict[Stage, tuple[float, int]]:
+def by_stage(found: tuple[StageWork, ...]) -> dict[Stage, tuple[float, int]]:
     return {work.stage: (work.audio_seconds, work.units) for work in found}
 
 
@@ -84,8 +84,8 @@ def test_work_of_two_models_takes_as_long_as_both() -> None:
         SpeedName("gpu", Stage.TRANSCRIBE, "large-v3"): Speed(10.0, 300.0),
     }
     work = [
-        Work(Stage.TRANSCRIBE, "small", 1000.0, 4),
-        Work(Stage.TRANSCRIBE, "large-v3", 1000.0, 4),
+        StageWork(Stage.TRANSCRIBE, "small", 1000.0, 4),
+        StageWork(Stage.TRANSCRIBE, "large-v3", 1000.0, 4),
     ]
     load = pool_load(GPU, work, {}, speeds)
     assert load.work_seconds == pytest.approx(10.0 + 100.0)

@@ -9,7 +9,7 @@ import pytest
 
 from gpu_worker.diarization import Diarization
 from gpu_worker.errors import ChunkCrashed, ScriptoriumError, UnknownModel
-from gpu_worker.transcript import TranscriptWarning, Turn, notice_to_json
+from gpu_worker.transcript import TranscriptWarning, Turn, warning_to_json
 from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -167,7 +167,7 @@ def test_what_chunks_warn_of_is_published_each_once(place: Workplace) -> None:
         for start in (2.0, 14.0)
     ]
     for index in range(2):
-        warnings = [notice_to_json(shared), notice_to_json(own[index])]
+        warnings = [warning_to_json(shared), warning_to_json(own[index])]
         write(place, a_unit(Stage.ALIGN, index), words(index, "aligned") | {"warnings": warnings})
     diarize(place)
     found = FindingsReader(place.store, place.records, UNIT.run, {}).read()

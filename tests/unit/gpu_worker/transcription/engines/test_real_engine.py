@@ -133,8 +133,8 @@ def test_a_prompt_longer_than_its_room_is_cut_and_told_of() -> None:
     options = replace(OPTIONS, initial_prompt="Anna and Peter. " * 90, hotwords="Scriptorium " * 90)
     [text] = engine("base").transcribe([window(8.0)], options)
     assert text.text and text.is_whole
-    assert [notice.code for notice in engine("base").notices(options)] == ["prompt_cut"]
-    assert engine("base").notices(OPTIONS) == ()
+    assert [warning.code for warning in engine("base").warnings(options)] == ["prompt_cut"]
+    assert engine("base").warnings(OPTIONS) == ()
 
 
 def test_a_batch_is_encoded_once_however_often_it_is_decoded() -> None:

@@ -19,7 +19,7 @@ from config.settings import Settings
 from orchestrator.api.application import make_application
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Summary
-from orchestrator.cluster.job_index import JobStore
+from orchestrator.cluster.job_index import JobIndex
 from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
@@ -263,7 +263,7 @@ def test_a_file_over_the_quota_is_refused_before_it_is_stored(
 
 
 def test_without_redis_nothing_is_accepted(connection: Cluster, no_redis: Redis) -> None:
-    cut_off = replace(connection, redis=no_redis, jobs=JobStore(no_redis))
+    cut_off = replace(connection, redis=no_redis, jobs=JobIndex(no_redis))
     with TestClient(make_application(cut_off), base_url=HOST) as http:
         reply = submitted(http)
         assert error(reply) == (503, "redis_unavailable", None) and reply.headers["Retry-After"]

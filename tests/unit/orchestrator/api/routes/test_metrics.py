@@ -110,7 +110,7 @@ def test_a_failure_of_ours_is_counted_too(
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("orchestrator.cluster.job_index.JobStore.find", fail)
+    monkeypatch.setattr("orchestrator.cluster.job_index.JobIndex.find", fail)
     with Counted() as grew:
         assert http.get("/v1/jobs/none").status_code == 500
     labels = {"method": "GET", "route": "/v1/jobs/{job}", "status": "500"}

@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """The result of one check: a name, a state, a sentence, and a hint if it is not ok."""
 
     name: str
