@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 # The home directory of a user without one (no HOME and no entry in the password database), named
 # as Debian names it. Most commands need no home; those that do refuse this one.
 NO_HOME = Path("/nonexistent/.local/share/scriptorium")
+TENANT_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"  # values.schema.json of the chart has it too
 
 
 def _usual_home() -> Path:
@@ -69,7 +70,7 @@ class Settings(BaseSettings):
     work_dir: Path | None = Field(
         default=None, description="Directory for scratch files of stages. Unset: the system's."
     )
-    tenant: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    tenant: str = Field(default="default", pattern=TENANT_PATTERN)
 
     # The front door
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from config.settings import TENANT_PATTERN
 from gpu_worker.errors import InvalidOption
 from orchestrator.access import USUAL_SCOPES, Scope
 from orchestrator.access.keys import ApiKeys
@@ -19,7 +20,6 @@ app = typer.Typer(
     help="Create, list and revoke API keys. Once one exists, every request needs a key.",
     no_args_is_help=True,
 )
-TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # the pattern of setting `tenant`
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -38,7 +38,7 @@ def create(
 ) -> None:
     """Create a key and print it once: the store keeps only its hash."""
     owner = of or tenant()
-    if not TENANT.fullmatch(owner):
+    if not re.fullmatch(TENANT_PATTERN, owner):
         raise InvalidOption(
             f"{owner!r} cannot be a tenant.",
             hint="Use lower case letters, digits and dashes, at most 63.",

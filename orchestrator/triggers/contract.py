@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
+from config.settings import TENANT_PATTERN
 from gpu_worker.errors import PermanentError, ScriptoriumError
 from orchestrator.cluster.job import Job
 from orchestrator.events import job_json
@@ -21,7 +22,7 @@ LARGEST_BYTES = 1 << 20  # of a message's arguments; the same as of an API reque
 _SHOWN_ERRORS = 5
 _SHOWN_CHARACTERS = 500
 
-Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 

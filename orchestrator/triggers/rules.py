@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 
-from config.settings import Settings
+from config.settings import TENANT_PATTERN, Settings
 from gpu_worker.assembly.formats import format_named
 from gpu_worker.errors import InvalidOption, ScriptoriumError
 from orchestrator.jobs.options import accepted_options
@@ -41,7 +41,7 @@ class Rule(Record):
     bucket: str = Field(pattern=_BUCKET)
     prefix: str = ""
     suffix: tuple[str, ...] = ("",)  # the key ends with one of these
-    tenant: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    tenant: str = Field(pattern=TENANT_PATTERN)
     output: str | None = None  # s3://bucket/prefix/
     formats: tuple[str, ...] = Field(default=("json",), min_length=1)
     options: JobOptions

@@ -11,7 +11,7 @@ import helm_python
 import pytest
 import yaml
 
-from config.settings import Settings
+from config.settings import TENANT_PATTERN, Settings
 from orchestrator.triggers.rules import read_rules
 from scripts.chart_readme import described_values, readme
 from tests.deployment.chart import (
@@ -214,3 +214,9 @@ def test_the_page_of_the_chart_is_up_to_date() -> None:
 def test_a_value_without_a_comment_is_refused() -> None:
     with pytest.raises(ValueError, match=r"line 3: api\.replicas has no comment"):
         described_values("## Front\napi:\n  replicas: 2\n")
+
+
+def test_the_chart_takes_the_same_names_of_tenants_as_the_settings() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    pattern = schema["properties"]["settings"]["properties"]["tenant"]["pattern"]
+    assert pattern == TENANT_PATTERN
