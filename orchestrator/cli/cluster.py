@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import tempfile
 import threading
@@ -15,7 +14,7 @@ import typer
 
 from config.logging import configure_logging
 from config.settings import Settings
-from orchestrator.cli.context import check_home, current_settings, opened_cluster
+from orchestrator.cli.context import check_home, current_settings, opened_cluster, stop_event
 from orchestrator.cluster.connection import masked
 from orchestrator.local.cluster import LocalCluster, announce
 from orchestrator.local.front_door import FLOWER_HOST, FLOWER_USER, url_of
@@ -67,7 +66,7 @@ def up(
     values = _listening(host, port, flower_port)
     check_home(values)
     configure_logging("WARNING", "text")  # program deaths and repairs are logged as warnings
-    stop = _stop_event()
+    stop = stop_event()
     with LocalCluster(
         values,
         workers=workers,
@@ -87,7 +86,6 @@ def up(
             while not stop.wait(1.0):  # without a timeout it could miss a signal
                 pass
             typer.echo("Stopping; work in hand is finished first. Ctrl-C again ends it now.")
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         finally:
             address.unlink(missing_ok=True)
         cluster.close(GRACE_SECONDS)
@@ -157,7 +155,7 @@ def reconciler() -> None:
     One in a cluster is enough; two are safe.
     """
     configure_logging(current_settings().log_level, current_settings().log_format)
-    to, stop = opened_cluster(), _stop_event()
+    to, stop = opened_cluster(), stop_event()
     _serve_metrics(to.settings)
     courier = threading.Thread(target=Courier(to).run, args=(stop,), name="courier")
     courier.start()
@@ -202,10 +200,3 @@ def _serve_metrics(settings: Settings) -> None:
         from tasks.telemetry.exposition import serve_own_metrics
 
         serve_own_metrics(settings, LoadReadings(settings))
-
-
-def _stop_event() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop

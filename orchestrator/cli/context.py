@@ -127,6 +127,24 @@ def check_interrupted() -> None:
         raise KeyboardInterrupt
 
 
+def stop_event() -> threading.Event:
+    """Return an event that the first Ctrl-C or SIGTERM sets; a second one ends the process at once.
+
+    The second one raises KeyboardInterrupt.
+    """
+    stop = threading.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def ask(*_: object) -> None:
+        stop.set()
+        for number in signals:
+            signal.signal(number, signal.default_int_handler)
+
+    for number in signals:
+        signal.signal(number, ask)
+    return stop
+
+
 def current_settings() -> Settings:
     """Return the environment's settings, changed by the global options of the command line."""
     return _state["settings"]

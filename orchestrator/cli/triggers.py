@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +12,7 @@ import typer
 
 from config.logging import configure_logging
 from gpu_worker.errors import InvalidOption
-from orchestrator.cli.context import current_settings, opened_cluster, print_json
+from orchestrator.cli.context import current_settings, opened_cluster, print_json, stop_event
 from orchestrator.local.front_door import celery_command
 from orchestrator.local.programs import FRONT_DOOR_SECRETS, settings_environment
 from tasks.runs import keys
@@ -56,7 +54,7 @@ def sqs(
         intake = open_intake(cluster, path, "sqs")
         serve_own_metrics(settings)
         beat = Heartbeat(settings.heartbeat_file).beat
-        Poller(intake, sqs_client(queue_url), queue_url, beat).run(_stop_event())
+        Poller(intake, sqs_client(queue_url), queue_url, beat).run(stop_event())
     finally:
         cluster.close()
 
@@ -88,15 +86,3 @@ def dead_letters() -> None:
     finally:
         cluster.close()
     print_json(found)
-
-
-def _stop_event() -> threading.Event:
-    stop = threading.Event()
-
-    def ask(number: int, _: object) -> None:
-        stop.set()
-        signal.signal(number, signal.default_int_handler)  # a second Ctrl-C ends it at once
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
-    return stop

@@ -577,5 +577,5 @@ def test_a_reconciler_runs_until_it_is_told_to_stop(
 
     stop = threading.Event()
     stop.set()
-    monkeypatch.setattr(commands, "_stop_event", lambda: stop)
+    monkeypatch.setattr(commands, "stop_event", lambda: stop)
     assert run("reconciler").status == 0

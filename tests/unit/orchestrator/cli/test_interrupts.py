@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from orchestrator.cli.context import check_interrupted, interruptible
+from orchestrator.cli.context import check_interrupted, interruptible, stop_event
 
 
 class Finalized:
@@ -31,3 +31,21 @@ def test_an_interrupt_is_raised_and_the_former_handler_comes_back() -> None:
     with pytest.raises(KeyboardInterrupt), interruptible():
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_to_stop_and_a_second_one_ends_it_at_once(
+    first: signal.Signals, second: signal.Signals
+) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        stop = stop_event()
+        assert not stop.is_set()
+        signal.raise_signal(first)
+        assert stop.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(second)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -144,7 +144,7 @@ def test_up_runs_until_it_is_told_to_stop(
 
     stop = threading.Event()
     stop.set()
-    monkeypatch.setattr(commands, "_stop_event", lambda: stop)
+    monkeypatch.setattr(commands, "stop_event", lambda: stop)
     monkeypatch.setattr(commands, "GRACE_SECONDS", 0.0)
     monkeypatch.setattr(
         sys, "argv", ["scriptorium", "--home", str(tmp_path), "up", "--workers", "1", "--port", "0"]
@@ -223,7 +223,7 @@ def test_up_says_that_its_metrics_port_is_taken(
 ) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
         monkeypatch.setenv("SCRIPTORIUM_METRICS_PORT", str(taken.getsockname()[1]))
-        monkeypatch.setattr(commands, "_stop_event", threading.Event)
+        monkeypatch.setattr(commands, "stop_event", threading.Event)
         arguments = ["scriptorium", "--home", str(tmp_path), "up", "--workers", "1", "--no-api"]
         monkeypatch.setattr(sys, "argv", arguments)
         with pytest.raises(SystemExit) as end:
