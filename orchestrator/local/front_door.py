@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, LibraryMissing, PermanentError
+from orchestrator.local.ports import free_port
 from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_environment
 
 # At 200 submissions a second one process falls behind, since its threads share one interpreter
@@ -115,20 +115,17 @@ def with_addresses(settings: Settings, *, api: bool, flower: bool) -> Settings:
     """Return the settings with free ports for 0 and a password for Flower. Raises InvalidOption."""
     update: dict[str, object] = {}
     if api:
-        update["api_port"] = _free_port(settings.api_host, settings.api_port, "--port")
+        update["api_port"] = _checked_port(settings.api_host, settings.api_port, "--port")
     if flower:
-        update["flower_port"] = _free_port(FLOWER_HOST, settings.flower_port, "--flower-port")
+        update["flower_port"] = _checked_port(FLOWER_HOST, settings.flower_port, "--flower-port")
         update["flower_password"] = settings.flower_password or SecretStr(secrets.token_urlsafe(18))
     return settings.model_copy(update=update)
 
 
-def _free_port(host: str, port: int, option: str) -> int:
+def _checked_port(host: str, port: int, option: str) -> int:
     """Return the port, or a free one for 0. Raises InvalidOption if it cannot be listened on."""
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.create_server((host, port), family=family) as probe:
-            free: int = probe.getsockname()[1]
-            return free
+        return free_port(host, port)
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (")[0]  # Python adds the address
         raise InvalidOption(

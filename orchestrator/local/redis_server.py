@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import threading
 import time
 from contextlib import suppress
@@ -17,8 +16,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import RedisUnavailable
+from orchestrator.local.ports import free_port
 from orchestrator.local.process import Child
 
+HOST = "127.0.0.1"
 START_SECONDS = 10.0
 POLL_SECONDS = 0.2
 # Packages with a server inside, and its path in them. Valkey is the open continuation of Redis.
@@ -48,9 +49,9 @@ class RedisServer:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._port = _free_port()
+        self._port = free_port(HOST)
         self._password = secrets.token_hex(16)  # all users of a machine can connect to loopback
-        self.url = f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+        self.url = f"redis://:{self._password}@{HOST}:{self._port}/0"
         self.child: Child | None = None
         self._stopping = threading.Event()
         self._keeper: threading.Thread | None = None
@@ -87,7 +88,7 @@ class RedisServer:
             )
         # On standard input, so that the password is on no command line.
         configuration = (
-            f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\n"
+            f"bind {HOST}\nport {self._port}\nrequirepass {self._password}\n"
             f'save ""\nappendonly no\ndaemonize no\ndir "{self._directory}"\n'
         )
         self.child = Child(
@@ -115,10 +116,3 @@ class RedisServer:
             f"Our own Redis did not start within {START_SECONDS:.0f} s.",
             hint=f"Its log is {self._directory / 'redis.log'}.",
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
