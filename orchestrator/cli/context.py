@@ -22,6 +22,7 @@ from orchestrator.cluster.job import Job, Status
 from orchestrator.local.cluster import running_cluster
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]  # of many commands
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _state: dict[str, Settings] = {}
 _interrupted = threading.Event()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
 from orchestrator.cli.context import (
     EXIT_FAILED,
+    AsJson,
     configured_cluster,
     current_settings,
     print_json,
@@ -18,9 +18,7 @@ from orchestrator.diagnosis import diagnose
 _SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
 
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Check Redis, the broker, the store, the disk, the models and the GPU."""
     values = current_settings()
     running = configured_cluster(values) if values.redis_url is None else None

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
 from orchestrator.cli.bars import describe, watch_jobs
-from orchestrator.cli.context import exit_status, opened_cluster, print_json, tenant
+from orchestrator.cli.context import AsJson, exit_status, opened_cluster, print_json, tenant
 from orchestrator.cli.options import spellings, with_job_options
 from orchestrator.cli.speakers import (
     KnownSpeakers,
@@ -33,7 +33,6 @@ from tasks.runs.options import JobOptions
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", show_default=False)]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until the job ends.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @with_job_options

@@ -14,13 +14,12 @@ from config.settings import TENANT_PATTERN
 from gpu_worker.errors import InvalidOption
 from orchestrator.access import USUAL_SCOPES, Scope
 from orchestrator.access.keys import ApiKeys
-from orchestrator.cli.context import opened_cluster, print_json, tenant
+from orchestrator.cli.context import AsJson, opened_cluster, print_json, tenant
 
 app = typer.Typer(
     help="Create, list and revoke API keys. Once one exists, every request needs a key.",
     no_args_is_help=True,
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from orchestrator.cli.context import opened_cluster, print_json
+from orchestrator.cli.context import AsJson, opened_cluster, print_json
 from orchestrator.scaling.published import PublishedLoad, fresh_load, load_to_json
 
 
-def load(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def load(as_json: AsJson = False) -> None:
     """Show the cluster's load: queues, backlog, and the desired number of workers."""
     found = fresh_load(opened_cluster().redis, time.time())
     if as_json:

@@ -14,15 +14,13 @@ from gpu_worker.diarization.models import COMMUNITY
 from gpu_worker.diarization.offline import OFFLINE_NAME
 from gpu_worker.models.builtin import BUILTIN_MODELS, PICO_ALIGN_NAME, PICO_VOICE_NAME
 from gpu_worker.models.whisper import AUTO, HUB_MODELS, Origin, find_model
-from orchestrator.cli.context import current_settings, print_json
+from orchestrator.cli.context import AsJson, current_settings, print_json
 
 app = typer.Typer(help="List and fetch models.", no_args_is_help=True)
 
 
 @app.command(name="list")
-def list_models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def list_models(as_json: AsJson = False) -> None:
     """Show the names that --model, --align-model and --diarize-model accept."""
     rows = [("transcription", AUTO, "the default: chosen for the hardware, see docs/models.md")]
     rows += [("transcription", name, row.about) for name, row in BUILTIN_MODELS.items()]

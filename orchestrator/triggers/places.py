@@ -12,7 +12,7 @@ _URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:/(?P<pre
 
 @dataclass(frozen=True, slots=True)
 class BucketPrefix:
-    """A bucket and a prefix, which is empty or ends with a slash."""
+    """A bucket and a prefix; `of_url` and `of_store` end one that is not empty with a slash."""
 
     bucket: str
     prefix: str = ""
@@ -37,7 +37,7 @@ class BucketPrefix:
 
     @property
     def url(self) -> str:
-        """The place as `s3://bucket/prefix/`, with a slash at its end."""
+        """The place as `s3://bucket/prefix`, without URL encoding."""
         return f"s3://{self.bucket}/{self.prefix}"
 
     def holds(self, bucket: str, key: str) -> bool:

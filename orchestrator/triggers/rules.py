@@ -67,6 +67,11 @@ class Rule(Record):
             raise ValueError(f"{error.message} {error.advice}") from error
 
     @property
+    def source(self) -> BucketPrefix:
+        """The place of the objects; its prefix is as the file has it."""
+        return BucketPrefix(self.bucket, self.prefix)
+
+    @property
     def target(self) -> BucketPrefix | None:
         """The place of the transcripts."""
         return None if self.output is None else BucketPrefix.of_url(self.output)
@@ -78,7 +83,7 @@ class Rule(Record):
 
     def fits(self, bucket: str, key: str) -> bool:
         """Return whether an object is of this kind."""
-        return bucket == self.bucket and key.startswith(self.prefix) and key.endswith(self.suffix)
+        return self.source.holds(bucket, key) and key.endswith(self.suffix)
 
     def writes(self, bucket: str, key: str) -> bool:
         """Return whether an object may be a transcript of this rule."""
@@ -103,7 +108,7 @@ class Rule(Record):
         return any(_one_ends(end, suffix) for end in ends for suffix in other.suffix)
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}"
+        return self.source.url
 
 
 @dataclass(frozen=True, slots=True)
