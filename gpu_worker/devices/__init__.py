@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from importlib.metadata import version
 
+from gpu_worker.devices.nvml import read_gpus
+
 
 def used_device(wanted: str) -> str:
     """Return `cuda` or `cpu` for `auto`, as CTranslate2 chooses; else `wanted` as it is."""
@@ -19,19 +21,16 @@ def used_device(wanted: str) -> str:
 
 
 def gpu_names() -> list[str]:
-    """Return NVML's names of the NVIDIA GPUs, or none if CTranslate2 can use no GPU."""
+    """Return NVML's names of the NVIDIA GPUs, or none if CTranslate2 can use no GPU.
+
+    A GPU that CTranslate2 can use where NVML does not answer is `unknown`.
+    """
     import ctranslate2
 
-    if not ctranslate2.get_cuda_device_count():
+    usable = ctranslate2.get_cuda_device_count()
+    if not usable:
         return []
-    import pynvml
-
-    pynvml.nvmlInit()
-    try:
-        handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
-        return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
-    finally:
-        pynvml.nvmlShutdown()
+    return [gpu.name for gpu in read_gpus()] or ["unknown"] * usable
 
 
 def main() -> None:
