@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from gpu_worker.audio.decoder.sandbox import die_with_parent
 
 
 class Child:
@@ -36,7 +35,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 start_new_session=True,  # a terminal's Ctrl-C must not reach the child
-                preexec_fn=partial(_begin, niceness),
+                preexec_fn=partial(_begin, os.getpid(), niceness),
             )
         if stdin is not None and self._process.stdin is not None:
             self._process.stdin.write(stdin)
@@ -76,9 +75,9 @@ class Child:
         self._process.wait()
 
 
-def _begin(niceness: int) -> None:
+def _begin(parent: int, niceness: int) -> None:
     """Set up the child before its program starts: end with the parent, run at the niceness."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent(parent)
     if niceness:
         os.nice(niceness)
         # With the kernel's autogroup scheduling a session has a niceness of its own.

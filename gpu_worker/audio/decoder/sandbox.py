@@ -1,6 +1,7 @@
 """Bounds that a process puts on itself before it reads a stranger's file.
 
-Called once, in the child that decodes. Knows nothing of the file.
+Called once, in the child that decodes. Knows nothing of the file. The programs of a local cluster
+use `die_with_parent` too.
 """
 
 from __future__ import annotations
