@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,11 +22,11 @@ from orchestrator.cli.speakers import (
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
 from orchestrator.cluster.job import Job
 from orchestrator.jobs import runs, submission
+from orchestrator.jobs.dead_letters import read_dead_letters
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.local_files import local_path
 from orchestrator.jobs.sources import upload
 from orchestrator.results.files import FORMAT_NAMES, parse_formats, render_result
-from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
 
@@ -160,12 +159,7 @@ def delete(job: JobId) -> None:
 
 def dead_letters(as_json: AsJson = False) -> None:
     """Show the units that were given up (dead letters)."""
-    store = opened_cluster().store
-    letters = []
-    for key in store.list(f"{keys.DEAD_LETTERS}{tenant()}/"):
-        job, run, stage, index = key.split("/")[2:]
-        error = json.loads(store.get(key))
-        letters.append({"job": job, "run": int(run), "stage": stage, "chunk": int(index)} | error)
+    letters = read_dead_letters(opened_cluster().store, tenant())
     if as_json:
         print_json(letters)
         return

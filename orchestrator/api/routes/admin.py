@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
@@ -13,8 +10,7 @@ from orchestrator.access import NotAllowed, Scope
 from orchestrator.api.authentication import Admin, CurrentCluster, Keys
 from orchestrator.api.replies import DeadLetterList, KeyList, NewKeyReply, error_replies
 from orchestrator.api.requests import KeyRequest
-from tasks.artifacts import ArtifactMissing
-from tasks.runs import keys
+from orchestrator.jobs.dead_letters import read_dead_letters
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -58,13 +54,5 @@ def revoke_key(key: str, known: Keys, caller: Admin) -> Response:
 @router.get("/dead-letters", response_model=None, responses={200: {"model": DeadLetterList}})
 def list_dead_letters(cluster: CurrentCluster, caller: Admin) -> Response:
     """List the units of the tenant's jobs that were given up."""
-    letters: list[dict[str, Any]] = []
-    for key in cluster.store.list(f"{keys.DEAD_LETTERS}{caller.tenant}/"):
-        job, run, stage, index = key.split("/")[2:]
-        try:
-            error = json.loads(cluster.store.get(key))
-        except ArtifactMissing:  # retried since it was listed
-            continue
-        place = {"job": job, "run": int(run), "stage": stage, "chunk": int(index)}
-        letters.append(place | error)
+    letters = read_dead_letters(cluster.store, caller.tenant)
     return JSONResponse({"object": "list", "data": letters})
