@@ -1,0 +1,105 @@
+"""The table in docs/artifacts.md has the keys that `tasks/runs/keys.py` makes, and no other."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from hashlib import sha256
+
+from tasks.runs import keys
+from tasks.runs.options import JobOptions
+from tasks.runs.stages import Stage
+from tests import ROOT
+from tests.inputs.examples import TENANT, a_unit
+
+NUMBERS = {"run", "index", "try", "first", "last", "shard", "version"}
+UNIT, OPTIONS, HASH = a_unit(index=3), JobOptions(), sha256(b"").hexdigest()
+RUN, JOB = UNIT.run, UNIT.run.job
+VOICES = keys.embedded(TENANT, HASH, 0, OPTIONS)
+# The keys by the function that makes them, or that makes the folder that they are in.
+MADE = {
+    "open_run": [keys.open_run(RUN)],
+    "owed": [keys.owed(RUN)],
+    "tombstone": [keys.tombstone(TENANT, JOB)],
+    "dead_letter": [keys.dead_letter(UNIT)],
+    "dead_trigger": [keys.dead_trigger("0f8e")],
+    "source": [keys.source(TENANT, HASH)],
+    "upload": [keys.upload(TENANT, "upload-1")],
+    "uses": [keys.uses(TENANT, HASH) + JOB],
+    "idempotency": [keys.idempotency(TENANT, "call 1")],
+    "manifest": [keys.manifest(TENANT, JOB)],
+    "plan": [keys.plan(TENANT, JOB)],
+    "job": [
+        keys.job(TENANT, JOB, "uses/") + HASH,
+        keys.job(TENANT, JOB, "speakers/") + "00001.json",
+    ],
+    "tries": [keys.tries(RUN, "webhook") + "1"],
+    "delivered": [keys.delivered(RUN, "webhook")],
+    "failed": [keys.failed(UNIT)],
+    "of_run": [
+        keys.of_run(RUN, name)
+        for name in ("started.json", keys.CHOICE, "canceled", "timings.json", keys.RESULT)
+    ],
+    "prepared": [keys.prepared(TENANT, HASH, OPTIONS)],
+    "pcm": [keys.pcm(TENANT, HASH)],
+    "chunks": [keys.chunks(TENANT, HASH, OPTIONS)],
+    "language": [keys.language(TENANT, HASH, OPTIONS)],
+    "of_chunk": [
+        keys.of_chunk(stage, TENANT, HASH, (0, 160), OPTIONS, "en")
+        for stage in (Stage.TRANSCRIBE, Stage.ALIGN)
+    ],
+    "embedded": [VOICES],
+    "receipt": [keys.receipt(VOICES)],
+    "diarized": [keys.diarized(TENANT, HASH, OPTIONS)],
+}
+OTHER_FUNCTIONS = {"content", "digest", "jobs", "made_of", "runs"}  # parts of keys
+
+
+def documented() -> list[re.Pattern[str]]:
+    """The patterns of the table; a line that is indented is below `tenants/<tenant>/`."""
+    page = (ROOT / "docs" / "artifacts.md").read_text(encoding="utf-8")
+    lines = page.split("```")[1].strip().splitlines()
+    folder, found = "", []
+    for line in lines:
+        name = re.split(r"  +", line.strip())[0]
+        if name.endswith("/"):
+            folder = name
+        else:
+            found.append(pattern((folder if line.startswith(" ") else "") + name))
+    return found
+
+
+def pattern(name: str) -> re.Pattern[str]:
+    """The keys that a line of the table names."""
+    parts = re.split(r"<(.*?)>", name)  # every second one is a placeholder
+    return re.compile(
+        "".join(
+            expression(part) if number % 2 else re.escape(part) for number, part in enumerate(parts)
+        )
+    )
+
+
+def expression(placeholder: str) -> str:
+    """What stands for a placeholder."""
+    if placeholder.startswith("sha256"):
+        return "[0-9a-f]{64}"
+    if placeholder == "digest":
+        return "[0-9a-f]{16}"
+    return "[0-9]+" if placeholder in NUMBERS else "[^/]+"
+
+
+def test_every_line_of_the_table_is_a_key_and_every_key_has_one_line() -> None:
+    lines, made = documented(), [key for some in MADE.values() for key in some]
+    for line in lines:
+        assert len([key for key in made if line.fullmatch(key)]) == 1, line.pattern
+    for key in made:
+        assert len([line for line in lines if line.fullmatch(key)]) == 1, key
+
+
+def test_every_function_of_keys_is_compared_with_the_table() -> None:
+    functions = {
+        name
+        for name, function in inspect.getmembers(keys, inspect.isfunction)
+        if function.__module__ == keys.__name__ and not name.startswith("_")
+    }
+    assert functions == MADE.keys() | OTHER_FUNCTIONS
