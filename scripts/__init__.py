@@ -1,1 +1,4 @@
-"""Programs that make the bundled model and its speech; run as `python -m scripts.NAME`."""
+"""Programs that make the bundled models and their speech.
+
+Run as `python -m scripts.NAME`; those of the models as `python -m scripts.pico.NAME`.
+"""

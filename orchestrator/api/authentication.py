@@ -3,8 +3,9 @@
 While no keys exist, a key in a request is ignored: OpenAI's clients must send one, so their users
 write any word.
 
-Routes name the scope that they need: `caller: Reader`, `Writer`, `Admin` or `Operator`. A browser
-sends its key as a cookie that scripts cannot read (`orchestrator/api/routes/sessions.py`).
+Routes name the scope that they need: `caller: Reader`, `Writer` or `Admin`, or `Depends(operating)`
+in the decorator. A browser sends its key as a cookie that scripts cannot read
+(`orchestrator/api/routes/sessions.py`).
 """
 
 from __future__ import annotations
@@ -125,4 +126,3 @@ Reader = Annotated[Principal, Depends(_having(Scope.READ))]
 Writer = Annotated[Principal, Depends(_having(Scope.WRITE))]
 Admin = Annotated[Principal, Depends(_having(Scope.ADMIN))]
 operating = _having(Scope.OPERATE)
-Operator = Annotated[Principal, Depends(operating)]

@@ -1,7 +1,7 @@
 // The calls of the HTTP API that this page needs. The browser sends the session's cookie.
 
 /** The error of a failed request; its message says what to do. */
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(status, message, code) {
     super(message);
     this.status = status; // 0: no reply

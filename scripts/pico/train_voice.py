@@ -2,7 +2,7 @@
 
     python -m scripts.pico.train_voice --steps 1000 --out gpu_worker/builtin/pico_voice
 
-pyannote.audio's XVectorMFCC learns to tell the speakers of `pico_voice_pool.py`
+pyannote.audio's XVectorMFCC learns to tell the speakers of `voice_pool.py`
 apart with an additive margin softmax (arXiv:1801.05599). Each window holds two
 speakers and each is pooled over its own mask, as pyannote's pipeline will do.
 The directory must have `config.json`, the class's arguments; `model.safetensors`
