@@ -222,20 +222,25 @@ def test_a_key_is_taken_from_either_header_and_from_the_cookie(house: House) -> 
 
 
 def test_a_browser_signs_in_and_out(house: House) -> None:
-    nobody: dict[str, Any] = {"tenant": None, "scopes": [], "anonymous": False, "needs_key": True}
+    signed_out: dict[str, Any] = {
+        "tenant": None,
+        "scopes": [],
+        "anonymous": False,
+        "needs_key": True,
+    }
     secret = house.key("anna", Scope.READ)["Authorization"].removeprefix("Bearer ")
-    assert house.http.get("/v1/session").json() == nobody
+    assert house.http.get("/v1/session").json() == signed_out
     assert code(house.http.post("/v1/session", json={"key": "wrong"}))[0] == 401
     signed = house.http.post("/v1/session", json={"key": secret})
     cookie = signed.headers["Set-Cookie"]
     assert signed.status_code == 204 and secret not in cookie
     assert "HttpOnly" in cookie and "SameSite=strict" in cookie and "Secure" not in cookie
-    somebody = {"tenant": "anna", "scopes": ["read"], "anonymous": False, "needs_key": True}
-    assert house.http.get("/v1/session").json() == somebody
+    signed_in = {"tenant": "anna", "scopes": ["read"], "anonymous": False, "needs_key": True}
+    assert house.http.get("/v1/session").json() == signed_in
     assert house.http.get("/v1/jobs").status_code == 200
     assert house.http.post("/v1/jobs", **FORM).status_code == 403
     assert house.http.delete("/v1/session").status_code == 204
-    assert house.http.get("/v1/session").json() == nobody
+    assert house.http.get("/v1/session").json() == signed_out
 
 
 def test_over_tls_the_cookie_stays_there(connection: Cluster) -> None:
