@@ -57,7 +57,7 @@ def open_services(settings: Settings, remembered: int = REMEMBERED) -> Services:
         store=store,
         records=Records(store, remembered),
         leases=Leases(redis, settings.lease_seconds),
-        cancellations=Cancellations(redis, store),
+        cancellations=Cancellations(redis),
         ledger=Ledger(redis),
         speeds=Speeds(redis),
     )

@@ -20,11 +20,12 @@ from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
-from tasks.artifacts import ArtifactMissing, exists
+from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress, check_not_cluster
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.services import Services, open_services
@@ -112,17 +113,35 @@ class Cluster(Services):
     def settle(self, run: Run) -> Summary | None:
         """Index the run's summary and remove it from the open runs, if it has a result.
 
-        Returns the summary, or None while there is no result.
+        A run whose end is written without a result gets its result here. Returns the summary, or
+        None while there is no end.
         """
         try:
             result = json.loads(self.store.get(keys.of_run(run, keys.RESULT)))
         except ArtifactMissing:
-            return None
+            result = self._written_end(run)
+            if result is None:
+                return None
+            self.store.put(keys.of_run(run, keys.RESULT), encode(result))
+            return self.settle(run)  # with the first result, if another process wrote one
         summary = Summary.of_result(result)
         self._owe(run)  # first: after a crash here the run is still open and is settled again
         self.store.delete(keys.open_run(run))
         self.jobs.close(run, summary)
         return summary
+
+    def _written_end(self, run: Run) -> dict[str, Any] | None:
+        """Return the result of a run that ended without one; None if it has not ended.
+
+        Its last stage was given up, or it was canceled, by an earlier release or by a process that
+        died before its next write.
+        """
+        try:
+            error = json.loads(self.store.get(keys.failed(run.unit(Stage.ASSEMBLE))))
+            return result_record(error=error)
+        except ArtifactMissing:
+            canceled = exists(self.store, keys.of_run(run, "canceled"))
+            return result_record(canceled=True) if canceled else None
 
     def _owe(self, run: Run) -> None:
         """Add the run to the outbox if its job has a webhook or an output."""

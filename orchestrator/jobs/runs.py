@@ -29,16 +29,19 @@ class IllegalTransition(PermanentError):
 
 
 def cancel(cluster: Cluster, tenant: str, job: str) -> Job:
-    """Cancel a job. Raises UnknownJob, or IllegalTransition once it has ended."""
+    """Cancel a job. Raises UnknownJob, or IllegalTransition once it has ended.
+
+    Its result is the commit point: after a crash behind it the run is canceled all the same.
+    """
     current = cluster.job(tenant, job)
     _allow(current, Status.CANCELED, "canceled")
     run = Run(tenant, job, current.run)
-    cluster.cancellations.cancel(run)
     data = encode(result_record(canceled=True))
     if cluster.store.put(keys.of_run(run, keys.RESULT), data):
         from tasks.telemetry.metrics import JOBS_ENDED  # most commands do not need it
 
         JOBS_ENDED.labels("canceled").inc()
+    cluster.cancellations.flag(run)
     cluster.settle(run)
     return cluster.job(tenant, job)
 

@@ -27,7 +27,7 @@ from orchestrator.cluster.job import Job, describe_job
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options
 from orchestrator.jobs.runs import IllegalTransition, issue
-from tasks.artifacts import encode, exists
+from tasks.artifacts import ArtifactStore, encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions
@@ -105,11 +105,18 @@ def _submit(cluster: Cluster, manifest: Manifest, quota: Quota | None, way: str 
         return submit(cluster, **named, tenant=tenant)
     if not is_first:
         manifest = _first(cluster, manifest)
-        result = keys.of_run(Run(tenant, manifest.job, 1), keys.RESULT)
-        # Nothing to send: an indexed job is the reconciler's.
-        if cluster.jobs.find(tenant, manifest.job) or exists(store, result):
+        if _is_accepted(store, Run(tenant, manifest.job, 1)):
             return cluster.job(tenant, manifest.job)
     return _accept(cluster, manifest, _uploaded(manifest), way)
+
+
+def _is_accepted(store: ArtifactStore, run: Run) -> bool:
+    """Tell whether the first run of a job was begun: it is open, or has ended.
+
+    Only the store can say so: an earlier try may have stopped before the run was open, and Redis
+    may know the job for another reason, or no more.
+    """
+    return any(exists(store, key) for key in (keys.open_run(run), keys.of_run(run, keys.RESULT)))
 
 
 def rerun(
@@ -225,6 +232,7 @@ def _accept(
                 for key in own:
                     cluster.store.delete(key)
                 cluster.jobs.refuse(tenant, job)
+                cluster.jobs.forget(tenant, job)
         raise
     if way is not None:
         from tasks.telemetry.metrics import JOBS_SUBMITTED  # most commands do not need it

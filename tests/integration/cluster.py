@@ -39,6 +39,7 @@ def quick_settings(home: Path, **changes: Any) -> Settings:
         "reconcile_seconds": 0.3,
         "reconcile_grace_seconds": 1.5,
         "audit_seconds": 5.0,
+        "self_test": False,  # seconds of each worker's start; it has tests of its own
     }
     return Settings(**(quick | changes))
 
