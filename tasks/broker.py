@@ -22,6 +22,7 @@ from gpu_worker.errors import InvalidOption, TransientError
 from tasks.deliveries import free_every_slot
 from tasks.redis_address import RedisAddress
 from tasks.runs.stages import Stage, queues
+from tasks.thread_pool import end_every_task
 
 VISIBILITY_SECONDS = 6 * 3600  # longer than any unit: the reconciler brings lost work back
 SENT_AT = "scriptorium_sent_at"  # header of every message: seconds since 1970
@@ -85,6 +86,7 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
     )  # fmt: skip
     celery.steps["consumer"].add("tasks.delivery_watch:DeliveryWatch")
     free_every_slot()
+    end_every_task()
     return celery
 
 

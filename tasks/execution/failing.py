@@ -36,7 +36,7 @@ from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.metrics import DEAD_LETTERS, ERRORS, JOBS_ENDED, RETRIES
 
-TRIES = "scriptorium_tries"  # header of a retried message: tries that are charged to the unit
+TRIED_BY = "scriptorium_tried_by"  # header of a retried message: `Tries.charged`
 log = structlog.get_logger(__name__)
 
 
@@ -71,7 +71,7 @@ def settle(
 
 def _decide(task: Any, place: Workplace, error: Exception) -> Retry | Fail | EndProcess:
     """Ask the table; if it wants to know whether the worker is fit, test it and leave if not."""
-    tries = Tries(_charged(task.request), task.request.retries)
+    tries = Tries(_charged(task.request), task.request.retries, place.worker)
     limit, jitter = place.settings.max_retries, random.random()
     decision = decide(error, tries, limit, jitter)
     if isinstance(decision, TestWorker):
@@ -83,11 +83,11 @@ def _decide(task: Any, place: Workplace, error: Exception) -> Retry | Fail | End
     return decision
 
 
-def _charged(request: Any) -> int:
-    """Return how many tries of the message are charged to the unit."""
+def _charged(request: Any) -> tuple[str, ...]:
+    """Return the workers of the tries of this message that are charged to the unit."""
     headers = request.headers or {}  # where Celery's eager mode puts it
-    charged: int = request.get(TRIES, headers.get(TRIES, request.retries))
-    return charged
+    charged = request.get(TRIED_BY, headers.get(TRIED_BY))
+    return ("",) * request.retries if charged is None else tuple(charged)
 
 
 def _retry(
@@ -103,13 +103,13 @@ def _retry(
     if key is not None:
         with suppress(RedisError):  # the reconciler may issue it once more, which is harmless
             place.leases.reserve(key, request.id, delay)
-    charged = _charged(request) + decision.is_charged
+    charged = [*_charged(request), *([place.worker] if decision.is_charged else [])]
     # The table has decided; None would mean Celery's own limit of 3, past which it raises `error`.
     raise task.retry(
         exc=error,
         countdown=delay,
         max_retries=sys.maxsize,
-        headers=(request.headers or {}) | {TRIES: charged},
+        headers=(request.headers or {}) | {TRIED_BY: charged},
     )
 
 

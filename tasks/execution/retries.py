@@ -6,7 +6,8 @@ transient         backoff with jitter, capped in number and delay; then fail
 worker's fault    test the worker: unfit, it ends and the unit is not charged; fit, as a bug
 poisoned process  end it; the supervisor starts another
 out of memory     once more, on another worker if there is one; then fail
-any other error   a bug or an unknown fault: once more, then fail
+any other error   a bug or an unknown fault: it fails when two workers, or one worker
+                  TRIES_OF_ONE_WORKER times, have had it
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from gpu_worker.errors import (
 from tasks.faults import may_pass
 
 FIRST_DELAY_SECONDS = 1.0
+TRIES_OF_ONE_WORKER = 3  # with a suspicious error: the worker may be the cause
 LONGEST_DELAY_SECONDS = 60.0  # under the visibility timeout, or Redis delivers it twice
 
 
@@ -63,13 +65,9 @@ Decision = Retry | Fail | TestWorker | EndProcess
 class Tries:
     """How often the unit was tried before."""
 
-    charged: int  # tries whose failure may be the unit's own
+    charged: tuple[str, ...]  # the worker of each try whose failure may be the unit's own
     in_all: int  # with those that waited for a service
-
-    @classmethod
-    def of(cls, number: int) -> Tries:
-        """Return tries that are all charged."""
-        return cls(number, number)
+    worker: str  # of this try
 
 
 def decide(
@@ -80,6 +78,7 @@ def decide(
     `jitter` in 0..1 spreads equal delays; the caller draws it, so this function stays pure.
     `is_fit`: the worker has tested itself since, and can work.
     """
+    charged = len(tries.charged)
     if isinstance(error, DevicePoisoned):
         return EndProcess()
     if isinstance(error, WorkerFault | DiskFull) and not is_fit:
@@ -89,12 +88,14 @@ def decide(
     if isinstance(error, PermanentError):
         return Fail(error)
     if isinstance(error, TransientError):
-        if tries.charged < max_retries:
-            return Retry(backoff(tries.charged, jitter))
-        message = f"After {tries.charged + 1} tries: {_sentence(error)}"
+        if charged < max_retries:
+            return Retry(backoff(charged, jitter))
+        message = f"After {charged + 1} tries: {_sentence(error)}"
         return Fail(RetriesExhausted(message, hint=error.advice))
-    if tries.charged < 1:
-        return Retry(backoff(tries.charged, jitter))
+    had_it = {*tries.charged, tries.worker}
+    enough = 2 if isinstance(error, OutOfMemory) or len(had_it) > 1 else TRIES_OF_ONE_WORKER
+    if charged + 1 < enough:
+        return Retry(backoff(charged, jitter))
     if isinstance(error, OutOfMemory | WorkerFault):
         return Fail(error)
     return Fail(ScriptoriumError(f"An unexpected error: {_sentence(error)}"))

@@ -30,6 +30,7 @@ from gpu_worker.errors import (
 from tasks.execution.retries import (
     FIRST_DELAY_SECONDS,
     LONGEST_DELAY_SECONDS,
+    TRIES_OF_ONE_WORKER,
     EndProcess,
     Fail,
     Retry,
@@ -41,6 +42,11 @@ from tasks.execution.retries import (
 from tasks.faults import code_of
 
 MAX = 6
+
+
+def tried(times: int) -> Tries:
+    """So many tries, each by another worker."""
+    return Tries(tuple(f"worker{number}" for number in range(times)), times, "this")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +91,7 @@ MAX = 6
     ids=repr,
 )
 def test_what_follows_from_an_error(error: Exception, tries: int, outcome: str) -> None:
-    decision = decide(error, Tries.of(tries), MAX, jitter=0.5)
+    decision = decide(error, tried(tries), MAX, jitter=0.5)
     if isinstance(decision, Fail):
         assert decision.error.code == outcome
     else:
@@ -98,33 +104,42 @@ def test_what_follows_from_an_error(error: Exception, tries: int, outcome: str) 
 
 @pytest.mark.parametrize("error", [DeviceFault(), ScratchUnusable()], ids=repr)
 def test_a_fault_of_a_worker_that_is_fit_is_charged_like_a_bug(error: WorkerFault) -> None:
-    assert decide(error, Tries.of(0), MAX, 0.5, is_fit=True) == Retry(0.75)
-    assert decide(error, Tries.of(1), MAX, 0.5, is_fit=True) == Fail(error)
-    assert isinstance(decide(DiskFull(), Tries.of(0), MAX, 0.5, is_fit=True), Retry)
+    assert decide(error, tried(0), MAX, 0.5, is_fit=True) == Retry(0.75)
+    assert decide(error, tried(1), MAX, 0.5, is_fit=True) == Fail(error)
+    assert isinstance(decide(DiskFull(), tried(0), MAX, 0.5, is_fit=True), Retry)
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), DeviceFault()], ids=repr)
+def test_one_worker_alone_must_fail_more_often_before_a_unit_is_given_up(error: Exception) -> None:
+    outcomes = [
+        type(decide(error, Tries(("a",) * times, times, "a"), MAX, 0.5, is_fit=True))
+        for times in range(TRIES_OF_ONE_WORKER)
+    ]
+    assert outcomes == [Retry] * (TRIES_OF_ONE_WORKER - 1) + [Fail]
 
 
 def test_what_was_awaited_is_no_try_of_the_unit() -> None:
-    decision = decide(ValueError("a bug"), Tries(charged=0, in_all=50), MAX, 0.5)
+    decision = decide(ValueError("a bug"), Tries((), 50, "a"), MAX, 0.5)
     assert isinstance(decision, Retry)
 
 
 def test_delays_of_what_is_awaited_stay_at_their_longest() -> None:
-    decision = decide(StoreUnavailable(), Tries(charged=0, in_all=100_000), MAX, 1.0)
+    decision = decide(StoreUnavailable(), Tries((), 100_000, "a"), MAX, 1.0)
     assert decision == Retry(LONGEST_DELAY_SECONDS, is_charged=False)
 
 
 def test_no_retries_means_that_the_first_fault_is_final() -> None:
-    assert isinstance(decide(SourceUnavailable(), Tries.of(0), 0, jitter=0.0), Fail)
+    assert isinstance(decide(SourceUnavailable(), tried(0), 0, jitter=0.0), Fail)
 
 
 def test_a_failure_says_what_was_wrong_in_one_line() -> None:
-    decision = decide(ValueError("first line\nsecond line"), Tries.of(1), MAX, jitter=0.0)
+    decision = decide(ValueError("first line\nsecond line"), tried(1), MAX, jitter=0.0)
     assert isinstance(decision, Fail)
     assert decision.error.message == "An unexpected error: ValueError: first line"
 
 
 def test_an_exhausted_fault_says_how_often_it_was_tried() -> None:
-    decision = decide(SourceUnavailable("It is down."), Tries.of(MAX), MAX, jitter=0.0)
+    decision = decide(SourceUnavailable("It is down."), tried(MAX), MAX, jitter=0.0)
     assert isinstance(decision, Fail)
     assert decision.error.message == "After 7 tries: SourceUnavailable: It is down."
 

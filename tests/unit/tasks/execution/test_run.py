@@ -169,7 +169,7 @@ def test_while_it_waits_for_its_next_try_the_lease_is_kept_for_it(place: Workpla
         (UnreadableAudio(), 1, "unreadable_audio", False),
         (OutOfMemory(), 2, "gpu_out_of_memory", True),
         (SourceUnavailable(), 7, "retries_exhausted", True),
-        (ZeroDivisionError("a bug"), 2, "internal_error", True),
+        (ZeroDivisionError("a bug"), 3, "internal_error", True),
     ],
     ids=repr,
 )
@@ -229,7 +229,7 @@ def test_a_worker_s_fault_is_not_charged_to_the_unit(
 def test_a_fault_of_the_device_on_a_worker_that_is_fit_is_charged(place: Workplace) -> None:
     compute = Failing(*[DeviceFault("it cannot do that")] * 9)
     receipt = run(compute)
-    assert (receipt.outcome, compute.calls) == ("failed", 2)
+    assert (receipt.outcome, compute.calls) == ("failed", 3)
     assert receipt.detail and receipt.detail["code"] == "device_fault"
 
 
