@@ -51,6 +51,10 @@ def in_mid_run(cluster: ClusterUnderTest, job: Job) -> None:
     cluster.wait_until(lambda: len(cluster.events("unit_ended", job)) >= 5)
 
 
+@pytest.mark.fault(
+    "Redis is wiped in mid-run",
+    "completed once, equal bytes",
+)
 def test_a_wiped_redis_in_mid_run_is_rebuilt_from_the_store(
     start_cluster: StartCluster, speech: Path
 ) -> None:
@@ -61,6 +65,10 @@ def test_a_wiped_redis_in_mid_run_is_rebuilt_from_the_store(
     assert_completed_once(cluster, job, speech)
 
 
+@pytest.mark.fault(
+    "Redis is down for 20 s and comes back empty",
+    "completed once, equal bytes",
+)
 @pytest.mark.heavy
 def test_a_redis_that_is_down_for_20_seconds_only_delays_the_job(
     start_cluster: StartCluster, speech: Path, own_redis: OwnRedis
@@ -76,6 +84,10 @@ def test_a_redis_that_is_down_for_20_seconds_only_delays_the_job(
     print(f"\ncompleted {time.monotonic() - started:.1f} s after Redis came back, empty")
 
 
+@pytest.mark.fault(
+    "every message is delivered twice",
+    "each unit computed once, one result",
+)
 def test_every_message_delivered_twice_gives_one_result(
     start_cluster: StartCluster, speech: Path
 ) -> None:
@@ -93,6 +105,10 @@ def test_every_message_delivered_twice_gives_one_result(
     assert len(computed) == len(set(computed))
 
 
+@pytest.mark.fault(
+    "a message is removed from a busy queue",
+    "issued again, all jobs complete",
+)
 @pytest.mark.heavy
 def test_a_chunk_message_removed_from_a_busy_queue_is_issued_again(
     start_cluster: StartCluster, speech: Path, tmp_path: Path
