@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any, NoReturn
 
 import structlog
@@ -47,7 +48,7 @@ def settle(
 
     Returns the receipt of a unit that was given up. `key` is its artifact, if it is known.
     """
-    decision = _decide(task, place, error)
+    decision = _decide(task, place, unit, error)
     if isinstance(decision, EndProcess):
         log.error("process_poisoned", reason=str(error))
         place.leave(is_charged=True)
@@ -69,16 +70,22 @@ def settle(
     return Receipt("failed", detail=decision.error.to_json())
 
 
-def _decide(task: Any, place: Workplace, error: Exception) -> Retry | Fail | EndProcess:
+def _decide(task: Any, place: Workplace, unit: Unit, error: Exception) -> Retry | Fail | EndProcess:
     """Ask the table; if it wants to know whether the worker is fit, test it and leave if not."""
-    tries = Tries(_charged(task.request), task.request.retries, place.worker)
-    limit, jitter = place.settings.max_retries, random.random()
-    decision = decide(error, tries, limit, jitter)
+    ask = partial(
+        decide,
+        error,
+        Tries(_charged(task.request), task.request.retries, place.worker),
+        place.settings.max_retries,
+        random.random(),
+        can_be_missing=unit.stage.definition.can_be_missing,
+    )
+    decision = ask()
     if isinstance(decision, TestWorker):
         log.warning("worker_fault", reason=repr(error))
         if not place.fitness.is_fit():
             place.leave()
-        decision = decide(error, tries, limit, jitter, is_fit=True)
+        decision = ask(is_fit=True)
         assert not isinstance(decision, TestWorker)
     return decision
 

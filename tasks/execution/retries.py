@@ -1,7 +1,8 @@
 """What follows from an error: try again, test the worker, give up, or end the process. Pure.
 
 permanent         fail at once
-awaited           a service of the cluster is away or refuses: try again for as long as it lasts
+awaited           a service of the cluster is away or refuses: try again for as long as it lasts;
+                  but no transcript waits for a model that it can do without
 transient         backoff with jitter, capped in number and delay; then fail
 worker's fault    test the worker: unfit, it ends and the unit is not charged; fit, as a bug
 poisoned process  end it; the supervisor starts another
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from gpu_worker.errors import (
     DevicePoisoned,
     DiskFull,
+    ModelUnavailable,
     OutOfMemory,
     PermanentError,
     RetriesExhausted,
@@ -71,19 +73,26 @@ class Tries:
 
 
 def decide(
-    error: Exception, tries: Tries, max_retries: int, jitter: float, *, is_fit: bool = False
+    error: Exception,
+    tries: Tries,
+    max_retries: int,
+    jitter: float,
+    *,
+    is_fit: bool = False,
+    can_be_missing: bool = False,
 ) -> Decision:
     """Decide what to do after a try that ended in `error`.
 
     `jitter` in 0..1 spreads equal delays; the caller draws it, so this function stays pure.
-    `is_fit`: the worker has tested itself since, and can work.
+    `is_fit`: the worker has tested itself since, and can work. `can_be_missing`: the transcript is
+    published without the unit.
     """
     charged = len(tries.charged)
     if isinstance(error, DevicePoisoned):
         return EndProcess()
     if isinstance(error, WorkerFault | DiskFull) and not is_fit:
         return TestWorker()
-    if _is_awaited(error):
+    if _is_awaited(error) and not (can_be_missing and isinstance(error, ModelUnavailable)):
         return Retry(backoff(tries.in_all, jitter), is_charged=False)
     if isinstance(error, PermanentError):
         return Fail(error)

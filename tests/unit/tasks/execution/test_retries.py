@@ -118,6 +118,13 @@ def test_one_worker_alone_must_fail_more_often_before_a_unit_is_given_up(error: 
     assert outcomes == [Retry] * (TRIES_OF_ONE_WORKER - 1) + [Fail]
 
 
+def test_no_transcript_waits_for_a_model_that_it_can_do_without() -> None:
+    decision = decide(ModelUnavailable(), tried(MAX), MAX, 0.5, can_be_missing=True)
+    assert isinstance(decision, Fail) and decision.error.code == "retries_exhausted"
+    waiting = decide(StoreUnavailable(), tried(MAX), MAX, 0.5, can_be_missing=True)
+    assert isinstance(waiting, Retry)
+
+
 def test_what_was_awaited_is_no_try_of_the_unit() -> None:
     decision = decide(ValueError("a bug"), Tries((), 50, "a"), MAX, 0.5)
     assert isinstance(decision, Retry)
