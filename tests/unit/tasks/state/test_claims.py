@@ -182,25 +182,25 @@ def test_a_claim_at_any_moment_of_a_release_keeps_what_it_sees_whatever_redis_do
 
     def wipe_and_claim() -> None:
         redis.flushall()
-        claimed(store, leases, seen)
+        claimed(interrupted, leases, seen)
 
-    store = InterruptedStore(at, wipe_and_claim)
-    MemoryStore.put(store, keys.uses(TENANT, "ab") + "one", b"")
-    store.is_armed = True
-    release(store, leases, TENANT, "one", "ab")
+    interrupted = InterruptedStore(at, wipe_and_claim)
+    MemoryStore.put(interrupted, keys.uses(TENANT, "ab") + "one", b"")
+    interrupted.is_armed = True
+    release(interrupted, leases, TENANT, "one", "ab")
     for kept in seen:
-        assert kept <= left(store)
+        assert kept <= left(interrupted)
 
 
 @pytest.mark.parametrize("at", range(1, 4))
 def test_a_release_at_any_moment_of_a_claim_leaves_what_the_claim_then_sees(
     redis: Redis, leases: Leases, at: int
 ) -> None:
-    store = InterruptedStore(at, lambda: release(store, leases, TENANT, None, "ab"))
+    interrupted = InterruptedStore(at, lambda: release(interrupted, leases, TENANT, None, "ab"))
     seen: list[set[str]] = []
-    store.is_armed = True
-    claimed(store, leases, seen)
-    assert seen and seen[0] <= left(store)
+    interrupted.is_armed = True
+    claimed(interrupted, leases, seen)
+    assert seen and seen[0] <= left(interrupted)
 
 
 @pytest.mark.parametrize("at", range(1, REQUESTS))
