@@ -11,7 +11,7 @@ from orchestrator.cluster.job import Job
 from orchestrator.jobs.requests import FormRequest, JobRequest
 from orchestrator.jobs.sources import display_name, named_source, take_file
 from orchestrator.jobs.submission import submit
-from orchestrator.jobs.uploads import drop_unused, uploaded
+from orchestrator.jobs.uploads import drop_unused, submitted, uploaded
 from orchestrator.outbox.webhooks import check_webhook_url
 from tasks.runs.manifest import Source
 
@@ -47,13 +47,15 @@ class Submitter:
 
         Raises as `submit`, `uploaded` and `named_source` do.
         """
-        if asked.upload_id is not None:
-            source = uploaded(self.cluster, self.tenant, asked.upload_id)
-            if asked.name is not None:
-                source = source.model_copy(update={"name": display_name(asked.name)})
-        else:
+        if asked.upload_id is None:
             source = named_source(self.cluster.settings, asked.source or "", asked.name)
-        return self.submit(source, asked)
+            return self.submit(source, asked)
+        source = uploaded(self.cluster, self.tenant, asked.upload_id)
+        if asked.name is not None:
+            source = source.model_copy(update={"name": display_name(asked.name)})
+        job = self.submit(source, asked)
+        submitted(self.cluster, self.tenant, asked.upload_id)
+        return job
 
     def submit_file(self, file: BinaryIO, name: str, asked: FormRequest) -> Job:
         """Accept a job with a file; delete the file again if the job is refused."""
