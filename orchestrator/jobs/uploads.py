@@ -155,7 +155,8 @@ def mark_earlier_uploads(cluster: Cluster, tenant: str) -> None:
     """
     name, now = f"scriptorium:earlier-uploads:{tenant}", time.time()
     found: Any = cluster.redis.get(name)
-    state = json.loads(found) if found else {"began": now, "last": "", "over": False}
+    state: dict[str, Any] = {"began": now, "last": "", "over": False}
+    state |= json.loads(found) if found else {}
     if state["over"]:
         return
     folder, oldest, seen = keys.upload(tenant, ""), _oldest(), 0

@@ -149,7 +149,7 @@ def test_a_submitted_upload_has_no_marker(connection: Cluster) -> None:
     upload = announce(connection, TENANT, "talk.wav", 1)
     assert kept(connection, keys.PENDING) == {upload.id}
     take_upload(connection, TENANT, upload, io.BytesIO(b"x"))
-    asked = JobRequest(upload_id=upload.id)
+    asked = JobRequest.model_validate({"upload_id": upload.id})
     Submitter(connection, TENANT, None, "api").submit_named(asked)
     assert kept(connection, keys.PENDING) == set()
     assert kept(connection, keys.upload(TENANT, "")) == {upload.id}
