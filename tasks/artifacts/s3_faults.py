@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -71,9 +72,11 @@ _SOON_ACCEPTED = {
     "ExpiredToken": _CREDENTIALS,
     "ExpiredTokenException": _CREDENTIALS,
     "TokenRefreshRequired": _CREDENTIALS,
+    "400": _CREDENTIALS,  # to HEAD, which has no body to say more; an expired token is one
     "RequestTimeTooSkewed": _CLOCK,
     "RequestExpired": _CLOCK,
 }
+_PERHAPS_ACCEPTED = {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _MISSING = {"NoSuchKey", "NotFound", "404"}
 # Below 500, but temporary: busy, interrupted, damaged on the way.
 _PASSING = {
@@ -89,6 +92,8 @@ _KMS_REFUSALS = {  # all its other codes are throttling and outages
     *("AccessDeniedException", "DisabledException", "NotFoundException"),
     *("InvalidStateException", "KMSInvalidStateException", "InvalidKeyUsageException"),
 }
+REFUSED_ATTEMPTS = 3  # of a request that is refused, or throttled in a way that boto3 does not know
+_REFUSED_PAUSE_SECONDS = 0.1  # before the second; doubles
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, ProfileNotFound)
 
 
@@ -110,6 +115,20 @@ def s3_faults(bucket: str, key: str = "") -> Iterator[None]:
         raise _refused(_BUCKET, bucket, str(error)) from error
     except (BotoCoreError, HTTPClientError) as error:
         raise StoreUnavailable(f"Bucket {bucket!r} cannot be reached: {error}") from error
+
+
+def pause_before_next(response: Any = None, attempts: int = 1, **_: Any) -> float | None:
+    """Return the seconds after which boto3 sends a refused request again, or None.
+
+    boto3 repeats what is throttled and lost, and nothing that is refused. One refusal in a
+    thousand would then fail each try of a unit that reads a thousand artifacts.
+    """
+    if response is None or attempts >= REFUSED_ATTEMPTS:
+        return None
+    code = str(response[1].get("Error", {}).get("Code", ""))
+    if code in _SOON_ACCEPTED or code in _PERHAPS_ACCEPTED or code.startswith(_KMS):
+        return _REFUSED_PAUSE_SECONDS * 2.0 ** (attempts - 1)
+    return None
 
 
 def code_of(error: ClientError) -> str:
