@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from gpu_worker.errors import SourceMissing
 from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
@@ -59,9 +60,14 @@ class Submitter:
 
     def submit_file(self, file: BinaryIO, name: str, asked: FormRequest) -> Job:
         """Accept a job with a file; delete the file again if the job is refused."""
-        source = take_file(self.cluster, file, display_name(asked.name or name), self.tenant)
+        shown = display_name(asked.name or name)
+        source = take_file(self.cluster, file, shown, self.tenant)
         try:
-            return self.submit(source, asked)
+            try:
+                return self.submit(source, asked)
+            except SourceMissing:  # it was there, and went with another job before it was claimed
+                take_file(self.cluster, file, shown, self.tenant)
+                return self.submit(source, asked)
         except BaseException:
             drop_unused(self.cluster, self.tenant, source)
             raise
