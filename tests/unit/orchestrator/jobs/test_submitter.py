@@ -13,6 +13,7 @@ from orchestrator.jobs.requests import FormRequest
 from orchestrator.jobs.submitter import Submitter
 from tasks.artifacts import exists
 from tasks.runs import keys
+from tasks.state import claims as claims_module
 from tests.inputs.examples import TENANT
 
 
@@ -28,7 +29,7 @@ def test_a_file_that_goes_with_another_job_before_it_is_claimed_is_put_again(
         claims.append(job)
         real(store, leases, tenant, job, contents)
 
-    real = submission.claim
+    real = claims_module.claim
     monkeypatch.setattr(submission, "claim", claim)
     submitter = Submitter(connection, TENANT, key, "api")
     job = submitter.submit_file(io.BytesIO(b"sound"), "a.wav", FormRequest.model_validate({}))
