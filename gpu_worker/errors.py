@@ -7,11 +7,9 @@
     │   ├── NoAudioSamples        no_audio_samples
     │   ├── AudioOutOfBounds      audio_out_of_bounds
     │   ├── SourceMissing         source_missing
-    │   ├── SourceRefused         source_refused      the submitter's bucket denies access
     │   ├── SourceTooSlow         source_too_slow
     │   ├── InvalidOption         invalid_option
     │   ├── StoreRefused          store_refused       the cluster's own: no bucket, no permission
-    │   ├── OutputRefused         output_refused      the same for a submitter's output
     │   ├── UnknownModel          unknown_model
     │   ├── HubTokenMissing       hub_token_missing
     │   ├── ModelGated            model_gated         the hub refuses the token
@@ -26,8 +24,7 @@
     │   ├── RedisUnavailable      redis_unavailable
     │   ├── ModelUnavailable      model_unavailable
     │   ├── DevicePoisoned        device_poisoned     the process's CUDA context is corrupt
-    │   ├── DiskFull              disk_full
-    │   └── ScratchUnusable       scratch_unusable    this worker's scratch directory
+    │   └── DiskFull              disk_full
     └── OutOfMemory               gpu_out_of_memory   halve the batch, then hand the chunk on
 
 A class's docstring is its default message and `hint` says what to do. This
@@ -102,13 +99,6 @@ class SourceMissing(PermanentError):
     hint = "Check the source's address and that the worker may read it, then submit again."
 
 
-class SourceRefused(PermanentError):
-    """The bucket of the audio's address does not let this cluster read it."""
-
-    code = "source_refused"
-    hint = "Let the workers' credentials read the object (s3:GetObject), or upload the file."
-
-
 class SourceTooSlow(PermanentError):
     """The server of the audio's address did not send it in time."""
 
@@ -124,21 +114,10 @@ class InvalidOption(PermanentError):
 
 
 class StoreRefused(PermanentError):
-    """The cluster's object store refused what was asked of it.
-
-    At the door the request fails at once. In a worker it is no fault of the unit: only an
-    operator can end it, and until then the unit waits.
-    """
+    """The cluster's object store refused what was asked of it."""
 
     code = "store_refused"
     hint = "Check the store's URL, its credentials and their permissions: `scriptorium doctor`."
-
-
-class OutputRefused(PermanentError):
-    """The bucket that the submitter named for the transcript does not let this cluster write."""
-
-    code = "output_refused"
-    hint = "Create the bucket, and let the cluster's credentials write into it (s3:PutObject)."
 
 
 class UnknownModel(PermanentError):
@@ -253,13 +232,6 @@ class DiskFull(TransientError):
 
     code = "disk_full"
     hint = "Free some space in the work directory or the store, or point them elsewhere."
-
-
-class ScratchUnusable(TransientError):
-    """This worker cannot write its scratch directory."""
-
-    code = "scratch_unusable"
-    hint = "Make the work directory of that worker writable: SCRIPTORIUM_WORK_DIR."
 
 
 class OutOfMemory(ScriptoriumError):

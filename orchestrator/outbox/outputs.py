@@ -13,7 +13,7 @@ from typing import Any
 
 from gpu_worker.assembly.formats import format_named
 from gpu_worker.assembly.subtitles import SubtitleOptions
-from gpu_worker.errors import OutputRefused, StoreRefused
+from gpu_worker.errors import PermanentError, StoreRefused
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Summary
 from orchestrator.cluster.job_index import newest_run
@@ -24,6 +24,13 @@ from tasks.runs.units import Run
 
 ATTEMPTS = 2  # of one request; the outbox tries again later as well
 ERROR_EXTENSION = ".error.json"
+
+
+class OutputRefused(PermanentError):
+    """The bucket that was named for the transcript does not let this cluster write into it."""
+
+    code = "output_refused"
+    hint = "Create the bucket, and let the cluster's credentials write into it (s3:PutObject)."
 
 
 def write_outputs(cluster: Cluster, manifest: Manifest, run: Run, summary: Summary) -> None:

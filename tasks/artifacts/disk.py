@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from gpu_worker.errors import DiskFull, ScratchUnusable, StoreRefused, StoreUnavailable
+from gpu_worker.errors import DiskFull, StoreRefused, StoreUnavailable, TransientError
 
 COPY_BYTES = 1 << 20  # the part of a streamed file that is in memory
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -21,6 +21,13 @@ _REFUSED = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST),
     *(errno.ELOOP, errno.ENOTSUP, errno.EXDEV, errno.ENAMETOOLONG),
 }
+
+
+class ScratchUnusable(TransientError):
+    """This worker cannot write its scratch directory."""
+
+    code = "scratch_unusable"
+    hint = "Make the work directory of that worker writable: SCRIPTORIUM_WORK_DIR."
 
 
 @contextmanager

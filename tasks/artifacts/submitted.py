@@ -14,8 +14,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from gpu_worker.errors import (
     AudioOutOfBounds,
+    PermanentError,
     SourceMissing,
-    SourceRefused,
     SourceUnavailable,
     StoreRefused,
     StoreUnavailable,
@@ -25,6 +25,13 @@ from tasks.artifacts.opening import open_store
 
 REFUSED_TRIES = 3
 FIRST_PAUSE_SECONDS = 1.0  # between them; doubles
+
+
+class SourceRefused(PermanentError):
+    """The bucket of the audio's address does not let this cluster read it."""
+
+    code = "source_refused"
+    hint = "Let the workers' credentials read the object (s3:GetObject), or upload the file."
 
 
 def fetch_object(

@@ -11,11 +11,10 @@ from redis import Redis
 
 from config.settings import Settings
 from gpu_worker.assembly.formats import FORMATS
-from gpu_worker.errors import OutputRefused
 from gpu_worker.transcript import Segment, Transcript, Turn, transcript_to_json
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Summary
-from orchestrator.outbox.outputs import write_outputs
+from orchestrator.outbox.outputs import OutputRefused, write_outputs
 from orchestrator.results.speaker_names import name_speakers
 from tasks.artifacts import encode
 from tasks.runs import keys

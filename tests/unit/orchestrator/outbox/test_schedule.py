@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import httpcore
 import pytest
 
-from gpu_worker.errors import OutputRefused, StoreRefused, StoreUnavailable
+from gpu_worker.errors import StoreRefused, StoreUnavailable
+from orchestrator.outbox.outputs import OutputRefused
 from orchestrator.outbox.schedule import (
     DELAYS,
     DONE,

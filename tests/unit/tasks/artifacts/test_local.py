@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_worker.errors import ScratchUnusable, StoreRefused
+from gpu_worker.errors import StoreRefused
+from tasks.artifacts.disk import ScratchUnusable
 from tasks.artifacts.local import STALE_SECONDS, LocalStore
 
 RACER = """
