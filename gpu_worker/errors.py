@@ -96,7 +96,7 @@ class InvalidOption(PermanentError):
 
 
 class StoreRefused(PermanentError):
-    """The object store refused what was asked of it."""
+    """The cluster's object store refused what was asked of it."""
 
     code = "store_refused"
     is_awaited = True  # credentials expire, and permissions are mended

@@ -87,13 +87,28 @@ class Cluster(Services):
             return manifest
 
     def result(self, tenant: str, job: str) -> dict[str, Any]:
-        """Return the published result of the newest run. Raises UnknownJob or NotFinished."""
-        run = Run(tenant, job, self.job(tenant, job).run)
-        try:
-            result: dict[str, Any] = json.loads(self.store.get(keys.of_run(run, keys.RESULT)))
-        except ArtifactMissing as error:
-            raise NotFinished(f"Job {job} has no result yet.") from error
-        return result
+        """Return what `published` does, without the run. Raises UnknownJob or NotFinished."""
+        return self.published(tenant, job)[1]
+
+    def published(self, tenant: str, job: str) -> tuple[Run, dict[str, Any]]:
+        """Return the newest run with a transcript, and its result.
+
+        So a transcript can be read while a retry runs, and if the retry fails. A job without any
+        transcript gives the newest result. Raises UnknownJob or NotFinished.
+        """
+        newest: tuple[Run, dict[str, Any]] | None = None
+        for number in range(self.job(tenant, job).run, 0, -1):
+            run = Run(tenant, job, number)
+            try:
+                result = json.loads(self.store.get(keys.of_run(run, keys.RESULT)))
+            except ArtifactMissing:
+                continue
+            if result["transcript"] is not None:
+                return run, result
+            newest = newest or (run, result)
+        if newest is None:
+            raise NotFinished(f"Job {job} has no result yet.")
+        return newest
 
     def timings(self, run: Run) -> dict[str, Any]:
         """Return the seconds that each stage took; empty if nothing was computed."""

@@ -16,14 +16,13 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import (
     PermanentError,
-    RedisUnavailable,
     ScriptoriumError,
     SourceMissing,
 )
-from orchestrator.access import ClusterFull, QuotaExceeded
 from orchestrator.access.quotas import Quota
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job, describe_job
+from orchestrator.jobs.admission import admit
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options
 from orchestrator.jobs.runs import IllegalTransition, issue
@@ -171,27 +170,13 @@ def _run_again(
     if prepared:  # the decoded audio is enough; the source may be deleted
         known = cluster.records.plan(tenant, first.job)
         needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
+        needed += _clips(manifest)
         cluster.store.put(keys.plan(tenant, manifest.job), cluster.store.get(plan))
     return _accept(cluster, manifest, needed, way, prepared=prepared)
 
 
 def _admit(cluster: Cluster, manifest: Manifest, quota: Quota | None) -> None:
-    """Raise QuotaExceeded or ClusterFull if there is no place for another job."""
-    if quota is None:
-        return
-    try:
-        answer = cluster.jobs.admit(
-            *(manifest.tenant, manifest.job),
-            in_all=quota.open_jobs,
-            in_flight=quota.jobs_in_flight,
-            now=manifest.created_at,
-        )
-    except RedisError as error:
-        raise RedisUnavailable("Redis cannot be reached, so the job was not accepted.") from error
-    if answer == "full":
-        raise ClusterFull()
-    if answer == "quota":
-        raise QuotaExceeded(f"There are {quota.jobs_in_flight} jobs in flight already.")
+    admit(cluster, manifest.tenant, manifest.job, quota, manifest.created_at)
 
 
 def _first(cluster: Cluster, manifest: Manifest) -> Manifest:
@@ -243,5 +228,9 @@ def _accept(
 
 def _uploaded(manifest: Manifest) -> list[str]:
     """Return the keys of the uploaded files that a job uses: its source and its speakers' clips."""
-    clips = [keys.source(manifest.tenant, it.clip) for it in manifest.options.known_speakers]
+    clips = _clips(manifest)
     return [manifest.source.artifact, *clips] if manifest.source.artifact else clips
+
+
+def _clips(manifest: Manifest) -> list[str]:
+    return [keys.source(manifest.tenant, it.clip) for it in manifest.options.known_speakers]

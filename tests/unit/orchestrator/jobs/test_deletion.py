@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from redis import Redis
 
 from config.settings import Settings
+from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status
 from orchestrator.jobs import submission
@@ -27,6 +29,7 @@ from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.housekeeping import Housekeeping
 from orchestrator.results.speaker_names import name_speakers
 from tasks.artifacts import exists
+from tasks.artifacts import submitted as submitted_objects
 from tasks.artifacts.opening import open_store
 from tasks.execution import workplace as lifecycle
 from tasks.runs import keys
@@ -35,7 +38,7 @@ from tasks.runs.options import KnownSpeaker
 from tasks.runs.records import Records
 from tasks.runs.stages import Stage, queues
 from tasks.runs.submitted_options import job_options
-from tasks.stages import prepare
+from tasks.state import claims
 from tasks.state.receipts import Receipt
 from tests.eventually import eventually
 from tests.inputs.bad_audio import wav
@@ -266,7 +269,9 @@ def test_a_job_of_an_object_leaves_nothing_of_what_was_decoded(
 ) -> None:
     """Its checksum is in no record; `prepare` leaves a note of it."""
     monkeypatch.setattr(
-        prepare, "open_store", lambda url, **_: open_store(url, endpoint_url=s3_endpoint)
+        submitted_objects,
+        "open_store",
+        lambda url, **_: open_store(url, endpoint_url=s3_endpoint),
     )
     s3_shared_client.upload_file(str(talk), bucket, "talk.wav")
     source = Source(name="talk.wav", url=f"s3://{bucket}/talk.wav")
@@ -356,7 +361,9 @@ def test_a_deletion_whose_process_died_is_ended_by_the_reconciler(
         assert connection.jobs.newest(TENANT, 9) == []
         clock = Clock()
         clock.now += LATER
-        swept(Tombstones(connection, clock))
+        with monkeypatch.context() as patch:
+            patch.setattr(claims, "STALE_SECONDS", 0.0)  # as so much later
+            swept(Tombstones(connection, clock))
         assert everything(connection) == []
         assert in_redis(connection, job.id) == []
         if is_whole:
@@ -541,3 +548,28 @@ def test_a_tombstone_says_no_more_than_it_must(connection: Cluster) -> None:
     delete_job(connection, TENANT, a_manifest().job)
     stone = connection.store.get(keys.tombstone(TENANT, a_manifest().job))
     assert set(json.loads(stone)) == {"deleted_at", "runs", "contents"}
+
+
+@pytest.mark.usefixtures("place")
+def test_a_job_that_comes_while_its_file_is_deleted_and_redis_is_wiped_keeps_the_file(
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused for now, or has its file; it was accepted and lost its file."""
+    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.0)
+    job = completed(connection, talk)
+    accepted: list[Job] = []
+
+    def delete(key: str, real: Any = connection.store.delete) -> None:
+        if "/sources/" in key and not accepted:
+            connection.redis.flushall()
+            with suppress(StoreUnavailable):
+                accepted.append(submitted(connection, talk))
+        real(key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection.store, "delete", delete)
+        delete_job(connection, TENANT, job.id)
+    assert accepted == []
+    later = submitted(connection, talk)
+    source = connection.records.manifest(TENANT, later.id).source
+    assert exists(connection.store, source.artifact or "")
