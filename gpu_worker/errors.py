@@ -155,7 +155,9 @@ class ChunkCrashed(PermanentError):
     """The worker died each time it worked on this chunk."""
 
     code = "chunk_crashed"
-    hint = "`scriptorium retry JOB`, or `rerun JOB` if the job completed, tries it again."
+    hint = (
+        "It is in `scriptorium dead-letters`; `scriptorium retry JOB`, or `rerun`, tries it again."
+    )
 
 
 class RetriesExhausted(PermanentError):

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from celery.signals import worker_init, worker_process_init
 
+from config.logging import configure_logging
 from config.settings import Settings, settings
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.alignment.models import align_model
@@ -195,7 +196,10 @@ def _begin(sender: Any = None, **_: Any) -> None:
         has_models=not queues_read.isdisjoint(queues(Pool.GPU)),
     )
     _nodes.append(node)
-    if values.self_test and not Fitness(partial(_test_worker, values, node)).is_fit():
+    if not values.self_test:
+        return
+    configure_logging(values.log_level, values.log_format)  # Celery does so later
+    if not Fitness(partial(_test_worker, values, node)).is_fit():
         os._exit(EXIT_UNFIT)
 
 
