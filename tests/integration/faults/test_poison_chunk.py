@@ -109,3 +109,25 @@ def test_a_retry_of_a_partial_job_computes_only_what_is_missing(
         if line["outcome"] == "computed" and line["stage"] == "transcribe"
     ]
     assert len(computed) == 1
+
+
+@pytest.mark.fault(
+    "a chunk kills its worker each time, whose three threads do other jobs beside it",
+    "the neighbours are not charged with its deaths: only the chunk is given up",
+)
+@pytest.mark.heavy
+def test_neighbours_in_the_same_process_do_not_pay_for_a_poison_chunk(
+    start_cluster: StartCluster, tmp_path: Path
+) -> None:
+    pools = {"gpu": {"kind": "gpu", "maximum": 1, "concurrency": 3}}
+    cluster = start_cluster(workers=1, plugins=PLUGINS, pools=pools)
+    slow = OPTIONS | {"model": "fake-4x"}  # always in the process when it dies
+    neighbours = [
+        cluster.submit(write_wav(tmp_path / f"{seed}.wav", recording(60, seed=seed)[0]), **slow)
+        for seed in (61, 62)
+    ]
+    poisoned = cluster.submit(write_poisoned(tmp_path / "poisoned.wav"), **OPTIONS)
+    ended = cluster.wait(poisoned)
+    assert (ended.status, ended.chunks.failed) == ("partial", 1)
+    for neighbour in neighbours:
+        assert cluster.wait(neighbour).status == "completed"
