@@ -65,6 +65,7 @@ def test_a_job_that_is_deleted_while_it_is_decoded_leaves_nothing(
     "the process that deletes is killed at random",
     "the deletion ends, the other job of the audio is whole",
 )
+@pytest.mark.heavy
 def test_deletions_with_deaths_leave_the_other_job_of_the_same_audio_whole(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def test_a_frozen_worker_loses_its_lease_and_its_chunk_is_done_elsewhere(
     "a unit hangs",
     "its process ends at the deadline, all stacks are in the log",
 )
+@pytest.mark.heavy
 def test_a_unit_past_its_deadline_ends_its_process_with_all_stacks_in_the_log(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_unit_past_its_deadline_ends_its_process_with_all_stacks_in_the_log(
     "kill -9 of Redis, which comes back empty",
     "the job completes",
 )
+@pytest.mark.heavy
 def test_a_killed_redis_of_the_local_cluster_comes_back_and_the_job_completes(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:

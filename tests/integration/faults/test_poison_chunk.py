@@ -87,6 +87,7 @@ def test_the_neighbours_of_a_poison_chunk_run_once_each_and_are_done_before_it(
     "a partial job is retried",
     "only what is missing is computed",
 )
+@pytest.mark.heavy
 def test_a_retry_of_a_partial_job_computes_only_what_is_missing(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:

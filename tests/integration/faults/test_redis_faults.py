@@ -88,6 +88,7 @@ def test_a_redis_that_is_down_for_20_seconds_only_delays_the_job(
     "every message is delivered twice",
     "each unit computed once, one result",
 )
+@pytest.mark.heavy
 def test_every_message_delivered_twice_gives_one_result(
     start_cluster: StartCluster, speech: Path
 ) -> None:

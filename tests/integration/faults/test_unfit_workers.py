@@ -57,6 +57,7 @@ def test_a_worker_without_its_device_ends_before_it_takes_work(
     "a worker's driver fails at every model, beside a good worker",
     "no chunk of five jobs is lost, the worker leaves",
 )
+@pytest.mark.heavy
 def test_a_worker_whose_device_is_lost_while_it_works_costs_no_job_a_chunk(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:

@@ -115,6 +115,7 @@ def reconciling(settings: Settings, home: Path) -> subprocess.Popen[bytes]:
     "kill -9 of the courier at any moment",
     "delivered under one id",
 )
+@pytest.mark.heavy
 def test_the_courier_may_die_at_any_moment_of_a_delivery(
     start_cluster: StartCluster, tmp_path: Path, receiver: Receiver
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_job_survives_kill_9_of_a_random_worker_at_a_random_moment(
     "kill -9 of every worker at once",
     "completed, equal bytes, nothing computed twice",
 )
+@pytest.mark.heavy
 def test_every_worker_killed_at_once_only_delays_the_job(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
