@@ -7,10 +7,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
 
 from redis import Redis
 
 from orchestrator.local.redis_server import RedisServer
+from tests.servers.forwarder import Forwarder
 
 
 def _readonly(admin: Redis) -> None:
@@ -76,3 +80,55 @@ class OwnRedis(RedisServer):
     def _signal(self, number: int) -> None:
         if self.child is not None and self.child.exit_status is None:
             os.kill(self.child.pid, number)
+
+
+class ReplicatedRedis:
+    """A master and its replica behind one address, which a failover turns to the other one."""
+
+    def __init__(self, directory: Path) -> None:
+        self._servers = []
+        for name in ("first", "second"):
+            (directory / name).mkdir()
+            self._servers.append(OwnRedis(directory / name))
+        self._forwarder = Forwarder(0)
+
+    def __enter__(self) -> Self:
+        for server in self._servers:
+            server.start()
+        self._forwarder.__enter__()
+        self._follow()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forwarder.__exit__(None, None, None)
+        for server in self._servers:
+            server.stop()
+
+    @property
+    def url(self) -> str:
+        """The address in front of both."""
+        return f"redis://127.0.0.1:{self._forwarder.port}/0"
+
+    @property
+    def master(self) -> OwnRedis:
+        return self._servers[0]
+
+    def fail_over(self, lost_seconds: float) -> None:
+        """Promote the replica, which lacks the writes of the last seconds."""
+        with Redis.from_url(self._servers[1].url) as replica:
+            _master(replica)
+        time.sleep(lost_seconds)
+        self._servers.reverse()
+        self._follow()
+
+    def _follow(self) -> None:
+        """Turn the address to the first server, and let the second one follow it."""
+        master, replica = (Redis.from_url(server.url) for server in self._servers)
+        with master, replica:
+            for server in (master, replica):
+                server.config_set("requirepass", "")  # one address, one way in
+            port = int(urlsplit(self._servers[0].url).port or 0)
+            self._forwarder.turn_to(port)
+            replica.execute_command("REPLICAOF", "127.0.0.1", str(port))
+            while replica.info("replication")["master_link_status"] != "up":
+                time.sleep(0.05)
