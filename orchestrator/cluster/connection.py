@@ -15,16 +15,24 @@ from redis.exceptions import NoPermissionError, RedisError
 from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
 from gpu_worker.models.whisper import AUTO
-from orchestrator.cluster.job import Job, Receipts, Summary, describe_job
+from orchestrator.cluster.job import (
+    Job,
+    Receipts,
+    Summary,
+    describe_job,
+)
 from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
+from orchestrator.cluster.unreadable import note
+from orchestrator.cluster.unreadable_job import unreadable_job
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress, check_not_cluster
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan
+from tasks.runs.records import UnreadableRecord, read_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.services import Services, open_services
@@ -63,6 +71,13 @@ class Cluster(Services):
 
     def job(self, tenant: str, job: str) -> Job:
         """Return a job as it is now. Raises UnknownJob."""
+        try:
+            return self._described(tenant, job)
+        except UnreadableRecord as error:
+            note(f"{tenant}/{job}", error)
+            return self._unreadable(tenant, job, error)
+
+    def _described(self, tenant: str, job: str) -> Job:
         found = self.jobs.find(tenant, job) or self._restore(tenant, job)
         manifest, run, summary = found
         receipts = self.ledger.read(run)
@@ -71,6 +86,18 @@ class Cluster(Services):
         manifest = self.run_manifest(manifest, run, receipts, summary)
         plan = self.plan(tenant, job)
         return describe_job(manifest, run.number, receipts, plan, summary, time.time())
+
+    def _unreadable(self, tenant: str, job: str, error: UnreadableRecord) -> Job:
+        """Return what is known of a job whose record cannot be read, with that as its error."""
+        run = newest_run(self.store, tenant, job)
+        if (number := self.jobs.run_number(tenant, job)) > run.number:
+            run = Run(tenant, job, number)
+        try:
+            key = keys.of_run(run, keys.RESULT)
+            summary = read_record(self.store, key, Summary.of_result)
+        except (ArtifactMissing, UnreadableRecord):
+            summary = None
+        return unreadable_job(run, bool(self.ledger.read(run)), summary, error.to_json())
 
     def run_manifest(
         self, manifest: Manifest, run: Run, receipts: Receipts, summary: Summary | None = None
@@ -89,7 +116,7 @@ class Cluster(Services):
         """Return the published result of the newest run. Raises UnknownJob or NotFinished."""
         run = Run(tenant, job, self.job(tenant, job).run)
         try:
-            result: dict[str, Any] = json.loads(self.store.get(keys.of_run(run, keys.RESULT)))
+            result: dict[str, Any] = read_record(self.store, keys.of_run(run, keys.RESULT), dict)
         except ArtifactMissing as error:
             raise NotFinished(f"Job {job} has no result yet.") from error
         return result
@@ -97,7 +124,7 @@ class Cluster(Services):
     def timings(self, run: Run) -> dict[str, Any]:
         """Return the seconds that each stage took; empty if nothing was computed."""
         try:
-            found: dict[str, Any] = json.loads(self.store.get(keys.of_run(run, "timings.json")))
+            found: dict[str, Any] = read_record(self.store, keys.of_run(run, "timings.json"), dict)
         except ArtifactMissing:
             return {}
         return found
@@ -128,7 +155,7 @@ class Cluster(Services):
         """Add the run to the outbox if its job has a webhook or an output."""
         try:
             manifest = self.records.manifest(run.tenant, run.job)
-        except ArtifactMissing:  # the job was deleted
+        except (ArtifactMissing, UnreadableRecord):  # deleted; or to whom it is owed is lost
             return
         if (manifest.output or manifest.webhook_url) and exists(self.store, keys.open_run(run)):
             self.outbox.add(run)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from redis import Redis
 
+from orchestrator.cluster.unreadable import FAULTS, note
 from tasks.broker import SENT_AT
 from tasks.runs.stages import HEADER_STAGES, Stage, queues
 from tasks.runs.units import Run, Unit
@@ -66,10 +67,20 @@ class RedisQueues:
             pipe.lindex(queue, -1)
         ages = {}
         for queue, message in zip(queues(), pipe.execute(), strict=True):
-            sent_at = json.loads(message)["headers"].get(SENT_AT) if message else None
+            sent_at = _sent_at(message) if message else None
             if sent_at is not None:
                 ages[queue] = max(0.0, now - sent_at)
         return ages
+
+
+def _sent_at(message: bytes) -> float | None:
+    """Return when a message was sent, in seconds since 1970; None: it does not say."""
+    try:
+        found = json.loads(message)["headers"].get(SENT_AT)
+        return None if found is None else float(found)
+    except FAULTS as error:
+        note("a message in a queue", error)
+        return None
 
 
 def queued_units(redis: Redis) -> set[Unit]:
@@ -92,14 +103,18 @@ def _units(redis: Redis, queue: str) -> Iterator[Unit]:
 
 
 def read_unit(message: bytes) -> Unit | None:
-    """Return the unit that a message asks for; None if its task is not one of ours."""
-    envelope = json.loads(message)
-    stage = _STAGES.get(envelope["headers"]["task"])
-    if stage is None:
+    """Return the unit that a message asks for; None if it is no message for a stage of ours."""
+    try:
+        envelope = json.loads(message)
+        stage = _STAGES.get(envelope["headers"]["task"])
+        if stage is None:
+            return None
+        _, arguments, _ = json.loads(b64decode(envelope["body"]))
+        run = Run(arguments["tenant"], arguments["job"], arguments["run"])
+        return run.unit(stage, arguments.get("index", 0))
+    except FAULTS as error:
+        note("a message in a queue", error)
         return None
-    _, arguments, _ = json.loads(b64decode(envelope["body"]))
-    run = Run(arguments["tenant"], arguments["job"], arguments["run"])
-    return run.unit(stage, arguments.get("index", 0))
 
 
 def lost(suspects: Iterable[Unit], queued: Set[Unit]) -> tuple[Unit, ...]:

@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 
 from tasks.artifacts import ArtifactMissing
 from tasks.broker import SENT_AT, BrokerUnavailable
-from tasks.runs.records import Records
+from tasks.runs.records import Records, UnreadableRecord
 from tasks.runs.stages import HEADER_STAGES, Lane, Stage, queues
 from tasks.runs.units import Unit
 
@@ -113,7 +113,7 @@ class AmqpQueues:
             options = self._records.manifest(unit.run.tenant, unit.run.job).options
             if unit.stage in HEADER_STAGES:
                 return self._records.plan(unit.run.tenant, unit.run.job).lane(options)
-        except ArtifactMissing:  # the job is being deleted
+        except (ArtifactMissing, UnreadableRecord):  # the job is being deleted, or is broken
             return Lane.INTERACTIVE
         return options.lane or Lane.INTERACTIVE
 

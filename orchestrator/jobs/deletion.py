@@ -7,17 +7,17 @@ deletion whose process died. Files that were written into a submitter's bucket s
 
 from __future__ import annotations
 
-import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_index import newest_run
+from orchestrator.cluster.unreadable import note
 from orchestrator.jobs.ids import forget_key
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
 from tasks.runs import keys
-from tasks.runs.manifest import Manifest
+from tasks.runs.records import UnreadableRecord, read_record
 from tasks.runs.units import Run
 from tasks.state.claims import release
 
@@ -45,10 +45,18 @@ class Tombstone:
 
     @classmethod
     def read(cls, store: ArtifactStore, tenant: str, job: str) -> Tombstone:
-        """Read the tombstone of a deleted job. Raises ArtifactMissing."""
-        data: dict[str, Any] = json.loads(store.get(keys.tombstone(tenant, job)))
-        contents = {content: tuple(parts) for content, parts in data.pop("contents").items()}
-        return cls(tenant, job, contents=contents, **data)
+        """Read the tombstone of a deleted job. Raises ArtifactMissing or UnreadableRecord."""
+        return read_record(
+            store,
+            keys.tombstone(tenant, job),
+            lambda data: cls(
+                tenant=tenant,
+                job=job,
+                deleted_at=float(data["deleted_at"]),
+                runs=int(data["runs"]),
+                contents={name: tuple(parts) for name, parts in data["contents"].items()},
+            ),
+        )
 
 
 def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
@@ -57,12 +65,13 @@ def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
     try:
         if exists(cluster.store, keys.tombstone(tenant, job)):
             raise UnknownJob(f"There is no job {job!r}.")
-        found = cluster.jobs.find(tenant, job)
-        if found is None:
-            cluster.records.manifest(tenant, job)
-    except (ArtifactMissing, ValueError) as error:
+        is_known = exists(cluster.store, keys.manifest(tenant, job))
+    except ValueError as error:  # it is not even a name
         raise UnknownJob(f"There is no job {job!r}.") from error
-    runs = max(newest_run(cluster.store, tenant, job).number, found[1].number if found else 1)
+    if not is_known and cluster.jobs.find(tenant, job) is None:
+        raise UnknownJob(f"There is no job {job!r}.")
+    known = cluster.jobs.run_number(tenant, job)
+    runs = max(newest_run(cluster.store, tenant, job).number, known)
     stone = Tombstone(tenant, job, round(time.time(), 3), runs, _contents(cluster, tenant, job))
     cluster.store.put(stone.key, stone.to_bytes())
     erase(cluster, stone)
@@ -77,8 +86,8 @@ def erase(cluster: Cluster, stone: Tombstone) -> int:
         cluster.cancellations.flag(run)
         cluster.ledger.forget(run)
     cluster.jobs.forget(tenant, job)
-    if (manifest := _manifest(cluster, tenant, job)) is not None:
-        forget_key(store, manifest)
+    if (idempotency_key := _idempotency_key(cluster, tenant, job)) is not None:
+        forget_key(store, tenant, job, idempotency_key)
     gone = 0
     for folder in (keys.OPEN, keys.OUTBOX, keys.DEAD_LETTERS):
         gone += _delete(store, list(store.list(f"{folder}{tenant}/{job}/")))
@@ -100,25 +109,36 @@ def _delete(store: ArtifactStore, found: list[str]) -> int:
     return len(found)
 
 
-def _manifest(cluster: Cluster, tenant: str, job: str) -> Manifest | None:
+def _idempotency_key(cluster: Cluster, tenant: str, job: str) -> str | None:
+    """Return the job's idempotency key, also from a manifest of a release that is not ours."""
     try:
-        return cluster.records.manifest(tenant, job)
-    except ArtifactMissing:
+        key = read_record(
+            cluster.store, keys.manifest(tenant, job), lambda data: data["idempotency_key"]
+        )
+    except (ArtifactMissing, UnreadableRecord):
         return None
+    return key if isinstance(key, str) else None
 
 
 def _contents(cluster: Cluster, tenant: str, job: str) -> Contents:
     """Return the contents that the job claims, from its manifest, its plan and its claims."""
     cluster.records.forget(tenant, job)
     found: Contents = {}
-    if (manifest := _manifest(cluster, tenant, job)) is not None:
-        if manifest.source.artifact is not None:
-            found[keys.content(manifest.source.artifact)] = ()
-        found |= {known.clip: () for known in manifest.options.known_speakers}
-    if (plan := cluster.plan(tenant, job)) is not None:
-        found |= dict.fromkeys((plan.audio, *plan.channels), ())
-        if plan.heard not in found:  # language detection listens to all channels together
-            found = {plan.heard: tuple(dict.fromkeys(plan.channels))} | found
+    try:
+        with suppress(ArtifactMissing):
+            manifest = cluster.records.manifest(tenant, job)
+            if manifest.source.artifact is not None:
+                found[keys.content(manifest.source.artifact)] = ()
+            found |= {known.clip: () for known in manifest.options.known_speakers}
+        if (plan := cluster.plan(tenant, job)) is not None:
+            found |= dict.fromkeys((plan.audio, *plan.channels), ())
+            if plan.heard not in found:  # language detection listens to all channels together
+                found = {plan.heard: tuple(dict.fromkeys(plan.channels))} | found
+    except UnreadableRecord as error:  # then every claim of the tenant is looked at
+        note(f"{tenant}/{job}", error)
+        folder = keys.claims(tenant)
+        claims = (key.removeprefix(folder).split("/") for key in cluster.store.list(folder))
+        found |= {content: () for content, *user in claims if user == [job]}
     notes = keys.job(tenant, job, "uses/")
     found |= {key.removeprefix(notes): () for key in cluster.store.list(notes)}
     return found

@@ -12,9 +12,12 @@ from collections.abc import Callable
 import structlog
 
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.job_index import newest_run
+from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.jobs.deletion import Tombstone, erase
 from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
+from tasks.runs.records import UnreadableRecord
 
 LINGER_LEASES = 2.0  # a tombstone stays at least this many times as long as a lease lasts
 log = structlog.get_logger(__name__)
@@ -38,10 +41,21 @@ class Tombstones:
         leased = self._cluster.leases.names() if found else []
         for key in found:
             try:
-                tenant, job = key.removeprefix(keys.DELETED).split("/")
-                self._sweep(Tombstone.read(self._cluster.store, tenant, job), leased)
+                self._sweep(self._read(key), leased)
             except ArtifactMissing:  # another reconciler has removed it
                 continue
+            except FAULTS as error:  # a stray object, or a broken record of this job
+                note(key, error)
+
+    def _read(self, key: str) -> Tombstone:
+        """Return the tombstone. One that cannot be read stands for a deletion all the same."""
+        store = self._cluster.store
+        tenant, job = key.removeprefix(keys.DELETED).split("/")
+        try:
+            return Tombstone.read(store, tenant, job)
+        except UnreadableRecord as error:
+            note(key, error)
+            return Tombstone(tenant, job, 0.0, newest_run(store, tenant, job).number, {})
 
     def _sweep(self, stone: Tombstone, leased: list[str]) -> None:
         gone = erase(self._cluster, stone)

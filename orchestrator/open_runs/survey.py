@@ -13,6 +13,7 @@ import structlog
 from gpu_worker.models.whisper import AUTO
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Receipts, failed_units
+from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.open_runs.needs import RunFacts, needed_units
 from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
@@ -55,7 +56,11 @@ def survey(cluster: Cluster, runs: Sequence[Run]) -> Iterator[RunSurvey]:
 def _page(cluster: Cluster, runs: Sequence[Run]) -> Iterator[RunSurvey]:
     found: list[tuple[Run, RunFacts | None, list[tuple[Unit, str]]]] = []
     for run, receipts in zip(runs, cluster.ledger.read_all(runs), strict=True):
-        looked = _look(cluster, run, receipts)
+        try:
+            looked = _look(cluster, run, receipts)
+        except FAULTS as error:  # this run's alone: the others are looked at all the same
+            note(run.name, error)
+            continue
         if looked is not None:
             found.append((run, *looked))
     # While a fan-out is leased, the messages are just being written.

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.open_runs.needs import pause_after
 from orchestrator.open_runs.survey import survey
 from orchestrator.reconciler.duty import Duty
@@ -112,10 +113,18 @@ class Reconciler:
         surveys = tuple(self._steps(survey(self._cluster, runs)))
         try:
             lost = self._rescuing.lost(surveys)
-            return tuple(unit for unit in self._steps(lost) if self._rescuing.rescue(unit))
+            return tuple(unit for unit in self._steps(lost) if self._rescued(unit))
         finally:
             if self._leading.is_held and not wiped:  # what is not restored yet is work too
                 self._measuring.measure(surveys, self._rescuing.reissued_units)
+
+    def _rescued(self, unit: Unit) -> bool:
+        """Rescue a unit; what cannot be read of its run is its own trouble."""
+        try:
+            return self._rescuing.rescue(unit)
+        except FAULTS as error:
+            note(unit.name, error)
+            return False
 
     def _steps(self, items: Iterable[Item]) -> Iterator[Item]:
         """Yield the items while this process leads; each is a sign that the pass does not hang."""

@@ -14,10 +14,11 @@ import structlog
 from orchestrator.access.tenants import known_tenants
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_index import known_jobs, newest_run, open_runs
+from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.reconciler.leading import Leading
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
-from tasks.runs.records import failures
+from tasks.runs.records import given_up
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.state.receipts import Receipt
@@ -55,7 +56,10 @@ class Restoring:
         for run in self._leading.while_held(open_runs(self._cluster.store)):
             is_ours = self._adopt or run in self.seen
             if is_ours and run not in known and not jobs.is_open(run):  # it may be a new one
-                self._restore(run)
+                try:
+                    self._restore(run)
+                except FAULTS as error:
+                    note(run.name, error)
 
     def _list_ended_jobs(self) -> None:
         """Index every job of the store, if Redis was not wiped again meanwhile."""
@@ -85,7 +89,7 @@ class Restoring:
             cluster.ledger.record(
                 run.unit(Stage.PREPARE), Receipt("cached", finished_at=time.time())
             )
-        for stage, index in failures(cluster.store, run):
+        for stage, index in given_up(cluster.store, run):
             cluster.ledger.record(run.unit(stage, index), Receipt("failed"))
         cluster.jobs.add(manifest, newest)
         cluster.settle(run)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.open_runs.survey import RunSurvey
 from orchestrator.scaling.backlog import FIRST_JOB_SECONDS, StageWork, pool_load, remaining_work
 from orchestrator.scaling.policy import Load, Recommendation, recommend
@@ -71,7 +72,10 @@ class Scaler:
             if one.facts is None:
                 unread += 1
             else:
-                work += remaining_work(one.facts, likely)
+                try:
+                    work += remaining_work(one.facts, likely)
+                except FAULTS as error:  # its plan contradicts itself; the others count
+                    note(one.run.name, error)
         if unread:
             work.append(StageWork(Stage.PREPARE, self._default_model, unread * likely, unread))
         return work

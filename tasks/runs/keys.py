@@ -90,9 +90,14 @@ def content(key: str) -> str:
     return key.split("/")[3]
 
 
+def claims(tenant: str) -> str:
+    """Return the folder of the claims on all contents of a tenant."""
+    return f"tenants/{tenant}/uses/"
+
+
 def uses(tenant: str, content: str) -> str:
     """Return the folder of the claims: an entry for each job that needs the content."""
-    return f"tenants/{tenant}/uses/{content}/"
+    return f"{claims(tenant)}{content}/"
 
 
 def idempotency(tenant: str, key: str) -> str:

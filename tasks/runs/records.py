@@ -6,12 +6,14 @@ Records never change, so each process keeps in memory those that it has read.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from cachetools import LRUCache
+from pydantic import ValidationError
 
+from gpu_worker.errors import TransientError
 from gpu_worker.models.whisper import AUTO
 from gpu_worker.transcript import TranscriptWarning
 from tasks.artifacts import ArtifactMissing, ArtifactStore
@@ -22,10 +24,24 @@ from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 
 REMEMBERED = 4096
+T = TypeVar("T")
+
+
+class UnreadableRecord(TransientError):
+    """A record of this job cannot be read by this release."""
+
+    code = "unreadable_record"
+    hint = (
+        "If a newer release accepted the job, finish the upgrade. Else its record is broken: "
+        "delete the job and submit it again."
+    )
 
 
 class Records:
-    """Reads records. Every method raises ArtifactMissing for a record not written yet."""
+    """Reads records. Every method raises ArtifactMissing for a record not written yet.
+
+    It raises UnreadableRecord for one that is broken, or has a value of a later release.
+    """
 
     def __init__(self, store: ArtifactStore, remembered: int = REMEMBERED) -> None:
         self._store = store
@@ -34,12 +50,12 @@ class Records:
 
     def manifest(self, tenant: str, job: str) -> Manifest:
         """Return the job as it was accepted."""
-        manifest: Manifest = self._read(keys.manifest(tenant, job), Manifest.model_validate)
+        manifest: Manifest = self._read(keys.manifest(tenant, job), Manifest.of_artifact)
         return manifest
 
     def plan(self, tenant: str, job: str) -> Plan:
         """Return the job's audio and chunks."""
-        plan: Plan = self._read(keys.plan(tenant, job), _plan)
+        plan: Plan = self._read(keys.plan(tenant, job), Plan.of_artifact)
         return plan
 
     def resolved(self, run: Run) -> Manifest:
@@ -121,23 +137,61 @@ class Records:
         with self._lock:
             if key in self._known:
                 return self._known[key]
-        record = parse(json.loads(self._store.get(key)))
+        record = read_record(self._store, key, parse)
         with self._lock:
             self._known[key] = record
         return record
 
 
-def _plan(data: dict[str, Any]) -> Plan:
-    return Plan.model_validate({name: it for name, it in data.items() if name != "receipt"})
+def read_record(store: ArtifactStore, key: str, parse: Callable[[Any], T]) -> T:
+    """Return what `parse` makes of the JSON of an artifact.
+
+    Raises ArtifactMissing, or UnreadableRecord if it is no such record.
+    """
+    data = store.get(key)
+    try:
+        return parse(json.loads(data))
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+        raise UnreadableRecord(f"{key} cannot be read: {_short(error)}.") from error
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, ValidationError):  # its text has a line for each fault, and an address
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
+
+
+def given_up(store: ArtifactStore, run: Run) -> Iterator[tuple[Stage, int]]:
+    """Yield the units of a run that were given up, by their names; stray objects are passed over.
+
+    Those of a stage of a later release are passed over too.
+    """
+    prefix = keys.of_run(run, "failed/")
+    for key in store.list(prefix):
+        unit = failed_unit(key.removeprefix(prefix))
+        if unit is not None:
+            yield unit
+
+
+def failed_unit(name: str) -> tuple[Stage, int] | None:
+    """Return the unit of a name below `failed/`, such as `align/3.json`; None for a stray one."""
+    try:
+        stage, index = name.removesuffix(".json").split("/")
+        return Stage(stage), int(index)
+    except ValueError:
+        return None
 
 
 def failures(store: ArtifactStore, run: Run) -> dict[tuple[Stage, int], dict[str, Any]]:
     """Return the errors of a run's units that were given up, by stage and index."""
-    prefix = keys.of_run(run, "failed/")
     found: dict[tuple[Stage, int], dict[str, Any]] = {}
-    for key in store.list(prefix):
-        stage, index = key.removeprefix(prefix).removesuffix(".json").split("/")
-        found[Stage(stage), int(index)] = json.loads(store.get(key))
+    for stage, index in given_up(store, run):
+        key = keys.failed(run.unit(stage, index))
+        try:
+            found[stage, index] = read_record(store, key, dict)
+        except UnreadableRecord as error:
+            found[stage, index] = error.to_json()  # it was given up, for a reason that is lost
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ CHANGED = "scriptorium:changed"  # published: tenant/job, whenever one of these 
 _PREFIX = "scriptorium:receipts:"
 _HISTORY = "scriptorium:history:"
 _KEEP_SECONDS = 30 * 24 * 3600
+_STAGES = frozenset(stage.value for stage in Stage)
 
 # A unit that settles for the first time adds an entry to the run's history. A client that
 # follows events continues at the last entry that it has seen.
@@ -101,7 +103,8 @@ class Ledger:
     def history(self, run: Run) -> list[tuple[str, tuple[Stage, int]]]:
         """Return the settled units in order, each with a Redis stream id, by which they sort."""
         entries: Any = self._redis.xrange(_HISTORY + run.name)
-        return [(name.decode(), _field(entry[b"unit"].decode())) for name, entry in entries]
+        units = ((name.decode(), _field(entry.get(b"unit", b""))) for name, entry in entries)
+        return [(name, unit) for name, unit in units if unit is not None]
 
     def read(self, run: Run) -> dict[tuple[Stage, int], Receipt]:
         """Return a run's receipts by stage and index."""
@@ -116,14 +119,22 @@ class Ledger:
 
 
 def _receipts(raw: Any) -> dict[tuple[Stage, int], Receipt]:
-    return {
-        _field(field.decode()): Receipt.from_json(json.loads(value)) for field, value in raw.items()
-    }
+    """Return the receipts without those that cannot be read: a later release has other stages.
+
+    A receipt is a hint, so to pass over a broken one costs a look at the artifact.
+    """
+    found = {}
+    for field, value in raw.items():
+        unit = _field(field)
+        if unit is not None:
+            with suppress(ValueError, TypeError, AttributeError):
+                found[unit] = Receipt.from_json(json.loads(value))
+    return found
 
 
-def _field(text: str) -> tuple[Stage, int]:
-    stage, index = text.split("/")
-    return Stage(stage), int(index)
+def _field(name: bytes) -> tuple[Stage, int] | None:
+    stage, _, index = name.decode("utf-8", "replace").partition("/")
+    return (Stage(stage), int(index)) if stage in _STAGES and index.isdecimal() else None
 
 
 def sum_timings(receipts: Sequence[Mapping[str, Any]], run: Run) -> dict[str, Any]:

@@ -52,7 +52,7 @@ MADE = {
     "receipt": [keys.receipt(VOICES)],
     "diarized": [keys.diarized(TENANT, HASH, OPTIONS)],
 }
-OTHER_FUNCTIONS = {"content", "digest", "jobs", "made_of", "runs"}  # parts of keys
+OTHER_FUNCTIONS = {"claims", "content", "digest", "jobs", "made_of", "runs"}  # parts of keys
 
 
 def documented() -> list[re.Pattern[str]]:
