@@ -6,7 +6,7 @@ Every method may raise redis.RedisError. Nothing is kept here alone: the artifac
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -104,6 +104,20 @@ class JobIndex:
         pipe.publish(CHANGED, f"{run.tenant}/{run.job}")
         pipe.execute()
 
+    def enlist(self, tenant: str, jobs: Mapping[str, float]) -> None:
+        """Add jobs to the tenant's listing alone, each with its time of creation.
+
+        Their details are added as soon as they are asked for. What is listed stays as it is.
+        """
+        self._redis.zadd(_listing(tenant), jobs, nx=True)
+
+    def drop(self, run: Run) -> None:
+        """Remove a run from the open ones; its job stays indexed."""
+        pipe = self._redis.pipeline()
+        pipe.srem(_OPEN, run.name)
+        pipe.srem(_open_of(run.tenant), run.name)
+        pipe.execute()
+
     def forget(self, tenant: str, job: str) -> None:
         """Remove a job and all its runs from the index."""
         newest = self.run_number(tenant, job)
@@ -180,15 +194,6 @@ def newest_run(store: ArtifactStore, tenant: str, job: str) -> Run:
         if key.endswith("/started.json")
     }
     return Run(tenant, job, max(started, default=1))
-
-
-def known_jobs(store: ArtifactStore, tenant: str) -> Iterator[str]:
-    """Yield the ids of a tenant's jobs, as the store has them."""
-    prefix = keys.jobs(tenant)
-    for key in store.list(prefix):
-        job, _, rest = key.removeprefix(prefix).partition("/")
-        if rest == "manifest.json":
-            yield job
 
 
 def _summary(data: dict[str, Any]) -> Summary:

@@ -25,6 +25,6 @@ class Housekeeping:
 
     def remove_unused_uploads(self) -> None:
         """Remove files that were uploaded and not submitted within a day."""
-        tenants = known_tenants(self._cluster.store, self._cluster.settings)
+        tenants = known_tenants(self._cluster.store)
         for tenant in self._leading.while_held(tenants):
             sweep_uploads(self._cluster, tenant)

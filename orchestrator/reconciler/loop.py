@@ -21,6 +21,7 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.open_runs.needs import pause_after
 from orchestrator.open_runs.survey import survey
+from orchestrator.reconciler.cataloguing import Cataloguing
 from orchestrator.reconciler.duty import Duty
 from orchestrator.reconciler.housekeeping import UPLOADS_SECONDS, Housekeeping
 from orchestrator.reconciler.leading import Leading, LeadLost
@@ -30,6 +31,7 @@ from orchestrator.reconciler.restoring import Restoring
 from tasks.runs.units import Unit
 from tasks.telemetry.heartbeat import Heartbeat
 
+CATALOG_SECONDS = 5.0  # between looks whether the catalog is due
 JOIN_SECONDS = 5.0  # that duties get to end; they stop before their next item
 Item = TypeVar("Item")
 log = structlog.get_logger(__name__)
@@ -51,11 +53,13 @@ class Reconciler:
         self._rescuing = Rescuing(cluster, self._leading, clock)
         self._measuring = Measuring(cluster)
         self._restoring = Restoring(cluster, self._leading, adopt=adopt)
+        self._cataloguing = Cataloguing(cluster, self._leading, self._restoring)
         house = Housekeeping(cluster, self._leading)
         self._audit = Duty("audit", self._restoring.restore, settings.audit_seconds)
         self._beside = [self._audit]
         if adopt:
             self._beside += [
+                Duty("catalog", self._cataloguing.walk, CATALOG_SECONDS),
                 Duty("deletions", house.end_deletions, settings.audit_seconds),
                 Duty("uploads", house.remove_unused_uploads, UPLOADS_SECONDS),
             ]

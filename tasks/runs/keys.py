@@ -42,6 +42,7 @@ from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 
+TENANTS = "tenants/"
 OPEN = "open/"
 OUTBOX = "outbox/"
 DELETED = "deleted/"
@@ -83,6 +84,11 @@ def source(tenant: str, checksum: str) -> str:
 
 def upload(tenant: str, upload: str) -> str:
     return f"tenants/{tenant}/uploads/{upload}"
+
+
+def behind(folder: str) -> str:
+    """Return what sorts behind every key of a folder, and before all that follow it."""
+    return folder.removesuffix("/") + "0"  # the character after the slash
 
 
 def content(key: str) -> str:

@@ -518,7 +518,7 @@ def test_two_reconcilers_may_sweep_at_once(connection: Cluster, tombstones: Tomb
         def __getattr__(self, name: str) -> Any:
             return getattr(connection.store, name)
 
-        def list(self, prefix: str) -> Iterator[str]:
+        def list(self, prefix: str, after: str = "") -> Iterator[str]:
             found = list(real(prefix))
             if prefix == keys.DELETED:
                 connection.store.delete(stone.key)

@@ -52,7 +52,8 @@ MADE = {
     "receipt": [keys.receipt(VOICES)],
     "diarized": [keys.diarized(TENANT, HASH, OPTIONS)],
 }
-OTHER_FUNCTIONS = {"claims", "content", "digest", "jobs", "made_of", "runs"}  # parts of keys
+# Parts of keys
+OTHER_FUNCTIONS = {"behind", "claims", "content", "digest", "jobs", "made_of", "runs"}
 
 
 def documented() -> list[re.Pattern[str]]:
