@@ -37,8 +37,10 @@ from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.services import Services, open_services
 
-# Enough for manifest and plan of 20,000 open jobs, which the reconciler reads every few seconds.
-REMEMBERED_RECORDS = 40_000
+# The reconciler looks at a part of the open jobs at a time; their records are parsed.
+REMEMBERED_RECORDS = 8_000
+# Manifest and plan of 50,000 open jobs, so that they are read from the store once.
+PACKED_BYTES = 128 << 20
 
 
 class UnknownJob(PermanentError):
@@ -177,7 +179,7 @@ class Cluster(Services):
 def open_cluster(settings: Settings) -> Cluster:
     """Open all connections. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
     celery = make_app(settings, only_sends=True)
-    services = open_services(settings, REMEMBERED_RECORDS)
+    services = open_services(settings, REMEMBERED_RECORDS, PACKED_BYTES)
     _check_redis(services.redis, redis_address(settings))
     return Cluster(
         **services.parts(),
@@ -186,7 +188,7 @@ def open_cluster(settings: Settings) -> Cluster:
         outbox=Outbox(services.store, services.redis),
         queues=AmqpQueues(celery, services.records)
         if settings.broker_url
-        else RedisQueues(services.redis),
+        else RedisQueues(services.redis, services.records),
     )
 
 

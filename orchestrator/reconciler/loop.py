@@ -20,7 +20,7 @@ from gpu_worker.errors import ScriptoriumError
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.open_runs.needs import pause_after
-from orchestrator.open_runs.survey import survey
+from orchestrator.open_runs.survey import Surveyor
 from orchestrator.reconciler.cataloguing import Cataloguing
 from orchestrator.reconciler.duty import Duty
 from orchestrator.reconciler.housekeeping import UPLOADS_SECONDS, Housekeeping
@@ -50,6 +50,7 @@ class Reconciler:
         settings = cluster.settings
         self._cluster = cluster
         self._leading = Leading(cluster.redis, settings.reconcile_seconds)
+        self._surveyor = Surveyor(cluster)
         self._rescuing = Rescuing(cluster, self._leading, clock)
         self._measuring = Measuring(cluster)
         self._restoring = Restoring(cluster, self._leading, adopt=adopt)
@@ -114,7 +115,7 @@ class Reconciler:
             self._restoring.seen = frozenset(runs)
         for duty in self._running:
             duty.start_if_due()
-        surveys = tuple(self._steps(survey(self._cluster, runs)))
+        surveys = tuple(self._steps(self._surveyor.survey(runs)))
         try:
             lost = self._rescuing.lost(surveys)
             return tuple(unit for unit in self._steps(lost) if self._rescued(unit))

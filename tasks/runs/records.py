@@ -1,11 +1,13 @@
 """A job's records, read from the store: manifest, choice, plan and language; keys of its units.
 
-Records never change, so each process keeps in memory those that it has read.
+Records never change, so each process keeps in memory those that it has read: some parsed, and if
+it follows very many jobs, many more as they are in the store, packed.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 from typing import Any, TypeVar
@@ -24,6 +26,7 @@ from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 
 REMEMBERED = 4096
+OVERHEAD_BYTES = 400  # of a packed record in memory: its key, and its place in the cache
 T = TypeVar("T")
 
 
@@ -43,9 +46,13 @@ class Records:
     It raises UnreadableRecord for one that is broken, or has a value of a later release.
     """
 
-    def __init__(self, store: ArtifactStore, remembered: int = REMEMBERED) -> None:
+    def __init__(
+        self, store: ArtifactStore, remembered: int = REMEMBERED, packed_bytes: int = 0
+    ) -> None:
+        """Keep `remembered` parsed records, and packed ones of `packed_bytes` in all."""
         self._store = store
         self._known: LRUCache[str, Any] = LRUCache(remembered)
+        self._packed: LRUCache[str, bytes] = LRUCache(packed_bytes, _size)
         self._lock = Lock()
 
     def manifest(self, tenant: str, job: str) -> Manifest:
@@ -130,17 +137,34 @@ class Records:
     def forget(self, tenant: str, job: str) -> None:
         """Drop the job's manifest and plan from memory, so that they are read again."""
         with self._lock:
-            self._known.pop(keys.manifest(tenant, job), None)
-            self._known.pop(keys.plan(tenant, job), None)
+            for key in (keys.manifest(tenant, job), keys.plan(tenant, job)):
+                self._known.pop(key, None)
+                self._packed.pop(key, None)
+
+    def remembers(self, tenant: str, job: str) -> bool:
+        """Return whether the job's manifest and plan are in memory."""
+        wanted = (keys.manifest(tenant, job), keys.plan(tenant, job))
+        with self._lock:
+            return all(key in self._known or key in self._packed for key in wanted)
 
     def _read(self, key: str, parse: Callable[[Any], Any]) -> Any:
         with self._lock:
             if key in self._known:
                 return self._known[key]
-        record = read_record(self._store, key, parse)
+            packed = self._packed.get(key)
+        data = self._store.get(key) if packed is None else zlib.decompress(packed)
+        record = parsed_record(key, data, parse)
         with self._lock:
             self._known[key] = record
+            if packed is None and self._packed.maxsize:
+                packed = zlib.compress(data, 1)
+                if _size(packed) <= self._packed.maxsize:
+                    self._packed[key] = packed
         return record
+
+
+def _size(packed: bytes) -> int:
+    return len(packed) + OVERHEAD_BYTES
 
 
 def read_record(store: ArtifactStore, key: str, parse: Callable[[Any], T]) -> T:
@@ -148,7 +172,11 @@ def read_record(store: ArtifactStore, key: str, parse: Callable[[Any], T]) -> T:
 
     Raises ArtifactMissing, or UnreadableRecord if it is no such record.
     """
-    data = store.get(key)
+    return parsed_record(key, store.get(key), parse)
+
+
+def parsed_record(key: str, data: bytes, parse: Callable[[Any], T]) -> T:
+    """Return what `parse` makes of the JSON. Raises UnreadableRecord if it is no such record."""
     try:
         return parse(json.loads(data))
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:

@@ -36,6 +36,16 @@ if is_new == 1 then
 end
 """
 
+# For each run twice the number of its receipts, and one more if `assemble` is among them.
+_COUNT = """
+local found = {}
+for i, key in ipairs(KEYS) do
+  found[i] = redis.call('HLEN', key) * 2 + redis.call('HEXISTS', key, ARGV[1])
+end
+return found
+"""
+_COUNTED = 1000  # runs in one call
+
 Outcome = Literal[
     "computed",
     "cached",  # the artifact was there
@@ -84,6 +94,7 @@ class Ledger:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._record = redis.register_script(_RECORD)
+        self._count = redis.register_script(_COUNT)
 
     def record(self, unit: Unit, receipt: Receipt) -> None:
         """Add or replace the unit's receipt, and publish the job's change if it is new."""
@@ -116,6 +127,19 @@ class Ledger:
         for run in runs:
             pipe.hgetall(_PREFIX + run.name)
         return [_receipts(raw) for raw in pipe.execute()]
+
+    def counts(self, runs: Sequence[Run]) -> list[tuple[int, bool]]:
+        """Return for each run its number of receipts, and whether `assemble` has one.
+
+        It costs little, so that it can be asked about every open run at each pass.
+        """
+        counts: list[tuple[int, bool]] = []
+        last = Unit(Run("", "", 0), Stage.ASSEMBLE).key_in_run
+        for first in range(0, len(runs), _COUNTED):
+            names = [_PREFIX + run.name for run in runs[first : first + _COUNTED]]
+            found: Any = self._count(keys=names, args=[last])
+            counts += [(number // 2, number % 2 == 1) for number in found]
+        return counts
 
 
 def _receipts(raw: Any) -> dict[tuple[Stage, int], Receipt]:
