@@ -32,7 +32,7 @@ from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress, check_not_cluster
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan
-from tasks.runs.records import UnreadableRecord, read_record
+from tasks.runs.records import UnreadableRecord, json_object, read_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.services import Services, open_services
@@ -118,7 +118,9 @@ class Cluster(Services):
         """Return the published result of the newest run. Raises UnknownJob or NotFinished."""
         run = Run(tenant, job, self.job(tenant, job).run)
         try:
-            result: dict[str, Any] = read_record(self.store, keys.of_run(run, keys.RESULT), dict)
+            result: dict[str, Any] = read_record(
+                self.store, keys.of_run(run, keys.RESULT), json_object
+            )
         except ArtifactMissing as error:
             raise NotFinished(f"Job {job} has no result yet.") from error
         return result
@@ -126,7 +128,9 @@ class Cluster(Services):
     def timings(self, run: Run) -> dict[str, Any]:
         """Return the seconds that each stage took; empty if nothing was computed."""
         try:
-            found: dict[str, Any] = read_record(self.store, keys.of_run(run, "timings.json"), dict)
+            found: dict[str, Any] = read_record(
+                self.store, keys.of_run(run, "timings.json"), json_object
+            )
         except ArtifactMissing:
             return {}
         return found

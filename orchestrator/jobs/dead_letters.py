@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.cluster.unreadable import FAULTS, note
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
-from tasks.runs.records import read_record
+from tasks.runs.records import json_object, read_record
 
 
 def read_dead_letters(store: ArtifactStore, tenant: str) -> list[dict[str, Any]]:
@@ -20,7 +20,7 @@ def read_dead_letters(store: ArtifactStore, tenant: str) -> list[dict[str, Any]]
         try:
             job, run, stage, index = key.split("/")[2:]
             place = {"job": job, "run": int(run), "stage": stage, "chunk": int(index)}
-            letters.append(place | read_record(store, key, dict))
+            letters.append(place | read_record(store, key, json_object))
         except ArtifactMissing:  # removed since it was listed
             continue
         except FAULTS as error:  # a stray object

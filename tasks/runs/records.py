@@ -183,6 +183,13 @@ def parsed_record(key: str, data: bytes, parse: Callable[[Any], T]) -> T:
         raise UnreadableRecord(f"{key} cannot be read: {_short(error)}.") from error
 
 
+def json_object(data: Any) -> dict[str, Any]:
+    """Return the data if it is a JSON object. Raises TypeError."""
+    if not isinstance(data, dict):
+        raise TypeError("it is no JSON object")
+    return data
+
+
 def _short(error: Exception) -> str:
     if isinstance(error, ValidationError):  # its text has a line for each fault, and an address
         first = error.errors()[0]
@@ -217,7 +224,7 @@ def failures(store: ArtifactStore, run: Run) -> dict[tuple[Stage, int], dict[str
     for stage, index in given_up(store, run):
         key = keys.failed(run.unit(stage, index))
         try:
-            found[stage, index] = read_record(store, key, dict)
+            found[stage, index] = read_record(store, key, json_object)
         except UnreadableRecord as error:
             found[stage, index] = error.to_json()  # it was given up, for a reason that is lost
     return found
