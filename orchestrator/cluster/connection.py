@@ -31,8 +31,8 @@ from tasks.artifacts import ArtifactMissing, exists
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress, check_not_cluster
 from tasks.runs import keys
+from tasks.runs.json_artifacts import UnreadableRecord, json_object, read_record
 from tasks.runs.manifest import Manifest, Plan
-from tasks.runs.records import UnreadableRecord, json_object, read_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.services import Services, open_services

@@ -36,6 +36,9 @@ class Queues(Protocol):
         A fan_out's message starts the run's chunks and shards.
         """
 
+    def expect(self, units: Iterable[Unit]) -> None:
+        """Take note that messages for these units, if there are any, were sent by now."""
+
     def issued(self, unit: Unit) -> None:
         """Record that a message for the unit was sent again."""
 
@@ -90,6 +93,12 @@ class RedisQueues:
             missing = tuple(unit for unit in missing if not self._may_wait(unit, firsts, now))
             self._turns.forget_old(now)
         return set(suspects).difference(missing)
+
+    def expect(self, units: Iterable[Unit]) -> None:
+        """Take note of the time, for queues that are too long to be read."""
+        now = self._clock()
+        for unit in units:
+            self._turns.first_asked(unit, now)
 
     def issued(self, unit: Unit) -> None:
         """Forget when it was first asked about: its new message waits behind all others."""

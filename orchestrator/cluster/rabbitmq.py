@@ -8,7 +8,7 @@ sent later, or the queue is empty, the unit's message was taken or lost.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -53,6 +53,12 @@ class AmqpQueues:
             unit: wait for unit, wait in self._waits.items() if now - wait.asked_at < FORGET_SECONDS
         }
         return found
+
+    def expect(self, units: Iterable[Unit]) -> None:
+        """Take note of the time for the units that are new."""
+        now = self._clock()
+        for unit in units:
+            self._waits.setdefault(unit, _Wait(sent_by=now, asked_at=now))
 
     def issued(self, unit: Unit) -> None:
         """Forget the old send time; the unit now waits by its new message."""

@@ -8,7 +8,8 @@ records that name a unit's lane.
 from __future__ import annotations
 
 from tasks.artifacts import ArtifactMissing
-from tasks.runs.records import Records, UnreadableRecord
+from tasks.runs.json_artifacts import UnreadableRecord
+from tasks.runs.records import Records
 from tasks.runs.stages import HEADER_STAGES, Lane, Stage
 from tasks.runs.units import Run, Unit
 

@@ -12,7 +12,7 @@ import structlog
 from cachetools import LRUCache
 
 from tasks.artifacts import ArtifactMissing
-from tasks.runs.records import UnreadableRecord
+from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.units import Run
 
 # What reading a record may raise. An outage of the store or of Redis is none of these.

@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.cluster.unreadable import FAULTS, note
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
-from tasks.runs.records import json_object, read_record
+from tasks.runs.json_artifacts import json_object, read_record
 
 
 def read_dead_letters(store: ArtifactStore, tenant: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from orchestrator.cluster.unreadable import note
 from orchestrator.jobs.ids import forget_key
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
 from tasks.runs import keys
-from tasks.runs.records import UnreadableRecord, read_record
+from tasks.runs.json_artifacts import UnreadableRecord, read_record
 from tasks.runs.units import Run
 from tasks.state.claims import release
 

@@ -17,7 +17,7 @@ from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.jobs.deletion import Tombstone, erase
 from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
-from tasks.runs.records import UnreadableRecord
+from tasks.runs.json_artifacts import UnreadableRecord
 
 LINGER_LEASES = 2.0  # a tombstone stays at least this many times as long as a lease lasts
 log = structlog.get_logger(__name__)

@@ -90,6 +90,7 @@ class Surveyor:
             for one in _page(self._cluster, watched[first : first + PAGE]):
                 self._known[one.run] = replace(one, needs=())
                 if self._watch.is_partial:
+                    self._cluster.queues.expect(one.idle)
                     self._watch.waits_in(one.run, self._queues(one))
                 yield one
         looked_at = set(watched)
@@ -215,7 +216,7 @@ def _look(
             settled=settled,
             failed=failed_units(receipts),
         )
-        return facts, [(unit, cluster.records.key(unit)) for unit in needed_units(facts)]
+        return facts, cluster.records.keyed(needed_units(facts))
     except ArtifactMissing as error:
         log.warning("record_missing", run=run.name, artifact=str(error))
         return None

@@ -2,7 +2,7 @@
 
 To find a lost unit takes some looks with a pause between them. So a run is watched until those were
 made, and then gives its place to the next one. Where there are more than find a place, a run whose
-messages wait in long queues sleeps until it changes, or its turn in one of them has passed.
+messages should wait in long queues sleeps after one look, until it changes or its turn has passed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from orchestrator.cluster.turns import has_turn_to_come
 from tasks.runs.units import Run
 
-UNITS = 20_000  # needed units that a pass looks at; each costs memory, and requests to Redis
+UNITS = 10_000  # needed units that a pass looks at; each costs memory, and requests to Redis
 LATE_LOOKS = 2  # looks at a run that has been watched for the grace: missing twice is lost
 SLEEP_SECONDS = 900.0  # then a run is looked at again, whatever the queues say
 
@@ -93,12 +93,13 @@ class Watch:
         for run, look in self._looks.items():
             if run not in among:
                 continue
-            if look.late < LATE_LOOKS:
-                kept[run] = look
-            elif self.is_partial and look.queues:
+            if self.is_partial and look.queues:
                 sleep = _Sleep(now, receipts[run], look.queues)
                 if _sleeps(sleep, receipts[run], firsts, now):
                     self._asleep[run] = sleep
+                    continue
+            if look.late < LATE_LOOKS:
+                kept[run] = look
         self._looks = kept
 
     def _wake(

@@ -18,7 +18,7 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.unreadable import note
 from orchestrator.outbox.delivery import deliver
 from orchestrator.outbox.webhooks import webhook_pool
-from tasks.runs.records import UnreadableRecord
+from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.units import Run
 
 THREADS = 8

@@ -27,8 +27,8 @@ from orchestrator.outbox.schedule import (
 from orchestrator.outbox.webhooks import event, send
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.runs import keys
+from tasks.runs.json_artifacts import read_record
 from tasks.runs.manifest import Manifest
-from tasks.runs.records import read_record
 from tasks.runs.units import Run
 
 OUTPUT, WEBHOOK = "output", "webhook"  # in this order: a webhook's receiver finds the files

@@ -184,8 +184,12 @@ def of_chunk(
     spoken: str | None,
 ) -> str:
     """Return the key of what a stage makes of a chunk; `spoken` is the code of its language."""
+    return marked_chunk(stage, tenant, audio, chunk, chunk_mark(stage, options, spoken))
+
+
+def marked_chunk(stage: Stage, tenant: str, audio: str, chunk: tuple[int, int], mark: str) -> str:
+    """Return what `of_chunk` does, for a mark that `chunk_mark` gave."""
     first, last = chunk
-    mark = _chunk_mark(stage, options, spoken)
     return f"tenants/{tenant}/audio/{audio}/{stage.value}/{first}-{last}-{mark}.json"
 
 
@@ -206,10 +210,11 @@ def receipt(key: str) -> str:
 
 # The control plane asks for the keys of thousands of chunks of the same few options.
 @lru_cache(maxsize=1024)
-def _chunk_mark(stage: Stage, options: JobOptions, spoken: str | None) -> str:
+def chunk_mark(stage: Stage, options: JobOptions, spoken: str | None) -> str:
+    """Return the digest of all that changes what a stage makes of a chunk but its audio."""
     source: dict[str, Any] = {"language": spoken}
     if stage is Stage.ALIGN:
-        source = {"words": _chunk_mark(Stage.TRANSCRIBE, options, spoken)}
+        source = {"words": chunk_mark(Stage.TRANSCRIBE, options, spoken)}
     return digest(stage, _used(stage, options) | source)
 
 

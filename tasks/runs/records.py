@@ -6,38 +6,26 @@ it follows very many jobs, many more as they are in the store, packed.
 
 from __future__ import annotations
 
-import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
 from typing import Any, TypeVar
 
 from cachetools import LRUCache
-from pydantic import ValidationError
 
-from gpu_worker.errors import TransientError
 from gpu_worker.models.whisper import AUTO
 from gpu_worker.transcript import TranscriptWarning
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
 from tasks.runs.dependencies import is_settled
+from tasks.runs.json_artifacts import UnreadableRecord, json_object, parsed_record, read_record
 from tasks.runs.manifest import Choice, Manifest, Plan
-from tasks.runs.stages import Stage
+from tasks.runs.stages import Scope, Stage
 from tasks.runs.units import Run, Unit
 
 REMEMBERED = 4096
 OVERHEAD_BYTES = 400  # of a packed record in memory: its key, and its place in the cache
 T = TypeVar("T")
-
-
-class UnreadableRecord(TransientError):
-    """A record of this job cannot be read by this release."""
-
-    code = "unreadable_record"
-    hint = (
-        "If a newer release accepted the job, finish the upgrade. Else its record is broken: "
-        "delete the job and submit it again."
-    )
 
 
 class Records:
@@ -123,6 +111,34 @@ class Records:
             self.language(manifest, plan),
         )
 
+    def keyed(self, units: Iterable[Unit]) -> list[tuple[Unit, str]]:
+        """Return units of one run, each with what `key` gives for it; quicker for many chunks."""
+        found: list[tuple[Unit, str]] = []
+        chunk_key: Callable[[Unit], str] | None = None
+        for unit in units:
+            if unit.stage.definition.scope is not Scope.CHUNK:
+                found.append((unit, self.key(unit)))
+                continue
+            if chunk_key is None:
+                self.key(unit)  # raises what it raises
+                chunk_key = self._chunk_keys(unit.run)
+            found.append((unit, chunk_key(unit)))
+        return found
+
+    def _chunk_keys(self, run: Run) -> Callable[[Unit], str]:
+        manifest, plan = self.resolved(run), self.plan(run.tenant, run.job)
+        spoken = self.language(manifest, plan)
+        marks: dict[Stage, str] = {}
+
+        def key(unit: Unit) -> str:
+            stage, index = unit.stage, unit.index
+            if stage not in marks:
+                marks[stage] = keys.chunk_mark(stage, manifest.options, spoken)
+            audio, chunk = plan.chunk_audio(index), plan.chunks[index]
+            return keys.marked_chunk(stage, run.tenant, audio, chunk, marks[stage])
+
+        return key
+
     def _detected(self, unit: Unit) -> str:
         """Return the key that ends `detect_language`: the choice's, or the language's without one.
 
@@ -165,36 +181,6 @@ class Records:
 
 def _size(packed: bytes) -> int:
     return len(packed) + OVERHEAD_BYTES
-
-
-def read_record(store: ArtifactStore, key: str, parse: Callable[[Any], T]) -> T:
-    """Return what `parse` makes of the JSON of an artifact.
-
-    Raises ArtifactMissing, or UnreadableRecord if it is no such record.
-    """
-    return parsed_record(key, store.get(key), parse)
-
-
-def parsed_record(key: str, data: bytes, parse: Callable[[Any], T]) -> T:
-    """Return what `parse` makes of the JSON. Raises UnreadableRecord if it is no such record."""
-    try:
-        return parse(json.loads(data))
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        raise UnreadableRecord(f"{key} cannot be read: {_short(error)}.") from error
-
-
-def json_object(data: Any) -> dict[str, Any]:
-    """Return the data if it is a JSON object. Raises TypeError."""
-    if not isinstance(data, dict):
-        raise TypeError("it is no JSON object")
-    return data
-
-
-def _short(error: Exception) -> str:
-    if isinstance(error, ValidationError):  # its text has a line for each fault, and an address
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
 def given_up(store: ArtifactStore, run: Run) -> Iterator[tuple[Stage, int]]:

@@ -68,8 +68,9 @@ def test_a_run_whose_records_were_not_read_in_time_waits_for_its_turn() -> None:
 def asleep() -> Passes:
     """All runs sleep: their messages wait in a long queue, whose first one is old."""
     passes = Passes(queues=QUEUE)
-    for _ in range(9):
-        passes({"transcribe.bulk": 500.0})
+    assert passes({"transcribe.bulk": 500.0}) == [0, 1]
+    assert passes({"transcribe.bulk": 500.0}) == [2, 3]  # one look at each is enough
+    assert passes({"transcribe.bulk": 500.0}) == [4, 5]
     assert passes({"transcribe.bulk": 500.0}) == []
     return passes
 
@@ -98,7 +99,7 @@ def test_all_wake_now_and_then() -> None:
 
 def test_a_run_wakes_once_its_turn_has_passed_by_more_than_clocks_differ() -> None:
     passes = asleep()
-    slept_at = 1000.0 + 4 * GRACE  # of the first two
+    slept_at = 1000.0 + 2 * GRACE  # of the first two
     assert passes({"transcribe.bulk": slept_at + MARGIN_SECONDS}) == []
     assert passes({"transcribe.bulk": slept_at + MARGIN_SECONDS + 1}) == [0, 1]
 

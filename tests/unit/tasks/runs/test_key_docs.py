@@ -53,7 +53,8 @@ MADE = {
     "diarized": [keys.diarized(TENANT, HASH, OPTIONS)],
 }
 # Parts of keys
-OTHER_FUNCTIONS = {"behind", "claims", "content", "digest", "jobs", "made_of", "runs"}
+OTHER_FUNCTIONS = {"behind", "claims", "content", "digest", "jobs", "made_of"}
+OTHER_FUNCTIONS |= {"marked_chunk", "runs"}
 
 
 def documented() -> list[re.Pattern[str]]:

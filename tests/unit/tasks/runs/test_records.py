@@ -7,7 +7,8 @@ import pytest
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
-from tasks.runs.records import Records, UnreadableRecord, failures, result_record
+from tasks.runs.json_artifacts import UnreadableRecord
+from tasks.runs.records import Records, failures, result_record
 from tasks.runs.stages import Stage
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 
