@@ -66,11 +66,12 @@ def main() -> None:
             found = measure(server.url, root, given.milliseconds / 1000, given.open)
         finally:
             server.stop()
-    for what, value in found.items():
-        print(f"{what:<32} {value}")
-    sizes = {name: getattr(given, name) for name in ("open", "ended", "chunks", "milliseconds")}
-    written = {"machine": describe_machine()} | sizes | found
-    given.json.write_text(json.dumps(written, indent=2) + "\n")
+        for what, value in found.items():
+            print(f"{what:<32} {value}")
+        sizes = {name: getattr(given, name) for name in ("open", "ended", "chunks", "milliseconds")}
+        written = {"machine": describe_machine()} | sizes | found
+        given.json.write_text(json.dumps(written, indent=2) + "\n")
+        print("written; now the store is removed", flush=True)
 
 
 def write_job(root: Path, number: int, chunks: int, *, is_open: bool) -> None:

@@ -25,7 +25,7 @@ from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
-from orchestrator.cluster.unreadable import note
+from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.cluster.unreadable_job import unreadable_job
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.broker import make_app, redis_address
@@ -75,8 +75,10 @@ class Cluster(Services):
         """Return a job as it is now. Raises UnknownJob."""
         try:
             return self._described(tenant, job)
-        except UnreadableRecord as error:
+        except FAULTS as error:
             note(f"{tenant}/{job}", error)
+            if not isinstance(error, UnreadableRecord):
+                error = UnreadableRecord(f"What job {job} came to cannot be read: {error}.")
             return self._unreadable(tenant, job, error)
 
     def _described(self, tenant: str, job: str) -> Job:
@@ -173,7 +175,10 @@ class Cluster(Services):
             if exists(self.store, keys.tombstone(tenant, job)):
                 raise UnknownJob(f"There is no job {job!r}.")
             manifest = self.records.manifest(tenant, job)
-        except (ArtifactMissing, ValueError) as error:
+        except ArtifactMissing as error:
+            self.jobs.forget(tenant, job)  # it may be listed: deleted while all jobs were listed
+            raise UnknownJob(f"There is no job {job!r}.") from error
+        except ValueError as error:  # it is not even a name
             raise UnknownJob(f"There is no job {job!r}.") from error
         run = newest_run(self.store, tenant, job)
         self.jobs.add(manifest, run, is_open=False)
