@@ -13,10 +13,13 @@ NEWEST_TESTS := $(addprefix tests/unit/gpu_worker/,test_modules.py test_loaded.p
 	diarization/test_pretrained.py diarization/test_pico_voice.py diarization/test_campplus.py \
 	diarization/test_offline.py)
 
+# Where the tests are that inject faults.
+FAULTS := tests/integration/faults tests/unit/orchestrator/jobs/test_crashes.py
+
 # Each module is compiled once, not by each of the hundreds of processes that the tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install install-light demo unit unit-light test test-heavy test-newest lint lint-light clean
+.PHONY: help install install-light demo unit unit-light test test-heavy faults test-newest lint lint-light clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +53,10 @@ test: install  ## Run the suite: units with their coverage, then whole clusters
 
 test-heavy: install  ## Run the long fault and memory tests
 	$(BIN)/python -m pytest -m heavy
+
+faults: install  ## Inject every fault into real clusters (an hour), and write docs/faults.md
+	$(BIN)/python -m pytest -p tests.fault_report --fault-report build/faults.json -m fault $(FAULTS)
+	$(BIN)/python -m tests.fault_report build/faults.json docs/faults.md
 
 $(NEWEST_STAMP): pyproject.toml constraints-newest.txt
 	$(PYTHON) -m venv $(NEWEST)

@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     # Failure policy
     lease_seconds: float = Field(default=30.0, gt=0, description="Life of a lease without renewal.")
     heartbeat_seconds: float = Field(default=5.0, gt=0, description="How often a lease is renewed.")
+    self_test: bool = Field(
+        default=True, description="Let a worker hear a known second of speech before it starts."
+    )
     max_attempts: int = Field(default=3, ge=1, description="Crashes before a unit is given up.")
     max_retries: int = Field(default=6, ge=0, description="Retries after transient faults.")
     deadline_floor_seconds: float = Field(

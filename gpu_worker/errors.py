@@ -1,35 +1,12 @@
 """Every way a stage can fail, as one tree.
 
-    ScriptoriumError
-    ├── PermanentError            trying again cannot help; fail at once with a code
-    │   ├── UnreadableAudio       unreadable_audio
-    │   ├── NoAudioStream         no_audio_stream
-    │   ├── NoAudioSamples        no_audio_samples
-    │   ├── AudioOutOfBounds      audio_out_of_bounds
-    │   ├── SourceMissing         source_missing
-    │   ├── SourceTooSlow         source_too_slow
-    │   ├── InvalidOption         invalid_option
-    │   ├── StoreRefused          store_refused       no such bucket, no access, no permission
-    │   ├── UnknownModel          unknown_model
-    │   ├── HubTokenMissing       hub_token_missing
-    │   ├── ModelGated            model_gated         the hub refuses the token
-    │   ├── ModelNotTrusted       model_not_trusted   its files could run code in the worker
-    │   ├── LibraryMissing        library_missing
-    │   ├── NoAlignModel          no_align_model
-    │   ├── ChunkCrashed          chunk_crashed       its worker died on it too often
-    │   └── RetriesExhausted      retries_exhausted   a transient fault stayed for all retries
-    ├── TransientError            the same call may succeed later; retry with backoff
-    │   ├── StoreUnavailable      store_unavailable
-    │   ├── SourceUnavailable     source_unavailable
-    │   ├── RedisUnavailable      redis_unavailable
-    │   ├── ModelUnavailable      model_unavailable
-    │   ├── DevicePoisoned        device_poisoned     the process's CUDA context is corrupt
-    │   └── DiskFull              disk_full
-    └── OutOfMemory               gpu_out_of_memory   halve the batch, then hand the chunk on
+    PermanentError   trying again cannot help: the unit fails at once, with a code
+    TransientError   the same call may succeed later: it is tried again
+    WorkerFault      this worker cannot do the work, another may: the worker tests itself
+    OutOfMemory      halve the batch, then hand the chunk on
 
-A class's docstring is its default message and `hint` says what to do. This
-module knows nothing of Celery: `tasks/execution/retries.py` decides what to do
-about an error of each branch.
+A class's docstring is its default message and `hint` says what to do. What follows from an error
+of each branch is decided by `tasks/execution/retries.py`.
 """
 
 from __future__ import annotations
@@ -40,8 +17,13 @@ from typing import Any, ClassVar
 class ScriptoriumError(Exception):
     """Something went wrong in Scriptorium."""
 
+    kind: ClassVar[str] = "permanent"  # the branch, as artifacts and the API name it
     code: ClassVar[str] = "internal_error"
     hint: ClassVar[str] = "Look at the worker's log; if it repeats, report it with the job id."
+    is_awaited: ClassVar[bool] = False
+    """Whether a worker tries again for as long as the fault lasts: a service of the cluster is
+    away, and no job is to be lost by it.
+    """
 
     def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
         self.message = message or (type(self).__doc__ or "").strip()
@@ -51,7 +33,7 @@ class ScriptoriumError(Exception):
     def to_json(self) -> dict[str, Any]:
         """Return the error as artifacts and the API hold it: type, code, message and hint."""
         return {
-            "type": kind_of(self),
+            "type": self.kind,
             "code": self.code,
             "message": self.message,
             "hint": self.advice,
@@ -114,9 +96,10 @@ class InvalidOption(PermanentError):
 
 
 class StoreRefused(PermanentError):
-    """The object store refused what was asked of it."""
+    """The cluster's object store refused what was asked of it."""
 
     code = "store_refused"
+    is_awaited = True  # credentials expire, and permissions are mended
     hint = "Check the store's URL, its credentials and their permissions: `scriptorium doctor`."
 
 
@@ -173,8 +156,7 @@ class ChunkCrashed(PermanentError):
 
     code = "chunk_crashed"
     hint = (
-        "It is in `scriptorium dead-letters`; `scriptorium retry JOB`, or `rerun JOB` if the job "
-        "completed, tries it again."
+        "It is in `scriptorium dead-letters`; `scriptorium retry JOB`, or `rerun`, tries it again."
     )
 
 
@@ -188,6 +170,7 @@ class RetriesExhausted(PermanentError):
 class TransientError(ScriptoriumError):
     """A fault that may pass by itself."""
 
+    kind = "transient"
     code = "transient_error"
     hint = "It is tried again by itself."
 
@@ -196,6 +179,7 @@ class StoreUnavailable(TransientError):
     """The object store cannot be reached."""
 
     code = "store_unavailable"
+    is_awaited = True
     hint = "Check the store's URL, its credentials and the network: `scriptorium doctor`."
 
 
@@ -210,6 +194,7 @@ class RedisUnavailable(TransientError):
     """Redis cannot be reached."""
 
     code = "redis_unavailable"
+    is_awaited = True
     hint = "Check REDIS_URL and that Redis is running: `scriptorium doctor`."
 
 
@@ -217,14 +202,8 @@ class ModelUnavailable(TransientError):
     """The model could not be fetched from its hub."""
 
     code = "model_unavailable"
+    is_awaited = True
     hint = "Check the network, or fetch it beforehand: `scriptorium models pull NAME`."
-
-
-class DevicePoisoned(TransientError):
-    """The GPU's state is corrupt; this process must end before the chunk is tried again."""
-
-    code = "device_poisoned"
-    hint = "The worker restarts by itself; if it repeats, check the GPU with `nvidia-smi`."
 
 
 class DiskFull(TransientError):
@@ -234,15 +213,38 @@ class DiskFull(TransientError):
     hint = "Free some space in the work directory or the store, or point them elsewhere."
 
 
+class WorkerFault(ScriptoriumError):
+    """This worker cannot do the work, whatever the job is; another worker may."""
+
+    kind = "transient"  # for the job
+    code = "worker_fault"
+    hint = "Look at the worker's log; the worker tests itself and leaves if it cannot work."
+
+
+class DeviceFault(WorkerFault):
+    """The device of this worker, its driver or its libraries failed."""
+
+    code = "device_fault"
+    hint = "Check the worker's GPU and driver with `nvidia-smi` and `scriptorium doctor`."
+
+
+class DevicePoisoned(DeviceFault):
+    """The GPU's state is corrupt; this process must end before the chunk is tried again."""
+
+    code = "device_poisoned"
+    hint = "The worker restarts by itself; if it repeats, check the GPU with `nvidia-smi`."
+
+
+class ScratchUnusable(WorkerFault):
+    """The worker's work directory takes no files."""
+
+    code = "scratch_unusable"
+    hint = "Check SCRIPTORIUM_WORK_DIR on the worker: it must exist, be writable and have space."
+
+
 class OutOfMemory(ScriptoriumError):
     """The model ran out of memory even with a batch of one window."""
 
+    kind = "out_of_memory"
     code = "gpu_out_of_memory"
     hint = "Use a smaller model or compute type, or a device with more memory."
-
-
-def kind_of(error: ScriptoriumError) -> str:
-    """Return the branch of the tree: `permanent`, `transient` or `out_of_memory`."""
-    if isinstance(error, OutOfMemory):
-        return "out_of_memory"
-    return "transient" if isinstance(error, TransientError) else "permanent"

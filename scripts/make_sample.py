@@ -3,8 +3,8 @@
     python -m scripts.make_sample
 
 Writes `gpu_worker/builtin/sample/conversation.ogg` and its reference
-`conversation.json`: the text, and each turn's speaker, start and end. Needs
-espeak-ng and flite.
+`conversation.json`: the text, and each turn's speaker, start and end; and `hello.wav`, the first
+two seconds of speech, which every engine must hear. Needs espeak-ng and flite.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import wave
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gpu_worker.builtin import SAMPLE
+from gpu_worker.builtin import HELLO, SAMPLE
 from gpu_worker.pcm import SAMPLE_RATE
 from scripts.opus import write_opus
 from scripts.speech import Samples, Utterance, synthesize, voices
@@ -28,6 +29,7 @@ BETWEEN_TURNS = (0.5, 0.9)  # seconds
 BETWEEN_SENTENCES = (0.4, 0.6)  # seconds, of one speaker's turn
 NOISE = 0.0005  # standard deviation; no room is silent
 SEED = 7
+HELLO_SECONDS = 2
 
 # Each line is a turn, each `/` a breath.
 CONVERSATION = """
@@ -74,6 +76,11 @@ def main() -> None:
     }
     path = out / SAMPLE.with_suffix(".json").name
     path.write_text(json.dumps(reference, indent=1) + "\n", encoding="utf-8")
+    start = round(turns[0]["start"] * SAMPLE_RATE)
+    with wave.open(str(out / HELLO.name), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        hello = samples[start : start + HELLO_SECONDS * SAMPLE_RATE]
+        file.writeframes((hello * 32767).astype("<i2").tobytes())
     print(f"{len(turns)} turns, {len(samples) / SAMPLE_RATE:.0f} s, in {out}")
 
 

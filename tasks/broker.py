@@ -19,8 +19,10 @@ from kombu.entity import Exchange, Queue
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, TransientError
+from tasks.deliveries import free_every_slot
 from tasks.redis_address import RedisAddress
 from tasks.runs.stages import Stage, queues
+from tasks.thread_pool import end_every_task
 
 VISIBILITY_SECONDS = 6 * 3600  # longer than any unit: the reconciler brings lost work back
 SENT_AT = "scriptorium_sent_at"  # header of every message: seconds since 1970
@@ -64,6 +66,8 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A Redis that refuses writes answers with errors of the channel: connect again after them.
+        broker_channel_error_retry=True,
         **(_over_redis(address) if values.broker_url is None else _over_amqp(url)),
         result_expires=24 * 3600,
         redis_backend_use_ssl=dict(address.tls) or None,
@@ -80,6 +84,9 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
         worker_send_task_events=True,
         task_send_sent_event=not only_sends,  # for those, the worker's "received" is enough
     )  # fmt: skip
+    celery.steps["consumer"].add("tasks.delivery_watch:DeliveryWatch")
+    free_every_slot()
+    end_every_task()
     return celery
 
 

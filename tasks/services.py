@@ -59,7 +59,7 @@ def open_services(
         store=store,
         records=Records(store, remembered, packed_bytes),
         leases=Leases(redis, settings.lease_seconds),
-        cancellations=Cancellations(redis, store),
+        cancellations=Cancellations(redis),
         ledger=Ledger(redis),
         speeds=Speeds(redis),
     )

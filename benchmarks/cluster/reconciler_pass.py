@@ -104,6 +104,7 @@ def open_job(cluster: Cluster, root: Path, number: int, chunks: int) -> None:
     plan = Plan(audio=audio, seconds=chunks * 300.0, chunks=tuple(starmap(Span, spans)))
     write(root, keys.manifest(TENANT, run.job), encode(manifest.model_dump(mode="json")))
     write(root, keys.plan(TENANT, run.job), encode(plan.model_dump(mode="json")))
+    write(root, keys.open_run(run), b"")
     cluster.jobs.add(manifest, run)
     done = Receipt("computed", seconds=3.0, audio_seconds=300.0)
     cluster.ledger.record(run.unit(Stage.PREPARE), done)

@@ -72,5 +72,5 @@ def slowed(cluster: Any, store: SlowStore) -> Any:
         store=store,
         records=Records(store, REMEMBERED_RECORDS),
         outbox=Outbox(store, cluster.redis),
-        cancellations=Cancellations(cluster.redis, store),
+        cancellations=Cancellations(cluster.redis),
     )

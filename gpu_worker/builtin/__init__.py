@@ -18,3 +18,6 @@ PICO_VOICE = Path(__file__).parent / "pico_voice"
 
 SAMPLE = Path(__file__).parent / "sample" / "conversation.ogg"
 """A conversation of two voices that pico knows; its reference is the .json beside it."""
+
+HELLO = Path(__file__).parent / "sample" / "hello.wav"
+"""Its first two seconds of speech, "hello peter good morning": PCM of 16 bits, mono, 16 kHz."""

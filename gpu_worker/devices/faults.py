@@ -6,24 +6,35 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from gpu_worker.errors import DevicePoisoned
+from gpu_worker.errors import DeviceFault, DevicePoisoned
 
 Result = TypeVar("Result")
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory", re.I)
 _POISONED = re.compile(r"illegal memory access|device-side assert|unspecified launch failure", re.I)
+# Names of NVIDIA's parts, in what the libraries say when one of them fails or is missing.
+_DEVICE = re.compile(
+    r"cuda|cublas|cudnn|cufft|curand|nccl|nvrtc|nvml|\bECC\b|\bdriver\b|unsupported device", re.I
+)
 
 
 def translating_device_errors(call: Callable[[], Result]) -> Result:
     """Return the call's result; turn a model library's RuntimeError into an error with a meaning.
 
-    Raises MemoryError if the batch was too large and DevicePoisoned if the CUDA context is
-    corrupt; every other error as it is.
+    Raises MemoryError if the batch was too large, DevicePoisoned if the CUDA context is corrupt
+    and DeviceFault for every other error of the device; an error of the input or the model as it
+    is.
     """
     try:
         return call()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, OSError) as error:  # OSError: a shared library is missing
         if _OUT_OF_MEMORY.search(str(error)):
             raise MemoryError(str(error)) from error
         if _POISONED.search(str(error)):
             raise DevicePoisoned() from error
+        if _DEVICE.search(str(error)):
+            raise DeviceFault(f"The device failed: {_first_line(error)}") from error
         raise
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]

@@ -13,6 +13,7 @@ from pathlib import Path
 from gpu_worker.builtin import PICO
 
 FAKE_NAME = re.compile(r"^fake(-[1-9]\d{0,5}x)?$")  # also of its aligner and of its diarizer
+PICO_NAME = "pico"
 PICO_ALIGN_NAME = "pico-align"
 PICO_VOICE_NAME = "pico-voice"
 
@@ -29,7 +30,7 @@ class BuiltinModel:
 
 
 BUILTIN_MODELS: Mapping[str, BuiltinModel] = {
-    "pico": BuiltinModel(
+    PICO_NAME: BuiltinModel(
         "built in, for demos and tests",
         align_model=PICO_ALIGN_NAME,
         diarize_model=PICO_VOICE_NAME,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -13,8 +14,18 @@ from orchestrator.cluster.job import Job
 from orchestrator.jobs.following import follow
 
 
-def watch_jobs(cluster: Cluster, tenant: str, jobs: list[Job], *, quiet: bool = False) -> list[Job]:
-    """Show the jobs' progress until all have ended; return the ended jobs in the same order."""
+def watch_jobs(
+    cluster: Cluster,
+    tenant: str,
+    jobs: list[Job],
+    *,
+    quiet: bool = False,
+    check: Callable[[], None] = lambda: None,
+) -> list[Job]:
+    """Show the jobs' progress until all have ended; return the ended jobs in the same order.
+
+    Calls `check` now and then, which may raise to stop.
+    """
     ended = {job.id: job for job in jobs}
     progress = Progress(
         TextColumn("{task.fields[name]}", markup=False),
@@ -30,7 +41,7 @@ def watch_jobs(cluster: Cluster, tenant: str, jobs: list[Job], *, quiet: bool = 
             job.id: progress.add_task("", total=1.0, name=_short(job.name), state="")
             for job in jobs
         }
-        for job in follow(cluster, tenant, [job.id for job in jobs]):
+        for job in follow(cluster, tenant, [job.id for job in jobs], check):
             check_interrupted()
             before, ended[job.id] = ended[job.id], job
             progress.update(rows[job.id], completed=job.progress, state=describe(job))

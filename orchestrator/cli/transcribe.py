@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,7 @@ from orchestrator.jobs.runs import cancel
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
+from orchestrator.local.fitness import check_workers
 from orchestrator.results.files import FORMAT_NAMES, parse_formats, write_results
 from tasks.runs.options import JobOptions
 from tasks.telemetry.tracing import holds_spans
@@ -96,11 +98,13 @@ def transcribe(
     if not quiet:
         _tell_names(stems)
         _tell_fetching(values, options.model)
-    with local_cluster(values, workers) as cluster:
+    with local_cluster(values, workers) as (cluster, check):
         options = with_known_speakers(cluster, values.tenant, options, known_speaker)
         jobs = submit_all(cluster, values.tenant, paths, options)
         try:
-            ended = watch_jobs(cluster, values.tenant, list(jobs.values()), quiet=quiet)
+            ended = watch_jobs(
+                cluster, values.tenant, list(jobs.values()), quiet=quiet, check=check
+            )
         except KeyboardInterrupt:
             _abandon(cluster, values.tenant, list(jobs.values()))
             raise
@@ -112,17 +116,22 @@ def transcribe(
 
 
 @contextmanager
-def local_cluster(values: Settings, workers: int | None) -> Iterator[Cluster]:
-    """Yield the configured or running cluster, or one that is started for the block."""
+def local_cluster(
+    values: Settings, workers: int | None
+) -> Iterator[tuple[Cluster, Callable[[], None]]]:
+    """Yield the configured or running cluster, or one that is started for the block.
+
+    Also yields a function that raises WorkersUnfit if no worker of this process can work.
+    """
     configured = configured_cluster(values) if workers is None or values.store_url else None
     if configured is not None and workers is None:
         if values != current_settings():
             typer.echo("Workers run already: their device, threads and models stay.", err=True)
-        yield open_cluster(configured)
+        yield open_cluster(configured), lambda: None
         return
     check_home(values)
     with LocalCluster(configured or values, workers=workers, adopt=False) as cluster:
-        yield cluster.services
+        yield cluster.services, partial(check_workers, cluster.supervisor)
         if holds_spans(values):
             cluster.close(TRACES_SECONDS)
 

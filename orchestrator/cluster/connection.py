@@ -27,12 +27,13 @@ from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.cluster.unreadable_job import unreadable_job
-from tasks.artifacts import ArtifactMissing, exists
+from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress, check_not_cluster
 from tasks.runs import keys
 from tasks.runs.json_artifacts import UnreadableRecord, json_object, read_record
 from tasks.runs.manifest import Manifest, Plan
+from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.services import Services, open_services
@@ -117,15 +118,29 @@ class Cluster(Services):
             return manifest
 
     def result(self, tenant: str, job: str) -> dict[str, Any]:
-        """Return the published result of the newest run. Raises UnknownJob or NotFinished."""
-        run = Run(tenant, job, self.job(tenant, job).run)
-        try:
-            result: dict[str, Any] = read_record(
-                self.store, keys.of_run(run, keys.RESULT), json_object
-            )
-        except ArtifactMissing as error:
-            raise NotFinished(f"Job {job} has no result yet.") from error
-        return result
+        """Return what `published` does, without the run. Raises UnknownJob or NotFinished."""
+        return self.published(tenant, job)[1]
+
+    def published(self, tenant: str, job: str) -> tuple[Run, dict[str, Any]]:
+        """Return the newest run with a transcript, and its result.
+
+        So a transcript can be read while a retry runs, and if the retry fails. A job without any
+        transcript gives the newest result. Raises UnknownJob or NotFinished.
+        """
+        newest: tuple[Run, dict[str, Any]] | None = None
+        for number in range(self.job(tenant, job).run, 0, -1):
+            run = Run(tenant, job, number)
+            try:
+                key = keys.of_run(run, keys.RESULT)
+                result = read_record(self.store, key, json_object)
+            except ArtifactMissing:
+                continue
+            if result.get("transcript") is not None:
+                return run, result
+            newest = newest or (run, result)
+        if newest is None:
+            raise NotFinished(f"Job {job} has no result yet.")
+        return newest
 
     def timings(self, run: Run) -> dict[str, Any]:
         """Return the seconds that each stage took; empty if nothing was computed."""
@@ -147,17 +162,35 @@ class Cluster(Services):
     def settle(self, run: Run) -> Summary | None:
         """Index the run's summary and remove it from the open runs, if it has a result.
 
-        Returns the summary, or None while there is no result.
+        A run whose end is written without a result gets its result here. Returns the summary, or
+        None while there is no end.
         """
         try:
             result = json.loads(self.store.get(keys.of_run(run, keys.RESULT)))
         except ArtifactMissing:
-            return None
+            result = self._written_end(run)
+            if result is None:
+                return None
+            self.store.put(keys.of_run(run, keys.RESULT), encode(result))
+            return self.settle(run)  # with the first result, if another process wrote one
         summary = Summary.of_result(result)
         self._owe(run)  # first: after a crash here the run is still open and is settled again
         self.store.delete(keys.open_run(run))
         self.jobs.close(run, summary)
         return summary
+
+    def _written_end(self, run: Run) -> dict[str, Any] | None:
+        """Return the result of a run that ended without one; None if it has not ended.
+
+        Its last stage was given up, or it was canceled, by an earlier release or by a process that
+        died before its next write.
+        """
+        try:
+            error = json.loads(self.store.get(keys.failed(run.unit(Stage.ASSEMBLE))))
+            return result_record(error=error)
+        except ArtifactMissing:
+            canceled = exists(self.store, keys.of_run(run, "canceled"))
+            return result_record(canceled=True) if canceled else None
 
     def _owe(self, run: Run) -> None:
         """Add the run to the outbox if its job has a webhook or an output."""

@@ -186,14 +186,17 @@ def open_runs(store: ArtifactStore) -> Iterator[Run]:
 
 
 def newest_run(store: ArtifactStore, tenant: str, job: str) -> Run:
-    """Return the job's newest run: the last that a retry started, else the first."""
-    prefix = keys.runs(tenant, job)
-    started = {
-        int(key.removeprefix(prefix).split("/")[0])
-        for key in store.list(prefix)
-        if key.endswith("/started.json")
-    }
-    return Run(tenant, job, max(started, default=1))
+    """Return the job's newest run: the highest number that an open marker or an artifact has.
+
+    A retry may have died before it wrote `started.json`. Markers are read first: a run that ends
+    in between has its result by then.
+    """
+    opened, prefix = f"{keys.OPEN}{tenant}/{job}/", keys.runs(tenant, job)
+    numbers = [key.removeprefix(opened) for key in store.list(opened)]
+    numbers += [key.removeprefix(prefix).split("/")[0] for key in store.list(prefix)]
+    return Run(
+        tenant, job, max((int(number) for number in numbers if number.isdecimal()), default=1)
+    )
 
 
 def _summary(data: dict[str, Any]) -> Summary:

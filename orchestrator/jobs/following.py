@@ -6,7 +6,7 @@ While Redis or the store is away it keeps trying, because the jobs go on.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from redis.exceptions import RedisError
 
@@ -17,10 +17,16 @@ from orchestrator.cluster.job import Job
 POLL_SECONDS = 0.2
 
 
-def follow(cluster: Cluster, tenant: str, jobs: Sequence[str]) -> Iterator[Job]:
-    """Yield each job whenever it has changed, until all have ended. Raises UnknownJob."""
+def follow(
+    cluster: Cluster, tenant: str, jobs: Sequence[str], check: Callable[[], None] = lambda: None
+) -> Iterator[Job]:
+    """Yield each job whenever it has changed, until all have ended.
+
+    Calls `check` at each look, which may raise to stop. Raises UnknownJob.
+    """
     last: dict[str, Job] = {}
     while True:
+        check()
         for job in jobs:
             if job in last and last[job].status.final:
                 continue

@@ -8,8 +8,10 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import PermanentError, RedisUnavailable
+from orchestrator.access.quotas import Quota
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import TRANSITIONS, Job, Status
+from orchestrator.jobs.admission import admit
 from tasks.artifacts import encode
 from tasks.broker import BrokerUnavailable
 from tasks.runs import keys
@@ -29,24 +31,28 @@ class IllegalTransition(PermanentError):
 
 
 def cancel(cluster: Cluster, tenant: str, job: str) -> Job:
-    """Cancel a job. Raises UnknownJob, or IllegalTransition once it has ended."""
+    """Cancel a job. Raises UnknownJob, or IllegalTransition once it has ended.
+
+    Its result is the commit point: after a crash behind it the run is canceled all the same.
+    """
     current = cluster.job(tenant, job)
     _allow(current, Status.CANCELED, "canceled")
     run = Run(tenant, job, current.run)
-    cluster.cancellations.cancel(run)
     data = encode(result_record(canceled=True))
     if cluster.store.put(keys.of_run(run, keys.RESULT), data):
         from tasks.telemetry.metrics import JOBS_ENDED  # most commands do not need it
 
         JOBS_ENDED.labels("canceled").inc()
+    cluster.cancellations.flag(run)
     cluster.settle(run)
     return cluster.job(tenant, job)
 
 
-def retry(cluster: Cluster, tenant: str, job: str) -> Job:
+def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None) -> Job:
     """Start the next run of a job that did not complete; what was computed is kept.
 
-    Raises UnknownJob or IllegalTransition.
+    Operators retry without a quota. Raises UnknownJob, IllegalTransition, QuotaExceeded,
+    ClusterFull, RedisUnavailable, BrokerUnavailable or StoreUnavailable.
     """
     current = cluster.job(tenant, job)
     if current.status is Status.COMPLETED:
@@ -55,13 +61,16 @@ def retry(cluster: Cluster, tenant: str, job: str) -> Job:
             hint="`scriptorium rerun JOB` computes what its warnings say is missing.",
         )
     _allow(current, Status.QUEUED, "retried")
+    admit(cluster, tenant, job, quota, time.time())
     run = Run(tenant, job, current.run + 1)
+    # The run exists from here on, so that it is taken up if this process dies at the next step.
     cluster.store.put(keys.open_run(run), b"")
     cluster.store.put(keys.of_run(run, "started.json"), encode({"started_at": time.time()}))
     for letter in cluster.store.list(f"{keys.DEAD_LETTERS}{tenant}/{job}/"):
         cluster.store.delete(letter)
     manifest = cluster.records.manifest(tenant, job)
     issue(cluster, manifest, run, prepared=cluster.plan(tenant, job) is not None)
+    cluster.jobs.refuse(tenant, job)  # the run is open now: its place need not be kept
     return cluster.job(tenant, job)
 
 

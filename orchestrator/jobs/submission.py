@@ -16,18 +16,17 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import (
     PermanentError,
-    RedisUnavailable,
     ScriptoriumError,
     SourceMissing,
 )
-from orchestrator.access import ClusterFull, QuotaExceeded
 from orchestrator.access.quotas import Quota
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job, describe_job
+from orchestrator.jobs.admission import admit
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options
 from orchestrator.jobs.runs import IllegalTransition, issue
-from tasks.artifacts import encode, exists
+from tasks.artifacts import ArtifactStore, encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions
@@ -105,11 +104,18 @@ def _submit(cluster: Cluster, manifest: Manifest, quota: Quota | None, way: str 
         return submit(cluster, **named, tenant=tenant)
     if not is_first:
         manifest = _first(cluster, manifest)
-        result = keys.of_run(Run(tenant, manifest.job, 1), keys.RESULT)
-        # Nothing to send: an indexed job is the reconciler's.
-        if cluster.jobs.find(tenant, manifest.job) or exists(store, result):
+        if _is_accepted(store, Run(tenant, manifest.job, 1)):
             return cluster.job(tenant, manifest.job)
     return _accept(cluster, manifest, _uploaded(manifest), way)
+
+
+def _is_accepted(store: ArtifactStore, run: Run) -> bool:
+    """Tell whether the first run of a job was begun: it is open, or has ended.
+
+    Only the store can say so: an earlier try may have stopped before the run was open, and Redis
+    may know the job for another reason, or no more.
+    """
+    return any(exists(store, key) for key in (keys.open_run(run), keys.of_run(run, keys.RESULT)))
 
 
 def rerun(
@@ -164,27 +170,13 @@ def _run_again(
     if prepared:  # the decoded audio is enough; the source may be deleted
         known = cluster.records.plan(tenant, first.job)
         needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
+        needed += _clips(manifest)
         cluster.store.put(keys.plan(tenant, manifest.job), cluster.store.get(plan))
     return _accept(cluster, manifest, needed, way, prepared=prepared)
 
 
 def _admit(cluster: Cluster, manifest: Manifest, quota: Quota | None) -> None:
-    """Raise QuotaExceeded or ClusterFull if there is no place for another job."""
-    if quota is None:
-        return
-    try:
-        answer = cluster.jobs.admit(
-            *(manifest.tenant, manifest.job),
-            in_all=quota.open_jobs,
-            in_flight=quota.jobs_in_flight,
-            now=manifest.created_at,
-        )
-    except RedisError as error:
-        raise RedisUnavailable("Redis cannot be reached, so the job was not accepted.") from error
-    if answer == "full":
-        raise ClusterFull()
-    if answer == "quota":
-        raise QuotaExceeded(f"There are {quota.jobs_in_flight} jobs in flight already.")
+    admit(cluster, manifest.tenant, manifest.job, quota, manifest.created_at)
 
 
 def _first(cluster: Cluster, manifest: Manifest) -> Manifest:
@@ -225,6 +217,7 @@ def _accept(
                 for key in own:
                     cluster.store.delete(key)
                 cluster.jobs.refuse(tenant, job)
+                cluster.jobs.forget(tenant, job)
         raise
     if way is not None:
         from tasks.telemetry.metrics import JOBS_SUBMITTED  # most commands do not need it
@@ -235,5 +228,9 @@ def _accept(
 
 def _uploaded(manifest: Manifest) -> list[str]:
     """Return the keys of the uploaded files that a job uses: its source and its speakers' clips."""
-    clips = [keys.source(manifest.tenant, it.clip) for it in manifest.options.known_speakers]
+    clips = _clips(manifest)
     return [manifest.source.artifact, *clips] if manifest.source.artifact else clips
+
+
+def _clips(manifest: Manifest) -> list[str]:
+    return [keys.source(manifest.tenant, it.clip) for it in manifest.options.known_speakers]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from gpu_worker.errors import SourceMissing
 from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.jobs.requests import FormRequest, JobRequest
 from orchestrator.jobs.sources import display_name, named_source, take_file
 from orchestrator.jobs.submission import submit
-from orchestrator.jobs.uploads import drop_unused, uploaded
+from orchestrator.jobs.uploads import drop_unused, submitted, uploaded
 from orchestrator.outbox.webhooks import check_webhook_url
 from tasks.runs.manifest import Source
 
@@ -47,19 +48,26 @@ class Submitter:
 
         Raises as `submit`, `uploaded` and `named_source` do.
         """
-        if asked.upload_id is not None:
-            source = uploaded(self.cluster, self.tenant, asked.upload_id)
-            if asked.name is not None:
-                source = source.model_copy(update={"name": display_name(asked.name)})
-        else:
+        if asked.upload_id is None:
             source = named_source(self.cluster.settings, asked.source or "", asked.name)
-        return self.submit(source, asked)
+            return self.submit(source, asked)
+        source = uploaded(self.cluster, self.tenant, asked.upload_id)
+        if asked.name is not None:
+            source = source.model_copy(update={"name": display_name(asked.name)})
+        job = self.submit(source, asked)
+        submitted(self.cluster, self.tenant, asked.upload_id)
+        return job
 
     def submit_file(self, file: BinaryIO, name: str, asked: FormRequest) -> Job:
         """Accept a job with a file; delete the file again if the job is refused."""
-        source = take_file(self.cluster, file, display_name(asked.name or name), self.tenant)
+        shown = display_name(asked.name or name)
+        source = take_file(self.cluster, file, shown, self.tenant)
         try:
-            return self.submit(source, asked)
+            try:
+                return self.submit(source, asked)
+            except SourceMissing:  # it was there, and went with another job before it was claimed
+                take_file(self.cluster, file, shown, self.tenant)
+                return self.submit(source, asked)
         except BaseException:
             drop_unused(self.cluster, self.tenant, source)
             raise

@@ -110,15 +110,15 @@ class Tombstones:
         elsewhere = outside.get(f"{tenant}/{job}", ())
         rest = without_notes(tenant, job, own)
         notes = [key for key in own if key not in rest]
-        is_last = stone.key in self._quiet and self._is_old(stone, self._clock())
+        is_old = self._is_old(stone, self._clock())
         gone = 0
-        if rest or elsewhere or is_last:
+        if rest or elsewhere or is_old:
             gone = erase(self._cluster, stone, elsewhere)
         if gone or _is_worked_on(stone, notes, leased):
             log.info("deletion_goes_on", tenant=tenant, job=job, artifacts=gone)
             self._quiet.discard(stone.key)
             return
-        if is_last:
+        if is_old and stone.key in self._quiet:
             for key in (*notes, stone.key):
                 store.delete(key)
             log.info("job_deleted", tenant=tenant, job=job)

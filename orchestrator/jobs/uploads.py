@@ -1,32 +1,38 @@
 """Uploads: files that come in before their job: announced, sent, then submitted by id.
 
 On S3 the file goes straight to the bucket, by an address that is signed for its key and its
-size. A store in a directory has no such address, so there the API takes the file. A file that
-is never submitted is removed after a day.
+size. A store in a directory has no such address, so there the API takes the file.
+
+An announced upload has a marker in the store until its job is accepted. A file whose marker is a
+day old is removed, so the sweep reads the markers and never what was submitted.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import structlog
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import AudioOutOfBounds, PermanentError, ScriptoriumError
 from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.ids import job_id
+from tasks.artifacts import exists
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.state.claims import release
 
 OPEN_SECONDS = 15 * 60  # how long the address accepts the file
 KEPT_SECONDS = 24 * 3600  # how long a file is kept without a job
+EARLIER_A_SWEEP = 200  # uploads without a marker that one sweep looks at
 _TIME_DIGITS = 11  # of an id: its time of creation
-_SWEEP_SECONDS = 3600
+log = structlog.get_logger(__name__)
 
 
 class UnknownUpload(PermanentError):
@@ -65,8 +71,8 @@ def announce(cluster: Cluster, tenant: str, name: str, size: int) -> Upload:
     """Announce a file of `size` bytes. Raises AudioOutOfBounds for more than a job may have."""
     if size > quota_of(cluster.settings, tenant).source_bytes:
         raise AudioOutOfBounds(f"{name!r} has {size} bytes, more than are accepted.")
-    sweep_uploads(cluster, tenant)
     upload = job_id()
+    cluster.store.put(keys.pending(tenant, upload), b"")
     url = cluster.store.presigned_put(keys.upload(tenant, upload), size, OPEN_SECONDS)
     expires_at = round(time.time() + OPEN_SECONDS, 3)
     record = json.dumps({"name": name, "size": size, "expires_at": expires_at})
@@ -109,17 +115,67 @@ def drop_unused(cluster: Cluster, tenant: str, source: Source) -> None:
             release(cluster.store, cluster.leases, tenant, None, content)
 
 
-def sweep_uploads(cluster: Cluster, tenant: str) -> None:
-    """Remove files that were uploaded a day ago and not submitted; does so once an hour."""
-    mark = f"scriptorium:uploads-swept:{tenant}"
-    if not cluster.redis.set(mark, 1, nx=True, ex=_SWEEP_SECONDS):
+def submitted(cluster: Cluster, tenant: str, upload: str) -> None:
+    """Remove the marker of an upload whose job was accepted; the job's claim keeps its file."""
+    with suppress(ScriptoriumError):  # else the sweep removes it
+        cluster.store.delete(keys.pending(tenant, upload))
+
+
+def unused_uploads(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """Yield tenant and id of each upload that was announced a day ago and not submitted."""
+    oldest = _oldest()
+    for key in cluster.store.list(keys.PENDING):
+        tenant, _, upload = key.removeprefix(keys.PENDING).partition("/")
+        if upload and "/" not in upload and upload < oldest:
+            yield tenant, upload
+
+
+def remove_upload(cluster: Cluster, tenant: str, upload: str) -> None:
+    """Remove the file of an upload unless a job claims it, and then its marker.
+
+    What fails is logged, and tried again by the next sweep.
+    """
+    key, store = keys.upload(tenant, upload), cluster.store
+    try:
+        if exists(store, key):
+            release(store, cluster.leases, tenant, None, upload)
+            if exists(store, key) and not any(store.list(keys.uses(tenant, upload))):
+                return  # another release is in progress
+        store.delete(keys.pending(tenant, upload))
+    except (ScriptoriumError, RedisError) as error:
+        log.warning("upload_not_removed", tenant=tenant, upload=upload, reason=str(error))
+
+
+def mark_earlier_uploads(cluster: Cluster, tenant: str) -> None:
+    """Give markers to unsubmitted uploads that earlier releases of Scriptorium took without one.
+
+    Looks at EARLIER_A_SWEEP uploads a call and remembers in Redis where it stopped. It is over,
+    and reads nothing, once it has seen all uploads of its first day: until then a process of an
+    earlier release may have run. After a wipe of Redis it begins again.
+    """
+    name, now = f"scriptorium:earlier-uploads:{tenant}", time.time()
+    found: Any = cluster.redis.get(name)
+    state: dict[str, Any] = {"began": now, "last": "", "over": False}
+    state |= json.loads(found) if found else {}
+    if state["over"]:
         return
-    oldest = f"{int((time.time() - KEPT_SECONDS) * 1000):0{_TIME_DIGITS}x}"
-    folder = keys.upload(tenant, "")
+    folder, oldest, seen = keys.upload(tenant, ""), _oldest(), 0
     for key in cluster.store.list(folder):
-        if key.removeprefix(folder)[:_TIME_DIGITS] >= oldest:
-            return  # ids sort by time
-        drop_unused(cluster, tenant, Source(name="", artifact=key))
+        upload = key.removeprefix(folder)
+        if upload <= state["last"]:
+            continue
+        if upload >= oldest or seen == EARLIER_A_SWEEP:
+            break  # ids sort by time
+        if not any(cluster.store.list(keys.uses(tenant, upload))):
+            cluster.store.put(keys.pending(tenant, upload), b"")
+        state["last"], seen = upload, seen + 1
+    state["over"] = seen < EARLIER_A_SWEEP and now >= state["began"] + 2 * KEPT_SECONDS
+    cluster.redis.set(name, json.dumps(state))
+
+
+def _oldest() -> str:
+    """Return the beginning of the ids that are a day old."""
+    return f"{int((time.time() - KEPT_SECONDS) * 1000):0{_TIME_DIGITS}x}"
 
 
 def _record(tenant: str, upload: str) -> str:

@@ -8,19 +8,23 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from redis.exceptions import RedisError
 
 from orchestrator.local.process import Child
 from orchestrator.local.programs import Program
+from tasks.execution.fitness import EXIT_UNFIT
 from tasks.state.leases import Leases
 
 POLL_SECONDS = 0.2
 STABLE_SECONDS = 30.0  # a program that lived this long is restarted without delay
 LONGEST_DELAY_SECONDS = 30.0
+UNFIT_TIMES = 2  # a second test in a new process, in case the first one met a passing fault
 KEPT_DRAINS = 1000
 log = structlog.get_logger(__name__)
 
@@ -66,6 +70,7 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._started: dict[str, float] = {}
         self._quick_deaths: dict[str, int] = {}
+        self._unfit: dict[str, int] = {}  # how often a worker ended as unfit, one after another
         self._due: dict[str, float] = {}
         self._retiring: dict[str, _Retirement] = {}
         self._drains: deque[Drain] = deque(maxlen=KEPT_DRAINS)
@@ -106,6 +111,11 @@ class Supervisor:
         with self._lock:
             return tuple(self._drains)
 
+    def names(self) -> frozenset[str]:
+        """Return the names of the programs that are kept alive."""
+        with self._lock:
+            return frozenset(self._programs)
+
     def children(self) -> dict[str, int]:
         """Return the process ids of running programs by name."""
         with self._lock:
@@ -113,6 +123,15 @@ class Supervisor:
                 name: child.pid
                 for name, child in self._children.items()
                 if child.exit_status is None
+            }
+
+    def unfit(self) -> Mapping[str, Path]:
+        """Return the logs of the workers that find themselves unfit each time, by name."""
+        with self._lock:
+            return {
+                name: self._programs[name].log
+                for name, times in self._unfit.items()
+                if times >= UNFIT_TIMES and name in self._programs
             }
 
     def stop(self, grace_seconds: float) -> None:
@@ -181,6 +200,8 @@ class Supervisor:
         lived = time.monotonic() - self._started[name]
         quick = 0 if lived >= STABLE_SECONDS else self._quick_deaths.get(name, 0) + 1
         self._quick_deaths[name] = quick
+        is_unfit = child.exit_status == EXIT_UNFIT
+        self._unfit[name] = self._unfit.get(name, 0) + 1 if is_unfit else 0
         delay = restart_delay(lived, quick)
         log.warning(
             "program_died", program=name, exit_status=child.exit_status, restart_seconds=delay
@@ -206,6 +227,9 @@ class Supervisor:
         )
 
     def _forget(self, name: str) -> None:
-        for known in (self._programs, self._children, self._started, self._quick_deaths):
+        for known in (
+            *(self._programs, self._children, self._started),
+            *(self._quick_deaths, self._unfit),
+        ):
             known.pop(name, None)
         self._retiring.pop(name, None)

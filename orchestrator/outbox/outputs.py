@@ -13,7 +13,7 @@ from typing import Any
 
 from gpu_worker.assembly.formats import format_named
 from gpu_worker.assembly.subtitles import SubtitleOptions
-from gpu_worker.errors import StoreRefused
+from gpu_worker.errors import PermanentError, StoreRefused
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Summary
 from orchestrator.cluster.job_index import newest_run
@@ -26,11 +26,19 @@ ATTEMPTS = 2  # of one request; the outbox tries again later as well
 ERROR_EXTENSION = ".error.json"
 
 
+class OutputRefused(PermanentError):
+    """The bucket that was named for the transcript does not let this cluster write into it."""
+
+    code = "output_refused"
+    hint = "Create the bucket, and let the cluster's credentials write into it (s3:PutObject)."
+
+
 def write_outputs(cluster: Cluster, manifest: Manifest, run: Run, summary: Summary) -> None:
     """Write the run's transcript, or the job with its error if it failed.
 
     Writes nothing for a canceled run, nor for a run that a retry has replaced. Raises
-    StoreRefused, StoreUnavailable or DiskFull.
+    OutputRefused, StoreUnavailable or DiskFull for the submitter's bucket, and what the cluster's
+    own store raises.
     """
     output = manifest.output
     overtaken = newest_run(cluster.store, run.tenant, run.job).number > run.number
@@ -60,7 +68,9 @@ def _put(client: Any, output: Output, extension: str, text: str, media_type: str
                 Bucket=bucket, Key=key, Body=text.encode("utf-8"), ContentType=media_type
             )
     except ArtifactMissing as error:  # how some stores report a missing bucket
-        raise StoreRefused(f"There is no bucket {bucket!r} to write to.") from error
+        raise OutputRefused(f"There is no bucket {bucket!r} to write to.") from error
+    except StoreRefused as error:  # that is the submitter's bucket; `StoreRefused` is our own
+        raise OutputRefused(error.message) from error
 
 
 def _remove(client: Any, output: Output, extension: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from gpu_worker.errors import PermanentError, ScriptoriumError
+from gpu_worker.errors import PermanentError, ScriptoriumError, StoreRefused
 
 # Seconds after the first try, the second and so on: ten tries within 16 hours.
 DELAYS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
@@ -62,7 +62,9 @@ def of_status(status: int, retry_after: float = 0.0) -> Outcome:
 def of_error(error: Exception) -> Outcome:
     """Return the outcome for an error that the try itself has raised."""
     reason = error.message if isinstance(error, ScriptoriumError) else f"{error!r}"
-    return Outcome(False, reason, passing=not isinstance(error, PermanentError))
+    # What the cluster's own store refuses is for its operator to mend, not the receiver's fault.
+    final = isinstance(error, PermanentError) and not isinstance(error, StoreRefused)
+    return Outcome(False, reason, passing=not final)
 
 
 def retry_after_seconds(headers: Sequence[tuple[bytes, bytes]], now: datetime) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.access.tenants import known_tenants
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.tombstones import Tombstones
-from orchestrator.jobs.uploads import sweep_uploads
+from orchestrator.jobs.uploads import mark_earlier_uploads, remove_upload, unused_uploads
 from orchestrator.reconciler.leading import Leading
 
 UPLOADS_SECONDS = 3600.0  # between looks at what was uploaded
@@ -27,4 +27,6 @@ class Housekeeping:
         """Remove files that were uploaded and not submitted within a day."""
         tenants = known_tenants(self._cluster.store)
         for tenant in self._leading.while_held(tenants):
-            sweep_uploads(self._cluster, tenant)
+            mark_earlier_uploads(self._cluster, tenant)
+        for tenant, upload in self._leading.while_held(unused_uploads(self._cluster)):
+            remove_upload(self._cluster, tenant, upload)

@@ -81,6 +81,8 @@ class Rescuing:
         if exists(cluster.store, cluster.records.key(unit)):
             cluster.ledger.record(unit, Receipt("cached"))
             return False
+        if cluster.settle(unit.run) is not None:  # it has ended, and Redis was not told
+            return False
         if exists(cluster.store, keys.failed(unit)):
             cluster.ledger.record(unit, Receipt("failed"))
             return False

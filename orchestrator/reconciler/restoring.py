@@ -114,15 +114,14 @@ class Restoring:
         given_up = list(folder.given_up(newest))
         for stage, index in given_up:
             cluster.ledger.record(newest.unit(stage, index), Receipt("failed"))
-        has_ended = folder.has(newest, keys.RESULT)
-        cluster.jobs.add(manifest, newest, is_open=not has_ended)
-        for one in {run, newest}:
-            if folder.has(one, keys.RESULT):
-                cluster.settle(one)
-        if has_ended:
+        ended = [one for one in {run, newest} if _has_end(folder, one)]
+        cluster.jobs.add(manifest, newest, is_open=newest not in ended)
+        for one in ended:
+            cluster.settle(one)
+        if newest in ended:
             return
         log.info("run_restored", run=newest.name)
-        is_plain = not (folder.has(newest, "canceled") or EARLY_STAGES & {s for s, _ in given_up})
+        is_plain = not EARLY_STAGES & {stage for stage, _ in given_up}
         if is_wiped and is_plain and not cluster.settings.broker_url:
             self._issue(manifest, newest, folder)
 
@@ -144,7 +143,7 @@ class Restoring:
             log.info("run_dropped", run=run.name)
             jobs.forget(run.tenant, run.job)
             cluster.ledger.forget(run)
-        elif folder.has(run, keys.RESULT):
+        elif _has_end(folder, run):
             cluster.settle(run)
         elif run.number < folder.newest.number:
             jobs.drop(run)
@@ -184,6 +183,13 @@ class Restoring:
                     future.result()
             finally:
                 threads.shutdown(cancel_futures=True)
+
+
+def _has_end(folder: JobFolder, run: Run) -> bool:
+    """Return whether the end of a run is written, with its result or before it."""
+    last = (Stage.ASSEMBLE, 0)
+    written = folder.has(run, keys.RESULT) or folder.has(run, "canceled")
+    return written or last in folder.given_up(run)
 
 
 def _name(run: Run) -> str:

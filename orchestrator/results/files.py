@@ -15,7 +15,6 @@ from gpu_worker.errors import DiskFull, InvalidOption, PermanentError
 from gpu_worker.transcript import transcript_from_json
 from orchestrator.cluster.connection import Cluster, NotFinished
 from orchestrator.results.speaker_names import given_names, with_names
-from tasks.runs.units import Run
 
 FORMAT_NAMES = ", ".join(FORMATS)
 
@@ -41,11 +40,11 @@ def parse_formats(text: str) -> tuple[str, ...]:
 def render_result(
     cluster: Cluster, tenant: str, job: str, form: str, options: SubtitleOptions
 ) -> str:
-    """Return a job's transcript in one format; json also has `timings` and `job`.
+    """Return the transcript of the last run that has one, in one format.
 
-    Raises UnknownJob, NotFinished.
+    json also has `job`, `run` and `timings`. Raises UnknownJob, NotFinished.
     """
-    result = cluster.result(tenant, job)
+    run, result = cluster.published(tenant, job)
     if result["transcript"] is None:
         raise NotFinished(
             f"Job {job} has no transcript.", hint="`scriptorium status JOB` says why."
@@ -54,9 +53,7 @@ def render_result(
     if form != "json":
         name = cluster.records.manifest(tenant, job).source.name
         return render(transcript_from_json(transcript), form, options, file_id=Path(name).stem)
-    run = cluster.job(tenant, job).run
-    timings = cluster.timings(Run(tenant, job, run))
-    body = transcript | {"job": job, "timings": timings}
+    body = transcript | {"job": job, "run": run.number, "timings": cluster.timings(run)}
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
 
 

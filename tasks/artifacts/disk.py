@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from gpu_worker.errors import DiskFull, StoreRefused, StoreUnavailable
+from gpu_worker.errors import DiskFull, ScratchUnusable, StoreRefused, StoreUnavailable
 
 COPY_BYTES = 1 << 20  # the part of a streamed file that is in memory
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -45,13 +45,26 @@ def disk_faults(place: str) -> Iterator[None]:
 def arriving(path: Path) -> Iterator[BinaryIO]:
     """Open a file to write, and rename it to `path` after the block; replace an existing file.
 
-    Leaves nothing behind if the block raises. Raises what `disk_faults` raises.
+    Leaves nothing behind if the block raises. The file is this machine's, not the store's: raises
+    DiskFull, ScratchUnusable or StoreUnavailable.
     """
     unfinished = path.with_name(f".{uuid4().hex}.part")
-    with disk_faults(str(path)), removed_at_the_end(unfinished):
-        with unfinished.open("xb") as file:
+    with _scratch_faults(path):
+        file = unfinished.open("xb")
+    with removed_at_the_end(unfinished):
+        with disk_faults(str(path)), file:
             yield file
-        unfinished.replace(path)
+        with _scratch_faults(path):
+            unfinished.replace(path)
+
+
+@contextmanager
+def _scratch_faults(path: Path) -> Iterator[None]:
+    try:
+        with disk_faults(str(path.parent)):
+            yield
+    except (StoreRefused, StoreUnavailable) as error:
+        raise ScratchUnusable(error.message) from error
 
 
 @contextmanager

@@ -12,24 +12,35 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import boto3.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from gpu_worker.errors import InvalidOption
 from tasks.artifacts import ArtifactMissing
 from tasks.artifacts.disk import COPY_BYTES, arriving
 from tasks.artifacts.names import checked_key, checked_prefix, checked_range
-from tasks.artifacts.s3_faults import code_of, s3_faults
+from tasks.artifacts.s3_faults import code_of, pause_before_next, s3_faults
+
+Taken = TypeVar("Taken")
 
 MULTIPART_BYTES = 64 << 20  # a larger file is uploaded in parts
 PART_BYTES = 16 << 20  # one is held in memory at a time
 MAX_PARTS = 10_000  # S3's limit for one upload
 ATTEMPTS = 5  # of each request, with botocore's backoff between them
+READ_ATTEMPTS = 3  # of a reply's body, which botocore does not ask for again
 CONFLICT_ATTEMPTS = 6  # of a write at the same time as another write of its key
+
+_BROKEN_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 
 
 def s3_client(endpoint_url: str | None = None, *, attempts: int = ATTEMPTS) -> Any:
@@ -49,12 +60,15 @@ def s3_client(endpoint_url: str | None = None, *, attempts: int = ATTEMPTS) -> A
     )
     try:
         # A session of its own: the default one must not be used from two threads.
-        return boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
+        client = boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
     except ValueError as error:
         raise InvalidOption(
             f"{endpoint_url!r} is not the address of an S3 store.",
             hint="Write it with its scheme and port, such as http://minio:9000.",
         ) from error
+    if attempts > 1:
+        client.meta.events.register("needs-retry.s3", pause_before_next)
+    return client
 
 
 class S3Store:
@@ -111,21 +125,20 @@ class S3Store:
         ranged = {"Range": f"bytes={start}-{last}"} if start or length else {}
         with s3_faults(self._bucket, key):
             try:
-                reply = self._client.get_object(**self._named(key), **ranged)
+                return self._read(key, lambda body: bytes(body.read()), **ranged)
             except ClientError as error:
                 if code_of(error) == "InvalidRange":  # starts at the end or behind it
                     return b""
                 raise
-            with closing(reply["Body"]) as body:
-                return bytes(body.read())
 
     def fetch(self, key: str, path: Path) -> None:
-        with s3_faults(self._bucket, key):
-            reply = self._client.get_object(**self._named(key))
-            # Not `with body`: that gives the raw connection, which does not notice a short body.
-            with closing(reply["Body"]) as body, arriving(path) as file:
+        def write(body: Any) -> None:
+            with arriving(path) as file:
                 for piece in body.iter_chunks(COPY_BYTES):
                     file.write(piece)
+
+        with s3_faults(self._bucket, key):
+            self._read(key, write)
 
     def size(self, key: str) -> int | None:
         try:
@@ -147,6 +160,19 @@ class S3Store:
     def delete(self, key: str) -> None:
         with s3_faults(self._bucket, key):
             self._client.delete_object(**self._named(key))
+
+    def _read(self, key: str, take: Callable[[Any], Taken], **ranged: str) -> Taken:
+        """Return what `take` makes of the body; ask again for one that breaks off."""
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            reply = self._client.get_object(**self._named(key), **ranged)
+            # Not `with body`: that gives the raw connection, which does not notice a short body.
+            with closing(reply["Body"]) as body:
+                try:
+                    return take(body)
+                except _BROKEN_OFF:
+                    if attempt == READ_ATTEMPTS:
+                        raise
+        raise AssertionError("unreachable")
 
     def _named(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._root + checked_key(key)}

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 import structlog
+from redis.exceptions import RedisError
 
 from gpu_worker.errors import ChunkCrashed, DevicePoisoned
 from tasks.artifacts import encode, exists
@@ -23,10 +24,13 @@ from tasks.execution.failing import settle
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.units import Unit
+from tasks.state.attempts import Deaths
 from tasks.state.cancellations import Canceled
 from tasks.state.receipts import Receipt
 from tasks.telemetry.counts import count_look
 
+CRASHED_UNITS = 6  # of a run: the rest is given up without a try, since workers are all jobs'
+TURN_SECONDS = 24 * 3600.0  # that a unit may wait for its neighbours in the process
 log = structlog.get_logger(__name__)
 
 
@@ -68,7 +72,10 @@ def _done(place: Workplace, unit: Unit, work: Work, task_id: str) -> Receipt:
     with _leased(place, work, task_id) as owner:
         if owner is None:
             return Receipt("elsewhere")
-        with _attempt(place, unit), place.watchdog.watch(work.key, owner, _deadline(place, work)):
+        with (
+            place.watchdog.watch(work.key, owner, _deadline(place, work)),
+            _attempt(place, unit, owner),
+        ):
             return _computed(place, unit, work)
 
 
@@ -88,33 +95,57 @@ def _leased(place: Workplace, work: Work, task_id: str) -> Iterator[str | None]:
     try:
         yield owner
     finally:
-        place.leases.release(work.key, owner)
+        with suppress(RedisError):  # it expires by itself, and the artifact may be written
+            place.leases.release(work.key, owner)
 
 
 @contextmanager
-def _attempt(place: Workplace, unit: Unit) -> Iterator[None]:
-    """Count an attempt while the block runs, so that only deaths of the process stay counted.
+def _attempt(place: Workplace, unit: Unit, owner: str) -> Iterator[None]:
+    """Count a try while the block runs, so that only deaths of the process stay counted.
 
-    Raises ChunkCrashed after `max_attempts` of them.
+    A unit that was running when a process died runs alone in this one. Raises ChunkCrashed after
+    `max_attempts` deaths, or if CRASHED_UNITS of the run were given up for that reason.
     """
-    if place.attempts.begin(unit) > place.settings.max_attempts:
-        raise ChunkCrashed(
-            f"The worker died {place.settings.max_attempts} times while it worked on this."
-        )
-    try:
+    deaths = place.attempts.deaths(unit)
+    _check_deaths(place, unit, deaths)
+    with _turn(place, alone=deaths.of_unit > 0):
+        token = place.attempts.begin(unit)
+        place.watchdog.blame(owner, token)
+        try:
+            yield
+        except DevicePoisoned:
+            raise  # this process will end because of it, which counts
+        except BaseException:
+            place.attempts.survived(token)
+            raise
+        place.attempts.survived(token)
+
+
+@contextmanager
+def _turn(place: Workplace, *, alone: bool) -> Iterator[None]:
+    """Wait for the unit's turn, at no cost to its deadline, and keep it for the block."""
+    with ExitStack() as turn:
+        with place.watchdog.grant(TURN_SECONDS):
+            turn.enter_context(place.isolation.held(alone=alone))
         yield
-    except DevicePoisoned:
-        raise  # this process will end because of it, which counts
-    except BaseException:
-        place.attempts.survived(unit)
-        raise
-    place.attempts.survived(unit)
+
+
+def _check_deaths(place: Workplace, unit: Unit, deaths: Deaths) -> None:
+    limit = place.settings.max_attempts
+    if deaths.of_unit >= limit:
+        place.attempts.crash(unit)
+        raise ChunkCrashed(f"The worker died {limit} times while it worked on this.")
+    if deaths.units_of_run >= CRASHED_UNITS:
+        raise ChunkCrashed(
+            f"It was not tried: {deaths.units_of_run} other parts of this job killed their worker."
+        )
 
 
 def _computed(place: Workplace, unit: Unit, work: Work) -> Receipt:
     started = time.perf_counter()
     log.info("unit_started", artifact=work.key)
     data = work.compute(lambda: _check(place, unit))
+    place.fitness.succeeded()
     if data is None:
         return Receipt("incomplete")
     receipt = Receipt(
@@ -142,8 +173,10 @@ def _body(place: Workplace, work: Work, data: dict[str, Any] | bytes, receipt: R
 
 
 def _check(place: Workplace, unit: Unit) -> None:
-    if place.cancellations.is_canceled(unit.run):
-        raise Canceled
+    """Raise Canceled if the run is. Where Redis cannot say so, it is not."""
+    with suppress(RedisError):
+        if place.cancellations.is_canceled(unit.run):
+            raise Canceled
 
 
 def _deadline(place: Workplace, work: Work) -> float:

@@ -2,7 +2,8 @@
 
 Celery's time limits do not reach threads. A unit past its deadline is hung: the watchdog logs
 every thread's stack, releases the lease and ends the process, so that a supervisor starts a
-fresh one and another worker takes the unit.
+fresh one and another worker takes the unit. It also takes back the tokens of tries that ended
+while Redis was away.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
+from tasks.state.attempts import Attempts
 from tasks.state.leases import Leases
 from tasks.telemetry.metrics import LEASES_LOST
 
@@ -32,14 +34,17 @@ class _Running:
     key: str  # of the artifact being computed
     owner: str
     deadline: float  # on the monotonic clock
+    thread: int
+    token: str  # of its try
     named: Mapping[str, Any]  # job, stage and chunk, for the log
 
 
 class Watchdog:
     """Renews leases from a thread that starts at the first unit: threads do not survive a fork."""
 
-    def __init__(self, leases: Leases, heartbeat_seconds: float) -> None:
+    def __init__(self, leases: Leases, attempts: Attempts, heartbeat_seconds: float) -> None:
         self._leases = leases
+        self._attempts = attempts
         self._heartbeat_seconds = heartbeat_seconds
         self._running: dict[str, _Running] = {}
         self._lost: set[str] = set()  # owners of running units whose lease is lost
@@ -52,7 +57,12 @@ class Watchdog:
         self._start()
         with self._lock:
             self._running[owner] = _Running(
-                key, owner, time.monotonic() + seconds, structlog.contextvars.get_contextvars()
+                key,
+                owner,
+                time.monotonic() + seconds,
+                threading.get_ident(),
+                "",
+                structlog.contextvars.get_contextvars(),
             )
         try:
             yield
@@ -60,6 +70,29 @@ class Watchdog:
             with self._lock:
                 del self._running[owner]
                 self._lost.discard(owner)
+
+    def blame(self, owner: str, token: str) -> None:
+        """Name the try of a unit: past its deadline it alone counts as a death of the process."""
+        with self._lock:
+            if owner in self._running:
+                self._running[owner] = replace(self._running[owner], token=token)
+
+    @contextmanager
+    def grant(self, seconds: float) -> Iterator[None]:
+        """Give this thread's units `seconds` more for the block, which then costs them nothing."""
+        began = time.monotonic()
+        self._postpone(seconds)
+        try:
+            yield
+        finally:
+            self._postpone(time.monotonic() - began - seconds)
+
+    def _postpone(self, seconds: float) -> None:
+        thread = threading.get_ident()
+        with self._lock:
+            for owner, unit in self._running.items():
+                if unit.thread == thread:
+                    self._running[owner] = replace(unit, deadline=unit.deadline + seconds)
 
     def _start(self) -> None:
         with self._lock:
@@ -70,6 +103,7 @@ class Watchdog:
     def _beat(self) -> None:
         while True:
             time.sleep(self._heartbeat_seconds)
+            self._attempts.take_back()
             with self._lock:
                 running = list(self._running.values())
             for unit in running:
@@ -94,9 +128,18 @@ class Watchdog:
             self._lost.add(unit.owner)
             return True
 
+    def release_all(self) -> None:
+        """Release the leases of all units of this process, which is about to end."""
+        with self._lock:
+            running = list(self._running.values())
+        with suppress(RedisError):  # they expire by themselves
+            for unit in running:
+                self._leases.release(unit.key, unit.owner)
+
     def _end_process(self, unit: _Running) -> None:
         log.error("deadline_passed", artifact=unit.key)
         faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+        self._attempts.forgive(but=unit.token)
         with suppress(RedisError):  # it expires by itself
             self._leases.release(unit.key, unit.owner)
         os._exit(EXIT_HUNG)

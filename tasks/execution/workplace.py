@@ -16,21 +16,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from celery.signals import worker_init, worker_process_init
 
-from config.settings import settings
+from config.logging import configure_logging
+from config.settings import Settings, settings
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.alignment.models import align_model
 from gpu_worker.choosing import ModelPlace
 from gpu_worker.devices import used_device
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.diarization.models import check_trusted, diarize_model
-from gpu_worker.loaded import LoadedAligners, LoadedDiarizers, LoadedEngines
+from gpu_worker.errors import ScratchUnusable
+from gpu_worker.loaded import LoadedAligners, LoadedDiarizers, LoadedEngines, load_engine
+from gpu_worker.models.builtin import PICO_NAME
 from gpu_worker.transcription.engines import Engine, EngineRequest
+from tasks.execution.fitness import EXIT_UNFIT, Fitness, check_scratch, end_worker
+from tasks.execution.isolation import Isolation
 from tasks.execution.watchdog import Watchdog
 from tasks.runs.options import JobOptions
+from tasks.runs.stages import Pool, queues
 from tasks.services import Services, open_services
 from tasks.state.attempts import Attempts
 from tasks.telemetry import (
@@ -40,7 +46,19 @@ from tasks.telemetry import (
 )
 from tasks.telemetry.counts import count_model
 
-_names: dict[str, str] = {}
+LOAD_SECONDS = 4 * 3600.0  # to fetch and load a model; it does not count as the unit's time
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """What the main process of the worker knows before it makes children."""
+
+    name: str
+    main_process: int
+    has_models: bool
+
+
+_nodes: list[_Node] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,62 +68,80 @@ class Workplace(Services):
     worker: str
     attempts: Attempts
     watchdog: Watchdog
+    isolation: Isolation
+    fitness: Fitness
     engines: LoadedEngines
     aligners: LoadedAligners
     diarizers: LoadedDiarizers
 
     def engine(self, options: JobOptions) -> Engine:
         """Return the job's engine; load it if it is not loaded."""
-        return self.engines.get(
-            EngineRequest(
-                model=options.model,
-                revision=options.revision,
-                compute_type=options.compute_type,
-                **self._hardware(),
+        with self.watchdog.grant(LOAD_SECONDS):
+            return self.engines.get(
+                EngineRequest(
+                    model=options.model,
+                    revision=options.revision,
+                    compute_type=options.compute_type,
+                    **_hardware(self.settings),
+                )
             )
-        )
 
     def aligner(self, options: JobOptions, language: str) -> Aligner:
         """Return the aligner for the job and language; load it if it is not loaded."""
         model = align_model(options.model, language, options.align_model)
-        return self.aligners.get(
-            AlignerRequest(options.aligner, model, language, **self._hardware())
-        )
+        with self.watchdog.grant(LOAD_SECONDS):
+            return self.aligners.get(
+                AlignerRequest(options.aligner, model, language, **_hardware(self.settings))
+            )
 
     def diarizer(self, options: JobOptions) -> Diarizer:
         """Return the job's diarizer; load it if it is not loaded."""
         model = diarize_model(options.model, options.diarize_model)
         check_trusted(model, self.settings.trusted)
-        return self.diarizers.get(DiarizerRequest(model, **self._hardware()))
+        with self.watchdog.grant(LOAD_SECONDS):
+            return self.diarizers.get(DiarizerRequest(model, **_hardware(self.settings)))
 
     def model_place(self) -> ModelPlace:
         """Return the device of this worker's models, their directory and the hub token."""
-        hardware = self._hardware()
+        hardware = _hardware(self.settings)
         return ModelPlace(
             used_device(hardware["device"]), hardware["model_dir"], hardware["hub_token"]
         )
 
-    def _hardware(self) -> dict[str, Any]:
-        """Return the settings' part of a model request: device, threads, directory, hub token."""
-        values = self.settings
-        return {
-            "device": values.device,
-            "threads": values.cpu_threads or os.cpu_count() or 1,
-            "model_dir": str(values.model_dir) if values.model_dir else None,
-            "hub_token": values.hf_token.get_secret_value() if values.hf_token else None,
-        }
+    def leave(self, *, is_charged: bool = False) -> NoReturn:
+        """End the worker, whose fault it is: no unit is charged, unless `is_charged`.
+
+        Its leases are released, so that the reconciler issues the units again soon.
+        """
+        if not is_charged:
+            self.attempts.forgive()
+        self.watchdog.release_all()
+        end_worker(_node().main_process)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Make a private directory, and delete it after the block."""
+        """Make a private directory, and delete it after the block. Raises ScratchUnusable."""
         base = self.settings.work_dir
-        if base is not None:
-            base.mkdir(parents=True, exist_ok=True)
-        path = Path(tempfile.mkdtemp(prefix="scriptorium-", dir=base))
+        try:
+            if base is not None:
+                base.mkdir(parents=True, exist_ok=True)
+            path = Path(tempfile.mkdtemp(prefix="scriptorium-", dir=base))
+        except OSError as error:
+            raise ScratchUnusable(f"No scratch directory can be made: {error}.") from error
         try:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _hardware(values: Settings) -> dict[str, Any]:
+    """Return the settings' part of a model request: device, threads, directory, hub token."""
+    return {
+        "device": values.device,
+        "threads": values.cpu_threads or os.cpu_count() or 1,
+        "model_dir": str(values.model_dir) if values.model_dir else None,
+        "hub_token": values.hf_token.get_secret_value() if values.hf_token else None,
+    }
 
 
 def workplace() -> Workplace:
@@ -113,25 +149,58 @@ def workplace() -> Workplace:
     return _open(os.getpid())
 
 
+def _node() -> _Node:
+    if _nodes:
+        return _nodes[-1]
+    pid = os.getpid()  # no Celery worker: a test
+    return _Node(f"{socket.gethostname()}-{pid}", pid, has_models=False)
+
+
 @lru_cache(maxsize=1)
 def _open(pid: int) -> Workplace:
-    values = settings()
+    values, node = settings(), _node()
     services = open_services(values)
+    attempts = Attempts(services.redis)
     return Workplace(
         **services.parts(),
-        worker=_names.get("worker", f"{socket.gethostname()}-{pid}"),
-        attempts=Attempts(services.redis),
-        watchdog=Watchdog(services.leases, values.heartbeat_seconds),
+        worker=node.name,
+        attempts=attempts,
+        watchdog=Watchdog(services.leases, attempts, values.heartbeat_seconds),
+        isolation=Isolation(),
+        fitness=Fitness(partial(_test_worker, values, node)),
         engines=LoadedEngines(values.loaded_models, partial(count_model, "engine")),
         aligners=LoadedAligners(values.loaded_models, partial(count_model, "aligner")),
         diarizers=LoadedDiarizers(values.loaded_models, partial(count_model, "diarizer")),
     )
 
 
+def _test_worker(values: Settings, node: _Node) -> None:
+    """Use what every unit of this worker needs. Raises WorkerFault."""
+    check_scratch(values.work_dir)
+    if node.has_models:
+        load_engine(EngineRequest(PICO_NAME, **_hardware(values)))  # loads it, and lets it hear
+
+
 @worker_init.connect
-def _name_worker(sender: Any = None, **_: Any) -> None:
-    """Remember the node name: leases carry it, so that a dead worker's can be released."""
-    _names["worker"] = getattr(sender, "hostname", None) or socket.gethostname()
+def _begin(sender: Any = None, **_: Any) -> None:
+    """Remember the node's name: leases carry it, so that a dead worker's can be released.
+
+    An unfit worker ends here, before it takes a message.
+    """
+    values = settings()
+    read = getattr(getattr(sender, "app", None), "amqp", None)
+    queues_read = set(read.queues.consume_from) if read is not None else set()
+    node = _Node(
+        name=getattr(sender, "hostname", None) or socket.gethostname(),
+        main_process=os.getpid(),
+        has_models=not queues_read.isdisjoint(queues(Pool.GPU)),
+    )
+    _nodes.append(node)
+    if not values.self_test:
+        return
+    configure_logging(values.log_level, values.log_format)  # Celery does so later
+    if not Fitness(partial(_test_worker, values, node)).is_fit():
+        os._exit(EXIT_UNFIT)
 
 
 @worker_process_init.connect

@@ -6,11 +6,13 @@ options that change it; so a retry, a resume and a second submission find it.
     open/<tenant>/<job>/<run>                      the run has no result yet
     outbox/<tenant>/<job>/<run>                    it has ended; a webhook or files are owed
     deleted/<tenant>/<job>                         the job is deleted; parts of it may be left
+    pending/<tenant>/<upload>                      announced, and not submitted so far
     dead-letters/<tenant>/<job>/<run>/<stage>/<index>
     dead-letters-triggers/<message>.json           an event that could not become a job
     tenants/<tenant>/sources/<sha256>              bytes as submitted
     tenants/<tenant>/uploads/<upload>              bytes put there by an upload URL
     tenants/<tenant>/uses/<content>/<job>          a claim: the job needs that content
+    tenants/<tenant>/releasing/<content>           a mark: that content is being deleted
     tenants/<tenant>/idempotency/<sha256>          the job of an idempotency key
     tenants/<tenant>/jobs/<job>/manifest.json
                                /plan.json
@@ -46,6 +48,7 @@ TENANTS = "tenants/"
 OPEN = "open/"
 OUTBOX = "outbox/"
 DELETED = "deleted/"
+PENDING = "pending/"
 DEAD_LETTERS = "dead-letters/"
 DEAD_TRIGGERS = "dead-letters-triggers/"
 CHOICE = "choice.json"  # of a run
@@ -91,6 +94,10 @@ def behind(folder: str) -> str:
     return folder.removesuffix("/") + "0"  # the character after the slash
 
 
+def pending(tenant: str, upload: str) -> str:
+    return f"{PENDING}{tenant}/{upload}"
+
+
 def content(key: str) -> str:
     """Return the part of a source's, upload's or audio's key by which `uses` names it."""
     return key.split("/")[3]
@@ -104,6 +111,10 @@ def claims(tenant: str) -> str:
 def uses(tenant: str, content: str) -> str:
     """Return the folder of the claims: an entry for each job that needs the content."""
     return f"{claims(tenant)}{content}/"
+
+
+def releasing(tenant: str, content: str) -> str:
+    return f"tenants/{tenant}/releasing/{content}"
 
 
 def idempotency(tenant: str, key: str) -> str:

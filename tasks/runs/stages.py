@@ -89,6 +89,8 @@ class StageDefinition:
     """Whether the later stages of its chunk or shard need its artifact: if it fails, they have
     nothing to work on and are never done.
     """
+    can_be_missing: bool = False
+    """Whether the transcript is published without its output, with a warning."""
 
 
 STAGES: Mapping[Stage, StageDefinition] = {
@@ -117,14 +119,14 @@ STAGES: Mapping[Stage, StageDefinition] = {
     ),
     Stage.ALIGN: StageDefinition(
         Pool.GPU, Scope.CHUNK, version=2, first_speed=100.0, model="transcription",
-        options=frozenset({"aligner", "align_model"}),
+        options=frozenset({"aligner", "align_model"}), can_be_missing=True,
     ),
     Stage.EMBED_SPEAKERS: StageDefinition(
-        Pool.GPU, Scope.SHARD, version=1, first_speed=50.0, model="speakers",
+        Pool.GPU, Scope.SHARD, version=1, first_speed=50.0, model="speakers", can_be_missing=True,
         options=frozenset({"model", "diarize_model", "shard_seconds"}),
     ),
     Stage.DIARIZE: StageDefinition(
-        Pool.CPU, Scope.JOB, version=1, first_speed=500.0,
+        Pool.CPU, Scope.JOB, version=1, first_speed=500.0, can_be_missing=True,
         options=frozenset({"num_speakers", "min_speakers", "max_speakers", "known_speakers"}),
     ),
     Stage.ASSEMBLE: StageDefinition(Pool.CPU, Scope.JOB, version=1, first_speed=2_000.0),

@@ -13,7 +13,7 @@ from gpu_worker.audio.decoding import decode
 from gpu_worker.audio.samples import Audio, pcm_to_audio
 from gpu_worker.diarization import Diarization, Diarizer, ShardVoices, SpeakerBounds, Vector
 from gpu_worker.diarization.identification import name_speakers
-from gpu_worker.errors import PermanentError
+from gpu_worker.errors import PermanentError, StoreRefused
 from gpu_worker.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, exists
@@ -92,6 +92,8 @@ def _known(
         try:
             voice = diarizer.voice(_clip(place, keys.source(tenant, known.clip)))
             problem = None if voice is not None else "the clip has too little speech"
+        except StoreRefused:  # says nothing of the clip
+            raise
         except (PermanentError, ArtifactMissing) as error:
             voice, problem = None, str(error)
         if voice is not None:

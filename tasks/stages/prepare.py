@@ -21,7 +21,7 @@ from gpu_worker.errors import AudioOutOfBounds, SourceMissing
 from gpu_worker.pcm import Span
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, encode, exists
-from tasks.artifacts.opening import open_store
+from tasks.artifacts.submitted import fetch_object, fetch_within
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -156,20 +156,28 @@ def _checksum(place: Workplace, manifest: Manifest, path: Path) -> str:
 
 
 def _fetch(place: Workplace, manifest: Manifest, path: Path) -> None:
+    """Write the submitted file to `path`: from the cluster's own store, a bucket or an address."""
     source, max_bytes = manifest.source, _limits(place, manifest).max_bytes
-    store, key, url = place.store, source.artifact or "", source.url or ""
-    if source.artifact is None and not url.startswith("s3://"):
-        _download(place, url, path, max_bytes)
-        return
-    if source.artifact is None:
-        bucket, _, key = url.removeprefix("s3://").partition("/")
-        store = open_store(f"s3://{bucket}", endpoint_url=place.settings.s3_endpoint_url)
-    size = store.size(key)
-    if size is None:
-        raise SourceMissing(f"{source.name!r} is not where it was submitted from.")
-    if size > max_bytes:
-        raise AudioOutOfBounds(f"The file has {size} bytes, more than are accepted.")
-    store.fetch(key, path)
+    if source.artifact is not None:
+        try:
+            fetch_within(place.store, source.artifact, path, max_bytes)
+        except ArtifactMissing as error:
+            raise SourceMissing(f"{source.name!r} is not where it was submitted from.") from error
+    elif source.url is not None and source.url.startswith("s3://"):
+        fetch_object(
+            source.url,
+            path,
+            max_bytes=max_bytes,
+            endpoint_url=place.settings.s3_endpoint_url,
+            check_own=lambda: _read_own_store(place, manifest),
+        )
+    else:
+        _download(place, source.url or "", path, max_bytes)
+
+
+def _read_own_store(place: Workplace, manifest: Manifest) -> None:
+    """Raise StoreRefused or StoreUnavailable if the cluster's own store does not answer."""
+    place.store.size(keys.manifest(manifest.tenant, manifest.job))
 
 
 def _download(place: Workplace, url: str, path: Path, max_bytes: int) -> None:

@@ -1,15 +1,14 @@
-"""Whether a run was canceled: an artifact, with a flag in Redis for speed.
+"""Whether a run was canceled: a flag in Redis, so that its tasks stop.
 
-Celery keeps revocations in a worker's memory, and the next worker does not know them. So tasks
-read the flag: at their start, before each batch and before they commit.
+The fact is the run's result, which says `canceled`. Celery keeps revocations in a worker's memory,
+and the next worker does not know them. So tasks read the flag: at their start, before each batch
+and before they commit. Without it they only work in vain: a result is never replaced.
 """
 
 from __future__ import annotations
 
 from redis import Redis
 
-from tasks.artifacts import ArtifactStore
-from tasks.runs import keys
 from tasks.runs.units import Run
 
 _PREFIX = "scriptorium:canceled:"
@@ -21,29 +20,20 @@ class Canceled(Exception):
 
 
 class Cancellations:
-    """The cancellations of runs: tasks read them, the control plane writes them."""
+    """The flags of runs: tasks read them, the control plane sets them.
 
-    def __init__(self, redis: Redis, store: ArtifactStore) -> None:
+    Every method may raise redis.RedisError.
+    """
+
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._store = store
-
-    def cancel(self, run: Run) -> None:
-        """Write it to the store, which survives a Redis wipe, then set the flag that tasks read.
-
-        Raises StoreUnavailable or redis.RedisError.
-        """
-        self._store.put(keys.of_run(run, "canceled"), b"")
-        self.flag(run)
 
     def flag(self, run: Run) -> None:
-        """Set only the flag, for a run that is canceled in the store."""
+        """Set the flag of a run that is canceled or whose job is deleted."""
         self._redis.set(_name(run), 1, ex=_KEEP_SECONDS)
 
     def is_canceled(self, run: Run) -> bool:
-        """Tell whether the flag is set; the store is not read.
-
-        The reconciler restores the flag after a wipe.
-        """
+        """Tell whether the flag is set; the store is not read."""
         return bool(self._redis.exists(_name(run)))
 
 

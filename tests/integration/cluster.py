@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,8 @@ from orchestrator.jobs.following import follow
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
+from orchestrator.local.process import Child
+from orchestrator.local.workers import WorkerSpec, worker_program
 from tasks.runs import keys
 from tasks.runs.stages import Stage
 from tasks.runs.submitted_options import job_options
@@ -39,6 +42,7 @@ def quick_settings(home: Path, **changes: Any) -> Settings:
         "reconcile_seconds": 0.3,
         "reconcile_grace_seconds": 1.5,
         "audit_seconds": 5.0,
+        "self_test": False,  # seconds of each worker's start; it has tests of its own
     }
     return Settings(**(quick | changes))
 
@@ -126,6 +130,19 @@ class ClusterUnderTest:
         """The workers' log lines of one kind, in the order of time."""
         found = worker_events(self.local.logs, event)
         return [line for line in found if job is None or line.get("job") == job.id]
+
+
+@contextmanager
+def outsider(cluster: ClusterUnderTest, spec: WorkerSpec, **environment: str) -> Iterator[Child]:
+    """A worker that no supervisor looks after, as in a container."""
+    program = worker_program(spec, cluster.connection.settings, cluster.local.logs)
+    child = Child(
+        program.name, program.command, program.log, {**program.environment, **environment}
+    )
+    try:
+        yield child
+    finally:
+        child.kill()
 
 
 def worker_events(logs: Path, event: str) -> list[dict[str, Any]]:

@@ -42,10 +42,14 @@ from gpu_worker.transcription.engines.features import Features, log_mel
 from gpu_worker.transcription.engines.prompts import PROMPT_TOKENS, Prompt, build_prompt
 from gpu_worker.transcription.engines.word_edges import fit_to_sound
 from gpu_worker.transcription.engines.word_times import MODEL_OFFSETS, TokenTimes, time_words
+from gpu_worker.transcription.hearing import check_hearing
 
 
 def load(request: EngineRequest) -> FasterWhisperEngine:
-    """Load a model by name. Raises UnknownModel, ModelUnavailable, InvalidOption, MemoryError."""
+    """Load a model by name, and check that it hears.
+
+    Raises UnknownModel, ModelUnavailable, InvalidOption, DeviceFault, MemoryError.
+    """
     source = find_model(request.model, request.revision)
     directory = fetch_model(source, request.model_dir, request.hub_token)
 
@@ -63,7 +67,9 @@ def load(request: EngineRequest) -> FasterWhisperEngine:
         raise InvalidOption(f"Model {request.model!r} cannot be loaded: {error}.") from error
     except RuntimeError as error:
         raise UnknownModel(f"{request.model!r} is not a Whisper model: {error}.") from error
-    return FasterWhisperEngine(source.name, model, longest_window(directory))
+    engine = FasterWhisperEngine(source.name, model, longest_window(directory))
+    check_hearing(engine)
+    return engine
 
 
 class FasterWhisperEngine:

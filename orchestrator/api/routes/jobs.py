@@ -106,7 +106,8 @@ def cancel_job(job: JobId, cluster: CurrentCluster, caller: Writer) -> Response:
 @router.post("/{job}/retry", status_code=202, response_model=None, responses=_ACCEPTED)
 def retry_job(job: JobId, cluster: CurrentCluster, caller: Writer) -> Response:
     """Start the next run of a job that did not complete; finished chunks are kept."""
-    return _accepted(runs.retry(cluster, caller.tenant, job))
+    quota = quota_of(cluster.settings, caller.tenant)
+    return _accepted(runs.retry(cluster, caller.tenant, job, quota=quota))
 
 
 @router.post("/{job}/rerun", status_code=202, response_model=None, responses=_ACCEPTED)

@@ -54,7 +54,8 @@ def show_transcript(
 ) -> Response:
     """Fetch the transcript; 409 `not_finished` while there is none. The options shape srt and vtt.
 
-    A job that failed or was canceled has no transcript: its `error` says why.
+    While a retry runs, and if it fails, it is that of the last run that has one: `run` in json.
+    A job without any has failed or was canceled: its `error` says why.
     """
     options = SubtitleOptions(max_line_width, max_line_count, max_words_per_line, highlight_words)
     text = render_result(cluster, caller.tenant, job, str(format), options)

@@ -28,6 +28,10 @@ def not_a_pipeline(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.mark.fault(
+    "the aligner's or the diarizer's model is missing, its hub is away, it crashes",
+    "a transcript with a warning",
+)
 @pytest.mark.heavy
 def test_a_transcript_is_published_with_a_warning_whatever_becomes_of_words_and_speakers(
     start_cluster: StartCluster,

@@ -28,6 +28,10 @@ def chunks_done(cluster: ClusterUnderTest, job: str) -> int:
     return cluster.connection.job(TENANT, job).chunks.done
 
 
+@pytest.mark.fault(
+    "a job is deleted while it runs",
+    "the store lists nothing of it",
+)
 def test_a_job_that_is_deleted_while_it_runs_leaves_nothing(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
@@ -41,6 +45,10 @@ def test_a_job_that_is_deleted_while_it_runs_leaves_nothing(
     cluster.wait_until(lambda: everything(cluster) == [])
 
 
+@pytest.mark.fault(
+    "a job is deleted while it is decoded",
+    "the store lists nothing of it",
+)
 def test_a_job_that_is_deleted_while_it_is_decoded_leaves_nothing(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
@@ -53,6 +61,10 @@ def test_a_job_that_is_deleted_while_it_is_decoded_leaves_nothing(
     cluster.wait_until(lambda: everything(cluster) == [])
 
 
+@pytest.mark.fault(
+    "the process that deletes is killed at random",
+    "the deletion ends, the other job of the audio is whole",
+)
 def test_deletions_with_deaths_leave_the_other_job_of_the_same_audio_whole(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:

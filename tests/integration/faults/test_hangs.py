@@ -6,10 +6,16 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.inputs.speech import recording, write_wav
 from tests.integration.conftest import StartCluster
 
 
+@pytest.mark.fault(
+    "SIGSTOP of a worker",
+    "its lease expires, another worker does the chunk, equal bytes",
+)
 def test_a_frozen_worker_loses_its_lease_and_its_chunk_is_done_elsewhere(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
@@ -32,6 +38,10 @@ def test_a_frozen_worker_loses_its_lease_and_its_chunk_is_done_elsewhere(
         os.killpg(frozen, signal.SIGCONT)
 
 
+@pytest.mark.fault(
+    "a unit hangs",
+    "its process ends at the deadline, all stacks are in the log",
+)
 def test_a_unit_past_its_deadline_ends_its_process_with_all_stacks_in_the_log(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
@@ -51,6 +61,10 @@ def test_a_unit_past_its_deadline_ends_its_process_with_all_stacks_in_the_log(
     assert "hanging_engine.py" in (cluster.local.logs / "gpu0.log").read_text()
 
 
+@pytest.mark.fault(
+    "kill -9 of Redis, which comes back empty",
+    "the job completes",
+)
 def test_a_killed_redis_of_the_local_cluster_comes_back_and_the_job_completes(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from orchestrator.jobs.runs import retry
 from tasks.runs import keys
@@ -27,6 +28,10 @@ def write_poisoned(path: Path) -> Path:
     return write_wav(path, np.clip(samples, -1, 1))
 
 
+@pytest.mark.fault(
+    "a chunk kills its worker each time",
+    "three tries, `partial`, a dead letter",
+)
 def test_a_chunk_that_kills_its_worker_is_tried_3_times_and_quarantined(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
@@ -54,6 +59,10 @@ def test_a_chunk_that_kills_its_worker_is_tried_3_times_and_quarantined(
     assert [warning["code"] for warning in ended.warnings] == ["missing_span"]
 
 
+@pytest.mark.fault(
+    "a chunk kills its worker each time",
+    "other jobs complete, each chunk runs once",
+)
 def test_the_neighbours_of_a_poison_chunk_run_once_each_and_are_done_before_it(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
@@ -74,6 +83,10 @@ def test_the_neighbours_of_a_poison_chunk_run_once_each_and_are_done_before_it(
     assert cluster.wait(poisoned).status == "partial"
 
 
+@pytest.mark.fault(
+    "a partial job is retried",
+    "only what is missing is computed",
+)
 def test_a_retry_of_a_partial_job_computes_only_what_is_missing(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:

@@ -84,6 +84,10 @@ def reissued_units(cluster: ClusterUnderTest) -> int:
     return load.reissued_units if load else 0
 
 
+@pytest.mark.fault(
+    "RabbitMQ: kill -9 of a worker",
+    "completed, equal bytes, nothing computed twice",
+)
 def test_a_job_over_rabbitmq_survives_the_kill_9_of_a_worker(
     cluster: ClusterUnderTest, tmp_path: Path
 ) -> None:
@@ -114,6 +118,10 @@ def test_either_broker_gives_the_same_bytes(
     assert data == over_redis.result_bytes(over_redis.wait(submit(over_redis, speech, "fake")))
 
 
+@pytest.mark.fault(
+    "RabbitMQ is away for 10 s",
+    "the job completes",
+)
 @pytest.mark.heavy
 def test_a_rabbitmq_that_is_away_for_10_seconds_only_delays_the_job(
     cluster: ClusterUnderTest, rabbit: RabbitServer, speech: Path
@@ -128,6 +136,10 @@ def test_a_rabbitmq_that_is_away_for_10_seconds_only_delays_the_job(
     print(f"\ncompleted {time.monotonic() - started:.1f} s after RabbitMQ came back")
 
 
+@pytest.mark.fault(
+    "RabbitMQ: the queues are purged",
+    "lost units are issued again",
+)
 @pytest.mark.heavy
 def test_messages_that_were_purged_are_issued_again(
     cluster: ClusterUnderTest, speech: Path
@@ -142,6 +154,10 @@ def test_messages_that_were_purged_are_issued_again(
     assert reissued_units(cluster) >= purged / 2
 
 
+@pytest.mark.fault(
+    "RabbitMQ: Redis is wiped",
+    "rebuilt from the store, the job completes",
+)
 @pytest.mark.heavy
 def test_a_wiped_redis_is_rebuilt_while_rabbitmq_keeps_its_messages(
     cluster: ClusterUnderTest, speech: Path
@@ -153,6 +169,10 @@ def test_a_wiped_redis_is_rebuilt_while_rabbitmq_keeps_its_messages(
     print(f"\n{reissued_units(cluster)} units were issued again")
 
 
+@pytest.mark.fault(
+    "RabbitMQ closes a worker's connection",
+    "the unit is finished, not done twice",
+)
 @pytest.mark.heavy
 def test_a_worker_that_rabbitmq_cuts_off_finishes_its_unit(
     tmp_path: Path, request: pytest.FixtureRequest, start_cluster: StartCluster
@@ -184,6 +204,10 @@ def test_a_message_is_on_disk_when_it_counts_as_sent(rabbit: RabbitServer) -> No
     print(f"\n500 messages confirmed in {seconds:.1f} s")
 
 
+@pytest.mark.fault(
+    "RabbitMQ: kill -9 of the Celery trigger",
+    "one job a message",
+)
 @pytest.mark.heavy
 def test_other_services_submit_over_rabbitmq_while_the_trigger_is_killed(
     rabbit: RabbitServer, tmp_path: Path, s3_endpoint: str, s3_shared_client: Any, bucket: str

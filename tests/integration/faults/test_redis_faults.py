@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,11 @@ from pydantic import SecretStr
 
 from orchestrator.cluster.job import Job
 from orchestrator.cluster.queues import read_unit
-from orchestrator.local.redis_server import RedisServer
 from tasks.runs.stages import Lane, Stage
 from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import ClusterUnderTest
 from tests.integration.conftest import StartCluster
+from tests.integration.faults.own_redis import OwnRedis
 
 CHUNK_SECONDS = 6.0
 
@@ -24,15 +23,6 @@ CHUNK_SECONDS = 6.0
 def speech(tmp_path: Path) -> Path:
     """Two minutes: 20 chunks, six seconds of work for two workers at 10x."""
     return write_wav(tmp_path / "speech.wav", recording(119, seed=40)[0][: 120 * 16_000])
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that the test can stop and start."""
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
 
 
 def submit(cluster: ClusterUnderTest, path: Path, model: str = "fake-10x") -> Job:
@@ -61,6 +51,10 @@ def in_mid_run(cluster: ClusterUnderTest, job: Job) -> None:
     cluster.wait_until(lambda: len(cluster.events("unit_ended", job)) >= 5)
 
 
+@pytest.mark.fault(
+    "Redis is wiped in mid-run",
+    "completed once, equal bytes",
+)
 def test_a_wiped_redis_in_mid_run_is_rebuilt_from_the_store(
     start_cluster: StartCluster, speech: Path
 ) -> None:
@@ -71,9 +65,13 @@ def test_a_wiped_redis_in_mid_run_is_rebuilt_from_the_store(
     assert_completed_once(cluster, job, speech)
 
 
+@pytest.mark.fault(
+    "Redis is down for 20 s and comes back empty",
+    "completed once, equal bytes",
+)
 @pytest.mark.heavy
 def test_a_redis_that_is_down_for_20_seconds_only_delays_the_job(
-    start_cluster: StartCluster, speech: Path, own_redis: RedisServer
+    start_cluster: StartCluster, speech: Path, own_redis: OwnRedis
 ) -> None:
     cluster = start_cluster(redis_url=SecretStr(own_redis.url))
     job = submit(cluster, speech)
@@ -86,6 +84,10 @@ def test_a_redis_that_is_down_for_20_seconds_only_delays_the_job(
     print(f"\ncompleted {time.monotonic() - started:.1f} s after Redis came back, empty")
 
 
+@pytest.mark.fault(
+    "every message is delivered twice",
+    "each unit computed once, one result",
+)
 def test_every_message_delivered_twice_gives_one_result(
     start_cluster: StartCluster, speech: Path
 ) -> None:
@@ -103,6 +105,10 @@ def test_every_message_delivered_twice_gives_one_result(
     assert len(computed) == len(set(computed))
 
 
+@pytest.mark.fault(
+    "a message is removed from a busy queue",
+    "issued again, all jobs complete",
+)
 @pytest.mark.heavy
 def test_a_chunk_message_removed_from_a_busy_queue_is_issued_again(
     start_cluster: StartCluster, speech: Path, tmp_path: Path

@@ -66,6 +66,10 @@ def is_delivered(cluster: ClusterUnderTest) -> bool:
     return list(cluster.connection.store.list(keys.OUTBOX)) == []
 
 
+@pytest.mark.fault(
+    "a webhook's receiver answers 500",
+    "tried again under one id, after the files are there",
+)
 def test_a_whole_cluster_tells_the_receiver_after_the_files_are_in_their_bucket(
     start_cluster: StartCluster,
     tmp_path: Path,
@@ -107,6 +111,10 @@ def reconciling(settings: Settings, home: Path) -> subprocess.Popen[bytes]:
         )
 
 
+@pytest.mark.fault(
+    "kill -9 of the courier at any moment",
+    "delivered under one id",
+)
 def test_the_courier_may_die_at_any_moment_of_a_delivery(
     start_cluster: StartCluster, tmp_path: Path, receiver: Receiver
 ) -> None:

@@ -15,6 +15,8 @@ from orchestrator.cluster.job import Job
 from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import ClusterUnderTest
 from tests.integration.conftest import StartCluster
+from tests.integration.faults.conftest import Figure
+from tests.integration.faults.invariants import computed_again
 
 CHUNKS = 20
 CHUNK_SECONDS = 6.0
@@ -25,9 +27,13 @@ OPTIONS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.fault(
+    "kill -9 of a random worker at a random moment",
+    "completed, equal bytes, nothing computed twice",
+)
 @pytest.mark.parametrize("runs", [2, pytest.param(10, marks=pytest.mark.heavy)])
 def test_a_job_survives_kill_9_of_a_random_worker_at_a_random_moment(
-    start_cluster: StartCluster, tmp_path: Path, runs: int
+    start_cluster: StartCluster, tmp_path: Path, runs: int, figure: Figure
 ) -> None:
     cluster = start_cluster(workers=2)
     seconds = {}
@@ -43,13 +49,17 @@ def test_a_job_survives_kill_9_of_a_random_worker_at_a_random_moment(
         ended = cluster.wait(job)
         seconds[seed] = time.monotonic() - started
 
-        print(f"run {seed}: killed {victim}, done {seconds[seed]:.1f} s after submission")
+        figure(f"seed {seed}: killed {victim}, done {seconds[seed]:.1f} s after submission")
         assert ended.status == "completed"
         assert ended.chunks.total == CHUNKS
         assert cluster.result_bytes(job) == cluster.result_bytes(calm)
         assert computed_again(cluster, job) == []
 
 
+@pytest.mark.fault(
+    "kill -9 of every worker at once",
+    "completed, equal bytes, nothing computed twice",
+)
 def test_every_worker_killed_at_once_only_delays_the_job(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
@@ -71,18 +81,3 @@ def run(cluster: ClusterUnderTest, path: Path, model: str) -> Job:
     ended = cluster.wait(job)
     assert ended.status == "completed"
     return ended
-
-
-def computed_again(cluster: ClusterUnderTest, job: Job) -> list[dict[str, Any]]:
-    """Chunks and shards on which work began after their artifact had been written."""
-    written = {
-        (line["stage"], line["chunk"]): line["timestamp"]
-        for line in cluster.events("unit_ended", job)
-        if line["outcome"] == "computed"
-    }
-    return [
-        line
-        for line in cluster.events("unit_started", job)
-        if line["timestamp"] > written.get((line["stage"], line["chunk"]), "9")
-        and line["stage"] in ("transcribe", "align", "embed_speakers")
-    ]

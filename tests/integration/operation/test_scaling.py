@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from orchestrator.local.process import Child
 from orchestrator.local.workers import WorkerSpec, worker_program
 from tasks.runs.stages import Pool
 from tests.inputs.speech import recording, write_wav
-from tests.integration.cluster import ClusterUnderTest
+from tests.integration.cluster import ClusterUnderTest, outsider
 from tests.integration.conftest import StartCluster
 
 JOBS, CHUNKS, CHUNK_SECONDS = 8, 12, 6.0
@@ -103,17 +101,6 @@ def test_a_cpu_worker_hands_its_task_back_when_it_is_told_to_end(
     print(f"another worker went on {waited.total_seconds():.1f} s after the signal")
     assert waited.total_seconds() < LEASE_SECONDS / 2
     check_done_once(cluster, job)
-
-
-@contextmanager
-def outsider(cluster: ClusterUnderTest, spec: WorkerSpec) -> Iterator[Child]:
-    """A worker that no supervisor looks after, as in a container."""
-    program = worker_program(spec, cluster.connection.settings, cluster.local.logs)
-    child = Child(program.name, program.command, program.log, program.environment)
-    try:
-        yield child
-    finally:
-        child.kill()
 
 
 def now() -> str:

@@ -14,7 +14,6 @@ from gpu_worker.errors import (
     OutOfMemory,
     ScriptoriumError,
     UnreadableAudio,
-    kind_of,
 )
 
 
@@ -29,10 +28,9 @@ KINDS = list(below(ScriptoriumError))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_is_drawn_in_the_tree_with_its_code(kind: type[ScriptoriumError]) -> None:
-    line = re.search(rf"── {kind.__name__}\b.*", errors.__doc__ or "")
-    assert line is not None
-    assert kind.code in line[0] or kind.__subclasses__()
+def test_every_error_is_of_a_branch_that_the_module_describes(kind: type[ScriptoriumError]) -> None:
+    branch = kind.__mro__[kind.__mro__.index(ScriptoriumError) - 1]
+    assert re.search(rf"^    {branch.__name__} ", errors.__doc__ or "", re.M)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -67,4 +65,4 @@ def test_an_error_becomes_json_with_its_branch() -> None:
     ],
 )
 def test_the_branch_of_an_error(error: ScriptoriumError, kind: str) -> None:
-    assert kind_of(error) == kind
+    assert error.kind == kind

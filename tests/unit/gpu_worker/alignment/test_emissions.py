@@ -16,7 +16,7 @@ from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.emissions import EmissionModel, load_emission_model
 from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.devices.torch_devices import pick_device
-from gpu_worker.errors import DevicePoisoned, InvalidOption, UnknownModel
+from gpu_worker.errors import DeviceFault, DevicePoisoned, UnknownModel
 from gpu_worker.pcm import SAMPLE_RATE
 from tests.inputs.align_models import LETTERS, hub_model, register_bundle
 
@@ -123,6 +123,7 @@ class Failing:
     [
         ("CUDA out of memory. Tried to allocate 2 GiB", MemoryError),
         ("DefaultCPUAllocator: can't allocate memory: you tried", MemoryError),
+        ("CUDA error: uncorrectable ECC error encountered", DeviceFault),
         ("CUDA error: an illegal memory access was encountered", DevicePoisoned),
         ("shapes cannot be multiplied", RuntimeError),
     ],
@@ -134,7 +135,7 @@ def test_the_device_s_faults_have_their_names(message: str, kind: type[Exception
 
 def test_a_device_that_is_not_there_is_refused() -> None:
     for device in ("tpu", "cuda:77"):
-        with pytest.raises(InvalidOption, match=device):
+        with pytest.raises(DeviceFault, match=device):
             load_emission_model(AlignerRequest("ctc", "pico-align", "en", device=device))
 
 

@@ -490,7 +490,9 @@ def test_the_demo_writes_every_format_and_says_how_right_it_is(
 ) -> None:
     # Its own cluster and the real models are for the integration tests.
     monkeypatch.setattr(
-        demo_module, "local_cluster", lambda values, workers: nullcontext(open_cluster(values))
+        demo_module,
+        "local_cluster",
+        lambda values, workers: nullcontext((open_cluster(values), lambda: None)),
     )
     monkeypatch.setattr(demo_module, "_fetch", lambda console, values: can_be_had)
     for name in ("MODEL", "OFFLINE_NAME", "PICO"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import SecretStr
 
@@ -72,14 +74,39 @@ def test_a_job_without_a_result_is_not_finished(connection: Cluster) -> None:
     assert connection.timings(UNIT.run) == {}
 
 
+def put_result(connection: Cluster, run: int, **result: Any) -> None:
+    connection.store.put(keys.of_run(a_run(run), keys.RESULT), encode(result_record(**result)))
+
+
 def test_the_result_is_that_of_the_newest_run(connection: Cluster) -> None:
     write_records(connection.store, a_manifest())
     publish(connection)
     assert connection.result(TENANT, JOB)["transcript"]["text"] == "one"
-    connection.store.put(keys.of_run(a_run(2), "started.json"), b"{}")
+    put_result(connection, 2, transcript={"language": "en", "text": "two"})
     connection.redis.flushall()
-    with pytest.raises(NotFinished):
-        connection.result(TENANT, JOB)
+    run, result = connection.published(TENANT, JOB)
+    assert (run, result["transcript"]["text"]) == (a_run(2), "two")
+
+
+@pytest.mark.parametrize("ended", [{}, {"canceled": True}, {"error": {"code": "x"}}])
+def test_a_transcript_stays_readable_while_a_retry_runs_and_if_it_has_none(
+    connection: Cluster, ended: dict[str, Any]
+) -> None:
+    write_records(connection.store, a_manifest())
+    publish(connection)
+    connection.store.put(keys.open_run(a_run(2)), b"")
+    if ended:
+        put_result(connection, 2, **ended)
+    assert connection.job(TENANT, JOB).run == 2
+    run, result = connection.published(TENANT, JOB)
+    assert (run, result["transcript"]["text"]) == (a_run(1), "one")
+
+
+def test_a_job_without_any_transcript_gives_its_newest_result(connection: Cluster) -> None:
+    write_records(connection.store, a_manifest())
+    put_result(connection, 1, canceled=True)
+    put_result(connection, 2, error={"code": "x"})
+    assert connection.result(TENANT, JOB)["error"] == {"code": "x"}
 
 
 def test_a_redis_that_does_not_answer_is_named_without_its_password(

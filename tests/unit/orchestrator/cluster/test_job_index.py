@@ -96,8 +96,17 @@ def test_the_newest_run_is_the_last_that_was_started() -> None:
     assert newest_run(store, TENANT, JOB) == a_run()
     for run in (2, 10, 9):
         store.put(keys.of_run(a_run(run), "started.json"), b"{}")
-    store.put(keys.of_run(a_run(11), "canceled"), b"")
     assert newest_run(store, TENANT, JOB) == a_run(10)
+
+
+def test_a_run_whose_retry_died_halfway_is_the_newest_while_it_is_open_and_after() -> None:
+    store = MemoryStore()
+    store.put(keys.of_run(a_run(), keys.RESULT), b"{}")
+    store.put(keys.open_run(a_run(2)), b"")
+    assert newest_run(store, TENANT, JOB) == a_run(2)
+    store.put(keys.of_run(a_run(2), keys.RESULT), b"{}")
+    store.delete(keys.open_run(a_run(2)))
+    assert newest_run(store, TENANT, JOB) == a_run(2)
 
 
 def admit(

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.housekeeping import Housekeeping
 from orchestrator.results.speaker_names import name_speakers
 from tasks.artifacts import exists
+from tasks.artifacts import submitted as submitted_objects
 from tasks.artifacts.opening import open_store
 from tasks.execution import workplace as lifecycle
 from tasks.runs import keys
@@ -37,7 +39,7 @@ from tasks.runs.options import KnownSpeaker
 from tasks.runs.records import Records
 from tasks.runs.stages import Stage, queues
 from tasks.runs.submitted_options import job_options
-from tasks.stages import prepare
+from tasks.state import claims
 from tasks.state.receipts import Receipt
 from tests.eventually import eventually
 from tests.inputs.bad_audio import wav
@@ -268,7 +270,9 @@ def test_a_job_of_an_object_leaves_nothing_of_what_was_decoded(
 ) -> None:
     """Its checksum is in no record; `prepare` leaves a note of it."""
     monkeypatch.setattr(
-        prepare, "open_store", lambda url, **_: open_store(url, endpoint_url=s3_endpoint)
+        submitted_objects,
+        "open_store",
+        lambda url, **_: open_store(url, endpoint_url=s3_endpoint),
     )
     s3_shared_client.upload_file(str(talk), bucket, "talk.wav")
     source = Source(name="talk.wav", url=f"s3://{bucket}/talk.wav")
@@ -358,7 +362,9 @@ def test_a_deletion_whose_process_died_is_ended_by_the_reconciler(
         assert connection.jobs.newest(TENANT, 9) == []
         clock = Clock()
         clock.now += LATER
-        swept(Tombstones(connection, clock))
+        with monkeypatch.context() as patch:
+            patch.setattr(claims, "STALE_SECONDS", 0.0)  # as so much later
+            swept(Tombstones(connection, clock))
         assert everything(connection) == []
         assert in_redis(connection, job.id) == []
         if is_whole:
@@ -550,7 +556,8 @@ def test_a_tombstone_of_which_nothing_is_left_costs_no_more_until_it_is_old(
 ) -> None:
     for number in range(20):
         job = f"job-{number}"
-        write_records(connection.store, a_manifest(job))
+        source = Source(name="talk.wav", artifact=keys.source(TENANT, f"{number:064x}"))
+        write_records(connection.store, a_manifest(job, source))
         delete_job(connection, TENANT, job)
     clock = Clock()
     tombstones = Tombstones(connection, clock)
@@ -594,3 +601,28 @@ def test_an_outage_in_one_of_many_ends_the_sweep(
             Tombstones(connection).sweep()
     swept(Tombstones(connection))
     assert everything(connection) == []
+
+
+@pytest.mark.usefixtures("place")
+def test_a_job_that_comes_while_its_file_is_deleted_and_redis_is_wiped_keeps_the_file(
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused for now, or has its file; it was accepted and lost its file."""
+    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.0)
+    job = completed(connection, talk)
+    accepted: list[Job] = []
+
+    def delete(key: str, real: Any = connection.store.delete) -> None:
+        if "/sources/" in key and not accepted:
+            connection.redis.flushall()
+            with suppress(StoreUnavailable):
+                accepted.append(submitted(connection, talk))
+        real(key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection.store, "delete", delete)
+        delete_job(connection, TENANT, job.id)
+    assert accepted == []
+    later = submitted(connection, talk)
+    source = connection.records.manifest(TENANT, later.id).source
+    assert exists(connection.store, source.artifact or "")

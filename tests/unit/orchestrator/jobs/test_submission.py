@@ -25,12 +25,13 @@ from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status, Summary
 from orchestrator.cluster.queues import queued_units
+from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.ids import UnusableIdempotencyKey, job_id, keyed_job
 from orchestrator.jobs.runs import IllegalTransition, cancel, retry
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import IdempotencyConflict, rerun, submit
 from orchestrator.local.redis_server import RedisServer
-from tasks.artifacts import encode
+from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
@@ -263,9 +264,75 @@ def test_a_retry_keeps_what_was_prepared_and_forgets_the_dead_letters(
     assert queued_units(connection.redis) == {a_unit(Stage.FAN_OUT, job=job.id, run=2)}
 
 
-def finished(connection: Cluster) -> Job:
-    """A job that was prepared and has its result."""
+@pytest.mark.parametrize("died_at", ["open/", "started.json", "dead-letters/"])
+def test_a_retry_that_dies_at_any_write_is_never_forgotten_halfway(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch, died_at: str
+) -> None:
+    """It did not begin, or its run is the newest, also after a wipe and after its end."""
     job = taken(connection)
+    connection.store.put(keys.dead_letter(a_unit(job=job.id)), b"{}")
+    end(connection, job, transcript={}, missing=[{"start": 0.0}])
+    put, delete = connection.store.put, connection.store.delete
+
+    def dying_put(key: str, data: bytes) -> bool:
+        if died_at in key:
+            raise KeyboardInterrupt
+        return put(key, data)
+
+    def dying_delete(key: str) -> None:
+        if died_at in key:
+            raise KeyboardInterrupt
+        delete(key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection.store, "put", dying_put)
+        patch.setattr(connection.store, "delete", dying_delete)
+        with pytest.raises(KeyboardInterrupt):
+            retry(connection, TENANT, job.id)
+    begun = exists(connection.store, keys.open_run(a_run(2, job=job.id)))
+    assert begun is (died_at != "open/")
+    connection.redis.flushall()
+    assert connection.job(TENANT, job.id).run == (2 if begun else 1)
+    if begun:  # a worker ends it
+        result = encode(result_record(transcript={}))
+        connection.store.put(keys.of_run(a_run(2, job=job.id), keys.RESULT), result)
+        connection.settle(a_run(2, job=job.id))
+        connection.redis.flushall()
+        ended = connection.job(TENANT, job.id)
+        assert (ended.run, ended.status) == (2, Status.COMPLETED)
+
+
+def test_a_retry_is_held_to_the_quota_and_takes_one_place(connection: Cluster) -> None:
+    quota = replace(quota_of(connection.settings, TENANT), jobs_in_flight=2)
+    jobs = [taken(connection) for _ in range(4)]
+    for job in jobs:
+        cancel(connection, TENANT, job.id)
+    for job in jobs[:2]:
+        assert retry(connection, TENANT, job.id, quota=quota).run == 2
+    with pytest.raises(QuotaExceeded):
+        retry(connection, TENANT, jobs[2].id, quota=quota)
+    assert connection.job(TENANT, jobs[2].id).run == 1
+    assert len(connection.jobs.open_runs()) == 2
+    cancel(connection, TENANT, jobs[0].id)
+    assert retry(connection, TENANT, jobs[3].id, quota=quota).run == 2
+
+
+def test_a_rerun_keeps_the_clips_of_its_known_speakers(connection: Cluster) -> None:
+    clip = keys.source(TENANT, "1" * 64)
+    connection.store.put(clip, b"clip")
+    known = [{"name": "Anna", "clip": keys.content(clip)}]
+    options = JobOptions.model_validate(OPTIONS.model_dump() | {"known_speakers": known})
+    first = finished(connection, options)
+    again = rerun(connection, TENANT, first.id, {"max_speakers": 3})
+    delete_job(connection, TENANT, first.id)
+    assert exists(connection.store, clip)
+    delete_job(connection, TENANT, again.id)
+    assert not exists(connection.store, clip)
+
+
+def finished(connection: Cluster, options: JobOptions = OPTIONS) -> Job:
+    """A job that was prepared and has its result."""
+    job = submit(connection, SOURCE, options, tenant=TENANT)
     plan = a_plan(10, 10)
     connection.store.put(keys.plan(TENANT, job.id), encode(plan.model_dump(mode="json")))
     connection.store.put(keys.pcm(TENANT, plan.audio), b"")

@@ -11,11 +11,10 @@ from redis import Redis
 
 from config.settings import Settings
 from gpu_worker.assembly.formats import FORMATS
-from gpu_worker.errors import StoreRefused
 from gpu_worker.transcript import Segment, Transcript, Turn, transcript_to_json
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Summary
-from orchestrator.outbox.outputs import write_outputs
+from orchestrator.outbox.outputs import OutputRefused, write_outputs
 from orchestrator.results.speaker_names import name_speakers
 from tasks.artifacts import encode
 from tasks.runs import keys
@@ -137,7 +136,7 @@ def test_the_error_of_an_earlier_run_goes_when_the_next_one_succeeds(
 
 def test_a_bucket_that_is_not_there_is_refused(cluster: Cluster) -> None:
     manifest, summary = ended(cluster, "nowhere-at-all")
-    with pytest.raises(StoreRefused, match="nowhere-at-all"):
+    with pytest.raises(OutputRefused, match="nowhere-at-all"):
         write_outputs(cluster, manifest, RUN, summary)
 
 

@@ -8,6 +8,7 @@ import httpcore
 import pytest
 
 from gpu_worker.errors import StoreRefused, StoreUnavailable
+from orchestrator.outbox.outputs import OutputRefused
 from orchestrator.outbox.schedule import (
     DELAYS,
     DONE,
@@ -44,7 +45,8 @@ def test_a_status_is_success_final_or_passing(status: int, done: bool, passing: 
 @pytest.mark.parametrize(
     ("error", "passing"),
     [
-        (StoreRefused("no bucket"), False),
+        (OutputRefused("no bucket"), False),
+        (StoreRefused("the cluster's own store"), True),
         (StoreUnavailable("busy"), True),
         (httpcore.ReadTimeout("slow"), True),
         (ValueError("a bug"), True),  # bounded by the tries

@@ -57,7 +57,8 @@ def test_other_formats_are_refused(text: str) -> None:
 def test_json_is_the_transcript_with_its_job_and_timings(connection: Cluster, job: str) -> None:
     body = json.loads(render_result(connection, TENANT, job, "json", OPTIONS))
     assert body["segments"][0]["words"][1]["word"] == "Tag."
-    assert (body["job"], body["timings"]) == (job, {"prepare": {"seconds": 1.0}})
+    told = (body["job"], body["run"], body["timings"])
+    assert told == (job, 1, {"prepare": {"seconds": 1.0}})
 
 
 def test_other_formats_are_text(connection: Cluster, job: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_worker.errors import StoreRefused
+from gpu_worker.errors import ScratchUnusable, StoreRefused
 from tasks.artifacts.local import STALE_SECONDS, LocalStore
 
 RACER = """
@@ -234,3 +234,17 @@ def test_opening_a_store_makes_nothing(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "new")
     assert store.size("key") is None
     assert not (tmp_path / "new").exists()
+
+
+def test_a_worker_s_scratch_that_cannot_be_written_is_not_the_store_s_fault(
+    store: LocalStore, tmp_path: Path
+) -> None:
+    store.put("key", b"data")
+    (tmp_path / "file").write_bytes(b"")
+    for scratch in (tmp_path / "gone", tmp_path / "file"):
+        with pytest.raises(ScratchUnusable):
+            store.fetch("key", scratch / "copy")
+    (tmp_path / "copy").mkdir()
+    with pytest.raises(ScratchUnusable):
+        store.fetch("key", tmp_path / "copy")
+    assert files(tmp_path / "copy") == []

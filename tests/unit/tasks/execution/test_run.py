@@ -12,20 +12,27 @@ from typing import Any
 import pytest
 from celery import Celery
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
 
 from gpu_worker.errors import (
+    DeviceFault,
     OutOfMemory,
+    SourceUnavailable,
+    StoreRefused,
     StoreUnavailable,
     UnreadableAudio,
 )
 from tasks.artifacts import ArtifactStore
 from tasks.execution import ending
-from tasks.execution.failing import EXIT_POISONED
-from tasks.execution.run import Work, run_unit
+from tasks.execution.fitness import EXIT_UNFIT, Fitness
+from tasks.execution.run import CRASHED_UNITS, Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.stages import Stage
 from tasks.runs.units import Unit
+from tasks.state.attempts import Attempts, Deaths
+from tasks.state.cancellations import Cancellations
 from tasks.state.receipts import Ledger, Receipt
 from tests.inputs.examples import a_run, a_unit
 
@@ -82,7 +89,8 @@ def test_what_was_computed_is_the_artifact_with_its_receipt(place: Workplace) ->
 def test_nothing_is_held_or_counted_afterwards(place: Workplace) -> None:
     run(say_hello)
     assert place.leases.held([KEY]) == [False]
-    assert place.attempts.begin(a_unit()) == 1
+    assert place.attempts.deaths(a_unit()) == Deaths(0, 0)
+    assert place.redis.keys("scriptorium:begun:*") == []
 
 
 def test_what_is_there_already_is_not_computed(place: Workplace) -> None:
@@ -117,7 +125,7 @@ def test_work_that_comes_too_early_leaves_nothing(place: Workplace) -> None:
 
 
 def test_a_canceled_run_is_not_begun(place: Workplace) -> None:
-    place.cancellations.cancel(a_run())
+    place.cancellations.flag(a_run())
     compute = Failing()
     assert run(compute).outcome == "canceled"
     assert compute.calls == 0
@@ -126,7 +134,7 @@ def test_a_canceled_run_is_not_begun(place: Workplace) -> None:
 @pytest.mark.parametrize("asks", [True, False], ids=["between batches", "before the commit"])
 def test_a_run_canceled_meanwhile_publishes_nothing(place: Workplace, asks: bool) -> None:
     def cancel(check: Callable[[], None]) -> dict[str, Any]:
-        place.cancellations.cancel(a_run())
+        place.cancellations.flag(a_run())
         if asks:
             check()
         return {}
@@ -160,8 +168,8 @@ def test_while_it_waits_for_its_next_try_the_lease_is_kept_for_it(place: Workpla
     [
         (UnreadableAudio(), 1, "unreadable_audio", False),
         (OutOfMemory(), 2, "gpu_out_of_memory", True),
-        (StoreUnavailable(), 7, "retries_exhausted", True),
-        (ZeroDivisionError("a bug"), 2, "internal_error", True),
+        (SourceUnavailable(), 7, "retries_exhausted", True),
+        (ZeroDivisionError("a bug"), 3, "internal_error", True),
     ],
     ids=repr,
 )
@@ -177,11 +185,83 @@ def test_a_unit_is_given_up_with_its_error_written_down(
     assert place.ledger.read(a_run())[Stage.TRANSCRIBE, 0].outcome == "failed"
 
 
+def died(place: Workplace, unit: Unit, times: int) -> None:
+    for _ in range(times):
+        Attempts(place.redis).begin(unit)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [StoreUnavailable(), StoreRefused(), ReadOnlyError("replica"), RedisConnectionError("away")],
+    ids=repr,
+)
+def test_a_service_that_is_away_is_awaited_as_long_as_it_lasts(
+    place: Workplace, error: Exception
+) -> None:
+    compute = Failing(*[error] * 20, ZeroDivisionError("a bug"))
+    assert run(compute).outcome == "computed"
+    assert compute.calls == 22  # the bug was the unit's first charged try
+
+
+def test_a_worker_s_fault_is_not_charged_to_the_unit(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Left(BaseException):
+        """The process has ended."""
+
+    def leave(_: Workplace, *, is_charged: bool = False) -> None:
+        assert not is_charged
+        place.attempts.forgive()
+        raise Left
+
+    def unfit() -> None:
+        raise DeviceFault("no driver")
+
+    monkeypatch.setattr(Workplace, "leave", leave)
+    monkeypatch.setattr(ending, "workplace", lambda: replace(place, fitness=Fitness(unfit)))
+    with pytest.raises(Left):
+        run(Failing(DeviceFault("no driver")))
+    assert place.attempts.deaths(a_unit()).of_unit == 0
+    assert place.ledger.read(a_run()) == {}
+    assert list(place.store.list("")) == []
+
+
+def test_a_fault_of_the_device_on_a_worker_that_is_fit_is_charged(place: Workplace) -> None:
+    compute = Failing(*[DeviceFault("it cannot do that")] * 9)
+    receipt = run(compute)
+    assert (receipt.outcome, compute.calls) == ("failed", 3)
+    assert receipt.detail and receipt.detail["code"] == "device_fault"
+
+
+def test_an_unreachable_flag_is_no_cancel(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, no_redis: Redis
+) -> None:
+    cut_off = replace(place, cancellations=Cancellations(no_redis))
+    monkeypatch.setattr(ending, "workplace", lambda: cut_off)
+
+    def compute(check: Callable[[], None]) -> dict[str, Any]:
+        check()
+        return say_hello(check)
+
+    assert run(compute).outcome == "computed"
+
+
+def test_a_job_that_killed_its_workers_too_often_costs_no_more_of_them(place: Workplace) -> None:
+    for index in range(1, CRASHED_UNITS + 1):
+        died(place, a_unit(index=index), place.settings.max_attempts)
+        receipt = run(Failing(), a_unit(index=index))
+        assert receipt.detail and receipt.detail["code"] == "chunk_crashed"
+    compute = Failing()
+    receipt = run(compute, a_unit(index=90))
+    assert receipt.detail and receipt.detail["code"] == "chunk_crashed"
+    assert "not tried" in receipt.detail["message"]
+    assert compute.calls == 0
+
+
 def test_a_unit_that_kills_its_worker_is_given_up_before_it_kills_another(
     place: Workplace,
 ) -> None:
-    for _ in range(place.settings.max_attempts):
-        place.attempts.begin(a_unit())
+    died(place, a_unit(), place.settings.max_attempts)
     compute = Failing()
     receipt = run(compute)
     assert receipt.detail and receipt.detail["code"] == "chunk_crashed"
@@ -262,4 +342,4 @@ def test_a_poisoned_process_ends() -> None:
         "run(Failing(DevicePoisoned()))\n"
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    assert child.returncode == EXIT_POISONED, child.stderr.decode()
+    assert child.returncode == EXIT_UNFIT, child.stderr.decode()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tasks.execution.watchdog import EXIT_HUNG, Watchdog
+from tasks.state.attempts import Attempts
 from tasks.state.leases import Leases
 from tests.eventually import eventually
+from tests.inputs.examples import a_unit
 from tests.unit import counted
 
 BEAT = 0.01
@@ -18,7 +22,7 @@ BEAT = 0.01
 
 def test_a_lease_that_redis_lost_is_back_at_the_next_beat(redis: Redis) -> None:
     leases = Leases(redis, 30.0)
-    with Watchdog(leases, BEAT).watch("key", "me:1", 60.0):
+    with Watchdog(leases, Attempts(redis), BEAT).watch("key", "me:1", 60.0):
         assert eventually(lambda: leases.held(["key"]) == [True])
         redis.flushall()
         assert eventually(lambda: leases.held(["key"]) == [True])
@@ -29,14 +33,14 @@ def test_a_lease_outlives_its_length_while_the_work_goes_on(redis: Redis) -> Non
     leases = Leases(redis, 0.2)
     redis.set("old", 1, px=1000)  # five lengths of the lease
     leases.take("key", "me:1")
-    with Watchdog(leases, BEAT).watch("key", "me:1", 60.0):
+    with Watchdog(leases, Attempts(redis), BEAT).watch("key", "me:1", 60.0):
         assert eventually(lambda: not redis.exists("old"))
         assert leases.held(["key"]) == [True]
 
 
 def test_nothing_is_renewed_after_the_work(redis: Redis) -> None:
     leases = Leases(redis, 30.0)
-    watchdog = Watchdog(leases, BEAT)
+    watchdog = Watchdog(leases, Attempts(redis), BEAT)
     with watchdog.watch("key", "me:1", 60.0):
         pass
     leases.release("key", "me:1")
@@ -58,7 +62,7 @@ class Counted(Leases):
 def test_the_work_goes_on_when_another_has_the_lease(redis: Redis) -> None:
     leases = Counted(redis, 30.0)
     leases.take("key", "somebody:1")
-    with Watchdog(leases, BEAT).watch("key", "me:1", 60.0):
+    with Watchdog(leases, Attempts(redis), BEAT).watch("key", "me:1", 60.0):
         assert eventually(lambda: leases.beats > 2)
     leases.release("key", "me:1")
     assert leases.held(["key"]) == [True]
@@ -67,7 +71,7 @@ def test_the_work_goes_on_when_another_has_the_lease(redis: Redis) -> None:
 def test_a_lease_that_was_lost_is_counted_once(redis: Redis) -> None:
     leases = Counted(redis, 30.0)
     leases.take("key", "somebody:1")
-    watchdog = Watchdog(leases, BEAT)
+    watchdog = Watchdog(leases, Attempts(redis), BEAT)
     with counted.Counted() as grew:
         for owner in ("me:1", "me:2"):
             before = leases.beats
@@ -78,7 +82,7 @@ def test_a_lease_that_was_lost_is_counted_once(redis: Redis) -> None:
 
 def test_the_work_goes_on_without_redis(no_redis: Redis) -> None:
     leases = Counted(no_redis, 30.0)
-    with Watchdog(leases, BEAT).watch("key", "me:1", 60.0):
+    with Watchdog(leases, Attempts(no_redis), BEAT).watch("key", "me:1", 60.0):
         assert eventually(lambda: leases.beats > 2)
 
 
@@ -87,16 +91,59 @@ def test_a_hung_unit_gives_its_lease_up_and_ends_the_process(redis: Redis, redis
     code = (
         "import sys, threading\n"
         "from redis import Redis\n"
+        "from tasks.state.attempts import Attempts\n"
         "from tasks.state.leases import Leases\n"
+        "from tests.inputs.examples import a_unit\n"
         "from tasks.execution.watchdog import Watchdog\n"
-        "leases = Leases(Redis.from_url(sys.argv[1]), 30.0)\n"
+        "redis = Redis.from_url(sys.argv[1])\n"
+        "leases, attempts = Leases(redis, 30.0), Attempts(redis)\n"
         "leases.take('key', 'me:1')\n"
-        "with Watchdog(leases, 0.01).watch('key', 'me:1', 0.02):\n"
+        "hung, _ = attempts.begin(a_unit()), attempts.begin(a_unit(index=1))\n"
+        "watchdog = Watchdog(leases, attempts, 0.01)\n"
+        "with watchdog.watch('key', 'me:1', 0.02):\n"
+        "    watchdog.blame('me:1', hung)\n"
         "    threading.Event().wait()  # for ever\n"
     )
     child = subprocess.run(
         [sys.executable, "-c", code, redis_url], capture_output=True, text=True, check=False
     )
     assert child.returncode == EXIT_HUNG
-    assert "Thread" in child.stderr and "line 7" in child.stderr
+    assert "Thread" in child.stderr and "line 14" in child.stderr
     assert Leases(redis, 30.0).held(["key"]) == [False]
+    attempts = Attempts(redis)
+    assert attempts.deaths(a_unit()).of_unit == 1
+    assert attempts.deaths(a_unit(index=1)).of_unit == 0  # its neighbour is not to blame
+
+
+def test_time_that_is_granted_does_not_count(redis: Redis) -> None:
+    watchdog = Watchdog(Leases(redis, 30.0), Attempts(redis), 60.0)
+    with watchdog.watch("key", "me:1", 60.0):
+        before = watchdog._running["me:1"].deadline
+        with watchdog.grant(3600.0):
+            assert watchdog._running["me:1"].deadline == pytest.approx(before + 3600.0)
+        after = watchdog._running["me:1"].deadline
+        assert before < after < before + 5.0
+
+
+def test_tokens_of_tries_that_ended_without_redis_are_taken_back_later(redis: Redis) -> None:
+    attempts = Attempts(redis)
+    token = attempts.begin(a_unit())
+    execute = attempts._redis.pipeline
+    attempts._redis.pipeline = _away  # type: ignore[method-assign]
+    attempts.survived(token)
+    attempts._redis.pipeline = execute  # type: ignore[method-assign]
+    watchdog = Watchdog(Leases(redis, 30.0), attempts, BEAT)
+    with watchdog.watch("key", "me:1", 60.0):
+        assert eventually(lambda: redis.scard(f"scriptorium:begun:{a_unit().name}") == 0)
+
+
+def _away(*_: object, **__: object) -> Any:
+    class Away:
+        """A pipeline whose server does not answer."""
+
+        def srem(self, *_: object) -> None: ...
+
+        def execute(self) -> None:
+            raise RedisConnectionError("away")
+
+    return Away()

@@ -39,7 +39,7 @@ def test_a_worker_s_name_is_that_of_its_node(place: Workplace, settings: Setting
         lifecycle._open.cache_clear()
         assert workplace().worker == "gpu0@here"
     finally:
-        lifecycle._names.clear()
+        lifecycle._nodes.clear()
 
 
 def test_ctrl_c_is_left_to_the_parent() -> None:

@@ -139,7 +139,7 @@ def test_a_job_ends_with_one_choice_and_one_warning(
 
 def test_the_next_run_chooses_anew(place: Workplace, connection: Cluster) -> None:
     choose(place, model=AUTO, language="en", aligner="ctc")
-    connection.cancellations.cancel(a_run())
+    connection.cancellations.flag(a_run())
     connection.store.put(
         keys.of_run(UNIT.run, keys.RESULT),
         b'{"transcript":null,"missing":[],"error":null,"canceled":true}',

@@ -26,6 +26,8 @@ MADE = {
     "source": [keys.source(TENANT, HASH)],
     "upload": [keys.upload(TENANT, "upload-1")],
     "uses": [keys.uses(TENANT, HASH) + JOB],
+    "releasing": [keys.releasing(TENANT, HASH)],
+    "pending": [keys.pending(TENANT, "upload-1")],
     "idempotency": [keys.idempotency(TENANT, "call 1")],
     "manifest": [keys.manifest(TENANT, JOB)],
     "plan": [keys.plan(TENANT, JOB)],

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gpu_worker.diarization import Diarization
-from gpu_worker.errors import ModelUnavailable
+from gpu_worker.diarization.fake import FakeDiarizer
+from gpu_worker.errors import ModelUnavailable, StoreRefused
 from gpu_worker.pcm import Span
 from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
@@ -16,6 +17,7 @@ from tasks.runs import keys
 from tasks.runs.manifest import Plan
 from tasks.runs.records import Records, failures
 from tasks.runs.stages import Stage
+from tasks.stages import diarize as module
 from tests.inputs.examples import TENANT, a_manifest, a_unit, write_records
 from tests.inputs.speech import recording, write_wav
 from tests.unit.tasks.inline import run_task
@@ -138,3 +140,15 @@ def test_a_known_speaker_is_called_by_name(
     warned = json.loads(place.store.get(key))["warnings"]
     assert [warning["code"] for warning in warned] == ["known_speaker_unusable"] * 3
     assert [warning["message"].split()[0] for warning in warned] == ["gone", "silent", "broken"]
+
+
+def test_a_store_that_refuses_says_nothing_of_a_known_speaker_s_clip(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise StoreRefused("Access was denied.")
+
+    monkeypatch.setattr(type(place.store), "fetch", refuse)
+    options = a_manifest("known", known_speakers=[{"name": "Anna", "clip": "1" * 64}]).options
+    with pytest.raises(StoreRefused):
+        module._known(place, TENANT, options, FakeDiarizer())

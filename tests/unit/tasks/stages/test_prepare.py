@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import pytest
 
 from gpu_worker.audio.chunking import ChunkingOptions, plan_chunks
 from gpu_worker.audio.vad import speech_likelihood
+from gpu_worker.errors import SourceUnavailable, StoreRefused
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
-from tasks.artifacts import encode
+from tasks.artifacts import encode, submitted
+from tasks.artifacts.s3 import S3Store
 from tasks.execution import ending
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -28,6 +31,7 @@ from tasks.stages import prepare as module
 from tests.inputs.bad_audio import encoded, wav
 from tests.inputs.examples import TENANT
 from tests.inputs.speech import Samples, recording, write_wav
+from tests.servers.s3_script import Script
 from tests.servers.web import body, web_server
 from tests.unit.tasks.inline import run_task
 
@@ -259,6 +263,88 @@ def test_an_object_of_somebody_s_bucket_is_fetched_and_named_by_its_content(
     units = [prepared(connection, source) for source in (theirs, upload(connection, file, TENANT))]
     plans = [Records(place.store).plan(TENANT, unit.run.job) for unit in units]
     assert plans[0] == plans[1]
+
+
+@pytest.fixture
+def refusing(
+    s3_shared_client: Any, place: Workplace, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Script]:
+    """What the bucket of a submitter answers; the tries follow one another at once."""
+    values = place.settings.model_copy(update={"s3_endpoint_url": s3_endpoint})
+    monkeypatch.setattr(ending, "workplace", lambda: replace(place, settings=values))
+    monkeypatch.setattr("tasks.artifacts.s3.s3_client", lambda *_, **__: s3_shared_client)
+    monkeypatch.setattr(submitted, "FIRST_PAUSE_SECONDS", 0.01)
+    script = Script(s3_shared_client)
+    yield script
+    script.undo()
+
+
+def test_a_submitter_s_bucket_that_denies_access_fails_the_job_after_a_few_tries(
+    connection: Cluster, place: Workplace, bucket: str, refusing: Script
+) -> None:
+    sent = refusing.answer("HeadObject", *[(403, "AccessDenied")] * 9)
+    unit = prepared(connection, Source(name="talk.wav", url=f"s3://{bucket}/in/talk.wav"))
+    assert failure(place, unit) == "source_refused"
+    assert len(sent) == submitted.REFUSED_TRIES
+
+
+def test_one_refusal_of_a_submitter_s_bucket_does_no_harm(
+    connection: Cluster,
+    place: Workplace,
+    file: Path,
+    s3_shared_client: Any,
+    bucket: str,
+    refusing: Script,
+) -> None:
+    s3_shared_client.put_object(Bucket=bucket, Key="in/talk.wav", Body=file.read_bytes())
+    refusing.answer("GetObject", (403, "AccessDenied"))
+    unit = prepared(connection, Source(name="talk.wav", url=f"s3://{bucket}/in/talk.wav"))
+    assert Records(place.store).plan(TENANT, unit.run.job).seconds > 0
+
+
+def own_store_refuses(*_: object) -> None:
+    raise StoreRefused("Access was denied.")
+
+
+@pytest.mark.parametrize("theirs", [(403, "AccessDenied"), (400, "ExpiredToken")])
+def test_a_worker_without_credentials_is_not_the_submitter_s_fault(
+    tmp_path: Path,
+    s3_endpoint: str,
+    bucket: str,
+    refusing: Script,
+    theirs: tuple[int, str],
+) -> None:
+    refusing.answer("HeadObject", *[theirs] * 9)
+    with pytest.raises(StoreRefused):
+        submitted.fetch_object(
+            f"s3://{bucket}/in/talk.wav",
+            tmp_path / "source",
+            max_bytes=100,
+            endpoint_url=s3_endpoint,
+            check_own=own_store_refuses,
+        )
+
+
+def test_an_outage_of_a_submitter_s_bucket_is_not_one_of_the_store(
+    tmp_path: Path, s3_endpoint: str, bucket: str, refusing: Script
+) -> None:
+    refusing.answer("HeadObject", *[(503, "SlowDown")] * 9)
+    with pytest.raises(SourceUnavailable, match=bucket):
+        submitted.fetch_object(
+            f"s3://{bucket}/in/talk.wav",
+            tmp_path / "source",
+            max_bytes=100,
+            endpoint_url=s3_endpoint,
+            check_own=lambda: None,
+        )
+
+
+def test_a_missing_bucket_of_the_cluster_is_not_a_missing_source(
+    tmp_path: Path, s3_shared_client: Any
+) -> None:
+    own = S3Store("no-such-bucket", "", s3_shared_client)
+    with pytest.raises(StoreRefused):
+        submitted.fetch_within(own, "sources/ab", tmp_path / "source", 100)
 
 
 def test_audio_decoded_before_a_crash_is_not_fetched_again(

@@ -53,7 +53,7 @@ def test_a_units_lines_carry_its_names_whatever_happens(place: Workplace, lines:
     write_records(place.store, a_manifest(), a_plan(10.0))
     faults: list[Exception] = [StoreUnavailable()]
     logged_unit.apply((compute,))
-    faults = [ZeroDivisionError("a bug")] * 2
+    faults = [ZeroDivisionError("a bug")] * 3
     place.store.delete("artifact")
     logged_unit.apply((compute,))
     found = [line for line in lines() if line["logger"].startswith(("tasks", "somebody.else"))]
@@ -82,7 +82,7 @@ def test_a_fan_outs_lines_carry_them(place: Workplace, lines: Lines) -> None:
 
 
 def test_the_watchdogs_lines_carry_them(place: Workplace, lines: Lines) -> None:
-    watchdog = Watchdog(Leases(place.leases._redis, 30.0), 0.05)
+    watchdog = Watchdog(Leases(place.redis, 30.0), place.attempts, 0.05)
     place.leases.take("artifact", "somebody:1")
     with (
         structlog.contextvars.bound_contextvars(job=JOB, stage="align", chunk=3),

@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ctranslate2
 import jiwer
 import numpy as np
 import pytest
 
-from gpu_worker.errors import DevicePoisoned, InvalidOption, UnknownModel
+from gpu_worker.errors import DeviceFault, DevicePoisoned, InvalidOption, UnknownModel
 from gpu_worker.loaded import load_engine
-from gpu_worker.transcription.engines import DecodeOptions, Engine, EngineRequest
+from gpu_worker.transcription.engines import DecodeOptions, Engine, EngineRequest, WindowText
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine
 from tests.inputs.speech import Utterance, heldout
 
@@ -137,6 +138,21 @@ def test_a_compute_type_that_the_device_lacks_is_refused() -> None:
         load_engine(EngineRequest("pico", device="cpu", compute_type="float99"))
 
 
+@pytest.mark.parametrize("device", ["cuda", "tpu"])
+def test_a_device_that_is_not_there_is_the_worker_s_fault(device: str) -> None:
+    if device == "cuda" and ctranslate2.get_cuda_device_count():
+        pytest.skip("there is one")
+    with pytest.raises(DeviceFault):
+        load_engine(EngineRequest("pico", device=device))
+
+
+def test_a_model_that_hears_nothing_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = WindowText("", (), -0.1, 0.9, 0.0, 0.0)
+    monkeypatch.setattr(FasterWhisperEngine, "transcribe", lambda *_: (silent,))
+    with pytest.raises(DeviceFault, match="hears nothing"):
+        load_engine(EngineRequest("pico", device="cpu"))
+
+
 def test_a_directory_that_holds_no_whisper_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"not a model")
     with pytest.raises(UnknownModel, match="not a Whisper model"):
@@ -148,6 +164,9 @@ def test_a_directory_that_holds_no_whisper_model_is_refused(tmp_path: Path) -> N
     [
         ("CUDA failed with error out of memory", MemoryError),
         ("an illegal memory access was encountered", DevicePoisoned),
+        ("cuBLAS failed with status CUBLAS_STATUS_NOT_INITIALIZED", DeviceFault),
+        ("Unable to load any of {libcudnn_ops.so.9}", DeviceFault),
+        ("CUDA failed with error unknown error", DeviceFault),
         ("something else", RuntimeError),
     ],
 )

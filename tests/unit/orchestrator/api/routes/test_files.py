@@ -139,21 +139,6 @@ def test_an_upload_whose_name_redis_forgot_still_becomes_a_job(
     assert http.post("/v1/jobs", json={"upload_id": upload["id"]}).json()["name"] == "audio"
 
 
-def test_a_file_that_was_never_submitted_goes_after_a_day(
-    http: TestClient, connection: Cluster
-) -> None:
-    used, unused = "0" * 22 + "1", "0" * 22 + "2"
-    for old in (used, unused):
-        connection.store.put(keys.upload(TENANT, old), b"x")
-    assert http.post("/v1/jobs", json={"upload_id": used}).status_code == 202
-    fresh = announced(http, 1)
-    http.put(fresh["url"], content=b"x")
-    connection.redis.delete(f"scriptorium:uploads-swept:{TENANT}")
-    announced(http, 1)
-    kept = {key.rpartition("/")[2] for key in connection.store.list(keys.upload(TENANT, ""))}
-    assert kept == {used, fresh["id"]}
-
-
 def test_a_body_is_small_unless_it_is_a_file(http: TestClient) -> None:
     large = b'{"source": "' + b"x" * (1 << 20) + b'"}'
     headers = {"Content-Type": "application/json"}

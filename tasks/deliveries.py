@@ -1,0 +1,71 @@
+"""Keep a worker able to take messages from Redis when Redis refuses to forget those that are done.
+
+A worker takes as many messages at once as it has slots. kombu frees a slot only after Redis has
+deleted the message. While Redis refuses writes (a demoted master, a full memory, a failed save)
+the deletion raises, the slot is never freed, and the worker takes nothing again while its
+heartbeat goes on. `Deliveries` frees the slot all the same and deletes the message with the next
+one. `tasks/delivery_watch.py` ends a worker that has lost a slot in another way.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, ClassVar
+
+import structlog
+from kombu.transport import redis as transport
+from redis.exceptions import RedisError
+
+log = structlog.get_logger(__name__)
+
+
+class Deliveries(transport.QoS):
+    """kombu's record of the messages that one consumer holds, which frees every slot."""
+
+    _undeleted: ClassVar[set[str]] = set()  # tags of messages, of all consumers of this process
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Record a message that was taken; delete those that could not be deleted before."""
+        super().append(message, delivery_tag)  # type: ignore[no-untyped-call]
+        self._delete_again()
+
+    def ack(self, delivery_tag: str) -> None:
+        """Delete a message that is done, and free its slot, also if Redis refuses."""
+        try:
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+        except (RedisError, OSError) as error:
+            self._free(delivery_tag, error)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Delete or return a message, and free its slot, also if Redis refuses.
+
+        A message that was to be returned stays in Redis until the visibility timeout; the
+        reconciler issues its unit before.
+        """
+        try:
+            super().reject(delivery_tag, requeue=requeue)  # type: ignore[no-untyped-call]
+        except (RedisError, OSError) as error:
+            self._free(delivery_tag, error)
+
+    def _free(self, delivery_tag: str, error: Exception) -> None:
+        log.warning("message_not_deleted", reason=str(error))
+        with self._lock:
+            self._undeleted.add(delivery_tag)
+        self._quick_ack(delivery_tag)
+
+    def _delete_again(self) -> None:
+        with self._lock:
+            tags = list(self._undeleted)
+            self._undeleted.clear()
+        try:
+            for tag in tags:
+                self._remove_from_indices(tag).execute()  # type: ignore[no-untyped-call]
+        except (RedisError, OSError):  # with the next message
+            with self._lock:
+                self._undeleted.update(tags)
+
+
+def free_every_slot() -> None:
+    """Let every Redis channel of kombu in this process use `Deliveries`."""
+    transport.Channel.QoS = Deliveries

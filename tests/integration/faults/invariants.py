@@ -1,0 +1,59 @@
+"""What must hold after every fault, looked at from outside: the store, Redis and the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.job import Job
+from orchestrator.cluster.job_folder import job_folders
+from tasks.runs import keys
+from tasks.runs.stages import HEADER_STAGES, Stage
+from tests.integration.cluster import ClusterUnderTest
+
+# Keys that need no expiry: what they hold goes with the jobs.
+LASTING = ("scriptorium:job:", "scriptorium:jobs:", "scriptorium:known", "_kombu.binding.")
+
+
+def computed_again(cluster: ClusterUnderTest, job: Job | None = None) -> list[dict[str, Any]]:
+    """Return the units of a job, or of all, on which work began after their artifact was written.
+
+    Only chunks and shards: the others are quick, and some have no artifact.
+    """
+    written = {
+        _unit(line): line["timestamp"]
+        for line in cluster.events("unit_ended", job)
+        if line["outcome"] == "computed"
+    }
+    return [
+        line
+        for line in cluster.events("unit_started", job)
+        if line["timestamp"] > written.get(_unit(line), "9")
+        and Stage(line["stage"]) in HEADER_STAGES
+    ]
+
+
+def _unit(line: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(line[name] for name in ("job", "run", "stage", "chunk"))
+
+
+def assert_nothing_left(cluster: Cluster, tenant: str) -> None:
+    """Check that ended jobs leave no marker, no lease, no upload, no file and no lasting key.
+
+    Call it when no job is open.
+    """
+    store, redis = cluster.store, cluster.redis
+    for folder in (keys.OPEN, keys.DELETED):
+        assert list(store.list(folder)) == []
+    assert cluster.jobs.open_runs() == []
+    assert cluster.leases.names() == []
+    assert list(store.list(keys.upload(tenant, ""))) == []
+    jobs = {it.job for it in job_folders(store, tenant) if it.is_accepted}
+    claimed = {key.rpartition("/")[2] for key in store.list(f"tenants/{tenant}/uses/")}
+    assert claimed <= jobs
+    lasting = [
+        name.decode()
+        for name in redis.scan_iter(count=1000)
+        if redis.ttl(name) == -1 and not name.decode().startswith(LASTING)
+    ]
+    assert lasting == []

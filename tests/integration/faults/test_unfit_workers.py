@@ -1,0 +1,84 @@
+"""A worker that cannot work leaves, and no job loses a chunk by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cluster.job import Job
+from orchestrator.local.workers import WorkerSpec
+from tasks.execution.fitness import EXIT_UNFIT
+from tasks.runs.stages import Pool
+from tests.inputs.speech import recording, write_wav
+from tests.integration.cluster import ClusterUnderTest, outsider
+from tests.integration.conftest import StartCluster
+from tests.integration.faults.conftest import Figure
+
+JOBS = 5
+
+
+def submitted(cluster: ClusterUnderTest, directory: Path) -> list[Job]:
+    """Jobs of eleven chunks each, at which the good worker has some seconds of work."""
+    paths = [write_wav(directory / f"{n}.wav", recording(60, seed=20 + n)[0]) for n in range(JOBS)]
+    return [
+        cluster.submit(path, model="fake-20x", language="en", chunk_seconds=6.0) for path in paths
+    ]
+
+
+def assert_nothing_lost(cluster: ClusterUnderTest, jobs: list[Job], figure: Figure) -> None:
+    ended = [cluster.wait(job) for job in jobs]
+    chunks = [(job.status, job.chunks.failed) for job in ended]
+    figure(
+        f"{sum(job.chunks.total for job in ended)} chunks, "
+        f"{sum(job.chunks.failed for job in ended)} failed"
+    )
+    assert chunks == [("completed", 0)] * JOBS
+
+
+@pytest.mark.fault(
+    "a worker is told `cuda` without a driver",
+    "it ends before it takes work, and says why",
+)
+def test_a_worker_without_its_device_ends_before_it_takes_work(
+    start_cluster: StartCluster,
+) -> None:
+    cluster = start_cluster(workers=1)
+    spec = WorkerSpec("gpu9@broken", Pool.GPU)
+    told = {"SCRIPTORIUM_DEVICE": "cuda", "SCRIPTORIUM_SELF_TEST": "true"}
+    with outsider(cluster, spec, **told) as broken:
+        cluster.wait_until(lambda: broken.exit_status is not None)
+        assert broken.exit_status == EXIT_UNFIT
+        log = broken.log_path.read_text()
+        assert "worker_unfit" in log and "nvidia-smi" in log and "ready." not in log
+
+
+@pytest.mark.fault(
+    "a worker's driver fails at every model, beside a good worker",
+    "no chunk of five jobs is lost, the worker leaves",
+)
+def test_a_worker_whose_device_is_lost_while_it_works_costs_no_job_a_chunk(
+    start_cluster: StartCluster, tmp_path: Path, figure: Figure
+) -> None:
+    cluster = start_cluster(workers=1)
+    spec = WorkerSpec("gpu9@broken", Pool.GPU, plugins=("tests.faults.broken_gpu",))
+    with outsider(cluster, spec, SCRIPTORIUM_DEVICE="cuda") as broken:
+        cluster.wait_until(lambda: "ready." in broken.log_path.read_text())
+        assert_nothing_lost(cluster, submitted(cluster, tmp_path), figure)
+        assert broken.exit_status == EXIT_UNFIT
+
+
+@pytest.mark.fault(
+    "a worker fails at every unit though its self test passes",
+    "no chunk of five jobs is lost, the worker leaves",
+)
+@pytest.mark.heavy
+def test_a_worker_that_fails_in_a_way_its_test_does_not_see_leaves_too(
+    start_cluster: StartCluster, tmp_path: Path, figure: Figure
+) -> None:
+    cluster = start_cluster(workers=1)
+    spec = WorkerSpec("gpu9@broken", Pool.GPU, plugins=("tests.faults.broken_gpu",))
+    with outsider(cluster, spec) as broken:
+        cluster.wait_until(lambda: "ready." in broken.log_path.read_text())
+        assert_nothing_lost(cluster, submitted(cluster, tmp_path), figure)
+        assert broken.exit_status == EXIT_UNFIT

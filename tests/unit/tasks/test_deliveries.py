@@ -1,0 +1,119 @@
+"""A slot is free again when its message is done, whatever Redis says to that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery.worker import state
+from kombu.connection import Connection
+from kombu.entity import Queue
+from kombu.transport.redis import Channel
+from redis import Redis
+from redis.exceptions import ReadOnlyError
+
+from config.settings import Settings
+from tasks import delivery_watch
+from tasks.broker import make_app
+from tasks.deliveries import Deliveries
+from tasks.delivery_watch import DEAF_SECONDS, EXIT_DEAF, DeliveryWatch
+
+QUEUE = "deliveries"
+
+
+@pytest.fixture
+def channel(redis_url: str, redis: Redis) -> Iterator[Any]:
+    """A channel that takes one message at a time, as a worker's."""
+    make_app(Settings())
+    with Connection(redis_url) as connection:
+        channel = connection.channel()
+        channel.basic_qos(0, 1, False)
+        yield channel
+
+
+def take(channel: Any) -> Any:
+    """Send a message and take it."""
+    queue = Queue(QUEUE, channel=channel)
+    queue.declare()
+    channel.basic_publish(
+        channel.prepare_message("x", content_type="text/plain", content_encoding="utf-8"),
+        exchange="", routing_key=QUEUE,
+    )  # fmt: skip
+    return queue.get(no_ack=False)
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    raise ReadOnlyError("You can't write against a read only replica.")
+
+
+@pytest.mark.parametrize("end", ["ack", "reject", "requeue"])
+def test_a_refused_deletion_frees_the_slot_and_is_done_with_the_next_message(
+    channel: Any, redis: Redis, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    message = take(channel)
+    assert not channel.qos.can_consume()
+    with monkeypatch.context() as patch:
+        for name in ("_remove_from_indices", "restore_by_tag"):
+            patch.setattr(Deliveries, name, refuse)
+        getattr(message, end)()
+    assert channel.qos.can_consume()
+    assert redis.hlen("unacked") == 1
+    take(channel).ack()
+    assert redis.hlen("unacked") == 0
+
+
+def test_a_message_that_redis_deletes_is_forgotten_at_once(channel: Any, redis: Redis) -> None:
+    take(channel).ack()
+    assert channel.qos.can_consume()
+    assert redis.hlen("unacked") == 0
+    assert isinstance(channel.qos, Deliveries) and Channel.QoS is Deliveries
+
+
+class Consumer:
+    """The part of Celery's consumer that the watch looks at."""
+
+    def __init__(self, channel: Any) -> None:
+        self.task_consumer = type("Tasks", (), {"channel": channel})
+
+
+def test_a_worker_that_holds_a_message_and_runs_nothing_ends(
+    channel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    now = [0.0]
+    monkeypatch.setattr("os._exit", ended.append)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    watch, consumer = DeliveryWatch(None), Consumer(channel)
+    watch.look(consumer)
+    message = take(channel)
+    for second in range(0, int(DEAF_SECONDS), 10):
+        now[0] = 100.0 + second
+        watch.look(consumer)
+    assert ended == []
+    now[0] = 100.0 + DEAF_SECONDS
+    watch.look(consumer)
+    assert ended == [EXIT_DEAF]
+    message.ack()
+    watch.look(consumer)
+    now[0] += 1000.0
+    watch.look(consumer)
+    assert ended == [EXIT_DEAF]
+
+
+def test_a_message_whose_unit_runs_or_waits_is_not_lost(
+    channel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Request:
+        """A unit that the worker knows."""
+
+    ended: list[int] = []
+    monkeypatch.setattr("os._exit", ended.append)
+    monkeypatch.setattr(delivery_watch, "DEAF_SECONDS", 0.0)
+    request, message = Request(), take(channel)
+    for known in (state.reserved_requests, state.scheduled_requests):
+        known.add(request)
+        DeliveryWatch(None).look(Consumer(channel))
+        known.discard(request)
+    assert ended == []
+    message.ack()
