@@ -44,8 +44,10 @@ class Services:
         return {field.name: getattr(self, field.name) for field in fields(Services)}
 
 
-def open_services(settings: Settings, remembered: int = REMEMBERED) -> Services:
-    """Open the services as the settings say; keep `remembered` records in memory.
+def open_services(
+    settings: Settings, remembered: int = REMEMBERED, packed_bytes: int = 0
+) -> Services:
+    """Open the services as the settings say; keep so many records in memory, as `Records` does.
 
     Sends nothing to Redis yet. Raises InvalidOption or StoreUnavailable.
     """
@@ -55,7 +57,7 @@ def open_services(settings: Settings, remembered: int = REMEMBERED) -> Services:
         settings=settings,
         redis=redis,
         store=store,
-        records=Records(store, remembered),
+        records=Records(store, remembered, packed_bytes),
         leases=Leases(redis, settings.lease_seconds),
         cancellations=Cancellations(redis),
         ledger=Ledger(redis),

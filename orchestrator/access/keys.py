@@ -52,8 +52,10 @@ class ApiKey:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> ApiKey:
-        """Read what `to_json` gives."""
-        return cls(**{**data, "scopes": frozenset(Scope(name) for name in data["scopes"])})
+        """Read what `to_json` gives; ignore fields and scopes of a later release."""
+        known = {name: data[name] for name in cls.__slots__ if name in data}
+        scopes = frozenset(Scope(name) for name in data["scopes"] if name in EVERY_SCOPE)
+        return cls(**{**known, "scopes": scopes})
 
 
 class ApiKeys:

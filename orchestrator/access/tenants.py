@@ -1,13 +1,24 @@
-"""The tenants that this cluster knows."""
+"""The tenants that have anything in the store."""
 
 from __future__ import annotations
 
-from config.settings import Settings
-from orchestrator.access.keys import ApiKeys
+from collections.abc import Iterator
+
 from tasks.artifacts import ArtifactStore
+from tasks.runs import keys
 
 
-def known_tenants(store: ArtifactStore, settings: Settings) -> frozenset[str]:
-    """Return the settings' default tenant, those with quotas and those with API keys."""
-    with_keys = {key.tenant for key in ApiKeys(store, settings).list()}
-    return frozenset({settings.tenant, *settings.quotas} | with_keys)
+def known_tenants(store: ArtifactStore, first: str = "") -> Iterator[str]:
+    """Yield the tenants in lexical order, from `first` on; each costs one request.
+
+    Raises StoreUnavailable or StoreRefused.
+    """
+    after = keys.TENANTS + first
+    while True:
+        key = next(iter(store.list(keys.TENANTS, after)), None)
+        if key is None:
+            return
+        tenant, slash, _ = key.removeprefix(keys.TENANTS).partition("/")
+        if slash:
+            yield tenant
+        after = keys.behind(f"{keys.TENANTS}{tenant}/") if slash else key

@@ -47,6 +47,7 @@ STATUSES = {
     "range_not_satisfiable": 416,
     "quota_exceeded": 429,
     "store_refused": 500,  # the operator must act, not the client
+    "unreadable_record": 500,  # likewise
     "disk_full": 507,
 }
 _TYPES = {

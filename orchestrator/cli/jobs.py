@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from orchestrator.cli.speakers import (
     with_known_speakers,
 )
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
+from orchestrator.cluster.connection import UnknownJob
 from orchestrator.cluster.job import Job
 from orchestrator.jobs import runs, submission
 from orchestrator.jobs.dead_letters import read_dead_letters
@@ -125,7 +127,10 @@ def list_jobs(
 ) -> None:
     """Show the newest jobs."""
     to = opened_cluster()
-    found = [to.job(tenant(), job) for job, _ in to.jobs.newest(tenant(), limit)]
+    found = []
+    for identifier, _ in to.jobs.newest(tenant(), limit):
+        with suppress(UnknownJob):  # deleted since it was listed
+            found.append(to.job(tenant(), identifier))
     if as_json:
         print_json([job.to_json() for job in found])
         return

@@ -15,23 +15,33 @@ from redis.exceptions import NoPermissionError, RedisError
 from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
 from gpu_worker.models.whisper import AUTO
-from orchestrator.cluster.job import Job, Receipts, Summary, describe_job
+from orchestrator.cluster.job import (
+    Job,
+    Receipts,
+    Summary,
+    describe_job,
+)
 from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
+from orchestrator.cluster.unreadable import FAULTS, note
+from orchestrator.cluster.unreadable_job import unreadable_job
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress, check_not_cluster
 from tasks.runs import keys
+from tasks.runs.json_artifacts import UnreadableRecord, json_object, read_record
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.services import Services, open_services
 
-# Enough for manifest and plan of 20,000 open jobs, which the reconciler reads every few seconds.
-REMEMBERED_RECORDS = 40_000
+# The reconciler looks at a part of the open jobs at a time; their records are parsed.
+REMEMBERED_RECORDS = 8_000
+# Manifest and plan of 50,000 open jobs, so that they are read from the store once.
+PACKED_BYTES = 128 << 20
 
 
 class UnknownJob(PermanentError):
@@ -64,6 +74,15 @@ class Cluster(Services):
 
     def job(self, tenant: str, job: str) -> Job:
         """Return a job as it is now. Raises UnknownJob."""
+        try:
+            return self._described(tenant, job)
+        except FAULTS as error:
+            note(f"{tenant}/{job}", error)
+            if not isinstance(error, UnreadableRecord):
+                error = UnreadableRecord(f"What job {job} came to cannot be read: {error}.")
+            return self._unreadable(tenant, job, error)
+
+    def _described(self, tenant: str, job: str) -> Job:
         found = self.jobs.find(tenant, job) or self._restore(tenant, job)
         manifest, run, summary = found
         receipts = self.ledger.read(run)
@@ -72,6 +91,18 @@ class Cluster(Services):
         manifest = self.run_manifest(manifest, run, receipts, summary)
         plan = self.plan(tenant, job)
         return describe_job(manifest, run.number, receipts, plan, summary, time.time())
+
+    def _unreadable(self, tenant: str, job: str, error: UnreadableRecord) -> Job:
+        """Return what is known of a job whose record cannot be read, with that as its error."""
+        run = newest_run(self.store, tenant, job)
+        if (number := self.jobs.run_number(tenant, job)) > run.number:
+            run = Run(tenant, job, number)
+        try:
+            key = keys.of_run(run, keys.RESULT)
+            summary = read_record(self.store, key, Summary.of_result)
+        except (ArtifactMissing, UnreadableRecord):
+            summary = None
+        return unreadable_job(run, bool(self.ledger.read(run)), summary, error.to_json())
 
     def run_manifest(
         self, manifest: Manifest, run: Run, receipts: Receipts, summary: Summary | None = None
@@ -100,10 +131,11 @@ class Cluster(Services):
         for number in range(self.job(tenant, job).run, 0, -1):
             run = Run(tenant, job, number)
             try:
-                result = json.loads(self.store.get(keys.of_run(run, keys.RESULT)))
+                key = keys.of_run(run, keys.RESULT)
+                result = read_record(self.store, key, json_object)
             except ArtifactMissing:
                 continue
-            if result["transcript"] is not None:
+            if result.get("transcript") is not None:
                 return run, result
             newest = newest or (run, result)
         if newest is None:
@@ -113,7 +145,9 @@ class Cluster(Services):
     def timings(self, run: Run) -> dict[str, Any]:
         """Return the seconds that each stage took; empty if nothing was computed."""
         try:
-            found: dict[str, Any] = json.loads(self.store.get(keys.of_run(run, "timings.json")))
+            found: dict[str, Any] = read_record(
+                self.store, keys.of_run(run, "timings.json"), json_object
+            )
         except ArtifactMissing:
             return {}
         return found
@@ -162,7 +196,7 @@ class Cluster(Services):
         """Add the run to the outbox if its job has a webhook or an output."""
         try:
             manifest = self.records.manifest(run.tenant, run.job)
-        except ArtifactMissing:  # the job was deleted
+        except (ArtifactMissing, UnreadableRecord):  # deleted; or to whom it is owed is lost
             return
         if (manifest.output or manifest.webhook_url) and exists(self.store, keys.open_run(run)):
             self.outbox.add(run)
@@ -174,7 +208,10 @@ class Cluster(Services):
             if exists(self.store, keys.tombstone(tenant, job)):
                 raise UnknownJob(f"There is no job {job!r}.")
             manifest = self.records.manifest(tenant, job)
-        except (ArtifactMissing, ValueError) as error:
+        except ArtifactMissing as error:
+            self.jobs.forget(tenant, job)  # it may be listed: deleted while all jobs were listed
+            raise UnknownJob(f"There is no job {job!r}.") from error
+        except ValueError as error:  # it is not even a name
             raise UnknownJob(f"There is no job {job!r}.") from error
         run = newest_run(self.store, tenant, job)
         self.jobs.add(manifest, run, is_open=False)
@@ -184,7 +221,7 @@ class Cluster(Services):
 def open_cluster(settings: Settings) -> Cluster:
     """Open all connections. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
     celery = make_app(settings, only_sends=True)
-    services = open_services(settings, REMEMBERED_RECORDS)
+    services = open_services(settings, REMEMBERED_RECORDS, PACKED_BYTES)
     _check_redis(services.redis, redis_address(settings))
     return Cluster(
         **services.parts(),
@@ -193,7 +230,7 @@ def open_cluster(settings: Settings) -> Cluster:
         outbox=Outbox(services.store, services.redis),
         queues=AmqpQueues(celery, services.records)
         if settings.broker_url
-        else RedisQueues(services.redis),
+        else RedisQueues(services.redis, services.records),
     )
 
 

@@ -6,13 +6,14 @@ Every method may raise redis.RedisError. Nothing is kept here alone: the artifac
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from redis import Redis
 
 from orchestrator.cluster.job import Summary
+from orchestrator.cluster.unreadable import FAULTS, note, parsed_runs
 from tasks.artifacts import ArtifactStore
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
@@ -72,14 +73,27 @@ class JobIndex:
         pipe.execute()
 
     def find(self, tenant: str, job: str) -> tuple[Manifest, Run, Summary | None] | None:
-        """Return the manifest, the newest run and its summary (None: open); None: not indexed."""
+        """Return the manifest, the newest run and its summary (None: open).
+
+        None: it is not indexed, or not in a way that this release can read. Then ask the store.
+        """
         fields: Any = self._redis.hgetall(_job(tenant, job))
         if b"manifest" not in fields:
             return None
-        run = int(fields[b"run"])
-        written = fields.get(f"summary/{run}".encode())
-        summary = _summary(json.loads(written)) if written else None
-        return Manifest.model_validate_json(fields[b"manifest"]), Run(tenant, job, run), summary
+        try:
+            run = int(fields[b"run"])
+            written = fields.get(f"summary/{run}".encode())
+            summary = _summary(json.loads(written)) if written else None
+            manifest = Manifest.of_artifact(json.loads(fields[b"manifest"]))
+        except FAULTS as error:
+            note(f"{tenant}/{job}", error)
+            return None
+        return manifest, Run(tenant, job, run), summary
+
+    def run_number(self, tenant: str, job: str) -> int:
+        """Return the number of the job's newest run, as far as Redis knows; else 1."""
+        found: Any = self._redis.hget(_job(tenant, job), "run")
+        return int(found) if found and found.isdigit() else 1
 
     def close(self, run: Run, summary: Summary) -> None:
         """Store the summary of a run that has its result, and remove it from the open runs."""
@@ -90,13 +104,27 @@ class JobIndex:
         pipe.publish(CHANGED, f"{run.tenant}/{run.job}")
         pipe.execute()
 
+    def enlist(self, tenant: str, jobs: Mapping[str, float]) -> None:
+        """Add jobs to the tenant's listing alone, each with its time of creation.
+
+        Their details are added as soon as they are asked for. What is listed stays as it is.
+        """
+        self._redis.zadd(_listing(tenant), jobs, nx=True)
+
+    def drop(self, run: Run) -> None:
+        """Remove a run from the open ones; its job stays indexed."""
+        pipe = self._redis.pipeline()
+        pipe.srem(_OPEN, run.name)
+        pipe.srem(_open_of(run.tenant), run.name)
+        pipe.execute()
+
     def forget(self, tenant: str, job: str) -> None:
         """Remove a job and all its runs from the index."""
-        newest: Any = self._redis.hget(_job(tenant, job), "run")
+        newest = self.run_number(tenant, job)
         pipe = self._redis.pipeline()
         pipe.delete(_job(tenant, job))
         pipe.zrem(_listing(tenant), job)
-        for run in range(1, int(newest or 1) + 1):
+        for run in range(1, newest + 1):
             pipe.srem(_OPEN, f"{tenant}/{job}/{run}")
             pipe.srem(_open_of(tenant), f"{tenant}/{job}/{run}")
         pipe.publish(CHANGED, f"{tenant}/{job}")
@@ -129,7 +157,8 @@ class JobIndex:
     def open_runs(self) -> list[Run]:
         """Return every run without a result."""
         found: Any = self._redis.smembers(_OPEN)
-        return sorted((Run.parse(name.decode()) for name in found), key=lambda run: run.name)
+        names = sorted(name.decode("utf-8", "replace") for name in found)
+        return list(parsed_runs(names))
 
     def is_open(self, run: Run) -> bool:
         """Return whether it is one of the runs without a result."""
@@ -153,8 +182,7 @@ class JobIndex:
 
 def open_runs(store: ArtifactStore) -> Iterator[Run]:
     """Yield the runs without a result, as the store has them."""
-    for key in store.list(keys.OPEN):
-        yield Run.parse(key.removeprefix(keys.OPEN))
+    return parsed_runs(store.list(keys.OPEN), keys.OPEN)
 
 
 def newest_run(store: ArtifactStore, tenant: str, job: str) -> Run:
@@ -171,17 +199,9 @@ def newest_run(store: ArtifactStore, tenant: str, job: str) -> Run:
     )
 
 
-def known_jobs(store: ArtifactStore, tenant: str) -> Iterator[str]:
-    """Yield the ids of a tenant's jobs, as the store has them."""
-    prefix = keys.jobs(tenant)
-    for key in store.list(prefix):
-        job, _, rest = key.removeprefix(prefix).partition("/")
-        if rest == "manifest.json":
-            yield job
-
-
 def _summary(data: dict[str, Any]) -> Summary:
-    return Summary(**{**data, "warnings": tuple(data["warnings"])})
+    known = {name: data[name] for name in Summary.__slots__ if name in data}
+    return Summary(**{**known, "warnings": tuple(data["warnings"])})
 
 
 def _job(tenant: str, job: str) -> str:

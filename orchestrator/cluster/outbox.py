@@ -12,6 +12,7 @@ from typing import Any
 
 from redis import Redis
 
+from orchestrator.cluster.unreadable import parsed_runs
 from tasks.artifacts import ArtifactStore, encode
 from tasks.runs import keys
 from tasks.runs.units import Run
@@ -49,7 +50,7 @@ class Outbox:
     def take(self, limit: int, seconds: float) -> list[Run]:
         """Return at most `limit` due runs; they become due for others after `seconds`."""
         found: Any = self._take(keys=[_DUE], args=[limit, seconds])
-        return [Run.parse(name.decode()) for name in found]
+        return list(parsed_runs(name.decode("utf-8", "replace") for name in found))
 
     def hold(self, runs: Iterable[Run], seconds: float) -> None:
         """Keep runs that were taken: set their due times to `seconds` from now."""
@@ -69,8 +70,7 @@ class Outbox:
 
     def restore(self) -> None:
         """Make the entries due that Redis has lost."""
-        names = [Run.parse(key.removeprefix(keys.OUTBOX)) for key in self._store.list(keys.OUTBOX)]
-        self._set("NX", names, 0.0)
+        self._set("NX", parsed_runs(self._store.list(keys.OUTBOX), keys.OUTBOX), 0.0)
 
     def _set(self, condition: str, runs: Iterable[Run], seconds: float) -> None:
         names = [run.name for run in runs]

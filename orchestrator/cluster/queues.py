@@ -8,17 +8,22 @@ works on it.
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64decode
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from redis import Redis
 
+from orchestrator.cluster.turns import Turns, has_turn_to_come, lane_of
+from orchestrator.cluster.unreadable import FAULTS, note
 from tasks.broker import SENT_AT
-from tasks.runs.stages import HEADER_STAGES, Stage, queues
+from tasks.runs.records import Records
+from tasks.runs.stages import HEADER_STAGES, Stage, queues, queues_of
 from tasks.runs.units import Run, Unit
 
-PAGE = 1000  # messages that one request reads
+PAGE = 500  # messages that one request reads
+LONGEST = 10_000  # messages of a queue that is read as a whole, at each pass with suspects
 _STAGES = {stage.task_name: stage for stage in Stage}
 
 
@@ -31,8 +36,17 @@ class Queues(Protocol):
         A fan_out's message starts the run's chunks and shards.
         """
 
+    def expect(self, units: Iterable[Unit]) -> None:
+        """Take note that messages for these units, if there are any, were sent by now."""
+
     def issued(self, unit: Unit) -> None:
         """Record that a message for the unit was sent again."""
+
+    def unread(self) -> dict[str, float]:
+        """Return the queues that `queued` does not read, with the time of their first message.
+
+        It is when that message was sent, in seconds since 1970; 0: it does not say.
+        """
 
     def lengths(self) -> dict[str, int]:
         """Return the number of messages that wait in each queue."""
@@ -42,34 +56,110 @@ class Queues(Protocol):
 
 
 class RedisQueues:
-    """Reads the list that kombu's Redis transport keeps for each queue."""
+    """Reads the list that kombu's Redis transport keeps for each queue.
 
-    def __init__(self, redis: Redis) -> None:
+    A long list is not read: a unit's message may wait in it while its first message was sent before
+    the unit was first asked about. So a lost one is noticed when its turn has come.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        records: Records,
+        *,
+        longest: int = LONGEST,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._redis = redis
+        self._records = records
+        self._longest = longest
+        self._clock = clock
+        self._turns = Turns()
 
     def queued(self, suspects: Collection[Unit]) -> set[Unit]:
-        """Return those of the suspects that a waiting message asks for."""
-        return set(suspects).difference(lost(suspects, queued_units(self._redis)))
+        """Return those of the suspects that a waiting message asks for, or may ask for."""
+        stages = {unit.stage for unit in suspects}
+        if stages & HEADER_STAGES:
+            stages.add(Stage.FAN_OUT)
+        lengths = self._lengths(queues_of(stages))
+        long = {name for name, length in lengths.items() if length > self._longest}
+        runs = {unit.run for unit in suspects}
+        found: set[Unit] = set()
+        for name in lengths.keys() - long:
+            found.update(unit for unit in _units(self._redis, name) if unit.run in runs)
+        missing = lost(suspects, found)
+        if long:
+            firsts, now = self._first_sent(long), self._clock()
+            missing = tuple(unit for unit in missing if not self._may_wait(unit, firsts, now))
+            self._turns.forget_old(now)
+        return set(suspects).difference(missing)
+
+    def expect(self, units: Iterable[Unit]) -> None:
+        """Take note of the time, for queues that are too long to be read."""
+        now = self._clock()
+        for unit in units:
+            self._turns.first_asked(unit, now)
 
     def issued(self, unit: Unit) -> None:
-        """Do nothing: the new message is visible in the Redis list."""
+        """Forget when it was first asked about: its new message waits behind all others."""
+        self._turns.forget(unit)
+
+    def unread(self) -> dict[str, float]:
+        """Return the queues that are too long to be read."""
+        lengths = self._lengths(queues())
+        return self._first_sent([name for name, it in lengths.items() if it > self._longest])
 
     def lengths(self) -> dict[str, int]:
         """Return the length of each queue's list."""
-        lengths: dict[str, Any] = {queue: self._redis.llen(queue) for queue in queues()}
-        return lengths
+        return self._lengths(queues())
 
     def ages(self, now: float) -> dict[str, float]:
         """Return ages by the send time of each list's last message: workers take from the tail."""
+        firsts = self._first_sent(queues())
+        return {
+            queue: max(0.0, now - sent_at) for queue, sent_at in firsts.items() if sent_at != 0.0
+        }
+
+    def _may_wait(self, unit: Unit, firsts: Mapping[str, float], now: float) -> bool:
+        """Return whether a message in one of the long queues may still start the unit.
+
+        `firsts`: when the first message of each of these was sent.
+        """
+        if unit.stage in HEADER_STAGES and self._may_wait(
+            unit.run.unit(Stage.FAN_OUT), firsts, now
+        ):
+            return True
+        first = firsts.get(unit.stage.queue(lane_of(self._records, unit)))
+        if first is None:
+            return False
+        return has_turn_to_come(first, self._turns.first_asked(unit, now), now)
+
+    def _lengths(self, names: Sequence[str]) -> dict[str, int]:
         pipe = self._redis.pipeline(transaction=False)
-        for queue in queues():
-            pipe.lindex(queue, -1)
-        ages = {}
-        for queue, message in zip(queues(), pipe.execute(), strict=True):
-            sent_at = json.loads(message)["headers"].get(SENT_AT) if message else None
-            if sent_at is not None:
-                ages[queue] = max(0.0, now - sent_at)
-        return ages
+        for name in names:
+            pipe.llen(name)
+        return dict(zip(names, pipe.execute(), strict=True))
+
+    def _first_sent(self, names: Collection[str]) -> dict[str, float]:
+        """Return when the next message of each non-empty queue was sent; 0: it does not say.
+
+        In seconds since 1970. Workers take from the tail of the list.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipe.lindex(name, -1)
+        found = zip(names, pipe.execute(), strict=True)
+        return {name: _sent_at(message) or 0.0 for name, message in found if message}
+
+
+def _sent_at(message: bytes) -> float | None:
+    """Return when a message was sent, in seconds since 1970; None: it does not say."""
+    try:
+        found = json.loads(message)["headers"].get(SENT_AT)
+        return None if found is None else float(found)
+    except FAULTS as error:
+        note("a message in a queue", error)
+        return None
 
 
 def queued_units(redis: Redis) -> set[Unit]:
@@ -78,28 +168,33 @@ def queued_units(redis: Redis) -> set[Unit]:
 
 
 def _units(redis: Redis, queue: str) -> Iterator[Unit]:
-    # From the tail, where workers take: messages taken meanwhile cannot hide one not yet read.
-    end = -1
+    # From the head, where messages are added: those added meanwhile move the others to where they
+    # are still read, and those taken meanwhile, at the tail, move none.
+    start = 0
     while True:
-        page: Any = redis.lrange(queue, end - PAGE + 1, end)
+        page: Any = redis.lrange(queue, start, start + PAGE - 1)
         for message in page:
             unit = read_unit(message)
             if unit is not None:
                 yield unit
         if len(page) < PAGE:
             return
-        end -= PAGE
+        start += PAGE
 
 
 def read_unit(message: bytes) -> Unit | None:
-    """Return the unit that a message asks for; None if its task is not one of ours."""
-    envelope = json.loads(message)
-    stage = _STAGES.get(envelope["headers"]["task"])
-    if stage is None:
+    """Return the unit that a message asks for; None if it is no message for a stage of ours."""
+    try:
+        envelope = json.loads(message)
+        stage = _STAGES.get(envelope["headers"]["task"])
+        if stage is None:
+            return None
+        _, arguments, _ = json.loads(b64decode(envelope["body"]))
+        run = Run(arguments["tenant"], arguments["job"], arguments["run"])
+        return run.unit(stage, arguments.get("index", 0))
+    except FAULTS as error:
+        note("a message in a queue", error)
         return None
-    _, arguments, _ = json.loads(b64decode(envelope["body"]))
-    run = Run(arguments["tenant"], arguments["job"], arguments["run"])
-    return run.unit(stage, arguments.get("index", 0))
 
 
 def lost(suspects: Iterable[Unit], queued: Set[Unit]) -> tuple[Unit, ...]:

@@ -8,21 +8,19 @@ sent later, or the queue is empty, the unit's message was taken or lost.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from tasks.artifacts import ArtifactMissing
+from orchestrator.cluster.turns import has_turn_to_come, lane_of
 from tasks.broker import SENT_AT, BrokerUnavailable
 from tasks.runs.records import Records
 from tasks.runs.stages import HEADER_STAGES, Lane, Stage, queues
 from tasks.runs.units import Unit
 
-# Clocks of machines differ, and a message is sent a little later than the receipt before it.
-MARGIN_SECONDS = 15.0
 FORGET_SECONDS = 3600.0  # longer than most units take; then an entry is removed and made anew
 T = TypeVar("T")
 
@@ -56,9 +54,19 @@ class AmqpQueues:
         }
         return found
 
+    def expect(self, units: Iterable[Unit]) -> None:
+        """Take note of the time for the units that are new."""
+        now = self._clock()
+        for unit in units:
+            self._waits.setdefault(unit, _Wait(sent_by=now, asked_at=now))
+
     def issued(self, unit: Unit) -> None:
         """Forget the old send time; the unit now waits by its new message."""
         self._waits.pop(unit, None)
+
+    def unread(self) -> dict[str, float]:
+        """Return every queue that is not empty: none can be read."""
+        return self._first_sent()
 
     def lengths(self) -> dict[str, int]:
         """Return the messages that no worker has taken, by queue.
@@ -89,33 +97,17 @@ class AmqpQueues:
         wait = self._waits.setdefault(unit, _Wait(sent_by=now))
         wait.asked_at = now
 
-        def has_turn_to_come(lane: Lane) -> bool:
+        def may_be_in(lane: Lane) -> bool:
             first = firsts.get(unit.stage.queue(lane))
-            if first is None:
-                return False
-            if first > now + MARGIN_SECONDS:  # the sender's clock is ahead of ours
-                return True
-            return first <= wait.sent_by + MARGIN_SECONDS
+            return first is not None and has_turn_to_come(first, wait.sent_by, now)
 
-        if has_turn_to_come(Lane.INTERACTIVE):
+        if may_be_in(Lane.INTERACTIVE):
             return True
-        if not has_turn_to_come(Lane.BULK):
+        if not may_be_in(Lane.BULK):
             return False
         if wait.is_bulk is None:  # looked up once: a long queue has many records
-            wait.is_bulk = self._lane(unit) is Lane.BULK
+            wait.is_bulk = lane_of(self._records, unit) is Lane.BULK
         return wait.is_bulk
-
-    def _lane(self, unit: Unit) -> Lane:
-        """Return the lane of the unit's message, by the rule of `tasks/runs/canvas.py`."""
-        if unit.stage in (Stage.DIARIZE, Stage.ASSEMBLE):
-            return Lane.INTERACTIVE
-        try:
-            options = self._records.manifest(unit.run.tenant, unit.run.job).options
-            if unit.stage in HEADER_STAGES:
-                return self._records.plan(unit.run.tenant, unit.run.job).lane(options)
-        except ArtifactMissing:  # the job is being deleted
-            return Lane.INTERACTIVE
-        return options.lane or Lane.INTERACTIVE
 
     def _first_sent(self) -> dict[str, float]:
         """Return each queue's first send time in seconds since 1970 (0: the message has none)."""

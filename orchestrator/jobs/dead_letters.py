@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from orchestrator.cluster.unreadable import FAULTS, note
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
+from tasks.runs.json_artifacts import json_object, read_record
 
 
 def read_dead_letters(store: ArtifactStore, tenant: str) -> list[dict[str, Any]]:
@@ -16,10 +17,12 @@ def read_dead_letters(store: ArtifactStore, tenant: str) -> list[dict[str, Any]]
     """
     letters = []
     for key in store.list(f"{keys.DEAD_LETTERS}{tenant}/"):
-        job, run, stage, index = key.split("/")[2:]
         try:
-            error = json.loads(store.get(key))
+            job, run, stage, index = key.split("/")[2:]
+            place = {"job": job, "run": int(run), "stage": stage, "chunk": int(index)}
+            letters.append(place | read_record(store, key, json_object))
         except ArtifactMissing:  # removed since it was listed
             continue
-        letters.append({"job": job, "run": int(run), "stage": stage, "chunk": int(index)} | error)
+        except FAULTS as error:  # a stray object
+            note(key, error)
     return letters

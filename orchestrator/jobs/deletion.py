@@ -7,20 +7,21 @@ deletion whose process died. Files that were written into a submitter's bucket s
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_index import newest_run
+from orchestrator.cluster.unreadable import note
 from orchestrator.jobs.ids import forget_key
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
 from tasks.runs import keys
-from tasks.runs.manifest import Manifest
+from tasks.runs.json_artifacts import UnreadableRecord, read_record
 from tasks.runs.units import Run
 from tasks.state.claims import release
 
+SHARED = (keys.OPEN, keys.OUTBOX, keys.DEAD_LETTERS)  # folders with keys of all jobs
 Contents = dict[str, tuple[str, ...]]  # by content: its parts, if it has several
 
 
@@ -45,10 +46,18 @@ class Tombstone:
 
     @classmethod
     def read(cls, store: ArtifactStore, tenant: str, job: str) -> Tombstone:
-        """Read the tombstone of a deleted job. Raises ArtifactMissing."""
-        data: dict[str, Any] = json.loads(store.get(keys.tombstone(tenant, job)))
-        contents = {content: tuple(parts) for content, parts in data.pop("contents").items()}
-        return cls(tenant, job, contents=contents, **data)
+        """Read the tombstone of a deleted job. Raises ArtifactMissing or UnreadableRecord."""
+        return read_record(
+            store,
+            keys.tombstone(tenant, job),
+            lambda data: cls(
+                tenant=tenant,
+                job=job,
+                deleted_at=float(data["deleted_at"]),
+                runs=int(data["runs"]),
+                contents={name: tuple(parts) for name, parts in data["contents"].items()},
+            ),
+        )
 
 
 def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
@@ -57,19 +66,25 @@ def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
     try:
         if exists(cluster.store, keys.tombstone(tenant, job)):
             raise UnknownJob(f"There is no job {job!r}.")
-        found = cluster.jobs.find(tenant, job)
-        if found is None:
-            cluster.records.manifest(tenant, job)
-    except (ArtifactMissing, ValueError) as error:
+        is_known = exists(cluster.store, keys.manifest(tenant, job))
+    except ValueError as error:  # it is not even a name
         raise UnknownJob(f"There is no job {job!r}.") from error
-    runs = max(newest_run(cluster.store, tenant, job).number, found[1].number if found else 1)
-    stone = Tombstone(tenant, job, round(time.time(), 3), runs, _contents(cluster, tenant, job))
+    if not is_known and cluster.jobs.find(tenant, job) is None:
+        raise UnknownJob(f"There is no job {job!r}.")
+    known = cluster.jobs.run_number(tenant, job)
+    runs = max(newest_run(cluster.store, tenant, job).number, known)
+    own = list(cluster.store.list(keys.job(tenant, job)))
+    contents = _contents(cluster, tenant, job, own)
+    stone = Tombstone(tenant, job, round(time.time(), 3), runs, contents)
     cluster.store.put(stone.key, stone.to_bytes())
     erase(cluster, stone)
 
 
-def erase(cluster: Cluster, stone: Tombstone) -> int:
-    """Remove all of a deleted job but its tombstone; return the number of removed artifacts."""
+def erase(cluster: Cluster, stone: Tombstone, outside: Sequence[str] | None = None) -> int:
+    """Remove all of a deleted job but its tombstone; return the number of removed artifacts.
+
+    `outside`: its keys in the folders that all jobs share; None: they are listed.
+    """
     tenant, job, store = stone.tenant, stone.job, cluster.store
     for number in range(1, stone.runs + 2):
         # The flag stops tasks; one run more than known, since a retry may have begun just now.
@@ -77,48 +92,73 @@ def erase(cluster: Cluster, stone: Tombstone) -> int:
         cluster.cancellations.flag(run)
         cluster.ledger.forget(run)
     cluster.jobs.forget(tenant, job)
-    if (manifest := _manifest(cluster, tenant, job)) is not None:
-        forget_key(store, manifest)
-    gone = 0
-    for folder in (keys.OPEN, keys.OUTBOX, keys.DEAD_LETTERS):
-        gone += _delete(store, list(store.list(f"{folder}{tenant}/{job}/")))
-    for content, parts in (stone.contents | _contents(cluster, tenant, job)).items():
+    own = list(store.list(keys.job(tenant, job)))
+    naming = (keys.plan(tenant, job), keys.manifest(tenant, job))
+    if naming[1] in own:
+        idempotency_key = _idempotency_key(cluster, tenant, job)
+        if idempotency_key is not None:
+            forget_key(store, tenant, job, idempotency_key)
+    if outside is None:
+        outside = [key for it in SHARED for key in store.list(f"{it}{tenant}/{job}/")]
+    gone = _delete(store, outside)
+    for content, parts in (stone.contents | _contents(cluster, tenant, job, own)).items():
         gone += release(store, cluster.leases, tenant, job, content, parts)
     # Manifest and plan name the contents, so they go last: after a crash they are still readable.
-    naming = (keys.plan(tenant, job), keys.manifest(tenant, job))
-    notes = keys.job(tenant, job, "uses/")
-    own = [key for key in store.list(keys.job(tenant, job)) if not key.startswith(notes)]
-    gone += _delete(store, [key for key in own if key not in naming])
-    gone += _delete(store, [key for key in naming if key in own])
+    rest = without_notes(tenant, job, own)
+    gone += _delete(store, [key for key in rest if key not in naming])
+    gone += _delete(store, [key for key in naming if key in rest])
     cluster.records.forget(tenant, job)
     return gone
 
 
-def _delete(store: ArtifactStore, found: list[str]) -> int:
+def without_notes(tenant: str, job: str, own: Iterable[str]) -> list[str]:
+    """Return the keys of a job's folder without the notes of what it claims, which go last."""
+    notes = keys.job(tenant, job, "uses/")
+    return [key for key in own if not key.startswith(notes)]
+
+
+def _delete(store: ArtifactStore, found: Sequence[str]) -> int:
     for key in found:
         store.delete(key)
     return len(found)
 
 
-def _manifest(cluster: Cluster, tenant: str, job: str) -> Manifest | None:
+def _idempotency_key(cluster: Cluster, tenant: str, job: str) -> str | None:
+    """Return the job's idempotency key, also from a manifest of a release that is not ours."""
     try:
-        return cluster.records.manifest(tenant, job)
-    except ArtifactMissing:
+        key = read_record(
+            cluster.store, keys.manifest(tenant, job), lambda data: data["idempotency_key"]
+        )
+    except (ArtifactMissing, UnreadableRecord):
         return None
+    return key if isinstance(key, str) else None
 
 
-def _contents(cluster: Cluster, tenant: str, job: str) -> Contents:
-    """Return the contents that the job claims, from its manifest, its plan and its claims."""
+def _contents(cluster: Cluster, tenant: str, job: str, own: Collection[str]) -> Contents:
+    """Return the contents that the job claims, from its manifest, its plan and its notes.
+
+    `own`: the keys of its folder; what is not among them is not read.
+    """
     cluster.records.forget(tenant, job)
     found: Contents = {}
-    if (manifest := _manifest(cluster, tenant, job)) is not None:
-        if manifest.source.artifact is not None:
-            found[keys.content(manifest.source.artifact)] = ()
-        found |= {known.clip: () for known in manifest.options.known_speakers}
-    if (plan := cluster.plan(tenant, job)) is not None:
-        found |= dict.fromkeys((plan.audio, *plan.channels), ())
-        if plan.heard not in found:  # language detection listens to all channels together
-            found = {plan.heard: tuple(dict.fromkeys(plan.channels))} | found
+    try:
+        if keys.manifest(tenant, job) in own:
+            manifest = cluster.records.manifest(tenant, job)
+            if manifest.source.artifact is not None:
+                found[keys.content(manifest.source.artifact)] = ()
+            found |= {known.clip: () for known in manifest.options.known_speakers}
+        if keys.plan(tenant, job) in own:
+            plan = cluster.records.plan(tenant, job)
+            found |= dict.fromkeys((plan.audio, *plan.channels), ())
+            if plan.heard not in found:  # language detection listens to all channels together
+                found = {plan.heard: tuple(dict.fromkeys(plan.channels))} | found
+    except ArtifactMissing:  # another process removes it just now, or has to
+        pass
+    except UnreadableRecord as error:  # then every claim of the tenant is looked at
+        note(f"{tenant}/{job}", error)
+        folder = keys.claims(tenant)
+        claims = (key.removeprefix(folder).split("/") for key in cluster.store.list(folder))
+        found |= {content: () for content, *user in claims if user == [job]}
     notes = keys.job(tenant, job, "uses/")
-    found |= {key.removeprefix(notes): () for key in cluster.store.list(notes)}
+    found |= {key.removeprefix(notes): () for key in own if key.startswith(notes)}
     return found

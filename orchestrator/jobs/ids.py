@@ -13,7 +13,6 @@ from contextlib import suppress
 from gpu_worker.errors import InvalidOption
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
-from tasks.runs.manifest import Manifest
 
 
 class UnusableIdempotencyKey(InvalidOption):
@@ -47,13 +46,11 @@ def keyed_job(store: ArtifactStore, tenant: str, idempotency_key: str) -> str:
             return store.get(key).decode()
 
 
-def forget_key(store: ArtifactStore, manifest: Manifest) -> None:
+def forget_key(store: ArtifactStore, tenant: str, job: str, idempotency_key: str) -> None:
     """Delete the link from a deleted job's idempotency key, if it still points to this job."""
-    if manifest.idempotency_key is None:
-        return
-    key = keys.idempotency(manifest.tenant, manifest.idempotency_key)
+    key = keys.idempotency(tenant, idempotency_key)
     with suppress(ArtifactMissing):
-        if store.get(key).decode() == manifest.job:
+        if store.get(key) == job.encode():
             store.delete(key)
 
 

@@ -95,7 +95,7 @@ def _submit(cluster: Cluster, manifest: Manifest, quota: Quota | None, way: str 
     is_first = store.put(key, encode(manifest.model_dump(mode="json")))
     if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
         # Deleted after its id was read for the key: submit again, which makes a new job.
-        forget_key(store, manifest)
+        forget_key(store, tenant, manifest.job, idempotency_key)
         if is_first:
             store.delete(key)
         cluster.jobs.refuse(tenant, manifest.job)

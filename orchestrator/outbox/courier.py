@@ -15,12 +15,15 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.unreadable import note
 from orchestrator.outbox.delivery import deliver
 from orchestrator.outbox.webhooks import webhook_pool
+from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.units import Run
 
 THREADS = 8
 PAUSE_SECONDS = 0.5  # between two looks at the outbox
+UNREADABLE_SECONDS = 600.0  # until the next try of a run whose records cannot be read
 FAULT_SECONDS = 15.0  # until the next try, after the store or Redis was away
 log = structlog.get_logger(__name__)
 
@@ -73,6 +76,9 @@ class Courier:
                 delay = deliver(self._cluster, run, self._webhooks)
             if delay is None:
                 self._cluster.outbox.remove(run)
+        except UnreadableRecord as error:
+            note(run.name, error)
+            delay = UNREADABLE_SECONDS
         except (RedisError, ScriptoriumError) as error:
             log.warning("delivery_interrupted", run=run.name, reason=str(error))
             delay = FAULT_SECONDS

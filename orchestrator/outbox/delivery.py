@@ -7,7 +7,6 @@ are written again with the same bytes, and a webhook has the same id each time.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +27,7 @@ from orchestrator.outbox.schedule import (
 from orchestrator.outbox.webhooks import event, send
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.runs import keys
+from tasks.runs.json_artifacts import read_record
 from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
 
@@ -41,13 +41,14 @@ def deliver(
 ) -> float | None:
     """Make one try. Return the seconds until the next step, or None if nothing more is owed.
 
-    Raises redis.RedisError and the store's errors if it cannot be read what is owed.
+    Raises redis.RedisError and the store's errors if it cannot be read what is owed, and
+    UnreadableRecord if another release may be able to.
     """
     store = cluster.store
     try:
-        owed = json.loads(store.get(keys.owed(run)))
+        ended_at = read_record(store, keys.owed(run), lambda data: float(data["ended_at"]))
         manifest = cluster.records.manifest(run.tenant, run.job)
-        summary = Summary.of_result(json.loads(store.get(keys.of_run(run, keys.RESULT))))
+        summary = read_record(store, keys.of_run(run, keys.RESULT), Summary.of_result)
     except ArtifactMissing:  # delivered already, or the job was deleted
         return None
     parts = [name for name in wanted(manifest) if not exists(store, keys.delivered(run, name))]
@@ -63,7 +64,7 @@ def deliver(
         if part == OUTPUT:
             outcome = _write(cluster, manifest, run, summary)
         else:
-            said = event(manifest, run, summary, owed["ended_at"])
+            said = event(manifest, run, summary, ended_at)
             url = manifest.webhook_url or ""
             outcome = send(webhooks(), cluster.settings, url, run, said)
     following = verdict(outcome, tries, cluster.settings.redelivery_factor)

@@ -25,7 +25,7 @@ class Housekeeping:
 
     def remove_unused_uploads(self) -> None:
         """Remove files that were uploaded and not submitted within a day."""
-        tenants = known_tenants(self._cluster.store, self._cluster.settings)
+        tenants = known_tenants(self._cluster.store)
         for tenant in self._leading.while_held(tenants):
             mark_earlier_uploads(self._cluster, tenant)
         for tenant, upload in self._leading.while_held(unused_uploads(self._cluster)):

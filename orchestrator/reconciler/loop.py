@@ -18,8 +18,10 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.open_runs.needs import pause_after
-from orchestrator.open_runs.survey import survey
+from orchestrator.open_runs.survey import Surveyor
+from orchestrator.reconciler.cataloguing import Cataloguing
 from orchestrator.reconciler.duty import Duty
 from orchestrator.reconciler.housekeeping import UPLOADS_SECONDS, Housekeeping
 from orchestrator.reconciler.leading import Leading, LeadLost
@@ -29,6 +31,7 @@ from orchestrator.reconciler.restoring import Restoring
 from tasks.runs.units import Unit
 from tasks.telemetry.heartbeat import Heartbeat
 
+CATALOG_SECONDS = 5.0  # between looks whether the catalog is due
 JOIN_SECONDS = 5.0  # that duties get to end; they stop before their next item
 Item = TypeVar("Item")
 log = structlog.get_logger(__name__)
@@ -47,14 +50,17 @@ class Reconciler:
         settings = cluster.settings
         self._cluster = cluster
         self._leading = Leading(cluster.redis, settings.reconcile_seconds)
+        self._surveyor = Surveyor(cluster)
         self._rescuing = Rescuing(cluster, self._leading, clock)
         self._measuring = Measuring(cluster)
         self._restoring = Restoring(cluster, self._leading, adopt=adopt)
+        self._cataloguing = Cataloguing(cluster, self._leading, self._restoring)
         house = Housekeeping(cluster, self._leading)
         self._audit = Duty("audit", self._restoring.restore, settings.audit_seconds)
         self._beside = [self._audit]
         if adopt:
             self._beside += [
+                Duty("catalog", self._cataloguing.walk, CATALOG_SECONDS),
                 Duty("deletions", house.end_deletions, settings.audit_seconds),
                 Duty("uploads", house.remove_unused_uploads, UPLOADS_SECONDS),
             ]
@@ -109,13 +115,21 @@ class Reconciler:
             self._restoring.seen = frozenset(runs)
         for duty in self._running:
             duty.start_if_due()
-        surveys = tuple(self._steps(survey(self._cluster, runs)))
+        surveys = tuple(self._steps(self._surveyor.survey(runs)))
         try:
             lost = self._rescuing.lost(surveys)
-            return tuple(unit for unit in self._steps(lost) if self._rescuing.rescue(unit))
+            return tuple(unit for unit in self._steps(lost) if self._rescued(unit))
         finally:
             if self._leading.is_held and not wiped:  # what is not restored yet is work too
                 self._measuring.measure(surveys, self._rescuing.reissued_units)
+
+    def _rescued(self, unit: Unit) -> bool:
+        """Rescue a unit; what cannot be read of its run is its own trouble."""
+        try:
+            return self._rescuing.rescue(unit)
+        except FAULTS as error:
+            note(unit.name, error)
+            return False
 
     def _steps(self, items: Iterable[Item]) -> Iterator[Item]:
         """Yield the items while this process leads; each is a sign that the pass does not hang."""

@@ -1,91 +1,196 @@
-"""Compare Redis with the store, now and then and after a wipe, and give back what it lacks.
+"""Compare the open runs of Redis with those of the store, and give back what either lacks.
 
-The loop goes on meanwhile: each run that is back is surveyed by its next pass.
+It runs now and then, and at once after a wipe: then each run is also issued, since its messages are
+gone with Redis. The loop goes on meanwhile: each run that is back is surveyed by its next pass.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import structlog
 
-from orchestrator.access.tenants import known_tenants
-from orchestrator.cluster.connection import Cluster, UnknownJob
-from orchestrator.cluster.job_index import known_jobs, newest_run, open_runs
-from orchestrator.reconciler.leading import Leading
+from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.job_folder import JobFolder, job_folder
+from orchestrator.cluster.job_index import open_runs
+from orchestrator.cluster.unreadable import FAULTS, note
+from orchestrator.reconciler.leading import Leading, LeadLost
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
-from tasks.runs.records import failures
-from tasks.runs.stages import Stage
-from tasks.runs.units import Run
+from tasks.runs.canvas import run_canvas
+from tasks.runs.manifest import Manifest
+from tasks.runs.stages import EARLY_STAGES, Stage
+from tasks.runs.units import Run, created_at
 from tasks.state.receipts import Receipt
 
+THREADS = 16  # runs restored at once: each waits for the store most of the time
+SETTLED_SECONDS = 600.0  # a submission or a deletion in progress is over after this
+Item = TypeVar("Item")
 log = structlog.get_logger(__name__)
 
 
 class Restoring:
-    """Restores Redis from the store: every open run, or without `adopt` only those in `seen`."""
+    """Makes Redis and the store agree on what is open; without `adopt` only on runs in `seen`."""
 
-    def __init__(self, cluster: Cluster, leading: Leading, *, adopt: bool) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        leading: Leading,
+        *,
+        adopt: bool,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._cluster = cluster
         self._leading = leading
         self._adopt = adopt  # take up runs that others left open
+        self._clock = clock
         self.seen: Collection[Run] = frozenset()  # those that were open at the last pass
 
     def restore(self) -> None:
-        """Compare once, the most urgent first: open runs, what is owed, jobs that have ended.
+        """Compare once: what Redis lacks, what the store lacks, then what is owed.
 
-        Raises LeadLost, redis.RedisError and what the store raises; the next call begins anew.
+        Raises LeadLost, redis.RedisError, kombu's OperationalError and what the store raises. The
+        next call goes on with what is left: a run that was restored is not restored again.
         """
         jobs = self._cluster.jobs
         wiped = jobs.is_wiped()
-        self._restore_open_runs()
+        before = jobs.open_runs()  # first: a run of Redis is in the store's listing, or is over
+        listed = set(open_runs(self._cluster.store))
+        lacking = sorted(listed.difference(before), key=lambda run: run.name)
+        self.each(lambda run: self._take_up(run, is_wiped=wiped), lacking, _name)
         if wiped:  # from here on the load can be measured
             jobs.restored(lists_ended=not self._adopt)
+        self.each(self._doubt, [run for run in before if run not in listed], _name)
         if self._adopt:
             self._cluster.outbox.restore()
-            if jobs.lacks_ended():
-                self._list_ended_jobs()
 
-    def _restore_open_runs(self) -> None:
-        jobs = self._cluster.jobs
-        known = set(jobs.open_runs())
-        for run in self._leading.while_held(open_runs(self._cluster.store)):
-            is_ours = self._adopt or run in self.seen
-            if is_ours and run not in known and not jobs.is_open(run):  # it may be a new one
-                self._restore(run)
+    def reopen(self, folder: JobFolder) -> None:
+        """Open the newest run of a job again that has neither a result nor an open marker.
 
-    def _list_ended_jobs(self) -> None:
-        """Index every job of the store, if Redis was not wiped again meanwhile."""
+        So are jobs in a copy of a bucket that was written to meanwhile. Does nothing for a young
+        job, which is perhaps being submitted. Raises what `restore` raises.
+        """
+        run = folder.newest
+        if self._is_young(folder):
+            return
+        store = self._cluster.store
+        if exists(store, keys.open_run(run)) or exists(store, keys.of_run(run, keys.RESULT)):
+            return
+        if exists(store, keys.tombstone(run.tenant, run.job)):
+            return
+        log.warning("run_reopened", run=run.name)
+        store.put(keys.open_run(run), b"")
+        if not self._cluster.jobs.is_open(run):
+            self._restore(run, folder, is_wiped=False)
+
+    def _take_up(self, run: Run, *, is_wiped: bool) -> None:
+        """Restore a run that the store has open and Redis has not."""
         cluster = self._cluster
-        for tenant in known_tenants(cluster.store, cluster.settings):
-            for job in self._leading.while_held(known_jobs(cluster.store, tenant)):
-                with suppress(UnknownJob):  # it is being deleted
-                    cluster.job(tenant, job)
-        if cluster.jobs.lacks_ended():
-            cluster.jobs.restored()
-
-    def _restore(self, run: Run) -> None:
-        cluster = self._cluster
+        if not (self._adopt or run in self.seen) or cluster.jobs.is_open(run):  # a new one, or not
+            return
         if exists(cluster.store, keys.tombstone(run.tenant, run.job)):
             return
-        try:
-            manifest = cluster.records.manifest(run.tenant, run.job)
-        except ArtifactMissing:
-            return  # a submission that was not accepted
-        log.info("run_restored", run=run.name)
-        if exists(cluster.store, keys.of_run(run, "canceled")):
-            cluster.cancellations.flag(run)
-        newest = newest_run(cluster.store, run.tenant, run.job)
-        newest = newest if newest.number > run.number else run
+        folder = job_folder(cluster.store, run.tenant, run.job)
+        if folder.is_accepted:
+            self._restore(run, folder, is_wiped=is_wiped)
+        elif not self._is_young(folder):  # what is left of a submission that was not accepted
+            cluster.store.delete(keys.open_run(run))
+
+    def _restore(self, run: Run, folder: JobFolder, *, is_wiped: bool) -> None:
+        cluster = self._cluster
+        newest = folder.newest if folder.newest.number > run.number else run
+        manifest = cluster.records.manifest(run.tenant, run.job)
+        if folder.has(newest, "canceled"):
+            cluster.cancellations.flag(newest)
         # The receipts first: once the run is in the index a pass looks at what it needs.
-        if cluster.plan(run.tenant, run.job) is not None:
+        if folder.is_prepared:
+            cluster.plan(run.tenant, run.job)  # read here, where many are read at once
             cluster.ledger.record(
-                run.unit(Stage.PREPARE), Receipt("cached", finished_at=time.time())
+                newest.unit(Stage.PREPARE), Receipt("cached", finished_at=time.time())
             )
-        for stage, index in failures(cluster.store, run):
-            cluster.ledger.record(run.unit(stage, index), Receipt("failed"))
-        cluster.jobs.add(manifest, newest)
-        cluster.settle(run)
+        given_up = list(folder.given_up(newest))
+        for stage, index in given_up:
+            cluster.ledger.record(newest.unit(stage, index), Receipt("failed"))
+        ended = [one for one in {run, newest} if _has_end(folder, one)]
+        cluster.jobs.add(manifest, newest, is_open=newest not in ended)
+        for one in ended:
+            cluster.settle(one)
+        if newest in ended:
+            return
+        log.info("run_restored", run=newest.name)
+        is_plain = not EARLY_STAGES & {stage for stage, _ in given_up}
+        if is_wiped and is_plain and not cluster.settings.broker_url:
+            self._issue(manifest, newest, folder)
+
+    def _issue(self, manifest: Manifest, run: Run, folder: JobFolder) -> None:
+        """Send the run's first message, as a retry does: what is done is found by its artifact."""
+        self._leading.confirm()
+        canvas = run_canvas(self._cluster.celery, manifest, run, prepared=folder.is_prepared)
+        canvas.apply_async(ignore_result=True)
+
+    def _doubt(self, run: Run) -> None:
+        """Look at a run that Redis has open and the store has not."""
+        cluster = self._cluster
+        store, jobs = cluster.store, cluster.jobs
+        if not jobs.is_open(run) or exists(store, keys.open_run(run)):
+            return  # it has ended meanwhile; or it began while the store was listed
+        folder = job_folder(store, run.tenant, run.job)
+        is_deleted = exists(store, keys.tombstone(run.tenant, run.job))
+        if is_deleted or not folder.is_accepted:  # deleted, or a submission that was refused
+            log.info("run_dropped", run=run.name)
+            jobs.forget(run.tenant, run.job)
+            cluster.ledger.forget(run)
+        elif _has_end(folder, run):
+            cluster.settle(run)
+        elif run.number < folder.newest.number:
+            jobs.drop(run)
+        else:
+            self.reopen(folder)
+
+    def _is_young(self, folder: JobFolder) -> bool:
+        """Return whether the job is so young that it may just be submitted or refused."""
+        created = created_at(folder.job)
+        if created is None:
+            try:
+                created = self._cluster.records.manifest(folder.tenant, folder.job).created_at
+            except ArtifactMissing:
+                return False
+        return self._clock() - created < SETTLED_SECONDS
+
+    def each(
+        self, work: Callable[[Item], None], items: Iterable[Item], name: Callable[[Item], str]
+    ) -> None:
+        """Do the work for each item, many at once; what cannot be read of one is its own trouble.
+
+        Once the lead was lost or after an outage no more are begun; raises the first fault.
+        """
+
+        def one(item: Item) -> None:
+            if not self._leading.is_held:
+                raise LeadLost
+            try:
+                work(item)
+            except FAULTS as error:
+                note(name(item), error)
+
+        with ThreadPoolExecutor(THREADS, "restoring") as threads:
+            begun = [threads.submit(one, item) for item in items]
+            try:
+                for future in begun:
+                    future.result()
+            finally:
+                threads.shutdown(cancel_futures=True)
+
+
+def _has_end(folder: JobFolder, run: Run) -> bool:
+    """Return whether the end of a run is written, with its result or before it."""
+    last = (Stage.ASSEMBLE, 0)
+    written = folder.has(run, keys.RESULT) or folder.has(run, "canceled")
+    return written or last in folder.given_up(run)
+
+
+def _name(run: Run) -> str:
+    return run.name

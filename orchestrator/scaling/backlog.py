@@ -1,57 +1,17 @@
-"""Compute what is still to be done for each run, in seconds of audio for each stage. Pure.
-
-A unit that has begun counts in full until it is done. Of a run that was not prepared only
-`prepare` counts, because the length of the file is not known yet.
-"""
+"""The load of a pool: its part of all runs' work, at the speed measured there. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from orchestrator.open_runs.needs import RunFacts
+from orchestrator.open_runs.work import StageWork
 from orchestrator.scaling.policy import Load, StageLoad
 from orchestrator.scaling.pools import WorkerPool
-from tasks.runs.dependencies import fan_in, header_chains, needs_detection, open_units
 from tasks.runs.stages import EARLY_STAGES, Stage
 from tasks.state.speeds import Speed, SpeedName
 
 FIRST_JOB_SECONDS = 600.0  # assumed length of a file, until one was prepared
-
-
-@dataclass(frozen=True, slots=True)
-class StageWork:
-    """The open units of one run in one stage."""
-
-    stage: Stage
-    model: str
-    audio_seconds: float
-    units: int
-
-
-def remaining_work(
-    facts: RunFacts, job_seconds: float = FIRST_JOB_SECONDS
-) -> tuple[StageWork, ...]:
-    """Return one run's open work, by stage; `job_seconds`: assumed length of an unknown file."""
-    options = facts.manifest.options
-    run = facts.run
-    if facts.plan is None:
-        waiting = [(run.unit(Stage.PREPARE), job_seconds)]
-    else:
-        first = (run.unit(Stage.DETECT_LANGUAGE),) if needs_detection(options) else ()
-        headers = header_chains(run, options, facts.plan)
-        waiting = [
-            (unit, facts.plan.seconds_of(unit, options))
-            for chain in (first, *headers, fan_in(run, options, facts.plan))
-            for unit in open_units(chain, facts.settled, facts.failed)
-        ]
-    found: dict[Stage, tuple[float, int]] = {}
-    for unit, seconds in waiting:
-        audio, count = found.get(unit.stage, (0.0, 0))
-        found[unit.stage] = (audio + seconds, count + 1)
-    return tuple(
-        StageWork(stage, options.model, audio, count) for stage, (audio, count) in found.items()
-    )
 
 
 def pool_load(
@@ -59,8 +19,12 @@ def pool_load(
     work: Iterable[StageWork],
     in_flight: Mapping[Stage, int],
     speeds: Mapping[SpeedName, Speed],
+    job_seconds: float = FIRST_JOB_SECONDS,
 ) -> Load:
-    """Return one pool's part of all runs' work, at the speed measured in this pool."""
+    """Return one pool's part of all runs' work, at the speed measured in this pool.
+
+    `job_seconds`: assumed for each unit of work whose audio is of unknown length.
+    """
     stages: dict[Stage, StageLoad] = {}
     is_early = False
     for item in work:
@@ -69,8 +33,11 @@ def pool_load(
             continue
         speed = speed_of(pool, item.stage, item.model, speeds)
         old = stages.get(item.stage, StageLoad(0.0, speed))
-        audio = old.audio_seconds + item.audio_seconds
-        seconds = old.audio_seconds / old.speed + item.audio_seconds / speed
+        added = item.audio_seconds
+        if added is None:
+            added = item.units * job_seconds
+        audio = old.audio_seconds + added
+        seconds = old.audio_seconds / old.speed + added / speed
         # With several models, the speed is that of the mixture.
         stages[item.stage] = StageLoad(
             audio, audio / seconds if seconds else speed, old.units + item.units

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from orchestrator.cluster.connection import Cluster
 from orchestrator.open_runs.survey import RunSurvey
-from orchestrator.scaling.backlog import FIRST_JOB_SECONDS, StageWork, pool_load, remaining_work
+from orchestrator.open_runs.work import StageWork
+from orchestrator.scaling.backlog import FIRST_JOB_SECONDS, pool_load
 from orchestrator.scaling.policy import Load, Recommendation, recommend
 from orchestrator.scaling.pools import WorkerPool, worker_pools
 from orchestrator.scaling.published import (
@@ -38,13 +39,14 @@ class Scaler:
         now = time.time()
         before = published(self._redis)
         speeds = self._speeds.read()
-        work = self._work(surveys, speeds)
-        in_flight = Counter(
-            need.unit.stage for one in surveys for need in one.needs if need.is_leased
-        )
+        work, likely = self._work(surveys), _likely_seconds(speeds)
+        in_flight: Counter[Stage] = Counter()
+        for one in surveys:
+            for stage, number in one.in_flight:
+                in_flight[stage] += number
         pools = {}
         for name, pool in self._pools.items():
-            load = pool_load(pool, work, in_flight, speeds)
+            load = pool_load(pool, work, in_flight, speeds, likely)
             known = before.pools.get(name) if before else None
             desired, kept = recommend(load, pool, known.recommendations if known else (), now)
             pools[name] = _described(pool, load, desired, kept)
@@ -59,22 +61,35 @@ class Scaler:
         publish(self._redis, measured)
         return measured
 
-    def _work(
-        self, surveys: Sequence[RunSurvey], speeds: dict[SpeedName, Speed]
-    ) -> list[StageWork]:
-        prepared = [speed for name, speed in speeds.items() if name.stage is Stage.PREPARE]
-        lengths = [speed.audio_seconds_per_unit for speed in prepared]
-        likely = sum(lengths) / len(lengths) if lengths else FIRST_JOB_SECONDS
-        work: list[StageWork] = []
-        unread = 0
+    def _work(self, surveys: Sequence[RunSurvey]) -> list[StageWork]:
+        """Sum the work of all runs by stage and model: there are tens of thousands of runs."""
+        units: Counter[tuple[Stage, str]] = Counter()
+        audio: dict[tuple[Stage, str], float] = {}
+        unread: Counter[str] = Counter()  # runs whose file is of unknown length, by model
         for one in surveys:
-            if one.facts is None:
-                unread += 1
-            else:
-                work += remaining_work(one.facts, likely)
-        if unread:
-            work.append(StageWork(Stage.PREPARE, self._default_model, unread * likely, unread))
-        return work
+            if one.work is None:
+                unread[self._default_model] += 1
+                continue
+            for item in one.work:
+                if item.audio_seconds is None:
+                    unread[item.model] += item.units
+                else:
+                    name = item.stage, item.model
+                    units[name] += item.units
+                    audio[name] = audio.get(name, 0.0) + item.audio_seconds
+        known = [StageWork(*name, audio[name], number) for name, number in units.items()]
+        new = [StageWork(Stage.PREPARE, model, None, number) for model, number in unread.items()]
+        return known + new
+
+
+def _likely_seconds(speeds: Mapping[SpeedName, Speed]) -> float:
+    """Return the length of a new file, as those before it were."""
+    lengths = [
+        speed.audio_seconds_per_unit
+        for name, speed in speeds.items()
+        if name.stage is Stage.PREPARE
+    ]
+    return sum(lengths) / len(lengths) if lengths else FIRST_JOB_SECONDS
 
 
 def _described(

@@ -51,8 +51,8 @@ class ArtifactStore(Protocol):
     def size(self, key: str) -> int | None:
         """Return the size in bytes, or None if there is no such artifact."""
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Yield every key that starts with `prefix`, in lexical order."""
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Yield every key that starts with `prefix` and sorts behind `after`, in lexical order."""
 
     def delete(self, key: str) -> None:
         """Delete the artifact; do nothing if it is not there."""

@@ -80,10 +80,11 @@ class LocalStore:
                 return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
         folder, slash, beginning = checked_prefix(prefix).rpartition("/")
         with disk_faults(self.url):
-            yield from self._walk(self._safe(self._root / folder), folder + slash, beginning)
+            root = self._safe(self._root / folder)
+            yield from self._walk(root, folder + slash, beginning, after)
 
     def delete(self, key: str) -> None:
         path = self._place(key)
@@ -149,8 +150,11 @@ class LocalStore:
             )
         return path
 
-    def _walk(self, folder: Path, path: str, beginning: str = "") -> Iterator[str]:
-        """Yield keys under the folder whose next part starts with `beginning`, in lexical order."""
+    def _walk(self, folder: Path, path: str, beginning: str = "", after: str = "") -> Iterator[str]:
+        """Yield keys under the folder whose next part starts with `beginning`, in lexical order.
+
+        Folders whose keys all sort before `after` are not read.
+        """
         try:
             with os.scandir(folder) as scanned:
                 entries = [
@@ -161,11 +165,14 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return
         for name in sorted(entries):
+            key = path + name
+            if key <= after and not after.startswith(key):
+                continue
             if name.endswith("/"):
                 if folder / name != self._incoming:
-                    yield from self._walk(folder / name, path + name)
-            else:
-                yield path + name
+                    yield from self._walk(folder / name, key, "", after)
+            elif key > after:
+                yield key
 
     def _sweep(self) -> None:
         """Delete unfinished files of writers that died: those older than STALE_SECONDS."""

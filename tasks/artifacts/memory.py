@@ -54,10 +54,10 @@ class MemoryStore:
         data = self._artifacts.get(checked_key(key))
         return None if data is None else len(data)
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
         checked_prefix(prefix)
         with self._lock:
-            keys = sorted(key for key in self._artifacts if key.startswith(prefix))
+            keys = sorted(key for key in self._artifacts if key.startswith(prefix) and key > after)
         yield from keys
 
     def delete(self, key: str) -> None:

@@ -147,9 +147,10 @@ class S3Store:
         except ArtifactMissing:
             return None
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
+        behind = {"StartAfter": self._root + after} if after else {}
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=self._root + checked_prefix(prefix)
+            Bucket=self._bucket, Prefix=self._root + checked_prefix(prefix), **behind
         )
         with s3_faults(self._bucket):
             for page in pages:

@@ -44,6 +44,7 @@ from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 
+TENANTS = "tenants/"
 OPEN = "open/"
 OUTBOX = "outbox/"
 DELETED = "deleted/"
@@ -88,6 +89,11 @@ def upload(tenant: str, upload: str) -> str:
     return f"tenants/{tenant}/uploads/{upload}"
 
 
+def behind(folder: str) -> str:
+    """Return what sorts behind every key of a folder, and before all that follow it."""
+    return folder.removesuffix("/") + "0"  # the character after the slash
+
+
 def pending(tenant: str, upload: str) -> str:
     return f"{PENDING}{tenant}/{upload}"
 
@@ -97,9 +103,14 @@ def content(key: str) -> str:
     return key.split("/")[3]
 
 
+def claims(tenant: str) -> str:
+    """Return the folder of the claims on all contents of a tenant."""
+    return f"tenants/{tenant}/uses/"
+
+
 def uses(tenant: str, content: str) -> str:
     """Return the folder of the claims: an entry for each job that needs the content."""
-    return f"tenants/{tenant}/uses/{content}/"
+    return f"{claims(tenant)}{content}/"
 
 
 def releasing(tenant: str, content: str) -> str:
@@ -184,8 +195,12 @@ def of_chunk(
     spoken: str | None,
 ) -> str:
     """Return the key of what a stage makes of a chunk; `spoken` is the code of its language."""
+    return marked_chunk(stage, tenant, audio, chunk, chunk_mark(stage, options, spoken))
+
+
+def marked_chunk(stage: Stage, tenant: str, audio: str, chunk: tuple[int, int], mark: str) -> str:
+    """Return what `of_chunk` does, for a mark that `chunk_mark` gave."""
     first, last = chunk
-    mark = _chunk_mark(stage, options, spoken)
     return f"tenants/{tenant}/audio/{audio}/{stage.value}/{first}-{last}-{mark}.json"
 
 
@@ -206,10 +221,11 @@ def receipt(key: str) -> str:
 
 # The control plane asks for the keys of thousands of chunks of the same few options.
 @lru_cache(maxsize=1024)
-def _chunk_mark(stage: Stage, options: JobOptions, spoken: str | None) -> str:
+def chunk_mark(stage: Stage, options: JobOptions, spoken: str | None) -> str:
+    """Return the digest of all that changes what a stage makes of a chunk but its audio."""
     source: dict[str, Any] = {"language": spoken}
     if stage is Stage.ALIGN:
-        source = {"words": _chunk_mark(Stage.TRANSCRIBE, options, spoken)}
+        source = {"words": chunk_mark(Stage.TRANSCRIBE, options, spoken)}
     return digest(stage, _used(stage, options) | source)
 
 

@@ -5,7 +5,6 @@ Each is an artifact, written once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -65,8 +64,8 @@ class Manifest(Record):
     def _without_what_is_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the trace and every option that is None by default and is not set.
 
-        Older workers refuse a field that they do not know. So give a new option the default None:
-        during an upgrade older workers then do all jobs that do not set it.
+        Workers of the first releases refuse a field that they do not know. So give a new option
+        the default None: during an upgrade they then do all jobs that do not set it.
         """
         data: dict[str, Any] = write(self)
         if self.traceparent is None:
@@ -84,11 +83,6 @@ class Choice(Record):
     diarize_model: str | None = None
     aligner: Literal["cross_attention"] | None = None  # set if the aligner's model is unavailable
     warnings: tuple[TranscriptWarning, ...] = ()
-
-    @classmethod
-    def of_artifact(cls, data: Mapping[str, Any]) -> Choice:
-        """Read from JSON; ignore fields of a later release."""
-        return cls.model_validate({name: data[name] for name in cls.model_fields if name in data})
 
     def applied(self, manifest: Manifest) -> Manifest:
         """Return the manifest with the chosen models in its options."""

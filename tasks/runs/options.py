@@ -26,9 +26,20 @@ from tasks.runs.stages import Lane
 
 
 class Record(BaseModel):
-    """A frozen pydantic model that refuses unknown fields, NaN and infinity."""
+    """A frozen pydantic model that refuses unknown fields, NaN and infinity.
+
+    Submissions are read so. What was accepted before is read by `of_artifact`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def of_artifact(cls, data: Any) -> Self:
+        """Read a record as it was written; ignore the fields of a later release, nested ones too.
+
+        Raises pydantic.ValidationError, a ValueError, for a value that this release does not know.
+        """
+        return cls.model_validate(data, extra="ignore")
 
 
 Name = Annotated[str, Field(pattern=r"^[^\s/\\\x00-\x1f][^\x00-\x1f]{0,62}$")]

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from tasks.runs.stages import Stage
 
+TIME_DIGITS = 11  # of a job's id: its time of creation in milliseconds, in hex
+_ID_LENGTH = 23
+_DIGITS = frozenset("0123456789abcdef")
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -24,7 +28,10 @@ class Run:
     def parse(cls, name: str) -> Run:
         """Read a `name`. Raises ValueError."""
         tenant, job, number = name.split("/")
-        return cls(tenant, job, int(number))
+        run = cls(tenant, job, int(number))
+        if not (tenant and job and run.name == name):
+            raise ValueError(f"{name!r} is not the name of a run")
+        return run
 
     def unit(self, stage: Stage, index: int = 0) -> Unit:
         """Return a unit of the run; `index` is the chunk's or shard's, 0 for a stage of the job."""
@@ -48,3 +55,10 @@ class Unit:
     def key_in_run(self) -> str:
         """`transcribe/3`: the unit's Redis hash field and file name within its run."""
         return f"{self.stage.value}/{self.index}"
+
+
+def created_at(job: str) -> float | None:
+    """Return when a job was created, by its id, in seconds since 1970; None: it does not say."""
+    if len(job) != _ID_LENGTH or not _DIGITS.issuperset(job):
+        return None
+    return int(job[:TIME_DIGITS], 16) / 1000

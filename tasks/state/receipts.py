@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ CHANGED = "scriptorium:changed"  # published: tenant/job, whenever one of these 
 _PREFIX = "scriptorium:receipts:"
 _HISTORY = "scriptorium:history:"
 _KEEP_SECONDS = 30 * 24 * 3600
+_STAGES = frozenset(stage.value for stage in Stage)
 
 # A unit that settles for the first time adds an entry to the run's history. A client that
 # follows events continues at the last entry that it has seen.
@@ -33,6 +35,16 @@ if is_new == 1 then
   redis.call('PUBLISH', ARGV[4], ARGV[5])
 end
 """
+
+# For each run twice the number of its receipts, and one more if `assemble` is among them.
+_COUNT = """
+local found = {}
+for i, key in ipairs(KEYS) do
+  found[i] = redis.call('HLEN', key) * 2 + redis.call('HEXISTS', key, ARGV[1])
+end
+return found
+"""
+_COUNTED = 1000  # runs in one call
 
 Outcome = Literal[
     "computed",
@@ -82,6 +94,7 @@ class Ledger:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._record = redis.register_script(_RECORD)
+        self._count = redis.register_script(_COUNT)
 
     def record(self, unit: Unit, receipt: Receipt) -> None:
         """Add or replace the unit's receipt, and publish the job's change if it is new."""
@@ -101,7 +114,8 @@ class Ledger:
     def history(self, run: Run) -> list[tuple[str, tuple[Stage, int]]]:
         """Return the settled units in order, each with a Redis stream id, by which they sort."""
         entries: Any = self._redis.xrange(_HISTORY + run.name)
-        return [(name.decode(), _field(entry[b"unit"].decode())) for name, entry in entries]
+        units = ((name.decode(), _field(entry.get(b"unit", b""))) for name, entry in entries)
+        return [(name, unit) for name, unit in units if unit is not None]
 
     def read(self, run: Run) -> dict[tuple[Stage, int], Receipt]:
         """Return a run's receipts by stage and index."""
@@ -114,16 +128,37 @@ class Ledger:
             pipe.hgetall(_PREFIX + run.name)
         return [_receipts(raw) for raw in pipe.execute()]
 
+    def counts(self, runs: Sequence[Run]) -> list[tuple[int, bool]]:
+        """Return for each run its number of receipts, and whether `assemble` has one.
+
+        It costs little, so that it can be asked about every open run at each pass.
+        """
+        counts: list[tuple[int, bool]] = []
+        last = Unit(Run("", "", 0), Stage.ASSEMBLE).key_in_run
+        for first in range(0, len(runs), _COUNTED):
+            names = [_PREFIX + run.name for run in runs[first : first + _COUNTED]]
+            found: Any = self._count(keys=names, args=[last])
+            counts += [(number // 2, number % 2 == 1) for number in found]
+        return counts
+
 
 def _receipts(raw: Any) -> dict[tuple[Stage, int], Receipt]:
-    return {
-        _field(field.decode()): Receipt.from_json(json.loads(value)) for field, value in raw.items()
-    }
+    """Return the receipts without those that cannot be read: a later release has other stages.
+
+    A receipt is a hint, so to pass over a broken one costs a look at the artifact.
+    """
+    found = {}
+    for field, value in raw.items():
+        unit = _field(field)
+        if unit is not None:
+            with suppress(ValueError, TypeError, AttributeError):
+                found[unit] = Receipt.from_json(json.loads(value))
+    return found
 
 
-def _field(text: str) -> tuple[Stage, int]:
-    stage, index = text.split("/")
-    return Stage(stage), int(index)
+def _field(name: bytes) -> tuple[Stage, int] | None:
+    stage, _, index = name.decode("utf-8", "replace").partition("/")
+    return (Stage(stage), int(index)) if stage in _STAGES and index.isdecimal() else None
 
 
 def sum_timings(receipts: Sequence[Mapping[str, Any]], run: Run) -> dict[str, Any]:

@@ -7,6 +7,7 @@ are a hint: after a wipe the first units measure again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,6 @@ from redis import Redis
 from tasks.runs.stages import Stage
 
 _NAME = "scriptorium:speeds"
-_STAGES = frozenset(stage.value for stage in Stage)
 FADE = 0.98  # factor on the sums at each new unit: about the last fifty units count
 # Lua, so that two workers do not overwrite each other's sums.
 _OBSERVE = """
@@ -62,13 +62,15 @@ class Speeds:
         raw: Any = self._redis.hgetall(_NAME)
         sums: dict[str, dict[str, float]] = {}
         for key, value in raw.items():
-            name, _, field = key.decode().rpartition("/")
-            sums.setdefault(name, {})[field] = float(value)
-        return {
-            _name(text): _speed(fields)
-            for text, fields in sums.items()
-            if text.split("|", 2)[1] in _STAGES  # a newer version may have other stages
-        }
+            name, _, field = key.decode("utf-8", "replace").rpartition("/")
+            with suppress(ValueError):
+                sums.setdefault(name, {})[field] = float(value)
+        found = {}
+        for text, fields in sums.items():
+            # A newer version may have other stages; a broken entry is measured anew.
+            with suppress(ValueError, KeyError, ZeroDivisionError):
+                found[_name(text)] = _speed(fields)
+        return found
 
 
 def _name(text: str) -> SpeedName:

@@ -74,6 +74,13 @@ JOBS_SUBMITTED = Counter(
 )
 
 
+# What the reconciler and the API count
+UNREADABLE_RECORDS = Counter(
+    "scriptorium_unreadable_records",
+    "Records of jobs and stray objects that could not be read and were passed over.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A metric whose values are read at each scrape: a gauge, or a counter if `is_counter`."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
-from orchestrator.cluster.job_index import known_jobs
+from orchestrator.cluster.job_folder import job_folders
 from tasks.runs import keys
 from tasks.runs.stages import HEADER_STAGES, Stage
 from tests.integration.cluster import ClusterUnderTest
@@ -48,7 +48,7 @@ def assert_nothing_left(cluster: Cluster, tenant: str) -> None:
     assert cluster.jobs.open_runs() == []
     assert cluster.leases.names() == []
     assert list(store.list(keys.upload(tenant, ""))) == []
-    jobs = set(known_jobs(store, tenant))
+    jobs = {it.job for it in job_folders(store, tenant) if it.is_accepted}
     claimed = {key.rpartition("/")[2] for key in store.list(f"tenants/{tenant}/uses/")}
     assert claimed <= jobs
     lasting = [

@@ -133,3 +133,21 @@ def test_a_store_that_is_none_is_refused(settings: Settings, redis: object) -> N
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
     assert masked(url) == shown
+
+
+def test_a_listed_job_that_the_store_does_not_have_leaves_the_list(connection: Cluster) -> None:
+    connection.jobs.enlist(TENANT, {JOB: 1000.0})
+    with pytest.raises(UnknownJob):
+        connection.job(TENANT, JOB)
+    assert connection.jobs.newest(TENANT, 9) == []
+
+
+@pytest.mark.parametrize("result", [b"{", b"[]", b"{}"])
+def test_a_result_that_cannot_be_read_is_an_error_with_a_code(
+    connection: Cluster, result: bytes
+) -> None:
+    write_records(connection.store, a_manifest(), a_plan())
+    connection.store.put(keys.of_run(UNIT.run, keys.RESULT), result)
+    found = connection.job(TENANT, JOB)
+    assert found.error is not None
+    assert found.error["code"] == "unreadable_record"

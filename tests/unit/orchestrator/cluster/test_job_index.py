@@ -8,11 +8,11 @@ import pytest
 from redis import Redis
 
 from orchestrator.cluster.job import Summary
-from orchestrator.cluster.job_index import JobIndex, known_jobs, newest_run, open_runs
+from orchestrator.cluster.job_index import JobIndex, newest_run, open_runs
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
 from tasks.state.receipts import CHANGED
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_run
 
 SUMMARY = Summary(missing=2, warnings=({"code": "no_speech"},), language="es")
 
@@ -70,6 +70,13 @@ def test_the_newest_jobs_come_first_and_by_pages(jobs: JobIndex) -> None:
     assert jobs.newest("another", 2) == []
 
 
+def test_what_is_enlisted_has_its_place_and_its_details_later(jobs: JobIndex) -> None:
+    jobs.add(a_manifest("old"), a_run(job="old"))
+    jobs.enlist(TENANT, {"new": 2000.0, "old": 5.0})
+    assert jobs.newest(TENANT, 9) == [("new", 2000.0), ("old", 1000.0)]
+    assert jobs.find(TENANT, "new") is None
+
+
 def test_a_wipe_is_noticed_once_redis_knew_us(jobs: JobIndex, redis: Redis) -> None:
     assert jobs.is_wiped()
     jobs.restored()
@@ -78,12 +85,9 @@ def test_a_wipe_is_noticed_once_redis_knew_us(jobs: JobIndex, redis: Redis) -> N
     assert jobs.is_wiped()
 
 
-def test_the_store_knows_open_runs_and_jobs() -> None:
+def test_the_store_knows_open_runs() -> None:
     store = MemoryStore()
-    write_records(store, a_manifest("a"))
-    store.put(keys.jobs(TENANT) + "b/plan.json", b"{}")
     store.put(keys.open_run(a_run(3, job="a")), b"")
-    assert list(known_jobs(store, TENANT)) == ["a"]
     assert list(open_runs(store)) == [a_run(3, job="a")]
 
 

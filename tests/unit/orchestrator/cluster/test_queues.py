@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from orchestrator.cluster import queues as module
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.queues import RedisQueues, queued_units, read_unit
 from orchestrator.cluster.rabbitmq import AmqpQueues
+from tasks.broker import SENT_AT
 from tasks.runs.canvas import fan_out_canvas, run_canvas, signature
 from tasks.runs.stages import Lane, Stage, queues
 from tasks.runs.units import Unit
@@ -151,3 +153,56 @@ def test_a_message_of_somebody_else_is_no_unit(connection: Cluster) -> None:
     message = connection.redis.lindex("prepare.bulk", 0)
     assert isinstance(message, bytes) and read_unit(message) is None
     assert queued_units(connection.redis) == set()
+
+
+def test_a_unit_in_a_queue_that_is_too_long_to_be_read_waits_for_its_turn(
+    connection: Cluster,
+) -> None:
+    write_records(connection.store, a_manifest(lane="bulk"), a_plan(*[10] * 3))
+    now = [time.time()]
+    queues = RedisQueues(connection.redis, connection.records, longest=1, clock=lambda: now[0])
+    send(connection, a_unit(index=0), a_unit(index=1))
+    assert set(queues.unread()) == {"transcribe.bulk"}
+    suspects = [a_unit(index=0), a_unit(index=2)]
+    assert queues.queued(suspects) == set(suspects)  # nothing tells them apart
+    now[0] += 3600.0
+    assert queues.queued(suspects) == set(suspects)
+    sent = connection.redis.lrange("transcribe.bulk", 0, -1)
+    connection.redis.delete("transcribe.bulk")
+    for message in sent:  # those before were taken; these were sent half an hour later
+        envelope = json.loads(message)
+        envelope["headers"][SENT_AT] += 1800.0
+        connection.redis.lpush("transcribe.bulk", json.dumps(envelope))
+    assert queues.queued(suspects) == set()
+    queues.issued(a_unit(index=2))
+    assert queues.queued(suspects) == {a_unit(index=2)}
+    connection.redis.rpop("transcribe.bulk")  # now it can be read
+    assert queues.unread() == {}
+
+
+def test_a_unit_of_another_lane_than_the_long_queue_s_is_missing(connection: Cluster) -> None:
+    write_records(connection.store, a_manifest(lane="interactive"), a_plan(10))
+    queues = RedisQueues(connection.redis, connection.records, longest=1)
+    send(connection, a_unit(index=0, job="other"), a_unit(index=1, job="other"))
+    assert queues.queued([a_unit(index=0)]) == set()
+
+
+def test_messages_that_are_added_and_taken_while_a_queue_is_read_hide_none(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAGE", 2)
+    send(connection, *(a_unit(index=index) for index in range(9)))
+    lrange = connection.redis.lrange
+
+    def busy(name: str, start: int, end: int) -> object:
+        page = lrange(name, start, end)
+        if name == "transcribe.bulk":
+            send(connection, a_unit(index=90 + start))
+            connection.redis.rpop(name)
+        return page
+
+    monkeypatch.setattr(connection.redis, "lrange", busy)
+    found = {unit.index for unit in queued_units(connection.redis)}
+    monkeypatch.setattr(connection.redis, "lrange", lrange)
+    left = {unit.index for unit in queued_units(connection.redis)}
+    assert left & set(range(9)) <= found  # those that were in it all the time

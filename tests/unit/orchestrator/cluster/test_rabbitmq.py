@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from orchestrator.cluster.connection import Cluster, open_cluster
-from orchestrator.cluster.rabbitmq import FORGET_SECONDS, MARGIN_SECONDS, AmqpQueues
+from orchestrator.cluster.rabbitmq import FORGET_SECONDS, AmqpQueues
+from orchestrator.cluster.turns import MARGIN_SECONDS
 from orchestrator.jobs.runs import issue
 from orchestrator.local.cluster import LocalCluster, announce, running_cluster
 from orchestrator.reconciler import Reconciler

@@ -35,7 +35,7 @@ def test_a_letter_that_a_retry_removes_after_it_was_listed_is_left_out(tmp_path:
     class Retried:
         """The store, where a retry comes between the list and its reading."""
 
-        def list(self, prefix: str) -> Iterator[str]:
+        def list(self, prefix: str, after: str = "") -> Iterator[str]:
             listed = list(store.list(prefix))
             store.delete(keys.dead_letter(a_unit(index=3)))
             yield from listed

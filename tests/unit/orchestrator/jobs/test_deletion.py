@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -525,7 +526,7 @@ def test_two_reconcilers_may_sweep_at_once(connection: Cluster, tombstones: Tomb
         def __getattr__(self, name: str) -> Any:
             return getattr(connection.store, name)
 
-        def list(self, prefix: str) -> Iterator[str]:
+        def list(self, prefix: str, after: str = "") -> Iterator[str]:
             found = list(real(prefix))
             if prefix == keys.DELETED:
                 connection.store.delete(stone.key)
@@ -548,6 +549,58 @@ def test_a_tombstone_says_no_more_than_it_must(connection: Cluster) -> None:
     delete_job(connection, TENANT, a_manifest().job)
     stone = connection.store.get(keys.tombstone(TENANT, a_manifest().job))
     assert set(json.loads(stone)) == {"deleted_at", "runs", "contents"}
+
+
+def test_a_tombstone_of_which_nothing_is_left_costs_no_more_until_it_is_old(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        job = f"job-{number}"
+        source = Source(name="talk.wav", artifact=keys.source(TENANT, f"{number:064x}"))
+        write_records(connection.store, a_manifest(job, source))
+        delete_job(connection, TENANT, job)
+    clock = Clock()
+    tombstones = Tombstones(connection, clock)
+    asked: list[str] = []
+
+    def counted(name: str) -> Callable[..., Any]:
+        real = getattr(connection.store, name)
+
+        def call(*arguments: Any) -> Any:
+            asked.append(name)
+            return real(*arguments)
+
+        return call
+
+    for name in ("get", "put", "list", "size", "delete"):
+        monkeypatch.setattr(connection.store, name, counted(name))
+    tombstones.sweep()
+    assert Counter(asked) == {"get": 20, "list": 1 + 3 + 20}  # each tombstone, each folder
+    asked.clear()
+    tombstones.sweep()
+    assert asked == ["list"]
+    clock.now += connection.settings.lease_seconds * LINGER_LEASES + 1
+    tombstones.sweep()
+    monkeypatch.undo()
+    assert everything(connection) == []
+
+
+def test_an_outage_in_one_of_many_ends_the_sweep(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        stone = Tombstone(TENANT, f"job-{number}", 1000.0, 1, {})
+        connection.store.put(stone.key, stone.to_bytes())
+
+    def away(*_: object) -> bytes:
+        raise StoreUnavailable("it is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection.store, "get", away)
+        with pytest.raises(StoreUnavailable):
+            Tombstones(connection).sweep()
+    swept(Tombstones(connection))
+    assert everything(connection) == []
 
 
 @pytest.mark.usefixtures("place")

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.cluster.connection import Cluster
 from orchestrator.reconciler import Reconciler
+from orchestrator.reconciler.cataloguing import Cataloguing
 from orchestrator.reconciler.leading import Leading
 from orchestrator.reconciler.restoring import Restoring
 from tasks.runs import keys
@@ -54,10 +55,12 @@ def issued(reconciler: Reconciler, clock: Clock) -> list[tuple[Stage, int]]:
 
 
 def restore(connection: Cluster, *, adopt: bool = True, seen: Collection[Run] = ()) -> None:
-    """The reconciler's audit, once, by a leader that leaves."""
+    """The reconciler's audit and its walk over all jobs, once, by a leader that leaves."""
     leading = Leading(connection.redis, 1.0)
     assert leading.take()
     restoring = Restoring(connection, leading, adopt=adopt)
     restoring.seen = seen
     restoring.restore()
+    if adopt:
+        Cataloguing(connection, leading, restoring).walk()
     leading.release()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.open_runs.needs import RunFacts
-from orchestrator.scaling.backlog import StageWork, pool_load, remaining_work, speed_of
+from orchestrator.open_runs.work import StageWork, remaining_work
+from orchestrator.scaling.backlog import pool_load, speed_of
 from orchestrator.scaling.pools import worker_pools
 from tasks.runs.manifest import Plan
 from tasks.runs.stages import Stage
@@ -27,12 +28,14 @@ def facts(
     return RunFacts(a_manifest(**options), a_run(), plan, {*settled, *failed}, failed)
 
 
-def by_stage(found: tuple[StageWork, ...]) -> dict[Stage, tuple[float, int]]:
+def by_stage(found: tuple[StageWork, ...]) -> dict[Stage, tuple[float | None, int]]:
     return {work.stage: (work.audio_seconds, work.units) for work in found}
 
 
 def test_of_a_file_that_nobody_has_heard_only_its_preparation_is_known() -> None:
-    assert by_stage(remaining_work(facts(None), 120.0)) == {Stage.PREPARE: (120.0, 1)}
+    work = remaining_work(facts(None))
+    assert by_stage(work) == {Stage.PREPARE: (None, 1)}
+    assert pool_load(CPU, work, {}, {}, 120.0).backlog_seconds == 120.0
 
 
 def test_every_open_unit_counts_with_its_own_audio() -> None:

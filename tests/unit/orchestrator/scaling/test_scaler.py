@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from config.settings import Settings
 from orchestrator.api.application import make_application
 from orchestrator.cluster.connection import Cluster, open_cluster
-from orchestrator.open_runs.survey import survey
+from orchestrator.open_runs.survey import Surveyor
 from orchestrator.reconciler import Reconciler
 from orchestrator.scaling.published import (
     STALE_SECONDS,
@@ -51,7 +51,7 @@ def scaler(connection: Cluster) -> Scaler:
 
 
 def measured(connection: Cluster, scaler: Scaler) -> PublishedLoad:
-    return scaler.publish(tuple(survey(connection, connection.jobs.open_runs())))
+    return scaler.publish(tuple(Surveyor(connection).survey(connection.jobs.open_runs())))
 
 
 def test_an_empty_cluster_needs_its_smallest_pools(connection: Cluster, scaler: Scaler) -> None:
@@ -87,7 +87,7 @@ def test_the_backlog_over_the_speed_says_how_many_workers(settings: Settings) ->
     own.redis.flushall()
     Speeds(own.redis).observe(SpeedName("gpu", Stage.TRANSCRIBE, "fake"), 1.0, 10.0)
     open_job(own, plan=a_plan(*[100.0] * 20))
-    load = Scaler(own).publish(tuple(survey(own, own.jobs.open_runs())))
+    load = Scaler(own).publish(tuple(Surveyor(own).survey(own.jobs.open_runs())))
     gpu = load.pools["gpu"]
     assert gpu.backlog_seconds == 2000.0
     assert gpu.stages["transcribe"].speed == 10.0

@@ -144,6 +144,19 @@ def test_keys_are_listed_by_prefix_in_lexical_order(store: ArtifactStore) -> Non
     assert list(store.list("c")) == list(store.list("a/1/")) == []
 
 
+def test_a_listing_goes_on_behind_a_key(store: ArtifactStore) -> None:
+    keys = ["a-b/1", "a/1", "a/2/x", "a/2/y", "a0/1", "b/1"]
+    for key in keys:
+        store.put(key, b"")
+    for number, key in enumerate(keys):
+        assert list(store.list("", key)) == keys[number + 1 :]
+    assert list(store.list("a", "a/2/x")) == ["a/2/y", "a0/1"]
+    assert list(store.list("a/", "a/20")) == []
+    assert list(store.list("", "a0")) == ["a0/1", "b/1"]
+    assert list(store.list("b", "a/1")) == ["b/1"]
+    assert list(store.list("a/", "b")) == []
+
+
 def test_an_unused_store_lists_nothing(store: ArtifactStore) -> None:
     assert list(store.list("")) == list(store.list("jobs/")) == []
 

@@ -54,7 +54,9 @@ MADE = {
     "receipt": [keys.receipt(VOICES)],
     "diarized": [keys.diarized(TENANT, HASH, OPTIONS)],
 }
-OTHER_FUNCTIONS = {"content", "digest", "jobs", "made_of", "runs"}  # parts of keys
+# Parts of keys
+OTHER_FUNCTIONS = {"behind", "claims", "content", "digest", "jobs", "made_of"}
+OTHER_FUNCTIONS |= {"marked_chunk", "runs"}
 
 
 def documented() -> list[re.Pattern[str]]:

@@ -7,6 +7,7 @@ import pytest
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
+from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.records import Records, failures, result_record
 from tasks.runs.stages import Stage
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
@@ -104,3 +105,42 @@ def test_an_empty_artifact_exists() -> None:
 
 def test_a_result_has_all_its_fields() -> None:
     assert result_record() == {"transcript": None, "missing": [], "error": None, "canceled": False}
+
+
+def test_packed_records_take_the_place_of_reads_up_to_their_size() -> None:
+    store = Counting()
+    for job in ("a", "b"):
+        write_records(store, a_manifest(job), a_plan(10, 5))
+    records = Records(store, 1, 1_000_000)
+    for _ in range(3):
+        for job in ("a", "b"):
+            assert records.manifest(TENANT, job) == a_manifest(job)
+            assert records.plan(TENANT, job) == a_plan(10, 5)
+    assert store.reads == 4
+    assert records.remembers(TENANT, "a")
+    records.forget(TENANT, "a")
+    assert not records.remembers(TENANT, "a")
+    few = Records(store, 1, 10)  # no record is so small
+    few.manifest(TENANT, "a")
+    few.manifest(TENANT, "b")
+    few.manifest(TENANT, "a")
+    assert store.reads == 7
+
+
+def test_a_broken_record_is_an_error_with_a_code_and_is_read_again() -> None:
+    store = MemoryStore()
+    store.put(keys.manifest(TENANT, JOB), b"{")
+    records = Records(store)
+    for _ in range(2):
+        with pytest.raises(UnreadableRecord, match=r"manifest\.json"):
+            records.manifest(TENANT, JOB)
+
+
+def test_stray_objects_and_later_stages_are_no_failures() -> None:
+    store = MemoryStore()
+    for name in ("align/0.json", "align/x.json", "denoise/1.json", "README"):
+        store.put(keys.of_run(a_run(), f"failed/{name}"), b"[]")
+    found = failures(store, a_run())
+    assert {unit: error["code"] for unit, error in found.items()} == {
+        (Stage.ALIGN, 0): "unreadable_record"
+    }

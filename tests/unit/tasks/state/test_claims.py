@@ -152,7 +152,7 @@ class InterruptedStore(MemoryStore):
         self._step()
         return super().size(key)
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
         self._step()
         return super().list(prefix)
 

@@ -1,0 +1,76 @@
+"""A store in a directory that answers as slowly as one behind a network, and counts requests."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.local import LocalStore
+
+LISTED = 1000  # keys that one request lists, as S3 does
+
+
+class SlowStore(LocalStore):
+    """Each request takes `seconds` more. Any number of threads may wait at once."""
+
+    def __init__(self, root: Path, seconds: float) -> None:
+        super().__init__(root)
+        self._seconds = seconds
+        self.requests: Counter[str] = Counter()
+
+    def put(self, key: str, data: bytes) -> bool:
+        self._wait("put")
+        return super().put(key, data)
+
+    def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        self._wait("get")
+        return super().get(key, start, length)
+
+    def size(self, key: str) -> int | None:
+        self._wait("head")
+        return super().size(key)
+
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
+        number = -1
+        for number, key in enumerate(super().list(prefix, after)):
+            if number % LISTED == 0:
+                self._wait("list")
+            yield key
+        if number < 0:
+            self._wait("list")
+
+    def delete(self, key: str) -> None:
+        self._wait("delete")
+        super().delete(key)
+
+    def _wait(self, kind: str) -> None:
+        self.requests[kind] += 1
+        time.sleep(self._seconds)
+
+
+def write(root: Path, key: str, data: bytes) -> None:
+    """Write an artifact without bringing it to the disk: only the number of files matters."""
+    path = root / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def slowed(cluster: Any, store: SlowStore) -> Any:
+    """Return the cluster with that store in every part of it."""
+    from dataclasses import replace
+
+    from orchestrator.cluster.connection import REMEMBERED_RECORDS
+    from orchestrator.cluster.outbox import Outbox
+    from tasks.runs.records import Records
+    from tasks.state.cancellations import Cancellations
+
+    return replace(
+        cluster,
+        store=store,
+        records=Records(store, REMEMBERED_RECORDS),
+        outbox=Outbox(store, cluster.redis),
+        cancellations=Cancellations(cluster.redis),
+    )

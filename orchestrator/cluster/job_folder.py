@@ -1,0 +1,83 @@
+"""What the listing of a job's folder says of it, without a read of any object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from tasks.artifacts import ArtifactStore
+from tasks.runs import keys
+from tasks.runs.records import failed_unit
+from tasks.runs.stages import Stage
+from tasks.runs.units import Run
+
+_RUNS = "runs/"
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """One job, by the names of its objects below `tenants/<tenant>/jobs/<job>/`."""
+
+    tenant: str
+    job: str
+    names: frozenset[str]
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether there is a manifest."""
+        return "manifest.json" in self.names
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether there is a plan."""
+        return "plan.json" in self.names
+
+    @property
+    def newest(self) -> Run:
+        """The newest run: the last that a retry started, else the first."""
+        started = [
+            int(number)
+            for number, name in (self._in_run(name) for name in self.names)
+            if name == "started.json" and number.isdecimal()
+        ]
+        return Run(self.tenant, self.job, max(started, default=1))
+
+    def has(self, run: Run, name: str) -> bool:
+        """Return whether a run of this job has an object: keys.RESULT, `canceled` and so on."""
+        return f"{_RUNS}{run.number}/{name}" in self.names
+
+    def given_up(self, run: Run) -> Iterator[tuple[Stage, int]]:
+        """Yield the units of a run that were given up."""
+        prefix = f"{_RUNS}{run.number}/failed/"
+        for name in self.names:
+            if name.startswith(prefix):
+                unit = failed_unit(name.removeprefix(prefix))
+                if unit is not None:
+                    yield unit
+
+    @staticmethod
+    def _in_run(name: str) -> tuple[str, str]:
+        """Return the run's number and the rest of a name below `runs/`; two empty ones if not."""
+        if not name.startswith(_RUNS):
+            return "", ""
+        number, _, rest = name.removeprefix(_RUNS).partition("/")
+        return number, rest
+
+
+def job_folder(store: ArtifactStore, tenant: str, job: str) -> JobFolder:
+    """List one job's folder."""
+    prefix = keys.job(tenant, job)
+    return JobFolder(tenant, job, frozenset(key.removeprefix(prefix) for key in store.list(prefix)))
+
+
+def job_folders(store: ArtifactStore, tenant: str, after: str = "") -> Iterator[JobFolder]:
+    """Yield the jobs of a tenant in the order of their ids, from the one behind job `after` on.
+
+    A request to the store lists a thousand objects.
+    """
+    prefix = keys.jobs(tenant)
+    start = keys.behind(keys.job(tenant, after)) if after else ""
+    names = (key.removeprefix(prefix).partition("/") for key in store.list(prefix, start))
+    for job, parts in groupby(names, key=lambda part: part[0]):
+        yield JobFolder(tenant, job, frozenset(rest for _, slash, rest in parts if slash))
