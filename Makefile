@@ -14,7 +14,8 @@ NEWEST_TESTS := $(addprefix tests/unit/gpu_worker/,test_modules.py test_loaded.p
 	diarization/test_offline.py)
 
 # Where the tests are that inject faults.
-FAULTS := tests/integration/faults tests/unit/orchestrator/jobs/test_crashes.py
+FAULTS := tests/integration/faults tests/unit/orchestrator/jobs/test_crashes.py \
+	tests/unit/orchestrator/jobs/test_job_life.py
 
 # Each module is compiled once, not by each of the hundreds of processes that the tests start.
 export PYTHONDONTWRITEBYTECODE :=

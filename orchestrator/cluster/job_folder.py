@@ -35,13 +35,9 @@ class JobFolder:
 
     @property
     def newest(self) -> Run:
-        """The newest run: the last that a retry started, else the first."""
-        started = [
-            int(number)
-            for number, name in (self._in_run(name) for name in self.names)
-            if name == "started.json" and number.isdecimal()
-        ]
-        return Run(self.tenant, self.job, max(started, default=1))
+        """The newest run: the highest number that an object has; a retry may have died early."""
+        numbers = (_run_number(name) for name in self.names)
+        return Run(self.tenant, self.job, max((int(it) for it in numbers if it), default=1))
 
     def has(self, run: Run, name: str) -> bool:
         """Return whether a run of this job has an object: keys.RESULT, `canceled` and so on."""
@@ -56,13 +52,11 @@ class JobFolder:
                 if unit is not None:
                     yield unit
 
-    @staticmethod
-    def _in_run(name: str) -> tuple[str, str]:
-        """Return the run's number and the rest of a name below `runs/`; two empty ones if not."""
-        if not name.startswith(_RUNS):
-            return "", ""
-        number, _, rest = name.removeprefix(_RUNS).partition("/")
-        return number, rest
+
+def _run_number(name: str) -> str:
+    """Return the number of the run that a name lies in, as digits; empty if in none."""
+    number = name.removeprefix(_RUNS).partition("/")[0] if name.startswith(_RUNS) else ""
+    return number if number.isdecimal() else ""
 
 
 def job_folder(store: ArtifactStore, tenant: str, job: str) -> JobFolder:
