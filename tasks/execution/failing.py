@@ -51,7 +51,7 @@ def settle(
     decision = _decide(task, place, unit, error)
     if isinstance(decision, EndProcess):
         log.error("process_poisoned", reason=str(error))
-        place.leave(is_charged=True)
+        place.leave(charged=unit)
     if is_suspicious(error) and place.fitness.failed(unit.run):
         place.leave()
     if isinstance(decision, Retry):

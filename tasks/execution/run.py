@@ -73,8 +73,8 @@ def _done(place: Workplace, unit: Unit, work: Work, task_id: str) -> Receipt:
         if owner is None:
             return Receipt("elsewhere")
         with (
-            place.watchdog.watch(work.key, owner, _deadline(place, work)),
-            _attempt(place, unit, owner),
+            place.watchdog.watch(work.key, owner, _deadline(place, work), unit),
+            _attempt(place, unit),
         ):
             return _computed(place, unit, work)
 
@@ -100,7 +100,7 @@ def _leased(place: Workplace, work: Work, task_id: str) -> Iterator[str | None]:
 
 
 @contextmanager
-def _attempt(place: Workplace, unit: Unit, owner: str) -> Iterator[None]:
+def _attempt(place: Workplace, unit: Unit) -> Iterator[None]:
     """Count a try while the block runs, so that only deaths of the process stay counted.
 
     A unit that was running when a process died runs alone in this one. Raises ChunkCrashed after
@@ -110,7 +110,6 @@ def _attempt(place: Workplace, unit: Unit, owner: str) -> Iterator[None]:
     _check_deaths(place, unit, deaths)
     with _turn(place, alone=deaths.of_unit > 0):
         token = place.attempts.begin(unit)
-        place.watchdog.blame(owner, token)
         try:
             yield
         except DevicePoisoned:

@@ -21,6 +21,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
+from tasks.runs.units import Unit
 from tasks.state.attempts import Attempts
 from tasks.state.leases import Leases
 from tasks.telemetry.metrics import LEASES_LOST
@@ -35,7 +36,7 @@ class _Running:
     owner: str
     deadline: float  # on the monotonic clock
     thread: int
-    token: str  # of its try
+    unit: Unit | None
     named: Mapping[str, Any]  # job, stage and chunk, for the log
 
 
@@ -52,8 +53,13 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watch(self, key: str, owner: str, seconds: float) -> Iterator[None]:
-        """Renew the lease on `key` while the block runs, for at most `seconds`."""
+    def watch(
+        self, key: str, owner: str, seconds: float, unit: Unit | None = None
+    ) -> Iterator[None]:
+        """Renew the lease on `key` while the block runs, for at most `seconds`.
+
+        When they are over the process ends, which counts as a death of the unit alone.
+        """
         self._start()
         with self._lock:
             self._running[owner] = _Running(
@@ -61,7 +67,7 @@ class Watchdog:
                 owner,
                 time.monotonic() + seconds,
                 threading.get_ident(),
-                "",
+                unit,
                 structlog.contextvars.get_contextvars(),
             )
         try:
@@ -70,12 +76,6 @@ class Watchdog:
             with self._lock:
                 del self._running[owner]
                 self._lost.discard(owner)
-
-    def blame(self, owner: str, token: str) -> None:
-        """Name the try of a unit: past its deadline it alone counts as a death of the process."""
-        with self._lock:
-            if owner in self._running:
-                self._running[owner] = replace(self._running[owner], token=token)
 
     @contextmanager
     def grant(self, seconds: float) -> Iterator[None]:
@@ -139,7 +139,7 @@ class Watchdog:
     def _end_process(self, unit: _Running) -> None:
         log.error("deadline_passed", artifact=unit.key)
         faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
-        self._attempts.forgive(but=unit.token)
+        self._attempts.forgive(but=unit.unit)
         with suppress(RedisError):  # it expires by itself
             self._leases.release(unit.key, unit.owner)
         os._exit(EXIT_HUNG)

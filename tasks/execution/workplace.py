@@ -37,6 +37,7 @@ from tasks.execution.isolation import Isolation
 from tasks.execution.watchdog import Watchdog
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Pool, queues
+from tasks.runs.units import Unit
 from tasks.services import Services, open_services
 from tasks.state.attempts import Attempts
 from tasks.telemetry import (
@@ -108,13 +109,12 @@ class Workplace(Services):
             used_device(hardware["device"]), hardware["model_dir"], hardware["hub_token"]
         )
 
-    def leave(self, *, is_charged: bool = False) -> NoReturn:
-        """End the worker, whose fault it is: no unit is charged, unless `is_charged`.
+    def leave(self, *, charged: Unit | None = None) -> NoReturn:
+        """End the worker. It counts as a death of the `charged` unit alone, if there is one.
 
         Its leases are released, so that the reconciler issues the units again soon.
         """
-        if not is_charged:
-            self.attempts.forgive()
+        self.attempts.forgive(but=charged)
         self.watchdog.release_all()
         end_worker(_node().main_process)
 

@@ -8,8 +8,8 @@ because Redis was away: the process takes the token back as soon as Redis answer
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 from redis import Redis
@@ -69,10 +69,10 @@ class Attempts:
         """End a try that the process survived. Raises nothing: it is repeated if Redis is away."""
         self._survived((token,))
 
-    def forgive(self, *, but: str = "") -> None:
-        """End all tries of this process, which dies by no fault of theirs, but that of a token."""
+    def forgive(self, *, but: Unit | None = None) -> None:
+        """End all tries of this process, which dies by no fault of theirs, but those of a unit."""
         with self._lock:
-            tokens = [token for token in self._running if token != but]
+            tokens = [token for token, unit in self._running.items() if unit != but]
         self._survived(tokens)
 
     def crash(self, unit: Unit) -> None:
@@ -103,7 +103,7 @@ class Attempts:
             for token in owed:
                 self._owed.pop(token, None)
 
-    def _survived(self, tokens: Any) -> None:
+    def _survived(self, tokens: Iterable[str]) -> None:
         with self._lock:
             self._owed |= {it: self._running.pop(it) for it in tokens if it in self._running}
         self.take_back()

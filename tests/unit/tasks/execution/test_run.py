@@ -209,9 +209,8 @@ def test_a_worker_s_fault_is_not_charged_to_the_unit(
     class Left(BaseException):
         """The process has ended."""
 
-    def leave(_: Workplace, *, is_charged: bool = False) -> None:
-        assert not is_charged
-        place.attempts.forgive()
+    def leave(_: Workplace, *, charged: Unit | None = None) -> None:
+        place.attempts.forgive(but=charged)
         raise Left
 
     def unfit() -> None:
@@ -321,9 +320,9 @@ def test_long_audio_may_take_longer(place: Workplace, monkeypatch: pytest.Monkey
     limits: list[float] = []
     watch = place.watchdog.watch
 
-    def noting(key: str, owner: str, seconds: float) -> Any:
+    def noting(key: str, owner: str, seconds: float, unit: Unit) -> Any:
         limits.append(seconds)
-        return watch(key, owner, seconds)
+        return watch(key, owner, seconds, unit)
 
     monkeypatch.setattr(place.watchdog, "watch", noting)
     run(say_hello)

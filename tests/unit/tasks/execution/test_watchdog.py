@@ -98,17 +98,16 @@ def test_a_hung_unit_gives_its_lease_up_and_ends_the_process(redis: Redis, redis
         "redis = Redis.from_url(sys.argv[1])\n"
         "leases, attempts = Leases(redis, 30.0), Attempts(redis)\n"
         "leases.take('key', 'me:1')\n"
-        "hung, _ = attempts.begin(a_unit()), attempts.begin(a_unit(index=1))\n"
+        "attempts.begin(a_unit()), attempts.begin(a_unit(index=1))\n"
         "watchdog = Watchdog(leases, attempts, 0.01)\n"
-        "with watchdog.watch('key', 'me:1', 0.02):\n"
-        "    watchdog.blame('me:1', hung)\n"
+        "with watchdog.watch('key', 'me:1', 0.02, a_unit()):\n"
         "    threading.Event().wait()  # for ever\n"
     )
     child = subprocess.run(
         [sys.executable, "-c", code, redis_url], capture_output=True, text=True, check=False
     )
     assert child.returncode == EXIT_HUNG
-    assert "Thread" in child.stderr and "line 14" in child.stderr
+    assert "Thread" in child.stderr and "line 13" in child.stderr
     assert Leases(redis, 30.0).held(["key"]) == [False]
     attempts = Attempts(redis)
     assert attempts.deaths(a_unit()).of_unit == 1
