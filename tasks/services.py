@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from config.settings import Settings
 from tasks.artifacts import ArtifactStore
-from tasks.artifacts.opening import open_store
+from tasks.artifacts.opening import PATIENT, Patience, open_store
 from tasks.broker import redis_address
 from tasks.redis_address import RedisAddress
 from tasks.runs.records import REMEMBERED, Records
@@ -44,13 +44,18 @@ class Services:
         return {field.name: getattr(self, field.name) for field in fields(Services)}
 
 
-def open_services(settings: Settings, remembered: int = REMEMBERED) -> Services:
+def open_services(
+    settings: Settings, remembered: int = REMEMBERED, patience: Patience = PATIENT
+) -> Services:
     """Open the services as the settings say; keep `remembered` records in memory.
 
+    `patience` is that with the store.
     Sends nothing to Redis yet. Raises InvalidOption or StoreUnavailable.
     """
     redis = open_redis(redis_address(settings))
-    store = open_store(settings.store_url or "", endpoint_url=settings.s3_endpoint_url)
+    store = open_store(
+        settings.store_url or "", endpoint_url=settings.s3_endpoint_url, patience=patience
+    )
     return Services(
         settings=settings,
         redis=redis,

@@ -21,6 +21,7 @@ from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
 from tasks.artifacts import ArtifactMissing, encode, exists
+from tasks.artifacts.opening import PATIENT, Patience
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress, check_not_cluster
 from tasks.runs import keys
@@ -181,10 +182,13 @@ class Cluster(Services):
         return manifest, run, self.settle(run)
 
 
-def open_cluster(settings: Settings) -> Cluster:
-    """Open all connections. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
+def open_cluster(settings: Settings, patience: Patience = PATIENT) -> Cluster:
+    """Open all connections; `patience` is that with the store.
+
+    Raises RedisUnavailable, StoreUnavailable or InvalidOption.
+    """
     celery = make_app(settings, only_sends=True)
-    services = open_services(settings, REMEMBERED_RECORDS)
+    services = open_services(settings, REMEMBERED_RECORDS, patience)
     _check_redis(services.redis, redis_address(settings))
     return Cluster(
         **services.parts(),
