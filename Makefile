@@ -20,7 +20,7 @@ FAULTS := tests/integration/faults tests/unit/orchestrator/jobs/test_crashes.py 
 # Each module is compiled once, not by each of the hundreds of processes that the tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install install-light demo unit unit-light test test-heavy faults test-newest lint lint-light clean
+.PHONY: help install install-light demo unit unit-light test test-heavy faults load test-newest lint lint-light clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ test-heavy: install  ## Run the long fault and memory tests
 faults: install  ## Inject every fault into real clusters (an hour), and write docs/faults.md
 	$(BIN)/python -m pytest -p tests.fault_report --fault-report build/faults.json -m fault $(FAULTS)
 	$(BIN)/python -m tests.fault_report build/faults.json docs/faults.md
+
+load: install  ## 1,000 jobs of 20 chunks, then 15 minutes at a steady rate: speed and growth
+	$(BIN)/python -m benchmarks.fleet.load --json benchmarks/results/load.json --plot docs/scaling/soak.png
 
 $(NEWEST_STAMP): pyproject.toml constraints-newest.txt
 	$(PYTHON) -m venv $(NEWEST)

@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from config.settings import Settings
 from tasks.artifacts import ArtifactStore
-from tasks.artifacts.opening import open_store
+from tasks.artifacts.opening import PATIENT, Patience, open_store
 from tasks.broker import redis_address
 from tasks.redis_address import RedisAddress
 from tasks.runs.records import REMEMBERED, Records
@@ -45,14 +45,20 @@ class Services:
 
 
 def open_services(
-    settings: Settings, remembered: int = REMEMBERED, packed_bytes: int = 0
+    settings: Settings,
+    remembered: int = REMEMBERED,
+    packed_bytes: int = 0,
+    patience: Patience = PATIENT,
 ) -> Services:
     """Open the services as the settings say; keep so many records in memory, as `Records` does.
 
+    `patience` is that with the store.
     Sends nothing to Redis yet. Raises InvalidOption or StoreUnavailable.
     """
     redis = open_redis(redis_address(settings))
-    store = open_store(settings.store_url or "", endpoint_url=settings.s3_endpoint_url)
+    store = open_store(
+        settings.store_url or "", endpoint_url=settings.s3_endpoint_url, patience=patience
+    )
     return Services(
         settings=settings,
         redis=redis,

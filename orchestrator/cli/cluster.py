@@ -28,6 +28,7 @@ from orchestrator.local.workers import (
 )
 from orchestrator.outbox.courier import Courier
 from orchestrator.reconciler import Reconciler as Loop
+from tasks.artifacts.opening import PROMPT
 from tasks.runs.stages import Pool
 
 Host = Annotated[
@@ -102,7 +103,7 @@ def serve(
     # Imported here, because it imports the web framework, which takes a while.
     from orchestrator.api.server import listen, run_server
 
-    to = opened_cluster()
+    to = opened_cluster(PROMPT)
     values = _listening(host, port)
     configure_logging(values.log_level, values.log_format)
     try:

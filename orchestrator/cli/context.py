@@ -20,6 +20,7 @@ from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job, Status
 from orchestrator.local.cluster import running_cluster
+from tasks.artifacts.opening import PATIENT, Patience
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]  # of many commands
@@ -166,15 +167,18 @@ def configured_cluster(values: Settings) -> Settings | None:
     return values
 
 
-def opened_cluster() -> Cluster:
-    """Open the configured cluster, or this user's running one. Raises RedisUnavailable."""
+def opened_cluster(patience: Patience = PATIENT) -> Cluster:
+    """Open the configured cluster, or this user's running one; `patience` is with the store.
+
+    Raises RedisUnavailable.
+    """
     values = configured_cluster(current_settings())
     if values is None:
         raise RedisUnavailable(
             "No cluster is configured and none runs here.",
             hint="Start one with `scriptorium up`, or set REDIS_URL and SCRIPTORIUM_STORE_URL.",
         )
-    return open_cluster(values)
+    return open_cluster(values, patience)
 
 
 def tenant() -> str:

@@ -28,6 +28,7 @@ from orchestrator.cluster.rabbitmq import AmqpQueues
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.cluster.unreadable_job import unreadable_job
 from tasks.artifacts import ArtifactMissing, encode, exists
+from tasks.artifacts.opening import PATIENT, Patience
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress, check_not_cluster
 from tasks.runs import keys
@@ -218,10 +219,13 @@ class Cluster(Services):
         return manifest, run, self.settle(run)
 
 
-def open_cluster(settings: Settings) -> Cluster:
-    """Open all connections. Raises RedisUnavailable, StoreUnavailable or InvalidOption."""
+def open_cluster(settings: Settings, patience: Patience = PATIENT) -> Cluster:
+    """Open all connections; `patience` is that with the store.
+
+    Raises RedisUnavailable, StoreUnavailable or InvalidOption.
+    """
     celery = make_app(settings, only_sends=True)
-    services = open_services(settings, REMEMBERED_RECORDS, PACKED_BYTES)
+    services = open_services(settings, REMEMBERED_RECORDS, PACKED_BYTES, patience)
     _check_redis(services.redis, redis_address(settings))
     return Cluster(
         **services.parts(),

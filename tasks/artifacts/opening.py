@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -11,20 +12,37 @@ from tasks.artifacts import ArtifactStore
 ALLOWED = "Use file:///directory, an absolute path, s3://bucket/prefix or memory://name."
 
 
-def open_store(url: str, *, endpoint_url: str | None = None) -> ArtifactStore:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an S3 client waits for a silent store, and how often it asks."""
+
+    connect_seconds: float
+    read_seconds: float
+    attempts: int  # of each request, with botocore's backoff between them
+
+
+PATIENT = Patience(10.0, 60.0, 5)  # no client waits for a worker
+# A client of the API waits. A silent store costs it some 13 s while no connection can be made, and
+# half a minute on one that was made before; then it is told when to come again.
+PROMPT = Patience(4.0, 10.0, 3)
+
+
+def open_store(
+    url: str, *, endpoint_url: str | None = None, patience: Patience = PATIENT
+) -> ArtifactStore:
     """Open the store at that URL; read and write nothing yet.
 
-    `endpoint_url` is the address of an S3 that is not Amazon's; other stores ignore it.
-    S3 credentials come from boto3's usual chain. Stores of one `memory://` name are the
+    `endpoint_url` is the address of an S3 that is not Amazon's; other stores ignore it and
+    `patience`. S3 credentials come from boto3's usual chain. Stores of one `memory://` name are the
     same store. Raises `InvalidOption` for any other URL.
     """
     try:
-        return _opened(url, endpoint_url)
+        return _opened(url, endpoint_url, patience)
     except ValueError:  # raised by urlsplit and the stores for a URL or prefix they cannot use
         raise _not_a_store(url) from None
 
 
-def _opened(url: str, endpoint_url: str | None) -> ArtifactStore:
+def _opened(url: str, endpoint_url: str | None, patience: Patience) -> ArtifactStore:
     parts = urlsplit(url)
     if "@" in parts.netloc:
         raise InvalidOption(
@@ -39,7 +57,8 @@ def _opened(url: str, endpoint_url: str | None) -> ArtifactStore:
     if parts.scheme == "s3" and parts.netloc:
         from tasks.artifacts.s3 import S3Store, s3_client
 
-        return S3Store(parts.netloc, unquote(parts.path), s3_client(endpoint_url))
+        client = s3_client(endpoint_url, patience)
+        return S3Store(parts.netloc, unquote(parts.path), client)
     if parts.scheme == "memory" and parts.netloc:
         from tasks.artifacts.memory import shared_store
 

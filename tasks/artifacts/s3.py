@@ -29,6 +29,7 @@ from gpu_worker.errors import InvalidOption
 from tasks.artifacts import ArtifactMissing
 from tasks.artifacts.disk import COPY_BYTES, arriving
 from tasks.artifacts.names import checked_key, checked_prefix, checked_range
+from tasks.artifacts.opening import PATIENT, Patience
 from tasks.artifacts.s3_faults import code_of, pause_before_next, s3_faults
 
 Taken = TypeVar("Taken")
@@ -36,23 +37,27 @@ Taken = TypeVar("Taken")
 MULTIPART_BYTES = 64 << 20  # a larger file is uploaded in parts
 PART_BYTES = 16 << 20  # one is held in memory at a time
 MAX_PARTS = 10_000  # S3's limit for one upload
-ATTEMPTS = 5  # of each request, with botocore's backoff between them
 READ_ATTEMPTS = 3  # of a reply's body, which botocore does not ask for again
 CONFLICT_ATTEMPTS = 6  # of a write at the same time as another write of its key
 
 _BROKEN_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 
 
-def s3_client(endpoint_url: str | None = None, *, attempts: int = ATTEMPTS) -> Any:
+def s3_client(
+    endpoint_url: str | None = None, patience: Patience = PATIENT, *, attempts: int | None = None
+) -> Any:
     """Return a boto3 client that any number of threads may share; make it after a fork.
+
+    `attempts` replaces those of `patience`.
 
     Credentials and region come from boto3's usual chain. Raises `InvalidOption` for an invalid
     address.
     """
+    attempts = attempts or patience.attempts
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts},
-        connect_timeout=10,
-        read_timeout=60,
+        connect_timeout=patience.connect_seconds,
+        read_timeout=patience.read_seconds,
         max_pool_connections=32,
         signature_version="s3v4",  # others do not sign the file's size in a presigned URL
         # Stores other than Amazon's seldom have a host name for each bucket.
