@@ -16,10 +16,13 @@ NEWEST_TESTS := $(addprefix tests/unit/gpu_worker/,test_modules.py test_loaded.p
 # Where the tests are that inject faults.
 FAULTS := tests/integration/faults tests/unit/orchestrator/jobs/test_crashes.py
 
+# How long `make fuzz` goes on.
+FUZZ_SECONDS ?= 120
+
 # Each module is compiled once, not by each of the hundreds of processes that the tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install install-light demo unit unit-light test test-heavy faults test-newest lint lint-light clean
+.PHONY: help install install-light demo unit unit-light test test-heavy faults fuzz test-newest lint lint-light clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +60,11 @@ test-heavy: install  ## Run the long fault and memory tests
 faults: install  ## Inject every fault into real clusters (an hour), and write docs/faults.md
 	$(BIN)/python -m pytest -p tests.fault_report --fault-report build/faults.json -m fault $(FAULTS)
 	$(BIN)/python -m tests.fault_report build/faults.json docs/faults.md
+
+fuzz: install  ## Damage files and let the decoder read them (2 minutes; FUZZ_SECONDS=600 for longer)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'
+	@mkdir -p build
+	$(BIN)/python -m tests.fuzz_decoder build/fuzz -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/
 
 $(NEWEST_STAMP): pyproject.toml constraints-newest.txt
 	$(PYTHON) -m venv $(NEWEST)

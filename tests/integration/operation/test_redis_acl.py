@@ -44,12 +44,12 @@ SELDOM = {
     "zscore": "a webhook that is put off",
 }
 REFUSED = (
-    "FLUSHALL", "FLUSHDB", "CONFIG GET *", "CONFIG SET dir /", "KEYS *", "DEBUG SLEEP 1", "SHUTDOWN",
-    "EVAL return 0", "SCRIPT FLUSH", "MONITOR", "REPLICAOF 127.0.0.1 1", "SLAVEOF NO ONE",
-    "MODULE LIST", "ACL LIST", "CLIENT LIST", "CLIENT KILL TYPE normal", "SAVE", "BGSAVE",
-    "BGREWRITEAOF", "MIGRATE 127.0.0.1 1 x 0 1", "SWAPDB 0 1", "RENAME submit x", "DUMP submit",
-    "RANDOMKEY", "SYNC", "SLOWLOG GET", "GET another", "SET another 1", "DEL another",
-    "LPUSH another x", "PUBLISH another x", "SUBSCRIBE another", "PSUBSCRIBE *",
+    "FLUSHALL", "FLUSHDB", "CONFIG GET *", "CONFIG SET dir /", "KEYS *", "DEBUG SLEEP 1",
+    "SHUTDOWN", "EVAL return 0", "SCRIPT FLUSH", "MONITOR", "REPLICAOF 127.0.0.1 1",
+    "SLAVEOF NO ONE", "MODULE LIST", "ACL LIST", "CLIENT LIST", "CLIENT KILL TYPE normal", "SAVE",
+    "BGSAVE", "BGREWRITEAOF", "MIGRATE 127.0.0.1 1 x 0 1", "SWAPDB 0 1", "RENAME submit x",
+    "DUMP submit", "RANDOMKEY", "SYNC", "SLOWLOG GET", "GET another", "SET another 1",
+    "DEL another", "LPUSH another x", "PUBLISH another x", "SUBSCRIBE another", "PSUBSCRIBE *",
 )  # fmt: skip
 
 
