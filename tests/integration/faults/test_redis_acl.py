@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +26,9 @@ from tests import ROOT
 from tests.eventually import eventually
 from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import PATIENCE_SECONDS, quick_settings
-from tests.integration.faults.conftest import figure as figure
+from tests.integration.faults.conftest import Figure
 from tests.servers.redis_process import redis_process
 
-Figure = Callable[[str], None]
 LIST = ROOT / "examples" / "redis" / "users.acl"
 OPTIONS: dict[str, Any] = {
     "model": "fake", "chunk_seconds": 10.0, "language": "en", "aligner": "ctc",
@@ -145,6 +144,7 @@ def lose_a_message(url: str) -> None:
         queue.get(timeout=10).ack()
 
 
+@pytest.mark.heavy
 @pytest.mark.fault(
     "a Redis that allows the user of examples/redis/users.acl alone",
     "a cluster does all it does, each command of the list is used, and nothing it asks is refused",
@@ -182,6 +182,10 @@ def test_a_cluster_needs_what_is_on_the_list_and_all_of_it(
     assert unused == set()
 
 
+@pytest.mark.fault(
+    f"{len(REFUSED)} other commands, keys and channels, as that user",
+    "each is refused, a FLUSHALL inside a script too",
+)
 def test_nothing_else_is_allowed(guarded: Guarded, figure: Figure) -> None:
     for command in REFUSED:
         with Redis.from_url(guarded.url) as client, pytest.raises(NoPermissionError):
