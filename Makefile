@@ -17,10 +17,13 @@ NEWEST_TESTS := $(addprefix tests/unit/gpu_worker/,test_modules.py test_loaded.p
 FAULTS := tests/integration/faults tests/unit/orchestrator/jobs/test_crashes.py \
 	tests/unit/orchestrator/jobs/test_job_life.py
 
+# How long `make fuzz` goes on.
+FUZZ_SECONDS ?= 120
+
 # Each module is compiled once, not by each of the hundreds of processes that the tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install install-light demo unit unit-light test test-heavy faults load test-newest lint lint-light clean
+.PHONY: help install install-light demo unit unit-light test test-heavy faults fuzz load test-newest lint lint-light clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +64,11 @@ faults: install  ## Inject every fault into real clusters (an hour), and write d
 
 load: install  ## 1,000 jobs of 20 chunks, then 15 minutes at a steady rate: speed and growth
 	$(BIN)/python -m benchmarks.fleet.load --json benchmarks/results/load.json --plot docs/scaling/soak.png
+
+fuzz: install  ## Damage files and let the decoder read them (2 minutes; FUZZ_SECONDS=600 for longer)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'
+	@mkdir -p build
+	$(BIN)/python -m tests.fuzz_decoder build/fuzz -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/
 
 $(NEWEST_STAMP): pyproject.toml constraints-newest.txt
 	$(PYTHON) -m venv $(NEWEST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from redis.exceptions import RedisError
 from config.settings import NO_HOME, Settings
 from orchestrator.diagnosis.check_result import CheckResult
 from orchestrator.local.redis_server import server_binary
+from tasks.artifacts import ArtifactStore
 from tasks.artifacts.opening import open_store
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import check_not_cluster
@@ -108,6 +110,7 @@ def check_store(settings: Settings) -> CheckResult:
     try:
         first, second = store.put(key, b"first"), store.put(key, b"second")
         kept = store.get(key)
+        is_overwritten_in_parts = _put_in_parts(store, key)
     finally:
         store.delete(key)
     if not first or second or kept != b"first":
@@ -117,7 +120,22 @@ def check_store(settings: Settings) -> CheckResult:
             f"{store.url} overwrites objects: it ignores If-None-Match.",
             "Use a store with conditional writes (S3, moto, recent S3-compatible servers).",
         )
+    if is_overwritten_in_parts:
+        return CheckResult(
+            "store",
+            "warning",
+            f"{store.url} overwrites objects that are uploaded in parts: it ignores If-None-Match "
+            "there.",
+            "Of two workers that decode one long recording at once, the later one's audio stays: "
+            "the same audio. A store that heeds it there too is safer.",
+        )
     return CheckResult("store", "ok", f"{store.url} reads, writes once and deletes.")
+
+
+def _put_in_parts(store: ArtifactStore, key: str) -> bool:
+    """Return whether the store overwrites the object in an upload in parts, which only S3 has."""
+    write = getattr(store, "put_in_parts", None)
+    return write is not None and bool(write(key, BytesIO(b"third")))
 
 
 def check_disk(settings: Settings) -> CheckResult:

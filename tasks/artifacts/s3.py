@@ -104,10 +104,13 @@ class S3Store:
         size = file.seek(0, os.SEEK_END)
         if size > MULTIPART_BYTES:
             # Looked up first: only the last request of a multipart upload says that the key exists.
-            if self.size(key) is not None:
-                return False
-            return self._write_once(key, lambda: self._put_parts(key, file, size))
+            return self.size(key) is None and self.put_in_parts(key, file)
         return self._write_once(key, lambda: self._put_whole(key, file))
+
+    def put_in_parts(self, key: str, file: BinaryIO) -> bool:
+        """Write once, in parts whatever the size; not every store refuses that for a known key."""
+        size = file.seek(0, os.SEEK_END)
+        return self._write_once(key, lambda: self._put_parts(key, file, size))
 
     def presigned_put(self, key: str, size: int, seconds: int) -> str | None:
         # Not conditional: the client that uses the URL would have to send the header.

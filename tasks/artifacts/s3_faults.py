@@ -139,7 +139,8 @@ def code_of(error: ClientError) -> str:
 def _from_reply(error: ClientError, bucket: str) -> ScriptoriumError:
     code = code_of(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    reason = f"{code}: {error.response.get('Error', {}).get('Message', '')}".strip(": ")
+    # Some stores send an empty text, which boto3 reads as None.
+    reason = f"{code}: {error.response.get('Error', {}).get('Message') or ''}".strip(": ")
     if code in _SOON_ACCEPTED:
         sentence, hint = _SOON_ACCEPTED[code]
         return StoreUnavailable(f"{sentence.format(bucket=bucket)} ({reason}).", hint=hint)

@@ -251,6 +251,7 @@ _MOV_MP4 = partial(encoded, ".mp4", "aac")
 CASES = (
     Case("zero bytes", lambda: b"", "unreadable_audio"),
     Case("text named wav", lambda: b"hello " * 500, "unreadable_audio", name="text.wav"),
+    Case("the first bytes of Ogg alone", lambda: b"OggS", "unreadable_audio"),
     Case("a zip", lambda: b"PK\x03\x04" + bytes(500), "unreadable_audio"),
     Case("html", lambda: b"<!doctype html><script>1</script>", "unreadable_audio", name="a.mp3"),
     Case("header-only wav", lambda: wav(b""), "no_audio_samples"),

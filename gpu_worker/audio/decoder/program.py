@@ -36,6 +36,10 @@ from gpu_worker.errors import (
 from gpu_worker.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
 _BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_BYTES
+# What FFmpeg, Python and the system raise for a file; some of FFmpeg's errors are none of the rest.
+EXPLAINED = (
+    av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError, RuntimeError,
+)  # fmt: skip
 _PATCH_SECONDS = 1.0  # silence for one broken packet, at most; real packets hold less
 
 
@@ -57,7 +61,14 @@ def main() -> None:
         report: dict[str, Any] = {"audio": audio.to_json()}
     except ScriptoriumError as error:
         report = {"error": {"code": error.code, "message": error.message}}
-    except (OSError, ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
+    except (
+        av.FFmpegError,
+        OSError,
+        ValueError,
+        ArithmeticError,
+        MemoryError,
+        RuntimeError,
+    ) as error:
         known = _explained(error, limits)
         report = {"error": {"code": known.code, "message": known.message}}
     print(json.dumps(report), flush=True)
