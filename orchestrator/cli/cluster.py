@@ -15,7 +15,6 @@ import typer
 from config.logging import configure_logging
 from config.settings import Settings
 from orchestrator.cli.context import check_home, current_settings, opened_cluster, stop_event
-from orchestrator.cluster.connection import masked
 from orchestrator.local.cluster import LocalCluster, announce
 from orchestrator.local.front_door import FLOWER_HOST, FLOWER_USER, url_of
 from orchestrator.local.placement import Placement
@@ -201,3 +200,9 @@ def _serve_metrics(settings: Settings) -> None:
         from tasks.telemetry.exposition import serve_own_metrics
 
         serve_own_metrics(settings, LoadReadings(settings))
+
+
+def masked(url: str) -> str:
+    """Return a URL without its user name and password."""
+    head, at, tail = url.rpartition("@")
+    return f"{head.split('://')[0]}://***@{tail}" if at else url

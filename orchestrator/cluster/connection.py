@@ -245,9 +245,3 @@ def _check_redis(redis: Redis, address: RedisAddress) -> None:
         raise RedisUnavailable(f"Redis cannot be used at {address.shown}: {error}.") from error
     with suppress(NoPermissionError):  # INFO is forbidden by an operator, who then knows the server
         check_not_cluster(redis.info(), address.shown)
-
-
-def masked(url: str) -> str:
-    """Return a URL without its user name and password."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('://')[0]}://***@{tail}" if at else url

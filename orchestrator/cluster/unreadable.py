@@ -18,7 +18,7 @@ from tasks.runs.units import Run
 # What reading a record may raise. An outage of the store or of Redis is none of these.
 FAULTS = (
     *(UnreadableRecord, ValueError, TypeError, AttributeError, LookupError),
-    *(ArithmeticError, RecursionError),
+    *(OverflowError, RecursionError),
 )
 _noted: LRUCache[str, bool] = LRUCache(10_000)
 log = structlog.get_logger(__name__)

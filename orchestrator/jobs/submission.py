@@ -26,7 +26,7 @@ from orchestrator.jobs.admission import admit
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options
 from orchestrator.jobs.runs import IllegalTransition, issue
-from tasks.artifacts import ArtifactStore, encode, exists
+from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions
@@ -104,18 +104,20 @@ def _submit(cluster: Cluster, manifest: Manifest, quota: Quota | None, way: str 
         return submit(cluster, **named, tenant=tenant)
     if not is_first:
         manifest = _first(cluster, manifest)
-        if _is_accepted(store, Run(tenant, manifest.job, 1)):
+        if _is_accepted(cluster, Run(tenant, manifest.job, 1)):
             return cluster.job(tenant, manifest.job)
     return _accept(cluster, manifest, _uploaded(manifest), way)
 
 
-def _is_accepted(store: ArtifactStore, run: Run) -> bool:
-    """Tell whether the first run of a job was begun: it is open, or has ended.
+def _is_accepted(cluster: Cluster, run: Run) -> bool:
+    """Tell whether the first run of a job goes on or has ended, so that nothing is to be sent.
 
-    Only the store can say so: an earlier try may have stopped before the run was open, and Redis
-    may know the job for another reason, or no more.
+    The store says whether it was begun: an earlier try may have stopped before, and Redis may know
+    the job for another reason. A run that Redis has forgotten is sent again at once.
     """
-    return any(exists(store, key) for key in (keys.open_run(run), keys.of_run(run, keys.RESULT)))
+    if exists(cluster.store, keys.of_run(run, keys.RESULT)):
+        return True
+    return exists(cluster.store, keys.open_run(run)) and cluster.jobs.is_open(run)
 
 
 def rerun(

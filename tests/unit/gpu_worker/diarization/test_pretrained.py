@@ -16,8 +16,8 @@ from gpu_worker.diarization import DiarizerRequest, pico_voice
 from gpu_worker.diarization.models import COMMUNITY
 from gpu_worker.diarization.pretrained import load
 from gpu_worker.errors import (
+    DeviceFault,
     HubTokenMissing,
-    InvalidOption,
     ModelGated,
     ModelUnavailable,
     ScriptoriumError,
@@ -167,8 +167,8 @@ def test_telemetry_is_off() -> None:
     assert os.environ["PYANNOTE_METRICS_ENABLED"] == "false"
 
 
-def test_a_device_that_is_not_there_is_an_invalid_option() -> None:
-    with pytest.raises(InvalidOption):
+def test_a_device_that_is_not_there_is_the_worker_s_fault() -> None:
+    with pytest.raises(DeviceFault):
         load(DiarizerRequest("pico-voice", device="cuda:99"))
 
 

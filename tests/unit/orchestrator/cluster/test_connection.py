@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
-from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob, masked, open_cluster
+from orchestrator.cli.cluster import masked
+from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob, open_cluster
 from orchestrator.cluster.job import Status
 from tasks.artifacts import encode
 from tasks.runs import keys

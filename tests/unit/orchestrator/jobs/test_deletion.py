@@ -104,8 +104,11 @@ def in_redis(connection: Cluster, job: str) -> list[str]:
 
 
 def swept(tombstones: Tombstones) -> None:
-    """As the reconciler does until the tombstone is gone."""
-    for _ in range(3):
+    """As the reconciler does until the tombstones are gone.
+
+    Releases of one content at the same time give way to each other, which takes a few sweeps more.
+    """
+    for _ in range(20):
         tombstones.sweep()
 
 

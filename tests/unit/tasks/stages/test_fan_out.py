@@ -105,9 +105,9 @@ def test_while_it_writes_messages_nobody_takes_them_for_lost(
 def test_a_fan_out_that_fails_lets_assemble_publish_the_failure(place: Workplace) -> None:
     place.store.put(keys.manifest(TENANT, JOB), b"not json")
     run_task(UNIT)
-    assert failures(place.store, UNIT.run)[Stage.FAN_OUT, 0]["code"] == "internal_error"
+    assert failures(place.store, UNIT.run)[Stage.FAN_OUT, 0]["code"] == "retries_exhausted"
     result = place.store.get(keys.of_run(UNIT.run, keys.RESULT))
-    assert b"internal_error" in result
+    assert b"UnreadableRecord" in result
 
 
 def test_a_failure_before_it_needs_no_chunks(place: Workplace) -> None:
