@@ -23,7 +23,11 @@ class WorkersUnfit(ScriptoriumError):
             with suppress(ValueError):  # some lines are no JSON
                 entry = json.loads(line)
                 if entry.get("event") == "worker_unfit":
-                    return cls(entry.get("reason"), hint=f"{entry.get('hint', '')} {cls.hint}")
+                    is_device = str(entry.get("code")).startswith("device")
+                    return cls(
+                        entry.get("reason"),
+                        hint=f"{entry.get('hint')} {cls.hint}" if is_device else entry.get("hint"),
+                    )
         return cls(f"The workers end as unfit; their log is {log}.")
 
 

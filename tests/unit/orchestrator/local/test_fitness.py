@@ -18,7 +18,14 @@ from tasks.execution.fitness import EXIT_UNFIT
 from tasks.state.leases import Leases
 from tests.eventually import eventually
 
-LINE = json.dumps({"event": "worker_unfit", "reason": "There is no driver.", "hint": "Get one."})
+LINE = json.dumps(
+    {
+        "event": "worker_unfit",
+        "code": "device_fault",
+        "reason": "There is no driver.",
+        "hint": "Get one.",
+    }
+)
 UNFIT = f"import sys; print('no JSON'); print({LINE!r}); sys.exit({EXIT_UNFIT})"
 WAITING = "import time; time.sleep(600)"
 
