@@ -7,8 +7,11 @@ found nothing of the job.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Lock
 
 import structlog
 
@@ -53,10 +56,18 @@ class Tombstones:
             return
         leased = self._cluster.leases.names()
         outside = self._outside()
+        locks: defaultdict[str, Lock] = defaultdict(Lock)
 
         def look(key: str) -> None:
             try:
-                self._look(self._stone(key), leased, outside)
+                stone = self._stone(key)
+                with ExitStack() as turn:
+                    # Two releases of one content would give way to each other at every sweep.
+                    for content in sorted(
+                        stone.contents
+                    ):  # in one order: no deadlock
+                        turn.enter_context(locks[f"{stone.tenant}/{content}"])
+                    self._look(stone, leased, outside)
             except ArtifactMissing:  # another reconciler has removed it
                 pass
             except FAULTS as error:  # a stray object, or a broken record of this job

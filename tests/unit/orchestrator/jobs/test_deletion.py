@@ -104,11 +104,8 @@ def in_redis(connection: Cluster, job: str) -> list[str]:
 
 
 def swept(tombstones: Tombstones) -> None:
-    """As the reconciler does until the tombstones are gone.
-
-    Releases of one content at the same time give way to each other, which takes a few sweeps more.
-    """
-    for _ in range(20):
+    """As the reconciler does until the tombstones are gone."""
+    for _ in range(4):
         tombstones.sweep()
 
 
