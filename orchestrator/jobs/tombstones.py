@@ -63,9 +63,7 @@ class Tombstones:
                 stone = self._stone(key)
                 with ExitStack() as turn:
                     # Two releases of one content would give way to each other at every sweep.
-                    for content in sorted(
-                        stone.contents
-                    ):  # in one order: no deadlock
+                    for content in sorted(stone.contents):  # in one order: no deadlock
                         turn.enter_context(locks[f"{stone.tenant}/{content}"])
                     self._look(stone, leased, outside)
             except ArtifactMissing:  # another reconciler has removed it
