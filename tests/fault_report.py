@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from benchmarks.machine import describe_machine
 INTRODUCTION = """# Faults
 
 What `make faults` injects into real clusters (real Redis, real worker processes, a real object
-store), and what it then finds. This page is generated from the report of one run; a short part of
-it is in `make test`. [reliability.md](reliability.md) says why it holds.
+store), and what it then finds. This page is generated from its report; a short part of it is in
+`make test`. [reliability.md](reliability.md) says why it holds.
 
 """
 
@@ -44,6 +45,11 @@ class FaultReport:
         self._path = path
         self._faults: dict[str, tuple[str, str]] = {}  # by test: injected, what must hold
         self._rows: list[dict[str, Any]] = []
+        self._left_out = 0
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count the marked tests that this run leaves out."""
+        self._left_out += sum(item.get_closest_marker("fault") is not None for item in items)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Read the marks of the tests that will run."""
@@ -73,6 +79,7 @@ class FaultReport:
         report = {
             "machine": describe_machine(),
             "date": time.strftime("%Y-%m-%d"),
+            "left_out": self._left_out,
             "faults": self._rows,
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +92,8 @@ def page(report: dict[str, Any]) -> str:
     machine = "{cpu}, {cores} cores, {memory}, Python {python}".format(**report["machine"])
     held = sum(row["outcome"] == "passed" for row in rows)
     lines = [
-        f"{report['date']}, {machine}: {held} of {len(rows)} held.",
+        f"{report['date']}, {machine}: {held} of {len(rows)} held; "
+        f"{report['left_out']} other tests were not part of this run.",
         "",
         "| injected | what must hold | held | figures | seconds |",
         "|---|---|---|---|---|",
