@@ -100,6 +100,19 @@ def longest_window(directory: Path) -> float:
     return float(json.loads(card.read_text(encoding="utf-8"))["max_window_seconds"])
 
 
+def vocabulary_size(directory: Path) -> int:
+    """Return how many tokens the model in `directory` knows; their ids are 0 to one less.
+
+    The file is CTranslate2's own: `vocabulary.json`, or `vocabulary.txt` of older conversions.
+    Raises OSError or ValueError.
+    """
+    as_json = directory / "vocabulary.json"
+    if as_json.is_file():
+        return len(json.loads(as_json.read_text(encoding="utf-8")))
+    lines = (directory / "vocabulary.txt").read_text(encoding="utf-8").rstrip("\n")
+    return lines.count("\n") + 1
+
+
 def fetch_model(
     source: ModelSource, model_dir: str | None, token: str | None, origin: Origin | None = None
 ) -> Path:

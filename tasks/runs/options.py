@@ -43,6 +43,14 @@ class Record(BaseModel):
 
 
 Name = Annotated[str, Field(pattern=r"^[^\s/\\\x00-\x1f][^\x00-\x1f]{0,62}$")]
+# A model's name, directory or repository; the hub allows 96 characters for each of its two parts.
+ModelName = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Revision = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$")
+]  # no path of the hub's address
+# A token id; the engine compares it with its own vocabulary. Whisper's have 51,866 at most.
+TokenId = Annotated[int, Field(ge=-1, lt=1_000_000)]
+SUPPRESSED_TOKENS = 1_000  # Whisper's own list of non-speech symbols has about 90
 
 
 class KnownSpeaker(Record):
@@ -73,16 +81,19 @@ class JobOptions(Record):
     The options of the command line and of the API are made from these fields.
     """
 
-    model: str = _option(
+    model: ModelName = _option(
         AUTO,
         "Name, directory or owner/name on the hub. auto: large-v3-turbo on a GPU, base on a CPU, "
         "or the best one available.",
     )
-    revision: str | None = _option(None, "Revision of the model on the hub; unset: the newest.")
+    revision: Revision | None = _option(
+        None, "Revision of the model on the hub; unset: the newest."
+    )
     compute_type: ComputeType = _option("default", "Quantization of the model, as CTranslate2's.")
     language: str | None = _option(
         None,
         "Code, tag or English name, such as es, es-MX or Spanish; unset or auto: detected.",
+        max_length=64,
     )
     task: Literal["transcribe", "translate"] = _option("transcribe", "translate: into English.")
     lane: Lane | None = _option(None, "interactive or bulk; unset: by the file's length.")
@@ -97,30 +108,40 @@ class JobOptions(Record):
         ge=1, le=20,
     )  # fmt: skip
     best_of: int = _option(5, "Candidates when sampling.", ge=1, le=20)
-    patience: float = _option(1.0, "Patience of the beam search.", gt=0)
-    length_penalty: float = _option(1.0, "Exponent of the length in a candidate's score.")
-    repetition_penalty: float = _option(1.0, "Above 1: punish repeated tokens.", gt=0)
-    no_repeat_ngram_size: int = _option(0, "Never repeat this many tokens in a row; 0: off.", ge=0)
+    patience: float = _option(1.0, "Patience of the beam search.", gt=0, le=10)
+    length_penalty: float = _option(
+        1.0, "Exponent of the length in a candidate's score.", ge=-10, le=10
+    )
+    repetition_penalty: float = _option(1.0, "Above 1: punish repeated tokens.", ge=0.1, le=10)
+    no_repeat_ngram_size: int = _option(
+        0, "Never repeat this many tokens in a row; 0: off.", ge=0, le=448
+    )
     temperature: float = _option(0.0, "Temperature of the first try; 0: beam search.", ge=0, le=1)
     temperature_increment_on_fallback: float | None = _option(
-        0.2, "Increase per retry when decoding fails a threshold; None: no retry.", gt=0, le=1
+        0.2, "Increase per retry when decoding fails a threshold; None: no retry.", ge=0.05, le=1
     )
-    compression_ratio_threshold: float | None = _option(2.4, "Above: repetitive text, a failure.")
-    logprob_threshold: float | None = _option(-1.0, "Mean log probability; below: a failure.")
+    compression_ratio_threshold: float | None = _option(
+        2.4, "Above: repetitive text, a failure.", ge=-1000, le=1000
+    )
+    logprob_threshold: float | None = _option(
+        -1.0, "Mean log probability; below: a failure.", ge=-1000, le=1000
+    )
     no_speech_threshold: float | None = _option(
-        0.6, "Above, and below logprob_threshold: taken for silence."
+        0.6, "Above, and below logprob_threshold: taken for silence.", ge=-1000, le=1000
     )
     initial_prompt: str | None = _option(None, "Text that sets the style.", max_length=2000)
     hotwords: str | None = _option(None, "Names and terms to expect.", max_length=2000)
-    suppress_tokens: tuple[int, ...] = _option((-1,), "Token ids; -1: non-speech symbols.")
+    suppress_tokens: tuple[TokenId, ...] = _option(
+        (-1,), "Token ids; -1: non-speech symbols.", max_length=SUPPRESSED_TOKENS
+    )
     max_new_tokens: int | None = _option(None, "Most tokens of a window.", ge=1, le=448)
     word_timestamps: bool = _option(True, "Give each word its time.")
     aligner: Literal["ctc", "whisperx", "cross_attention", "none"] = _option(
         "ctc", "Aligner of words: ctc, whisperx, cross_attention or none."
     )
-    align_model: str | None = _option(None, "Model of the aligner; unset: by the language.")
+    align_model: ModelName | None = _option(None, "Model of the aligner; unset: by the language.")
     diarize: bool | None = _option(None, "Tell speakers apart; unset: if one of these is set.")
-    diarize_model: str | None = _option(
+    diarize_model: ModelName | None = _option(
         None,
         "Unset: pyannote/speaker-diarization-community-1, or offline if it is unavailable; "
         "pico's own for pico.",

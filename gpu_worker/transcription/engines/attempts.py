@@ -13,6 +13,7 @@ from typing import Any
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 
+from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.fallback import best_attempt, compression_ratio
 
@@ -52,6 +53,18 @@ def best(attempts: Sequence[Attempt], options: DecodeOptions) -> Attempt:
     """Return the attempt whose text `fallback.best_attempt` takes."""
     texts = [attempt.text for attempt in attempts]
     return attempts[texts.index(best_attempt(texts, options))]
+
+
+def check_tokens(options: DecodeOptions, vocabulary: int) -> None:
+    """Raise InvalidOption for a token id that a model of so many tokens does not have.
+
+    CTranslate2 writes to the place of each suppressed id, also behind the end of its memory.
+    """
+    unknown = [token for token in options.suppress_tokens if not -1 <= token < vocabulary]
+    if unknown:
+        raise InvalidOption(
+            f"suppress_tokens has {unknown[0]}, but the model's tokens are 0 to {vocabulary - 1}."
+        )
 
 
 def generation_options(

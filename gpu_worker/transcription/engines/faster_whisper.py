@@ -22,7 +22,7 @@ from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.faults import translating_device_errors
 from gpu_worker.errors import InvalidOption, UnknownModel
 from gpu_worker.models.capabilities import check_english_only
-from gpu_worker.models.whisper import fetch_model, find_model, longest_window
+from gpu_worker.models.whisper import fetch_model, find_model, longest_window, vocabulary_size
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import TranscriptWarning, Word
 from gpu_worker.transcription.engines import (
@@ -34,6 +34,7 @@ from gpu_worker.transcription.engines import (
 from gpu_worker.transcription.engines.attempts import (
     Attempt,
     best,
+    check_tokens,
     generation_options,
     read_attempt,
 )
@@ -67,7 +68,8 @@ def load(request: EngineRequest) -> FasterWhisperEngine:
         raise InvalidOption(f"Model {request.model!r} cannot be loaded: {error}.") from error
     except RuntimeError as error:
         raise UnknownModel(f"{request.model!r} is not a Whisper model: {error}.") from error
-    engine = FasterWhisperEngine(source.name, model, longest_window(directory))
+    sizes = longest_window(directory), vocabulary_size(directory)
+    engine = FasterWhisperEngine(source.name, model, *sizes)
     check_hearing(engine)
     return engine
 
@@ -75,11 +77,12 @@ def load(request: EngineRequest) -> FasterWhisperEngine:
 class FasterWhisperEngine:
     """One Whisper model in CTranslate2's form."""
 
-    def __init__(self, name: str, model: WhisperModel, max_window_seconds: float) -> None:
+    def __init__(self, name: str, model: WhisperModel, longest: float, vocabulary: int) -> None:
         self.name = name
         self.device: str = model.model.device
-        self.max_window_seconds = max_window_seconds
+        self.max_window_seconds = longest
         self._model = model
+        self._vocabulary = vocabulary
         self._offset = MODEL_OFFSETS.get(name, 0.0)
         self.languages = frozenset(
             code
@@ -151,6 +154,7 @@ class FasterWhisperEngine:
         )
 
     def _tokenizer(self, options: DecodeOptions) -> Tokenizer:
+        check_tokens(options, self._vocabulary)
         multilingual = self._model.model.is_multilingual
         language = options.language or "en"
         if not multilingual:

@@ -23,6 +23,7 @@ from gpu_worker.models.whisper import (
     find_model,
     longest_window,
     origin_of,
+    vocabulary_size,
 )
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
 from tests.inputs.hub_cache import put_into_hub_cache
@@ -34,6 +35,12 @@ def test_the_builtin_model_is_on_this_machine() -> None:
     assert source == ModelSource("pico", directory=PICO)
     assert fetch_model(source, None, None) == PICO
     assert longest_window(PICO) <= 10
+
+
+def test_a_vocabulary_is_counted_in_either_of_its_forms(tmp_path: Path) -> None:
+    assert vocabulary_size(PICO) == 2161
+    (tmp_path / "vocabulary.txt").write_text("a\nb\n<|endoftext|>\n")
+    assert vocabulary_size(tmp_path) == 3
 
 
 @pytest.mark.parametrize("name", ["fake", "fake-50x"])

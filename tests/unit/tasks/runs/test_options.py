@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -49,14 +50,18 @@ def test_a_wrong_model_is_told_as_that_alone() -> None:
         ("beam_size", 1, 20, [0, 21]),
         ("best_of", 1, 20, [0, 21]),
         ("temperature", 0, 1, [-0.1, 1.1]),
-        ("temperature_increment_on_fallback", 0.1, 1, [0, 1.1]),
+        ("temperature_increment_on_fallback", 0.05, 1, [0, 1e-9, 0.04, 1.1]),
         ("max_new_tokens", 1, 448, [0, 449]),
         ("channel", 0, 15, [-1, 16]),
         ("audio_track", 0, 63, [-1, 64]),
         ("vad_threshold", 0.01, 0.99, [0, 1]),
-        ("patience", 0.1, 9, [0, -1]),
-        ("repetition_penalty", 0.1, 9, [0]),
-        ("no_repeat_ngram_size", 0, 9, [-1]),
+        ("patience", 0.1, 10, [0, -1, 11]),
+        ("length_penalty", -10, 10, [-11, 11, 1e300]),
+        ("repetition_penalty", 0.1, 10, [0, 1e-300, 11]),
+        ("no_repeat_ngram_size", 0, 448, [-1, 449, 2**63]),
+        ("compression_ratio_threshold", -1000, 1000, [-1001, 1e300]),
+        ("logprob_threshold", -1000, 1000, [-1e300, 1001]),
+        ("no_speech_threshold", -1000, 1000, [-1001, 1001]),
         ("num_speakers", 1, 100, [0, 101]),
         ("min_speakers", 1, 100, [0, 101]),
         ("max_speakers", 1, 100, [0, 101]),
@@ -69,6 +74,58 @@ def test_a_number_has_bounds(name: str, low: float, high: float, outside: list[f
     for value in outside:
         with pytest.raises(InvalidOption, match=name):
             job_options({name: value})
+
+
+def _unbounded(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each number, text and list in a JSON schema that has no bounds."""
+    kind = schema.get("type")
+    if "enum" in schema or "const" in schema or schema.get("format") == "binary":
+        return
+    if kind in ("integer", "number"):
+        least = schema.keys() & {"minimum", "exclusiveMinimum"}
+        most = schema.keys() & {"maximum", "exclusiveMaximum"}
+        if not (least and most):
+            yield kind
+    if kind == "string" and not schema.keys() & {"maxLength", "pattern"}:
+        yield kind
+    if kind == "array" and "maxItems" not in schema:
+        yield kind
+    inner = [*schema.get("anyOf", ()), *schema.get("properties", {}).values()]
+    inner += [schema[name] for name in ("items",) if name in schema]
+    if "$ref" in schema:
+        inner.append(defs[schema["$ref"].rpartition("/")[2]])
+    for part in inner:
+        yield from _unbounded(part, defs)
+
+
+def test_every_number_text_and_list_of_a_job_has_bounds() -> None:
+    schema = JobOptions.model_json_schema()
+    found = {
+        name: list(_unbounded(option, schema["$defs"]))
+        for name, option in schema["properties"].items()
+    }
+    assert {name: kinds for name, kinds in found.items() if kinds} == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("suppress_tokens", [500_000_000]),
+        ("suppress_tokens", [-2]),
+        ("suppress_tokens", [1] * 1001),
+        ("model", "a" * 256),
+        ("model", "a\nb"),
+        ("model", ""),
+        ("revision", "../../secret"),
+        ("revision", "a/b"),
+        ("align_model", "a" * 256),
+        ("diarize_model", "a" * 256),
+        ("language", "e" * 65),
+    ],
+)
+def test_lists_and_texts_have_bounds(name: str, value: Any) -> None:
+    with pytest.raises(InvalidOption, match=name):
+        job_options({"model": "pico", name: value})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "nan", "-inf"])

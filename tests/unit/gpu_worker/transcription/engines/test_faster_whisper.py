@@ -119,6 +119,13 @@ def test_more_new_tokens_than_the_model_has_room_for_are_refused(engine: Engine)
         engine.transcribe([np.zeros(RATE, np.float32)], replace(ENGLISH, max_new_tokens=448))
 
 
+@pytest.mark.parametrize("token", [2161, 500_000_000, -2])
+def test_a_token_that_the_model_does_not_have_is_refused(engine: Engine, token: int) -> None:
+    options = replace(ENGLISH, suppress_tokens=(0, token))
+    with pytest.raises(InvalidOption, match=f"has {token}, but the model's tokens are 0 to 2160"):
+        engine.transcribe([np.zeros(RATE, np.float32)], options)
+
+
 def test_a_window_that_is_not_believed_is_tried_hotter(
     engine: Engine, said: list[Utterance]
 ) -> None:
