@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from config.limits import Limits
 
 # The home directory of a user without one (no HOME and no entry in the password database), named
 # as Debian names it. Most commands need no home; those that do refuse this one.
@@ -27,7 +29,7 @@ def _usual_home() -> Path:
         return NO_HOME
 
 
-class Settings(BaseSettings):
+class Settings(Limits):
     """The settings of one process: values only, which callers pass on as arguments."""
 
     model_config = SettingsConfigDict(
@@ -109,16 +111,6 @@ class Settings(BaseSettings):
         default=None,
         description="Password of Flower's user `scriptorium`. Unset: `up` prints a new one.",
     )
-    max_open_jobs: int = Field(
-        default=100_000, ge=1, description="Open jobs of all tenants. Above: 503 and Retry-After."
-    )
-    jobs_in_flight: int = Field(
-        default=20_000, ge=1, description="Open jobs of one tenant. Above: 429."
-    )
-    quotas: dict[str, dict[str, float]] = Field(
-        default={},
-        description="Limits by tenant, as JSON: jobs_in_flight, audio_seconds, source_bytes.",
-    )
 
     # Models
     model: str = Field(
@@ -129,10 +121,6 @@ class Settings(BaseSettings):
     device: str = Field(default="auto", description="auto, cpu or cuda.")
     hf_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("SCRIPTORIUM_HF_TOKEN", "HF_TOKEN")
-    )
-    trusted_diarize_models: str = Field(
-        default="",
-        description="Models that jobs may use besides pyannote's, by comma: they may hold code.",
     )
     cpu_threads: int = Field(default=0, ge=0, description="Threads a model uses; 0: all cores.")
     loaded_models: int = Field(default=1, ge=1, description="Models a worker keeps in memory.")
@@ -160,10 +148,6 @@ class Settings(BaseSettings):
     audit_seconds: float = Field(
         default=60.0, gt=0, description="Time between two comparisons of Redis with the store."
     )
-
-    # Limits
-    max_audio_seconds: float = Field(default=24 * 3600.0, gt=0)
-    max_source_bytes: int = Field(default=8 * 1024**3, gt=0)
 
     # Scaling, metrics and traces
     pools: dict[str, dict[str, Any]] = Field(
@@ -193,11 +177,6 @@ class Settings(BaseSettings):
 
     log_level: str = Field(default="INFO", pattern="^(?i:debug|info|warning|error|critical)$")
     log_format: str = Field(default="json", pattern="^(json|text)$")
-
-    @property
-    def trusted(self) -> frozenset[str]:
-        """The diarization models that jobs may use besides pyannote's own."""
-        return frozenset(name.strip() for name in self.trusted_diarize_models.split(","))
 
     @property
     def buckets(self) -> frozenset[str]:
