@@ -8,9 +8,9 @@ from collections.abc import Callable
 PATIENCE_SECONDS = 30.0
 
 
-def eventually(is_so: Callable[[], bool]) -> bool:
-    """Whether it came to be so; asked again and again until then."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def eventually(is_so: Callable[[], bool], within: float = PATIENCE_SECONDS) -> bool:
+    """Whether it came to be so within the seconds; asked again and again until then."""
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if is_so():
             return True

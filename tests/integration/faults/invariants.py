@@ -9,6 +9,7 @@ from orchestrator.cluster.job import Job
 from orchestrator.cluster.job_folder import job_folders
 from tasks.runs import keys
 from tasks.runs.stages import HEADER_STAGES, Stage
+from tests.eventually import eventually
 from tests.integration.cluster import ClusterUnderTest
 
 # Keys that need no expiry: what they hold goes with the jobs, or there is one in a cluster or for a
@@ -16,6 +17,7 @@ from tests.integration.cluster import ClusterUnderTest
 LASTING = (
     *("scriptorium:job:", "scriptorium:jobs:", "scriptorium:known", "_kombu.binding"),
     *("scriptorium:speeds", "scriptorium:load", "scriptorium:earlier-uploads:"),
+    "scriptorium:catalog",
 )
 
 
@@ -39,6 +41,17 @@ def computed_again(cluster: ClusterUnderTest, job: Job | None = None) -> list[di
 
 def _unit(line: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(line[name] for name in ("job", "run", "stage", "chunk"))
+
+
+def return_held_messages(cluster: Cluster) -> None:
+    """Let the hours pass after which Redis delivers the messages of dead workers again.
+
+    A worker then finds each one's unit done, and acknowledges it. Call it when no job is open.
+    """
+    redis: Any = cluster.redis
+    for tag in redis.zrange("unacked_index", 0, -1):
+        redis.zadd("unacked_index", {tag: 0}, xx=True)
+    assert eventually(lambda: not redis.exists("unacked", "unacked_index"), within=180.0)
 
 
 def assert_nothing_left(cluster: Cluster, tenant: str) -> None:

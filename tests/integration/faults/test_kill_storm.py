@@ -14,7 +14,11 @@ from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
 from tests.integration.faults.conftest import Figure
-from tests.integration.faults.invariants import assert_nothing_left, computed_again
+from tests.integration.faults.invariants import (
+    assert_nothing_left,
+    computed_again,
+    return_held_messages,
+)
 
 JOBS, FILES, CHUNKS, CHUNK_SECONDS = 300, 10, 20, 5.0
 KILLS = 40
@@ -75,4 +79,6 @@ def test_three_hundred_jobs_survive_a_storm_of_kills(
     undisturbed = [cluster.result_bytes(job) for job in calm]
     for number, job in enumerate(submitted):
         assert cluster.result_bytes(job) == undisturbed[number % FILES]
+    return_held_messages(cluster.connection)
+    assert computed_again(cluster) == []
     assert_nothing_left(cluster.connection, TENANT)
