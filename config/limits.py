@@ -38,16 +38,7 @@ class Limits(BaseSettings):
         description="Models that jobs may use besides pyannote's, by comma: they may hold code.",
     )
 
-    @property
-    def allowed(self) -> frozenset[str]:
-        """The models that jobs may name besides those that are known."""
-        return _names(self.allowed_models)
 
-    @property
-    def trusted(self) -> frozenset[str]:
-        """The diarization models that jobs may use besides pyannote's own."""
-        return _names(self.trusted_diarize_models)
-
-
-def _names(listed: str) -> frozenset[str]:
+def names_in(listed: str) -> frozenset[str]:
+    """Return the names in a text, where they are separated by commas."""
     return frozenset(name.strip() for name in listed.split(",")) - {""}

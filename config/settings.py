@@ -14,7 +14,7 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from config.limits import Limits
+from config.limits import Limits, names_in
 
 # The home directory of a user without one (no HOME and no entry in the password database), named
 # as Debian names it. Most commands need no home; those that do refuse this one.
@@ -181,7 +181,17 @@ class Settings(Limits):
     @property
     def buckets(self) -> frozenset[str]:
         """The buckets that submitters may name."""
-        return frozenset(name.strip() for name in self.source_buckets.split(",")) - {""}
+        return names_in(self.source_buckets)
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The transcription and align models that jobs may name besides those that are known."""
+        return names_in(self.allowed_models) | {self.model}
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The diarization models that jobs may use besides pyannote's own."""
+        return names_in(self.trusted_diarize_models) | (self.allowed & {"fake"})
 
     @model_validator(mode="after")
     def _renewed_in_time(self) -> Self:

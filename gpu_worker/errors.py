@@ -135,7 +135,7 @@ class HubTokenMissing(PermanentError):
 
 
 class ModelNotTrusted(PermanentError):
-    """The model's files may hold code, and they are not among those that are trusted here."""
+    """The model is not among those that jobs may use here: files of a model may hold code."""
 
     code = "model_not_trusted"
     hint = "The operator of the workers can name it in SCRIPTORIUM_TRUSTED_DIARIZE_MODELS."

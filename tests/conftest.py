@@ -99,3 +99,4 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(OUR_PREFIXES) or name in OTHER_NAMES:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("SCRIPTORIUM_ALLOWED_MODELS", "fake")

@@ -10,10 +10,12 @@ This module only names and fetches them; `emissions` and `whisperx` load them.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.errors import NoAlignModel, UnknownModel
+from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.builtin import FAKE_NAME, PICO_ALIGN_NAME, builtin_model
 from gpu_worker.models.hub import fetch_snapshot
 from gpu_worker.models.whisper import HUB_NAME
@@ -62,6 +64,7 @@ DEFAULT_ALIGN_MODELS = {
     "vi": "nguyenvulebinh/wav2vec2-base-vi-vlsp2020",
     "zh": "jonatasgrosman/wav2vec2-large-xlsr-53-chinese-zh-cn",
 }
+KNOWN_ALIGN_MODELS = frozenset({*BUILTIN_ALIGN_MODELS, *DEFAULT_ALIGN_MODELS.values()})
 _BUNDLE_NAME = re.compile(r"^[A-Z][A-Z0-9_]+$")
 _TEXT_FILES = ("*.json",)
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # the first kind that is there
@@ -81,6 +84,11 @@ def align_model(transcription_model: str, language: str, chosen: str | None) -> 
     if language not in DEFAULT_ALIGN_MODELS:
         raise NoAlignModel(f"No model is known that aligns the language {language!r}.")
     return DEFAULT_ALIGN_MODELS[language]
+
+
+def check_align_model(name: str, allowed: Collection[str]) -> None:
+    """Raise ModelNotTrusted or UnknownModel unless jobs may name this model (`check_allowed`)."""
+    check_allowed(name, allowed, known=KNOWN_ALIGN_MODELS)
 
 
 def is_local(name: str) -> bool:

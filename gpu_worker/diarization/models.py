@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gpu_worker.diarization.offline import OFFLINE_NAME
 from gpu_worker.errors import ModelNotTrusted, UnknownModel
+from gpu_worker.models.allowed import FAKE
 from gpu_worker.models.builtin import FAKE_NAME, PICO_VOICE_NAME, builtin_model
 from gpu_worker.models.whisper import HUB_NAME
 
@@ -35,22 +36,22 @@ def is_on_hub(name: str) -> bool:
         return False
     if HUB_NAME.match(name):
         return True
-    raise UnknownModel(
-        f"There is no diarization model named {name!r}.",
-        hint=f"Use {COMMUNITY}, another owner/name on the hub, {OFFLINE_NAME}, {PICO_VOICE_NAME}, "
-        "or a directory with pyannote's config.yaml.",
-    )
+    raise _unknown(name)
 
 
 def check_trusted(name: str, trusted: Collection[str]) -> None:
     """Raise ModelNotTrusted unless the model is built in, pyannote's own or one of `trusted`.
 
     A pipeline's checkpoints are pickles: loading them runs all code that is in them. The files of
-    `offline` are known by their SHA-256, and only numbers are read from them.
+    `offline` are known by their SHA-256, and only numbers are read from them. Raises UnknownModel
+    for a name of no form; does not look whether a directory exists.
     """
-    if not is_on_hub(name) and not Path(name).is_absolute():
+    listed = FAKE if FAKE_NAME.match(name) else name
+    if listed in trusted or listed in (PICO_VOICE_NAME, OFFLINE_NAME):
         return
-    if not name.startswith("pyannote/") and name not in trusted:
+    if listed != FAKE and not Path(name).is_absolute() and not HUB_NAME.match(name):
+        raise _unknown(name)
+    if not name.startswith("pyannote/"):
         raise ModelNotTrusted(f"{name} is not one of the diarization models that are trusted here.")
 
 
@@ -62,3 +63,11 @@ def needs_token(name: str) -> bool:
 def terms_page(name: str) -> str:
     """Return the address of the page on which a gated model's terms are accepted."""
     return f"https://hf.co/{name}"
+
+
+def _unknown(name: str) -> UnknownModel:
+    return UnknownModel(
+        f"There is no diarization model named {name!r}.",
+        hint=f"Use {COMMUNITY}, another owner/name on the hub, {OFFLINE_NAME}, {PICO_VOICE_NAME}, "
+        "or a directory with pyannote's config.yaml.",
+    )

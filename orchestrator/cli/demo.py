@@ -60,7 +60,7 @@ def demo(
     recording = _conversation(console, values)
     console.print(f"Starting a cluster of {workers} GPU workers and a CPU worker …")
     began = time.monotonic()  # the printed time includes the start of the cluster
-    with local_cluster(values, workers) as (cluster, check):
+    with local_cluster(values, workers, recording.options) as (cluster, check):
         jobs = submit_all(cluster, values.tenant, [recording.audio], recording.options)
         ended = watch_jobs(cluster, values.tenant, list(jobs.values()), check=check)
         took = time.monotonic() - began

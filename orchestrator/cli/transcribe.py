@@ -31,6 +31,7 @@ from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subt
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job
 from orchestrator.jobs.local_files import STDIN, local_path, source_name
+from orchestrator.jobs.options import allowing
 from orchestrator.jobs.runs import cancel
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
@@ -98,7 +99,7 @@ def transcribe(
     if not quiet:
         _tell_names(stems)
         _tell_fetching(values, options.model)
-    with local_cluster(values, workers) as (cluster, check):
+    with local_cluster(values, workers, options) as (cluster, check):
         options = with_known_speakers(cluster, values.tenant, options, known_speaker)
         jobs = submit_all(cluster, values.tenant, paths, options)
         try:
@@ -117,7 +118,7 @@ def transcribe(
 
 @contextmanager
 def local_cluster(
-    values: Settings, workers: int | None
+    values: Settings, workers: int | None, options: JobOptions
 ) -> Iterator[tuple[Cluster, Callable[[], None]]]:
     """Yield the configured or running cluster, or one that is started for the block.
 
@@ -130,7 +131,8 @@ def local_cluster(
         yield open_cluster(configured), lambda: None
         return
     check_home(values)
-    with LocalCluster(configured or values, workers=workers, adopt=False) as cluster:
+    own = allowing(configured or values, options)
+    with LocalCluster(own, workers=workers, adopt=False) as cluster:
         yield cluster.services, partial(check_workers, cluster.supervisor)
         if holds_spans(values):
             cluster.close(TRACES_SECONDS)
@@ -234,8 +236,7 @@ def _tell_names(stems: Mapping[Path, str]) -> None:
     renamed = [(path, stem) for path, stem in stems.items() if stem != plain_stem(path)]
     if renamed:
         shown = ", ".join(f"{path} -> {stem}" for path, stem in renamed[:SHOWN_NAMES])
-        more = len(renamed) - SHOWN_NAMES
-        rest = f" and {more} more" if more > 0 else ""
+        rest = f" and {len(renamed) - SHOWN_NAMES} more" if len(renamed) > SHOWN_NAMES else ""
         told = f"So that no file is overwritten, transcripts are named: {shown}{rest}."
         typer.echo(_printable(told), err=True)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from config.settings import Settings
+from gpu_worker.alignment.models import check_align_model
 from gpu_worker.diarization.models import check_trusted, diarize_model
+from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.whisper import AUTO, find_model
 from tasks.runs.options import JobOptions
 from tasks.runs.submitted_options import changed_options, check_model
@@ -16,8 +18,20 @@ def accepted_options(options: JobOptions, settings: Settings) -> JobOptions:
     """
     if options.model == AUTO and settings.model != AUTO:
         options = changed_options(options, {"model": settings.model})
+    check_allowed(options.model, settings.allowed, revision=options.revision)
     find_model(options.model)
     check_model(options)
+    if options.align_model is not None:
+        check_align_model(options.align_model, settings.allowed)
     if options.diarizes:
         check_trusted(diarize_model(options.model, options.diarize_model), settings.trusted)
     return options
+
+
+def allowing(settings: Settings, options: JobOptions) -> Settings:
+    """Return the settings, with the options' models allowed: their user is the operator."""
+    named = (options.model, options.align_model)
+    names = settings.allowed | {name for name in named if name is not None}
+    if options.revision is not None:
+        names |= {f"{options.model}@{options.revision}"}
+    return settings.model_copy(update={"allowed_models": ",".join(sorted(names))})

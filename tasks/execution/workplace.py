@@ -23,13 +23,14 @@ from celery.signals import worker_init, worker_process_init
 from config.logging import configure_logging
 from config.settings import Settings, settings
 from gpu_worker.alignment import Aligner, AlignerRequest
-from gpu_worker.alignment.models import align_model
+from gpu_worker.alignment.models import align_model, check_align_model
 from gpu_worker.choosing import ModelPlace
 from gpu_worker.devices import used_device
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.errors import ScratchUnusable
 from gpu_worker.loaded import LoadedAligners, LoadedDiarizers, LoadedEngines, load_engine
+from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.builtin import PICO_NAME
 from gpu_worker.transcription.engines import Engine, EngineRequest
 from tasks.execution.fitness import EXIT_UNFIT, Fitness, check_scratch, end_worker
@@ -76,7 +77,8 @@ class Workplace(Services):
     diarizers: LoadedDiarizers
 
     def engine(self, options: JobOptions) -> Engine:
-        """Return the job's engine; load it if it is not loaded."""
+        """Return the job's engine; load it if it is not loaded. Raises ModelNotTrusted."""
+        check_allowed(options.model, self.settings.allowed, revision=options.revision)
         with self.watchdog.grant(LOAD_SECONDS):
             return self.engines.get(
                 EngineRequest(
@@ -90,6 +92,8 @@ class Workplace(Services):
     def aligner(self, options: JobOptions, language: str) -> Aligner:
         """Return the aligner for the job and language; load it if it is not loaded."""
         model = align_model(options.model, language, options.align_model)
+        if options.align_model is not None:
+            check_align_model(model, self.settings.allowed)
         with self.watchdog.grant(LOAD_SECONDS):
             return self.aligners.get(
                 AlignerRequest(options.aligner, model, language, **_hardware(self.settings))

@@ -73,9 +73,9 @@ async def translate(
 async def _answer(
     request: Request, cluster: Cluster, tenant: str, task: Task, idempotency_key: str | None
 ) -> Response:
-    limit = quota_of(cluster.settings, tenant).source_bytes
-    async with upload_form(request, limit) as form:
-        asked = audio_request(form.fields, model=cluster.settings.model, task=task)
+    values = cluster.settings
+    async with upload_form(request, quota_of(values, tenant).source_bytes) as form:
+        asked = audio_request(form.fields, model=values.model, allowed=values.allowed, task=task)
         async with transfers_of(request):
             job = await run_in_threadpool(_submit, cluster, tenant, form, asked, idempotency_key)
     hub: Hub = request.app.state.hub

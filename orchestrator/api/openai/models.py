@@ -6,11 +6,11 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from gpu_worker.models.builtin import BUILTIN_MODELS
+from gpu_worker.models.builtin import PICO_NAME
 from gpu_worker.models.whisper import HUB_MODELS
 from orchestrator.api.authentication import CurrentCluster, Reader
 from orchestrator.api.openai.contract import MODEL_RESPONSES, Model, ModelList
-from orchestrator.api.openai.requests import OWN_MODEL, check_model
+from orchestrator.api.openai.names import OWN_MODEL, check_model
 
 CREATED = 1_663_718_400  # 21 September 2022: Whisper was published; a name has no date of its own
 OWNER = "scriptorium"
@@ -22,9 +22,11 @@ router = APIRouter(prefix="/v1/models", tags=["openai"], responses=MODEL_RESPONS
 def list_models(cluster: CurrentCluster, caller: Reader) -> dict[str, Any]:
     """List every name of a model, and OpenAI's names, which mean the cluster's model.
 
-    Any other `owner/name` of the hub that has a CTranslate2 model works too.
+    So are the names that the cluster's operator allows besides.
     """
-    names = dict.fromkeys([cluster.settings.model, *OWN_MODEL, *BUILTIN_MODELS, *HUB_MODELS])
+    values = cluster.settings
+    others = sorted(name for name in values.allowed if not name.startswith("/"))
+    names = dict.fromkeys([values.model, *OWN_MODEL, PICO_NAME, *HUB_MODELS, *others])
     return {"object": "list", "data": [_model(name) for name in names]}
 
 
@@ -32,7 +34,7 @@ def list_models(cluster: CurrentCluster, caller: Reader) -> dict[str, Any]:
 def show_model(model: str, cluster: CurrentCluster, caller: Reader) -> dict[str, Any]:
     """Show one model, if jobs may use its name."""
     if model != cluster.settings.model and model not in OWN_MODEL:
-        check_model(model)
+        check_model(model, cluster.settings.allowed)
     return _model(model)
 
 

@@ -9,44 +9,28 @@ from __future__ import annotations
 import binascii
 import json
 from base64 import b64decode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from pydantic import ValidationError
 
-from gpu_worker.errors import InvalidOption, UnknownModel
-from gpu_worker.models.whisper import find_model
+from gpu_worker.errors import InvalidOption
 from orchestrator.api.openai.fields import FieldRefused, Fields
+from orchestrator.api.openai.names import OWN_MODEL, check_model
 from orchestrator.api.openai.replies import ReplyFormat
 from tasks.runs.options import JobOptions
 from tasks.runs.submitted_options import job_options
 
-OWN_MODEL = {  # OpenAI's names for the settings' model; True for the one with speakers
-    "whisper-1": False,
-    "gpt-transcribe": False,
-    "gpt-4o-transcribe": False,
-    "gpt-4o-mini-transcribe": False,
-    "gpt-4o-mini-transcribe-2025-12-15": False,
-    "gpt-4o-transcribe-diarize": True,
-}
 KNOWN_SPEAKERS = 4
 LONGEST_PROMPT = 2000  # characters; models use only its last 224 tokens
-LONGEST_MODEL_NAME = 200  # characters
 STREAMED = (ReplyFormat.JSON, ReplyFormat.TEXT, ReplyFormat.DIARIZED_JSON)
 _GRANULARITIES = ("word", "segment")
 _THEIRS = {"hotwords": "keywords", "language": "languages", "vad_threshold": "chunking_strategy"}
 _VAD_FIELDS = {"type", "threshold", "prefix_padding_ms", "silence_duration_ms"}
 
 Task = Literal["transcribe", "translate"]
-
-
-class NoSuchModel(UnknownModel):
-    """There is no model of that name."""
-
-    hint = "GET /v1/models lists the names."
-    param = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +53,13 @@ class AudioRequest:
 
 
 def audio_request(
-    fields: Iterable[tuple[str, str]], *, model: str, task: Task = "transcribe"
+    fields: Iterable[tuple[str, str]],
+    *,
+    model: str,
+    allowed: Collection[str] = (),
+    task: Task = "transcribe",
 ) -> AudioRequest:
-    """Parse a form; `model` is the one that OpenAI's names stand for.
+    """Parse a form; `model` is what OpenAI's names stand for, `allowed` others that jobs may name.
 
     Raises FieldRefused or NoSuchModel.
     """
@@ -82,7 +70,7 @@ def audio_request(
         raise FieldRefused("The field model is missing.", "model")
     values["model"] = model if asked in OWN_MODEL else asked
     if values["model"] != model:
-        check_model(asked)
+        check_model(asked, allowed)
     if OWN_MODEL.get(asked):
         values["diarize"] = True
     reply = ReplyFormat(form.choice("response_format", tuple(ReplyFormat)) or ReplyFormat.JSON)
@@ -100,16 +88,6 @@ def audio_request(
     _check_reply(reply, options, granularities, stream=stream)
     told = frozenset(granularities) or frozenset({"segment"})
     return AudioRequest(options, voices, reply, told, stream)
-
-
-def check_model(name: str) -> None:
-    """Raise NoSuchModel unless it is a model's name; paths of workers' files are refused too."""
-    if len(name) > LONGEST_MODEL_NAME or name.startswith("/"):
-        raise NoSuchModel()
-    try:
-        find_model(name)
-    except UnknownModel as error:
-        raise NoSuchModel(error.message) from error
 
 
 def with_voices(options: JobOptions, clips: Sequence[tuple[str, str]]) -> JobOptions:

@@ -66,7 +66,19 @@ def test_any_other_name_is_unknown(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["pico-voice", "offline", "fake-50x", COMMUNITY, "me/mine"])
 def test_built_in_models_pyannotes_and_those_named_are_trusted(name: str) -> None:
-    check_trusted(name, {"me/mine"})
+    check_trusted(name, {"me/mine", "fake"})
+
+
+@pytest.mark.parametrize("name", ["fake", "fake-50x", "/etc", "/no/such/directory"])
+def test_what_is_not_listed_is_refused_whether_it_exists_or_not(name: str) -> None:
+    with pytest.raises(ModelNotTrusted, match=f"{name} is not one of"):
+        check_trusted(name, {"me/mine"})
+
+
+@pytest.mark.parametrize("name", ["", "community", "../up", "a/b/c"])
+def test_a_name_of_no_form_is_no_model(name: str) -> None:
+    with pytest.raises(UnknownModel, match="There is no diarization model"):
+        check_trusted(name, {"me/mine"})
 
 
 def test_a_model_that_may_hold_anybodys_code_is_refused(tmp_path: Path) -> None:

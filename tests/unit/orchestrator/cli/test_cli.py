@@ -492,7 +492,7 @@ def test_the_demo_writes_every_format_and_says_how_right_it_is(
     monkeypatch.setattr(
         demo_module,
         "local_cluster",
-        lambda values, workers: nullcontext((open_cluster(values), lambda: None)),
+        lambda values, workers, options: nullcontext((open_cluster(values), lambda: None)),
     )
     monkeypatch.setattr(demo_module, "_fetch", lambda console, values: can_be_had)
     for name in ("MODEL", "OFFLINE_NAME", "PICO"):

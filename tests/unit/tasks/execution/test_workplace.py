@@ -12,6 +12,7 @@ import pytest
 from celery.signals import setup_logging, worker_init, worker_process_init
 
 from config.settings import Settings
+from gpu_worker.errors import ModelNotTrusted
 from gpu_worker.loaded import LoadedEngines
 from tasks.execution import workplace as lifecycle
 from tasks.execution.workplace import Workplace, workplace
@@ -66,6 +67,16 @@ def test_another_compute_type_is_another_engine(place: Workplace) -> None:
     place = replace(place, engines=LoadedEngines(2))
     first = place.engine(JobOptions(model="fake"))
     assert place.engine(JobOptions(model="fake", compute_type="int8")) is not first
+
+
+@pytest.mark.parametrize("options", [{"model": "/etc"}, {"model": "base", "revision": "0123abc"}])
+def test_a_worker_loads_no_model_that_its_operator_does_not_allow(
+    place: Workplace, options: dict[str, str]
+) -> None:
+    with pytest.raises(ModelNotTrusted, match="not one of the models"):
+        place.engine(JobOptions.model_validate(options))
+    with pytest.raises(ModelNotTrusted, match="/etc is not one of the models"):
+        place.aligner(JobOptions(model="fake", align_model="/etc"), "en")
 
 
 def test_scratch_is_private_and_gone_afterwards(place: Workplace) -> None:

@@ -14,7 +14,9 @@ from orchestrator.cluster.connection import Cluster
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"model": "/models/own"})
+    return settings.model_copy(
+        update={"model": "/models/own", "allowed_models": "fake,owner/model,/models/other"}
+    )
 
 
 @pytest.fixture
@@ -29,6 +31,7 @@ def test_every_name_is_listed_once(http: TestClient) -> None:
     names = [model["id"] for model in found["data"]]
     assert len(names) == len(set(names))
     assert {"/models/own", "whisper-1", "gpt-4o-transcribe-diarize", "pico", "large-v3"} <= {*names}
+    assert {"fake", "owner/model"} <= {*names} and "/models/other" not in names
     assert {model["object"] for model in found["data"]} == {"model"}
     assert all(isinstance(model["created"], int) for model in found["data"])
 
@@ -40,7 +43,7 @@ def test_every_name_is_listed_once(http: TestClient) -> None:
         ("pico", "scriptorium"),
         ("fake-10x", "scriptorium"),
         ("large-v3", "Systran"),
-        ("someone/model", "someone"),
+        ("owner/model", "owner"),
         ("/models/own", "scriptorium"),
     ],
 )
@@ -49,7 +52,9 @@ def test_a_name_that_a_job_may_use_is_found(http: TestClient, name: str, owner: 
     assert (found["id"], found["owned_by"]) == (name, owner)
 
 
-@pytest.mark.parametrize("name", ["gpt-7", "a/b/c", "%2Fetc", "%00", "%ff", "x" * 9000])
+@pytest.mark.parametrize(
+    "name", ["gpt-7", "a/b/c", "another/model", "/models/other", "%2Fetc", "%00", "%ff", "x" * 9000]
+)
 def test_another_name_is_not(http: TestClient, name: str) -> None:
     reply = http.get(f"/v1/models/{name}")
     assert reply.status_code == 404

@@ -8,15 +8,13 @@ from typing import Any
 import pytest
 
 from orchestrator.api.openai.fields import FieldRefused
+from orchestrator.api.openai.names import OWN_MODEL, NoSuchModel, check_model
 from orchestrator.api.openai.replies import ReplyFormat
 from orchestrator.api.openai.requests import (
-    OWN_MODEL,
     AudioRequest,
-    NoSuchModel,
     Task,
     Voice,
     audio_request,
-    check_model,
     with_voices,
 )
 from tasks.runs.options import JobOptions, KnownSpeaker
@@ -46,10 +44,13 @@ def test_openais_names_mean_the_clusters_model(name: str) -> None:
 
 def test_names_of_ours_are_taken_as_they_are() -> None:
     assert parsed(model="large-v3").options.model == "large-v3"
-    assert parsed(model="owner/name").options.model == "owner/name"
+    own = audio_request([("model", "owner/name")], model="pico", allowed={"owner/name"})
+    assert own.options.model == "owner/name"
 
 
-@pytest.mark.parametrize("name", ["gpt-5", "/etc", "a" * 1000, "x\x00", "../pico", "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["gpt-5", "/etc", "owner/name", "fake-1x", "a" * 1000, "x\x00", "../pico", "\ud800"]
+)
 def test_what_is_no_models_name_is_not_found(name: str) -> None:
     with pytest.raises(NoSuchModel) as caught:
         parsed(model=name)
@@ -61,7 +62,7 @@ def test_the_settings_model_may_be_a_directory_which_nobody_else_may_name() -> N
     request = audio_request([("model", "whisper-1")], model="/models/own")
     assert request.options.model == "/models/own"
     with pytest.raises(NoSuchModel):
-        check_model("/models/own")
+        check_model("/models/own", {"/models/own"})
 
 
 def test_a_request_without_a_model_names_the_field() -> None:
