@@ -60,7 +60,9 @@ def neighbour_seconds(directory: Path, number: int, *, deadly: bool) -> float:
     options = job_options(
         {"model": f"fake-{SPEED}x", "chunk_seconds": CHUNK_SECONDS, "language": "en"}
     )
-    with LocalCluster(Settings(home=home), workers=2, plugins=plugins) as cluster:
+    with LocalCluster(
+        Settings(home=home, allowed_models="fake"), workers=2, plugins=plugins
+    ) as cluster:
 
         def send(name: str, samples: np.ndarray) -> str:
             source = upload(cluster.services, write_wav(home / name, samples), TENANT)

@@ -142,7 +142,9 @@ def main() -> int:
     print(f"\npool {POOLS[given.busy]}; {FILES} files of {CHUNKS} chunks of {CHUNK_SECONDS:.0f} s")
     print("round worker   started   ready  told to  gone s  status")
     with tempfile.TemporaryDirectory(prefix="scriptorium-benchmark-") as name:
-        values = Settings(home=Path(name) / "home", pools={"gpu": POOLS[given.busy]})
+        values = Settings(
+            home=Path(name) / "home", allowed_models="fake", pools={"gpu": POOLS[given.busy]}
+        )
         with LocalCluster(values, min_workers=1, max_workers=given.max_workers) as cluster:
             for number in range(given.rounds):
                 print_round(cluster, number, burst(cluster, Path(name), number))

@@ -39,6 +39,7 @@ connection = open_cluster(
         redis_url=SecretStr(sys.argv[1]),
         store_url=(home / "store").as_uri(),
         work_dir=home / "scratch",
+        allowed_models="fake",
     )
 )
 socket = listen("127.0.0.1", 0)

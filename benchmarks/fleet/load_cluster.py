@@ -64,6 +64,7 @@ class LoadCluster:
             redis_url=SecretStr(redis.url),
             store_url=store.as_uri(),
             api_port=free_port("127.0.0.1"),
+            allowed_models="fake",
             self_test=False,  # no worker of the fake engine has a model to test
         )
         self.connection = open_cluster(settings)

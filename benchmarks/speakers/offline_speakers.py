@@ -71,7 +71,9 @@ def hear_in_cluster(
     options = job_options(asked | {"shard_seconds": shard_seconds})
     heard = Heard()
     home = scratch / f"home-{workers}"
-    with LocalCluster(Settings(home=home), workers=workers, adopt=False) as cluster:
+    with LocalCluster(
+        Settings(home=home, allowed_models="fake"), workers=workers, adopt=False
+    ) as cluster:
         connection, clock = cluster.services, ProcessorTime(os.getpid())
         jobs = {}
         for recording in recordings:
