@@ -35,6 +35,7 @@ def quick_settings(home: Path, **changes: Any) -> Settings:
     quick: dict[str, Any] = {
         "home": home,
         "model": "pico",
+        "allowed_models": "fake",
         "redis_url": None,
         "store_url": None,
         "lease_seconds": 4.0,

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.settings import Settings
 from gpu_worker import loaded
 from gpu_worker.audio.samples import Audio
 from gpu_worker.loaded import register_engine
@@ -39,6 +40,11 @@ class Listening(FakeEngine):
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
         self.heard = [len(window) for window in windows]
         return tuple(DetectedLanguage("es", 0.9) for _ in windows)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"allowed_models": "fake,listening"})
 
 
 @pytest.fixture
