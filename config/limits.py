@@ -22,10 +22,21 @@ class Limits(BaseSettings):
     )
     quotas: dict[str, dict[str, float]] = Field(
         default={},
-        description="Limits by tenant, as JSON: jobs_in_flight, audio_seconds, source_bytes.",
+        description="Limits by tenant, as JSON: jobs_in_flight, audio_seconds, source_bytes, "
+        "pending_uploads, pending_upload_bytes.",
     )
     max_audio_seconds: float = Field(default=24 * 3600.0, gt=0)
     max_source_bytes: int = Field(default=8 * 1024**3, gt=0)
+
+    max_chunks: int = Field(
+        default=30_000, ge=1, description="Chunks of a job, of all its split channels together."
+    )
+    pending_uploads: int = Field(
+        default=1_000, ge=1, description="Uploads of one tenant that wait for their job."
+    )
+    pending_upload_bytes: int = Field(
+        default=256 * 1024**3, ge=1, description="Announced bytes of these uploads together."
+    )
 
     # Of models
     allowed_models: str = Field(

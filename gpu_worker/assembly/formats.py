@@ -11,7 +11,7 @@ import json
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
@@ -27,6 +27,8 @@ from gpu_worker.transcript import Transcript, Turn, transcript_to_json
 __all__ = ["FORMATS", "Format", "SubtitleOptions", "format_named", "render"]
 
 # SRT has no escapes. Text that players take for markup is broken up by this invisible character.
+# Of srt and vtt, which may repeat the text for each word: some 50 times that of 24 hours of speech.
+MOST_CHARACTERS = 100_000_000
 WORD_JOINER = "\u2060"
 # The places for it, by what the players' own parsers look for. VLC (`subsdec.c`) takes `<` and a
 # letter for a tag, also if it is never closed; FFmpeg (`htmlsubtitles.c`) `<3 …>` too. Both take
@@ -93,14 +95,14 @@ def _tsv(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
 
 
 def _srt(transcript: Transcript, options: SubtitleOptions, _: str) -> str:
-    return "".join(
+    return _bounded(
         f"{number}\n{_span(cue, ',')}\n{_marked(_inert(_prefixed(cue)), str)}\n\n"
         for number, cue in enumerate(cues(transcript, options, _prefix), start=1)
     )
 
 
 def _vtt(transcript: Transcript, options: SubtitleOptions, _: str) -> str:
-    return "WEBVTT\n\n" + "".join(
+    return "WEBVTT\n\n" + _bounded(
         f"{_span(cue, '.')}\n{_voice(cue)}{_marked(cue, _escaped)}\n\n"
         for cue in cues(transcript, options)
     )
@@ -131,6 +133,20 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "rttm": Format("rttm", "text/plain; charset=utf-8", _rttm),
     }
 )
+
+
+def _bounded(pieces: Iterable[str]) -> str:
+    """Join the cues. Raises InvalidOption once they have more than MOST_CHARACTERS."""
+    kept, length = [], 0
+    for piece in pieces:
+        length += len(piece)
+        if length > MOST_CHARACTERS:
+            raise InvalidOption(
+                f"With these options the subtitles have more than {MOST_CHARACTERS:,} characters.",
+                hint="Give a smaller max_line_width and max_line_count, or no highlight_words.",
+            )
+        kept.append(piece)
+    return "".join(kept)
 
 
 def _span(cue: Cue, decimal_point: str) -> str:

@@ -26,6 +26,7 @@ from gpu_worker.assembly.shown_words import (
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcript import Transcript
 
+MOST_HIGHLIGHTED = 2_000  # characters of a cue that is written again for each of its words
 LONG_PAUSE_MS = 3_000  # between the starts of two words; openai/whisper breaks a cue there
 
 Prefix = Callable[[str | None], str]  # what a format writes before the text of a speaker's cue
@@ -175,8 +176,17 @@ def _cue(lines: list[list[ShownWord]]) -> Cue:
 
 
 def _highlighted(lines: list[list[ShownWord]]) -> Iterator[Cue]:
-    """Yield a cue for each word while it is spoken, and one for each gap between words."""
+    """Yield a cue for each word while it is spoken, and one for each gap between words.
+
+    Raises InvalidOption for more than MOST_HIGHLIGHTED characters.
+    """
     text, marks = _text(lines)
+    if len(text) > MOST_HIGHLIGHTED:
+        raise InvalidOption(
+            f"A cue has {len(text)} characters, more than the {MOST_HIGHLIGHTED} of "
+            "highlight_words.",
+            hint="Give a smaller max_line_width and max_line_count.",
+        )
     shown_until = lines[0][0].start_ms
     for word, mark in zip(chain.from_iterable(lines), marks, strict=True):
         start = max(word.start_ms, shown_until)

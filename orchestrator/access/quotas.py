@@ -15,6 +15,8 @@ class Quota:
     audio_seconds: float  # of one file
     source_bytes: int  # of one file
     open_jobs: int  # of all tenants together
+    pending_uploads: int  # announced, and not submitted
+    pending_upload_bytes: int  # of these together
 
 
 def quota_of(settings: Settings, tenant: str) -> Quota:
@@ -32,4 +34,6 @@ def quota_of(settings: Settings, tenant: str) -> Quota:
             int(own.get("source_bytes", settings.max_source_bytes)), settings.max_source_bytes
         ),
         open_jobs=settings.max_open_jobs,
+        pending_uploads=int(own.get("pending_uploads", settings.pending_uploads)),
+        pending_upload_bytes=int(own.get("pending_upload_bytes", settings.pending_upload_bytes)),
     )

@@ -17,6 +17,8 @@ from orchestrator.api.middleware.bodies import allow_body
 
 FORM_FIELDS = 200
 FORM_TEXT_BYTES = 32 * 1024**2  # of all fields but the file: room for four clips of ten seconds
+OPTION_BYTES = 1024**2  # of all fields that hold no clip: checking them takes its time
+CLIPS = ("known_speaker_references", "known_speaker_references[]")
 
 
 class FormRefused(InvalidOption):
@@ -90,16 +92,19 @@ async def _read(request: Request) -> list[tuple[str, str | UploadFile]]:
 
 
 class _Parser(MultiPartParser):
-    """A parser with a limit on the size of all text fields together."""
+    """A parser with limits on the size of all text fields together, and of those without clips."""
 
     def __init__(self, *args: object, **limits: object) -> None:
         super().__init__(*args, **limits)  # type: ignore[arg-type]
         self._text_bytes = 0
+        self._option_bytes = 0
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        """Take a piece of a part. Raises MultiPartException above FORM_TEXT_BYTES of text."""
+        """Take a piece of a part. Raises MultiPartException above one of the limits."""
         if self._current_part.file is None:
             self._text_bytes += end - start
-            if self._text_bytes > FORM_TEXT_BYTES:
+            if self._current_part.field_name not in CLIPS:
+                self._option_bytes += end - start
+            if self._text_bytes > FORM_TEXT_BYTES or self._option_bytes > OPTION_BYTES:
                 raise MultiPartException("The fields besides the file are too large")
         super().on_part_data(data, start, end)

@@ -14,13 +14,15 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO
 
 import structlog
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import AudioOutOfBounds, PermanentError, ScriptoriumError
-from orchestrator.access.quotas import quota_of
+from orchestrator.access import QuotaExceeded
+from orchestrator.access.quotas import Quota, quota_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.ids import job_id
 from tasks.artifacts import exists
@@ -68,9 +70,15 @@ class Upload:
 
 
 def announce(cluster: Cluster, tenant: str, name: str, size: int) -> Upload:
-    """Announce a file of `size` bytes. Raises AudioOutOfBounds for more than a job may have."""
-    if size > quota_of(cluster.settings, tenant).source_bytes:
+    """Announce a file of `size` bytes.
+
+    Raises AudioOutOfBounds for more bytes than a job may have, and QuotaExceeded if too many
+    uploads of the tenant, or too many bytes, wait for their jobs.
+    """
+    quota = quota_of(cluster.settings, tenant)
+    if size > quota.source_bytes:
         raise AudioOutOfBounds(f"{name!r} has {size} bytes, more than are accepted.")
+    _check_pending(cluster, tenant, size, quota)
     upload = job_id()
     cluster.store.put(keys.pending(tenant, upload), b"")
     url = cluster.store.presigned_put(keys.upload(tenant, upload), size, OPEN_SECONDS)
@@ -78,6 +86,26 @@ def announce(cluster: Cluster, tenant: str, name: str, size: int) -> Upload:
     record = json.dumps({"name": name, "size": size, "expires_at": expires_at})
     cluster.redis.set(_record(tenant, upload), record, ex=KEPT_SECONDS)
     return Upload(upload, name, size, expires_at, url)
+
+
+def _check_pending(cluster: Cluster, tenant: str, size: int, quota: Quota) -> None:
+    """Raise QuotaExceeded if another upload of `size` bytes would be too much to wait at once."""
+    folder = keys.pending(tenant, "")
+    waiting = list(islice(cluster.store.list(folder), quota.pending_uploads))
+    if len(waiting) >= quota.pending_uploads:
+        raise QuotaExceeded(
+            f"{len(waiting)} uploads wait for their jobs already.",
+            hint="Submit them; one that is not submitted is removed after a day.",
+        )
+    names = [_record(tenant, key.removeprefix(folder)) for key in waiting]
+    found: Any = cluster.redis.mget(names) if names else []
+    total = size + sum(json.loads(record)["size"] for record in found if record)
+    if total > quota.pending_upload_bytes:
+        raise QuotaExceeded(
+            f"With this one the uploads that wait for their jobs have {total} bytes, more than "
+            f"{quota.pending_upload_bytes}.",
+            hint="Submit them; one that is not submitted is removed after a day.",
+        )
 
 
 def announced(cluster: Cluster, tenant: str, upload: str) -> Upload:

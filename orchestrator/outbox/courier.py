@@ -1,12 +1,15 @@
 """The loop that delivers what is in the outbox. Any number of couriers may run.
 
 A courier takes a run for a limited time and renews it while it lives. It delivers 8 runs at
-once, so that one slow receiver does not delay the others.
+once, so that one slow receiver does not delay the others; at most 6 of them are one tenant's, so
+that a tenant with many receivers that say nothing does not delay the other tenants.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import httpcore
@@ -22,6 +25,8 @@ from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.units import Run
 
 THREADS = 8
+TENANT_THREADS = 6  # of one tenant at most
+LOOKED_AT = 200  # due runs in one look, so that others are seen behind a tenant's many
 PAUSE_SECONDS = 0.5  # between two looks at the outbox
 UNREADABLE_SECONDS = 600.0  # until the next try of a run whose records cannot be read
 FAULT_SECONDS = 15.0  # until the next try, after the store or Redis was away
@@ -61,8 +66,9 @@ class Courier:
             outbox.hold(self._busy, seconds)
             if len(self._busy) >= THREADS:
                 return
-            taken = outbox.take(THREADS - len(self._busy), seconds)
-            due = [run for run in taken if run not in self._busy]
+            taken = [run for run in outbox.take(LOOKED_AT, seconds) if run not in self._busy]
+            due = next_runs(taken, self._busy)
+            outbox.hold(set(taken).difference(due), 0.0)  # due again, behind the others
             self._busy.update(due)
         for run in due:
             threads.submit(self._deliver, run)
@@ -101,3 +107,17 @@ class Courier:
             self._cluster.outbox.postpone(run, seconds)
         except RedisError as error:  # it becomes due again by itself, or by the next audit
             log.warning("delivery_not_postponed", run=run.name, reason=str(error))
+
+
+def next_runs(taken: Sequence[Run], busy: Iterable[Run]) -> list[Run]:
+    """Choose the runs to deliver now, in their order, beside those that are being delivered. Pure.
+
+    There are at most THREADS in all, and TENANT_THREADS of one tenant.
+    """
+    of_tenant = Counter(run.tenant for run in busy)
+    free, chosen = THREADS - of_tenant.total(), list[Run]()
+    for run in taken:
+        if len(chosen) < free and of_tenant[run.tenant] < TENANT_THREADS:
+            of_tenant[run.tenant] += 1
+            chosen.append(run)
+    return chosen

@@ -62,6 +62,8 @@ class Intake:
             audio_seconds=settings.max_audio_seconds,
             source_bytes=settings.max_source_bytes,
             open_jobs=settings.max_open_jobs,
+            pending_uploads=settings.pending_uploads,
+            pending_upload_bytes=settings.pending_upload_bytes,
         )
 
     def take(self, body: str | bytes) -> Taken:

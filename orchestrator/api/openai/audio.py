@@ -75,7 +75,9 @@ async def _answer(
 ) -> Response:
     values = cluster.settings
     async with upload_form(request, quota_of(values, tenant).source_bytes) as form:
-        asked = audio_request(form.fields, model=values.model, allowed=values.allowed, task=task)
+        asked = await run_in_threadpool(  # it decodes megabytes of clips
+            audio_request, form.fields, model=values.model, allowed=values.allowed, task=task
+        )
         async with transfers_of(request):
             job = await run_in_threadpool(_submit, cluster, tenant, form, asked, idempotency_key)
     hub: Hub = request.app.state.hub

@@ -122,6 +122,15 @@ def test_a_word_wider_than_the_line_gets_a_line_of_its_own() -> None:
     assert texts(said, SubtitleOptions(max_line_width=5)) == ["a\nincomprehensible\nb"]
 
 
+def test_a_long_cue_is_not_written_again_for_each_of_its_words() -> None:
+    said = transcript(spoken(*((f"word{number}", number * 0.1) for number in range(500))))
+    wide = SubtitleOptions(max_line_width=1000, max_line_count=1000)
+    assert len(texts(said, wide)) == 1
+    with pytest.raises(InvalidOption, match="characters, more than the 2000 of highlight_words"):
+        texts(said, SubtitleOptions(1000, 1000, highlight_words=True))
+    assert len(texts(said, SubtitleOptions(40, 2, highlight_words=True))) >= 500
+
+
 def test_highlighting_marks_each_word_while_it_is_spoken_and_none_between() -> None:
     said = transcript(spoken(("one", 1.0), ("two", 2.0)))
     shown = list(cues(said, SubtitleOptions(highlight_words=True)))

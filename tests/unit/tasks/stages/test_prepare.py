@@ -103,6 +103,17 @@ def test_the_same_file_is_decoded_once(
     assert plans[0].audio == plans[2].audio and plans[0].chunks != plans[2].chunks
 
 
+def test_a_job_has_a_bounded_number_of_chunks(
+    connection: Cluster, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = replace(place, settings=place.settings.model_copy(update={"max_chunks": 2}))
+    monkeypatch.setattr(ending, "workplace", lambda: few)
+    source = upload(connection, file, TENANT)
+    assert failure(place, prepared(connection, source, chunk_seconds=5)) == "invalid_option"
+    unit = prepared(connection, source, chunk_seconds=7)
+    assert len(Records(place.store).plan(TENANT, unit.run.job).chunks) == 2
+
+
 def test_one_channel_is_other_audio(connection: Cluster, place: Workplace, tmp_path: Path) -> None:
     path = write_wav(tmp_path / "mono.wav", recording(3)[0])
     source = upload(connection, path, TENANT)
