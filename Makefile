@@ -23,7 +23,7 @@ FUZZ_SECONDS ?= 120
 # Each module is compiled once, not by each of the hundreds of processes that the tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install install-light demo unit unit-light test test-heavy faults fuzz load test-newest lint lint-light clean
+.PHONY: help install install-light demo unit unit-light test test-heavy faults fuzz fuzz-options load test-newest lint lint-light clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,11 @@ fuzz: install  ## Damage files and let the decoder read them (2 minutes; FUZZ_SE
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'
 	@mkdir -p build
 	$(BIN)/python -m tests.fuzz_decoder build/fuzz -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/
+
+OPTION_SETS ?= 20000
+
+fuzz-options: install  ## Give hostile options to a real model (an hour; OPTION_SETS=1000 for less)
+	$(BIN)/python -m tests.fuzz_options --model pico --sets $(OPTION_SETS)
 
 $(NEWEST_STAMP): pyproject.toml constraints-newest.txt
 	$(PYTHON) -m venv $(NEWEST)

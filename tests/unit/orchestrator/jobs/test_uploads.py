@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from orchestrator.jobs.uploads import announce, submitted
 from tests.inputs.examples import TENANT
 
 
-def bounded(connection: Cluster, **limits: int) -> Cluster:
+def bounded(connection: Cluster, **limits: Any) -> Cluster:
     return replace(connection, settings=connection.settings.model_copy(update=limits))
 
 
