@@ -157,9 +157,8 @@ def previous_tree(directory: Path) -> Path:
     "a rolling upgrade that changes the output of a stage, old and new processes side by side",
     "every job completes, equal bytes",
 )
-@pytest.mark.parametrize(
-    "first", ["workers", pytest.param("control plane", marks=pytest.mark.heavy)]
-)
+@pytest.mark.heavy
+@pytest.mark.parametrize("first", ["workers", "control plane"])
 def test_every_job_completes_while_old_processes_make_way_for_new_ones(
     upgrade: Upgrade, tmp_path: Path, first: str
 ) -> None:

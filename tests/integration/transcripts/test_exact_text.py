@@ -92,7 +92,7 @@ def transcribe(
 
 @pytest.mark.parametrize(
     ("minutes", "chunk_seconds"),
-    [(5, 45.0), pytest.param(30, 300.0, marks=pytest.mark.heavy)],
+    [(2, 20.0), pytest.param(30, 300.0, marks=pytest.mark.heavy)],
 )
 def test_a_file_in_chunks_reads_word_for_word_as_in_one_process_with_1_2_and_4_workers(
     start_cluster: StartCluster, tmp_path: Path, minutes: int, chunk_seconds: float

@@ -223,6 +223,7 @@ def names_of(found: list[str]) -> list[str]:
     return [key.removeprefix(keys.DEAD_TRIGGERS).removesuffix(".json") for key in found]
 
 
+@pytest.mark.heavy
 def test_no_object_is_lost_when_pollers_are_killed(
     start_cluster: StartCluster,
     start_poller: Callable[[ClusterUnderTest], subprocess.Popen[bytes]],
