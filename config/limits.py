@@ -29,7 +29,7 @@ class Limits(BaseSettings):
     max_source_bytes: int = Field(default=8 * 1024**3, gt=0)
 
     max_chunks: int = Field(
-        default=30_000, ge=1, description="Chunks of a job, of all its split channels together."
+        default=20_000, ge=1, description="Chunks of a job, of all its split channels together."
     )
     pending_uploads: int = Field(
         default=1_000, ge=1, description="Uploads of one tenant that wait for their job."
