@@ -20,6 +20,10 @@ from gpu_worker.transcription.engines import DecodeOptions, Engine
 from gpu_worker.transcription.second_look import second_look
 from gpu_worker.transcription.windows import Window, pack_windows
 
+# Decoded at once on a CPU: more are no faster there, and memory for them is not refused but ends
+# the process.
+CPU_WINDOWS = 16
+
 
 def transcribe_chunk(
     engine: Engine,
@@ -46,7 +50,7 @@ def transcribe_chunk(
     def decode(found: Sequence[Window]) -> list[DecodedWindow]:
         texts = run_batches(
             found,
-            batch_size,
+            min(batch_size, CPU_WINDOWS) if engine.device == "cpu" else batch_size,
             lambda batch: engine.transcribe([window.cut(audio) for window in batch], timed),
             before_batch=before_batch,
         )

@@ -36,6 +36,7 @@ from gpu_worker.transcription.engines.attempts import (
     best,
     check_tokens,
     generation_options,
+    groups,
     read_attempt,
 )
 from gpu_worker.transcription.engines.fallback import needs_fallback
@@ -104,14 +105,13 @@ class FasterWhisperEngine:
         attempts: list[list[Attempt]] = [[] for _ in windows]
         pending = list(range(len(windows)))
         for temperature in options.temperatures:
-            results = translating_device_errors(
-                partial(
-                    self._generate, _rows(encoded, pending), tokenizer, prompt, room, options,
-                    temperature,
+            for group in groups(pending, options, temperature):
+                generate = partial(
+                    self._generate, _rows(encoded, group), tokenizer, prompt, room, options
                 )
-            )  # fmt: skip
-            for index, result in zip(pending, results, strict=True):
-                attempts[index].append(result)
+                results = translating_device_errors(partial(generate, temperature))
+                for index, result in zip(group, results, strict=True):
+                    attempts[index].append(result)
             pending = [
                 index for index in pending if needs_fallback(attempts[index][-1].text, options)
             ]
