@@ -26,7 +26,7 @@ from gpu_worker.errors import InvalidOption
 from tasks.runs.options import JobOptions
 from tasks.runs.submitted_options import job_options
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 600.0  # the shortest deadline of a unit
 BYPASS = 0.1
 # Of all kinds: too large, too small, no number, another type, text that is too long or odd.
 HOSTILE: tuple[Any, ...] = (

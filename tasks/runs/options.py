@@ -118,7 +118,7 @@ class JobOptions(Record):
     )
     temperature: float = _option(0.0, "Temperature of the first try; 0: beam search.", ge=0, le=1)
     temperature_increment_on_fallback: float | None = _option(
-        0.2, "Increase per retry when decoding fails a threshold; None: no retry.", ge=0.05, le=1
+        0.2, "Increase per retry when decoding fails a threshold; None: no retry.", ge=0.1, le=1
     )
     compression_ratio_threshold: float | None = _option(
         2.4, "Above: repetitive text, a failure.", ge=-1000, le=1000

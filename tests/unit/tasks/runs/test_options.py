@@ -50,7 +50,7 @@ def test_a_wrong_model_is_told_as_that_alone() -> None:
         ("beam_size", 1, 20, [0, 21]),
         ("best_of", 1, 20, [0, 21]),
         ("temperature", 0, 1, [-0.1, 1.1]),
-        ("temperature_increment_on_fallback", 0.05, 1, [0, 1e-9, 0.04, 1.1]),
+        ("temperature_increment_on_fallback", 0.1, 1, [0, 1e-9, 0.09, 1.1]),
         ("max_new_tokens", 1, 448, [0, 449]),
         ("channel", 0, 15, [-1, 16]),
         ("audio_track", 0, 63, [-1, 64]),
