@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from gpu_worker.audio.chunking import ChunkingOptions, plan_chunks
-from gpu_worker.audio.decoding import AudioLimits, DecodedAudio, decode, decode_channels
+from gpu_worker.audio.decoded import AudioLimits, DecodedAudio
+from gpu_worker.audio.decoding import decode, decode_channels
 from gpu_worker.audio.vad import speech_likelihood
 from gpu_worker.errors import AudioOutOfBounds, SourceMissing
 from gpu_worker.pcm import Span

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import av
+import numpy as np
 
+from gpu_worker.audio.decoded import AudioLimits
 from gpu_worker.audio.decoder.media import check_shape
 from gpu_worker.audio.decoder.polarity import Polarity
-from gpu_worker.audio.decoding import AudioLimits
 from gpu_worker.errors import InvalidOption
 from gpu_worker.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
@@ -97,8 +98,6 @@ class Mixer:
         if self._channel is not None:
             chosen = min(self._channel, self._channels - 1)
             return memoryview(data).cast("h")[chosen :: self._channels].tobytes()
-        import numpy as np  # late: few files need it and it costs as much as all the rest
-
         table = np.frombuffer(data, "<i2").reshape(-1, self._channels)
         mixed: bytes = np.rint(table.mean(axis=1)).astype("<i2").tobytes()
         return mixed
@@ -108,8 +107,6 @@ class Mixer:
 
         Channels that ended are silent, new ones are mixed into the last one.
         """
-        import numpy as np
-
         count = self.outputs
         table = np.frombuffer(data, "<i2").reshape(-1, self._channels)
         kept = np.zeros((len(table), count), "<i2")
@@ -121,8 +118,6 @@ class Mixer:
 
 def _make_finite(frame: Any) -> None:
     """Replace NaN by silence and infinity by full scale; the resampler would smear both."""
-    import numpy as np
-
     for plane in frame.planes:
         values = np.frombuffer(plane, np.float32 if frame.format.name == "flt" else np.float64)
         if not np.isfinite(values).all():

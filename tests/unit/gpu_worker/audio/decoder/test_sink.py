@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gpu_worker.audio.decoded import AudioLimits
 from gpu_worker.audio.decoder.mixing import Mixer
 from gpu_worker.audio.decoder.sink import Output, Sink
-from gpu_worker.audio.decoding import AudioLimits
 from gpu_worker.errors import AudioOutOfBounds
 
 LIMITS = AudioLimits(max_seconds=900.0)
