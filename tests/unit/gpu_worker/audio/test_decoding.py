@@ -197,6 +197,30 @@ def test_channels_that_cannot_be_had_leave_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_channels_kept_apart_count_one_by_one_and_mixed_ones_do_not(tmp_path: Path) -> None:
+    source = _sparse_wav(tmp_path / "a", 20)  # 16 channels
+    (tmp_path / "out").mkdir()
+    limits = AudioLimits(max_seconds=300.0)
+    with pytest.raises(AudioOutOfBounds, match="16 channels, which are kept apart"):
+        decode_channels(source, tmp_path / "out", limits=limits)
+    assert list((tmp_path / "out").iterdir()) == []
+    assert decode(source, tmp_path / "pcm", limits=limits).seconds == 20
+
+
+def test_of_a_long_file_the_beginning_alone_is_decoded(tmp_path: Path) -> None:
+    source = _sparse_wav(tmp_path / "a", 2400)
+    limits = AudioLimits(max_seconds=60.0, max_output_bytes=1 << 20)
+    audio = decode(source, tmp_path / "pcm", first_seconds=5.0, limits=limits)
+    assert (audio.seconds, audio.warnings, audio.declared_seconds) == (5.0, (), None)
+    assert (tmp_path / "pcm").stat().st_size == 5 * 32_000
+
+
+def test_decoded_bytes_are_bounded_in_all(tmp_path: Path) -> None:
+    source = _sparse_wav(tmp_path / "a", 60)
+    with pytest.raises(AudioOutOfBounds, match="more than 1000000 bytes"):
+        decode(source, tmp_path / "pcm", limits=AudioLimits(max_output_bytes=1_000_000))
+
+
 @pytest.mark.parametrize("channel", [-1, 1, 7])
 def test_a_channel_that_is_not_there_is_an_invalid_option(channel: int, tmp_path: Path) -> None:
     source = _write(tmp_path / "a", wav(tone().tobytes()))
