@@ -14,9 +14,10 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +25,8 @@ from typing import Any
 
 from gpu_worker.audio.child import ChildBounds, run_child
 from gpu_worker.audio.decoded import AudioLimits, DecodedAudio
-from gpu_worker.audio.report import ReportedError, check_audio, read_report
+from gpu_worker.audio.decoder.arrays import NEEDS_NUMPY
+from gpu_worker.audio.report import ReportedAudio, ReportedError, check_audio, read_report
 from gpu_worker.errors import (
     AudioOutOfBounds,
     DiskFull,
@@ -158,23 +160,17 @@ def _run_decoder(
     `choice` has `channel`, `track` and `first_seconds`, as the decoder takes them. The PCM is
     measured and hashed here: the child may have been taken over by the file.
     """
-    answer = run_child(
-        "gpu_worker.audio.decoder.program",
-        {
-            "media": media,
-            "pcms": list(pcms),
-            "parent": os.getpid(),
-            "limits": asdict(limits),
-            "split": split,
-            **choice,
-        },
-        (media,),
-        ChildBounds(limits.wall_seconds, limits.memory_bytes, limits.max_output_bytes),
-        outputs=pcms,
-    )
-    report = read_report(answer)
+    request = choice | {"media": media, "pcms": list(pcms), "split": split}
+    end = time.monotonic() + limits.wall_seconds
+    report = _ask_decoder(request, limits)
+    if isinstance(report, ReportedError) and report.code == NEEDS_NUMPY:
+        for pcm in pcms:
+            os.ftruncate(pcm, 0)
+            os.lseek(pcm, 0, os.SEEK_SET)
+        left = max(0.0, end - time.monotonic())
+        report = _ask_decoder(request | {"numpy": True}, replace(limits, wall_seconds=left))
     if isinstance(report, ReportedError):
-        raise _REPORTED[report.code](report.message)
+        raise _REPORTED.get(report.code, UnreadableAudio)(report.message)
     check_audio(report, [os.fstat(pcm).st_size for pcm in pcms], limits, split=split)
     checksums = tuple(_checksum(pcm) for pcm in pcms[: report.outputs])
     return DecodedAudio(
@@ -188,6 +184,18 @@ def _run_decoder(
         warnings=tuple(warning.warning() for warning in report.warnings),
         split=checksums if split else (),
     )
+
+
+def _ask_decoder(request: Mapping[str, Any], limits: AudioLimits) -> ReportedAudio | ReportedError:
+    """Run the decoder once, and return its report. Raises what `run_child` and it raise."""
+    answer = run_child(
+        "gpu_worker.audio.decoder.program",
+        {**request, "parent": os.getpid(), "limits": asdict(limits)},
+        (request["media"],),
+        ChildBounds(limits.wall_seconds, limits.memory_bytes, limits.max_output_bytes),
+        outputs=request["pcms"],
+    )
+    return read_report(answer)
 
 
 def _checksum(pcm: int) -> str:

@@ -70,6 +70,7 @@ class ReportedError(_Strict):
         "audio_out_of_bounds",
         "disk_full",
         "invalid_option",
+        "needs_numpy",
         "no_audio_samples",
         "no_audio_stream",
         "unreadable_audio",

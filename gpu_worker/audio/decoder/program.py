@@ -21,9 +21,9 @@ from typing import Any
 import av
 import av.subtitles.codeccontext  # PyAV loads both when it meets subtitles
 import av.subtitles.stream
-import numpy as np
 
 from gpu_worker.audio.decoded import AudioLimits
+from gpu_worker.audio.decoder.arrays import NEEDS_NUMPY, NumpyNotLoaded, load_numpy
 from gpu_worker.audio.decoder.damage import Damage
 from gpu_worker.audio.decoder.declared import declared_length
 from gpu_worker.audio.decoder.media import audio_stream, open_media, track_warnings
@@ -33,7 +33,7 @@ from gpu_worker.audio.decoder.sandbox import (
     allow_cpu_seconds,
     confine,
     die_with_parent,
-    isolate,
+    seal,
 )
 from gpu_worker.audio.decoder.sink import EnoughAudio, Output, Sink, check_length
 from gpu_worker.audio.decoder.soundless import Soundless, SoundlessPackets
@@ -61,13 +61,14 @@ def main() -> None:
     die_with_parent(request["parent"])
     limits = AudioLimits(**request["limits"])
     hours = limits.max_seconds / 3600
-    _load_the_rest()
+    if request.get("numpy"):
+        load_numpy()
     confine(
         limits.memory_bytes,
         min(int((limits.max_seconds + 60) * _BYTES_PER_SECOND), limits.max_output_bytes),
         limits.cpu_seconds + hours * limits.cpu_seconds_per_audio_hour,
     )
-    isolate()
+    seal()
     try:
         mixer = Mixer(request.get("channel"), limits, split=request.get("split", False))
         sink = Sink(mixer, [Output(pcm) for pcm in request["pcms"]], limits)
@@ -77,14 +78,11 @@ def main() -> None:
         }
     except ScriptoriumError as error:
         report = _failure(error)
+    except NumpyNotLoaded:
+        report = {"error": {"code": NEEDS_NUMPY, "message": "Start it with numpy."}}
     except EXPLAINED as error:
         report = _failure(_explained(error, limits))
     print(json.dumps(report), flush=True)
-
-
-def _load_the_rest() -> None:
-    """Let numpy load what it loads at the first use: no file can be opened later."""
-    np.nan_to_num(np.rint(np.ones((1, 3), "<i2").mean(axis=1)))
 
 
 def _failure(error: ScriptoriumError) -> dict[str, Any]:

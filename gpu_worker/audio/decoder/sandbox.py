@@ -1,6 +1,6 @@
 """Bounds that a process puts on itself before it reads a stranger's file.
 
-Called in the child that decodes: `confine` bounds what it may use, and `isolate` then denies it all
+Called in the child that decodes: `confine` bounds what it may use, and `seal` then denies it all
 but its open files. Knows nothing of the file. A worker and the programs of a local cluster use
 `die_with_parent` and `hide_memory` too.
 """
@@ -24,7 +24,7 @@ _GRACE_SECONDS = 5  # between the signal that says why and the one that kills
 
 
 @dataclass(frozen=True, slots=True)
-class Isolation:
+class Seal:
     """What the kernel has to isolate a process with."""
 
     landlock: int  # its version; 0: none
@@ -67,7 +67,7 @@ def confine(memory_bytes: int, output_bytes: int, cpu_seconds: float) -> None:
     _lower(resource.RLIMIT_CPU, math.ceil(cpu_seconds) + _GRACE_SECONDS)
 
 
-def isolate() -> Isolation:
+def seal() -> Seal:
     """Deny this process all but its open files, for ever; return what the kernel could do.
 
     No file by its path, no network, no other process, no program, no thread. Import and open what
@@ -78,12 +78,12 @@ def isolate() -> Isolation:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     hide_memory()
     _lower(resource.RLIMIT_NPROC, 0)
-    return Isolation(deny_paths(), deny_calls())
+    return Seal(deny_paths(), deny_calls())
 
 
-def possible_isolation() -> Isolation:
+def possible_seal() -> Seal:
     """Return what this kernel has; change nothing."""
-    return Isolation(landlock_version(), has_seccomp())
+    return Seal(landlock_version(), has_seccomp())
 
 
 def allow_cpu_seconds(seconds: float) -> None:

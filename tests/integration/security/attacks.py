@@ -300,7 +300,7 @@ def main() -> None:
         os.setresgid(given["uid"], given["uid"], given["uid"])
         os.setresuid(given["uid"], given["uid"], given["uid"])
     sandbox.confine(1 << 30, 1 << 20, 60.0)
-    isolation = sandbox.possible_isolation() if given["open"] else sandbox.isolate()
+    found = sandbox.possible_seal() if given["open"] else sandbox.seal()
     succeeded = []
     for name, attempt in attempts:
         try:
@@ -308,7 +308,7 @@ def main() -> None:
         except (OSError, RuntimeError, ArithmeticError, ValueError):
             continue
         succeeded.append(name)
-    report = {"tried": len(attempts), "succeeded": succeeded, "isolation": asdict(isolation)}
+    report = {"tried": len(attempts), "succeeded": succeeded, "seal": asdict(found)}
     print(json.dumps(report), flush=True)
 
 

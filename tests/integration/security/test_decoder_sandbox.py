@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from gpu_worker.audio.child import ChildBounds, run_child
-from gpu_worker.audio.decoder.sandbox import possible_isolation
+from gpu_worker.audio.decoder.sandbox import possible_seal
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the isolation is Linux's")
 
@@ -72,7 +72,7 @@ def attacked(
 
 def needs(*layers: str) -> None:
     """Skip on a kernel that lacks one of them."""
-    if missing := set(layers) & set(possible_isolation().lacking):
+    if missing := set(layers) & set(possible_seal().lacking):
         pytest.skip(f"this kernel lacks {', '.join(missing)}")
 
 

@@ -28,7 +28,7 @@ SPEECH = wav(tone(2.0).tobytes())
 
 @pytest.fixture(autouse=True)
 def _no_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("die_with_parent", "confine", "isolate", "allow_cpu_seconds"):
+    for name in ("die_with_parent", "confine", "seal", "allow_cpu_seconds"):
         monkeypatch.setattr(decoder, name, lambda *_: None)
     monkeypatch.setattr(sink, "allow_cpu_seconds", lambda *_: None)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_worker.audio.decoder.sandbox import Isolation, possible_isolation
+from gpu_worker.audio.decoder.sandbox import Seal, possible_seal
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the bounds are Linux's")
 
@@ -95,7 +95,7 @@ def test_a_hidden_process_cannot_be_read_by_another_of_its_user() -> None:
 
 
 def test_what_the_kernel_lacks_has_a_name() -> None:
-    assert Isolation(7, True).lacking == ()
-    assert Isolation(0, True).lacking == ("landlock",)
-    assert Isolation(0, False).lacking == ("landlock", "seccomp")
-    assert set(possible_isolation().lacking) <= {"landlock", "seccomp"}
+    assert Seal(7, True).lacking == ()
+    assert Seal(0, True).lacking == ("landlock",)
+    assert Seal(0, False).lacking == ("landlock", "seccomp")
+    assert set(possible_seal().lacking) <= {"landlock", "seccomp"}

@@ -79,8 +79,8 @@ def test_a_call_by_the_numbers_of_another_machine_kills() -> None:
 @pytest.mark.skipif(not has_seccomp(), reason="this kernel has no seccomp")
 def test_a_process_that_gave_up_its_calls_works_on_and_opens_nothing() -> None:
     code = (
-        "from gpu_worker.audio.decoder.sandbox import isolate\n"
-        "assert isolate().seccomp\n"
+        "from gpu_worker.audio.decoder.sandbox import seal\n"
+        "assert seal().seccomp\n"
         "print(sum(range(10**6)))\n"
         "try:\n    open('/dev/null')\nexcept PermissionError as error:\n    print(error.errno)"
     )
