@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -88,7 +90,7 @@ def test_where_there_are_no_locks_the_age_decides(
     def unsupported(*_: int) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(scratch.fcntl, "flock", unsupported)
+    monkeypatch.setattr(fcntl, "flock", unsupported)
     path, lock = scratch._made(tmp_path)
     assert sweep(tmp_path) == 0
     old(path)
@@ -100,7 +102,7 @@ def test_a_directory_that_a_sweep_takes_while_it_is_made_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
-    make = scratch.tempfile.mkdtemp
+    make = tempfile.mkdtemp
 
     def swept_once(prefix: str, dir: Path) -> str:
         made.append(make(prefix=prefix, dir=dir))
@@ -108,6 +110,6 @@ def test_a_directory_that_a_sweep_takes_while_it_is_made_is_made_anew(
             assert sweep(tmp_path) == 1
         return made[-1]
 
-    monkeypatch.setattr(scratch.tempfile, "mkdtemp", swept_once)
+    monkeypatch.setattr(tempfile, "mkdtemp", swept_once)
     with scratch_directory(tmp_path) as path:
         assert [str(path)] == made[1:]
