@@ -25,8 +25,15 @@ class Limits(BaseSettings):
         description="Limits by tenant, as JSON: jobs_in_flight, audio_seconds, source_bytes, "
         "pending_uploads, pending_upload_bytes.",
     )
-    max_audio_seconds: float = Field(default=24 * 3600.0, gt=0)
+    max_audio_seconds: float = Field(
+        default=24 * 3600.0,
+        gt=0,
+        description="Longer audio is refused; channels that are kept apart count one by one.",
+    )
     max_source_bytes: int = Field(default=8 * 1024**3, gt=0)
+    max_decoded_bytes: int = Field(
+        default=4 * 1024**3, gt=0, description="Bytes that one file may be decoded to, in all."
+    )
 
     max_chunks: int = Field(
         default=20_000, ge=1, description="Chunks of a job, of all its split channels together."

@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from gpu_worker.pcm import SAMPLE_RATE, Span
-from gpu_worker.words import join_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,8 @@ class Transcript:
     @property
     def text(self) -> str:
         """All segments' text as one line."""
+        from gpu_worker.words import join_texts  # late: the decoder's child needs no text
+
         return join_texts(segment.text for segment in self.segments)
 
     @property

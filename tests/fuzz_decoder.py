@@ -20,9 +20,9 @@ import atheris
 with atheris.instrument_imports(include=["gpu_worker.audio.decoder"]):
     from gpu_worker.audio.decoder import program
 
+from gpu_worker.audio.decoded import AudioLimits
 from gpu_worker.audio.decoder.mixing import Mixer
 from gpu_worker.audio.decoder.sink import Output, Sink
-from gpu_worker.audio.decoding import AudioLimits
 from gpu_worker.errors import ScriptoriumError
 from tests.inputs.bad_audio import CASES, ODD_CASES
 from tests.inputs.hostile_audio import HOSTILE_CASES

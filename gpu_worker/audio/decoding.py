@@ -2,10 +2,11 @@
 
 Decoding is the attack surface: the bytes come from strangers and the code that
 reads them is C. So `gpu_worker.audio.decoder.program` reads the file in a process of its
-own, with bounds on memory, processor time, output and wall time, and without a
-file name: it gets open files and nothing else. This module opens them, lets
-`gpu_worker.audio.child` run that process and turns its report into a `DecodedAudio`
-or an error of `errors.py`. It knows no codec and loads no media library.
+own, with bounds on memory, processor time, output and wall time, and with open files and nothing
+else: the kernel denies it names of files, the network and other processes
+(`decoder/sandbox.py`). This module opens the files, lets `gpu_worker.audio.child` run that
+process, and turns its report into a `DecodedAudio` or an error of `errors.py`. It believes of the
+report only what fits (`report.py`). It knows no codec and loads no media library.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
+from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gpu_worker.audio.child import run_child
+from gpu_worker.audio.child import ChildBounds, run_child
+from gpu_worker.audio.decoded import AudioLimits, DecodedAudio
+from gpu_worker.audio.decoder.arrays import NEEDS_NUMPY
+from gpu_worker.audio.report import ReportedAudio, ReportedError, check_audio, read_report
 from gpu_worker.errors import (
     AudioOutOfBounds,
     DiskFull,
@@ -31,8 +37,6 @@ from gpu_worker.errors import (
     SourceMissing,
     UnreadableAudio,
 )
-from gpu_worker.pcm import SAMPLE_RATE
-from gpu_worker.transcript import TranscriptWarning
 
 _REPORTED: dict[str, type[ScriptoriumError]] = {
     kind.code: kind
@@ -40,60 +44,6 @@ _REPORTED: dict[str, type[ScriptoriumError]] = {
         AudioOutOfBounds, DiskFull, InvalidOption, NoAudioSamples, NoAudioStream, UnreadableAudio,
     )
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class AudioLimits:
-    """The bounds of one decoding: a file that needs more is refused.
-
-    `memory_bytes` bounds the address space. Measured: 140 MB for PyAV with a small file,
-    below 256 MB with numpy (more than two channels), 270 MB for the index of 24 hours of
-    AAC in an mp4. Processor time is earned: `cpu_seconds` to begin with, and
-    `cpu_seconds_per_audio_hour` for each hour written (measured: 2 for AAC, 230 for
-    sixteen channels at 384 kHz).
-    """
-
-    max_seconds: float = 24 * 3600.0
-    max_bytes: int = 8 * 1024**3
-    min_sample_rate: int = 4_000
-    max_sample_rate: int = 384_000
-    max_channels: int = 16
-    memory_bytes: int = 1024**3
-    cpu_seconds: float = 60.0
-    cpu_seconds_per_audio_hour: float = 600.0
-    wall_seconds: float = 2 * 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedAudio:
-    """The decoder's report on one file: the source's format and the PCM that was written."""
-
-    samples: int  # at 16 kHz
-    sha256: str  # of the PCM bytes, in hex; of the first channel's if they were kept apart
-    source_sample_rate: int
-    channels: int  # in the source
-    codec: str
-    container: str
-    declared_seconds: float | None = None  # what the file's headers promise; None: nothing
-    warnings: tuple[TranscriptWarning, ...] = ()
-    split: tuple[str, ...] = ()  # sha256 of each channel's PCM, if they were kept apart
-
-    @property
-    def seconds(self) -> float:
-        """Length of the decoded audio in seconds."""
-        return self.samples / SAMPLE_RATE
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as artifacts hold it."""
-        return asdict(self) | {"warnings": [asdict(warning) for warning in self.warnings]}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> DecodedAudio:
-        """Make a report from the result of `to_json`."""
-        warnings = tuple(TranscriptWarning(**warning) for warning in data.get("warnings", ()))
-        return cls(**{**data, "warnings": warnings, "split": tuple(data.get("split", ()))})
-
-
 _DEFAULT_LIMITS = AudioLimits()
 
 
@@ -103,6 +53,7 @@ def decode(
     *,
     channel: int | None = None,
     track: int | None = None,
+    first_seconds: float | None = None,
     limits: AudioLimits = _DEFAULT_LIMITS,
 ) -> DecodedAudio:
     """Write `source` as mono s16le at 16 kHz to `destination`.
@@ -110,6 +61,7 @@ def decode(
     `channel` None is the mean of all channels, otherwise that channel counted from 0; a channel
     that would cancel another in the mean is inverted. `track` is one of the file's audio
     tracks, counted from 0; None: the one that the file marks as its default, else the first.
+    With `first_seconds` it stops there: no more is decoded or written, however long the file is.
     Times are those of the presentation: audio that starts after the picture has silence before.
     The destination appears whole or not at all; its directory must exist. The name and
     the extension of the source mean nothing. What cannot be decoded, and gaps of half a
@@ -125,7 +77,9 @@ def decode(
     if channel is not None and channel < 0:
         raise InvalidOption(f"Channels are counted from 0; there is no channel {channel}.")
     with _opened(source, limits) as media, _replaced(destination) as pcm:
-        return _run_decoder(media, [pcm], limits, channel=channel, track=track)
+        return _run_decoder(
+            media, [pcm], limits, channel=channel, track=track, first_seconds=first_seconds
+        )
 
 
 def decode_channels(
@@ -143,7 +97,7 @@ def decode_channels(
     with _opened(source, limits) as media, TemporaryDirectory(".pcm", dir=directory) as scratch:
         paths = [Path(scratch) / str(channel) for channel in range(limits.max_channels)]
         with ExitStack() as stack:
-            pcms = [stack.enter_context(path.open("wb")).fileno() for path in paths]
+            pcms = [stack.enter_context(path.open("w+b")).fileno() for path in paths]
             audio = _run_decoder(media, pcms, limits, split=True, track=track)
         for path, checksum in zip(paths, audio.split, strict=False):
             path.replace(directory / checksum)
@@ -199,25 +153,52 @@ def _replaced(destination: Path) -> Iterator[int]:
 
 
 def _run_decoder(
-    media: int, pcms: Sequence[int], limits: AudioLimits, **choice: Any
+    media: int, pcms: Sequence[int], limits: AudioLimits, *, split: bool = False, **choice: Any
 ) -> DecodedAudio:
     """Run the decoder on open files, and return its report or raise its error.
 
-    `choice` has `channel` or `split`, and `track`, as the decoder takes them.
+    `choice` has `channel`, `track` and `first_seconds`, as the decoder takes them. The PCM is
+    measured and hashed here: the child may have been taken over by the file.
     """
-    report = run_child(
-        "gpu_worker.audio.decoder.program",
-        {
-            "media": media,
-            "pcms": list(pcms),
-            "parent": os.getpid(),
-            "limits": asdict(limits),
-            **choice,
-        },
-        (media, *pcms),
-        wall_seconds=limits.wall_seconds,
-        memory_bytes=limits.memory_bytes,
+    request = choice | {"media": media, "pcms": list(pcms), "split": split}
+    end = time.monotonic() + limits.wall_seconds
+    report = _ask_decoder(request, limits)
+    if isinstance(report, ReportedError) and report.code == NEEDS_NUMPY:
+        for pcm in pcms:
+            os.ftruncate(pcm, 0)
+            os.lseek(pcm, 0, os.SEEK_SET)
+        left = max(0.0, end - time.monotonic())
+        report = _ask_decoder(request | {"numpy": True}, replace(limits, wall_seconds=left))
+    if isinstance(report, ReportedError):
+        raise _REPORTED.get(report.code, UnreadableAudio)(report.message)
+    check_audio(report, [os.fstat(pcm).st_size for pcm in pcms], limits, split=split)
+    checksums = tuple(_checksum(pcm) for pcm in pcms[: report.outputs])
+    return DecodedAudio(
+        samples=report.samples,
+        sha256=checksums[0],
+        source_sample_rate=report.source_sample_rate,
+        channels=report.channels,
+        codec=report.codec,
+        container=report.container,
+        declared_seconds=report.declared_seconds,
+        warnings=tuple(warning.warning() for warning in report.warnings),
+        split=checksums if split else (),
     )
-    if "error" in report:
-        raise _REPORTED[report["error"]["code"]](report["error"]["message"])
-    return DecodedAudio.from_json(report["audio"])
+
+
+def _ask_decoder(request: Mapping[str, Any], limits: AudioLimits) -> ReportedAudio | ReportedError:
+    """Run the decoder once, and return its report. Raises what `run_child` and it raise."""
+    answer = run_child(
+        "gpu_worker.audio.decoder.program",
+        {**request, "parent": os.getpid(), "limits": asdict(limits)},
+        (request["media"],),
+        ChildBounds(limits.wall_seconds, limits.memory_bytes, limits.max_output_bytes),
+        outputs=request["pcms"],
+    )
+    return read_report(answer)
+
+
+def _checksum(pcm: int) -> str:
+    with open(pcm, "rb", closefd=False) as file:
+        file.seek(0)
+        return file_digest(file, "sha256").hexdigest()

@@ -7,34 +7,35 @@ its parent.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from celery.signals import worker_init, worker_process_init
+import structlog
+from celery.signals import heartbeat_sent, worker_init, worker_process_init
 
 from config.logging import configure_logging
 from config.settings import Settings, settings
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.alignment.models import align_model, check_align_model
+from gpu_worker.audio.decoder.sandbox import hide_memory, possible_seal
 from gpu_worker.choosing import ModelPlace
 from gpu_worker.devices import used_device
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.diarization.models import check_trusted, diarize_model
-from gpu_worker.errors import ScratchUnusable
 from gpu_worker.loaded import LoadedAligners, LoadedDiarizers, LoadedEngines, load_engine
 from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.builtin import PICO_NAME
 from gpu_worker.transcription.engines import Engine, EngineRequest
 from tasks.execution.fitness import EXIT_UNFIT, Fitness, check_scratch, end_worker
 from tasks.execution.isolation import Isolation
+from tasks.execution.scratch import SWEEP_SECONDS, scratch_directory, sweep
 from tasks.execution.watchdog import Watchdog
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Pool, queues
@@ -48,6 +49,7 @@ from tasks.telemetry import (
 )
 from tasks.telemetry.counts import count_model
 
+log = structlog.get_logger(__name__)
 LOAD_SECONDS = 4 * 3600.0  # to fetch and load a model; it does not count as the unit's time
 
 
@@ -122,20 +124,9 @@ class Workplace(Services):
         self.watchdog.release_all()
         end_worker(_node().main_process)
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
+    def scratch(self) -> AbstractContextManager[Path]:
         """Make a private directory, and delete it after the block. Raises ScratchUnusable."""
-        base = self.settings.work_dir
-        try:
-            if base is not None:
-                base.mkdir(parents=True, exist_ok=True)
-            path = Path(tempfile.mkdtemp(prefix="scriptorium-", dir=base))
-        except OSError as error:
-            raise ScratchUnusable(f"No scratch directory can be made: {error}.") from error
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
+        return scratch_directory(self.settings.work_dir)
 
 
 def _hardware(values: Settings) -> dict[str, Any]:
@@ -189,9 +180,12 @@ def _test_worker(values: Settings, node: _Node) -> None:
 def _begin(sender: Any = None, **_: Any) -> None:
     """Remember the node's name: leases carry it, so that a dead worker's can be released.
 
-    An unfit worker ends here, before it takes a message.
+    An unfit worker ends here, before it takes a message. What killed workers left in the scratch
+    directory is deleted first: it may be why there is no room.
     """
+    hide_memory()  # the secrets in its environment are no business of the decoder's
     values = settings()
+    _sweep(values)
     read = getattr(getattr(sender, "app", None), "amqp", None)
     queues_read = set(read.queues.consume_from) if read is not None else set()
     node = _Node(
@@ -200,11 +194,31 @@ def _begin(sender: Any = None, **_: Any) -> None:
         has_models=not queues_read.isdisjoint(queues(Pool.GPU)),
     )
     _nodes.append(node)
+    configure_logging(values.log_level, values.log_format)  # Celery does so later
+    if lacking := possible_seal().lacking:
+        log.warning("decoder_less_isolated", kernel_lacks=lacking)
     if not values.self_test:
         return
-    configure_logging(values.log_level, values.log_format)  # Celery does so later
     if not Fitness(partial(_test_worker, values, node)).is_fit():
         os._exit(EXIT_UNFIT)
+
+
+_swept_at: list[float] = []  # by the monotonic clock, in the main process
+
+
+def _sweep(values: Settings) -> None:
+    _swept_at[:] = [time.monotonic()]
+    sweep(values.work_dir)
+
+
+@heartbeat_sent.connect
+def _sweep_hourly(**_: Any) -> None:
+    """Sweep in a thread: large files take a while, and the worker's loop must go on."""
+    if _swept_at and time.monotonic() - _swept_at[0] > SWEEP_SECONDS:
+        _swept_at[:] = [time.monotonic()]
+        threading.Thread(
+            target=sweep, args=(settings().work_dir,), name="sweep-scratch", daemon=True
+        ).start()
 
 
 @worker_process_init.connect

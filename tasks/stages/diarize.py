@@ -6,17 +6,20 @@ the last.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+from gpu_worker.audio.decoded import AudioLimits
 from gpu_worker.audio.decoding import decode
 from gpu_worker.audio.samples import Audio, pcm_to_audio
 from gpu_worker.diarization import Diarization, Diarizer, ShardVoices, SpeakerBounds, Vector
 from gpu_worker.diarization.identification import name_speakers
-from gpu_worker.errors import PermanentError, StoreRefused
-from gpu_worker.pcm import SAMPLE_BYTES, SAMPLE_RATE
+from gpu_worker.errors import AudioOutOfBounds, PermanentError, StoreRefused
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, exists
+from tasks.artifacts.submitted import fetch_within
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -25,7 +28,10 @@ from tasks.runs.records import failures
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 
-CLIP_SECONDS = 60.0  # the part of a known speaker's clip that is used
+CLIP_SECONDS = 60.0  # the part of a known speaker's clip that is used; no more is decoded
+# Clips count against no quota of length, so there is little time for each, and for all of a job.
+CLIP_LIMITS = AudioLimits(max_output_bytes=1 << 22, cpu_seconds=30.0, wall_seconds=60.0)
+ALL_CLIPS_SECONDS = 300.0
 
 
 class ShardFailed(PermanentError):
@@ -88,9 +94,10 @@ def _known(
     """
     voices: dict[str, Vector] = {}
     warnings: list[dict[str, str]] = []
+    end = time.monotonic() + ALL_CLIPS_SECONDS
     for known in options.known_speakers:
         try:
-            voice = diarizer.voice(_clip(place, keys.source(tenant, known.clip)))
+            voice = diarizer.voice(_clip(place, keys.source(tenant, known.clip), end))
             problem = None if voice is not None else "the clip has too little speech"
         except StoreRefused:  # says nothing of the clip
             raise
@@ -116,10 +123,18 @@ def _fewer(found: Diarization, bounds: SpeakerBounds) -> list[dict[str, str]]:
     return [{"code": "fewer_speakers", "message": message[0].upper() + message[1:]}]
 
 
-def _clip(place: Workplace, key: str) -> Audio:
+def _clip(place: Workplace, key: str, end: float) -> Audio:
+    """Return the beginning of a clip, decoded before `end` by the monotonic clock.
+
+    Raises AudioOutOfBounds if the clip is too large or takes too long, ArtifactMissing,
+    or what `decode` raises.
+    """
+    left = end - time.monotonic()
+    if left <= 0:
+        raise AudioOutOfBounds(f"The clips take more than {ALL_CLIPS_SECONDS:g} seconds to decode.")
+    limits = replace(CLIP_LIMITS, wall_seconds=min(left, CLIP_LIMITS.wall_seconds))
     with place.scratch() as scratch:
         clip, pcm = scratch / "clip", scratch / "pcm"
-        place.store.fetch(key, clip)
-        decode(clip, pcm)
-        with pcm.open("rb") as file:
-            return pcm_to_audio(file.read(int(CLIP_SECONDS * SAMPLE_RATE) * SAMPLE_BYTES))
+        fetch_within(place.store, key, clip, place.settings.max_source_bytes)
+        decode(clip, pcm, first_seconds=CLIP_SECONDS, limits=limits)
+        return pcm_to_audio(pcm.read_bytes())

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from gpu_worker.audio.chunking import ChunkingOptions, plan_chunks
-from gpu_worker.audio.decoding import AudioLimits, DecodedAudio, decode, decode_channels
+from gpu_worker.audio.decoded import AudioLimits, DecodedAudio
+from gpu_worker.audio.decoding import decode, decode_channels
 from gpu_worker.audio.vad import speech_likelihood
 from gpu_worker.errors import AudioOutOfBounds, InvalidOption, SourceMissing
 from gpu_worker.pcm import Span
@@ -105,7 +106,7 @@ def _decoded(place: Workplace, manifest: Manifest, scratch: Path) -> DecodedAudi
         known = DecodedAudio.from_json(json.loads(place.store.get(key)))
         _claim(place, manifest, _audios(known))
         if all(exists(place.store, keys.pcm(tenant, audio)) for audio in _audios(known)):
-            _check_length(known.seconds, manifest)
+            _check_length(known, manifest)
             return known
     except ArtifactMissing:
         pass
@@ -146,15 +147,21 @@ def _limits(place: Workplace, manifest: Manifest) -> AudioLimits:
     return AudioLimits(
         max_seconds=min(seconds, manifest.max_audio_seconds or seconds),
         max_bytes=min(size, manifest.max_source_bytes or size),
+        max_output_bytes=place.settings.max_decoded_bytes,
     )
 
 
-def _check_length(seconds: float, manifest: Manifest) -> None:
-    """Raise AudioOutOfBounds if stored audio is longer than this job's quota allows."""
+def _check_length(known: DecodedAudio, manifest: Manifest) -> None:
+    """Raise AudioOutOfBounds if stored audio is longer than this job's quota allows.
+
+    Channels that are kept apart count one by one, as in the decoder.
+    """
+    seconds = known.seconds_of_channels
     if manifest.max_audio_seconds is not None and seconds > manifest.max_audio_seconds:
+        of_channels = f" in {len(known.split)} channels" if len(known.split) > 1 else ""
         raise AudioOutOfBounds(
-            f"The audio has {seconds:.0f} s, more than the {manifest.max_audio_seconds:.0f} s "
-            "that are accepted."
+            f"The audio has {seconds:.0f} s{of_channels}, more than the "
+            f"{manifest.max_audio_seconds:.0f} s that are accepted."
         )
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import av
 
+from gpu_worker.audio.decoder.media import size_of
+
 # Containers whose header says how long the audio is. In the others FFmpeg guesses from the bit
 # rate, or has looked at the end of the file and cannot know what is missing.
 _WITH_DECLARED_LENGTH = frozenset(
@@ -45,7 +47,7 @@ def declared_length(
     `media` is the file's descriptor, `start` when the presentation starts by the container's
     clock, `late` how many seconds after it the audio starts.
     """
-    names, file_bytes = set(container.format.name.split(",")), os.fstat(media).st_size
+    names, file_bytes = set(container.format.name.split(",")), size_of(media)
     if "wav" in names:
         return _of_wav(os.pread(media, _HEAD_BYTES, 0), file_bytes)
     if "mp3" in names:

@@ -1,22 +1,63 @@
 """Open a media file, and choose one of its audio tracks.
 
-A file is known by an open descriptor alone. FFmpeg gets it through its `fd:`
-protocol, the only one allowed, so that nothing written inside a file can make it
-open another file or a socket. Nothing here decodes.
+A file is known by an open descriptor alone. FFmpeg reads it through a Python object, and may use
+no protocol of its own, so that nothing written inside a file can make it open another file or a
+socket. Its own protocol for descriptors (`fd:`) would ask for the file's status, by a system call
+that takes names of files too and is therefore denied (`seccomp.py`). Nothing here decodes.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Any
 
 import av
 
+from gpu_worker.audio.decoded import AudioLimits
 from gpu_worker.audio.decoder.whitelist import CODECS, CONTAINERS
-from gpu_worker.audio.decoding import AudioLimits
 from gpu_worker.errors import AudioOutOfBounds, InvalidOption, NoAudioStream, UnreadableAudio
 from gpu_worker.transcript import TranscriptWarning
 
+_BUFFER_BYTES = 1 << 16
 _ACCEPTED = frozenset(CODECS.split(","))
+
+
+class MediaFile:
+    """An open file as PyAV reads it. The descriptor's own position is neither used nor moved."""
+
+    name = "media"  # FFmpeg guesses from a name's extension; it has none
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._position = 0
+        self._size = size_of(descriptor)
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
+        data = os.pread(self._descriptor, size, self._position)
+        self._position += len(data)
+        return data
+
+    def tell(self) -> int:
+        """Return the position of the next byte that is read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int) -> int:
+        """Move, as `lseek` does, and return the new position, or -EINVAL for one before the file.
+
+        An exception would be kept by PyAV and raised at a later call.
+        """
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}.get(whence)
+        if base is None or base + offset < 0:
+            return -errno.EINVAL
+        self._position = base + offset
+        return self._position
+
+
+def size_of(descriptor: int) -> int:
+    """Return the bytes in an open file; its position is then the end."""
+    return os.lseek(descriptor, 0, os.SEEK_END)
 
 
 def open_media(media: int) -> Any:
@@ -25,12 +66,12 @@ def open_media(media: int) -> Any:
     Raises av.FFmpegError or ValueError if it is not an accepted one.
     """
     return av.open(
-        "fd:",
+        MediaFile(media),
         mode="r",
         metadata_errors="replace",
+        buffer_size=_BUFFER_BYTES,
         options={
-            "fd": str(media),
-            "protocol_whitelist": "fd",
+            "protocol_whitelist": "none",
             "format_whitelist": CONTAINERS,
             "codec_whitelist": CODECS,
         },

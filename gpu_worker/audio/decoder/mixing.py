@@ -10,9 +10,10 @@ from typing import Any
 
 import av
 
+from gpu_worker.audio.decoded import AudioLimits
+from gpu_worker.audio.decoder.arrays import numpy
 from gpu_worker.audio.decoder.media import check_shape
 from gpu_worker.audio.decoder.polarity import Polarity
-from gpu_worker.audio.decoding import AudioLimits
 from gpu_worker.errors import InvalidOption
 from gpu_worker.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
@@ -97,8 +98,7 @@ class Mixer:
         if self._channel is not None:
             chosen = min(self._channel, self._channels - 1)
             return memoryview(data).cast("h")[chosen :: self._channels].tobytes()
-        import numpy as np  # late: few files need it and it costs as much as all the rest
-
+        np = numpy()
         table = np.frombuffer(data, "<i2").reshape(-1, self._channels)
         mixed: bytes = np.rint(table.mean(axis=1)).astype("<i2").tobytes()
         return mixed
@@ -108,21 +108,18 @@ class Mixer:
 
         Channels that ended are silent, new ones are mixed into the last one.
         """
-        import numpy as np
-
-        count = self.outputs
+        np, count = numpy(), self.outputs
         table = np.frombuffer(data, "<i2").reshape(-1, self._channels)
         kept = np.zeros((len(table), count), "<i2")
         kept[:, : self._channels] = table[:, :count]
         if self._channels > count:
             kept[:, -1] = np.rint(table[:, count - 1 :].mean(axis=1))
-        return kept.tobytes()
+        return bytes(kept.tobytes())
 
 
 def _make_finite(frame: Any) -> None:
     """Replace NaN by silence and infinity by full scale; the resampler would smear both."""
-    import numpy as np
-
+    np = numpy()
     for plane in frame.planes:
         values = np.frombuffer(plane, np.float32 if frame.format.name == "flt" else np.float64)
         if not np.isfinite(values).all():

@@ -13,6 +13,8 @@ from itertools import combinations
 from operator import mul
 from typing import Any, Literal
 
+from gpu_worker.audio.decoder.arrays import numpy
+
 # A correlation of -1 is silence in the mix. At -0.9 a twentieth of the energy is left (-13 dB),
 # which stereo of any microphones does not come near over a tenth of a second.
 _OPPOSITE = -0.9
@@ -95,8 +97,7 @@ def _dot(first: Sequence[float], second: Sequence[float]) -> float:
 
 def _turn(frame: Any, channels: Sequence[int]) -> None:
     """Change the sign of these channels' samples in place."""
-    import numpy as np  # late: few files need it
-
+    np = numpy()
     name, count = frame.format.name.removesuffix("p"), frame.layout.nb_channels
     kind = np.dtype(_FORMATS[name])
     for number, plane in enumerate(frame.planes):

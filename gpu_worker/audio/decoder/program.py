@@ -3,29 +3,40 @@
 One request as JSON on stdin, one line of JSON on stdout: `{"audio": …}` or
 `{"error": {"code", "message"}}`. The request names open file descriptors, `media` to
 read and `pcms` to write (one, or with `split` one for each channel there may be); no
-path ever reaches this process. Memory does not grow with the length of the file. Frames
-are written one after the other; time stamps matter only where they leave a gap, also at
-the beginning, which becomes silence.
+path ever reaches this process. Everything is loaded first, then the process gives up all but
+those descriptors (`sandbox.py`), and only then does it read the file. Memory does not grow with
+the length of the file. Frames are written one after the other; time stamps matter only where they
+leave a gap, also at the beginning, which becomes silence.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import av
+import av.subtitles.codeccontext  # PyAV loads both when it meets subtitles
+import av.subtitles.stream
 
+from gpu_worker.audio.decoded import AudioLimits
+from gpu_worker.audio.decoder.arrays import NEEDS_NUMPY, NumpyNotLoaded, load_numpy
 from gpu_worker.audio.decoder.damage import Damage
 from gpu_worker.audio.decoder.declared import declared_length
 from gpu_worker.audio.decoder.media import audio_stream, open_media, track_warnings
 from gpu_worker.audio.decoder.mixing import Mixer
 from gpu_worker.audio.decoder.packets import Packets
-from gpu_worker.audio.decoder.sandbox import allow_cpu_seconds, confine, die_with_parent
-from gpu_worker.audio.decoder.sink import Output, Sink, too_long
+from gpu_worker.audio.decoder.sandbox import (
+    allow_cpu_seconds,
+    confine,
+    die_with_parent,
+    seal,
+)
+from gpu_worker.audio.decoder.sink import EnoughAudio, Output, Sink, check_length
 from gpu_worker.audio.decoder.soundless import Soundless, SoundlessPackets
-from gpu_worker.audio.decoding import AudioLimits, DecodedAudio
 from gpu_worker.errors import (
     AudioOutOfBounds,
     DiskFull,
@@ -40,6 +51,7 @@ _BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_BYTES
 EXPLAINED = (
     av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError, RuntimeError,
 )  # fmt: skip
+_LONGEST_MESSAGE = 1000  # characters, that a report may have
 _PATCH_SECONDS = 1.0  # silence for one broken packet, at most; real packets hold less
 
 
@@ -49,32 +61,36 @@ def main() -> None:
     die_with_parent(request["parent"])
     limits = AudioLimits(**request["limits"])
     hours = limits.max_seconds / 3600
+    if request.get("numpy"):
+        load_numpy()
     confine(
         limits.memory_bytes,
-        int((limits.max_seconds + 60) * _BYTES_PER_SECOND),
+        min(int((limits.max_seconds + 60) * _BYTES_PER_SECOND), limits.max_output_bytes),
         limits.cpu_seconds + hours * limits.cpu_seconds_per_audio_hour,
     )
+    seal()
     try:
         mixer = Mixer(request.get("channel"), limits, split=request.get("split", False))
         sink = Sink(mixer, [Output(pcm) for pcm in request["pcms"]], limits)
-        audio = _decode(request["media"], sink, limits, request.get("track"))
-        report: dict[str, Any] = {"audio": audio.to_json()}
+        sink.first_seconds = request.get("first_seconds")
+        report: dict[str, Any] = {
+            "audio": _decode(request["media"], sink, limits, request.get("track"))
+        }
     except ScriptoriumError as error:
-        report = {"error": {"code": error.code, "message": error.message}}
-    except (
-        av.FFmpegError,
-        OSError,
-        ValueError,
-        ArithmeticError,
-        MemoryError,
-        RuntimeError,
-    ) as error:
-        known = _explained(error, limits)
-        report = {"error": {"code": known.code, "message": known.message}}
+        report = _failure(error)
+    except NumpyNotLoaded:
+        report = {"error": {"code": NEEDS_NUMPY, "message": "Start it with numpy."}}
+    except EXPLAINED as error:
+        report = _failure(_explained(error, limits))
     print(json.dumps(report), flush=True)
 
 
-def _decode(media: int, sink: Sink, limits: AudioLimits, track: int | None) -> DecodedAudio:
+def _failure(error: ScriptoriumError) -> dict[str, Any]:
+    return {"error": {"code": error.code, "message": error.message[:_LONGEST_MESSAGE]}}
+
+
+def _decode(media: int, sink: Sink, limits: AudioLimits, track: int | None) -> dict[str, Any]:
+    """Decode into the sink; return what `gpu_worker/audio/report.py` reads as `audio`."""
     allow_cpu_seconds(limits.cpu_seconds)
     with open_media(media) as container:
         stream = audio_stream(container, limits, track)
@@ -84,24 +100,30 @@ def _decode(media: int, sink: Sink, limits: AudioLimits, track: int | None) -> D
             damage.late_seconds, late = late, 0.0
         start = packets.start + damage.late_seconds
         declared = declared_length(container, stream, media, start=start, late=late)
-        if declared is not None and declared.is_there and declared.seconds > limits.max_seconds:
-            raise too_long(limits)
-        promised = None if declared is None else declared.seconds
+        if declared is not None and declared.is_there and sink.first_seconds is None:
+            outputs = stream.codec_context.layout.nb_channels if sink.mixer.split else 1
+            check_length(declared.seconds, max(1, outputs), limits)
+        promised = None if declared is None or declared.seconds < 0 else declared.seconds
         sink.lead_seconds = late
-        _stream(packets, stream, sink, damage)
-        checksums = tuple(output.digest.hexdigest() for output in sink.outputs)
+        try:
+            _stream(packets, stream, sink, damage)
+        except EnoughAudio:
+            sink.flush()
+            promised = None  # the rest is not missed
         warnings = damage.warnings(sink.seconds, promised)
-        return DecodedAudio(
-            samples=sink.samples,
-            sha256=checksums[0],
-            source_sample_rate=sink.mixer.source[0],
-            channels=sink.mixer.source[1],
-            codec=stream.codec_context.name,
-            container=container.format.name,
-            declared_seconds=promised,
-            warnings=(*warnings, *track_warnings(container, stream, track)),
-            split=checksums if sink.mixer.split else (),
-        )
+        return {
+            "samples": sink.samples,
+            "outputs": sink.mixer.outputs,
+            "source_sample_rate": sink.mixer.source[0],
+            "channels": sink.mixer.source[1],
+            "codec": stream.codec_context.name,
+            "container": container.format.name,
+            "declared_seconds": promised,
+            "warnings": [
+                asdict(warning)
+                for warning in (*warnings, *track_warnings(container, stream, track))
+            ],
+        }
 
 
 def _stream(packets: Packets, stream: Any, sink: Sink, damage: Damage) -> None:
@@ -166,9 +188,10 @@ def _explained(error: Exception, limits: AudioLimits) -> ScriptoriumError:
     if isinstance(error, MemoryError) or number == errno.ENOMEM:
         return AudioOutOfBounds(f"Reading it takes more than {limits.memory_bytes >> 20} MB.")
     if number == errno.EFBIG:
-        return too_long(limits)
+        return AudioOutOfBounds("The audio is longer than is accepted.")
     return UnreadableAudio(f"It cannot be read as audio ({reason}).")
 
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # there is nothing to put away, and Python takes time for it

@@ -1,18 +1,17 @@
-"""Write decoded samples to files of PCM, and hash them while they are written.
+"""Write decoded samples to files of PCM.
 
-Memory is bounded: at most the next MiB of each file is kept. Audio that is too long is an error.
+Memory is bounded: at most the next MiB of each file is kept. Audio that is too long is an error,
+unless only its beginning is asked for.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass, field
-from typing import Any
 
+from gpu_worker.audio.decoded import AudioLimits
 from gpu_worker.audio.decoder.mixing import Mixer
 from gpu_worker.audio.decoder.sandbox import allow_cpu_seconds
-from gpu_worker.audio.decoding import AudioLimits
 from gpu_worker.errors import AudioOutOfBounds
 from gpu_worker.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
@@ -20,12 +19,15 @@ _WRITE_BYTES = 1 << 20
 _ALLOWANCE_SAMPLES = 60 * SAMPLE_RATE  # processor time is granted anew after each of these
 
 
+class EnoughAudio(Exception):
+    """The beginning that was asked for is written; no fault."""
+
+
 @dataclass(slots=True)
 class Output:
-    """Hashes and writes one file of PCM."""
+    """Writes one file of PCM."""
 
     pcm: int
-    digest: Any = field(default_factory=hashlib.sha256)
     pending: bytearray = field(default_factory=bytearray)
 
     def write(self, data: bytes) -> None:
@@ -35,8 +37,7 @@ class Output:
             self.flush()
 
     def flush(self) -> None:
-        """Hash and write all samples that are pending. Raises OSError."""
-        self.digest.update(self.pending)
+        """Write all samples that are pending. Raises OSError."""
         view = memoryview(self.pending)
         while view:
             view = view[os.write(self.pcm, view) :]
@@ -53,6 +54,7 @@ class Sink:
     samples: int = 0
     lead_seconds: float = 0.0  # of silence before the first sample
     granted: int = 0  # samples up to which processor time was granted
+    first_seconds: float | None = None  # of the file, which are all that is wanted; None: the whole
 
     @property
     def seconds(self) -> float:
@@ -65,7 +67,10 @@ class Sink:
         return self.files[: self.mixer.outputs]
 
     def write(self, data: bytes) -> None:
-        """Write samples of all outputs, interleaved s16. Raises AudioOutOfBounds, OSError."""
+        """Write samples of all outputs, interleaved s16.
+
+        Raises AudioOutOfBounds, EnoughAudio, OSError.
+        """
         self._lead()
         count = self.mixer.outputs
         if count == 1:
@@ -77,7 +82,7 @@ class Sink:
     def write_silence(self, seconds: float) -> tuple[float, float]:
         """Write so many seconds of silence to all outputs; return the span of time that they fill.
 
-        So later times stay those of the file's own clock. Raises AudioOutOfBounds, OSError.
+        So later times stay those of the file's own clock. Raises as `write`.
         """
         self._lead()
         start, left = self.seconds, round(seconds * SAMPLE_RATE) * SAMPLE_BYTES
@@ -99,11 +104,17 @@ class Sink:
             self.write_silence(seconds)
 
     def _write(self, parts: list[bytes]) -> None:
+        is_enough = False
+        if self.first_seconds is not None:
+            left = max(0, round(self.first_seconds * SAMPLE_RATE) - self.samples) * SAMPLE_BYTES
+            is_enough = len(parts[0]) >= left
+            parts = [part[:left] for part in parts]
         self.samples += len(parts[0]) // SAMPLE_BYTES
-        if self.seconds > self.limits.max_seconds:
-            raise too_long(self.limits)
+        check_length(self.seconds, len(parts), self.limits)
         for output, part in zip(self.outputs, parts, strict=True):
             output.write(part)
+        if is_enough:
+            raise EnoughAudio
         if self.samples >= self.granted:
             self.granted = self.samples + _ALLOWANCE_SAMPLES
             hours = self.granted / SAMPLE_RATE / 3600
@@ -111,7 +122,17 @@ class Sink:
             allow_cpu_seconds(self.limits.cpu_seconds + earned)
 
 
-def too_long(limits: AudioLimits) -> AudioOutOfBounds:
-    """Return the error for audio of more than `max_seconds`."""
+def check_length(seconds: float, outputs: int, limits: AudioLimits) -> None:
+    """Raise AudioOutOfBounds if so many outputs of this length are more than is accepted."""
     hours = limits.max_seconds / 3600
-    return AudioOutOfBounds(f"The audio is longer than {hours:g} hours.")
+    if seconds > limits.max_seconds:
+        raise AudioOutOfBounds(f"The audio is longer than {hours:g} hours.")
+    if seconds * outputs > limits.max_seconds:
+        raise AudioOutOfBounds(
+            f"The {outputs} channels, which are kept apart, are together longer than {hours:g} "
+            "hours."
+        )
+    if seconds * outputs * SAMPLE_RATE * SAMPLE_BYTES > limits.max_output_bytes:
+        raise AudioOutOfBounds(
+            f"The decoded audio takes more than {limits.max_output_bytes} bytes."
+        )

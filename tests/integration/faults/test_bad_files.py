@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_worker.audio.decoding import AudioLimits, decode
+from gpu_worker.audio.decoded import AudioLimits
+from gpu_worker.audio.decoding import decode
 from gpu_worker.errors import ScriptoriumError
 from tests.inputs.bad_audio import CASES, ODD_CASES
 from tests.inputs.hostile_audio import HOSTILE_CASES

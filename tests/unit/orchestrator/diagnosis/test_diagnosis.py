@@ -11,10 +11,12 @@ from pydantic import SecretStr
 from redis import Redis
 
 from config.settings import Settings
+from gpu_worker.audio.decoder.sandbox import Seal
 from gpu_worker.models.wheels import wheel_directory
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
-from orchestrator.diagnosis import diagnose, services
+from orchestrator.diagnosis import diagnose, kernel, services
 from orchestrator.diagnosis.check_result import CheckResult
+from orchestrator.diagnosis.kernel import check_sandbox
 from orchestrator.diagnosis.models import check_engine, check_model
 from orchestrator.diagnosis.services import (
     RABBITMQ_WITH_QUEUE_TIMEOUTS,
@@ -107,6 +109,25 @@ def test_the_disk_is_asked_where_it_will_be_used(
     assert str(tmp_path) in check_disk(values).message
     monkeypatch.setattr(services, "LEAST_FREE_BYTES", 2**60)
     assert check_disk(values).state == "warning"
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "told"),
+    [
+        (Seal(7, True), "ok", "landlock (version 7) and seccomp"),
+        (Seal(0, True), "warning", "lacks landlock for"),
+        (Seal(7, False), "warning", "lacks seccomp for"),
+        (Seal(0, False), "warning", "lacks landlock and seccomp for"),
+    ],
+    ids=str,
+)
+def test_what_the_kernel_lacks_for_the_decoder_is_told(
+    monkeypatch: pytest.MonkeyPatch, found: Seal, state: str, told: str
+) -> None:
+    monkeypatch.setattr(kernel, "possible_seal", lambda: found)
+    finding = check_sandbox(ALONE)
+    assert finding.state == state and told in finding.message
+    assert bool(finding.hint) == (state == "warning")
 
 
 def test_the_default_model_is_looked_up() -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from celery.signals import setup_logging, worker_init, worker_process_init
+from celery.signals import heartbeat_sent, setup_logging, worker_init, worker_process_init
 
 from config.settings import Settings
 from gpu_worker.errors import ModelNotTrusted
 from gpu_worker.loaded import LoadedEngines
+from tasks.execution import scratch
 from tasks.execution import workplace as lifecycle
 from tasks.execution.workplace import Workplace, workplace
 from tasks.runs.options import JobOptions
@@ -29,18 +32,62 @@ def test_a_forked_child_makes_its_own(place: Workplace) -> None:
     assert lifecycle._open(os.getpid() + 1) is not place
 
 
-def test_a_worker_s_name_is_that_of_its_node(place: Workplace, settings: Settings) -> None:
+def test_a_worker_s_name_is_that_of_its_node(
+    place: Workplace, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Node:
         """What Celery hands to the signal."""
 
         hostname = "gpu0@here"
 
+    monkeypatch.setattr(lifecycle, "hide_memory", lambda: None)
     worker_init.send(sender=Node())
     try:
         lifecycle._open.cache_clear()
         assert workplace().worker == "gpu0@here"
     finally:
         lifecycle._nodes.clear()
+
+
+def is_readable() -> int:
+    """Whether other processes of the user can read this one (PR_GET_DUMPABLE)."""
+    return int(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a flag of Linux")
+def test_a_worker_s_memory_is_closed_to_other_processes(settings: Settings) -> None:
+    worker_init.send(sender=None)
+    try:
+        assert is_readable() == 0
+    finally:
+        ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE
+        lifecycle._nodes.clear()
+
+
+def test_what_killed_workers_left_goes_at_the_start_and_hourly(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings.work_dir is not None
+    settings.work_dir.mkdir(parents=True, exist_ok=True)
+
+    def leave() -> Path:
+        path, lock = scratch._made(settings.work_dir)
+        (path / "source").write_bytes(b"secret")
+        os.close(lock)  # as the kernel does when the owner is killed
+        return path
+
+    monkeypatch.setattr(lifecycle, "settings", lambda: settings)
+    monkeypatch.setattr(lifecycle, "hide_memory", lambda: None)
+    left = leave()
+    worker_init.send(sender=None)
+    lifecycle._nodes.clear()
+    assert not left.exists()
+    left = leave()
+    heartbeat_sent.send(sender=None)
+    assert left.exists()  # the hour is not over
+    monkeypatch.setattr(lifecycle, "SWEEP_SECONDS", 0.0)
+    heartbeat_sent.send(sender=None)
+    assert eventually(lambda: not left.exists())
 
 
 def test_ctrl_c_is_left_to_the_parent() -> None:

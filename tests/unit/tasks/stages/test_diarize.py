@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gpu_worker.audio.decoding import decode
 from gpu_worker.diarization import Diarization
 from gpu_worker.diarization.fake import FakeDiarizer
 from gpu_worker.errors import ModelUnavailable, StoreRefused
@@ -148,7 +152,40 @@ def test_a_store_that_refuses_says_nothing_of_a_known_speaker_s_clip(
     def refuse(*_: Any) -> None:
         raise StoreRefused("Access was denied.")
 
-    monkeypatch.setattr(type(place.store), "fetch", refuse)
+    for request in ("size", "fetch"):
+        monkeypatch.setattr(type(place.store), request, refuse)
     options = a_manifest("known", known_speakers=[{"name": "Anna", "clip": "1" * 64}]).options
     with pytest.raises(StoreRefused):
         module._known(place, TENANT, options, FakeDiarizer())
+
+
+def test_of_a_known_speaker_s_clip_no_more_is_decoded_than_is_used(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+
+    def measured(source: Path, destination: Path, **options: Any) -> Any:
+        audio = decode(source, destination, **options)
+        decoded.append(destination.stat().st_size)
+        return audio
+
+    monkeypatch.setattr(module, "decode", measured)
+    monkeypatch.setattr(module, "CLIP_SECONDS", 1.0)
+    key = keys.source(TENANT, "1" * 64)
+    place.store.put_file(key, write_wav(tmp_path / "long.wav", recording(40)[0]))
+    assert len(module._clip(place, key, time.monotonic() + 60)) == RATE
+    assert decoded == [2 * RATE]
+
+
+def test_clips_that_take_too_long_or_are_too_large_are_unusable(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_wav(tmp_path / "a.wav", recording(4)[0])
+    place.store.put_file(keys.source(TENANT, "1" * 64), path)
+    options = a_manifest("known", known_speakers=[{"name": "Anna", "clip": "1" * 64}]).options
+    small = replace(place, settings=place.settings.model_copy(update={"max_source_bytes": 100}))
+    _, (warning,) = module._known(small, TENANT, options, FakeDiarizer())
+    assert warning["code"] == "known_speaker_unusable" and "more than" in warning["message"]
+    monkeypatch.setattr(module, "ALL_CLIPS_SECONDS", 0.0)
+    _, (warning,) = module._known(place, TENANT, options, FakeDiarizer())
+    assert "take more than 0 seconds" in warning["message"]

@@ -439,3 +439,42 @@ def test_a_tenant_s_quota_holds_for_every_source(
     unit = Run(TENANT, job.id, 1).unit(Stage.PREPARE)
     run_task(unit)
     assert failure(place, unit) == "audio_out_of_bounds"
+
+
+def bounded(connection: Cluster, place: Workplace, source: Source, seconds: float) -> Unit:
+    """Prepare a job of split channels whose tenant may have so many seconds."""
+    options = JobOptions(model="fake", channels="split")
+    job = submit(connection, source, options, tenant=TENANT)
+    manifest = connection.records.manifest(TENANT, job.id)
+    key = keys.manifest(TENANT, job.id)
+    connection.store.delete(key)
+    changed = manifest.model_copy(update={"max_audio_seconds": seconds})
+    connection.store.put(key, encode(changed.model_dump(mode="json")))
+    place.records.forget(TENANT, job.id)
+    unit = Run(TENANT, job.id, 1).unit(Stage.PREPARE)
+    run_task(unit)
+    return unit
+
+
+def test_split_channels_count_one_by_one_whether_they_are_decoded_before_or_not(
+    connection: Cluster, place: Workplace, tmp_path: Path
+) -> None:
+    path = stereo(tmp_path / "call.wav", recording(4)[0], recording(4, seed=3)[0])
+    source, seconds = upload(connection, path, TENANT), len(recording(4)[0]) / 16_000
+    assert (
+        failure(place, bounded(connection, place, source, 1.5 * seconds)) == "audio_out_of_bounds"
+    )
+    enough = bounded(connection, place, source, 2.5 * seconds)
+    assert len(Records(place.store).plan(TENANT, enough.run.job).channels) == 2
+    assert (
+        failure(place, bounded(connection, place, source, 1.5 * seconds)) == "audio_out_of_bounds"
+    )
+
+
+def test_the_operator_s_bound_of_decoded_bytes_holds(
+    connection: Cluster, place: Workplace, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = place.settings.model_copy(update={"max_decoded_bytes": 100_000})
+    monkeypatch.setattr(ending, "workplace", lambda: replace(place, settings=values))
+    unit = prepared(connection, upload(connection, file, TENANT))
+    assert failure(place, unit) == "audio_out_of_bounds"

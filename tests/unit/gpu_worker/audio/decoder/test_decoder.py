@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import io
 import json
 import os
@@ -16,11 +15,11 @@ import av
 import numpy as np
 import pytest
 
+from gpu_worker.audio.decoded import AudioLimits
 from gpu_worker.audio.decoder import program as decoder
 from gpu_worker.audio.decoder import sink
 from gpu_worker.audio.decoder.mixing import Mixer
 from gpu_worker.audio.decoder.sink import Output, Sink
-from gpu_worker.audio.decoding import AudioLimits
 from tests.inputs.bad_audio import CASES, ODD_CASES, Case, encoded, opposite, tone, wav
 
 LIMITS = AudioLimits()
@@ -29,7 +28,7 @@ SPEECH = wav(tone(2.0).tobytes())
 
 @pytest.fixture(autouse=True)
 def _no_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("die_with_parent", "confine", "allow_cpu_seconds"):
+    for name in ("die_with_parent", "confine", "seal", "allow_cpu_seconds"):
         monkeypatch.setattr(decoder, name, lambda *_: None)
     monkeypatch.setattr(sink, "allow_cpu_seconds", lambda *_: None)
 
@@ -68,7 +67,7 @@ def test_the_report_names_what_was_written(decode: Any, tmp_path: Path) -> None:
     audio = decode(SPEECH)["audio"]
     pcm = (tmp_path / "pcm").read_bytes()
     assert pcm == tone(2.0).tobytes()
-    assert audio["sha256"] == hashlib.sha256(pcm).hexdigest()
+    assert (audio["outputs"], audio["samples"]) == (1, 32_000)
     assert (audio["samples"], audio["channels"], audio["source_sample_rate"]) == (32_000, 1, 16_000)
     assert (audio["codec"], audio["container"]) == ("pcm_s16le", "wav")
 
@@ -101,7 +100,7 @@ def test_a_gap_is_a_gap_in_every_split_channel(tmp_path: Path) -> None:
     written = [np.fromfile(tmp_path / str(n), "<i2") for n in range(3)]
     assert [len(pcm) for pcm in written] == [8800, 8800, 0]
     assert [sorted(set(pcm.tolist())) for pcm in written[:2]] == [[0, 1], [-1, 0]]
-    assert len({output.digest.hexdigest() for output in written_to.outputs}) == 2
+    assert len(written_to.outputs) == 2
 
 
 def test_a_gap_in_the_file_s_clock_becomes_silence(decode: Any) -> None:

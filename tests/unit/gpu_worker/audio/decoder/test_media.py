@@ -9,8 +9,8 @@ from typing import Any
 import av
 import pytest
 
+from gpu_worker.audio.decoded import AudioLimits
 from gpu_worker.audio.decoder.media import audio_stream, check_shape, open_media
-from gpu_worker.audio.decoding import AudioLimits
 from gpu_worker.errors import AudioOutOfBounds, NoAudioStream, UnreadableAudio
 from tests.inputs.bad_audio import encoded, tone, wav
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from gpu_worker.audio.decoded import AudioLimits
 from gpu_worker.audio.decoder.mixing import Mixer
-from gpu_worker.audio.decoding import AudioLimits
 from gpu_worker.errors import AudioOutOfBounds, InvalidOption
 
 LIMITS = AudioLimits()

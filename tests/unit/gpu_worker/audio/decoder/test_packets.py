@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gpu_worker.audio.decoded import AudioLimits
 from gpu_worker.audio.decoder.media import audio_stream, open_media
 from gpu_worker.audio.decoder.packets import Packets
-from gpu_worker.audio.decoding import AudioLimits
 from tests.inputs.bad_audio import encoded
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gpu_worker.audio.decoder.sandbox import Seal, possible_seal
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the bounds are Linux's")
 
 
@@ -75,3 +77,25 @@ def test_a_bound_that_was_set_before_is_not_raised() -> None:
     code = "confine(2**40, 2**40, 1e9)\nprint(resource.getrlimit(resource.RLIMIT_AS)[0])"
     assert confined(code, memory=2**29) == str(2**29)
     assert os.getpid()  # this process has no bounds
+
+
+def test_a_hidden_process_cannot_be_read_by_another_of_its_user() -> None:
+    """The user is one without rights: root reads everything."""
+    code = (
+        "import os, subprocess, sys\n"
+        "from gpu_worker.audio.decoder.sandbox import hide_memory\n"
+        "if os.getuid() == 0:\n    os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "    import ctypes; ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)\n"
+        "look = 'cat /proc/%d/environ > /dev/null 2>&1' % os.getpid()\n"
+        "print(subprocess.run(look, shell=True).returncode)\n"
+        "hide_memory()\n"
+        "print(subprocess.run(look, shell=True).returncode)"
+    )
+    assert confined(code).split() == ["0", "1"]
+
+
+def test_what_the_kernel_lacks_has_a_name() -> None:
+    assert Seal(7, True).lacking == ()
+    assert Seal(0, True).lacking == ("landlock",)
+    assert Seal(0, False).lacking == ("landlock", "seccomp")
+    assert set(possible_seal().lacking) <= {"landlock", "seccomp"}

@@ -1,0 +1,1 @@
+"""Attacks on a cluster by its tenants, their files and its neighbours."""
