@@ -540,7 +540,16 @@ def test_models_are_listed_and_pulled(run: Run) -> None:
 def test_the_doctor_finds_a_cluster_well(run: Run, cluster: Cluster) -> None:
     ended = run("doctor", "--json")
     states = {finding["name"]: finding["state"] for finding in ended.json}
-    assert states.keys() == {"redis", "broker", "store", "disk", "model", "engine", "speakers"}
+    assert states.keys() == {
+        "redis",
+        "broker",
+        "store",
+        "keys",
+        "disk",
+        "model",
+        "engine",
+        "speakers",
+    }
     assert (states["redis"], states["store"], states["model"]) == ("ok", "ok", "ok")
     assert ended.status == 0
 
