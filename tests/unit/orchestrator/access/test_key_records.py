@@ -23,10 +23,10 @@ def store() -> MemoryStore:
     return MemoryStore()
 
 
-def record(secret: str, tenant: str = "victim", **changes: object) -> bytes:
+def record(secret: str, **changes: object) -> bytes:
     """What a worker that has been taken over would write."""
     found = {
-        "id": digest_of(secret)[:12], "name": "", "tenant": tenant, "created_at": 1.0,
+        "id": digest_of(secret)[:12], "name": "", "tenant": "victim", "created_at": 1.0,
         "scopes": [scope.value for scope in EVERY_SCOPE],
     }  # fmt: skip
     return json.dumps(found | changes).encode()
