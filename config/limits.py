@@ -29,7 +29,7 @@ class Limits(BaseSettings):
 
     # Of connections to one process of the API
     max_connections: int = Field(
-        default=1000,
+        default=2500,
         ge=10,
         description="Open connections of one API process. Above: the oldest without a key close.",
     )
@@ -44,7 +44,7 @@ class Limits(BaseSettings):
         description="Wrong keys from one address. Above: 429. 0: no bound, as behind a proxy.",
     )
     tenant_streams: int = Field(
-        default=500, ge=1, description="Event streams of one tenant in one process. Above: 429."
+        default=1000, ge=1, description="Event streams of one tenant in one process. Above: 429."
     )
     tenant_keys: int = Field(
         default=1000, ge=1, description="API keys that a tenant's administrators may make."
