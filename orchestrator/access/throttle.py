@@ -34,6 +34,11 @@ class WrongKeys:
         self._clock = clock
         self._peers: dict[str, _Peer] = {}
 
+    def is_over(self, host: str) -> bool:
+        """Tell whether this address has sent too many."""
+        peer = self._peers.get(peer_of(host) or "")
+        return peer is not None and self._is_over(peer)
+
     def refuses(self, host: str, digest: str) -> bool:
         """Tell whether the key with this hash is refused unseen from this address."""
         peer = self._peers.get(peer_of(host) or "")

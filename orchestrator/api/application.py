@@ -22,6 +22,7 @@ from orchestrator.api.middleware.headers import ResponseHeaders
 from orchestrator.api.middleware.keys_first import KeyBeforeBody
 from orchestrator.api.middleware.origins import OwnPagesOnly
 from orchestrator.api.middleware.traces import request_traces
+from orchestrator.api.middleware.wrong_keys import FewGuesses
 from orchestrator.api.openai import audio, models
 from orchestrator.api.paths import TrailingSlashes
 from orchestrator.api.routes import (
@@ -97,4 +98,5 @@ def make_application(cluster: Cluster) -> FastAPI:
     application.add_middleware(OwnPagesOnly, keys=keys, settings=cluster.settings)
     application.add_middleware(ResponseHeaders)
     application.add_middleware(RequestMetrics)
+    application.add_middleware(FewGuesses, wrong=application.state.wrong_keys)
     return application

@@ -22,7 +22,7 @@ BODY_SECONDS = 10.0  # in which so many bytes of a body must come
 BODY_BYTES_PER_SECOND = 1000
 LINGER_SECONDS = 10.0  # for the rest of a body that was answered before it had come
 STALLED_SECONDS = 120.0  # for a client that does not read its reply
-PIPELINED = 8  # requests that wait for the reply to an earlier one of their connection
+PIPELINED = 2  # requests that wait for the reply to an earlier one of their connection
 _CHUNK_OVERHEAD = 16  # bytes around a byte of a chunked body, at most
 _FULL = (b"503 Service Unavailable", b"Too many connections are open; try again.")
 _TOO_LARGE = (b"431 Request Header Fields Too Large", b"The headers are too large or too many.")
@@ -31,6 +31,10 @@ _TOO_SLOW = (b"408 Request Timeout", b"The request came too slowly.")
 
 class HeadTooLarge(ValueError):
     """The head of a request is over HEAD_BYTES or HEAD_FIELDS."""
+
+
+class TooManyRequests(ValueError):
+    """A connection has sent more than PIPELINED requests at once."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -116,12 +120,15 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin the request; end a connection that sends many without waiting for replies."""
+        """Begin the request; end a connection that sends many without waiting for replies.
+
+        Raises TooManyRequests then, so that the parser leaves the rest of what came.
+        """
         self._is_head, self._fields = False, 0
         self._steps += 1
         if len(self.pipeline) >= PIPELINED:
             self.abort()
-            return
+            raise TooManyRequests
         self._is_body, self._taken, self._body_bytes = True, 0, 0
         self._counted_at, self._counted = self.loop.time(), 0
         super().on_headers_complete()
@@ -157,6 +164,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that cannot be parsed, or whose head is too large."""
+        if self._is_refused:
+            return
         if self._is_replying:  # an answer to this one would be a part of that to an earlier one
             self.abort()
         elif self._is_too_large:

@@ -121,7 +121,8 @@ def test_a_refused_submission_does_not_keep_its_key(connection: Cluster) -> None
 def test_a_submission_that_another_process_accepts_meanwhile_is_not_given_back(
     connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accept, accepted = submission._accept, []
+    accept = submission._accept
+    accepted: list[Job] = []
 
     def late(cluster: Cluster, manifest: Manifest, *given: Any) -> Job:
         if not accepted:  # the first process is refused while the second one is quicker
