@@ -19,7 +19,8 @@ from contextlib import suppress
 AGAIN_SECONDS = 1.0  # until a connection is opened again
 ADDRESSES = 20  # that the connections come from
 LARGE_HEADER = 4 << 20  # bytes that one connection tries to send
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Reader = asyncio.StreamReader
+Writer = asyncio.StreamWriter
 
 
 async def attack(port: int, kind: int, closed: Counter[str]) -> None:
