@@ -45,6 +45,29 @@ class Limits(BaseSettings):
         default=256 * 1024**3, ge=1, description="Announced bytes of these uploads together."
     )
 
+    # Of connections to one process of the API
+    max_connections: int = Field(
+        default=2500,
+        ge=10,
+        description="Open connections of one API process. Above: the oldest without a key close.",
+    )
+    peer_connections: int = Field(
+        default=256,
+        ge=0,
+        description="Of these, without a key from one address. 0: no bound, as behind a proxy.",
+    )
+    wrong_keys_per_minute: int = Field(
+        default=60,
+        ge=0,
+        description="Wrong keys from one address. Above: 429. 0: no bound, as behind a proxy.",
+    )
+    tenant_streams: int = Field(
+        default=1000, ge=1, description="Event streams of one tenant in one process. Above: 429."
+    )
+    tenant_keys: int = Field(
+        default=1000, ge=1, description="API keys that a tenant's administrators may make."
+    )
+
     # Of models
     allowed_models: str = Field(
         default="",

@@ -21,6 +21,8 @@ from config.limits import Limits, names_in
 NO_HOME = Path("/nonexistent/.local/share/scriptorium")
 TENANT_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"  # values.schema.json of the chart has it too
 
+SHORTEST_SECRET = 16  # characters: a shorter one could be found by trying
+
 
 def _usual_home() -> Path:
     try:
@@ -81,7 +83,13 @@ class Settings(Limits):
     )
     api_key: SecretStr | None = Field(
         default=None,
+        min_length=SHORTEST_SECRET,
         description="One key with every scope for `tenant`, besides those of `scriptorium keys`.",
+    )
+    keys_secret: SecretStr | None = Field(
+        default=None,
+        min_length=SHORTEST_SECRET,
+        description="Signs the records of API keys. Set: an unsigned record is no key.",
     )
     allow_anonymous: bool = Field(
         default=False, description="Listen on a public address without any key."
@@ -95,13 +103,17 @@ class Settings(Limits):
         default="", description="Buckets that submitters may name as s3:// sources, by comma."
     )
     webhook_key: SecretStr | None = Field(
-        default=None, description="Secret from which each tenant's webhook secret is derived."
+        default=None,
+        min_length=SHORTEST_SECRET,
+        description="Secret from which each tenant's webhook secret is derived.",
     )
     redelivery_factor: float = Field(
         default=1.0, ge=0, description="Multiplies the delays between tries of a webhook or output."
     )
     hooks_secret: SecretStr | None = Field(
-        default=None, description="Bearer token of POST /v1/hooks/s3. Unset: the hook is closed."
+        default=None,
+        min_length=SHORTEST_SECRET,
+        description="Bearer token of POST /v1/hooks/s3. Unset: the hook is closed.",
     )
     trigger_rules: Path | None = Field(
         default=None, description="TOML file: which objects of which buckets become jobs."

@@ -4,9 +4,11 @@ ScriptoriumError
 └── PermanentError
     ├── NotAuthenticated      not_authenticated    no key, or an unknown one
     ├── NotAllowed            not_allowed          the key lacks the scope
-    └── SourceNotAllowed      source_not_allowed   an address that jobs may not use
+    ├── SourceNotAllowed      source_not_allowed   an address that jobs may not use
+    └── TooManyKeys           too_many_keys        the tenant has as many keys as it may make
 └── TransientError
     ├── QuotaExceeded         quota_exceeded       the tenant has too many jobs in flight
+    ├── TooManyWrongKeys      too_many_wrong_keys  the address has sent too many wrong keys
     └── ClusterFull           cluster_full         the cluster has too many open jobs
 """
 
@@ -63,6 +65,20 @@ class SourceNotAllowed(PermanentError):
 
     code = "source_not_allowed"
     hint = "Upload the file, or ask the operator to allow its bucket or URLs."
+
+
+class TooManyKeys(PermanentError):
+    """The tenant has as many API keys as the settings let its administrators make."""
+
+    code = "too_many_keys"
+    hint = "Revoke keys that are not used any more: DELETE /v1/admin/keys/{key}."
+
+
+class TooManyWrongKeys(TransientError):
+    """This address has sent too many wrong keys in a minute."""
+
+    code = "too_many_wrong_keys"
+    hint = "Correct the key, wait a minute and try again."
 
 
 class QuotaExceeded(TransientError):

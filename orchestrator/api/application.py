@@ -13,12 +13,16 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI
 
 from orchestrator.access.keys import ApiKeys
+from orchestrator.access.sessions import Sessions
+from orchestrator.access.throttle import WrongKeys
 from orchestrator.api import errors
 from orchestrator.api.middleware.bodies import TRANSFERS, BodyLimit
 from orchestrator.api.middleware.counting import RequestMetrics
 from orchestrator.api.middleware.headers import ResponseHeaders
+from orchestrator.api.middleware.keys_first import KeyBeforeBody
 from orchestrator.api.middleware.origins import OwnPagesOnly
 from orchestrator.api.middleware.traces import request_traces
+from orchestrator.api.middleware.wrong_keys import FewGuesses
 from orchestrator.api.openai import audio, models
 from orchestrator.api.paths import TrailingSlashes
 from orchestrator.api.routes import (
@@ -70,8 +74,12 @@ def make_application(cluster: Cluster) -> FastAPI:
         telemetry=request_traces(cluster.settings),
     )
     application.state.cluster = cluster
+    application.state.readiness = health.Readiness(cluster)
     application.state.hub = Hub(cluster)
-    application.state.keys = ApiKeys(cluster.store, cluster.settings)
+    keys = ApiKeys(cluster.store, cluster.settings)
+    application.state.keys = keys
+    application.state.sessions = Sessions(cluster.redis, keys.signer)
+    application.state.wrong_keys = WrongKeys(cluster.settings.wrong_keys_per_minute)
     # Whether requests need no key while none exists; `make_server` sets it by the address.
     application.state.serves_without_key = True
     application.state.transfers = CapacityLimiter(TRANSFERS)
@@ -85,8 +93,10 @@ def make_application(cluster: Cluster) -> FastAPI:
         application.router.routes.extend(part.router.routes)
     # The middleware that is added last sees a request first.
     application.add_middleware(TrailingSlashes)
+    application.add_middleware(KeyBeforeBody)
     application.add_middleware(BodyLimit)
-    application.add_middleware(OwnPagesOnly, keys=application.state.keys, settings=cluster.settings)
+    application.add_middleware(OwnPagesOnly, keys=keys, settings=cluster.settings)
     application.add_middleware(ResponseHeaders)
     application.add_middleware(RequestMetrics)
+    application.add_middleware(FewGuesses, wrong=application.state.wrong_keys)
     return application

@@ -45,7 +45,10 @@ STATUSES = {
     "body_too_large": 413,
     "unsupported_media_type": 415,
     "range_not_satisfiable": 416,
+    "too_many_keys": 409,
     "quota_exceeded": 429,
+    "too_many_wrong_keys": 429,
+    "too_many_streams": 429,
     "store_refused": 500,  # the operator must act, not the client
     "unreadable_record": 500,  # likewise
     "disk_full": 507,

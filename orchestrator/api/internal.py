@@ -21,6 +21,7 @@ def make_internal(cluster: Cluster) -> FastAPI:
     """Return the application of that port."""
     application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     application.state.cluster = cluster
+    application.state.readiness = health.Readiness(cluster)
     metrics.install(application, cluster)
     errors.install(application)
     for part in (metrics, autoscale, health):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
+import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -14,13 +18,19 @@ from starlette.types import ASGIApp
 from gpu_worker.errors import InvalidOption
 from orchestrator.access.exposure import check_exposure
 from orchestrator.api.application import make_application
+from orchestrator.api.connections import Connections
 from orchestrator.api.internal import ByPort, make_internal
+from orchestrator.api.protocol import BoundedProtocol
 from orchestrator.cluster.connection import Cluster
 from orchestrator.events.hub import Hub
 from tasks.telemetry.exposition import EVERY_ADDRESS
 
+# A thread that comes back from Redis or the store waits so long at most for the event loop, which
+# a flood of connections keeps busy. Python's own 5 ms are waited several times in a request.
+SWITCH_SECONDS = 0.0005
 GRACE_SECONDS = 5  # for replies in progress when the server must end
 BACKLOG = 2048
+OTHER_FILES = 512  # that a process opens besides connections: Redis, the store, files of forms
 _PORT_HINT = "Choose another with --host and --port, or SCRIPTORIUM_API_PORT."
 _METRICS_HINT = "Choose another with SCRIPTORIUM_METRICS_PORT, one for each process."
 log = structlog.get_logger(__name__)
@@ -40,6 +50,8 @@ def run_server(
             opened.append(listen(EVERY_ADDRESS, internal, hint=_METRICS_HINT))
             internal = opened[-1].getsockname()[1]
             log.info("metrics_served", port=internal)
+        sys.setswitchinterval(SWITCH_SECONDS)
+        allow_files(cluster.settings.max_connections + OTHER_FILES)
         server = make_server(cluster, host, port, internal)
         server.run(sockets=opened)
     finally:
@@ -70,7 +82,9 @@ def make_server(
             host=host,
             port=port,
             loop="uvloop",
-            http="httptools",
+            # A class for uvicorn, which only calls it.
+            http=cast(Any, partial(BoundedProtocol, Connections(settings))),
+            ws="none",  # else a request could leave the bounds of `connections` by an upgrade
             lifespan="on",
             log_config=None,  # the process's own logging, which is structlog's
             access_log=False,
@@ -93,6 +107,16 @@ class _Server(uvicorn.Server):
         """End the event streams, then the server."""
         self.hub.stop()
         await super().shutdown(sockets)
+
+
+def allow_files(count: int) -> None:
+    """Let this process open so many files at once, or as many as the system allows."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if most == resource.RLIM_INFINITY else min(count, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    if wanted < count:
+        log.warning("few_files", files=wanted, hint="Raise `ulimit -Hn`, or lower max_connections.")
 
 
 def listen(host: str, port: int, *, shared: bool = False, hint: str = _PORT_HINT) -> socket.socket:

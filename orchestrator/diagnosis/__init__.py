@@ -9,6 +9,7 @@ from config.settings import Settings
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.diagnosis.check_result import CheckResult
 from orchestrator.diagnosis.kernel import check_sandbox
+from orchestrator.diagnosis.keys import check_keys
 from orchestrator.diagnosis.models import check_engine, check_model, check_speakers
 from orchestrator.diagnosis.services import check_broker, check_disk, check_redis, check_store
 
@@ -19,6 +20,7 @@ def diagnose(settings: Settings) -> list[CheckResult]:
         check_redis,
         check_broker,
         check_store,
+        check_keys,
         check_disk,
         check_sandbox,
         check_model,

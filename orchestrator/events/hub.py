@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -36,6 +37,13 @@ class TooManyWatchers(TransientError):
     hint = "Try again later, or ask for the job's status instead."
 
 
+class TooManyStreams(TransientError):
+    """The tenant has as many open event streams at this server as the settings allow."""
+
+    code = "too_many_streams"
+    hint = "Close streams of jobs that have ended, or ask for the jobs' status instead."
+
+
 class ServerStopping(TransientError):
     """This server is being stopped."""
 
@@ -52,7 +60,8 @@ class Hub:
         self._renderer = Renderer(self._facts, self._post, self._fail)
         self._lists: dict[tuple[str, str], EventList] = {}  # the lists that have holders
         self._watchers: set[Watcher] = set()
-        self._opening = 0
+        self._opening: Counter[str] = Counter()  # by tenant
+        self._of_tenant: Counter[str] = Counter()  # watchers by tenant
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._hints: Hints | None = None
@@ -76,17 +85,22 @@ class Hub:
     async def open(self, tenant: str, job: str, last_event_id: str | None = None) -> Watcher:
         """Return a watcher of the job's newest run; the caller closes it with `close`.
 
-        Raises UnknownJob, TooManyWatchers, ServerStopping, redis.RedisError or the store's errors.
+        Raises UnknownJob, TooManyWatchers, TooManyStreams, ServerStopping, redis.RedisError or the
+        store's errors.
         """
-        if len(self._watchers) + self._opening >= MOST_WATCHERS:
+        if len(self._watchers) + self._opening.total() >= MOST_WATCHERS:
             raise TooManyWatchers()
-        self._opening += 1
+        most = self._cluster.settings.tenant_streams
+        if self._of_tenant[tenant] + self._opening[tenant] >= most:
+            raise TooManyStreams(f"There are {most} event streams of this tenant.")
+        self._opening[tenant] += 1
         try:
             source = await self._hold(tenant, job, is_read=True)
         finally:
-            self._opening -= 1
+            _count_down(self._opening, tenant)
         watcher = Watcher(source, last_event_id)
         self._watchers.add(watcher)
+        self._of_tenant[tenant] += 1
         return watcher
 
     async def events(
@@ -105,6 +119,7 @@ class Hub:
         """Stop a watcher and release its list."""
         if watcher in self._watchers:
             self._watchers.remove(watcher)
+            _count_down(self._of_tenant, watcher.source.tenant)
             self._release(watcher.source)
 
     async def ended(self, tenant: str, job: str, timeout: float | None = None) -> Job:
@@ -219,3 +234,9 @@ class Hub:
         assert self._loop is not None
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *args)
+
+
+def _count_down(counts: Counter[str], tenant: str) -> None:
+    counts[tenant] -= 1
+    if not counts[tenant]:
+        del counts[tenant]

@@ -25,6 +25,7 @@ from orchestrator.cluster.job import Job, describe_job
 from orchestrator.jobs.admission import admit
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options
+from orchestrator.jobs.refusals import give_back, keep
 from orchestrator.jobs.runs import IllegalTransition, issue
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
@@ -106,7 +107,16 @@ def _submit(cluster: Cluster, manifest: Manifest, quota: Quota | None, way: str 
         manifest = _first(cluster, manifest)
         if _is_accepted(cluster, Run(tenant, manifest.job, 1)):
             return cluster.job(tenant, manifest.job)
-    return _accept(cluster, manifest, _uploaded(manifest), way)
+    needed = _uploaded(manifest)
+    try:
+        job = _accept(cluster, manifest, needed, way)
+    except SourceMissing:
+        if idempotency_key is not None and is_first:
+            give_back(cluster, manifest, idempotency_key, needed)
+        raise
+    if not is_first:  # the process that was first may have given it back meanwhile
+        keep(cluster, manifest, needed)
+    return job
 
 
 def _is_accepted(cluster: Cluster, run: Run) -> bool:

@@ -31,6 +31,7 @@ from orchestrator.local.front_door import (
     wait_until_ready,
     with_addresses,
 )
+from orchestrator.local.keys_secret import with_kept_secret, with_secret_for
 from orchestrator.local.placement import Placement, usable_gpus
 from orchestrator.local.programs import Program
 from orchestrator.local.redis_server import RedisServer
@@ -95,6 +96,7 @@ class LocalCluster:
                 settings = settings.model_copy(update={"redis_url": SecretStr(self.redis.url)})
             self.services = open_cluster(settings)
             if self._api:
+                settings = with_secret_for(settings, self.services.store)
                 check_exposure(self.services.store, settings, settings.api_host)
             self.supervisor = Supervisor(self.services.leases)
             self.supervisor.start(self._programs(settings))
@@ -218,7 +220,7 @@ def running_cluster(settings: Settings) -> Settings | None:
     except (OSError, ValueError, KeyError):
         return None
     broker_url = address.get("broker_url")
-    return settings.model_copy(
+    return with_kept_secret(settings).model_copy(
         update={
             "redis_url": SecretStr(address["redis_url"]),
             "broker_url": SecretStr(broker_url) if broker_url else None,

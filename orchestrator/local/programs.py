@@ -17,7 +17,9 @@ from pydantic import SecretStr
 from config.settings import Settings
 
 # Needed by the API and the triggers alone: a worker decodes files and loads models from anywhere.
-FRONT_DOOR_SECRETS = frozenset({"api_key", "webhook_key", "hooks_secret", "flower_password"})
+FRONT_DOOR_SECRETS = frozenset(
+    {"api_key", "keys_secret", "webhook_key", "hooks_secret", "flower_password"}
+)
 # Two processes cannot listen on one port; two that touch one file can hide that one hangs.
 OF_ONE_PROCESS = frozenset({"metrics_port", "heartbeat_file"})
 _VARIABLES = {"metrics_dir": "PROMETHEUS_MULTIPROC_DIR"}  # the only name that its library reads

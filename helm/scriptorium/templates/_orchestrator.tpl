@@ -6,6 +6,7 @@
   value: "true"
 {{- end }}
 {{- include "scriptorium.secretVariable" (dict "root" . "name" "SCRIPTORIUM_API_KEY" "secret" .Values.api.key) }}
+{{- include "scriptorium.secretVariable" (dict "root" . "name" "SCRIPTORIUM_KEYS_SECRET" "secret" .Values.api.keysSecret) }}
 {{- include "scriptorium.webhookVariables" . }}
 {{- include "scriptorium.secretVariable" (dict "root" . "name" "SCRIPTORIUM_HOOKS_SECRET" "secret" .Values.api.hooksSecret) }}
 {{- include "scriptorium.rulesVariables" . }}

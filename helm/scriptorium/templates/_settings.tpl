@@ -28,7 +28,7 @@ SCRIPTORIUM_{{ $name | snakecase | upper }}: {{ include "scriptorium.text" $valu
 {{/* Secrets that the values hold themselves. */}}
 {{- define "scriptorium.secretData" -}}
 {{- $values := .root.Values }}
-{{- $secrets := list $values.api.key $values.api.webhookKey $values.api.hooksSecret $values.flower.password $values.huggingFace.token $values.externalBroker.url }}
+{{- $secrets := list $values.api.key $values.api.keysSecret $values.api.webhookKey $values.api.hooksSecret $values.flower.password $values.huggingFace.token $values.externalBroker.url }}
 {{- $secrets = append $secrets (ternary $values.redis.password $values.externalRedis.url $values.redis.enabled) }}
 {{- $keys := $values.store.credentials }}
 {{- $secrets = append $secrets (dict "existingSecret" $keys.existingSecret "key" $keys.accessKeyIdKey "value" $keys.accessKeyId) }}

@@ -71,7 +71,9 @@ class OwnPagesOnly:
         await self._app(scope, receive, send)
 
     async def _needs_keys(self) -> bool:
-        return await run_in_threadpool(self._keys.exist)
+        if self._keys.is_stale:
+            return await run_in_threadpool(self._keys.exist)
+        return self._keys.exist()
 
 
 def name_of(host: str) -> str:

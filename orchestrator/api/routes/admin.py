@@ -15,7 +15,7 @@ from orchestrator.jobs.dead_letters import read_dead_letters
 router = APIRouter(
     prefix="/v1/admin",
     tags=["admin"],
-    responses=error_replies(400, 401, 403, 404, 413, 422, 500, 503),
+    responses=error_replies(400, 401, 403, 404, 409, 413, 422, 429, 500, 503),
 )
 
 
@@ -29,7 +29,7 @@ class UnknownKey(PermanentError):
 @router.get("/keys", response_model=None, responses={200: {"model": KeyList}})
 def list_keys(known: Keys, caller: Admin) -> Response:
     """List the tenant's keys."""
-    own = [key.to_json() for key in known.list() if key.tenant == caller.tenant]
+    own = [key.to_json() for key in known.of_tenant(caller.tenant)]
     return JSONResponse({"object": "list", "data": own})
 
 
@@ -38,15 +38,14 @@ def create_key(body: KeyRequest, known: Keys, caller: Admin) -> Response:
     """Make a key of the same tenant. Only this reply shows it."""
     if Scope.OPERATE in body.scopes and not caller.may(Scope.OPERATE):
         raise NotAllowed("Only a key with the scope 'operate' can make another one with it.")
-    secret, key = known.create(caller.tenant, body.name, frozenset(body.scopes))
+    secret, key = known.create_own(caller.tenant, body.name, frozenset(body.scopes))
     return JSONResponse(key.to_json() | {"key": secret}, 201)
 
 
 @router.delete("/keys/{key}", status_code=204, response_model=None)
 def revoke_key(key: str, known: Keys, caller: Admin) -> Response:
     """Revoke a key of the tenant; other processes may accept it for ten seconds more."""
-    own = {found.id for found in known.list() if found.tenant == caller.tenant}
-    if key not in own or not known.revoke(key):
+    if not known.revoke(key, caller.tenant):
         raise UnknownKey()
     return Response(status_code=204)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
+from redis.exceptions import RedisError
 from sse_starlette import EventSourceResponse
-from starlette.types import Receive, Scope, Send
+from starlette import types
 
-from gpu_worker.errors import ScriptoriumError
-from orchestrator.api.authentication import Reader
+from gpu_worker.errors import ScriptoriumError, TransientError
+from orchestrator.access import NotAuthenticated, Scope
+from orchestrator.api.authentication import Reader, authenticate
 from orchestrator.api.replies import EVENT, error_replies
 from orchestrator.api.requests import JobId
 from orchestrator.events import end_id
@@ -20,8 +23,9 @@ from orchestrator.events.hub import Hub
 from orchestrator.events.watchers import Watcher
 
 PING_SECONDS = 15  # so that proxies keep a quiet stream open
+KEY_SECONDS = 10.0  # between two looks whether the key of an open stream is still good
 router = APIRouter(
-    prefix="/v1/jobs", tags=["jobs"], responses=error_replies(400, 401, 403, 404, 422, 503)
+    prefix="/v1/jobs", tags=["jobs"], responses=error_replies(400, 401, 403, 404, 422, 429, 503)
 )
 
 _EXAMPLE = (
@@ -75,15 +79,18 @@ async def watch_job(
     if seen == end_id(watcher.source.run):
         hub.close(watcher)
         return Response(status_code=204)
-    return EventStream(hub, watcher)
+    return EventStream(hub, watcher, request)
 
 
 class EventStream(EventSourceResponse):
-    """The reply to one watcher; it closes the watcher at its end, also after an error."""
+    """The reply to one watcher; it closes the watcher at its end, also after an error.
 
-    def __init__(self, hub: Hub, watcher: Watcher) -> None:
+    It ends within KEY_SECONDS after the sender's key or session has ended.
+    """
+
+    def __init__(self, hub: Hub, watcher: Watcher, request: Request) -> None:
         super().__init__(
-            _pieces(watcher),
+            _pieces(watcher, request),
             ping=PING_SECONDS,
             sep="\n",  # the separator that `event.wire` has too
             headers={"Cache-Control": "no-store"},
@@ -91,15 +98,32 @@ class EventStream(EventSourceResponse):
         self._hub = hub
         self._watcher = watcher
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._hub.close(self._watcher)
 
 
-async def _pieces(watcher: Watcher) -> AsyncIterator[bytes]:
+async def _pieces(watcher: Watcher, request: Request) -> AsyncIterator[bytes]:
     """Yield each batch as one piece; all watchers of a job share the bytes of an event."""
-    with suppress(ScriptoriumError):  # deleted or shutdown; the client's next request gets it
-        async for batch in watcher:
-            yield b"".join(event.wire for event in batch)
+    loop = asyncio.get_running_loop()
+    check_at = loop.time() + KEY_SECONDS
+    with suppress(ScriptoriumError, StopAsyncIteration):
+        # Deleted, shutdown or a key that has ended: the client's next request gets it.
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(check_at):
+                    batch = await anext(watcher)
+                yield b"".join(event.wire for event in batch)
+            if loop.time() >= check_at:
+                await _check_key(request, watcher.source.tenant)
+                check_at = loop.time() + KEY_SECONDS
+
+
+async def _check_key(request: Request, tenant: str) -> None:
+    """Raise NotAuthenticated unless the sender of the request may still read the tenant's jobs."""
+    with suppress(TransientError, RedisError):  # it is not known now: ask again later
+        now = await authenticate(request)
+        if now.tenant != tenant or not now.may(Scope.READ):
+            raise NotAuthenticated()

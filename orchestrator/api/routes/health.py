@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+import asyncio
+import time
+from collections.abc import Callable
 
-from orchestrator.api.authentication import CurrentCluster
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+from redis.exceptions import RedisError
+
+from gpu_worker.errors import ScriptoriumError
 from orchestrator.api.replies import HealthReply, error_replies
+from orchestrator.cluster.connection import Cluster
+
+READY_SECONDS = 1.0
 
 router = APIRouter(
     tags=["health"],
@@ -21,8 +30,37 @@ async def healthz() -> Response:
 
 
 @router.get("/readyz", response_model=None, responses=error_replies(503))
-def readyz(cluster: CurrentCluster) -> Response:
-    """Answer 200 if Redis and the store answer, else 503."""
-    cluster.redis.ping()
-    cluster.store.size("readyz")
+async def readyz(request: Request) -> Response:
+    """Answer 200 if Redis and the store answer, else 503; both are asked once a second at most."""
+    readiness: Readiness = request.app.state.readiness
+    await readiness.check()
     return JSONResponse({"status": "ok"})
+
+
+class Readiness:
+    """Whether Redis and the store answer, for any number of requests at once."""
+
+    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._checking = asyncio.Lock()
+        self._checked_at = float("-inf")
+        self._failure: ScriptoriumError | RedisError | None = None
+
+    async def check(self) -> None:
+        """Raise the error of Redis or the store, found READY_SECONDS ago at most."""
+        async with self._checking:
+            if self._clock() - self._checked_at >= READY_SECONDS:
+                self._failure = await run_in_threadpool(self._ask)
+                self._checked_at = self._clock()
+            failure = self._failure
+        if failure is not None:
+            raise failure.with_traceback(None)
+
+    def _ask(self) -> ScriptoriumError | RedisError | None:
+        try:
+            self._cluster.redis.ping()
+            self._cluster.store.size("readyz")
+        except (ScriptoriumError, RedisError) as error:
+            return error
+        return None

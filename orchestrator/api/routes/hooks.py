@@ -18,8 +18,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
 from gpu_worker.errors import PermanentError, StoreRefused, StoreUnavailable
-from orchestrator.access import NotAuthenticated
-from orchestrator.api.authentication import cluster_of
+from orchestrator.access import NotAuthenticated, TooManyWrongKeys
+from orchestrator.api.authentication import cluster_of, count_wrong, is_refused
 from orchestrator.api.replies import HealthReply, error_replies
 from orchestrator.triggers.intake import Intake, Taken, open_intake
 
@@ -75,7 +75,11 @@ def _sender(
 ) -> None:
     secret = cluster_of(request).settings.hooks_secret
     given = bearer.credentials.encode("latin-1") if bearer else b""  # the header's bytes
+    if bearer is not None and is_refused(request, bearer.credentials):
+        raise TooManyWrongKeys()
     if secret is None or not hmac.compare_digest(given, secret.get_secret_value().encode()):
+        if bearer is not None:
+            count_wrong(request)
         raise NotAuthenticated(
             "The hook's secret is missing or wrong.",
             hint="Send it as `Authorization: Bearer SECRET`.",
@@ -91,7 +95,7 @@ def check_hook(_: Hook) -> HealthReply:
 
 @router.post(
     "/s3",
-    responses=error_replies(400, 401, 404, 413, 503),
+    responses=error_replies(400, 401, 404, 413, 429, 503),
     dependencies=[Depends(_sender)],
     openapi_extra={
         "requestBody": {

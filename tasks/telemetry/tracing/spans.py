@@ -37,11 +37,13 @@ from tasks.runs.stages import Scope
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.tracing import TracedWorkplace, tell_that_traces_are_off
+from tasks.telemetry.tracing.sampling import OwnRatio
 from tasks.telemetry.tracing.span_file import FileExporter
 
 # The attributes of a request's span that are exported. FastAPI also sets the client's address,
 # the query and the full path, which may hold secrets.
 TOLD = frozenset({"http.request.method", "http.route", "http.response.status_code", "error.type"})
+OF_STRANGERS = "api"  # the component whose callers may send any `traceparent`
 _OURS = "scriptorium."
 _PROPAGATOR = TraceContextTextMapPropagator()
 _opened: dict[int, TracerProvider | None] = {}  # by process id: a fork lacks the export thread
@@ -179,6 +181,8 @@ def _open(endpoint: str, component: str) -> TracerProvider:
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
         resource = resource.merge(Resource({SERVICE_NAME: f"scriptorium-{component}"}))
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    if component == OF_STRANGERS:
+        provider.sampler = OwnRatio(provider.sampler)
     provider.add_span_processor(_processor(endpoint))
     return provider
 

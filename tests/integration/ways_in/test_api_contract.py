@@ -32,7 +32,7 @@ def test_the_api_does_what_its_document_says(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(RULES)
     settings = quick_settings(
         tmp_path / "home",
-        hooks_secret=SecretStr("hook"),
+        hooks_secret=SecretStr("h" * 16),
         trigger_rules=tmp_path / "rules.toml",
         allow_urls=True,
         webhook_key=SecretStr("0" * 32),

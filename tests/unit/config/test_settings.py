@@ -102,3 +102,11 @@ def test_the_process_reads_its_settings_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_settings_survive_a_copy() -> None:
     values = Settings(home=Path("/x"))
     assert pickle.loads(pickle.dumps(values)) == values
+
+
+@pytest.mark.parametrize("name", ["api_key", "keys_secret", "webhook_key", "hooks_secret"])
+def test_a_secret_that_could_be_found_by_trying_is_refused(name: str) -> None:
+    for short in ("x", "x" * 15):
+        with pytest.raises(ValidationError, match=name):
+            Settings.model_validate({name: short})
+    assert getattr(Settings.model_validate({name: "x" * 16}), name)

@@ -39,7 +39,7 @@ BY_TEMPLATES = frozenset(
             "otlp_endpoint",
             "pools",
         ),
-        *("api_key", "webhook_key", "hooks_secret", "hf_token", "allow_anonymous"),
+        *("api_key", "keys_secret", "webhook_key", "hooks_secret", "hf_token", "allow_anonymous"),
         *("trigger_rules", "heartbeat_file", "metrics_port", "metrics_dir", "work_dir"),
         *("api_host", "api_port", "worker_pool", "model_dir"),
     }
@@ -145,7 +145,7 @@ def test_every_component_can_read_its_settings(name: str, monkeypatch: pytest.Mo
     for owner in of_kind(found, "Deployment"):
         with monkeypatch.context() as environment:
             for variable, value in variables(found, owner).items():
-                environment.setenv(variable, value if isinstance(value, str) else "7")
+                environment.setenv(variable, value if isinstance(value, str) else "7" * 16)
             values = Settings()
         assert values.redis_url is not None
         if name == "everything" and not owner.endswith("-flower"):

@@ -152,6 +152,7 @@ def test_secrets_are_passed_on_and_only_to_those_who_need_them() -> None:
     }
     assert holders == {
         "SCRIPTORIUM_API_KEY": {"api", "key"},
+        "SCRIPTORIUM_KEYS_SECRET": {"api", "key"},
         "SCRIPTORIUM_HOOKS_SECRET": {"api", "key"},
         "SCRIPTORIUM_WEBHOOK_KEY": {"api", "key", "reconciler"},
         "SCRIPTORIUM_FLOWER_PASSWORD": {"flower"},

@@ -30,7 +30,7 @@ def test_others_may_not(host: str) -> None:
 
 
 def test_with_a_key_everybody_needs_one() -> None:
-    keyed = Settings(api_key=SecretStr("scr_x"))
+    keyed = Settings(api_key=SecretStr("scr_x" * 4))
     assert not check_exposure(MemoryStore(), keyed, "0.0.0.0")
     store = MemoryStore()
     ApiKeys(store, Settings()).create("default", "", EVERY_SCOPE)

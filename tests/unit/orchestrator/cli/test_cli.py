@@ -540,7 +540,7 @@ def test_models_are_listed_and_pulled(run: Run) -> None:
 def test_the_doctor_finds_a_cluster_well(run: Run, cluster: Cluster) -> None:
     ended = run("doctor", "--json")
     states = {finding["name"]: finding["state"] for finding in ended.json}
-    of_services = {"redis", "broker", "store", "disk"}
+    of_services = {"redis", "broker", "store", "keys", "disk"}
     assert states.keys() == of_services | {"sandbox", "model", "engine", "speakers"}
     assert (states["redis"], states["store"], states["model"]) == ("ok", "ok", "ok")
     assert ended.status == 0

@@ -34,12 +34,12 @@ def became(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_triggers_celery_becomes_a_worker_without_the_front_door_s_secrets(
     run: Run, cluster: Cluster, became: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SCRIPTORIUM_API_KEY", "front door")
+    monkeypatch.setenv("SCRIPTORIUM_API_KEY", "front door and yard")
     assert run("triggers", "celery", "--name", "submit@here").status == 0
     ((program, command, environment),) = became
     assert tuple(command) == celery_command("submit@here") and program == command[0]
     assert environment["SCRIPTORIUM_STORE_URL"] == cluster.settings.store_url
-    assert "front door" not in environment.values()
+    assert "front door and yard" not in environment.values()
 
 
 def test_each_celery_trigger_has_a_name_of_its_own(

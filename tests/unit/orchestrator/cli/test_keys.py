@@ -50,3 +50,22 @@ def test_wrong_tenants_and_scopes_are_refused(run: Run, cluster: Cluster) -> Non
     assert run("keys", "create", "--tenant", "No Spaces").status == 2
     assert run("keys", "create", "--scope", "everything").status == 2
     assert run("keys", "list", "--json").json == []
+
+
+def test_old_keys_are_looked_at_and_then_signed(
+    run: Run, cluster: Cluster, known: ApiKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = run("keys", "create", "--name", "old", "--json").json
+    refused = run("keys", "sign")
+    assert refused.status == 2 and "SCRIPTORIUM_KEYS_SECRET" in refused.err
+    monkeypatch.setenv("SCRIPTORIUM_KEYS_SECRET", "s" * 32)
+    assert run("keys", "list", "--json").json == []
+    listed = run("keys", "sign")
+    assert made["id"] in listed.out and "old" in listed.out
+    assert run("keys", "sign", "0" * 12).status == 2
+    assert run("keys", "sign", made["id"]).status == 0
+    assert [key["id"] for key in run("keys", "list", "--json").json] == [made["id"]]
+    assert "Every key is signed" in run("keys", "sign").out
+    monkeypatch.delenv("SCRIPTORIUM_KEYS_SECRET")
+    unsigned = run("keys", "create")
+    assert unsigned.status == 2 and "are signed" in unsigned.err

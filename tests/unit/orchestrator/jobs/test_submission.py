@@ -25,6 +25,7 @@ from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status, Summary
 from orchestrator.cluster.queues import queued_units
+from orchestrator.jobs import submission
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.ids import UnusableIdempotencyKey, job_id, keyed_job
 from orchestrator.jobs.runs import IllegalTransition, cancel, retry
@@ -33,7 +34,7 @@ from orchestrator.jobs.submission import IdempotencyConflict, rerun, submit
 from orchestrator.local.redis_server import RedisServer
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
-from tasks.runs.manifest import Source
+from tasks.runs.manifest import Manifest, Source
 from tasks.runs.options import JobOptions
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
@@ -106,6 +107,35 @@ def test_the_same_key_for_something_else_is_a_conflict(
     source = other if options == OPTIONS else SOURCE
     with pytest.raises(IdempotencyConflict):
         submit(connection, source, options, tenant=TENANT, idempotency_key="key")
+
+
+def test_a_refused_submission_does_not_keep_its_key(connection: Cluster) -> None:
+    with pytest.raises(SourceMissing):
+        taken(connection, "key", UPLOADED)
+    assert not list(connection.store.list(""))
+    job = taken(connection, "key", SOURCE)
+    assert taken(connection, "key", SOURCE).id == job.id
+    assert list(connection.jobs.open_runs()) == [a_run(job=job.id)]
+
+
+def test_a_submission_that_another_process_accepts_meanwhile_is_not_given_back(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = submission._accept
+    accepted: list[Job] = []
+
+    def late(cluster: Cluster, manifest: Manifest, *given: Any) -> Job:
+        if not accepted:  # the first process is refused while the second one is quicker
+            connection.store.put(keys.source(TENANT, "ab"), b"x")
+            accepted.append(accept(cluster, manifest, *given))
+            raise SourceMissing("It was not there.")
+        return accept(cluster, manifest, *given)
+
+    monkeypatch.setattr(submission, "_accept", late)
+    with pytest.raises(SourceMissing):
+        taken(connection, "key", UPLOADED)
+    assert taken(connection, "key", UPLOADED).id == accepted[0].id
+    assert exists(connection.store, keys.manifest(TENANT, accepted[0].id))
 
 
 def test_a_key_whose_job_has_ended_gives_that_job_and_starts_nothing(

@@ -30,7 +30,7 @@ from tests.servers.web import body, web_server
 VALUES = Settings(
     redis_url=SecretStr("redis://:secret-redis@host/0"),
     hf_token=SecretStr("secret-token"),
-    api_key=SecretStr("secret-key"),
+    api_key=SecretStr("secret-key-of-the-api"),
     flower_password=SecretStr("secret-flower"),
     flower_port=1234,
 )
@@ -60,12 +60,12 @@ def test_no_secret_is_in_a_command_line() -> None:
 def test_each_program_is_told_the_secrets_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret-token")
     api = api_programs(VALUES, LOGS)[0].environment
-    assert api["SCRIPTORIUM_API_KEY"] == "secret-key"
+    assert api["SCRIPTORIUM_API_KEY"] == "secret-key-of-the-api"
     trigger = celery_program(VALUES, LOGS, "x").environment
     flower = flower_program(VALUES, LOGS).environment
     for environment in (trigger, flower):
         assert environment["SCRIPTORIUM_REDIS_URL"] == "redis://:secret-redis@host/0"
-        assert "secret-key" not in environment.values()
+        assert "secret-key-of-the-api" not in environment.values()
     assert "secret-token" not in flower.values()
 
 

@@ -13,9 +13,9 @@ from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_en
 VALUES = Settings(
     redis_url=SecretStr("redis://:secret@host/0"),
     home=Path("/home/x"),
-    api_key=SecretStr("scr_key"),
-    webhook_key=SecretStr("webhooks"),
-    hooks_secret=SecretStr("hooks"),
+    api_key=SecretStr("scr_key-of-the-cluster"),
+    webhook_key=SecretStr("webhooks-of-the-cluster"),
+    hooks_secret=SecretStr("hooks-of-the-cluster"),
     flower_password=SecretStr("flowers"),
     allow_urls=True,
     quotas={"acme": {"jobs_in_flight": 5}},
@@ -32,7 +32,7 @@ def test_what_is_left_out_is_not_inherited_either() -> None:
     base = {f"SCRIPTORIUM_{name.upper()}": "inherited" for name in FRONT_DOOR_SECRETS}
     environment = settings_environment(VALUES, base | {"PATH": "/bin"}, without=FRONT_DOOR_SECRETS)
     told = " ".join(environment.values())
-    assert not any(secret in told for secret in ("scr_key", "webhooks", "hooks", "flowers"))
+    assert not any(secret in told for secret in ("scr_key", "webhooks-of", "hooks-of", "flowers"))
     assert "inherited" not in told
     assert environment["PATH"] == "/bin"
     assert environment["SCRIPTORIUM_REDIS_URL"] == "redis://:secret@host/0"

@@ -105,7 +105,9 @@ def test_a_secret_follows_from_the_cluster_s_key_and_the_tenant() -> None:
     secret = webhook_secret(allowing(), TENANT)
     assert secret.startswith("whsec_") and len(secret) == len("whsec_") + 44
     assert secret == webhook_secret(allowing(), TENANT) != webhook_secret(allowing(), "other")
-    assert secret != webhook_secret(allowing(webhook_key=SecretStr("another")), TENANT)
+    assert secret != webhook_secret(
+        allowing(webhook_key=SecretStr("another key of a cluster")), TENANT
+    )
 
 
 def test_a_redirect_is_not_followed() -> None:

@@ -21,6 +21,8 @@ from pydantic import SecretStr
 from redis import Redis
 
 from config.settings import Settings
+from orchestrator.access import Scope
+from orchestrator.access.keys import ApiKeys
 from orchestrator.api import application
 from orchestrator.api.routes import events
 from orchestrator.cluster.connection import Cluster
@@ -291,6 +293,38 @@ def test_a_key_is_needed_where_there_are_keys(settings: Settings, connection: Cl
         assert httpx.get(at(address, job.id)).status_code == 401
         headers = {"X-API-Key": "sesame-open-the-door"}
         assert httpx.get(at(address, job.id), headers=headers).status_code == 200
+
+
+def test_a_stream_ends_with_its_key(connection: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "KEY_SECONDS", 0.1)
+    monkeypatch.setattr("orchestrator.access.keys.REMEMBERED_SECONDS", 0.1)
+    job, keys = WatchedJob(connection), ApiKeys(connection.store, connection.settings)
+    secret, key = keys.create(TENANT, "", frozenset({Scope.READ}))
+    with (
+        serving(connection) as address,
+        httpx.stream(
+            "GET", at(address, job.id), headers={"X-API-Key": secret}, timeout=10
+        ) as reply,
+    ):
+        lines = reply.iter_lines()
+        assert next(lines).startswith("id: ")
+        time.sleep(0.4)  # as long as the key is good, so is the stream
+        assert keys.revoke(key.id)
+        assert not any(line.startswith("event: end") for line in lines)
+
+
+def test_a_tenant_opens_a_bounded_number_of_streams(
+    settings: Settings, connection: Cluster
+) -> None:
+    few = replace(connection, settings=settings.model_copy(update={"tenant_streams": 1}))
+    job = WatchedJob(few)
+    with serving(few) as address, httpx.Client() as http:
+        with http.stream("GET", at(address, job.id)):
+            refused = httpx.get(at(address, job.id))
+            assert refused.status_code == 429
+            assert refused.json()["error"]["code"] == "too_many_streams"
+        job.do_all()
+        assert eventually(lambda: httpx.get(at(address, job.id)).status_code == 200)
 
 
 def test_one_too_many_is_asked_to_come_again(

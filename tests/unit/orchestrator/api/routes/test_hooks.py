@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
+from orchestrator.access.throttle import WrongKeys
 from orchestrator.api import errors
 from orchestrator.api.application import make_application
 from orchestrator.api.middleware.bodies import BodyLimit
@@ -23,7 +24,7 @@ from tasks.runs import keys
 from tests.inputs.event_bodies import minio, raw
 from tests.servers.s3_script import Script
 
-SECRET = {"Authorization": "Bearer s3cret"}
+SECRET = {"Authorization": "Bearer s3cret-of-the-hook"}
 
 
 def application(connection: Cluster, **changes: Any) -> FastAPI:
@@ -31,6 +32,7 @@ def application(connection: Cluster, **changes: Any) -> FastAPI:
     settings = connection.settings.model_copy(update=changes)
     made = FastAPI()
     made.state.cluster = replace(connection, settings=settings)
+    made.state.wrong_keys = WrongKeys(settings.wrong_keys_per_minute)
     errors.install(made)
     made.add_middleware(BodyLimit)
     made.include_router(hooks.router)
@@ -48,7 +50,7 @@ def rules_file(tmp_path: Path, bucket: str) -> Path:
 def open_application(connection: Cluster, rules_file: Path, s3_endpoint: str) -> FastAPI:
     return application(
         connection,
-        hooks_secret=SecretStr("s3cret"),
+        hooks_secret=SecretStr("s3cret-of-the-hook"),
         trigger_rules=rules_file,
         s3_endpoint_url=s3_endpoint,
     )
@@ -89,8 +91,8 @@ def test_what_is_no_event_is_a_bad_request(http: TestClient, body: str) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic s3cret"},
-     {"Authorization": "Bearer s3cret2"}, {"X-API-Key": "s3cret"}],
+    [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic s3cret-of-the-hook"},
+     {"Authorization": "Bearer s3cret-of-the-hook2"}, {"X-API-Key": "s3cret-of-the-hook"}],
 )  # fmt: skip
 def test_nothing_is_taken_without_the_secret(
     http: TestClient, headers: dict[str, str], bucket: str
@@ -142,7 +144,7 @@ def test_an_open_hook_says_that_it_is_there(http: TestClient, method: str) -> No
 def test_a_hook_without_secret_or_rules_is_closed(
     connection: Cluster, rules_file: Path, given: str | None
 ) -> None:
-    values = {"hooks_secret": SecretStr("s3cret"), "trigger_rules": rules_file}
+    values = {"hooks_secret": SecretStr("s3cret-of-the-hook"), "trigger_rules": rules_file}
     changes = {name: value for name, value in values.items() if name == given}
     with TestClient(application(connection, **changes)) as http:
         for method in ("HEAD", "GET", "POST"):
@@ -156,7 +158,7 @@ def test_rules_with_a_mistake_keep_the_api_from_starting(
     connection: Cluster, rules_file: Path
 ) -> None:
     rules_file.write_text("[[rule]]")
-    given = {"hooks_secret": SecretStr("x"), "trigger_rules": rules_file}
+    given = {"hooks_secret": SecretStr("x" * 16), "trigger_rules": rules_file}
     settings = connection.settings.model_copy(update=given)
     with pytest.raises(InvalidRules, match="Rule 1"):
         make_application(replace(connection, settings=settings))

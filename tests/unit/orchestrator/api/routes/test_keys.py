@@ -99,8 +99,8 @@ def test_a_cluster_whose_keys_are_all_revoked_is_none_without_keys(
 
 
 def test_the_key_of_the_settings_may_do_everything(store: MemoryStore) -> None:
-    keys = ApiKeys(store, Settings(api_key=SecretStr("from-the-chart"), tenant="ops"))
-    found = keys.principal("from-the-chart")
+    keys = ApiKeys(store, Settings(api_key=SecretStr("a-key-from-the-chart"), tenant="ops"))
+    found = keys.principal("a-key-from-the-chart")
     assert (found.tenant, found.scopes) == ("ops", EVERY_SCOPE)
     assert keys.exist() and not list(keys.list())
 

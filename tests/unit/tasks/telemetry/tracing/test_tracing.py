@@ -452,6 +452,28 @@ def test_a_callers_trace_is_followed(http: TestClient, traces: Callable[[], list
     assert {span.trace_id for span in traces()} == {CALLER}
 
 
+@pytest.fixture
+def none_sampled(endpoint: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+
+
+def test_a_callers_flag_does_not_beat_the_ratio(
+    none_sampled: None, http: TestClient, traces: Callable[[], list[Told]]
+) -> None:
+    assert TRACEPARENT.endswith("-01")
+    for parent in (TRACEPARENT, f"00-{1:032x}-{1:016x}-01"):  # and an id that a ratio takes
+        post(http, traceparent=parent)
+    assert traces() == []
+
+
+def test_a_caller_cannot_hide_from_traces(
+    http: TestClient, traces: Callable[[], list[Told]]
+) -> None:
+    post(http, traceparent=TRACEPARENT[:-2] + "00")
+    assert {span.trace_id for span in traces()} == {CALLER}
+
+
 def test_nothing_secret_of_a_request_is_told(
     http: TestClient, traces: Callable[[], list[Told]], tmp_path: Path
 ) -> None:
