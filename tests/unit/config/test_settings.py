@@ -50,6 +50,7 @@ def test_our_own_names_come_first(monkeypatch: pytest.MonkeyPatch, other: str) -
 def test_an_empty_variable_is_one_that_nobody_has_set(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    monkeypatch.delenv("SCRIPTORIUM_ALLOWED_MODELS")
     monkeypatch.setenv(f"SCRIPTORIUM_{name}", "")
     assert Settings() == Settings.model_construct()
 
