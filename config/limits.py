@@ -27,6 +27,18 @@ class Limits(BaseSettings):
     max_audio_seconds: float = Field(default=24 * 3600.0, gt=0)
     max_source_bytes: int = Field(default=8 * 1024**3, gt=0)
 
+    # Of tenants
+    message_tenants: str = Field(
+        default="",
+        description="Tenants that Celery messages may name besides the cluster's own, by comma. "
+        "*: every one.",
+    )
+    interactive_tenants: str = Field(
+        default="",
+        description="Tenants besides the cluster's own whose long files may ask for the "
+        "interactive lane, by comma. *: every one.",
+    )
+
     # Of models
     allowed_models: str = Field(
         default="",
@@ -47,6 +59,11 @@ class Limits(BaseSettings):
     def trusted(self) -> frozenset[str]:
         """The diarization models that jobs may use besides pyannote's own."""
         return _names(self.trusted_diarize_models)
+
+
+def lists(listed: str, name: str) -> bool:
+    """Tell whether a setting's names by comma hold this one; `*` holds every one."""
+    return bool({name, "*"} & _names(listed))
 
 
 def _names(listed: str) -> frozenset[str]:

@@ -14,7 +14,7 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from config.limits import Limits
+from config.limits import Limits, lists
 
 # The home directory of a user without one (no HOME and no entry in the password database), named
 # as Debian names it. Most commands need no home; those that do refuse this one.
@@ -87,15 +87,26 @@ class Settings(Limits):
         default=False, description="Listen on a public address without any key."
     )
     allow_urls: bool = Field(default=False, description="Fetch https:// sources and send webhooks.")
-    trusted_hosts: str = Field(
+    trusted_source_hosts: str = Field(
         default="",
-        description="host or host:port, by comma: they may have private addresses and no TLS.",
+        description="Of sources: host or host:port, by comma, with private addresses and no TLS.",
+    )
+    trusted_webhook_hosts: str = Field(
+        default="",
+        description="Of webhooks: host or host:port, by comma, with private addresses and no TLS.",
+    )
+    trusted_hosts: str = Field(
+        default="", description="Of both, sources and webhooks: the older name of the two."
     )
     source_buckets: str = Field(
         default="", description="Buckets that submitters may name as s3:// sources, by comma."
     )
     webhook_key: SecretStr | None = Field(
         default=None, description="Secret from which each tenant's webhook secret is derived."
+    )
+    sends_webhooks: bool = Field(
+        default=False,
+        description="Accept webhooks in a process without webhook_key: another one signs them.",
     )
     redelivery_factor: float = Field(
         default=1.0, ge=0, description="Multiplies the delays between tries of a webhook or output."
@@ -182,6 +193,29 @@ class Settings(Limits):
     def buckets(self) -> frozenset[str]:
         """The buckets that submitters may name."""
         return frozenset(name.strip() for name in self.source_buckets.split(",")) - {""}
+
+    @property
+    def source_hosts(self) -> str:
+        """The hosts of sources that may have private addresses and no TLS, by comma."""
+        return f"{self.trusted_source_hosts},{self.trusted_hosts}"
+
+    @property
+    def webhook_hosts(self) -> str:
+        """The hosts of webhooks that may have private addresses and no TLS, by comma."""
+        return f"{self.trusted_webhook_hosts},{self.trusted_hosts}"
+
+    @property
+    def has_webhooks(self) -> bool:
+        """Whether jobs may name a webhook."""
+        return self.allow_urls and (self.webhook_key is not None or self.sends_webhooks)
+
+    def may_name(self, tenant: str) -> bool:
+        """Tell whether Celery messages may name this tenant."""
+        return tenant == self.tenant or lists(self.message_tenants, tenant)
+
+    def may_hurry(self, tenant: str) -> bool:
+        """Tell whether the tenant's long files may ask for the interactive lane."""
+        return tenant == self.tenant or lists(self.interactive_tenants, tenant)
 
     @model_validator(mode="after")
     def _renewed_in_time(self) -> Self:

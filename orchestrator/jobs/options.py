@@ -6,6 +6,7 @@ from config.settings import Settings
 from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.models.whisper import AUTO, find_model
 from tasks.runs.options import JobOptions
+from tasks.runs.stages import Lane
 from tasks.runs.submitted_options import changed_options, check_model
 
 
@@ -20,4 +21,14 @@ def accepted_options(options: JobOptions, settings: Settings) -> JobOptions:
     check_model(options)
     if options.diarizes:
         check_trusted(diarize_model(options.model, options.diarize_model), settings.trusted)
+    return options
+
+
+def with_allowed_lane(options: JobOptions, tenant: str, settings: Settings) -> JobOptions:
+    """Return the options; without `interactive` if the tenant may ask for it only for short files.
+
+    The file's length then decides: a short file is in the interactive lane without asking.
+    """
+    if options.lane is Lane.INTERACTIVE and not settings.may_hurry(tenant):
+        return options.model_copy(update={"lane": None})
     return options

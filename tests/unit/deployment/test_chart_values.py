@@ -39,7 +39,14 @@ BY_TEMPLATES = frozenset(
             "otlp_endpoint",
             "pools",
         ),
-        *("api_key", "webhook_key", "hooks_secret", "hf_token", "allow_anonymous"),
+        *(
+            "api_key",
+            "webhook_key",
+            "sends_webhooks",
+            "hooks_secret",
+            "hf_token",
+            "allow_anonymous",
+        ),
         *("trigger_rules", "heartbeat_file", "metrics_port", "metrics_dir", "work_dir"),
         *("api_host", "api_port", "worker_pool", "model_dir"),
     }
@@ -173,6 +180,9 @@ def test_secrets_are_read_from_secrets_and_told_to_those_who_need_them() -> None
     assert not {"SCRIPTORIUM_API_KEY", "SCRIPTORIUM_WEBHOOK_KEY"} & set(worker)
     assert "HF_TOKEN" not in api
     assert "SCRIPTORIUM_WEBHOOK_KEY" in variables(found, "demo-speech-reconciler")
+    trigger = variables(found, "demo-speech-triggers-celery")
+    assert trigger["SCRIPTORIUM_SENDS_WEBHOOKS"] == "true"
+    assert "SCRIPTORIUM_WEBHOOK_KEY" not in trigger
     assert "AWS_ACCESS_KEY_ID" not in variables(found, "demo-speech-flower")
 
 
