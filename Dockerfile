@@ -58,12 +58,13 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 
 # What all three images are at run time: an unprivileged user, on a root that may be read-only.
-# Written to are /tmp, /scratch, /models and /store alone.
+# Written to are /tmp, /scratch, /models, /store and, with the first key, /keys alone.
 FROM python:${PYTHON_VERSION} AS base
 RUN groupadd --gid 10001 scriptorium \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp \
         --shell /usr/sbin/nologin scriptorium \
-    && install --directory --owner=10001 --group=10001 /models /scratch /store
+    && install --directory --owner=10001 --group=10001 /models /scratch /store \
+    && install --directory --owner=10001 --group=10001 --mode=0700 /keys
 ENV PATH=/opt/scriptorium/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \

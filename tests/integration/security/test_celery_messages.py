@@ -22,7 +22,7 @@ from tests.eventually import eventually
 from tests.integration.cluster import quick_settings
 from tests.servers.redis_process import redis_process
 
-FIELDS = {"source": "s3://in/talk.wav", "options": {"model": "fake"}}
+FIELDS: dict[str, Any] = {"source": "s3://in/talk.wav", "options": {"model": "fake"}}
 OTHER_QUEUE = "transcribe.bulk"
 
 

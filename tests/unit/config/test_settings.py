@@ -115,7 +115,7 @@ def test_hosts_are_trusted_for_sources_or_for_webhooks_and_by_the_old_name_for_b
 @pytest.mark.parametrize("field", ["message_tenants", "interactive_tenants"])
 def test_the_cluster_s_own_tenant_needs_no_list(field: str) -> None:
     def allowed(listed: str, tenant: str) -> bool:
-        values = Settings(**{field: listed, "tenant": "own"})
+        values = Settings.model_validate({field: listed, "tenant": "own"})
         asked = values.may_name if field == "message_tenants" else values.may_hurry
         return asked(tenant)
 
