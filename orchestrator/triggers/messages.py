@@ -76,7 +76,7 @@ class ContractConsumer(Consumer):  # type: ignore[misc]
             except InvalidTaskError as error:
                 # Without the content, which may hold a signed address.
                 log.warning("message_malformed", reason=str(error))
-                return message.reject_log_error(logger, self.connection_errors)
+                return message.reject_log_error(logger, self.connection_errors)  # type: ignore[no-untyped-call]
             except KombuError:  # content that is not JSON, of which Celery's handler knows
                 pass
             return handle(message)
