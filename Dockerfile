@@ -16,6 +16,10 @@ FROM python:${PYTHON_VERSION} AS build
 WORKDIR /build
 RUN python -m venv --without-pip /opt/scriptorium
 COPY pyproject.toml constraints.txt ./
+COPY locks locks
+# yes: each file that pip fetches must have a SHA-256 of locks/. They are those of the package index's
+# builds for x86_64; another architecture, or another index's builds, has the versions alone.
+ARG LOCKED=yes
 
 
 # The product as a wheel. A changed line of source changes this and nothing that is large.
@@ -37,8 +41,13 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         extras = project['optional-dependencies']; \
         print(*project['dependencies'], *extras['flower'], *extras['tracing'], sep='\n')" \
         > requirements.txt \
-    && pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
-        --only-binary=:all: --constraint constraints.txt --requirement requirements.txt
+    && if [ "$LOCKED-$(uname -m)" = yes-x86_64 ]; then \
+        pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
+            --only-binary=:all: --no-deps --require-hashes --requirement locks/orchestrator.txt; \
+    else \
+        pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
+            --only-binary=:all: --constraint constraints.txt --requirement requirements.txt; \
+    fi
 
 
 # And what a process that runs models imports: torch with CUDA, several GB.
@@ -53,17 +62,23 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         wanted = (*extras['worker'], *extras['whisperx'], *extras['tracing']); \
         print(*project['dependencies'], *wanted, sep='\n')" \
         > requirements.txt \
-    && pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
-        --only-binary=:all: --constraint constraints.txt --requirement requirements.txt
+    && if [ "$LOCKED-$(uname -m)$PIP_EXTRA_INDEX_URL" = yes-x86_64 ]; then \
+        pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
+            --only-binary=:all: --no-deps --require-hashes --requirement locks/gpu-worker.txt; \
+    else \
+        pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
+            --only-binary=:all: --constraint constraints.txt --requirement requirements.txt; \
+    fi
 
 
 # What all three images are at run time: an unprivileged user, on a root that may be read-only.
-# Written to are /tmp, /scratch, /models and /store alone.
+# Written to are /tmp, /scratch, /models, /store and, with the first key, /keys alone.
 FROM python:${PYTHON_VERSION} AS base
 RUN groupadd --gid 10001 scriptorium \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp \
         --shell /usr/sbin/nologin scriptorium \
-    && install --directory --owner=10001 --group=10001 /models /scratch /store
+    && install --directory --owner=10001 --group=10001 /models /scratch /store \
+    && install --directory --owner=10001 --group=10001 --mode=0700 /keys
 ENV PATH=/opt/scriptorium/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 
 
 class Limits(BaseSettings):
-    """Bounds on the jobs of tenants, and the models that jobs may name."""
+    """Bounds on the jobs of tenants, and the addresses and models that jobs may name."""
 
     # Of jobs
     max_open_jobs: int = Field(
@@ -68,6 +68,35 @@ class Limits(BaseSettings):
         default=1000, ge=1, description="API keys that a tenant's administrators may make."
     )
 
+    # Of tenants
+    message_tenants: str = Field(
+        default="",
+        description="Tenants that Celery messages may name besides the cluster's own, by comma. "
+        "*: every one.",
+    )
+    interactive_tenants: str = Field(
+        default="",
+        description="Tenants besides the cluster's own whose long files may ask for the "
+        "interactive lane, by comma. *: every one.",
+    )
+
+    # Of addresses
+    allow_urls: bool = Field(default=False, description="Fetch https:// sources and send webhooks.")
+    trusted_source_hosts: str = Field(
+        default="",
+        description="Of sources: host or host:port, by comma, with private addresses and no TLS.",
+    )
+    trusted_webhook_hosts: str = Field(
+        default="",
+        description="Of webhooks: host or host:port, by comma, with private addresses and no TLS.",
+    )
+    trusted_hosts: str = Field(
+        default="", description="Of both, sources and webhooks: the older name of the two."
+    )
+    source_buckets: str = Field(
+        default="", description="Buckets that submitters may name as s3:// sources, by comma."
+    )
+
     # Of models
     allowed_models: str = Field(
         default="",
@@ -78,6 +107,26 @@ class Limits(BaseSettings):
         default="",
         description="Models that jobs may use besides pyannote's, by comma: they may hold code.",
     )
+
+    @property
+    def buckets(self) -> frozenset[str]:
+        """The buckets that submitters may name."""
+        return names_in(self.source_buckets)
+
+    @property
+    def source_hosts(self) -> str:
+        """The hosts of sources that may have private addresses and no TLS, by comma."""
+        return f"{self.trusted_source_hosts},{self.trusted_hosts}"
+
+    @property
+    def webhook_hosts(self) -> str:
+        """The hosts of webhooks that may have private addresses and no TLS, by comma."""
+        return f"{self.trusted_webhook_hosts},{self.trusted_hosts}"
+
+
+def lists(listed: str, name: str) -> bool:
+    """Tell whether a setting's names by comma hold this one; `*` holds every one."""
+    return bool({name, "*"} & names_in(listed))
 
 
 def names_in(listed: str) -> frozenset[str]:

@@ -14,7 +14,7 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from config.limits import Limits, names_in
+from config.limits import Limits, lists, names_in
 
 # The home directory of a user without one (no HOME and no entry in the password database), named
 # as Debian names it. Most commands need no home; those that do refuse this one.
@@ -94,18 +94,14 @@ class Settings(Limits):
     allow_anonymous: bool = Field(
         default=False, description="Listen on a public address without any key."
     )
-    allow_urls: bool = Field(default=False, description="Fetch https:// sources and send webhooks.")
-    trusted_hosts: str = Field(
-        default="",
-        description="host or host:port, by comma: they may have private addresses and no TLS.",
-    )
-    source_buckets: str = Field(
-        default="", description="Buckets that submitters may name as s3:// sources, by comma."
-    )
     webhook_key: SecretStr | None = Field(
         default=None,
         min_length=SHORTEST_SECRET,
         description="Secret from which each tenant's webhook secret is derived.",
+    )
+    sends_webhooks: bool = Field(
+        default=False,
+        description="Accept webhooks in a process without webhook_key: another one signs them.",
     )
     redelivery_factor: float = Field(
         default=1.0, ge=0, description="Multiplies the delays between tries of a webhook or output."
@@ -191,11 +187,6 @@ class Settings(Limits):
     log_format: str = Field(default="json", pattern="^(json|text)$")
 
     @property
-    def buckets(self) -> frozenset[str]:
-        """The buckets that submitters may name."""
-        return names_in(self.source_buckets)
-
-    @property
     def allowed(self) -> frozenset[str]:
         """The transcription and align models that jobs may name besides those that are known."""
         return names_in(self.allowed_models) | {self.model}
@@ -204,6 +195,19 @@ class Settings(Limits):
     def trusted(self) -> frozenset[str]:
         """The diarization models that jobs may use besides pyannote's own."""
         return names_in(self.trusted_diarize_models) | (self.allowed & {"fake"})
+
+    @property
+    def has_webhooks(self) -> bool:
+        """Whether jobs may name a webhook."""
+        return self.allow_urls and (self.webhook_key is not None or self.sends_webhooks)
+
+    def may_name(self, tenant: str) -> bool:
+        """Tell whether Celery messages may name this tenant."""
+        return tenant == self.tenant or lists(self.message_tenants, tenant)
+
+    def may_hurry(self, tenant: str) -> bool:
+        """Tell whether the tenant's long files may ask for the interactive lane."""
+        return tenant == self.tenant or lists(self.interactive_tenants, tenant)
 
     @model_validator(mode="after")
     def _renewed_in_time(self) -> Self:

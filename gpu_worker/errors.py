@@ -130,7 +130,7 @@ class HubTokenMissing(PermanentError):
     code = "hub_token_missing"
     hint = (
         "Accept the terms at https://hf.co/pyannote/speaker-diarization-community-1, then give a "
-        "token of that account as HF_TOKEN or --hf-token."
+        "token of that account as HF_TOKEN or --hf-token-file."
     )
 
 
@@ -147,7 +147,7 @@ class ModelGated(PermanentError):
     code = "model_gated"
     hint = (
         "Accept the terms at https://hf.co/pyannote/speaker-diarization-community-1 with the "
-        "account that the token in HF_TOKEN or --hf-token belongs to."
+        "account that the token in HF_TOKEN or --hf-token-file belongs to."
     )
 
 

@@ -40,7 +40,7 @@ def check_token(name: str, token: str | None, model_dir: str | None = None) -> N
     raise HubTokenMissing(
         f"{name} is given only to those who have accepted its terms, and there is no token.",
         hint=f"Accept the terms at {terms_page(name)}, then give a token of that account as "
-        "HF_TOKEN or --hf-token.",
+        "HF_TOKEN or --hf-token-file.",
     )
 
 

@@ -148,16 +148,16 @@ def _refused(request: DiarizerRequest) -> ScriptoriumError:
     if token and not token.startswith("hf_"):
         return HubTokenMissing(
             f"The token for {request.model} is not one of the hub's: those begin with hf_.",
-            hint=f"{accept}, then give a token of that account as HF_TOKEN or --hf-token.",
+            hint=f"{accept}, then give a token of that account as HF_TOKEN or --hf-token-file.",
         )
     if token or get_token():
         return ModelGated(
             f"The hub does not let the owner of this token have {request.model}.",
-            hint=f"{accept} with the account that the token in HF_TOKEN or --hf-token belongs to.",
+            hint=f"{accept} with the account that the token of HF_TOKEN or --hf-token-file has.",
         )
     return HubTokenMissing(
         f"{request.model} is given only to those who have accepted its terms.",
-        hint=f"{accept}, then give a token of that account as HF_TOKEN or --hf-token.",
+        hint=f"{accept}, then give a token of that account as HF_TOKEN or --hf-token-file.",
     )
 
 

@@ -17,6 +17,7 @@ from pydantic import SecretStr, ValidationError
 from config.logging import configure_logging
 from config.settings import NO_HOME, Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
+from orchestrator.cli.secrets import warn_of_password
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job, Status
 from orchestrator.local.cluster import running_cluster
@@ -39,7 +40,8 @@ def _version(asked: bool) -> None:
 
 def remember(
     redis_url: Annotated[
-        str | None, typer.Option(help="URL of the cluster's Redis (REDIS_URL).")
+        str | None,
+        typer.Option(help="URL of Redis; set REDIS_URL if it has a password."),
     ] = None,
     store_url: Annotated[
         str | None, typer.Option(help="Store: file:///directory or s3://bucket/prefix.")
@@ -67,6 +69,8 @@ def remember(
         raise InvalidOption(
             f"There is no log level {log_level!r}.", hint=f"Use {', '.join(LOG_LEVELS)}."
         )
+    if redis_url:
+        warn_of_password("--redis-url", redis_url, "REDIS_URL")
     given: dict[str, Any] = {
         "redis_url": SecretStr(redis_url) if redis_url else None,
         "store_url": store_url,

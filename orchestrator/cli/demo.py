@@ -29,7 +29,7 @@ from gpu_worker.diarization.offline import OFFLINE_NAME, unpacked_offline
 from gpu_worker.models.whisper import cached_model, find_model
 from orchestrator.cli.bars import watch_jobs
 from orchestrator.cli.context import current_settings, exit_status
-from orchestrator.cli.options import spellings
+from orchestrator.cli.spellings import spellings
 from orchestrator.cli.transcribe import local_cluster, submit_all, write_all
 from orchestrator.results.files import parse_formats
 from tasks.runs.options import JobOptions

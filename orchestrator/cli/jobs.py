@@ -14,12 +14,13 @@ from rich.table import Column, Table
 from gpu_worker.errors import InvalidOption
 from orchestrator.cli.bars import describe, watch_jobs
 from orchestrator.cli.context import AsJson, exit_status, opened_cluster, print_json, tenant
-from orchestrator.cli.options import spellings, with_job_options
+from orchestrator.cli.options import with_job_options
 from orchestrator.cli.speakers import (
     KnownSpeakers,
     upload_known_speakers,
     with_known_speakers,
 )
+from orchestrator.cli.spellings import spellings
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
 from orchestrator.cluster.connection import UnknownJob
 from orchestrator.cluster.job import Job

@@ -15,6 +15,7 @@ import typer
 
 from orchestrator.cli.booleans import boolean
 from orchestrator.cli.context import current_settings
+from orchestrator.cli.spellings import spellings
 from tasks.runs.options import JobOptions
 from tasks.runs.submitted_options import job_options
 
@@ -106,11 +107,6 @@ def _located(model: str) -> str:
     """Return a model's name, or its directory as an absolute path: workers run elsewhere."""
     is_directory = any((Path(model) / name).is_file() for name in _MODELS.values())
     return str(Path(model).absolute()) if is_directory else model
-
-
-def spellings(name: str) -> list[str]:
-    """Return an option's two forms: --with-dashes and --with_underscores."""
-    return list(dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"]))
 
 
 def _field_parameters() -> list[inspect.Parameter]:

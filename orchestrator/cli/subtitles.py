@@ -8,7 +8,7 @@ import typer
 
 from gpu_worker.assembly.subtitles import SubtitleOptions
 from orchestrator.cli.booleans import boolean
-from orchestrator.cli.options import spellings
+from orchestrator.cli.spellings import spellings
 
 Lines = Annotated[
     int | None,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 
 from config.settings import Settings
 from gpu_worker.assembly.subtitles import SubtitleOptions
@@ -24,9 +23,11 @@ from orchestrator.cli.context import (
     current_settings,
     exit_status,
 )
-from orchestrator.cli.options import spellings, with_job_options
+from orchestrator.cli.options import with_job_options
 from orchestrator.cli.output_names import distinct, output_stems, plain_stem
+from orchestrator.cli.secrets import HubToken, HubTokenFile, hub_token
 from orchestrator.cli.speakers import KnownSpeakers, with_known_speakers
+from orchestrator.cli.spellings import spellings
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job
@@ -67,10 +68,8 @@ def transcribe(
         int | None,
         typer.Option(min=1, help="Threads that a model uses on the CPU, in each worker."),
     ] = None,
-    hf_token: Annotated[
-        str | None,
-        typer.Option(*spellings("hf_token"), help="Hub token for models that need one (HF_TOKEN)."),
-    ] = None,
+    hf_token: HubToken = None,
+    hf_token_file: HubTokenFile = None,
     known_speaker: KnownSpeakers = None,
     max_line_width: Width = None,
     max_line_count: Lines = None,
@@ -93,7 +92,7 @@ def transcribe(
         "device": device,
         "model_dir": model_dir,
         "cpu_threads": threads,
-        "hf_token": SecretStr(hf_token) if hf_token else None,
+        "hf_token": hub_token(hf_token, hf_token_file),
     }
     values = current_settings().model_copy(update={k: v for k, v in given.items() if v is not None})
     if not quiet:

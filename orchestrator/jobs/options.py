@@ -8,6 +8,7 @@ from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.whisper import AUTO, find_model
 from tasks.runs.options import JobOptions
+from tasks.runs.stages import Lane
 from tasks.runs.submitted_options import changed_options, check_model
 
 
@@ -35,3 +36,13 @@ def allowing(settings: Settings, options: JobOptions) -> Settings:
     if options.revision is not None:
         names |= {f"{options.model}@{options.revision}"}
     return settings.model_copy(update={"allowed_models": ",".join(sorted(names))})
+
+
+def with_allowed_lane(options: JobOptions, tenant: str, settings: Settings) -> JobOptions:
+    """Return the options; without `interactive` if the tenant may ask for it only for short files.
+
+    The file's length then decides: a short file is in the interactive lane without asking.
+    """
+    if options.lane is Lane.INTERACTIVE and not settings.may_hurry(tenant):
+        return options.model_copy(update={"lane": None})
+    return options

@@ -79,7 +79,7 @@ def named_source(settings: Settings, address: str, name: str | None = None) -> S
                 "This cluster fetches nothing from web addresses.",
                 hint="Upload the file, or ask the operator to set SCRIPTORIUM_ALLOW_URLS=true.",
             )
-        found = AddressPolicy.of(settings.trusted_hosts).parse(address)
+        found = AddressPolicy.of(settings.source_hosts).parse(address)
         path = unquote(found.target.partition("?")[0])
         return Source(name=display_name(name or path or found.host), url=found.url)
     raise InvalidOption(

@@ -24,7 +24,7 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job, describe_job
 from orchestrator.jobs.admission import admit
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
-from orchestrator.jobs.options import accepted_options
+from orchestrator.jobs.options import accepted_options, with_allowed_lane
 from orchestrator.jobs.refusals import give_back, keep
 from orchestrator.jobs.runs import IllegalTransition, issue
 from tasks.artifacts import encode, exists
@@ -149,6 +149,8 @@ def rerun(
         raise IllegalTransition(f"Job {job} is {current.status.value}; it cannot be run again yet.")
     first = cluster.records.manifest(tenant, job)
     options = accepted_options(changed_options(first.options, changes), cluster.settings)
+    if quota is not None:
+        options = with_allowed_lane(options, tenant, cluster.settings)
     new = job_id()
     with submission_span(cluster.settings, tenant, new) as traceparent:
         manifest = first.model_copy(

@@ -9,6 +9,7 @@ from gpu_worker.errors import SourceMissing
 from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
+from orchestrator.jobs.options import with_allowed_lane
 from orchestrator.jobs.requests import FormRequest, JobRequest
 from orchestrator.jobs.sources import display_name, named_source, take_file
 from orchestrator.jobs.submission import submit
@@ -34,7 +35,7 @@ class Submitter:
         return submit(
             self.cluster,
             source,
-            asked.options,
+            with_allowed_lane(asked.options, self.tenant, settings),
             tenant=self.tenant,
             idempotency_key=self.idempotency_key,
             metadata=asked.metadata,

@@ -21,6 +21,7 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.access.exposure import check_exposure
 from orchestrator.cluster.connection import Cluster, open_cluster
+from orchestrator.local.directories import private_directory
 from orchestrator.local.fleet import Fleet
 from orchestrator.local.fleet_plan import plan_fleet, with_limits
 from orchestrator.local.front_door import (
@@ -173,16 +174,16 @@ class LocalCluster:
             return settings
         directory = settings.home.resolve() / "metrics"
         shutil.rmtree(directory, ignore_errors=True)  # of the last cluster
-        directory.mkdir(exist_ok=True)
+        private_directory(directory)
         return settings.model_copy(update={"metrics_dir": directory})
 
     def _with_directories(self, settings: Settings) -> Settings:
         store = settings.home / "store"
         try:
-            self.logs.mkdir(parents=True, exist_ok=True)
+            private_directory(self.logs)
             if settings.store_url is not None:
                 return settings
-            store.mkdir(exist_ok=True)
+            private_directory(store)
         except OSError as error:
             raise InvalidOption(
                 f"{settings.home} cannot be written to: {error.strerror}.",

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from gpu_worker.audio.decoder.sandbox import die_with_parent
+from orchestrator.local.directories import open_private
 
 
 class Child:
@@ -27,7 +28,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log_path = log_path
-        with log_path.open("ab") as log:
+        with open(log_path, "ab", opener=open_private) as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,

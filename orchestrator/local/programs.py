@@ -52,6 +52,9 @@ def settings_environment(
     environment = dict(base)
     for name in without:
         environment.pop(_variable(name), None)
+    if settings.webhook_key is not None and "webhook_key" in without:
+        # A process without the key accepts webhooks all the same: another one signs them.
+        settings = settings.model_copy(update={"sends_webhooks": True})
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if value is not None and name not in without:

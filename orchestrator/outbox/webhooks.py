@@ -50,15 +50,15 @@ def webhook_secret(settings: Settings, tenant: str) -> str:
 
 def check_webhook_url(settings: Settings, url: str) -> WebAddress:
     """Parse an address for webhooks. Raises WebhookNotAllowed, AddressNotAllowed."""
-    if not settings.allow_urls or settings.webhook_key is None:
+    if not settings.has_webhooks:
         raise WebhookNotAllowed()
-    return AddressPolicy.of(settings.trusted_hosts).parse(url)
+    return AddressPolicy.of(settings.webhook_hosts).parse(url)
 
 
 def webhook_pool(settings: Settings) -> httpcore.ConnectionPool:
     """Open the connection pool for webhooks; threads may share it, and the caller closes it."""
     return guarded_pool(
-        AddressPolicy.of(settings.trusted_hosts),
+        AddressPolicy.of(settings.webhook_hosts),
         connect_seconds=CONNECT_SECONDS,
         read_seconds=ANSWER_SECONDS,
         total_seconds=ANSWER_SECONDS,

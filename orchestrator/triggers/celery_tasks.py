@@ -1,7 +1,7 @@
 """The tasks `scriptorium.submit` and `scriptorium.status`, for messages on queue `submit`.
 
-All who may write to our broker are trusted to name a tenant. A message that is delivered again
-gives the same job: its id is the idempotency key where the sender gives none.
+There is no API key: a message may name the tenants of the setting `message_tenants`. A message that
+is delivered again gives the same job: its id is the idempotency key where the sender gives none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 import structlog
 from celery import Celery, Task
 from celery.signals import setup_logging
-from celery.worker.request import Request
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -32,7 +31,9 @@ from orchestrator.triggers.contract import (
     error_reply,
     job_reply,
     parse_message,
+    tenant_of,
 )
+from orchestrator.triggers.messages import RETRIES, ContractRequest
 from tasks.broker import make_app
 from tasks.execution.retries import backoff
 from tasks.telemetry import (
@@ -41,7 +42,6 @@ from tasks.telemetry import (
 )
 
 QUEUE = "submit"
-RETRIES = 5  # after transient faults, over some 30 s in all
 # Redis delivers a killed worker's message again after this. Longer than the longest delay between
 # retries, because a message that waits for one would be delivered twice.
 VISIBILITY_SECONDS = 120
@@ -49,14 +49,6 @@ _CONNECTING = Lock()
 log = structlog.get_logger(__name__)
 
 Reply = dict[str, Any]
-
-
-class PrivateRequest(Request):  # type: ignore[misc]
-    """Keeps the arguments out of events and logs: a source's address may hold a signature."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._argsrepr = self._kwargsrepr = "..."
 
 
 class ContractTask(Task):  # type: ignore[misc]
@@ -73,6 +65,7 @@ def make_trigger(values: Settings) -> Celery:
         include=[],
         task_queues=[Queue(QUEUE)],  # type: ignore[no-untyped-call]  # as its senders declare it
         task_default_queue=QUEUE,
+        worker_consumer="orchestrator.triggers.messages:ContractConsumer",
         task_send_sent_event=False,  # a retry's event would hold the arguments
     )
     if values.broker_url is None:
@@ -90,7 +83,7 @@ app = make_trigger(settings())
 _task = {
     "base": ContractTask,
     "bind": True,
-    "Request": PrivateRequest,
+    "Request": ContractRequest,
     "typing": False,
     "resultrepr_maxsize": 0,
 }
@@ -104,7 +97,7 @@ def submit(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
         asked = parse_message(SubmitMessage, arguments, fields)
         cluster = own_cluster()
         key = asked.idempotency_key or f"celery:{self.request.id}"
-        submitter = Submitter(cluster, asked.tenant or cluster.settings.tenant, key, "celery")
+        submitter = Submitter(cluster, tenant_of(asked, cluster.settings), key, "celery")
         return job_reply(submitter.submit_named(asked))
 
     return _answer(self, work)
@@ -117,7 +110,7 @@ def status(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
     def work() -> Reply:
         asked = parse_message(StatusMessage, arguments, fields)
         cluster = own_cluster()
-        return job_reply(cluster.job(asked.tenant or cluster.settings.tenant, asked.job))
+        return job_reply(cluster.job(tenant_of(asked, cluster.settings), asked.job))
 
     return _answer(self, work)
 
@@ -141,7 +134,8 @@ def _answer(task: Task, work: Callable[[], Reply]) -> Reply:
     )
     if passing and task.request.retries < RETRIES:
         delay = backoff(task.request.retries, random.random())
-        raise task.retry(exc=error, countdown=delay, max_retries=None)
+        # The queue is named: otherwise it would be the one that the message says it came from.
+        raise task.retry(exc=error, countdown=delay, max_retries=None, queue=QUEUE)
     log.info("message_refused", task=task.name, message=task.request.id, code=error.code)
     return error_reply(error)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
-from config.settings import TENANT_PATTERN
+from config.settings import TENANT_PATTERN, Settings
 from gpu_worker.errors import PermanentError, ScriptoriumError
 from orchestrator.cluster.job import Job
 from orchestrator.events import job_json
@@ -31,6 +31,16 @@ class InvalidMessage(PermanentError):
 
     code = "invalid_request"
     hint = "docs/celery_contract.md lists them."
+
+
+class TenantNotAllowed(PermanentError):
+    """Messages may not name this tenant."""
+
+    code = "tenant_not_allowed"
+    hint = (
+        "Leave the tenant out, or ask the operator to list it in SCRIPTORIUM_MESSAGE_TENANTS: "
+        "names by comma, or * for all."
+    )
 
 
 class SubmitMessage(JobRequest):
@@ -67,6 +77,15 @@ def parse_message(
         found = error.errors(include_url=False, include_context=False, include_input=False)
         wrong = "; ".join(_sentence(item["loc"], item["msg"]) for item in found[:_SHOWN_ERRORS])
         raise InvalidMessage(f"{wrong}.") from None
+
+
+def tenant_of(asked: SubmitMessage | StatusMessage, settings: Settings) -> str:
+    """Return the tenant of a message, by default the cluster's own. Raises TenantNotAllowed."""
+    if asked.tenant is None:
+        return settings.tenant
+    if not settings.may_name(asked.tenant):
+        raise TenantNotAllowed(f"Messages may not name the tenant {asked.tenant}.")
+    return asked.tenant
 
 
 def job_reply(job: Job) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def _rule(number: int, table: dict[str, Any], settings: Settings) -> Rule:
 def _check_webhook(url: str, settings: Settings) -> None:
     if not settings.allow_urls:
         raise InvalidRules("Webhooks are not sent here.", hint="Set SCRIPTORIUM_ALLOW_URLS=true.")
-    AddressPolicy.of(settings.trusted_hosts).parse(url)
+    AddressPolicy.of(settings.webhook_hosts).parse(url)
 
 
 def _refuse_loops(rules: Sequence[Rule], store: BucketPrefix | None) -> None:

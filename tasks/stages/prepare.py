@@ -207,7 +207,7 @@ def _download(place: Workplace, url: str, path: Path, max_bytes: int) -> None:
             "This cluster fetches nothing from web addresses.",
             hint="Upload the file; the cluster's operator can set SCRIPTORIUM_ALLOW_URLS=true.",
         )
-    policy = AddressPolicy.of(values.trusted_hosts)
+    policy = AddressPolicy.of(values.source_hosts)
     download(url, path, policy, max_bytes=max_bytes)
 
 

@@ -41,7 +41,8 @@ class AddressNotAllowed(PermanentError):
     code = "address_not_allowed"
     hint = (
         "Give an https:// address of a public host, on port 443 and without redirects, or upload "
-        "the file; the cluster's operator can allow others in SCRIPTORIUM_TRUSTED_HOSTS."
+        "the file; the cluster's operator can allow others in "
+        "SCRIPTORIUM_TRUSTED_SOURCE_HOSTS and SCRIPTORIUM_TRUSTED_WEBHOOK_HOSTS."
     )
 
 

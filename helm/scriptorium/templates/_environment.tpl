@@ -19,20 +19,40 @@
 {{- end }}
 {{- end }}
 
-{{/* Where Redis is, and its password: not in the URL, where some characters mean something else. In: root. */}}
+{{/* A component's user in Redis, as examples/redis/component_users.acl names it. In: component. */}}
+{{- define "scriptorium.redisUser" -}}
+{{- if hasSuffix "-worker" .component }}worker{{ else if hasPrefix "triggers-" .component }}triggers{{ else }}{{ .component }}{{ end }}
+{{- end }}
+
+{{/* The Secret with the authority that signed Redis's certificate; empty without TLS. In: root. */}}
+{{- define "scriptorium.redisAuthority" -}}
+{{- $values := .root.Values }}
+{{- ternary $values.redis.tls.existingSecret $values.externalRedis.tls.existingSecret $values.redis.enabled }}
+{{- end }}
+
+{{/* Where Redis is, and its password: not in the URL, where some characters mean something else. In: root, component. */}}
 {{- define "scriptorium.redisVariables" -}}
 {{- $values := .root.Values }}
 {{- if $values.redis.enabled }}
 {{- if not (or $values.redis.password.existingSecret $values.redis.password.value) }}
 {{- fail "Redis needs a password. Make one: kubectl create secret generic scriptorium-redis --from-literal=redis-password=$(openssl rand -hex 24); then set redis.password.existingSecret=scriptorium-redis." }}
 {{- end }}
-{{- include "scriptorium.secretVariable" (dict "root" .root "name" "SCRIPTORIUM_REDIS_PASSWORD" "secret" $values.redis.password) }}
+{{- $user := "" }}
+{{- $secret := $values.redis.password }}
+{{- if $values.redis.users.existingSecret }}
+{{- $user = include "scriptorium.redisUser" . }}
+{{- $secret = dict "existingSecret" $values.redis.users.existingSecret "key" $user }}
+{{- end }}
+{{- include "scriptorium.secretVariable" (dict "root" .root "name" "SCRIPTORIUM_REDIS_PASSWORD" "secret" $secret) }}
 - name: SCRIPTORIUM_REDIS_URL
-  value: redis://{{ include "scriptorium.fullname" .root }}-redis:6379/0
+  value: {{ ternary "rediss" "redis" (not (empty $values.redis.tls.existingSecret)) }}://{{ with $user }}{{ . }}@{{ end }}{{ include "scriptorium.fullname" .root }}-redis:6379/0{{ if $values.redis.tls.existingSecret }}?ssl_ca_certs=/etc/redis-ca/ca.crt{{ end }}
 {{- else }}
 {{- $url := $values.externalRedis.url }}
 {{- if not (or $url.existingSecret $url.value) }}
 {{- fail "Name the Redis: set externalRedis.url.existingSecret (a Secret that holds redis://:password@host:6379/0 under externalRedis.url.key), or redis.enabled=true." }}
+{{- end }}
+{{- with index ($values.externalRedis.users | default dict) (include "scriptorium.redisUser" .) }}
+{{- $url = mergeOverwrite (deepCopy $url) . }}
 {{- end }}
 {{- include "scriptorium.secretVariable" (dict "root" .root "name" "SCRIPTORIUM_REDIS_URL" "secret" $url) }}
 {{- end }}

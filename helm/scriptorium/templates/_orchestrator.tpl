@@ -17,6 +17,18 @@
 {{- include "scriptorium.secretVariable" (dict "root" . "name" "SCRIPTORIUM_WEBHOOK_KEY" "secret" .Values.api.webhookKey) }}
 {{- end }}
 
+{{/* The Celery trigger accepts webhooks where there is a key, and does not get the key itself. */}}
+{{- define "scriptorium.messagesVariables" -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+{{- if or .Values.api.webhookKey.existingSecret .Values.api.webhookKey.value }}
+- name: SCRIPTORIUM_SENDS_WEBHOOKS
+  value: "true"
+{{- end }}
+{{- end }}
+
 {{/* "localhost" is a name that the API answers to whatever keys there are. */}}
 {{- define "scriptorium.apiProbes" -}}
 {{- $header := list (dict "name" "Host" "value" "localhost") }}

@@ -160,6 +160,9 @@ spec:
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
         - {name: scratch, mountPath: /scratch}
+        {{- if include "scriptorium.redisAuthority" . }}
+        - {name: redis-ca, mountPath: /etc/redis-ca, readOnly: true}
+        {{- end }}
         {{- if $storeIsHere }}
         - {name: store, mountPath: /store}
         {{- end }}
@@ -175,6 +178,12 @@ spec:
     - name: scratch
       emptyDir:
         sizeLimit: {{ .values.scratchSizeLimit }}
+    {{- with include "scriptorium.redisAuthority" . }}
+    - name: redis-ca
+      secret:
+        secretName: {{ . }}
+        items: [{key: ca.crt, path: ca.crt}]
+    {{- end }}
     {{- if $storeIsHere }}
     - name: store
       persistentVolumeClaim:

@@ -109,7 +109,9 @@ def test_an_image_holds_the_product_and_lets_itself_be_changed_nowhere(
         assert run(builder, target, f"touch {path}", tmp_path).returncode != 0
     image = builder.image(target)
     writable = [path for path in image.rglob("*") if is_others(path)]
-    assert {f"/{path.relative_to(image)}" for path in writable} == {"/models", "/scratch", "/store"}
+    assert {f"/{path.relative_to(image)}" for path in writable} == {
+        "/keys", "/models", "/scratch", "/store",
+    }  # fmt: skip
     packages = image / f"opt/scriptorium/{SITE}"
     assert not list(packages.glob("pip")) and not list(packages.glob("setuptools"))
 
@@ -158,7 +160,9 @@ def test_the_services_of_compose_become_healthy_do_a_job_and_end_when_told(
 def do_a_job_and_end(services: Services, place: Path) -> None:
     first = services.start("key")
     assert first.process.wait(60) == 0, first.log.read_text()
-    key = first.log.read_text().split()[0]
+    written = place / "volumes" / "keys" / "first"
+    key = written.read_text().split()[0]
+    assert key not in first.log.read_text() and written.stat().st_mode & 0o077 == 0
     running = {name: services.start(name) for name in SERVICES}
     for container in running.values():
         assert soon(container.is_healthy), container.log.read_text()

@@ -111,3 +111,31 @@ def test_a_secret_that_could_be_found_by_trying_is_refused(name: str) -> None:
         with pytest.raises(ValidationError, match=name):
             Settings.model_validate({name: short})
     assert getattr(Settings.model_validate({name: "x" * 16}), name)
+
+
+def test_hosts_are_trusted_for_sources_or_for_webhooks_and_by_the_old_name_for_both() -> None:
+    values = Settings(
+        trusted_source_hosts="minio:9000", trusted_webhook_hosts="hooks", trusted_hosts="both"
+    )
+    assert set(values.source_hosts.split(",")) == {"minio:9000", "both"}
+    assert set(values.webhook_hosts.split(",")) == {"hooks", "both"}
+
+
+@pytest.mark.parametrize("field", ["message_tenants", "interactive_tenants"])
+def test_the_cluster_s_own_tenant_needs_no_list(field: str) -> None:
+    def allowed(listed: str, tenant: str) -> bool:
+        values = Settings.model_validate({field: listed, "tenant": "own"})
+        asked = values.may_name if field == "message_tenants" else values.may_hurry
+        return asked(tenant)
+
+    assert allowed("", "own") and not allowed("", "acme")
+    assert allowed("a, acme", "acme") and not allowed("a, acme", "ac")
+    assert allowed("*", "acme")
+
+
+def test_a_process_without_the_key_may_accept_webhooks_that_another_one_signs() -> None:
+    key = SecretStr("0123456789abcdef")
+    assert not Settings(allow_urls=True).has_webhooks
+    assert Settings(allow_urls=True, webhook_key=key).has_webhooks
+    assert Settings(allow_urls=True, sends_webhooks=True).has_webhooks
+    assert not Settings(sends_webhooks=True, webhook_key=key).has_webhooks

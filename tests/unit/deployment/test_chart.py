@@ -161,3 +161,26 @@ def test_a_packaged_chart_renders_the_same(tmp_path: Path) -> None:
     with helm_python.Chart.load(archive) as chart:
         same = chart.render(value_file("everything"), name="demo", namespace="speech")
     assert same == rendered(value_file("everything"))
+
+
+def worker_egress(**policy: Any) -> list[Any] | None:
+    """What the workers' policy lets them reach; None without a policy."""
+    values = values_of("minimal")
+    values["networkPolicy"] = values.get("networkPolicy", {}) | policy
+    found = of_kind(objects(values), "NetworkPolicy")
+    named = [one for name, one in found.items() if name.endswith("-workers")]
+    return named[0]["spec"]["egress"] if named else None
+
+
+def test_workers_reach_no_credentials_of_their_node_unless_it_is_asked_for() -> None:
+    egress = worker_egress()
+    assert egress is not None
+    blocks = [peer["ipBlock"] for peer in egress[0]["to"] if "ipBlock" in peer]
+    assert {one for block in blocks for one in block["except"]} == {
+        "169.254.0.0/16", "fe80::/10", "fd00:ec2::/32",
+    }  # fmt: skip
+    assert [rule for rule in egress[1:] if "to" in rule] == []
+    assert worker_egress(workerMetadata=True) is None
+    strict = worker_egress(workerEgress={"enabled": True, "rules": []})
+    assert strict is not None
+    assert "ipBlock" not in str(strict) and "namespaceSelector" not in str(strict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from redis import Redis
-from redis.exceptions import AuthenticationError, ConnectionError
+from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError
 
 from config.settings import Settings
 from orchestrator.local.redis_server import server_binary
@@ -22,6 +23,7 @@ from tests.deployment.chart import objects, of_kind, value_file, variables
 from tests.eventually import eventually
 
 PASSWORD = "0/1@2:3#4%5 6\"7\\8'9$(id)`id`?&+{{ü"  # each means something to a URL, a shell or Redis
+USERS = ("api", "worker", "reconciler", "triggers", "flower", "sender")
 
 
 @dataclass
@@ -116,3 +118,37 @@ def test_it_keeps_what_it_is_told_and_forgets_nothing_to_make_room(started: Star
 def test_the_signal_that_ends_its_container_ends_it(started: Started) -> None:
     started.process.send_signal(signal.SIGTERM)  # to the shell's process, which has become Redis
     assert started.process.wait(30) == 0
+
+
+def test_the_container_gives_each_component_a_user(tmp_path: Path) -> None:
+    values = copy.deepcopy(value_file("everything"))
+    values["redis"] |= {"users": {"existingSecret": "users"}}
+    pod = of_kind(objects(values), "StatefulSet")["demo-speech-redis"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    told = {one["name"] for one in container["env"] if one["name"].startswith("USER_")}
+    assert told == {f"USER_{user.upper()}" for user in USERS}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "redis.conf").write_text(f"bind 127.0.0.1\nport {port}\ndir {tmp_path}\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "redis-server").symlink_to(str(server_binary()))
+    (script,) = container["args"]
+    process = subprocess.Popen(
+        [*container["command"], script.replace("/etc/redis/redis.conf", f"{tmp_path}/redis.conf")],
+        env={
+            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            "REDIS_PASSWORD": PASSWORD,
+            **{name: f"{name} {PASSWORD}" for name in told},
+        },
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        assert eventually(Started(process, port).answers)
+        for user in USERS:
+            own = Redis(port=port, username=user, password=f"USER_{user.upper()} {PASSWORD}")
+            with own as client, pytest.raises(NoPermissionError):
+                assert client.ping()
+                client.flushall()
+    finally:
+        process.kill()
+        process.wait()

@@ -39,7 +39,15 @@ BY_TEMPLATES = frozenset(
             "otlp_endpoint",
             "pools",
         ),
-        *("api_key", "keys_secret", "webhook_key", "hooks_secret", "hf_token", "allow_anonymous"),
+        *(
+            "api_key",
+            "keys_secret",
+            "webhook_key",
+            "sends_webhooks",
+            "hooks_secret",
+            "hf_token",
+            "allow_anonymous",
+        ),
         *("trigger_rules", "heartbeat_file", "metrics_port", "metrics_dir", "work_dir"),
         *("api_host", "api_port", "worker_pool", "model_dir"),
     }
@@ -173,6 +181,9 @@ def test_secrets_are_read_from_secrets_and_told_to_those_who_need_them() -> None
     assert not {"SCRIPTORIUM_API_KEY", "SCRIPTORIUM_WEBHOOK_KEY"} & set(worker)
     assert "HF_TOKEN" not in api
     assert "SCRIPTORIUM_WEBHOOK_KEY" in variables(found, "demo-speech-reconciler")
+    trigger = variables(found, "demo-speech-triggers-celery")
+    assert trigger["SCRIPTORIUM_SENDS_WEBHOOKS"] == "true"
+    assert "SCRIPTORIUM_WEBHOOK_KEY" not in trigger
     assert "AWS_ACCESS_KEY_ID" not in variables(found, "demo-speech-flower")
 
 
@@ -220,3 +231,43 @@ def test_the_chart_takes_the_same_names_of_tenants_as_the_settings() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     pattern = schema["properties"]["settings"]["properties"]["tenant"]["pattern"]
     assert pattern == TENANT_PATTERN
+
+
+USERS = {
+    "api": "api", "reconciler": "reconciler", "triggers-celery": "triggers",
+    "triggers-sqs": "triggers",
+    "flower": "flower", "worker-cpu": "worker", "worker-gpu": "worker",
+}  # fmt: skip
+
+
+def test_each_component_has_its_own_user_in_redis_and_speaks_tls() -> None:
+    values = copy.deepcopy(value_file("everything"))
+    values["redis"] |= {"users": {"existingSecret": "users"}, "tls": {"existingSecret": "tls"}}
+    found = objects(values)
+    for owner, user in USERS.items():
+        told = variables(found, f"demo-speech-{owner}")
+        assert told["SCRIPTORIUM_REDIS_URL"] == (
+            f"rediss://{user}@demo-speech-redis:6379/0?ssl_ca_certs=/etc/redis-ca/ca.crt"
+        )
+        assert told["SCRIPTORIUM_REDIS_PASSWORD"]["secretKeyRef"] == {"name": "users", "key": user}
+        spec = of_kind(found, "Deployment")[f"demo-speech-{owner}"]["spec"]["template"]["spec"]
+        (volume,) = [one for one in spec["volumes"] if one["name"] == "redis-ca"]
+        assert volume["secret"]["secretName"] == "tls"
+        assert [item["key"] for item in volume["secret"]["items"]] == ["ca.crt"]  # not the key
+    config = of_kind(found, "ConfigMap")["demo-speech-redis"]["data"]["redis.conf"]
+    assert "port 0\ntls-port 6379\n" in config
+
+
+def test_an_external_redis_may_have_a_url_for_each_component() -> None:
+    values = values_of("external")
+    values["externalRedis"] |= {
+        "users": {"worker": {"existingSecret": "of-workers"}},
+        "tls": {"existingSecret": "authority"},
+    }
+    found = objects(values)
+    names = {
+        owner: variables(found, owner)["SCRIPTORIUM_REDIS_URL"]["secretKeyRef"]["name"]
+        for owner in of_kind(found, "Deployment")
+    }
+    assert {name for owner, name in names.items() if "-worker-" in owner} == {"of-workers"}
+    assert {name for owner, name in names.items() if "-worker-" not in owner} == {"redis-access"}

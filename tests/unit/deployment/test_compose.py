@@ -89,6 +89,44 @@ def test_a_service_has_no_privilege_and_a_root_that_is_read_only(name: str) -> N
 
 
 @every_service
+def test_a_service_cannot_take_the_machine_s_memory_or_processes(name: str) -> None:
+    service = SERVICES[name]
+    is_worker = "worker" in name
+    assert service["pids_limit"] == (2048 if is_worker else 512)
+    assert service["mem_limit"] == ("16g" if is_worker else "2g")
+    more = read_compose({"SCRIPTORIUM_MEMORY": "3g", "SCRIPTORIUM_WORKER_MEMORY": "64g"})
+    assert more["services"][name]["mem_limit"] == ("64g" if is_worker else "3g")
+
+
+@pytest.mark.parametrize("keys_there", [True, False])
+def test_the_first_key_is_in_a_volume_of_its_own_and_in_no_log(
+    tmp_path: Path, keys_there: bool
+) -> None:
+    """The service's script, with a command that makes keys as ours does."""
+    listed = """[{"id": "1"}]""" if keys_there else "[]"
+    (tmp_path / "scriptorium").write_text(
+        f"""#!/bin/sh\nif [ "$2" = list ]; then echo '{listed}'; else echo scr_secret; fi\n"""
+    )
+    (tmp_path / "scriptorium").chmod(0o755)
+    (tmp_path / "keys").mkdir()
+    (script,) = SERVICES["key"]["command"]
+    done = subprocess.run(
+        [*SERVICES["key"]["entrypoint"], script.replace("/keys/", f"{tmp_path}/keys/")],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "scr_secret" not in done.stdout + done.stderr
+    made = {path.name: path for path in (tmp_path / "keys").iterdir()}
+    assert set(made) == (set() if keys_there else {"first"})
+    for path in made.values():
+        assert (path.read_text(), path.stat().st_mode & 0o777) == ("scr_secret\n", 0o600)
+    holders = {n for n, s in SERVICES.items() if "keys:/keys" in s["volumes"]}
+    assert holders == {"key"}
+
+
+@every_service
 def test_only_this_machine_reaches_what_is_published(name: str) -> None:
     for port in SERVICES[name].get("ports", ()):
         assert port.startswith("127.0.0.1:")

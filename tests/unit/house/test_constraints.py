@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tests import ROOT
 
-EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
-    "optional-dependencies"
-]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DEPENDENCIES, EXTRAS = PROJECT["dependencies"], PROJECT["optional-dependencies"]
 # What may have another version: torch, transformers, and what they are built for.
 NEWER = {
     "huggingface-hub", "setuptools", "tokenizers", "torch", "torchaudio", "torchcodec",
@@ -53,3 +53,26 @@ def test_each_set_has_what_its_worker_asks_for() -> None:
         found = versions(file)
         for one in (Requirement(line) for extra in extras for line in EXTRAS[extra]):
             assert one.specifier.contains(found[canonicalize_name(one.name)]), (file, str(one))
+
+
+@pytest.mark.parametrize(
+    ("image", "extras"),
+    [("orchestrator", ("flower", "tracing")), ("gpu-worker", ("worker", "whisperx", "tracing"))],
+)
+def test_an_image_has_the_versions_of_the_constraints_each_with_its_hashes(
+    image: str, extras: tuple[str, ...]
+) -> None:
+    text = (ROOT / "locks" / f"{image}.txt").read_text(encoding="utf-8")
+    assert "://" not in text and "--index" not in text  # no address of a package index
+    entries = re.split(r"\n(?! )", text.strip())
+    found: dict[str, Version] = {}
+    for entry in entries:
+        match = re.fullmatch(
+            r"([\w.-]+)==([\w.]+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)", entry
+        )
+        assert match, entry
+        found[canonicalize_name(match[1])] = Version(match[2])
+    known = versions("constraints.txt")
+    assert {name: known[name] for name in found} == found
+    wanted = [*DEPENDENCIES, *(line for extra in extras for line in EXTRAS[extra])]
+    assert {canonicalize_name(Requirement(line).name) for line in wanted} <= found.keys()

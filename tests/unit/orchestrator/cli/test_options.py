@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from gpu_worker.errors import InvalidOption
 from orchestrator.cli.context import remember
-from orchestrator.cli.options import parse_values, spellings, with_job_options
+from orchestrator.cli.options import parse_values, with_job_options
+from orchestrator.cli.spellings import spellings
 from orchestrator.cli.subtitles import subtitle_options
 from tasks.runs.options import JobOptions
 

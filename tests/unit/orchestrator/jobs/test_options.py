@@ -8,8 +8,9 @@ import pytest
 
 from config.settings import Settings
 from gpu_worker.errors import ModelNotTrusted, UnknownModel
-from orchestrator.jobs.options import accepted_options, allowing
+from orchestrator.jobs.options import accepted_options, allowing, with_allowed_lane
 from tasks.runs.options import JobOptions
+from tasks.runs.stages import Lane
 
 
 def accept(values: Settings, **options: Any) -> JobOptions:
@@ -56,3 +57,21 @@ def test_the_operator_s_own_command_names_any_model(settings: Settings) -> None:
     values = allowing(settings.model_copy(update={"allowed_models": "fake"}), options)
     assert accepted_options(options, values) == options
     assert "fake" in values.allowed
+
+
+@pytest.mark.parametrize(
+    ("tenant", "asked", "lane"),
+    [
+        ("own", Lane.INTERACTIVE, Lane.INTERACTIVE),
+        ("listed", Lane.INTERACTIVE, Lane.INTERACTIVE),
+        ("other", Lane.INTERACTIVE, None),  # by the file's length
+        ("other", Lane.BULK, Lane.BULK),
+        ("other", None, None),
+    ],
+)
+def test_long_files_of_other_tenants_do_not_push_in(
+    tenant: str, asked: Lane | None, lane: Lane | None
+) -> None:
+    settings = Settings(tenant="own", interactive_tenants="listed")
+    options = JobOptions(language="en", lane=asked)
+    assert with_allowed_lane(options, tenant, settings) == options.model_copy(update={"lane": lane})

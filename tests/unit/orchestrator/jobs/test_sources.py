@@ -109,5 +109,11 @@ def test_the_cluster_s_own_artifacts_are_no_sources(
 
 
 def test_a_trusted_host_is_accepted_without_tls() -> None:
-    source = named_source(settings(trusted_hosts="minio:9000"), "http://minio:9000/calls/a.wav")
-    assert source.url == "http://minio:9000/calls/a.wav"
+    for name in ("trusted_source_hosts", "trusted_hosts"):
+        source = named_source(settings(**{name: "minio:9000"}), "http://minio:9000/calls/a.wav")
+        assert source.url == "http://minio:9000/calls/a.wav"
+
+
+def test_a_host_that_is_trusted_for_webhooks_is_no_source() -> None:
+    with pytest.raises(AddressNotAllowed):
+        named_source(settings(trusted_webhook_hosts="hooks:80"), "http://hooks:80/admin")

@@ -36,3 +36,12 @@ def test_a_file_that_goes_with_another_job_before_it_is_claimed_is_put_again(
     assert len(claims) == 2
     source = connection.records.manifest(TENANT, job.id).source
     assert exists(connection.store, str(source.artifact))
+
+
+def test_a_tenant_that_asks_for_the_interactive_lane_gets_it_for_short_files(
+    connection: Cluster,
+) -> None:
+    asked = FormRequest.model_validate({"options": {"lane": "interactive"}})
+    for tenant, lane in ((TENANT, "interactive"), ("acme", None)):
+        job = Submitter(connection, tenant, None, "api").submit_file(io.BytesIO(b"a"), "a", asked)
+        assert connection.records.manifest(tenant, job.id).options.lane == lane

@@ -230,3 +230,40 @@ def test_up_says_that_its_metrics_port_is_taken(
             cli.main()
     assert end.value.code == 2
     assert "SCRIPTORIUM_METRICS_PORT" in capsys.readouterr().err
+
+
+def test_other_users_of_the_machine_can_read_nothing_that_it_writes(
+    values: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0o022)  # as most users have it
+    try:
+        (values.home / "store").mkdir(parents=True)  # of an older version
+        values.home.chmod(0o755)
+        settings = values.model_copy(update={"metrics_port": 0})
+        with LocalCluster(settings, workers=1) as cluster:
+            cluster.services.store.put("tenants/a/secret", b"a transcript")
+            announce(cluster, values.home)
+            assert eventually(lambda: any((values.home / "logs").iterdir()))
+            assert sorted(_reachable(values.home)) == []
+    finally:
+        os.umask(before)
+
+
+def _reachable(directory: Path) -> list[Path]:
+    """The files below that another user could open."""
+    found: list[Path] = []
+    for path in directory.iterdir():
+        mode = path.stat().st_mode
+        if path.is_dir() and mode & 0o011:
+            found += _reachable(path)
+        elif path.is_file() and mode & 0o077:
+            found.append(path)
+    return found
+
+
+def test_a_home_that_it_makes_is_closed_to_others(values: Settings) -> None:
+    with LocalCluster(values, workers=1):
+        for name in (".", "store", "logs"):
+            assert (values.home / name).stat().st_mode & 0o077 == 0, name
+        for log in (values.home / "logs").iterdir():
+            assert log.stat().st_mode & 0o077 == 0, log

@@ -57,3 +57,12 @@ def test_what_one_process_alone_can_have_is_not_handed_on() -> None:
 def test_a_program_does_not_show_its_environment() -> None:
     program = Program("x", ("true",), {"SECRET": "hunter2"}, Path("log"))
     assert "hunter2" not in repr(program)
+
+
+def test_a_program_without_the_webhook_key_accepts_webhooks_all_the_same() -> None:
+    told = settings_environment(VALUES, {}, without=FRONT_DOOR_SECRETS)
+    assert told["SCRIPTORIUM_SENDS_WEBHOOKS"] == "True"
+    assert "SCRIPTORIUM_WEBHOOK_KEY" not in told
+    without = VALUES.model_copy(update={"webhook_key": None})
+    told = settings_environment(without, {}, without=FRONT_DOOR_SECRETS)
+    assert told["SCRIPTORIUM_SENDS_WEBHOOKS"] == "False"

@@ -194,3 +194,10 @@ def test_the_api_shows_writers_their_secret(settings: Settings, connection: Clus
     finally:
         opened.close()
     assert shown == {"secret": webhook_secret(values, TENANT)}
+
+
+def test_a_host_that_is_trusted_for_sources_gets_no_webhook() -> None:
+    settings = allowing(trusted_source_hosts="minio:9000", trusted_webhook_hosts="hooks:80")
+    assert check_webhook_url(settings, "http://hooks:80/told").host == "hooks"
+    with pytest.raises(AddressNotAllowed):
+        check_webhook_url(settings, "http://minio:9000/told")

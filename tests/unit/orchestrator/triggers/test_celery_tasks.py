@@ -16,6 +16,7 @@ from orchestrator.access import QuotaExceeded
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.submitter import Submitter
 from orchestrator.triggers import celery_tasks
+from orchestrator.triggers.messages import RETRIES
 from tasks.broker import VISIBILITY_SECONDS, make_app
 from tests.inputs.examples import TENANT
 
@@ -26,7 +27,9 @@ FAKE = {"model": "fake"}
 @pytest.fixture
 def cluster(connection: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """What the tasks are connected to."""
-    values = connection.settings.model_copy(update={"source_buckets": "in"})
+    values = connection.settings.model_copy(
+        update={"source_buckets": "in", "message_tenants": "acme"}
+    )
     changed = replace(connection, settings=values)
     monkeypatch.setattr(celery_tasks, "own_cluster", lambda: changed)
     yield changed
@@ -93,6 +96,7 @@ def test_tenants_do_not_see_each_other(cluster: Cluster) -> None:
         ({"source": SOURCE, "options": {"model": "no such"}}, "unknown_model"),
         ({"upload_id": "a" * 23}, "unknown_upload"),
         ({"source": SOURCE, "webhook_url": "http://127.0.0.1/"}, "webhook_not_allowed"),
+        ({"source": SOURCE, "tenant": "other"}, "tenant_not_allowed"),
     ],
 )
 def test_a_bad_message_is_answered_and_not_raised(
@@ -117,14 +121,15 @@ def test_a_fault_that_may_pass_is_tried_again_and_told_at_last(
 
     def retry(**options: Any) -> Retry:
         delays.append(options["countdown"])
+        assert options["queue"] == "submit"  # not the one that the message names
         return Retry()
 
     monkeypatch.setattr(celery_tasks.submit, "retry", retry)
-    for tries in range(celery_tasks.RETRIES):
+    for tries in range(RETRIES):
         tried = celery_tasks.submit.apply(kwargs={"source": SOURCE}, retries=tries)
         assert tried.state == "RETRY"
     assert delays == sorted(delays) and delays[-1] < celery_tasks.VISIBILITY_SECONDS / 2
-    last = celery_tasks.submit.apply(kwargs={"source": SOURCE}, retries=celery_tasks.RETRIES)
+    last = celery_tasks.submit.apply(kwargs={"source": SOURCE}, retries=RETRIES)
     assert last.get()["error"]["type"] == "transient"
 
 

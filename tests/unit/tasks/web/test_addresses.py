@@ -59,7 +59,7 @@ def test_a_refusal_says_why(url: str, word: str) -> None:
     with pytest.raises(AddressNotAllowed, match=word) as refusal:
         PUBLIC.parse(url)
     assert len(refusal.value.message) < 250
-    assert "SCRIPTORIUM_TRUSTED_HOSTS" in refusal.value.advice
+    assert "SCRIPTORIUM_TRUSTED_SOURCE_HOSTS" in refusal.value.advice
 
 
 @pytest.mark.parametrize(
