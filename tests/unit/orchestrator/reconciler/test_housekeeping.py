@@ -116,7 +116,7 @@ def test_a_sweep_reads_no_upload_that_was_submitted(
     assert counts == [2, 3]  # lists each tenant, their end, and the markers
     with requests(connection, monkeypatch) as made:
         announce(connection, TENANT, "talk.wav", 1)
-    assert made == ["put"]  # the marker
+    assert made == ["list", "put"]  # the markers of uploads that wait, and a new one
 
 
 def test_uploads_of_earlier_releases_are_looked_at_once_a_few_at_a_time(

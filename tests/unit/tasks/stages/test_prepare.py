@@ -110,7 +110,7 @@ def test_a_job_has_a_bounded_number_of_chunks(
     monkeypatch.setattr(ending, "workplace", lambda: few)
     source = upload(connection, file, TENANT)
     assert failure(place, prepared(connection, source, chunk_seconds=5)) == "invalid_option"
-    unit = prepared(connection, source, chunk_seconds=7)
+    unit = prepared(connection, source, chunk_seconds=10)
     assert len(Records(place.store).plan(TENANT, unit.run.job).chunks) == 2
 
 

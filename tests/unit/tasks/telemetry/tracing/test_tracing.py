@@ -149,6 +149,7 @@ def in_a_fresh_interpreter(
 ) -> subprocess.CompletedProcess[str]:
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
     places = {"REDIS_URL": url, "SCRIPTORIUM_STORE_URL": settings.store_url or ""}
+    places |= {"SCRIPTORIUM_ALLOWED_MODELS": "fake"}
     ended = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
