@@ -38,6 +38,7 @@ ENDED = ("completed", "partial", "failed", "canceled")
 # redis-py tells its name and version, and goes on if it may not.
 NOT_NEEDED = {"client"}
 SELDOM = {
+    "lrange": "a queue that holds messages when the reconciler looks into it",
     "punsubscribe": "a worker that ends in peace",
     "unwatch": "a transaction that breaks off",
     "zscore": "a webhook that is put off",
