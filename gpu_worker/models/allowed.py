@@ -17,6 +17,13 @@ KNOWN_MODELS = frozenset({AUTO, PICO_NAME, *HUB_MODELS})
 FAKE = "fake"  # stands for all its speeds; their units are computed in no time, and are measured
 
 
+def listed_name(name: str, revision: str | None = None) -> str:
+    """Return the name by which an operator allows a model, or a revision of it."""
+    if FAKE_NAME.match(name):
+        return FAKE
+    return name if revision is None else f"{name}@{revision}"
+
+
 def check_allowed(
     name: str,
     allowed: Collection[str],
@@ -30,9 +37,7 @@ def check_allowed(
     stranger has proposed. Raises UnknownModel for a name that is neither a directory nor a
     repository.
     """
-    listed = FAKE if FAKE_NAME.match(name) else name
-    if revision is not None:
-        listed = f"{name}@{revision}"
+    listed = listed_name(name, revision)
     if listed in allowed or (revision is None and name in known):
         return
     if "/" not in name and not FAKE_NAME.match(name) and name not in known:

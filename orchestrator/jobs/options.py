@@ -5,7 +5,7 @@ from __future__ import annotations
 from config.settings import Settings
 from gpu_worker.alignment.models import check_align_model
 from gpu_worker.diarization.models import check_trusted, diarize_model
-from gpu_worker.models.allowed import check_allowed
+from gpu_worker.models.allowed import check_allowed, listed_name
 from gpu_worker.models.whisper import AUTO, find_model
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Lane
@@ -31,10 +31,9 @@ def accepted_options(options: JobOptions, settings: Settings) -> JobOptions:
 
 def allowing(settings: Settings, options: JobOptions) -> Settings:
     """Return the settings, with the options' models allowed: their user is the operator."""
-    named = (options.model, options.align_model)
-    names = settings.allowed | {name for name in named if name is not None}
-    if options.revision is not None:
-        names |= {f"{options.model}@{options.revision}"}
+    names = settings.allowed | {listed_name(options.model, options.revision)}
+    if options.align_model is not None:
+        names |= {listed_name(options.align_model)}
     return settings.model_copy(update={"allowed_models": ",".join(sorted(names))})
 
 

@@ -73,9 +73,9 @@ def test_hours_of_silence_complete_with_empty_text_and_a_warning(
 def test_a_model_that_is_not_there_fails_the_job_with_its_name(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
-    cluster = start_cluster(workers=1)
-    path = write_wav(tmp_path / "good.wav", recording(20, seed=90)[0])
     empty = tmp_path / "not-a-model"
+    cluster = start_cluster(workers=1, allowed_models=str(empty))
+    path = write_wav(tmp_path / "good.wav", recording(20, seed=90)[0])
     empty.mkdir()
     (empty / "model.bin").write_bytes(b"nothing")
     job = cluster.wait(cluster.submit(path, model=str(empty), language="en"))

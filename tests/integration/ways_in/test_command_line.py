@@ -33,6 +33,7 @@ class Shell:
         self.environment = kept | {
             "SCRIPTORIUM_HOME": str(directory / "home"),
             "SCRIPTORIUM_MODEL": "pico",
+            "SCRIPTORIUM_ALLOWED_MODELS": "fake",
         }
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

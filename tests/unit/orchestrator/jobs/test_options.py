@@ -57,6 +57,10 @@ def test_the_operator_s_own_command_names_any_model(settings: Settings) -> None:
     values = allowing(settings.model_copy(update={"allowed_models": "fake"}), options)
     assert accepted_options(options, values) == options
     assert "fake" in values.allowed
+    closed = settings.model_copy(update={"allowed_models": ""})
+    for name in ("fake-10x", "owner/name"):
+        own = JobOptions(model=name)
+        assert accepted_options(own, allowing(closed, own)) == own
 
 
 @pytest.mark.parametrize(
