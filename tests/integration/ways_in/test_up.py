@@ -47,6 +47,7 @@ class Running:
 def up(home: Path, *options: str, **variables: str) -> Iterator[Running]:
     """Run it until it says that it is ready; nothing of it is left behind."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    kept["SCRIPTORIUM_ALLOWED_MODELS"] = "fake"
     process = subprocess.Popen(
         [*SCRIPTORIUM, "--home", str(home), "up", "--workers", "1", "--port", "0", *options],
         env=kept | {"HOME": str(home.parent)} | variables,
