@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -47,8 +48,10 @@ class Shell:
             check=False,
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    @contextmanager
+    def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Start a command, which a failed test does not wait for."""
+        with subprocess.Popen(
             [*SCRIPTORIUM, *arguments],
             cwd=self.directory,
             env=self.environment,
@@ -56,7 +59,12 @@ class Shell:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-        )
+        ) as process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
 
     def processes(self) -> list[psutil.Process]:
         """Whatever still runs with this home in its environment."""
@@ -279,12 +287,13 @@ def test_up_killed_with_9_leaves_nothing_running_and_the_next_up_finishes_its_jo
 ) -> None:
     sound = write_wav(shell.directory / "speech.wav", recording(60, seed=96)[0])
 
-    def start() -> subprocess.Popen[str]:
-        cluster = shell.start("up", "--workers", "1")
-        assert cluster.stdout is not None
-        while "Ready" not in cluster.stdout.readline():
-            assert cluster.poll() is None
-        return cluster
+    @contextmanager
+    def start() -> Iterator[subprocess.Popen[str]]:
+        with shell.start("up", "--workers", "1") as cluster:
+            assert cluster.stdout is not None
+            while "Ready" not in cluster.stdout.readline():
+                assert cluster.poll() is None
+            yield cluster
 
     with start() as cluster:
         job = shell.run(
