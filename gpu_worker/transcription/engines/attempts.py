@@ -113,7 +113,9 @@ def _max_length(prompt: int, room: int) -> int:
 
 def _sampling(options: DecodeOptions, temperature: float) -> dict[str, Any]:
     if temperature == 0.0:
-        return {"beam_size": options.beam_size, "patience": options.patience}
+        # CTranslate2 refuses a patience that leaves it no candidate at all.
+        patience = max(options.patience, 1.0 / options.beam_size)
+        return {"beam_size": options.beam_size, "patience": patience}
     return {
         "beam_size": 1,
         "num_hypotheses": options.best_of,

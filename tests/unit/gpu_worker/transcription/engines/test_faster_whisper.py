@@ -119,6 +119,15 @@ def test_more_new_tokens_than_the_model_has_room_for_are_refused(engine: Engine)
         engine.transcribe([np.zeros(RATE, np.float32)], replace(ENGLISH, max_new_tokens=448))
 
 
+@pytest.mark.parametrize(("beams", "patience"), [(1, 0.4), (2, 0.01), (5, 0.1)])
+def test_a_small_patience_leaves_one_candidate(
+    engine: Engine, beams: int, patience: float, said: list[Utterance]
+) -> None:
+    options = replace(ENGLISH, beam_size=beams, patience=patience)
+    (text,) = engine.transcribe([said[0].samples], options)
+    assert text.text
+
+
 @pytest.mark.parametrize("token", [2161, 500_000_000, -2])
 def test_a_token_that_the_model_does_not_have_is_refused(engine: Engine, token: int) -> None:
     options = replace(ENGLISH, suppress_tokens=(0, token))
