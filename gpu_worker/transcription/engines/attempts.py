@@ -37,7 +37,8 @@ def read_attempt(
     found = result.sequences_ids[0]
     tokens = tuple(token for token in found if token < tokenizer.eot)
     text = tokenizer.decode(list(tokens)).strip()
-    total = result.scores[0] * len(found) ** options.length_penalty
+    # Zero has no negative power; an empty text has no tokens whose probability counts.
+    total = result.scores[0] * len(found) ** options.length_penalty if found else 0.0
     return Attempt(
         tokens,
         WindowText(
