@@ -40,7 +40,7 @@ def _minute(silent: bool) -> np.ndarray:
     return samples
 
 
-def _write_file(path: Path, codec: str, hours: float, silent: bool) -> None:
+def write_file(path: Path, codec: str, hours: float, silent: bool) -> None:
     minute = _minute(silent)
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
@@ -74,7 +74,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
         source = Path(name) / f"source{_SUFFIXES[arguments.codec]}"
-        _write_file(source, arguments.codec, arguments.hours, arguments.silent)
+        write_file(source, arguments.codec, arguments.hours, arguments.silent)
         written_mb = _peak_mb(resource.RUSAGE_SELF)
         begin = time.perf_counter()
         audio = decode(source, Path(name) / "pcm")

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.cluster.decode_memory import _write_file
+from benchmarks.cluster.decode_memory import write_file
 from benchmarks.machine import describe_machine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +70,7 @@ def compare(other: Path, codec: str, hours: float, rounds: int, scratch: Path) -
     """Decode a new file in turns; both must write the same."""
     source, pcm = scratch / "source", scratch / "pcm"
     made = source.with_suffix({"flac": ".flac", "libopus": ".ogg"}[codec])
-    _write_file(made, codec, hours, silent=False)
+    write_file(made, codec, hours, silent=False)
     taken: dict[Path, list[tuple[float, float]]] = {other: [], ROOT: []}
     for checkout in (other, ROOT):  # reads all files once, so that none is slower for it
         decode_once(checkout, made, pcm)

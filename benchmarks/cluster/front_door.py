@@ -279,10 +279,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         ours, theirs = free_port(), free_port()
-        environment = os.environ | {
-            "SCRIPTORIUM_HOME": str(directory / "home"),
-            "SCRIPTORIUM_ALLOWED_MODELS": "fake",
-        }
+        environment = os.environ | {"SCRIPTORIUM_HOME": str(directory / "home")}
+        environment["SCRIPTORIUM_ALLOWED_MODELS"] = "fake"
         for unwanted in ("REDIS_URL", "SCRIPTORIUM_REDIS_URL", "SCRIPTORIUM_STORE_URL"):
             environment.pop(unwanted, None)
         up = [sys.executable, "-m", "orchestrator.cli", "up", "--workers", "2"]

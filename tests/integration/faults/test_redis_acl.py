@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,18 +21,13 @@ from orchestrator.local.cluster import LocalCluster
 from orchestrator.local.ports import free_port
 from tasks.runs.stages import Stage, queues
 from tests import ROOT
-from tests.eventually import eventually
 from tests.inputs.speech import recording, write_wav
-from tests.integration.cluster import PATIENCE_SECONDS, quick_settings
+from tests.integration.cluster import quick_settings
+from tests.integration.every_route import EveryRoute
 from tests.integration.faults.conftest import Figure
 from tests.servers.redis_process import redis_process
 
 LIST = ROOT / "examples" / "redis" / "users.acl"
-OPTIONS: dict[str, Any] = {
-    "model": "fake", "chunk_seconds": 10.0, "language": "en", "aligner": "ctc",
-    "diarize": True, "shard_seconds": 16.0,
-}  # fmt: skip
-ENDED = ("completed", "partial", "failed", "canceled")
 # redis-py tells its name and version, and goes on if it may not.
 NOT_NEEDED = {"client"}
 SELDOM = {
@@ -86,54 +79,14 @@ def listed() -> set[str]:
 
 
 def use_all_ways_in(url: str, redis_url: str, sound: Path) -> None:
-    """Submit by HTTP and by Celery, watch, cancel, retry, rerun, list, upload and delete."""
+    """Submit by HTTP, watch, cancel, retry, rerun, list, upload; ask by Celery; delete."""
     with httpx.Client(base_url=url, timeout=60) as http:
-
-        def is_ready() -> bool:
-            with suppress(httpx.HTTPError):
-                return http.get("/readyz").status_code == 200
-            return False
-
-        def asked(method: str, path: str, **content: Any) -> Any:
-            reply = http.request(method, path, **content).raise_for_status()
-            return reply.json() if "json" in reply.headers.get("content-type", "") else {}
-
-        def ended(job: str) -> str:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while (status := str(asked("GET", f"/v1/jobs/{job}")["status"])) not in ENDED:
-                assert time.monotonic() < deadline, f"{job} is still {status}"
-                time.sleep(0.2)
-            return status
-
-        assert eventually(is_ready)
-        with sound.open("rb") as file:
-            job = asked(
-                "POST", "/v1/jobs", files={"file": file}, data={"options": json.dumps(OPTIONS)}
-            )["id"]
-        with http.stream("GET", f"/v1/jobs/{job}/events") as events:
-            assert next(events.iter_lines())
-        assert ended(job) == "completed"
-        result = asked("GET", f"/v1/jobs/{job}/transcript")
-        assert "SPEAKER_00" in str(result) and '"words"' in json.dumps(result)
-        other = asked("POST", f"/v1/jobs/{job}/rerun", json={"options": {"language": "de"}})["id"]
-        asked("POST", f"/v1/jobs/{other}/cancel")
-        if ended(other) == "canceled":
-            asked("POST", f"/v1/jobs/{other}/retry")
-        ended(other)
-        for path in (
-            "/metrics",
-            "/v1/jobs",
-            "/v1/jobs?limit=1",
-            "/v1/autoscale",
-            "/v1/admin/dead-letters",
-        ):
-            asked("GET", path)
-        upload = asked("POST", "/v1/uploads", json={"name": "a.wav", "size": 4})["id"]
-        asked("PUT", f"/v1/uploads/{upload}", content=b"RIFF")
+        routes = EveryRoute(http)
+        job, other = routes.use(sound)
         with Celery("elsewhere", broker=redis_url, backend=redis_url, set_as_current=False) as app:
             sent = app.send_task("scriptorium.status", kwargs={"job": job}, queue="submit")
             assert sent.get(timeout=60)["job"]["status"] == "completed"
-        asked("DELETE", f"/v1/jobs/{other}")
+        routes.asked("DELETE", f"/v1/jobs/{other}")
 
 
 def lose_a_message(url: str) -> None:

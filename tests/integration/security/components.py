@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 from celery import Celery
 
 from orchestrator.local.ports import free_port
 from orchestrator.local.process import Child
-from tests.eventually import eventually
 from tests.inputs.speech import recording, write_wav
+from tests.integration.every_route import OPTIONS, EveryRoute
 
-OPTIONS = {
-    "model": "fake", "chunk_seconds": 10.0, "language": "en", "aligner": "ctc", "diarize": True,
-    "shard_seconds": 16.0,
-}  # fmt: skip
-PATIENCE_SECONDS = 120.0
-ENDED = ("completed", "partial", "failed", "canceled")
 COMPONENTS = {  # its user in Redis, by the name of the process
     "api": "api",
     "cpu-worker": "worker",
@@ -83,48 +75,14 @@ def use_every_component(api: str, flower: str, sender_url: str, directory: Path)
     """Take a whole job through, by HTTP and by Celery; cancel, retry, rerun, list and delete."""
     sound = write_wav(directory / "talk.wav", recording(35, seed=4)[0])
     with httpx.Client(base_url=api, timeout=60, trust_env=False) as http:
-
-        def is_ready() -> bool:
-            with suppress(httpx.HTTPError):
-                return http.get("/readyz").status_code == 200
-            return False
-
-        def asked(method: str, path: str, **content: Any) -> Any:
-            reply = http.request(method, path, **content).raise_for_status()
-            return reply.json() if "json" in reply.headers.get("content-type", "") else {}
-
-        def ended(job: str) -> str:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while (status := str(asked("GET", f"/v1/jobs/{job}")["status"])) not in ENDED:
-                assert time.monotonic() < deadline, f"{job} is still {status}"
-                time.sleep(0.2)
-            return status
-
-        assert eventually(is_ready)
-        with sound.open("rb") as file:
-            form = {"files": {"file": file}, "data": {"options": json.dumps(OPTIONS)}}
-            job = asked("POST", "/v1/jobs", **form)["id"]
-        with http.stream("GET", f"/v1/jobs/{job}/events") as events:
-            assert next(events.iter_lines())
-        assert ended(job) == "completed"
-        assert "SPEAKER_00" in str(asked("GET", f"/v1/jobs/{job}/transcript"))
-        other = asked("POST", f"/v1/jobs/{job}/rerun", json={"options": {"language": "de"}})["id"]
-        asked("POST", f"/v1/jobs/{other}/cancel")
-        if ended(other) == "canceled":
-            asked("POST", f"/v1/jobs/{other}/retry")
-        assert ended(other) == "completed"
-        for path in ("/metrics", "/v1/jobs?limit=1", "/v1/autoscale", "/v1/admin/dead-letters"):
-            asked("GET", path)
-        upload = asked("POST", "/v1/uploads", json={"name": "a.wav", "size": 4})["id"]
-        asked("PUT", f"/v1/uploads/{upload}", content=b"RIFF")
+        routes = EveryRoute(http)
+        _, other = routes.use(sound)
         with Celery("other", broker=sender_url, backend=sender_url, set_as_current=False) as app:
-            size = sound.stat().st_size
-            upload = asked("POST", "/v1/uploads", json={"name": "b.wav", "size": size})["id"]
-            asked("PUT", f"/v1/uploads/{upload}", content=sound.read_bytes())
+            upload = routes.upload("b.wav", sound.read_bytes())
             fields = {"upload_id": upload, "options": OPTIONS}
             sent = app.send_task("scriptorium.submit", kwargs=fields, queue="submit")
             third = sent.get(timeout=60)["job"]["id"]
-            assert ended(third) == "completed"
+            assert routes.ended(third) == "completed"
             sent = app.send_task("scriptorium.status", kwargs={"job": third}, queue="submit")
             assert sent.get(timeout=60)["job"]["status"] == "completed"
             sent.forget()
@@ -136,6 +94,6 @@ def use_every_component(api: str, flower: str, sender_url: str, directory: Path)
             f"{flower}/broker", auth=("scriptorium", "flower-password"), trust_env=False
         )
         assert queues.status_code == 200
-        asked("DELETE", f"/v1/jobs/{other}")
-        asked("DELETE", f"/v1/jobs/{third}")
+        routes.asked("DELETE", f"/v1/jobs/{other}")
+        routes.asked("DELETE", f"/v1/jobs/{third}")
         time.sleep(3.0)  # the reconciler sees the deletions through
