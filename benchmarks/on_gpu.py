@@ -35,6 +35,7 @@ from gpu_worker.audio.vad import speech_spans
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest, WindowText
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine, load
+from gpu_worker.transcription.engines.features import Features
 from gpu_worker.transcription.windows import pack_windows
 
 GREEDY = DecodeOptions(language="en", temperatures=(0.0,))
@@ -50,6 +51,11 @@ def seconds(work: Callable[[], object], rounds: int = 3) -> float:
         work()
         times.append(time.perf_counter() - started)
     return median(times[1:])
+
+
+def prepared_features(engine: FasterWhisperEngine, windows: list[Audio]) -> Features:
+    """The features of windows, shape (windows, mels, 3000)."""
+    return np.stack([engine.prepare(window).features for window in windows])
 
 
 class Bench:
@@ -132,10 +138,10 @@ class Bench:
         size = 32 if self.device == "cuda" else 2
         batch = list(islice(cycle(self.windows), size))
         model = engine._model
-        mel = engine._features(batch)
+        mel = prepared_features(engine, batch)
         plain = replace(GREEDY, word_timestamps=False)
         parts = {
-            "features_on_the_cpu": seconds(partial(engine._features, batch)),
+            "features_on_the_cpu": seconds(partial(prepared_features, engine, batch)),
             "encoder": seconds(partial(model.encode, mel)),
             "features_encoder_and_text": seconds(partial(engine.transcribe, batch, plain)),
             "all_with_words": seconds(partial(engine.transcribe, batch, GREEDY)),

@@ -11,11 +11,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from gpu_worker.alignment import Aligner, AlignerRequest
+from gpu_worker.devices.nvml import memory_ratio
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.errors import InvalidOption, LibraryMissing
+from gpu_worker.transcription.chunk import WindowBatcher
 from gpu_worker.transcription.engines import Engine, EngineRequest
 
 
@@ -29,6 +32,7 @@ class ModelRequest(Hashable, Protocol):
 Request = TypeVar("Request", bound=ModelRequest)
 Model = TypeVar("Model")
 OnLoad = Callable[[float | None], None]
+OnBatch = Callable[[int, int], None]
 
 
 class Factories(dict[str, Callable[[Request], Model]]):
@@ -51,6 +55,10 @@ def load_by(module: str, request: Any) -> Any:
     Raises ImportError if a library is missing, and what `load` raises.
     """
     return importlib.import_module(module).load(request)
+
+
+def ignore_batch(items: int, size: int) -> None:
+    """Do nothing: the default of `on_batch`."""
 
 
 def ignore_load(_: float | None) -> None:
@@ -109,11 +117,32 @@ def load_engine(request: EngineRequest) -> Engine:
     return _engines.load(request)
 
 
-class LoadedEngines(LoadedModels[EngineRequest, Engine]):
+@dataclass(frozen=True, slots=True)
+class LoadedEngine:
+    """An engine in memory, and what makes its batches of the windows of all units."""
+
+    engine: Engine
+    batcher: WindowBatcher
+
+
+class LoadedEngines(LoadedModels[EngineRequest, LoadedEngine]):
     """The engines used last, each loaded once."""
 
-    def __init__(self, capacity: int, on_load: OnLoad = ignore_load) -> None:
-        super().__init__(capacity, load_engine, on_load)
+    def __init__(
+        self,
+        capacity: int,
+        on_load: OnLoad = ignore_load,
+        on_batch: OnBatch = ignore_batch,
+    ) -> None:
+        """`on_batch` hears of each batch how many windows it had, and could have had."""
+
+        def load(request: EngineRequest) -> LoadedEngine:
+            engine = load_engine(request)
+            ratio = memory_ratio if engine.device == "cuda" else lambda: None
+            batcher = WindowBatcher(engine.decode, memory_ratio=ratio, on_batch=on_batch)
+            return LoadedEngine(engine, batcher)
+
+        super().__init__(capacity, load, on_load)
 
 
 ALIGNERS = ("ctc", "whisperx")  # by name, each a module of `alignment/`

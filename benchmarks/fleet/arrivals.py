@@ -27,7 +27,7 @@ Times = Callable[
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file; its chunks are of equal length, as the planner cuts them."""
+    """One file; its chunks are of equal length, up to 300 s, also in a file of few chunks."""
 
     submitted: float  # seconds from the start
     chunk_audio_seconds: float

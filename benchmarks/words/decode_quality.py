@@ -35,9 +35,10 @@ SECONDS = (0.0, 0.107, 0.231, 0.353, 0.479)  # of silence in front
 BEAMS = (1, 5)
 
 
-def with_zeros(extract: FeatureExtractor, windows: list[Audio]) -> Features:
+def with_zeros(extract: FeatureExtractor, window: Audio) -> Features:
     """faster-whisper's way to fill windows up."""
-    return np.stack([pad_or_trim(extract(window)[..., :-1]) for window in windows])
+    filled: Features = pad_or_trim(extract(window)[..., :-1])
+    return filled
 
 
 FILLS = {"zeros": with_zeros, "silence": log_mel}

@@ -29,6 +29,7 @@ from gpu_worker.transcription.engines import (
     WindowText,
 )
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine, load
+from gpu_worker.transcription.engines.features import PreparedWindow
 
 HALF = 224  # tokens that a text could have before
 SECONDS = 30
@@ -52,11 +53,19 @@ class Watched:
         self.max_window_seconds = engine.max_window_seconds
         self.looks: list[list[tuple[float, WindowText]]] = []
 
+    def prepare(self, window: Audio) -> PreparedWindow:
+        return self._engine.prepare(window)
+
     def transcribe(
         self, windows: Sequence[Audio], options: DecodeOptions
     ) -> tuple[WindowText, ...]:
-        texts = self._engine.transcribe(windows, options)
-        seconds = [len(window) / SAMPLE_RATE for window in windows]
+        return self.decode([self.prepare(window) for window in windows], options)
+
+    def decode(
+        self, windows: Sequence[PreparedWindow], options: DecodeOptions
+    ) -> tuple[WindowText, ...]:
+        texts = self._engine.decode(windows, options)
+        seconds = [len(window.audio) / SAMPLE_RATE for window in windows]
         self.looks.append(list(zip(seconds, texts, strict=True)))
         return texts
 

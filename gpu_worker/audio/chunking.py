@@ -45,7 +45,10 @@ class Chunk:
 class ChunkingOptions:
     """The wished length of chunks, and how far from it cuts may lie.
 
-    A file up to `chunk_seconds` is one chunk. Cuts are looked for within
+    Chunks have `chunk_seconds`, or less where a file would have fewer than `even_chunks`: then
+    few workers end together, since 12 chunks are as many for each of 2, 3, 4 or 6. But for that
+    none is shorter than `even_chunk_seconds`, so that a message costs little beside its work; a
+    file that is no longer is one chunk. Cuts are looked for within
     `search_seconds` of the even boundaries, but never further than a third of a
     chunk. In files over 30 minutes no chunk exceeds `max_chunk_seconds`.
 
@@ -55,6 +58,8 @@ class ChunkingOptions:
     chunk_seconds: float = 300.0
     search_seconds: float = 15.0
     max_chunk_seconds: float = 600.0
+    even_chunks: int = 12
+    even_chunk_seconds: float = 45.0
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.chunk_seconds < math.inf:
@@ -92,7 +97,8 @@ def plan_chunks(
 
 def _layout(seconds: float, options: ChunkingOptions) -> tuple[int, float]:
     """Return the number of chunks, and how many seconds from an even boundary a cut may lie."""
-    length = options.chunk_seconds
+    even = max(options.even_chunk_seconds, seconds / options.even_chunks)
+    length = min(options.chunk_seconds, even)
     bounded = seconds > _LONG_FILE_SECONDS
     if bounded:
         length = min(length, options.max_chunk_seconds)
@@ -100,8 +106,8 @@ def _layout(seconds: float, options: ChunkingOptions) -> tuple[int, float]:
     if bounded:  # a chunk may grow by the radius at both ends
         length = min(length, max(options.max_chunk_seconds - 2 * radius, length / 3))
     count = max(1, math.ceil(seconds / length))
-    even = seconds / count
-    radius = min(radius, even / 3)
+    each = seconds / count
+    radius = min(radius, each / 3)
     if bounded:
-        radius = min(radius, (options.max_chunk_seconds - even) / 2)
+        radius = min(radius, (options.max_chunk_seconds - each) / 2)
     return count, radius

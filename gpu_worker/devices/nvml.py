@@ -5,10 +5,15 @@ A figure that a GPU does not report is None: a MIG instance reports its memory a
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+_MEMORY_SECONDS = 5.0  # how old the memory's figures may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,23 @@ def read_gpus() -> tuple[GpuReading, ...]:
     finally:
         with suppress(nvml.NVMLError):
             nvml.nvmlShutdown()
+
+
+@lru_cache(maxsize=1)
+def _memory_ratio(_moment: int) -> float | None:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
+    for gpu in read_gpus():
+        if str(gpu.index) == visible and gpu.memory_total_bytes and gpu.memory_used_bytes:
+            return gpu.memory_used_bytes / gpu.memory_total_bytes
+    return None
+
+
+def memory_ratio() -> float | None:
+    """Return the part of this process's GPU memory in use; None where NVML does not tell.
+
+    The GPU is read at most once in a few seconds.
+    """
+    return _memory_ratio(int(time.monotonic() / _MEMORY_SECONDS))
 
 
 def _read(nvml: Any, index: int) -> GpuReading | None:

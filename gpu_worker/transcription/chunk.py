@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
-from gpu_worker.devices.batching import run_batches
+from gpu_worker.devices.batcher import NO_TURNS, Batcher, Turns
 from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcript import ChunkTranscript, TranscriptWarning
 from gpu_worker.transcription.decoded import TIME_DIGITS, DecodedWindow, heard_window
-from gpu_worker.transcription.engines import DecodeOptions, Engine
+from gpu_worker.transcription.engines import DecodeOptions, Engine, WindowText
 from gpu_worker.transcription.second_look import second_look
 from gpu_worker.transcription.windows import Window, pack_windows
 
 # Decoded at once on a CPU: more are no faster there, and memory for them is not refused but ends
 # the process.
-CPU_WINDOWS = 16
+CPU_WINDOWS = 8
+
+WindowBatcher = Batcher[DecodeOptions, Any, WindowText]
 
 
 def transcribe_chunk(
@@ -34,26 +37,30 @@ def transcribe_chunk(
     batch_size: int = 16,
     vad: VadOptions | None = None,
     before_batch: Callable[[], None] = lambda: None,
+    batcher: WindowBatcher | None = None,
+    turns: Turns = NO_TURNS,
 ) -> ChunkTranscript:
     """Find the speech in `audio`, decode it, and time it from the start of the file.
 
-    `audio` has shape (samples,); `first_sample` is the chunk's position in the file. Words are
-    always timed: their times decide where lines end, and whether speech was passed over. Raises
-    OutOfMemory, and what `before_batch` and the engine raise.
+    `audio` has shape (samples,); `first_sample` is the chunk's position in the file. `batcher` is
+    the engine's: with it the chunk's windows share batches with those of other chunks, and `turns`
+    hears whose windows are decoded. Words are always timed: their times decide where lines end, and
+    whether speech was passed over. Raises OutOfMemory, and what `before_batch` and the engine
+    raise.
     """
-    spans = speech_spans(audio, engine.max_window_seconds, vad)
-    windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))
+    batcher = batcher or Batcher(engine.decode)
+    largest = min(batch_size, CPU_WINDOWS) if engine.device == "cpu" else batch_size
+    timed = replace(options, word_timestamps=True)
+    with batcher.coming():
+        spans = speech_spans(audio, engine.max_window_seconds, vad)
+        windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))
     if not windows:
         return ChunkTranscript(())
-    timed = replace(options, word_timestamps=True)
 
     def decode(found: Sequence[Window]) -> list[DecodedWindow]:
-        texts = run_batches(
-            found,
-            min(batch_size, CPU_WINDOWS) if engine.device == "cpu" else batch_size,
-            lambda batch: engine.transcribe([window.cut(audio) for window in batch], timed),
-            before_batch=before_batch,
-        )
+        with batcher.coming():
+            prepared = [engine.prepare(window.cut(audio)) for window in found]
+        texts = batcher.run(prepared, timed, largest, before_batch=before_batch, turns=turns)
         return [DecodedWindow.of(*pair, timed) for pair in zip(found, texts, strict=True)]
 
     decoded, passed_over = second_look(audio, decode(windows), decode, vad)

@@ -30,7 +30,6 @@ from tasks.state.receipts import Receipt
 from tasks.telemetry.counts import count_look
 
 CRASHED_UNITS = 6  # of a run: the rest is given up without a try, since workers are all jobs'
-TURN_SECONDS = 24 * 3600.0  # that a unit may wait for its neighbours in the process
 log = structlog.get_logger(__name__)
 
 
@@ -124,7 +123,7 @@ def _attempt(place: Workplace, unit: Unit) -> Iterator[None]:
 def _turn(place: Workplace, *, alone: bool) -> Iterator[None]:
     """Wait for the unit's turn, at no cost to its deadline, and keep it for the block."""
     with ExitStack() as turn:
-        with place.watchdog.grant(TURN_SECONDS):
+        with place.watchdog.waiting():
             turn.enter_context(place.isolation.held(alone=alone))
         yield
 

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from tasks.state.attempts import Attempts
 from tasks.state.leases import Leases
 from tasks.telemetry.metrics import LEASES_LOST
 
+TURN_SECONDS = 24 * 3600.0  # that a unit may wait for its neighbours in the process
 EXIT_HUNG = 70  # EX_SOFTWARE: the supervisor restarts on any non-zero status
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,7 @@ class _Running:
     deadline: float  # on the monotonic clock
     thread: int
     unit: Unit | None
+    shares: bool  # a batch that is run just now, with other units
     named: Mapping[str, Any]  # job, stage and chunk, for the log
 
 
@@ -58,7 +60,8 @@ class Watchdog:
     ) -> Iterator[None]:
         """Renew the lease on `key` while the block runs, for at most `seconds`.
 
-        When they are over the process ends, which counts as a death of the unit alone.
+        When they are over the process ends, which counts as a death of the unit, and of those that
+        share a batch with it.
         """
         self._start()
         with self._lock:
@@ -68,6 +71,7 @@ class Watchdog:
                 time.monotonic() + seconds,
                 threading.get_ident(),
                 unit,
+                False,
                 structlog.contextvars.get_contextvars(),
             )
         try:
@@ -86,6 +90,26 @@ class Watchdog:
             yield
         finally:
             self._postpone(time.monotonic() - began - seconds)
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Let this thread's units wait for other units of the process, at no cost to their time."""
+        return self.grant(TURN_SECONDS)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Note that this thread's units share a batch, and so the blame if it never ends."""
+        self._share(True)
+        try:
+            yield
+        finally:
+            self._share(False)
+
+    def _share(self, shares: bool) -> None:
+        thread = threading.get_ident()
+        with self._lock:
+            for owner, unit in self._running.items():
+                if unit.thread == thread:
+                    self._running[owner] = replace(unit, shares=shares)
 
     def _postpone(self, seconds: float) -> None:
         thread = threading.get_ident()
@@ -139,7 +163,10 @@ class Watchdog:
     def _end_process(self, unit: _Running) -> None:
         log.error("deadline_passed", artifact=unit.key)
         faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
-        self._attempts.forgive(but=unit.unit)
+        with self._lock:
+            together = [one.unit for one in self._running.values() if unit.shares and one.shares]
+        # Which unit of a batch is to blame shows when each is tried alone.
+        self._attempts.forgive(but=[one for one in (unit.unit, *together) if one is not None])
         with suppress(RedisError):  # it expires by itself
             self._leases.release(unit.key, unit.owner)
         os._exit(EXIT_HUNG)

@@ -11,8 +11,9 @@ import signal
 import socket
 import threading
 import time
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,10 +30,16 @@ from gpu_worker.choosing import ModelPlace
 from gpu_worker.devices import used_device
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.diarization.models import check_trusted, diarize_model
-from gpu_worker.loaded import LoadedAligners, LoadedDiarizers, LoadedEngines, load_engine
+from gpu_worker.loaded import (
+    LoadedAligners,
+    LoadedDiarizers,
+    LoadedEngine,
+    LoadedEngines,
+    load_engine,
+)
 from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.builtin import PICO_NAME
-from gpu_worker.transcription.engines import Engine, EngineRequest
+from gpu_worker.transcription.engines import EngineRequest
 from tasks.execution.fitness import EXIT_UNFIT, Fitness, check_scratch, end_worker
 from tasks.execution.isolation import Isolation
 from tasks.execution.scratch import SWEEP_SECONDS, scratch_directory, sweep
@@ -47,7 +54,7 @@ from tasks.telemetry import (
     heartbeat,  # noqa: F401 - each listens to Celery's signals
     log_lines,  # noqa: F401 - each listens to Celery's signals
 )
-from tasks.telemetry.counts import count_model
+from tasks.telemetry.counts import count_batch, count_model
 
 log = structlog.get_logger(__name__)
 LOAD_SECONDS = 4 * 3600.0  # to fetch and load a model; it does not count as the unit's time
@@ -77,8 +84,9 @@ class Workplace(Services):
     engines: LoadedEngines
     aligners: LoadedAligners
     diarizers: LoadedDiarizers
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def engine(self, options: JobOptions) -> Engine:
+    def engine(self, options: JobOptions) -> LoadedEngine:
         """Return the job's engine; load it if it is not loaded. Raises ModelNotTrusted."""
         check_allowed(options.model, self.settings.allowed, revision=options.revision)
         with self.watchdog.grant(LOAD_SECONDS):
@@ -108,6 +116,19 @@ class Workplace(Services):
         with self.watchdog.grant(LOAD_SECONDS):
             return self.diarizers.get(DiarizerRequest(model, **_hardware(self.settings)))
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other unit of this process use an aligner or a diarizer during the block.
+
+        The block needs memory for a batch of its own. The wait is at no cost to the deadline.
+        """
+        with self.watchdog.waiting():
+            self.lock.acquire()
+        try:
+            yield
+        finally:
+            self.lock.release()
+
     def model_place(self) -> ModelPlace:
         """Return the device of this worker's models, their directory and the hub token."""
         hardware = _hardware(self.settings)
@@ -120,7 +141,7 @@ class Workplace(Services):
 
         Its leases are released, so that the reconciler issues the units again soon.
         """
-        self.attempts.forgive(but=charged)
+        self.attempts.forgive(but=() if charged is None else (charged,))
         self.watchdog.release_all()
         end_worker(_node().main_process)
 
@@ -163,7 +184,7 @@ def _open(pid: int) -> Workplace:
         watchdog=Watchdog(services.leases, attempts, values.heartbeat_seconds),
         isolation=Isolation(),
         fitness=Fitness(partial(_test_worker, values, node)),
-        engines=LoadedEngines(values.loaded_models, partial(count_model, "engine")),
+        engines=LoadedEngines(values.loaded_models, partial(count_model, "engine"), count_batch),
         aligners=LoadedAligners(values.loaded_models, partial(count_model, "aligner")),
         diarizers=LoadedDiarizers(values.loaded_models, partial(count_model, "diarizer")),
     )

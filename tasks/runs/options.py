@@ -101,7 +101,12 @@ class JobOptions(Record):
     audio_track: int | None = _option(
         None, "Use this audio track, from 0; unset: the file's default.", ge=0, lt=64
     )
-    chunk_seconds: float = _option(300.0, "Nominal seconds of a chunk.", ge=5.0, le=600.0)
+    chunk_seconds: float = _option(
+        300.0,
+        "Seconds of a chunk, about; a file of few chunks gets more and shorter ones.",
+        ge=5.0,
+        le=600.0,
+    )
     batch_size: int = _option(16, "Windows decoded at once.", ge=1, le=512)
     beam_size: int | None = _option(  # None until the model is known
         None, "Beams at temperature 0; 1 is greedy. Unset: 5 with tiny and base, else 1.",

@@ -45,15 +45,17 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         if not heard.segments:
             return heard.to_json()
         aligner = place.aligner(options, spoken or "en")
-        aligned = align_chunk(
-            aligner,
-            read_audio(place.store, keys.pcm(unit.run.tenant, audio), span),
-            heard,
-            first_sample=span.start,
-            language=spoken or "en",
-            batch_size=options.batch_size,
-            before_batch=check,
-        )
+        samples = read_audio(place.store, keys.pcm(unit.run.tenant, audio), span)
+        with place.alone():
+            aligned = align_chunk(
+                aligner,
+                samples,
+                heard,
+                first_sample=span.start,
+                language=spoken or "en",
+                batch_size=options.batch_size,
+                before_batch=check,
+            )
         return aligned.to_json() | {"model": aligner.name, "device": aligner.device}
 
     return Work(records.key(unit), compute, audio_seconds=plan.chunk_seconds(unit.index))

@@ -76,7 +76,7 @@ def _choose(place: Workplace, manifest: Manifest, plan: Plan) -> Choice:
 
 
 def _detected(place: Workplace, manifest: Manifest, plan: Plan) -> dict[str, Any]:
-    engine = place.engine(manifest.options)
+    engine = place.engine(manifest.options).engine
     return {"language": majority(engine, _spread_windows(place, manifest, plan, engine))}
 
 

@@ -31,7 +31,8 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         heard = diarizer.grid.samples_of(windows, plan.samples)
         span = Span(heard.start, heard.stop)
         audio = read_audio(place.store, keys.pcm(unit.run.tenant, plan.audio), span)
-        return diarizer.embed(audio, windows, check).to_bytes()
+        with place.alone():
+            return diarizer.embed(audio, windows, check).to_bytes()
 
     return Work(
         place.records.key(unit), compute, audio_seconds=plan.shard_seconds(unit.index, options)

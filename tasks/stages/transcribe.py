@@ -31,7 +31,8 @@ def _describe(place: Workplace, unit: Unit) -> Work:
     decoding = options.decode_options(records.language(manifest, plan))
 
     def compute(check: Callable[[], None]) -> dict[str, Any]:
-        engine = place.engine(options)
+        loaded = place.engine(options)
+        engine = loaded.engine
         heard = transcribe_chunk(
             engine,
             read_audio(place.store, keys.pcm(unit.run.tenant, audio), span),
@@ -40,6 +41,8 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             batch_size=options.batch_size,
             vad=options.vad_options(),
             before_batch=check,
+            batcher=loaded.batcher,
+            turns=place.watchdog,
         )
         return heard.to_json() | {"model": engine.name, "device": engine.device}
 

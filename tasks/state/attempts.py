@@ -8,7 +8,7 @@ because Redis was away: the process takes the token back as soon as Redis answer
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -69,10 +69,10 @@ class Attempts:
         """End a try that the process survived. Raises nothing: it is repeated if Redis is away."""
         self._survived((token,))
 
-    def forgive(self, *, but: Unit | None = None) -> None:
-        """End all tries of this process, which dies by no fault of theirs, but those of a unit."""
+    def forgive(self, *, but: Collection[Unit] = ()) -> None:
+        """End all tries of this process, which dies by no fault of theirs, but those of some."""
         with self._lock:
-            tokens = [token for token, unit in self._running.items() if unit != but]
+            tokens = [token for token, unit in self._running.items() if unit not in but]
         self._survived(tokens)
 
     def crash(self, unit: Unit) -> None:

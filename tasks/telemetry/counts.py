@@ -21,6 +21,8 @@ from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tasks.telemetry.metrics import (
     AUDIO_SECONDS,
+    BATCH_ROOM,
+    BATCHED_WINDOWS,
     CACHE_REQUESTS,
     MODEL_LOAD_SECONDS,
     QUEUE_WAIT_SECONDS,
@@ -47,6 +49,12 @@ def count_model(kind: str, seconds: float | None) -> None:
     CACHE_REQUESTS.labels(kind, "hit" if seconds is None else "miss").inc()
     if seconds is not None:
         MODEL_LOAD_SECONDS.labels(kind).observe(seconds)
+
+
+def count_batch(items: int, size: int) -> None:
+    """Count a batch of windows, and how many windows it might have had."""
+    BATCHED_WINDOWS.inc(items)
+    BATCH_ROOM.inc(size)
 
 
 def count_computing(unit: Unit, options: JobOptions, seconds: float, audio_seconds: float) -> None:

@@ -57,6 +57,10 @@ QUEUE_WAIT_SECONDS = Histogram(
 MODEL_LOAD_SECONDS = Histogram(
     "scriptorium_model_load_seconds", "Seconds to load a model.", ["kind"], buckets=_SECONDS
 )
+BATCHED_WINDOWS = Counter("scriptorium_batched_windows", "Windows of speech decoded in batches.")
+BATCH_ROOM = Counter(
+    "scriptorium_batch_room", "Windows that these batches had room for: their fill is the ratio."
+)
 JOBS_ENDED = Counter("scriptorium_jobs_ended", "Runs of jobs that ended.", ["status"])
 
 # What the API counts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from gpu_worker.audio.samples import Audio
 from gpu_worker.transcript import TranscriptWarning, Word
@@ -66,10 +66,19 @@ class Engine(Protocol):
     max_window_seconds: float  # the longest window it was made for
     languages: frozenset[str]
 
+    def prepare(self, window: Audio) -> Any:
+        """Compute what `decode` takes for a window: on the CPU, also while a batch is decoded."""
+
+    def decode(self, windows: Sequence[Any], options: DecodeOptions) -> tuple[WindowText, ...]:
+        """Decode all prepared windows as one batch. Raises MemoryError when it does not fit.
+
+        A window's text does not depend on its neighbours in the batch.
+        """
+
     def transcribe(
         self, windows: Sequence[Audio], options: DecodeOptions
     ) -> tuple[WindowText, ...]:
-        """Decode all windows as one batch. Raises MemoryError when it does not fit."""
+        """Prepare all windows, and decode them as one batch. Raises as `decode`."""
 
     def warnings(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
         """Return warnings about options that cannot be followed in full. Raises InvalidOption."""

@@ -52,6 +52,14 @@ class FakeEngine:
         self.speed = speed  # seconds of audio a second; None: as fast as it goes
         self._largest_batch = largest_batch
 
+    def prepare(self, window: Audio) -> Audio:
+        """Return the window as it is."""
+        return window
+
+    def decode(self, windows: Sequence[Audio], options: DecodeOptions) -> tuple[WindowText, ...]:
+        """Decode as `transcribe`."""
+        return self.transcribe(windows, options)
+
     def transcribe(
         self, windows: Sequence[Audio], options: DecodeOptions
     ) -> tuple[WindowText, ...]:

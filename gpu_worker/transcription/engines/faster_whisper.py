@@ -39,9 +39,15 @@ from gpu_worker.transcription.engines.attempts import (
     groups,
     read_attempt,
 )
+from gpu_worker.transcription.engines.encoding import encode, encodings_of
 from gpu_worker.transcription.engines.fallback import needs_fallback
-from gpu_worker.transcription.engines.features import Features, log_mel
-from gpu_worker.transcription.engines.prompts import PROMPT_TOKENS, Prompt, build_prompt
+from gpu_worker.transcription.engines.features import PreparedWindow, log_mel
+from gpu_worker.transcription.engines.prompts import (
+    PROMPT_TOKENS,
+    Prompt,
+    build_prompt,
+    text_room,
+)
 from gpu_worker.transcription.engines.word_edges import fit_to_sound
 from gpu_worker.transcription.engines.word_times import MODEL_OFFSETS, TokenTimes, time_words
 from gpu_worker.transcription.hearing import check_hearing
@@ -91,8 +97,18 @@ class FasterWhisperEngine:
             if model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None
         )
 
+    def prepare(self, window: Audio) -> PreparedWindow:
+        """Compute the features of a window of at most 30 s."""
+        return PreparedWindow(window, log_mel(self._model.feature_extractor, window))
+
     def transcribe(
         self, windows: Sequence[Audio], options: DecodeOptions
+    ) -> tuple[WindowText, ...]:
+        """Prepare and decode a batch. Raises what `decode` raises."""
+        return self.decode([self.prepare(window) for window in windows], options)
+
+    def decode(
+        self, windows: Sequence[PreparedWindow], options: DecodeOptions
     ) -> tuple[WindowText, ...]:
         """Decode a batch; decode windows that fail a threshold again, at the next temperature.
 
@@ -100,14 +116,14 @@ class FasterWhisperEngine:
         """
         tokenizer = self._tokenizer(options)
         prompt = build_prompt(tokenizer, options)
-        room = self._room(prompt, options)
-        encoded = translating_device_errors(partial(self._model.encode, self._features(windows)))
+        room = text_room(prompt, self._model.max_length, options)
+        encoded = self._encode(windows)
         attempts: list[list[Attempt]] = [[] for _ in windows]
         pending = list(range(len(windows)))
         for temperature in options.temperatures:
             for group in groups(pending, options, temperature):
                 generate = partial(
-                    self._generate, _rows(encoded, group), tokenizer, prompt, room, options
+                    self._generate, encodings_of(encoded, group), tokenizer, prompt, room, options
                 )
                 results = translating_device_errors(partial(generate, temperature))
                 for index, result in zip(group, results, strict=True):
@@ -144,10 +160,8 @@ class FasterWhisperEngine:
         """
         if not self._model.model.is_multilingual:
             return tuple(DetectedLanguage("en", 1.0) for _ in windows)
-        features = self._features(windows)
-        found: Any = translating_device_errors(
-            lambda: self._model.model.detect_language(self._model.encode(features))
-        )
+        encoded = self._encode([self.prepare(window) for window in windows])
+        found: Any = translating_device_errors(partial(self._model.model.detect_language, encoded))
         return tuple(
             DetectedLanguage(token.strip("<|>"), float(probability))
             for [(token, probability), *_] in found
@@ -166,8 +180,9 @@ class FasterWhisperEngine:
             self._model.hf_tokenizer, multilingual, task=options.task, language=language
         )
 
-    def _features(self, windows: Sequence[Audio]) -> Features:
-        return log_mel(self._model.feature_extractor, windows)
+    def _encode(self, windows: Sequence[PreparedWindow]) -> ctranslate2.StorageView:
+        features = [window.features for window in windows]
+        return translating_device_errors(partial(encode, self._model, features))
 
     def _generate(
         self,
@@ -187,29 +202,15 @@ class FasterWhisperEngine:
         )
         return [read_attempt(result, tokenizer, options, temperature, room) for result in generated]
 
-    def _room(self, prompt: Prompt, options: DecodeOptions) -> int:
-        """Return how many tokens a window's text may have. Raises InvalidOption."""
-        # One place is kept for the token that ends the text: the alignment needs it.
-        room: int = self._model.max_length - len(prompt.tokens) - 1
-        if options.max_new_tokens is None:
-            return room
-        if options.max_new_tokens > room:
-            raise InvalidOption(
-                f"A prompt of {len(prompt.tokens)} tokens leaves room for {room} of the model's "
-                f"{self._model.max_length}, but max_new_tokens is {options.max_new_tokens}.",
-                hint="Lower max_new_tokens, or leave it out.",
-            )
-        return options.max_new_tokens
-
     def _words(
         self,
         encoded: ctranslate2.StorageView,
         attempts: Sequence[Attempt],
-        windows: Sequence[Audio],
+        windows: Sequence[PreparedWindow],
         tokenizer: Tokenizer,
     ) -> list[tuple[Word, ...]]:
         """Time words by cross-attention and dynamic time warping (openai/whisper timing.py)."""
-        seconds = [len(window) / SAMPLE_RATE for window in windows]
+        seconds = [len(window.audio) / SAMPLE_RATE for window in windows]
         aligned = self._model.model.align(
             encoded,
             tokenizer.sot_sequence,
@@ -225,7 +226,7 @@ class FasterWhisperEngine:
                     self._token_times(result, length),
                     length,
                 ),
-                window,
+                window.audio,
             )
             if result.alignments and attempt.tokens
             else ()
@@ -240,11 +241,3 @@ class FasterWhisperEngine:
         begins = np.diff(rows, prepend=-1) > 0
         edges = frames[begins] / self._model.tokens_per_second + self._offset
         return TokenTimes(np.clip(edges, 0.0, seconds).tolist(), aligned.text_token_probs)
-
-
-def _rows(encoded: ctranslate2.StorageView, indices: Sequence[int]) -> ctranslate2.StorageView:
-    """Return the encodings of some of a batch's windows."""
-    if len(indices) == encoded.shape[0]:
-        return encoded
-    host = encoded.to(ctranslate2.DataType.float32).to_device(ctranslate2.Device.cpu)
-    return ctranslate2.StorageView.from_array(np.asarray(host)[list(indices)])

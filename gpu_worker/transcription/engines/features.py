@@ -8,7 +8,7 @@ steady sound, 4 decades below full scale. With silence `base` writes fewer wrong
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,17 @@ _RANGE = 2.0  # 8 decades of power below the loudest, in features (openai/whispe
 _LEAST = -1.5  # the feature of a power of 1e-10 or less
 
 
-def log_mel(extract: FeatureExtractor, windows: Sequence[Audio]) -> Features:
-    """Compute the features of windows of at most 30 s, shape (windows, mels, 3000)."""
-    return np.stack([_filled(extract(window, padding=extract.n_fft)) for window in windows])
+@dataclass(frozen=True, eq=False, slots=True)
+class PreparedWindow:
+    """A window's samples, and their features of shape (mels, 3000)."""
+
+    audio: Audio
+    features: Features
+
+
+def log_mel(extract: FeatureExtractor, window: Audio) -> Features:
+    """Compute the features of a window of at most 30 s, shape (mels, 3000)."""
+    return _filled(extract(window, padding=extract.n_fft))
 
 
 def _filled(features: Features) -> Features:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from faster_whisper.tokenizer import Tokenizer
 
+from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.engines import DecodeOptions
 
 PROMPT_TOKENS = 223  # half of the model's text context, less one (openai/whisper decoding.py)
@@ -35,3 +36,21 @@ def build_prompt(tokenizer: Tokenizer, options: DecodeOptions) -> Prompt:
         (*previous, *tokenizer.sot_sequence, tokenizer.no_timestamps),
         is_cut=len(kept) < len(hot) + len(before),
     )
+
+
+def text_room(prompt: Prompt, max_length: int, options: DecodeOptions) -> int:
+    """Return how many tokens a window's text may have, in a model of at most `max_length`.
+
+    Raises InvalidOption.
+    """
+    # One place is kept for the token that ends the text: the alignment needs it.
+    room = max_length - len(prompt.tokens) - 1
+    if options.max_new_tokens is None:
+        return room
+    if options.max_new_tokens > room:
+        raise InvalidOption(
+            f"A prompt of {len(prompt.tokens)} tokens leaves room for {room} of the model's "
+            f"{max_length}, but max_new_tokens is {options.max_new_tokens}.",
+            hint="Lower max_new_tokens, or leave it out.",
+        )
+    return options.max_new_tokens

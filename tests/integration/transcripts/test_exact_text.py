@@ -37,7 +37,7 @@ class Filled:
 
     def __call__(self, audio: Audio) -> Features:
         """One frame more than a window has, which the pipeline takes off."""
-        return np.pad(log_mel(self._extract, [audio])[0], ((0, 0), (0, 1)))
+        return np.pad(log_mel(self._extract, audio), ((0, 0), (0, 1)))
 
 
 def read_in_one_process(path: Path, windows: Windows) -> list[str]:

@@ -1,5 +1,6 @@
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from gpu_worker.errors import InvalidOption
 from gpu_worker.pcm import SAMPLE_RATE
 from tests.inputs.speech import recording
 
+_FEW = ChunkingOptions(even_chunks=1)  # chunks are as long as wished
 _NOISE = np.random.default_rng(1).normal(0, 3000, 3600 * SAMPLE_RATE).astype(np.int16)
 
 
@@ -56,7 +58,7 @@ def _assert_tiles(chunks: tuple[Chunk, ...], total: int) -> None:
 def test_chunks_tile_the_file_within_their_bounds(
     total: int, chunk: float, search: float, most: float
 ) -> None:
-    options = ChunkingOptions(chunk, search, most)
+    options = ChunkingOptions(chunk, search, most, even_chunks=1)
     chunks = plan_chunks(_NOISE[:total], options)
     _assert_tiles(chunks, total)
     longest = max(part.seconds for part in chunks)
@@ -84,7 +86,7 @@ def test_a_single_pause_in_dense_speech_is_found() -> None:
     pcm, _ = _talk(400, 3, pause=(0.02, 0.1))
     begin = 207 * SAMPLE_RATE
     pcm[begin : begin + SAMPLE_RATE // 2] //= 200
-    cut = plan_chunks(pcm)[0].end
+    cut = plan_chunks(pcm, _FEW)[0].end
     assert cut == pytest.approx(begin + SAMPLE_RATE / 4, abs=SAMPLE_RATE * 0.05)
 
 
@@ -93,7 +95,7 @@ def test_the_longest_silence_wins_over_a_nearer_one() -> None:
     for second, length in ((199.0, 0.3), (206.0, 1.0), (193.0, 0.5)):
         begin = round(second * SAMPLE_RATE)
         pcm[begin : begin + round(length * SAMPLE_RATE)] = 0
-    assert plan_chunks(pcm)[0].end_seconds == pytest.approx(206.5, abs=0.03)
+    assert plan_chunks(pcm, _FEW)[0].end_seconds == pytest.approx(206.5, abs=0.03)
 
 
 def test_among_long_silences_the_nearest_wins() -> None:
@@ -101,13 +103,13 @@ def test_among_long_silences_the_nearest_wins() -> None:
     for second, length in ((187.0, 6.0), (201.0, 3.0)):
         begin = round(second * SAMPLE_RATE)
         pcm[begin : begin + round(length * SAMPLE_RATE)] = 0
-    assert plan_chunks(pcm)[0].end_seconds == pytest.approx(202.5, abs=0.03)
+    assert plan_chunks(pcm, _FEW)[0].end_seconds == pytest.approx(202.5, abs=0.03)
 
 
 @pytest.mark.parametrize("level", [0, 1000, -32768], ids=["silence", "offset", "full scale"])
 def test_where_nothing_changes_the_cuts_are_even(level: int) -> None:
     pcm = np.full(900 * SAMPLE_RATE, level, dtype=np.int16)
-    assert [chunk.start_seconds for chunk in plan_chunks(pcm)] == pytest.approx(
+    assert [chunk.start_seconds for chunk in plan_chunks(pcm, _FEW)] == pytest.approx(
         [0, 300, 600], abs=0.02
     )
 
@@ -115,23 +117,23 @@ def test_where_nothing_changes_the_cuts_are_even(level: int) -> None:
 def test_a_short_stretch_of_speech_in_silence_is_not_cut() -> None:
     pcm = np.zeros(400 * SAMPLE_RATE, dtype=np.int16)
     pcm[199 * SAMPLE_RATE : 201 * SAMPLE_RATE] = _NOISE[: 2 * SAMPLE_RATE]
-    assert not 199 <= plan_chunks(pcm)[0].end_seconds <= 201
+    assert not 199 <= plan_chunks(pcm, _FEW)[0].end_seconds <= 201
 
 
 def test_up_to_the_chunk_length_there_is_one_chunk() -> None:
-    assert plan_chunks(_NOISE[: 300 * SAMPLE_RATE]) == (Chunk(0, 0, 300 * SAMPLE_RATE),)
-    assert len(plan_chunks(_NOISE[: 300 * SAMPLE_RATE + 1])) == 2
-    assert plan_chunks(_NOISE[:1]) == (Chunk(0, 0, 1),)
-    assert plan_chunks(_NOISE[:0]) == ()
+    assert plan_chunks(_NOISE[: 300 * SAMPLE_RATE], _FEW) == (Chunk(0, 0, 300 * SAMPLE_RATE),)
+    assert len(plan_chunks(_NOISE[: 300 * SAMPLE_RATE + 1], _FEW)) == 2
+    assert plan_chunks(_NOISE[:1], _FEW) == (Chunk(0, 0, 1),)
+    assert plan_chunks(_NOISE[:0], _FEW) == ()
 
 
 def test_there_is_no_tiny_last_chunk() -> None:
-    chunks = plan_chunks(_NOISE[: 610 * SAMPLE_RATE])
+    chunks = plan_chunks(_NOISE[: 610 * SAMPLE_RATE], _FEW)
     assert [round(chunk.seconds, -2) for chunk in chunks] == [200, 200, 200]
 
 
 def test_over_half_an_hour_no_chunk_exceeds_ten_minutes() -> None:
-    options = ChunkingOptions(chunk_seconds=1200.0)
+    options = ChunkingOptions(chunk_seconds=1200.0, even_chunks=1)
     assert len(plan_chunks(_NOISE[: 1200 * SAMPLE_RATE], options)) == 1
     assert max(chunk.seconds for chunk in plan_chunks(_NOISE, options)) <= 600
 
@@ -161,10 +163,10 @@ def test_planning_hears_only_the_stretches_around_the_boundaries() -> None:
         heard.append(len(audio))
         return speech_likelihood(audio)
 
-    chunks = plan_chunks(_NOISE, detector=detector)
+    chunks = plan_chunks(_NOISE, _FEW, detector)
     assert sum(heard) <= (len(chunks) - 1) * 31 * SAMPLE_RATE
     heard.clear()
-    plan_chunks(_NOISE[: 300 * SAMPLE_RATE], detector=detector)
+    plan_chunks(_NOISE[: 300 * SAMPLE_RATE], _FEW, detector)
     assert heard == []
 
 
@@ -176,6 +178,20 @@ def test_a_chunk_tells_its_times_in_seconds() -> None:
 @pytest.mark.parametrize(
     "options", [(0.5,), (float("nan"),), (300.0, -1.0), (300.0, 15.0, 0.0), (float("inf"),)]
 )
-def test_senseless_options_are_refused(options: tuple[float, ...]) -> None:
+def test_senseless_options_are_refused(options: tuple[Any, ...]) -> None:
     with pytest.raises(InvalidOption):
         ChunkingOptions(*options)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "chunks"), [(0.5, 1), (1, 2), (5, 7), (9, 12), (10, 12), (60, 12)]
+)
+def test_a_file_has_as_many_chunks_as_few_workers_can_share_evenly(
+    minutes: float, chunks: int
+) -> None:
+    assert len(plan_chunks(_NOISE[: round(minutes * 60 * SAMPLE_RATE)])) == chunks
+
+
+def test_a_long_file_s_chunks_are_not_shorter_for_that() -> None:
+    long = np.lib.stride_tricks.as_strided(_NOISE[:1], (7200 * SAMPLE_RATE,), (0,))
+    assert len(plan_chunks(long)) == 24

@@ -82,7 +82,7 @@ def test_the_length_of_a_new_file_is_taken_from_those_before(
 
 
 def test_the_backlog_over_the_speed_says_how_many_workers(settings: Settings) -> None:
-    limits = {"gpu": {"maximum": 50, "target_drain_seconds": 10.0}}
+    limits = {"gpu": {"maximum": 50, "concurrency": 1, "target_drain_seconds": 10.0}}
     own = open_cluster(settings.model_copy(update={"pools": limits}))
     own.redis.flushall()
     Speeds(own.redis).observe(SpeedName("gpu", Stage.TRANSCRIBE, "fake"), 1.0, 10.0)

@@ -210,7 +210,7 @@ def test_a_worker_s_fault_is_not_charged_to_the_unit(
         """The process has ended."""
 
     def leave(_: Workplace, *, charged: Unit | None = None) -> None:
-        place.attempts.forgive(but=charged)
+        place.attempts.forgive(but=() if charged is None else (charged,))
         raise Left
 
     def unfit() -> None:

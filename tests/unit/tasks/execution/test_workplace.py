@@ -105,9 +105,9 @@ def test_a_worker_s_log_is_ours(place: Workplace) -> None:
 
 
 def test_a_job_s_model_is_loaded_once_with_the_worker_s_settings(place: Workplace) -> None:
-    engine = place.engine(JobOptions(model="fake"))
-    assert engine.name == "fake"
-    assert place.engine(JobOptions(model="fake", beam_size=5)) is engine
+    loaded = place.engine(JobOptions(model="fake"))
+    assert loaded.engine.name == "fake"
+    assert place.engine(JobOptions(model="fake", beam_size=5)) is loaded
 
 
 def test_another_compute_type_is_another_engine(place: Workplace) -> None:

@@ -45,7 +45,7 @@ def test_a_process_that_ends_by_its_own_fault_blames_no_unit(redis: Redis) -> No
     attempts = Attempts(redis)
     for index in (0, 1):
         attempts.begin(a_unit(index=index))
-    attempts.forgive(but=a_unit())
+    attempts.forgive(but=[a_unit()])
     assert attempts.deaths(a_unit()).of_unit == 1
     assert attempts.deaths(a_unit(index=1)).of_unit == 0
     attempts.forgive()

@@ -20,15 +20,7 @@ def test_a_window_is_followed_by_silence(mels: int, samples: int, gain: float) -
     extract = FeatureExtractor(feature_size=mels)
     said = np.resize(heldout("en")[0].samples, samples).astype(np.float32) * np.float32(gain)
     filled = np.pad(said, (0, LONGEST + extract.n_fft - samples))
-    [features] = log_mel(extract, [said])
+    features = log_mel(extract, said)
     assert features.shape == (mels, FRAMES)
     assert features.dtype == np.float32
     np.testing.assert_allclose(features, extract(filled, padding=0)[:, :FRAMES], atol=1e-4)
-
-
-def test_each_window_of_a_batch_has_its_own_loudest_sound() -> None:
-    extract = FeatureExtractor()
-    loud = heldout("en")[0].samples
-    both = log_mel(extract, [loud, loud * np.float32(0.01)])
-    alone = [log_mel(extract, [window])[0] for window in (loud, loud * np.float32(0.01))]
-    np.testing.assert_array_equal(both, np.stack(alone))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import astuple, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyannote.audio
 import pytest
 
 from gpu_worker.audio.samples import Audio
@@ -36,7 +36,9 @@ def engine(name: str) -> FasterWhisperEngine:
 @cache
 def conversation() -> Audio:
     """Thirty seconds of a telephone call, out of pyannote.audio's package."""
-    return read_audio(Path(pyannote.audio.__file__).parent / "sample" / "sample.wav")
+    package = find_spec("pyannote.audio")
+    assert package is not None and package.origin is not None
+    return read_audio(Path(package.origin).parent / "sample" / "sample.wav")
 
 
 def window(seconds: float = 30.0) -> Audio:
@@ -51,7 +53,7 @@ def test_a_window_s_text_is_the_tokenizer_s_own(name: str) -> None:
     tokenizer = model._tokenizer(OPTIONS)
     prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
     [generated] = model._model.model.generate(
-        model._model.encode(model._features([window()])),
+        model._model.encode(model.prepare(window()).features[np.newaxis]),
         [prompt],
         beam_size=1,
         suppress_tokens=[-1],

@@ -1,0 +1,248 @@
+"""Run the items of many threads through one model, in batches that hold items of all of them.
+
+A thread that has items asks for their results and waits. One of the waiting threads runs the next
+batch for all, so there is no thread to start or to end, and while one batch runs the other threads
+prepare the items of the next. A batch that is not full waits a moment, but only while a thread
+has said that it will bring more.
+
+An item's neighbours never suffer from it: a batch that fails is run again in halves, until the item
+that is to blame fails alone. A batch that does not fit is halved too, and the size is remembered.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from gpu_worker.devices.batch_size import BatchSize
+from gpu_worker.errors import DeviceFault, DevicePoisoned, OutOfMemory
+
+Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# A batch waits for more items no longer than this part of the time that the last one took, and
+# than this many seconds.
+_WAITED_RATIO = 0.1
+_WAITED_SECONDS = 0.25
+
+
+class Turns(Protocol):
+    """What a thread does around its stay in `run`; deadlines need to know whose turn it is."""
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Surround a time in which only items of other threads are run."""
+
+    def running(self) -> AbstractContextManager[None]:
+        """Surround a time in which a batch with items of this thread is run."""
+
+
+class NoTurns:
+    """Turns of threads without deadlines."""
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+    def running(self) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+
+NO_TURNS = NoTurns()
+
+
+@dataclass(eq=False, slots=True)
+class _Request:
+    """The items of one thread, and what has become of them."""
+
+    key: Any  # only items of equal keys share a batch
+    items: Sequence[Any]
+    largest: int
+    check: Callable[[], None]
+    turns: Turns
+    taken: int = 0  # items that are in a batch, or were
+    results: dict[int, Any] = field(default_factory=dict)
+    error: BaseException | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.error is not None or len(self.results) == len(self.items)
+
+    @property
+    def left(self) -> int:
+        return 0 if self.error is not None else len(self.items) - self.taken
+
+
+_Place = tuple[_Request, int]  # one item: its request and its index there
+
+
+class Batcher(Generic[Key, Item, Result]):
+    """Makes batches of the items of several threads."""
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item], Key], Sequence[Result]],
+        *,
+        memory_ratio: Callable[[], float | None] = lambda: None,
+        on_batch: Callable[[int, int], None] = lambda items, size: None,
+    ) -> None:
+        """`run` gives a result for each item of a batch; it raises MemoryError if it does not fit.
+
+        `memory_ratio` tells how much of the device's memory is in use; `on_batch` hears of each
+        batch how many items it had, and how many it might have had.
+        """
+        self._model = run
+        self._memory_ratio = memory_ratio
+        self._on_batch = on_batch
+        self._size = BatchSize()
+        self._changed = threading.Condition()
+        self._requests: list[_Request] = []
+        self._is_running = False
+        self._in_batch: frozenset[_Request] = frozenset()  # with items in it
+        self._coming = 0
+        self._last_seconds = 0.0
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Say that this thread prepares items and will bring them at the end of the block."""
+        with self._changed:
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._coming -= 1
+                self._changed.notify_all()
+
+    def run(
+        self,
+        items: Sequence[Item],
+        key: Key,
+        largest: int,
+        *,
+        before_batch: Callable[[], None] = lambda: None,
+        turns: Turns = NO_TURNS,
+    ) -> list[Result]:
+        """Return one result for each item, in order, from batches of at most `largest`.
+
+        `before_batch` may raise to stop this thread's items between two batches. Raises OutOfMemory
+        when a single item does not fit, and what the model raises for one of these items.
+        """
+        request = _Request(key, items, largest, before_batch, turns)
+        with self._changed:
+            if items:
+                self._requests.append(request)
+                self._changed.notify_all()
+            while not request.is_over:
+                if self._is_running:
+                    with self._turn(request):
+                        self._changed.wait()
+                    continue
+                self._is_running = True
+                try:
+                    self._lead(request)
+                finally:
+                    self._is_running, self._in_batch = False, frozenset()
+                    self._requests = [other for other in self._requests if other.left]
+                    self._changed.notify_all()
+        if request.error is not None:
+            raise request.error
+        return [request.results[index] for index in range(len(items))]
+
+    def _turn(self, request: _Request) -> AbstractContextManager[None]:
+        is_in = request in self._in_batch
+        return request.turns.running() if is_in else request.turns.waiting()
+
+    def _lead(self, leader: _Request) -> None:
+        """Run one batch, with the lock let go meanwhile."""
+        places, size = self._gathered()
+        self._in_batch = frozenset(request for request, _ in places)
+        self._changed.notify_all()  # the turn of the others may be another now
+        turn = self._turn(leader)
+        self._changed.release()
+        try:
+            for request in dict.fromkeys(request for request, _ in places):
+                _failing(request, request.check)
+            began = time.monotonic()
+            with turn:
+                self._run(places)
+            self._last_seconds = time.monotonic() - began
+            self._on_batch(len(places), size)
+        except BaseException as error:
+            for request, _ in places:
+                request.error = request.error or error
+            raise
+        finally:
+            self._changed.acquire()
+
+    def _gathered(self) -> tuple[list[_Place], int]:
+        """Take the items of the next batch; wait a moment while more are on their way."""
+        waits = min(_WAITED_SECONDS, _WAITED_RATIO * self._last_seconds)
+        until = time.monotonic() + waits
+        while True:
+            requests, size = self._compatible()
+            missing = size - sum(request.left for request in requests)
+            left = until - time.monotonic()
+            if missing <= 0 or not self._coming or left <= 0:
+                break
+            self._changed.wait(left)
+        places: list[_Place] = []
+        for request in requests:
+            count = min(request.left, size - len(places))
+            places += [(request, request.taken + index) for index in range(count)]
+            request.taken += count
+        return places, size
+
+    def _compatible(self) -> tuple[list[_Request], int]:
+        """Return the oldest request and those that may share its batch, and the batch's size."""
+        oldest = next(request for request in self._requests if request.left)
+        found = [other for other in self._requests if other.left and other.key == oldest.key]
+        return found, min(self._size.size, oldest.largest)
+
+    def _run(self, places: Sequence[_Place]) -> None:
+        """Run a batch, in halves if it fails, and keep its results and errors."""
+        places = [(request, index) for request, index in places if request.error is None]
+        if not places:
+            return
+        try:
+            results = self._model(
+                [request.items[index] for request, index in places], places[0][0].key
+            )
+        except (DevicePoisoned, DeviceFault) as error:  # no smaller batch helps
+            for request, _ in places:
+                request.error = error
+            return
+        except Exception as error:
+            if isinstance(error, MemoryError):
+                self._size.refused(len(places))
+            if len(places) > 1:
+                middle = len(places) // 2
+                self._run(places[:middle])
+                self._run(places[middle:])
+                return
+            places[0][0].error = _told(error)
+            return
+        self._size.fitted(len(places), self._memory_ratio())
+        for (request, index), result in zip(places, results, strict=True):
+            request.results[index] = result
+
+
+def _failing(request: _Request, call: Callable[[], None]) -> None:
+    try:
+        call()
+    except Exception as error:
+        request.error = error
+
+
+def _told(error: Exception) -> Exception:
+    """Return the error that a single item's failure is for the thread that brought it."""
+    if not isinstance(error, MemoryError):
+        return error
+    out_of_memory = OutOfMemory()
+    out_of_memory.__cause__ = error
+    return out_of_memory

@@ -1,0 +1,162 @@
+"""Items of several threads share batches, and no item suffers from its neighbours."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from gpu_worker.devices.batcher import Batcher
+from gpu_worker.errors import DevicePoisoned, InvalidOption, OutOfMemory
+
+
+class Device:
+    """Squares numbers, at most `room` at once; refuses 13."""
+
+    def __init__(self, room: int = 1000, seconds: float = 0.0) -> None:
+        self.room, self.seconds = room, seconds
+        self.batches: list[tuple[str, list[int]]] = []
+
+    def run(self, batch: Sequence[int], key: str) -> list[int]:
+        time.sleep(self.seconds)
+        self.batches.append((key, list(batch)))
+        if len(batch) > self.room:
+            raise MemoryError
+        if 13 in batch:
+            raise InvalidOption("13")
+        if 666 in batch:
+            raise DevicePoisoned
+        return [item * item for item in batch]
+
+
+def many(batcher: Batcher[str, int, int], requests: Sequence[Sequence[int]]) -> list[list[int]]:
+    with ThreadPoolExecutor(len(requests)) as threads:
+        return list(threads.map(lambda items: batcher.run(items, "k", 16), requests))
+
+
+def test_each_thread_gets_its_own_results_in_order() -> None:
+    batcher = Batcher(Device(seconds=0.001).run)
+    requests = [list(range(start, start + start % 7)) for start in range(20, 60)]
+    assert many(batcher, requests) == [[item * item for item in items] for items in requests]
+
+
+def test_threads_share_batches() -> None:
+    device = Device(seconds=0.05)
+    assert len(many(Batcher(device.run), [[number] for number in range(20, 37)])) == 17
+    assert len(device.batches) <= 3
+    assert max(len(items) for _, items in device.batches) >= 8
+
+
+def test_a_batch_has_items_of_one_key_only() -> None:
+    device = Device(seconds=0.02)
+    batcher = Batcher(device.run)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda n: batcher.run([n], "odd" if n % 2 else "even", 16), range(8)))
+    for key, items in device.batches:
+        assert all(("odd" if item % 2 else "even") == key for item in items)
+
+
+def test_a_batch_waits_for_a_thread_that_will_bring_more() -> None:
+    device = Device(seconds=0.5)
+    batcher = Batcher(device.run)
+    batcher.run([1], "k", 16)  # so that it knows how long a batch takes
+    is_coming = threading.Event()
+
+    def slow() -> None:
+        with batcher.coming():
+            is_coming.set()
+            time.sleep(0.02)
+            threading.Thread(target=lambda: batcher.run([3], "k", 16)).start()
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    is_coming.wait()
+    batcher.run([2], "k", 16)
+    thread.join()
+    assert device.batches[-1][1] == [2, 3]
+
+
+def test_a_batch_of_a_thread_that_is_alone_does_not_wait() -> None:
+    batcher = Batcher(Device().run)
+    began = time.monotonic()
+    batcher.run([1], "k", 16)
+    assert time.monotonic() - began < 0.2
+
+
+def test_a_bad_item_fails_alone() -> None:
+    batcher = Batcher(Device(seconds=0.02).run)
+    with ThreadPoolExecutor(8) as threads:
+        ends = [threads.submit(batcher.run, [n], "k", 16) for n in (1, 2, 13, 4, 5, 6, 7, 8)]
+        for number, end in zip((1, 2, 13, 4, 5, 6, 7, 8), ends, strict=True):
+            if number == 13:
+                with pytest.raises(InvalidOption):
+                    end.result()
+            else:
+                assert end.result() == [number * number]
+
+
+def test_a_poisoned_device_is_told_to_all_of_the_batch() -> None:
+    device = Device(seconds=0.05)
+    with pytest.raises(DevicePoisoned):
+        many(Batcher(device.run), [[1, 666], [2]])
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_the_size_is_remembered() -> None:
+    device = Device(room=5)
+    batcher = Batcher(device.run)
+    batcher.run(list(range(20, 36)), "k", 16)
+    device.batches.clear()
+    batcher.run(list(range(20, 36)), "k", 16)
+    assert max(len(items) for _, items in device.batches) <= 5
+
+
+def test_one_item_that_does_not_fit_is_out_of_memory() -> None:
+    with pytest.raises(OutOfMemory):
+        Batcher(Device(room=0).run).run([1], "k", 4)
+
+
+def test_a_thread_that_stops_leaves_the_others_their_results() -> None:
+    batcher = Batcher(Device(seconds=0.02).run)
+
+    def stop() -> None:
+        raise InterruptedError
+
+    with ThreadPoolExecutor(2) as threads:
+        stopped = threads.submit(batcher.run, [1, 2], "k", 16, before_batch=stop)
+        others = threads.submit(batcher.run, [3, 4], "k", 16)
+        with pytest.raises(InterruptedError):
+            stopped.result()
+        assert others.result() == [9, 16]
+
+
+def test_no_items_need_no_batch() -> None:
+    device = Device()
+    assert Batcher(device.run).run([], "k", 4) == []
+    assert device.batches == []
+
+
+def test_the_fill_of_each_batch_is_told() -> None:
+    told: list[tuple[int, int]] = []
+    Batcher(Device().run, on_batch=lambda items, size: told.append((items, size))).run(
+        list(range(20, 30)), "k", 8
+    )
+    assert told == [(8, 8), (2, 8)]
+
+
+def test_a_memory_limit_that_shrinks_and_grows_fails_no_item_and_the_size_recovers() -> None:
+    dice, device = random.Random(3), Device(room=64)
+    batcher = Batcher(device.run)
+    for _ in range(300):
+        device.room = dice.choice((1, 3, 16, 64)) if dice.random() < 0.3 else device.room
+        items = [dice.randrange(20, 600) for _ in range(dice.randrange(1, 90))]
+        assert batcher.run(items, "k", 64) == [item * item for item in items]
+    device.room = 64
+    device.batches.clear()
+    for _ in range(400):
+        batcher.run(list(range(20, 84)), "k", 64)
+    assert len(device.batches[-1][1]) == 64
