@@ -12,6 +12,7 @@ import random
 import wave
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,13 @@ def _endlessly(utterances: list[Utterance], dice: random.Random) -> Iterator[Utt
 
 def _cut(sound: Samples, start: float, end: float) -> Samples:
     return sound[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+
+
+def telephone_call() -> Path:
+    """Thirty seconds of a real telephone call, out of pyannote.audio's package.
+
+    The package is not imported: it warns where FFmpeg's libraries are missing.
+    """
+    package = find_spec("pyannote.audio")
+    assert package is not None and package.origin is not None
+    return Path(package.origin).parent / "sample" / "sample.wav"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import jiwer
-import pyannote.audio
 import regex
 
 from gpu_worker.assembly.formats import render
 from gpu_worker.transcript import Transcript, transcript_from_json
 from tests.inputs.real_models import real_model
+from tests.inputs.speech import telephone_call
 from tests.integration.conftest import StartCluster
 
 # Thirty seconds of a telephone call with its words, out of pyannote.audio's package.
-SAMPLE = Path(pyannote.audio.__file__).parent / "sample" / "sample.wav"
+SAMPLE = telephone_call()
 
 
 def said() -> str:

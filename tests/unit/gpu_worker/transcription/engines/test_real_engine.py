@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import astuple, replace
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,7 @@ from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine, load
 from gpu_worker.transcription.windows import pack_windows
 from tests.inputs.real_models import real_model
-from tests.inputs.speech import SAMPLE_RATE, read_audio
+from tests.inputs.speech import SAMPLE_RATE, read_audio, telephone_call
 
 pytestmark = pytest.mark.slow  # it runs a real Whisper
 
@@ -36,9 +34,7 @@ def engine(name: str) -> FasterWhisperEngine:
 @cache
 def conversation() -> Audio:
     """Thirty seconds of a telephone call, out of pyannote.audio's package."""
-    package = find_spec("pyannote.audio")
-    assert package is not None and package.origin is not None
-    return read_audio(Path(package.origin).parent / "sample" / "sample.wav")
+    return read_audio(telephone_call())
 
 
 def window(seconds: float = 30.0) -> Audio:
