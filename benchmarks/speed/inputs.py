@@ -81,7 +81,7 @@ class Speech:
         lengths = [60 * minutes] if workload == LONG else [SHORT_SECONDS] * count
         found = []
         for index, seconds in enumerate(lengths):
-            number = 1000 * seed + index
+            number = 1000 * seed + 500 * WORKLOADS.index(workload) + index
             names = arrangement(self.lengths, seconds, number)
             # No two files are the same, even where their orders are.
             audio = joined([self._samples[name] for name in names], lead=number % SAMPLE_RATE)

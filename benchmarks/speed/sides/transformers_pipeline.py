@@ -22,10 +22,16 @@ class TransformersPipeline(OneAtATime):
             WhisperTokenizerFast,
             pipeline,
         )
+        from transformers.pipelines import automatic_speech_recognition
 
         torch.set_num_threads(setup.threads)
+        # The pipeline imports torchcodec where it is installed, which fails without FFmpeg. It is
+        # given samples, so it needs neither.
+        automatic_speech_recognition.is_torchcodec_available = lambda: False
         directory = Path(setup.directory)
-        tokenizer = WhisperTokenizerFast(tokenizer_file=str(directory / "tokenizer.json"))
+        tokenizer = WhisperTokenizerFast(
+            tokenizer_file=str(directory / "tokenizer.json"), pad_token="<|endoftext|>"
+        )
         weights = read_whisper(directory)
         begin, end = _ids(tokenizer, "<|startoftranscript|>", "<|endoftext|>")
         model = whisper_in_torch(weights, begin, end)
