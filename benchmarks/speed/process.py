@@ -15,8 +15,8 @@ from typing import IO, Any, Self
 from benchmarks.machine import ProcessorTime, tree_memory_mb
 from benchmarks.speed.sides import Kind, Setup
 
-MEMORY_SECONDS = 1.0  # between two looks
-GRACE_SECONDS = 60.0  # for a cluster to end
+MEMORY_SECONDS = 0.5  # between two looks
+GRACE_SECONDS = 30.0  # for a cluster to end
 
 
 class SideFailed(RuntimeError):
@@ -65,13 +65,14 @@ class SideProcess:
         self.close()
 
     def close(self) -> None:
-        """Let it end by itself, else end it."""
+        """Let it end by itself, else tell it to, else end it."""
         _pipe(self._process.stdin).close()
-        try:
-            self._process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        for harder in (self._process.terminate, self._process.kill):
+            try:
+                self._process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                harder()
+        self._process.wait()
         _pipe(self._process.stdout).close()
 
     def warm_up(self, path: Path) -> None:

@@ -25,6 +25,7 @@ from benchmarks.speed.sides import Setup, Side
 def main() -> None:
     """Serve requests."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and end what was started
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the runner ends the sides
     module, setup = sys.argv[1], Setup(**json.loads(sys.argv[2]))
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

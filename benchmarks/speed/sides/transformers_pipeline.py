@@ -27,7 +27,8 @@ class TransformersPipeline(OneAtATime):
         torch.set_num_threads(setup.threads)
         # The pipeline imports torchcodec where it is installed, which fails without FFmpeg. It is
         # given samples, so it needs neither.
-        automatic_speech_recognition.is_torchcodec_available = lambda: False
+        its_module: Any = automatic_speech_recognition
+        its_module.is_torchcodec_available = lambda: False
         directory = Path(setup.directory)
         tokenizer = WhisperTokenizerFast(
             tokenizer_file=str(directory / "tokenizer.json"), pad_token="<|endoftext|>"

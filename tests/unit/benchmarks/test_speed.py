@@ -14,6 +14,8 @@ from benchmarks.speed.scaling import efficiencies
 from gpu_worker.pcm import SAMPLE_RATE
 from tasks.state.receipts import Receipt
 
+pytestmark = pytest.mark.slow  # it imports torch
+
 LENGTHS = {"speech": 11.0, "sonnet": 53.0, "telephone": 30.0, "novel": 6.0}
 SAMPLE = Sample(
     round=0,
