@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 _LIBRARIES = ("ctranslate2", "faster-whisper", "onnxruntime", "numpy", "celery", "redis", "av")
+_PROBE_PRODUCTS = 8
 
 
 def describe_machine() -> dict[str, str]:
@@ -34,6 +37,25 @@ def print_machine() -> None:
 def resident_mb(pid: int) -> float:
     """Memory that a process holds, in MB of 10^6 bytes."""
     return float(psutil.Process(pid).memory_info().rss / 1e6)
+
+
+def tree_memory_mb(pid: int) -> float:
+    """Memory of a process and its children, in MB; pages that several share count in parts."""
+    root = psutil.Process(pid)
+    total = 0.0
+    for process in (root, *root.children(recursive=True)):
+        with suppress(psutil.Error):
+            total += process.memory_full_info().pss
+    return total / 1e6
+
+
+def probe_seconds() -> float:
+    """Seconds of a fixed computation on all cores, some tenths of one: how fast the machine is."""
+    matrix = np.full((1024, 1024), 0.5, np.float32)
+    started = time.perf_counter()
+    for _ in range(_PROBE_PRODUCTS):
+        matrix @ matrix
+    return round(time.perf_counter() - started, 4)
 
 
 class ProcessorTime:

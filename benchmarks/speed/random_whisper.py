@@ -1,8 +1,8 @@
-"""A Whisper model of the true size of `tiny`, with random weights, for measuring speed.
+"""A Whisper model of the true size of `tiny`, `base` or `small`, with random weights.
 
-    python benchmarks/cluster/random_whisper.py DIRECTORY [--seed 0]
+    python -m benchmarks.speed.random_whisper DIRECTORY [--size tiny] [--seed 0]
 
-It has the shapes, the vocabulary and the special tokens of the multilingual `tiny`
+It has the shapes, the vocabulary and the special tokens of the multilingual model
 and loads like it, but hears nothing: what it writes is nonsense of whatever length
 it is told. So a figure taken with it says how fast, never how well.
 Needs ctranslate2, numpy and tokenizers.
@@ -24,28 +24,30 @@ from ctranslate2.specs import WhisperSpec
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-# openai/whisper, the dimensions inside tiny.pt
-LAYERS, HEADS, WIDTH, MELS = 4, 6, 384, 80
+# openai/whisper, the dimensions inside tiny.pt, base.pt and small.pt: layers, heads, width
+SIZES = {"tiny": (4, 6, 384), "base": (6, 8, 512), "small": (12, 12, 768)}
+MELS = 80
 AUDIO_POSITIONS, TEXT_POSITIONS = 1500, 448
 TEXT_TOKENS = 50_257  # of the multilingual vocabulary; the last is the empty token
 END_OF_TEXT = TEXT_TOKENS
 TIMESTAMPS = 1501  # every 20 ms from 0 to 30 s
 VOCABULARY = 51_865
 SPREAD = 0.02  # standard deviation of the weights, as before training
-# generation_config.json of openai/whisper-tiny
-ALIGNMENT_HEADS = [[2, 2], [3, 0], [3, 2], [3, 3], [3, 4], [3, 5]]
 _CODES = _LANGUAGE_CODES[:-1]  # without the one that large-v3 added
 
 Floats = npt.NDArray[np.float32]
 
 
-def write_random_whisper(directory: Path, seed: int = 0) -> Path:
-    """Write the model in CTranslate2's form, in int8, and return the directory."""
+def write_random_whisper(
+    directory: Path, size: tuple[int, int, int], seed: int = 0, quantization: str = "int8"
+) -> Path:
+    """Write the model in CTranslate2's form, and return the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer, tokens = _tokenizer()
     tokenizer.save(str(directory / "tokenizer.json"))
-    spec = WhisperSpec(LAYERS, HEADS, LAYERS, HEADS)
-    weights = _Weights(seed)
+    layers, heads, width = size
+    spec = WhisperSpec(layers, heads, layers, heads)
+    weights = _Weights(seed, width)
     weights.fill_encoder(spec.encoder)
     weights.fill_decoder(spec.decoder)
     spec.register_vocabulary(tokens)
@@ -53,9 +55,12 @@ def write_random_whisper(directory: Path, seed: int = 0) -> Path:
     spec.config.lang_ids = list(range(first_language, first_language + len(_CODES)))
     spec.config.suppress_ids = []
     spec.config.suppress_ids_begin = [220, END_OF_TEXT]
-    spec.config.alignment_heads = ALIGNMENT_HEADS
+    # As openai/whisper has it for a model whose heads are not known.
+    spec.config.alignment_heads = [
+        [layer, head] for layer in range(layers // 2, layers) for head in range(heads)
+    ]
     spec.validate()
-    spec.optimize(quantization="int8")
+    spec.optimize(quantization=quantization)
     spec.save(str(directory))
     return directory
 
@@ -63,41 +68,41 @@ def write_random_whisper(directory: Path, seed: int = 0) -> Path:
 class _Weights:
     """Fills the parts of a specification with seeded noise."""
 
-    def __init__(self, seed: int) -> None:
-        self._noise = np.random.default_rng(seed)
+    def __init__(self, seed: int, width: int) -> None:
+        self._noise, self._width = np.random.default_rng(seed), width
 
     def fill_encoder(self, spec: Any) -> None:
-        self._linear(spec.conv1, WIDTH, MELS, 3)
-        self._linear(spec.conv2, WIDTH, WIDTH, 3)
-        spec.position_encodings.encodings = _sinusoids(AUDIO_POSITIONS, WIDTH)
+        self._linear(spec.conv1, self._width, MELS, 3)
+        self._linear(spec.conv2, self._width, self._width, 3)
+        spec.position_encodings.encodings = _sinusoids(AUDIO_POSITIONS, self._width)
         self._norm(spec.layer_norm)
         for layer in spec.layer:
             self._layer(layer)
 
     def fill_decoder(self, spec: Any) -> None:
-        spec.embeddings.weight = self._array(VOCABULARY, WIDTH)
+        spec.embeddings.weight = self._array(VOCABULARY, self._width)
         spec.projection.weight = spec.embeddings.weight
-        spec.position_encodings.encodings = self._array(TEXT_POSITIONS, WIDTH)
+        spec.position_encodings.encodings = self._array(TEXT_POSITIONS, self._width)
         self._norm(spec.layer_norm)
         for layer in spec.layer:
             self._layer(layer)
             self._norm(layer.attention.layer_norm)
             for linear, rows in zip(layer.attention.linear, (1, 2, 1), strict=True):
-                self._linear(linear, rows * WIDTH, WIDTH)
+                self._linear(linear, rows * self._width, self._width)
 
     def _layer(self, spec: Any) -> None:
         self._norm(spec.self_attention.layer_norm)
         for linear, rows in zip(spec.self_attention.linear, (3, 1), strict=True):
-            self._linear(linear, rows * WIDTH, WIDTH)
+            self._linear(linear, rows * self._width, self._width)
         self._norm(spec.ffn.layer_norm)
-        self._linear(spec.ffn.linear_0, 4 * WIDTH, WIDTH)
-        self._linear(spec.ffn.linear_1, WIDTH, 4 * WIDTH)
+        self._linear(spec.ffn.linear_0, 4 * self._width, self._width)
+        self._linear(spec.ffn.linear_1, self._width, 4 * self._width)
 
     def _linear(self, spec: Any, *shape: int) -> None:
         spec.weight, spec.bias = self._array(*shape), self._array(shape[0])
 
     def _norm(self, spec: Any) -> None:
-        spec.gamma, spec.beta = 1 + self._array(WIDTH), self._array(WIDTH)
+        spec.gamma, spec.beta = 1 + self._array(self._width), self._array(self._width)
 
     def _array(self, *shape: int) -> Floats:
         return SPREAD * self._noise.standard_normal(shape, dtype=np.float32)
@@ -161,9 +166,10 @@ def main() -> int:
     """Write the model and say where."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("directory", type=Path)
+    parser.add_argument("--size", choices=list(SIZES), default="tiny")
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    print(write_random_whisper(arguments.directory.resolve(), arguments.seed))
+    given = parser.parse_args()
+    print(write_random_whisper(given.directory.resolve(), SIZES[given.size], given.seed))
     return 0
 
 
