@@ -14,8 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import structlog
 from redis.exceptions import RedisError
@@ -85,27 +84,60 @@ def announce(cluster: Cluster, tenant: str, name: str, size: int) -> Upload:
     expires_at = round(time.time() + OPEN_SECONDS, 3)
     record = json.dumps({"name": name, "size": size, "expires_at": expires_at})
     cluster.redis.set(_record(tenant, upload), record, ex=KEPT_SECONDS)
+    _note_waiting(cluster, tenant, upload, size)
     return Upload(upload, name, size, expires_at, url)
 
 
 def _check_pending(cluster: Cluster, tenant: str, size: int, quota: Quota) -> None:
     """Raise QuotaExceeded if another upload of `size` bytes would be too much to wait at once."""
-    folder = keys.pending(tenant, "")
-    waiting = list(islice(cluster.store.list(folder), quota.pending_uploads))
-    if len(waiting) >= quota.pending_uploads:
+    sizes = _waiting_sizes(cluster, tenant)
+    if len(sizes) >= quota.pending_uploads:
         raise QuotaExceeded(
-            f"{len(waiting)} uploads wait for their jobs already.",
+            f"{len(sizes)} uploads wait for their jobs already.",
             hint="Submit them; one that is not submitted is removed after a day.",
         )
-    names = [_record(tenant, key.removeprefix(folder)) for key in waiting]
-    found: Any = cluster.redis.mget(names) if names else []
-    total = size + sum(json.loads(record)["size"] for record in found if record)
+    total = size + sum(sizes)
     if total > quota.pending_upload_bytes:
         raise QuotaExceeded(
             f"With this one the uploads that wait for their jobs have {total} bytes, more than "
             f"{quota.pending_upload_bytes}.",
             hint="Submit them; one that is not submitted is removed after a day.",
         )
+
+
+def _waiting_sizes(cluster: Cluster, tenant: str) -> list[int]:
+    """Return the bytes of each upload that waits: out of Redis, and after a wipe by the markers.
+
+    To list the markers for each announcement would take longer than all of the rest.
+    """
+    name, redis = _waiting(tenant), cluster.redis
+    pipe = redis.pipeline(transaction=False)
+    pipe.zremrangebyscore(name, "-inf", time.time())
+    pipe.zrange(name, 0, -1)
+    members: list[bytes] = pipe.execute()[1]
+    if not members:
+        for upload in _marked(cluster, tenant):
+            _note_waiting(cluster, tenant, upload, _announced_size(cluster, tenant, upload))
+        members = cast(list[bytes], redis.zrange(name, 0, -1))
+    return [int(member.rpartition(b":")[2]) for member in members]
+
+
+def _marked(cluster: Cluster, tenant: str) -> Iterator[str]:
+    folder = keys.pending(tenant, "")
+    return (key.removeprefix(folder) for key in cluster.store.list(folder))
+
+
+def _announced_size(cluster: Cluster, tenant: str, upload: str) -> int:
+    found = cluster.redis.get(_record(tenant, upload))
+    return int(json.loads(found)["size"]) if found else 0
+
+
+def _note_waiting(cluster: Cluster, tenant: str, upload: str, size: int) -> None:
+    cluster.redis.zadd(_waiting(tenant), {f"{upload}:{size}": time.time() + KEPT_SECONDS})
+
+
+def _waiting(tenant: str) -> str:
+    return f"scriptorium:upload:{tenant}"
 
 
 def announced(cluster: Cluster, tenant: str, upload: str) -> Upload:
@@ -145,8 +177,10 @@ def drop_unused(cluster: Cluster, tenant: str, source: Source) -> None:
 
 def submitted(cluster: Cluster, tenant: str, upload: str) -> None:
     """Remove the marker of an upload whose job was accepted; the job's claim keeps its file."""
-    with suppress(ScriptoriumError):  # else the sweep removes it
+    with suppress(ScriptoriumError, RedisError):  # else the sweep removes it
         cluster.store.delete(keys.pending(tenant, upload))
+        size = _announced_size(cluster, tenant, upload)
+        cluster.redis.zrem(_waiting(tenant), f"{upload}:{size}")
 
 
 def unused_uploads(cluster: Cluster) -> Iterator[tuple[str, str]]:
