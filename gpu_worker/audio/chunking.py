@@ -14,6 +14,8 @@ from gpu_worker.audio.cuts import Detector, Pcm, cut_near
 from gpu_worker.errors import InvalidOption
 from gpu_worker.pcm import SAMPLE_RATE
 
+# A pause is near enough, and to listen for it costs as much as to find the speech of a chunk.
+_LEAST_SEARCH_SECONDS = 5.0
 _LONG_FILE_SECONDS = 1800.0  # from here on `max_chunk_seconds` holds
 
 
@@ -48,9 +50,9 @@ class ChunkingOptions:
     Chunks have `chunk_seconds`, or less where a file would have fewer than `even_chunks`: then
     few workers end together, since 12 chunks are as many for each of 2, 3, 4 or 6. But for that
     none is shorter than `even_chunk_seconds`, so that a message costs little beside its work; a
-    file that is no longer is one chunk. Cuts are looked for within
-    `search_seconds` of the even boundaries, but never further than a third of a
-    chunk. In files over 30 minutes no chunk exceeds `max_chunk_seconds`.
+    file that is no longer is one chunk. Cuts are looked for within `search_seconds` of the even
+    boundaries, around short chunks within an eighth of one or five seconds, and never further
+    than a third of it. In files over 30 minutes no chunk exceeds `max_chunk_seconds`.
 
     Raises InvalidOption.
     """
@@ -102,7 +104,7 @@ def _layout(seconds: float, options: ChunkingOptions) -> tuple[int, float]:
     bounded = seconds > _LONG_FILE_SECONDS
     if bounded:
         length = min(length, options.max_chunk_seconds)
-    radius = min(options.search_seconds, length / 3)
+    radius = min(options.search_seconds, max(_LEAST_SEARCH_SECONDS, length / 8), length / 3)
     if bounded:  # a chunk may grow by the radius at both ends
         length = min(length, max(options.max_chunk_seconds - 2 * radius, length / 3))
     count = max(1, math.ceil(seconds / length))
