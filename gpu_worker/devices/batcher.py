@@ -3,7 +3,7 @@
 A thread that has items asks for their results and waits. One of the waiting threads runs the next
 batch for all, so there is no thread to start or to end, and while one batch runs the other threads
 prepare the items of the next. A batch that is not full waits a moment, but only while a thread
-has said that it will bring more.
+has said that it will bring more, or has just left and may come back with more.
 
 An item's neighbours never suffer from it: a batch that fails is run again in halves, until the item
 that is to blame fails alone. A batch that does not fit is halved too, and the size is remembered.
@@ -27,8 +27,10 @@ Result = TypeVar("Result")
 
 # A batch waits for more items no longer than this part of the time that the last one took, and
 # than this many seconds.
-_WAITED_RATIO = 0.1
-_WAITED_SECONDS = 0.25
+_WAITED_RATIO = 0.25
+_WAITED_SECONDS = 0.5
+# A thread that has got its results is expected to begin with other items within so many seconds.
+_BACK_SECONDS = 0.05
 
 
 class Turns(Protocol):
@@ -106,6 +108,7 @@ class Batcher(Generic[Key, Item, Result]):
         self._in_batch: frozenset[_Request] = frozenset()  # with items in it
         self._coming = 0
         self._last_seconds = 0.0
+        self._left_at = float("-inf")  # when a thread last left with its results
 
     @contextmanager
     def coming(self) -> Iterator[None]:
@@ -150,6 +153,7 @@ class Batcher(Generic[Key, Item, Result]):
                     self._is_running, self._in_batch = False, frozenset()
                     self._requests = [other for other in self._requests if other.left]
                     self._changed.notify_all()
+            self._left_at = time.monotonic()
         if request.error is not None:
             raise request.error
         return [request.results[index] for index in range(len(items))]
@@ -187,8 +191,9 @@ class Batcher(Generic[Key, Item, Result]):
         while True:
             requests, size = self._compatible()
             missing = size - sum(request.left for request in requests)
-            left = until - time.monotonic()
-            if missing <= 0 or not self._coming or left <= 0:
+            now = time.monotonic()
+            left = (until if self._coming else min(until, self._left_at + _BACK_SECONDS)) - now
+            if missing <= 0 or left <= 0:
                 break
             self._changed.wait(left)
         places: list[_Place] = []

@@ -23,7 +23,7 @@ from gpu_worker.transcription.windows import Window, pack_windows
 
 # Decoded at once on a CPU: more are no faster there, and memory for them is not refused but ends
 # the process.
-CPU_WINDOWS = 8
+CPU_WINDOWS = 6
 
 WindowBatcher = Batcher[DecodeOptions, Any, WindowText]
 

@@ -47,7 +47,7 @@ class WorkerPool(Record):
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "cpu": {"kind": "cpu", "minimum": 1, "maximum": 4, "concurrency": 2},
-    "gpu": {"kind": "gpu", "concurrency": 3},  # their windows share batches
+    "gpu": {"kind": "gpu", "concurrency": 6},  # their windows share batches
 }
 
 

@@ -33,9 +33,11 @@ def _describe(place: Workplace, unit: Unit) -> Work:
     def compute(check: Callable[[], None]) -> dict[str, Any]:
         loaded = place.engine(options)
         engine = loaded.engine
+        with loaded.batcher.coming():
+            samples = read_audio(place.store, keys.pcm(unit.run.tenant, audio), span)
         heard = transcribe_chunk(
             engine,
-            read_audio(place.store, keys.pcm(unit.run.tenant, audio), span),
+            samples,
             decoding,
             first_sample=span.start,
             batch_size=options.batch_size,

@@ -6,8 +6,12 @@ import itertools
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from benchmarks.speed.busy import busy_shares
 from benchmarks.speed.sides import COMPUTE_TYPE, Heard, Setup
@@ -18,12 +22,25 @@ from orchestrator.jobs.following import follow
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
+from orchestrator.local.directories import private_directory
 from tasks.runs.stages import Stage
 from tasks.runs.submitted_options import job_options
 from tasks.runs.units import Run
 
 TENANT = "default"
 WARM_UP_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Windows that were decoded in batches, and those that the batches had room for."""
+
+    windows: float
+    room: float
+
+    def fill_since(self, before: Batches) -> float:
+        """The mean fill of the batches since then."""
+        return (self.windows - before.windows) / max(1.0, self.room - before.room)
 
 
 class OurCluster:
@@ -33,7 +50,9 @@ class OurCluster:
         self._options, self._workers = dict(options), workers
         self._scratch = tempfile.TemporaryDirectory(prefix="scriptorium-speed-")
         settings = Settings(
-            home=Path(self._scratch.name), allowed_models=listed_name(self._options["model"])
+            home=Path(self._scratch.name),
+            metrics_dir=private_directory(Path(self._scratch.name) / "metrics"),
+            allowed_models=listed_name(self._options["model"]),
         )
         self._cluster = LocalCluster(settings, workers=workers, adopt=False)
 
@@ -74,6 +93,17 @@ class OurCluster:
         if any(receipt.outcome == "cached" for receipt in settled):
             raise RuntimeError("A unit was answered from a cache.")
         return Heard([each.text for each in found], busy_shares(settled, started, ended))
+
+    def batches(self) -> Batches:
+        """What all batches had so far."""
+        registry = CollectorRegistry()
+        directory = str(self._cluster.services.settings.metrics_dir)
+        MultiProcessCollector(registry, path=directory)  # type: ignore[no-untyped-call]
+        totals = [
+            registry.get_sample_value(f"scriptorium_{name}_total") or 0.0
+            for name in ("batched_windows", "batch_room")
+        ]
+        return Batches(*totals)
 
     def _submit(self, path: Path, more: Mapping[str, Any] | None = None) -> str:
         options = job_options({**self._options, **(more or {})})
