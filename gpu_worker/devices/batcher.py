@@ -14,11 +14,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gpu_worker.devices.batch_size import BatchSize
+from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.errors import DeviceFault, DevicePoisoned, OutOfMemory
 
 Key = TypeVar("Key", bound=Hashable)
@@ -31,31 +32,6 @@ _WAITED_RATIO = 0.25
 _WAITED_SECONDS = 0.5
 # A thread that has got its results is expected to begin with other items within so many seconds.
 _BACK_SECONDS = 0.05
-
-
-class Turns(Protocol):
-    """What a thread does around its stay in `run`; deadlines need to know whose turn it is."""
-
-    def waiting(self) -> AbstractContextManager[None]:
-        """Surround a time in which only items of other threads are run."""
-
-    def running(self) -> AbstractContextManager[None]:
-        """Surround a time in which a batch with items of this thread is run."""
-
-
-class NoTurns:
-    """Turns of threads without deadlines."""
-
-    def waiting(self) -> AbstractContextManager[None]:
-        """Do nothing."""
-        return nullcontext()
-
-    def running(self) -> AbstractContextManager[None]:
-        """Do nothing."""
-        return nullcontext()
-
-
-NO_TURNS = NoTurns()
 
 
 @dataclass(eq=False, slots=True)

@@ -13,7 +13,8 @@ from typing import Any
 from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
-from gpu_worker.devices.batcher import NO_TURNS, Batcher, Turns
+from gpu_worker.devices.batcher import Batcher
+from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcript import ChunkTranscript, TranscriptWarning
 from gpu_worker.transcription.decoded import TIME_DIGITS, DecodedWindow, heard_window

@@ -98,7 +98,7 @@ class OurCluster:
         """What all batches had so far."""
         registry = CollectorRegistry()
         directory = str(self._cluster.services.settings.metrics_dir)
-        MultiProcessCollector(registry, path=directory)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry, path=directory)
         totals = [
             registry.get_sample_value(f"scriptorium_{name}_total") or 0.0
             for name in ("batched_windows", "batch_room")
