@@ -114,6 +114,38 @@ def test_a_hung_unit_gives_its_lease_up_and_ends_the_process(redis: Redis, redis
     assert attempts.deaths(a_unit(index=1)).of_unit == 0  # its neighbour is not to blame
 
 
+@pytest.mark.slow
+def test_a_hung_batch_is_charged_to_all_of_its_units_and_to_no_other(
+    redis: Redis, redis_url: str
+) -> None:
+    code = (
+        "import sys, threading\n"
+        "from redis import Redis\n"
+        "from tasks.state.attempts import Attempts\n"
+        "from tasks.state.leases import Leases\n"
+        "from tests.inputs.examples import a_unit\n"
+        "from tasks.execution.watchdog import Watchdog\n"
+        "redis = Redis.from_url(sys.argv[1])\n"
+        "attempts = Attempts(redis)\n"
+        "watchdog = Watchdog(Leases(redis, 30.0), attempts, 0.01)\n"
+        "ready = threading.Barrier(4)\n"
+        "def work(index, turn, seconds):\n"
+        "    attempts.begin(a_unit(index=index))\n"
+        "    ready.wait()\n"
+        "    unit = a_unit(index=index)\n"
+        "    with watchdog.watch(f'{index}', f'me:{index}', seconds, unit), turn():\n"
+        "        threading.Event().wait()\n"
+        "turns = (watchdog.running, watchdog.running, watchdog.waiting, watchdog.waiting)\n"
+        "for index, turn in enumerate(turns):\n"
+        "    seconds = 0.5 if index == 0 else 60.0\n"
+        "    threading.Thread(target=work, args=(index, turn, seconds)).start()\n"
+    )
+    child = subprocess.run([sys.executable, "-c", code, redis_url], check=False)
+    assert child.returncode == EXIT_HUNG
+    attempts = Attempts(redis)
+    assert [attempts.deaths(a_unit(index=index)).of_unit for index in range(4)] == [1, 1, 0, 0]
+
+
 def test_time_that_is_granted_does_not_count(redis: Redis) -> None:
     watchdog = Watchdog(Leases(redis, 30.0), Attempts(redis), 60.0)
     with watchdog.watch("key", "me:1", 60.0):
