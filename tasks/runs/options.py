@@ -89,7 +89,9 @@ class JobOptions(Record):
     revision: Revision | None = _option(
         None, "Revision of the model on the hub; unset: the newest."
     )
-    compute_type: ComputeType = _option("default", "Quantization of the model, as CTranslate2's.")
+    compute_type: ComputeType = _option(
+        "default", "CTranslate2's; default: int8 on a CPU, on a GPU as the model is stored."
+    )
     language: str | None = _option(
         None,
         "Code, tag or English name, such as es, es-MX or Spanish; unset or auto: detected.",

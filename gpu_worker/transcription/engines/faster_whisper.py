@@ -19,6 +19,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
 
 from gpu_worker.audio.samples import Audio
+from gpu_worker.devices import used_device
 from gpu_worker.devices.faults import translating_device_errors
 from gpu_worker.errors import InvalidOption, UnknownModel
 from gpu_worker.models.capabilities import check_english_only
@@ -65,7 +66,7 @@ def load(request: EngineRequest) -> FasterWhisperEngine:
         return WhisperModel(
             str(directory),
             device=request.device,
-            compute_type=request.compute_type,
+            compute_type=_compute_type(request),
             cpu_threads=request.threads,
         )
 
@@ -79,6 +80,12 @@ def load(request: EngineRequest) -> FasterWhisperEngine:
     engine = FasterWhisperEngine(source.name, model, *sizes)
     check_hearing(engine)
     return engine
+
+
+def _compute_type(request: EngineRequest) -> str:
+    """Return the type; by default int8 on a CPU, where CTranslate2's own default is float32."""
+    is_ours = request.compute_type == "default" and used_device(request.device) == "cpu"
+    return "int8" if is_ours else request.compute_type
 
 
 class FasterWhisperEngine:

@@ -45,7 +45,7 @@ def read_in_one_process(path: Path, windows: Windows) -> list[str]:
     audio = read_audio(path)
     pieces = [np.concatenate([audio[first:last] for first, last in window]) for window in windows]
     ends = list(accumulate(len(piece) for piece in pieces))
-    model = WhisperModel(str(PICO), device="cpu", compute_type="default")
+    model = WhisperModel(str(PICO), device="cpu", compute_type="int8")
     model.feature_extractor = Filled(model.feature_extractor)
     segments, _ = BatchedInferencePipeline(model).transcribe(
         np.concatenate(pieces),

@@ -135,7 +135,13 @@ def test_a_prompt_longer_than_its_room_is_cut_and_told_of() -> None:
     assert engine("base").warnings(OPTIONS) == ()
 
 
-def test_a_batch_is_encoded_once_however_often_it_is_decoded() -> None:
+def test_the_default_on_a_cpu_is_int8() -> None:
+    real_model("tiny.en")
+    model = load(EngineRequest("tiny.en", device="cpu", threads=2))
+    assert model._model.model.compute_type.startswith("int8")
+
+
+def test_a_window_is_encoded_once_however_often_it_is_decoded() -> None:
     model = engine("tiny.en")
     encoded: list[int] = []
     encode = model._model.encode
@@ -153,7 +159,7 @@ def test_a_batch_is_encoded_once_however_often_it_is_decoded() -> None:
         found = model.transcribe([window(6.0), window(4.0)], never)
     finally:
         model._model.encode = encode
-    assert encoded == [2]
+    assert encoded == [1, 1]  # one by one, on a CPU
     assert all(text.words for text in found)
 
 
