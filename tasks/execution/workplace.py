@@ -70,6 +70,7 @@ class _Node:
 
 
 _nodes: list[_Node] = []
+_opening = threading.Lock()  # `lru_cache` lets several threads compute the same at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,8 @@ def _hardware(values: Settings) -> dict[str, Any]:
 
 def workplace() -> Workplace:
     """Return this process's workplace."""
-    return _open(os.getpid())
+    with _opening:
+        return _open(os.getpid())
 
 
 def _node() -> _Node:
@@ -218,9 +220,7 @@ def _begin(sender: Any = None, **_: Any) -> None:
     configure_logging(values.log_level, values.log_format)  # Celery does so later
     if lacking := possible_seal().lacking:
         log.warning("decoder_less_isolated", kernel_lacks=lacking)
-    if not values.self_test:
-        return
-    if not Fitness(partial(_test_worker, values, node)).is_fit():
+    if values.self_test and not Fitness(partial(_test_worker, values, node)).is_fit():
         os._exit(EXIT_UNFIT)
 
 
