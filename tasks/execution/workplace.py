@@ -40,6 +40,7 @@ from gpu_worker.loaded import (
 from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.builtin import PICO_NAME
 from gpu_worker.transcription.engines import EngineRequest
+from tasks.execution.caches import open_cached_services
 from tasks.execution.fitness import EXIT_UNFIT, Fitness, check_scratch, end_worker
 from tasks.execution.isolation import Isolation
 from tasks.execution.scratch import SWEEP_SECONDS, scratch_directory, sweep
@@ -47,7 +48,7 @@ from tasks.execution.watchdog import Watchdog
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Pool, queues
 from tasks.runs.units import Unit
-from tasks.services import Services, open_services
+from tasks.services import Services
 from tasks.state.attempts import Attempts
 from tasks.telemetry import (
     exposition,  # noqa: F401 - likewise
@@ -177,7 +178,7 @@ def _node() -> _Node:
 @lru_cache(maxsize=1)
 def _open(pid: int) -> Workplace:
     values, node = settings(), _node()
-    services = open_services(values)
+    services = open_cached_services(values)
     attempts = Attempts(services.redis)
     return Workplace(
         **services.parts(),
