@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from cachetools import TTLCache
+from cachetools import TLRUCache
 
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.artifacts.cached_files import CachedFiles
@@ -61,14 +61,17 @@ class CachedStore:
         count: Callable[[str, bool], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep at most `memory_bytes` in memory, for `seconds`, and the rest in `files`.
+        """Keep copies of at most `memory_bytes` in memory, and in `files`, for `seconds`.
 
         `count` is told each look at a level (memory, disk, store), and whether it was a hit.
         """
         self.url = store.url
         self._store = store
         self._anchor = anchor
-        self._memory: TTLCache[_Place, _Copy] = TTLCache(memory_bytes, seconds, clock, _size)
+        self._memory: TLRUCache[_Place, _Copy] = TLRUCache(
+            memory_bytes, self._expires_at, clock, _size
+        )
+        self._seconds = seconds
         self._files = files
         self._count = count
         self._clock = clock
@@ -188,9 +191,14 @@ class CachedStore:
         return copy
 
     def _may_use(self, place: _Place, copy: _Copy) -> bool:
-        if place.key == place.anchor:
-            return self._is_there(place.anchor)
-        return self._clock() - copy.made_at < FRESH_SECONDS
+        now = self._clock()
+        if now >= self._expires_at(place, copy, now):
+            return False
+        return place.key != place.anchor or self._is_there(place.anchor)
+
+    def _expires_at(self, place: _Place, copy: _Copy, _: float) -> float:
+        own = self._seconds if place.key == place.anchor else min(FRESH_SECONDS, self._seconds)
+        return copy.made_at + own
 
     def _keep(self, place: _Place, data: bytes, made_at: float, deletions: int) -> None:
         """Copy what was read or written, unless something was deleted since `deletions`."""

@@ -167,6 +167,26 @@ def test_a_copy_in_memory_grows_too_old(levels: Levels) -> None:
     assert levels.store.asked["get"] == 2
 
 
+def test_a_copy_from_the_disk_grows_no_older_in_memory(levels: Levels) -> None:
+    levels.opened().get(AUDIO)
+    levels.now += HOUR - 1
+    store = levels.opened()
+    store.get(AUDIO)
+    levels.counted()
+    levels.now += 1
+    store.get(AUDIO)
+    assert levels.counted() == MISSES
+
+
+def test_a_text_leaves_memory_when_it_can_be_used_no_more(levels: Levels) -> None:
+    store = levels.opened()
+    store.get(TEXT)
+    store.get(AUDIO)
+    levels.now += FRESH_SECONDS
+    store.tidy()
+    assert [place.key for place in store._memory] == [AUDIO]
+
+
 def test_a_damaged_file_is_read_from_the_store_again(levels: Levels) -> None:
     levels.opened().get(AUDIO)
     (path,) = levels.path.glob("*/*/*")

@@ -27,7 +27,14 @@ COUNTER = "scriptorium_cache_requests_total"
 
 
 @pytest.fixture
-def in_s3(settings: Settings, s3_endpoint: str, bucket: str) -> Settings:
+def in_s3(
+    settings: Settings,
+    s3_endpoint: str,
+    s3_shared_client: Any,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Settings:
+    monkeypatch.setattr("tasks.artifacts.s3.s3_client", lambda *_: s3_shared_client)  # it is slow
     changes = {"store_url": f"s3://{bucket}/x", "s3_endpoint_url": s3_endpoint}
     return settings.model_copy(update=changes)
 
