@@ -133,6 +133,15 @@ class Settings(Limits):
     cpu_threads: int = Field(default=0, ge=0, description="Threads a model uses; 0: all cores.")
     loaded_models: int = Field(default=1, ge=1, description="Models a worker keeps in memory.")
 
+    # Workers' copies of audio and artifacts in S3
+    cache_memory_bytes: int = Field(default=100_000_000, ge=0, description="Of each process.")
+    cache_disk_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="Of all workers of one work_dir, below it."
+    )
+    cache_seconds: float = Field(
+        default=24 * 3600.0, ge=0, description="How long a copy is kept. 0: no copies."
+    )
+
     # Failure policy
     lease_seconds: float = Field(default=30.0, gt=0, description="Life of a lease without renewal.")
     heartbeat_seconds: float = Field(default=5.0, gt=0, description="How often a lease is renewed.")

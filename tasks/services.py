@@ -5,6 +5,7 @@ A worker's `Workplace` and the control plane's `Cluster` extend `Services`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,9 +15,12 @@ from redis.retry import Retry
 
 from config.settings import Settings
 from tasks.artifacts import ArtifactStore
+from tasks.artifacts.cached import CachedStore
+from tasks.artifacts.cached_files import CachedFiles
 from tasks.artifacts.opening import PATIENT, Patience, open_store
 from tasks.broker import redis_address
 from tasks.redis_address import RedisAddress
+from tasks.runs import keys
 from tasks.runs.records import REMEMBERED, Records
 from tasks.state.cancellations import Cancellations
 from tasks.state.leases import Leases
@@ -49,16 +53,20 @@ def open_services(
     remembered: int = REMEMBERED,
     packed_bytes: int = 0,
     patience: Patience = PATIENT,
+    count_read: Callable[[str, bool], None] | None = None,
 ) -> Services:
     """Open the services as the settings say; keep so many records in memory, as `Records` does.
 
-    `patience` is that with the store.
+    `patience` is that with the store. With `count_read` the reads of the store are cached; it is
+    told each look at a level of the cache, as `CachedStore` does.
     Sends nothing to Redis yet. Raises InvalidOption or StoreUnavailable.
     """
     redis = open_redis(redis_address(settings))
     store = open_store(
         settings.store_url or "", endpoint_url=settings.s3_endpoint_url, patience=patience
     )
+    if count_read is not None:
+        store = _cached(store, settings, count_read)
     return Services(
         settings=settings,
         redis=redis,
@@ -68,6 +76,24 @@ def open_services(
         cancellations=Cancellations(redis),
         ledger=Ledger(redis),
         speeds=Speeds(redis),
+    )
+
+
+def _cached(
+    store: ArtifactStore, settings: Settings, count: Callable[[str, bool], None]
+) -> ArtifactStore:
+    """Return the store with a cache, if it is on a network: the system caches files by itself."""
+    if not store.url.startswith("s3://") or settings.cache_seconds == 0:
+        return store
+    identity = f"{settings.s3_endpoint_url} {store.url}"
+    seconds, disk_bytes = settings.cache_seconds, settings.cache_disk_bytes
+    return CachedStore(
+        store,
+        keys.anchor,
+        memory_bytes=settings.cache_memory_bytes,
+        seconds=seconds,
+        files=CachedFiles(settings.work_dir, identity, disk_bytes, seconds) if disk_bytes else None,
+        count=count,
     )
 
 

@@ -1,5 +1,8 @@
 """Private directories for the files of one unit, and the sweep of those that a killed worker left.
 
+The sweep also deletes the directories of copies (`tasks/artifacts/cached_files.py`) that no process
+uses any more.
+
 A directory's owner holds a lock on a file in it, which the kernel releases when the owner ends,
 however it ends. So the lock tells whether the owner lives: also from another container or machine
 that shares the file system, and where process ids come again.
@@ -20,13 +23,13 @@ from pathlib import Path
 import structlog
 
 from gpu_worker.errors import ScratchUnusable
+from tasks.artifacts.cached_files import OWNER, PREFIX
 
 SWEEP_SECONDS = 3600.0  # between two sweeps
 # Longer than any unit may take. So old is also what has no lock: directories of workers of an
 # older version, and of a file system without locks.
 ABANDONED_SECONDS = 6 * 3600.0
 _PREFIX = "scriptorium-scratch-"
-_LOCK = ".owner"
 _OLD_NAME = re.compile(r"scriptorium-[a-z0-9_]{8}")  # of versions without locks
 _OLD_FILES = re.compile(r"source|pcm|clip|[0-9a-f]{64}|\.pcm.*")
 log = structlog.get_logger(__name__)
@@ -69,7 +72,7 @@ def _made(base: Path | None) -> tuple[Path, int]:
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
         try:
-            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = os.open(path / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:  # a sweep took it for abandoned
             continue
         except OSError:
@@ -90,7 +93,7 @@ def _swept(path: Path) -> bool:
     status = path.lstat()
     if not path.is_dir() or path.is_symlink() or status.st_uid != os.geteuid():
         return False
-    if path.name.startswith(_PREFIX):
+    if path.name.startswith((_PREFIX, PREFIX)):
         lock = _taken(path)
         if lock is None:
             return False
@@ -107,7 +110,7 @@ def _swept(path: Path) -> bool:
 
 def _taken(path: Path) -> int | None:
     """Return the lock of a directory whose owner has ended; None if the owner lives."""
-    lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(path / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

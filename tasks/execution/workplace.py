@@ -40,6 +40,7 @@ from gpu_worker.loaded import (
 from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.builtin import PICO_NAME
 from gpu_worker.transcription.engines import EngineRequest
+from tasks.execution.caches import open_cached_services
 from tasks.execution.fitness import EXIT_UNFIT, Fitness, check_scratch, end_worker
 from tasks.execution.isolation import Isolation
 from tasks.execution.scratch import SWEEP_SECONDS, scratch_directory, sweep
@@ -47,7 +48,7 @@ from tasks.execution.watchdog import Watchdog
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Pool, queues
 from tasks.runs.units import Unit
-from tasks.services import Services, open_services
+from tasks.services import Services
 from tasks.state.attempts import Attempts
 from tasks.telemetry import (
     exposition,  # noqa: F401 - likewise
@@ -70,6 +71,7 @@ class _Node:
 
 
 _nodes: list[_Node] = []
+_opening = threading.Lock()  # `lru_cache` lets several threads compute the same at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,8 @@ def _hardware(values: Settings) -> dict[str, Any]:
 
 def workplace() -> Workplace:
     """Return this process's workplace."""
-    return _open(os.getpid())
+    with _opening:
+        return _open(os.getpid())
 
 
 def _node() -> _Node:
@@ -175,7 +178,7 @@ def _node() -> _Node:
 @lru_cache(maxsize=1)
 def _open(pid: int) -> Workplace:
     values, node = settings(), _node()
-    services = open_services(values)
+    services = open_cached_services(values)
     attempts = Attempts(services.redis)
     return Workplace(
         **services.parts(),
@@ -218,9 +221,7 @@ def _begin(sender: Any = None, **_: Any) -> None:
     configure_logging(values.log_level, values.log_format)  # Celery does so later
     if lacking := possible_seal().lacking:
         log.warning("decoder_less_isolated", kernel_lacks=lacking)
-    if not values.self_test:
-        return
-    if not Fitness(partial(_test_worker, values, node)).is_fit():
+    if values.self_test and not Fitness(partial(_test_worker, values, node)).is_fit():
         os._exit(EXIT_UNFIT)
 
 

@@ -35,6 +35,7 @@ options that change it; so a retry, a resume and a second submission find it.
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -174,6 +175,16 @@ def pcm(tenant: str, audio: str) -> str:
 def made_of(tenant: str, content: str) -> tuple[str, str]:
     """Return the prefixes of all keys that are derived from a source, an upload or an audio."""
     return f"tenants/{tenant}/prepared/{content}-", f"tenants/{tenant}/audio/{content}/"
+
+
+def anchor(key: str) -> str | None:
+    """Return the key of the audio that an artifact was made of, and with which it is deleted.
+
+    None for all that may change or be deleted by itself: workers must keep no copy of it.
+    """
+    made = r"pcm|embed_speakers/[^/]+\.npz|(transcribe/|align/|chunks-|language-|diarize-).+\.json"
+    found = re.fullmatch(rf"(tenants/[^/]+/audio/[0-9a-f]{{64}}/)({made})", key)
+    return f"{found[1]}pcm" if found else None
 
 
 def chunks(tenant: str, audio: str, options: JobOptions) -> str:

@@ -51,6 +51,11 @@ def count_model(kind: str, seconds: float | None) -> None:
         MODEL_LOAD_SECONDS.labels(kind).observe(seconds)
 
 
+def count_read(level: str, found: bool) -> None:
+    """Count a look for audio or an artifact in memory, on the disk or in the store."""
+    CACHE_REQUESTS.labels(level, "hit" if found else "miss").inc()
+
+
 def count_batch(items: int, size: int) -> None:
     """Count a batch of windows, and how many windows it might have had."""
     BATCHED_WINDOWS.inc(items)

@@ -41,7 +41,7 @@ UNITS = Counter(
 )
 CACHE_REQUESTS = Counter(
     "scriptorium_cache_requests",
-    "Cache lookups, by level (stage artifact or loaded model) and result (hit, miss).",
+    "Cache lookups, by level (memory, disk, store; stage artifact; loaded model) and result.",
     ["level", "result"],
 )
 ERRORS = Counter("scriptorium_errors", "Units that were given up.", ["stage", "code"])

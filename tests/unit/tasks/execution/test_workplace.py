@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +28,18 @@ from tests.eventually import eventually
 def test_a_process_has_one_workplace(place: Workplace) -> None:
     assert workplace() is place
     assert str(os.getpid()) in place.worker
+
+
+def test_threads_that_ask_for_it_at_once_get_the_same(place: Workplace) -> None:
+    lifecycle._open.cache_clear()
+    together = threading.Barrier(8)
+
+    def ask(_: int) -> Workplace:
+        together.wait()
+        return workplace()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(found) for found in pool.map(ask, range(8))}) == 1
 
 
 def test_a_forked_child_makes_its_own(place: Workplace) -> None:

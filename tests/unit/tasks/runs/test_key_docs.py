@@ -55,7 +55,7 @@ MADE = {
     "diarized": [keys.diarized(TENANT, HASH, OPTIONS)],
 }
 # Parts of keys
-OTHER_FUNCTIONS = {"behind", "claims", "content", "digest", "jobs", "made_of"}
+OTHER_FUNCTIONS = {"anchor", "behind", "claims", "content", "digest", "jobs", "made_of"}
 OTHER_FUNCTIONS |= {"marked_chunk", "runs"}
 
 
@@ -107,3 +107,23 @@ def test_every_function_of_keys_is_compared_with_the_table() -> None:
         if function.__module__ == keys.__name__ and not name.startswith("_")
     }
     assert functions == MADE.keys() | OTHER_FUNCTIONS
+
+
+def test_workers_copy_audio_and_what_stages_made_of_it_and_nothing_else() -> None:
+    made_of_audio = {"pcm", "chunks", "language", "of_chunk", "embedded", "diarized"}
+    for name, some in MADE.items():
+        anchor = keys.pcm(TENANT, HASH) if name in made_of_audio else None
+        assert {keys.anchor(key) for key in some} == {anchor}, name
+
+
+def test_a_copy_s_anchor_is_deleted_with_all_that_has_it() -> None:
+    _, folder = keys.made_of(TENANT, HASH)
+    for key in (key for some in MADE.values() for key in some):
+        anchor = keys.anchor(key)
+        assert anchor is None or (key.startswith(folder) and anchor.startswith(folder))
+
+
+def test_keys_that_only_look_like_audio_have_no_anchor() -> None:
+    pcm = keys.pcm(TENANT, HASH)
+    for key in (pcm + "x", "x/" + pcm, pcm[:-3] + "other.json", pcm.replace(HASH, "audio"), ""):
+        assert keys.anchor(key) is None
