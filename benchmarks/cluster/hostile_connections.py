@@ -3,7 +3,7 @@
     python -m benchmarks.cluster.hostile_connections [--seconds 60] [--connections 2000]
                                                      [--to benchmarks/results/FILE.json]
 
-One process of the API on this machine, with a Redis and a store of its own and the usual 1,024
+One process of the API on a core of its own, with a Redis and a store of its own and the usual 1,024
 files. The clients list jobs and announce uploads, some four times a second each. The hostile
 connections come from 20 addresses and from another process, which has a low priority because it
 stands for other machines: unfinished heads, large headers, slow bodies, silence, wrong keys and
@@ -42,6 +42,9 @@ from orchestrator.local.redis_server import RedisServer
 KEY = "a-key-of-the-benchmark"
 CLIENTS = 20
 PAUSE_SECONDS = 0.25  # between two requests of a client
+OWN_CORE = (
+    0  # of the API; clients, attackers and Redis stand for other machines and share the others
+)
 FILES = 1024  # that the process may open when it starts: the default of most systems
 PATIENCE_SECONDS = 10.0  # of a client with one request
 
@@ -127,13 +130,18 @@ def serving(directory: Path, redis_url: str) -> Iterator[tuple[int, int]]:
     }
     command = [sys.executable, "-m", "orchestrator.cli", "serve", "--port", str(port)]
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+    def begin() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, most))
+        os.sched_setaffinity(0, {OWN_CORE})
+
     with (directory / "api.log").open("wb") as log:
         api = subprocess.Popen(
             command,
             stdout=log,
             stderr=log,
             env=environment,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, most)),
+            preexec_fn=begin,
         )
     try:
         yield port, api.pid
@@ -186,6 +194,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=2000)
     parser.add_argument("--to", type=Path)
     arguments = parser.parse_args()
+    os.sched_setaffinity(0, os.sched_getaffinity(0) - {OWN_CORE})
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         redis = RedisServer(directory)
