@@ -1,8 +1,9 @@
-"""`bench`: the word errors of models and compute types."""
+"""`bench`: the word errors of models and compute types, and what a trial has shown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,13 +12,22 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from gpu_worker.accuracy.comparison import Measurement, points_above, too_wrong
-from gpu_worker.accuracy.labelled import labelled_files
-from gpu_worker.errors import InvalidOption
+from gpu_worker.accuracy.labelled import labelled_files, reference_texts
+from gpu_worker.accuracy.word_error import WordError
+from gpu_worker.errors import InvalidOption, LibraryMissing
 from gpu_worker.models.whisper import AUTO, find_model
-from orchestrator.cli.context import EXIT_FAILED, AsJson, current_settings, print_json
+from orchestrator.cli.context import (
+    EXIT_FAILED,
+    AsJson,
+    current_settings,
+    opened_cluster,
+    print_json,
+    tenant,
+)
 from orchestrator.cli.options import located
 from orchestrator.cli.spellings import spellings
-from orchestrator.diagnosis.accuracy import measure
+from orchestrator.diagnosis.accuracy import Pair, count_word_errors, measure
+from orchestrator.results.trial import SideReport, TrialReport, trial_report, tried_jobs
 from tasks.runs.options import JobOptions
 from tasks.runs.submitted_options import job_options
 
@@ -82,6 +92,27 @@ def accuracy(
         raise typer.Exit(EXIT_FAILED)
 
 
+@app.command()
+def trial(
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Directory of texts; talk.txt is what is said in the job of talk.mp3."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Number of newest jobs to look at.")
+    ] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the completed jobs of both sides of the trial that SCRIPTORIUM_TRIAL started."""
+    texts = reference_texts(reference) if reference is not None else {}
+    jobs = tried_jobs(opened_cluster(), tenant(), limit)
+    report = trial_report(jobs, texts, _counted)
+    if as_json:
+        print_json(_trial_json(report))
+    else:
+        _show_trial(report)
+
+
 def _variants(
     models: Sequence[str], types: Sequence[str], others: dict[str, Any]
 ) -> list[JobOptions]:
@@ -140,3 +171,58 @@ def _as_json(each: Measurement, reference: Measurement, accepted: bool) -> dict[
         "real_time_factor": round(each.real_time_factor, 6),
         "accepted": accepted,
     }
+
+
+def _show_trial(report: TrialReport) -> None:
+    rows: list[tuple[str, Callable[[SideReport], str]]] = [
+        ("model and compute type", lambda side: ", ".join(side.variants)),
+        ("jobs", lambda side: str(side.jobs)),
+        ("audio s", lambda side: f"{side.audio_seconds:.1f}"),
+        ("realtime factor", lambda side: _number(side.real_time_factor)),
+        ("avg_logprob", lambda side: _number(side.avg_logprob)),
+        ("word probability", lambda side: _number(side.word_probability)),
+        ("words a minute", lambda side: _number(side.words_a_minute, 1)),
+        ("WER %", lambda side: _rate(side.error)),
+    ]
+    table = Table("", *(Column(name, justify="right") for name in report.sides), box=None)
+    for title, show in rows:
+        table.add_row(title, *map(show, report.sides.values()))
+    Console(highlight=False, markup=False).print(table)
+    typer.echo(f"{report.same_audio} recordings were transcribed by both sides.")
+    if report.disagreement is not None:
+        typer.echo(f"In them {_rate(report.disagreement)} % of the control side's words differ.")
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _rate(error: WordError | None) -> str:
+    return "" if error is None else f"{100 * error.rate:.2f}"
+
+
+def _counted(pairs: Sequence[Pair]) -> list[WordError]:
+    """Count word errors; where the libraries are missing say so, and count none."""
+    try:
+        return count_word_errors(pairs)
+    except LibraryMissing as error:
+        typer.echo(f"{error.message} {error.advice}", err=True)
+        return []
+
+
+def _trial_json(report: TrialReport) -> dict[str, Any]:
+    return {
+        "sides": {
+            name: asdict(side) | {"error": _error_json(side.error)}
+            for name, side in report.sides.items()
+        },
+        "same_audio": report.same_audio,
+        "disagreement": _error_json(report.disagreement),
+    }
+
+
+def _error_json(error: WordError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    wer = round(error.rate, 6) if error.words else None  # JSON has no NaN
+    return {"words": error.words, "errors": error.errors, "wer": wer}

@@ -74,7 +74,8 @@ def with_job_options(command: Callable[..., None]) -> Callable[..., None]:
         if "changes" in signature.parameters:
             command(**values, changes=parse_values(given))
             return
-        given["model"] = given["model"] or located(current_settings().model)
+        if not current_settings().trial:  # which leaves alone what a job names
+            given["model"] = given["model"] or located(current_settings().model)
         command(**values, options=job_options(parse_values(given)))
 
     wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__

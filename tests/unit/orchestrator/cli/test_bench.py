@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from config.settings import Settings
 from gpu_worker.errors import InvalidOption, LibraryMissing, UnknownModel, UnreadableAudio
 from orchestrator.cli import app
 from orchestrator.diagnosis.accuracy import MeasurementFailed, known_error
@@ -84,3 +85,19 @@ def test_an_error_of_the_child_keeps_its_class_and_an_unknown_one_is_a_failure()
     error = known_error(told)
     assert isinstance(error, LibraryMissing) and error.advice == "Install it."
     assert isinstance(known_error(told | {"code": "of_tomorrow"}), MeasurementFailed)
+
+
+def test_a_wrong_trial_is_told_when_a_command_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRIPTORIUM_TRIAL", '{"share": 2, "compute_type": "int8"}')
+    ended = CliRunner().invoke(app, ["models", "list"])
+    assert isinstance(ended.exception, InvalidOption) and "share" in ended.exception.message
+
+
+def test_a_trial_without_completed_jobs_is_a_table_without_figures(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings.redis_url is not None and settings.store_url is not None
+    monkeypatch.setenv("REDIS_URL", settings.redis_url.get_secret_value())
+    monkeypatch.setenv("SCRIPTORIUM_STORE_URL", settings.store_url)
+    ended = CliRunner().invoke(app, ["bench", "trial"], catch_exceptions=False)
+    assert "control" in ended.stdout and "0 recordings were transcribed by both" in ended.stdout
