@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from gpu_worker.accuracy.comparison import Measurement, points_above, too_wrong
 from gpu_worker.accuracy.labelled import labelled_files, reference_texts
 from gpu_worker.accuracy.word_error import WordError
-from gpu_worker.errors import InvalidOption, LibraryMissing
+from gpu_worker.errors import InvalidOption, LibraryMissing, ScriptoriumError
 from gpu_worker.models.whisper import AUTO, find_model
 from orchestrator.cli.context import (
     EXIT_FAILED,
@@ -70,13 +70,18 @@ def accuracy(
     others = {"language": language, "max_new_tokens": max_new_tokens}
     variants = _variants([model or values.model, *_listed(models)], _listed(compute_types), others)
     files = labelled_files(directory)
-    measured = []
-    for number, options in enumerate(variants, 1):
-        if not as_json:
-            name = f"{options.model} {options.compute_type}"
-            told = f"{number} of {len(variants)}: {name}, {len(files)} files"
-            typer.echo(told, err=True)
-        measured.append(measure(directory, options, values, threads))
+    measured: list[Measurement] = []
+    try:
+        for number, options in enumerate(variants, 1):
+            if not as_json:
+                name = f"{options.model} {options.compute_type}"
+                told = f"{number} of {len(variants)}: {name}, {len(files)} files"
+                typer.echo(told, err=True)
+            measured.append(measure(directory, options, values, threads))
+    except ScriptoriumError:
+        if measured and not as_json:  # minutes of work are not lost by a later variant's error
+            _show(measured)
+        raise
     wrong = too_wrong(measured, most)
     if as_json:
         print_json([_as_json(each, measured[0], each not in wrong) for each in measured])

@@ -64,10 +64,10 @@ def submit(
     Raises UnknownModel, IdempotencyConflict, SourceMissing, QuotaExceeded, ClusterFull,
     RedisUnavailable or StoreUnavailable.
     """
-    accepted_options(options, cluster.settings)  # before the key is used
+    control = accepted_options(options, cluster.settings)  # before the key is used
     store = cluster.store
     job = job_id() if idempotency_key is None else keyed_job(store, tenant, idempotency_key)
-    accepted, side = divided(options, job, cluster.settings)
+    accepted, side = divided(options, control, job, cluster.settings)
     with submission_span(cluster.settings, tenant, job) as traceparent:
         manifest = Manifest(
             tenant=tenant,

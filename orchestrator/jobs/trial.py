@@ -69,14 +69,15 @@ def trial_of(settings: Settings) -> Trial | None:
     return trial
 
 
-def divided(given: JobOptions, job: str, settings: Settings) -> tuple[JobOptions, TrialSide | None]:
+def divided(
+    given: JobOptions, control: JobOptions, job: str, settings: Settings
+) -> tuple[JobOptions, TrialSide | None]:
     """Return the options of an accepted job, and its side of the trial; None: it takes no part.
 
-    The side depends on the job's id alone, so that a submission that is sent again gets the same.
-    Jobs that the variant's model could not do take no part, on neither side. Raises what
-    `accepted_options` raises for the options as given.
+    `control` is what `accepted_options` makes of the given ones. The side depends on the job's id
+    alone, so that a submission that is sent again gets the same. Jobs that the variant's model
+    could not do take no part, on neither side. Raises what `trial_of` raises.
     """
-    control = accepted_options(given, settings)
     trial = trial_of(settings)
     if trial is None or not all(_is_unnamed(it, getattr(given, it)) for it in trial.options):
         return control, None

@@ -12,6 +12,7 @@ from gpu_worker.errors import InvalidOption, ModelNotTrusted, ScriptoriumError, 
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.ids import job_id
+from orchestrator.jobs.options import accepted_options
 from orchestrator.jobs.submission import IdempotencyConflict, rerun, submit
 from orchestrator.jobs.trial import divided, is_variant, trial_of
 from tasks.artifacts import encode
@@ -31,7 +32,8 @@ def with_trial(**trial: Any) -> Settings:
 
 
 def side(trial: dict[str, Any], **options: Any) -> tuple[JobOptions, str | None]:
-    return divided(JobOptions(**options), "job-1", with_trial(**trial))
+    given, settings = JobOptions(**options), with_trial(**trial)
+    return divided(given, accepted_options(given, settings), "job-1", settings)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
