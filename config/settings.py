@@ -125,6 +125,11 @@ class Settings(Limits):
         default="auto",
         description="Model of jobs that name none. auto: the best for the hardware.",
     )
+    trial: dict[str, Any] = Field(
+        default={},
+        description="As JSON: share of new jobs (0 to 1) that get another model, revision or "
+        "compute_type, if they name none.",
+    )
     model_dir: Path | None = Field(default=None, description="Where fetched models are kept.")
     device: str = Field(default="auto", description="auto, cpu or cuda.")
     hf_token: SecretStr | None = Field(

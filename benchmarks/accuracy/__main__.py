@@ -27,7 +27,6 @@ from typing import Any
 
 from benchmarks.accuracy.lines import LineFile
 from benchmarks.accuracy.models import NAMES, WhisperFiles, whisper_files
-from benchmarks.accuracy.normaliser import spellings
 from benchmarks.accuracy.ours import DIARIZE, JOB_OPTIONS, NAME, OurCluster
 from benchmarks.accuracy.ours import SETTINGS as OURS
 from benchmarks.accuracy.peers import COMPUTE_TYPE, Line, load_peer, whole_text
@@ -39,6 +38,7 @@ from benchmarks.accuracy.tables import report_tables
 from benchmarks.accuracy.word_times import times_report
 from benchmarks.accuracy.words import word_errors, words_report
 from benchmarks.machine import describe_machine, print_machine
+from gpu_worker.accuracy.normaliser import spellings
 from gpu_worker.transcript import Transcript
 
 PARTS = ("words", "text", "times", "speakers")

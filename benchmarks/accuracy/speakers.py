@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.accuracy.normaliser import normalised
 from benchmarks.accuracy.recordings import Recording
 from benchmarks.speakers.speaker_scores import COLLAR, cp_word_error, diarization_error
+from gpu_worker.accuracy.normaliser import normalised
 from gpu_worker.transcript import Transcript
 
 

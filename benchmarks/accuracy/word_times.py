@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy.normaliser import normalised
 from benchmarks.accuracy.recordings import Recording
+from gpu_worker.accuracy.normaliser import normalised
 from gpu_worker.transcript import Word
 
 MEDIAN_BOUND, P95_BOUND = 0.040, 0.180  # seconds, of the absolute errors, at most

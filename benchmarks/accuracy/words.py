@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jiwer
-
-from benchmarks.accuracy.normaliser import normalised
 from benchmarks.accuracy.ours import JOB_OPTIONS, NAME
 from benchmarks.accuracy.recordings import Recording
-from benchmarks.speakers.speaker_scores import WordError
+from gpu_worker.accuracy.counting import word_error
+from gpu_worker.accuracy.word_error import WordError
 
 WHOLE_BOUND, FILE_BOUND = 0.3, 2.0  # points above the best peer, at most
 ALL = "all"
@@ -23,16 +21,6 @@ class WordErrors:
 
     recording: str
     sides: Mapping[str, WordError]
-
-
-def word_error(reference: str, heard: str, language: str) -> WordError:
-    """Normalised words of the reference, and substitutions, deletions and insertions."""
-    said, found = normalised(reference, language), normalised(heard, language)
-    if not found:
-        return WordError(len(said.split()), len(said.split()))
-    result = jiwer.process_words(said, found)
-    errors = result.substitutions + result.deletions + result.insertions
-    return WordError(len(said.split()), errors)
 
 
 def word_errors(

@@ -14,6 +14,7 @@ from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 from scipy.optimize import linear_sum_assignment
 
+from gpu_worker.accuracy.word_error import WordError
 from gpu_worker.transcript import Turn
 
 COLLAR = 0.25  # seconds around each reference boundary that are not scored, half on each side
@@ -73,19 +74,6 @@ def annotation(spans: Iterable[Turn]) -> Annotation:
         if span.end > span.start:
             made[Segment(span.start, span.end), number] = span.speaker
     return made
-
-
-@dataclass(frozen=True, slots=True)
-class WordError:
-    """Words that were said, and how many substitutions, deletions and insertions."""
-
-    words: int
-    errors: int
-
-    @property
-    def rate(self) -> float:
-        """The word error rate; NaN where nothing was said."""
-        return self.errors / self.words if self.words else float("nan")
 
 
 def cp_word_error(reference: Mapping[str, str], hypothesis: Mapping[str, str]) -> WordError:

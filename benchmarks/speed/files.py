@@ -14,13 +14,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy.words import word_error
 from benchmarks.machine import describe_machine, probe_seconds
 from benchmarks.speed.inputs import LONG, Input, Speech
 from benchmarks.speed.models import setup_of
 from benchmarks.speed.process import Run, SideFailed, SideProcess
 from benchmarks.speed.rounds import Sample, order, paired_ratios, summary
 from benchmarks.speed.sides import OURS, SIDES, Setup
+from gpu_worker.accuracy.counting import word_error
 
 WARM_UP_SEED, TRIAL_SEED = 990, 991  # no round's
 USUAL_BATCH = 8

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy.recordings import SPEECH, recordings, samples
-from benchmarks.accuracy.words import word_error
 from benchmarks.machine import print_machine
+from gpu_worker.accuracy.counting import word_error
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
 from gpu_worker.models.capabilities import usual_beam_size

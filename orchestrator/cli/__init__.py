@@ -13,7 +13,18 @@ import typer
 from rich.console import Console
 
 from gpu_worker.errors import InvalidOption, ScriptoriumError, UnknownModel
-from orchestrator.cli import cluster, demo, doctor, jobs, keys, load, models, transcribe, triggers
+from orchestrator.cli import (
+    bench,
+    cluster,
+    demo,
+    doctor,
+    jobs,
+    keys,
+    load,
+    models,
+    transcribe,
+    triggers,
+)  # fmt: skip
 from orchestrator.cli.context import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -48,6 +59,7 @@ app.command()(cluster.serve)
 app.command()(cluster.worker)
 app.command()(cluster.reconciler)
 app.command()(load.load)
+app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(triggers.app, name="triggers")

@@ -20,6 +20,7 @@ from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.cli.secrets import warn_of_password
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job, Status
+from orchestrator.jobs.trial import trial_of
 from orchestrator.local.cluster import running_cluster
 from tasks.artifacts.opening import PATIENT, Patience
 
@@ -78,6 +79,7 @@ def remember(
     }
     given = {name: value for name, value in given.items() if value is not None}
     _state["settings"] = values.model_copy(update=given)
+    trial_of(values)  # a wrong one is told at the start, and not at the first job
     _give_home(_state["settings"].home)
     configure_logging(log_level or "ERROR", "text")
 

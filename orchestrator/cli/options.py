@@ -70,11 +70,12 @@ def with_job_options(command: Callable[..., None]) -> Callable[..., None]:
         parse_values({name: values.pop(name) for name in _ACCEPTED})
         for name in _MODELS:
             if given[name] is not None:
-                given[name] = _located(given[name])
+                given[name] = located(given[name])
         if "changes" in signature.parameters:
             command(**values, changes=parse_values(given))
             return
-        given["model"] = given["model"] or _located(current_settings().model)
+        if not current_settings().trial:  # which leaves alone what a job names
+            given["model"] = given["model"] or located(current_settings().model)
         command(**values, options=job_options(parse_values(given)))
 
     wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
@@ -103,7 +104,7 @@ def parse_values(given: Mapping[str, str | bool | None]) -> dict[str, Any]:
     return values
 
 
-def _located(model: str) -> str:
+def located(model: str) -> str:
     """Return a model's name, or its directory as an absolute path: workers run elsewhere."""
     is_directory = any((Path(model) / name).is_file() for name in _MODELS.values())
     return str(Path(model).absolute()) if is_directory else model

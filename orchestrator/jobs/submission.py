@@ -14,11 +14,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from gpu_worker.errors import (
-    PermanentError,
-    ScriptoriumError,
-    SourceMissing,
-)
+from gpu_worker.errors import PermanentError, ScriptoriumError, SourceMissing
 from orchestrator.access.quotas import Quota
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job, describe_job
@@ -27,6 +23,7 @@ from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options, with_allowed_lane
 from orchestrator.jobs.refusals import give_back, keep
 from orchestrator.jobs.runs import IllegalTransition, issue
+from orchestrator.jobs.trial import divided, submitted_again
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
@@ -67,16 +64,17 @@ def submit(
     Raises UnknownModel, IdempotencyConflict, SourceMissing, QuotaExceeded, ClusterFull,
     RedisUnavailable or StoreUnavailable.
     """
-    options = accepted_options(options, cluster.settings)
+    control = accepted_options(options, cluster.settings)  # before the key is used
     store = cluster.store
     job = job_id() if idempotency_key is None else keyed_job(store, tenant, idempotency_key)
+    accepted, side = divided(options, control, job, cluster.settings)
     with submission_span(cluster.settings, tenant, job) as traceparent:
         manifest = Manifest(
             tenant=tenant,
             job=job,
             created_at=round(time.time(), 3),
             source=source,
-            options=options,
+            options=accepted,
             idempotency_key=idempotency_key,
             metadata=metadata or {},
             webhook_url=webhook_url,
@@ -84,15 +82,18 @@ def submit(
             max_audio_seconds=quota.audio_seconds if quota else None,
             max_source_bytes=quota.source_bytes if quota else None,
             traceparent=traceparent,
+            trial=side,
         )
-        return _submit(cluster, manifest, quota, way)
+        return _submit(cluster, manifest, options, quota, way)
 
 
-def _submit(cluster: Cluster, manifest: Manifest, quota: Quota | None, way: str | None) -> Job:
+def _submit(
+    cluster: Cluster, manifest: Manifest, given: JobOptions, quota: Quota | None, way: str | None
+) -> Job:
     store, tenant, idempotency_key = cluster.store, manifest.tenant, manifest.idempotency_key
     key = keys.manifest(tenant, manifest.job)
     if idempotency_key is None or not exists(store, key):  # else it has a place, or has ended
-        _admit(cluster, manifest, quota)
+        admit(cluster, tenant, manifest.job, quota, manifest.created_at)
     is_first = store.put(key, encode(manifest.model_dump(mode="json")))
     if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
         # Deleted after its id was read for the key: submit again, which makes a new job.
@@ -101,10 +102,10 @@ def _submit(cluster: Cluster, manifest: Manifest, quota: Quota | None, way: str 
             store.delete(key)
         cluster.jobs.refuse(tenant, manifest.job)
         named = {name: getattr(manifest, name) for name in _SUBMITTED}
-        named |= {"idempotency_key": idempotency_key, "quota": quota, "way": way}
-        return submit(cluster, **named, tenant=tenant)
+        named |= {"options": given, "quota": quota, "way": way}
+        return submit(cluster, **named, tenant=tenant, idempotency_key=idempotency_key)
     if not is_first:
-        manifest = _first(cluster, manifest)
+        manifest = _first(cluster, manifest, given)
         if _is_accepted(cluster, Run(tenant, manifest.job, 1)):
             return cluster.job(tenant, manifest.job)
     needed = _uploaded(manifest)
@@ -161,6 +162,7 @@ def rerun(
                 "idempotency_key": None,
                 "rerun_of": job,
                 "traceparent": traceparent,
+                "trial": None,  # its options are chosen
             }
         )
         return _run_again(cluster, first, manifest, quota, way)
@@ -174,7 +176,7 @@ def _run_again(
     way: str | None,
 ) -> Job:
     tenant, options = manifest.tenant, manifest.options
-    _admit(cluster, manifest, quota)
+    admit(cluster, tenant, manifest.job, quota, manifest.created_at)
     plan = keys.plan(tenant, first.job)
     prepared = exists(cluster.store, plan) and all(
         getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS
@@ -189,14 +191,12 @@ def _run_again(
     return _accept(cluster, manifest, needed, way, prepared=prepared)
 
 
-def _admit(cluster: Cluster, manifest: Manifest, quota: Quota | None) -> None:
-    admit(cluster, manifest.tenant, manifest.job, quota, manifest.created_at)
-
-
-def _first(cluster: Cluster, manifest: Manifest) -> Manifest:
+def _first(cluster: Cluster, manifest: Manifest, given: JobOptions) -> Manifest:
     """Return the manifest first submitted with this job's key. Raises IdempotencyConflict."""
     first = cluster.records.manifest(manifest.tenant, manifest.job)
-    if any(getattr(first, name) != getattr(manifest, name) for name in _SUBMITTED):
+    options = submitted_again(first, given, cluster.settings)
+    again = manifest.model_copy(update={"options": options})
+    if any(getattr(first, name) != getattr(again, name) for name in _SUBMITTED):
         raise IdempotencyConflict()
     return first
 

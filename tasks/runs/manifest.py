@@ -18,6 +18,7 @@ from tasks.runs.stages import Lane, Scope
 from tasks.runs.units import Unit
 
 MANIFEST_VERSION = 1
+TrialSide = Literal["control", "variant"]
 INTERACTIVE_SECONDS = 600.0  # up to two default chunks, which delay other jobs little
 
 
@@ -59,17 +60,19 @@ class Manifest(Record):
     max_audio_seconds: float | None = None  # the tenant's quota
     max_source_bytes: int | None = None  # likewise
     traceparent: str | None = None  # W3C's, of the span in which it was submitted
+    trial: TrialSide | None = None  # None: it takes no part in a trial
 
     @model_serializer(mode="wrap")
     def _without_what_is_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the trace and every option that is None by default and is not set.
+        """Leave out trace and trial, and every option that is None by default, where not set.
 
         Workers of the first releases refuse a field that they do not know. So give a new option
         the default None: during an upgrade they then do all jobs that do not set it.
         """
         data: dict[str, Any] = write(self)
-        if self.traceparent is None:
-            data.pop("traceparent", None)
+        for name in ("traceparent", "trial"):
+            if getattr(self, name) is None:
+                data.pop(name, None)
         for name, field in JobOptions.model_fields.items():
             if field.default is None and getattr(self.options, name) is None:
                 data.get("options", {}).pop(name, None)

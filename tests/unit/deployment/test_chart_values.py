@@ -160,6 +160,7 @@ def test_every_component_can_read_its_settings(name: str, monkeypatch: pytest.Mo
             assert values.max_source_bytes == 8 * 1024**3  # Helm has it as a float
             assert values.quotas["acme"]["source_bytes"] == 1e9
             assert values.redelivery_factor == 0.5
+            assert values.trial == {"share": 0.1, "compute_type": "int8_float16"}
             assert values.allow_urls
 
 

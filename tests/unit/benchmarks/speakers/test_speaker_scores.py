@@ -8,10 +8,10 @@ import pytest
 
 from benchmarks.speakers.speaker_scores import (
     DiarizationError,
-    WordError,
     cp_word_error,
     diarization_error,
 )
+from gpu_worker.accuracy.word_error import WordError
 from gpu_worker.transcript import Turn
 
 pytestmark = pytest.mark.slow  # it imports pyannote

@@ -104,6 +104,16 @@ def test_what_was_not_given_is_not_set() -> None:
     assert parse_values({"beam_size": None, "language": "es"}) == {"language": "es"}
 
 
+def test_with_a_trial_a_job_names_no_model_but_the_one_that_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SCRIPTORIUM_MODEL", "base")
+    assert parsed().model == "base"
+    monkeypatch.setenv("SCRIPTORIUM_TRIAL", '{"share": 0.5, "model": "small"}')
+    assert parsed().model == "auto"  # the cluster's own, or the trial's: submission decides
+    assert parsed("--model", "base").model == "base"
+
+
 TRUE, FALSE = ("True", "true", "yes", "1", "on", "YES"), ("False", "false", "no", "0", "off", "No")
 
 

@@ -19,13 +19,22 @@ def test_a_manifest_survives_its_json() -> None:
 
 def test_what_is_unset_is_not_written_so_that_older_workers_can_read_it() -> None:
     usual = a_manifest().model_dump(mode="json")
-    assert "traceparent" not in usual
+    assert not usual.keys() & {"traceparent", "trial"}
     assert not usual["options"].keys() & {"audio_track", "channel", "align_model", "num_speakers"}
     assert None not in usual["options"].values()
     chosen = a_manifest(audio_track=0, temperature_increment_on_fallback=None)
     written = chosen.model_dump(mode="json")["options"]
     assert (written["audio_track"], written["temperature_increment_on_fallback"]) == (0, None)
     assert Manifest.model_validate(chosen.model_dump(mode="json")) == chosen
+
+
+def test_the_side_of_a_trial_is_read_from_old_and_new_records_and_by_an_older_release() -> None:
+    tried = a_manifest().model_copy(update={"trial": "variant"})
+    written = tried.model_dump(mode="json")
+    assert Manifest.of_artifact(written) == tried
+    assert Manifest.of_artifact(a_manifest().model_dump(mode="json")).trial is None
+    of_tomorrow = written | {"field_of_tomorrow": 1}  # to it `trial` is such a field
+    assert Manifest.of_artifact(of_tomorrow) == tried
 
 
 def test_a_plan_survives_its_json() -> None:

@@ -22,7 +22,7 @@ from transformers.models.whisper.english_normalizer import (
 
 @lru_cache(maxsize=1)
 def spellings() -> dict[str, str]:
-    """British spellings and their American ones; empty without the package."""
+    """Return British spellings and their American ones; empty without the package."""
     package = find_spec("whisper_normalizer")
     if package is None or package.origin is None:
         return {}
@@ -38,5 +38,5 @@ def _normaliser(is_english: bool) -> Any:
 
 
 def normalised(text: str, language: str) -> str:
-    """The text as it is compared: words with one space between them."""
+    """Return the text as it is compared: words with one space between them."""
     return " ".join(str(_normaliser(language == "en")(text)).split())
