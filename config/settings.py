@@ -132,6 +132,10 @@ class Settings(Limits):
     )
     cpu_threads: int = Field(default=0, ge=0, description="Threads a model uses; 0: all cores.")
     loaded_models: int = Field(default=1, ge=1, description="Models a worker keeps in memory.")
+    prefetch_models: str = Field(
+        default="",
+        description="Models that a GPU worker loads before a job asks for them, by comma.",
+    )
 
     # Failure policy
     lease_seconds: float = Field(default=30.0, gt=0, description="Life of a lease without renewal.")
