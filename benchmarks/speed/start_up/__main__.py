@@ -2,10 +2,10 @@
 
     python -m benchmarks.speed.start_up [--model base] [--rounds 5] [--other CHECKOUT] [--json FILE]
 
-The unit waits in its queue when the worker process begins, with the command and the environment
-that a cluster gives it. `CHECKOUT` is a directory with another version of the product, such as one
-made by `git worktree add`; the versions take turns. `prefetched` is this version with the model in
-`prefetch_models`.
+The worker has the command and the environment that a cluster gives it, and the unit waits in its
+queue when the process begins. `CHECKOUT` is a directory with another version of the product, such
+as one made by `git worktree add`; the versions take turns. `prefetched` is this version with the
+model in `prefetch_models`, and its unit comes once the model is there.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from benchmarks.speed.rounds import order
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-# Each is over so many seconds after the start of the process.
+# Each but the last is over so many seconds after the start of the process.
 STEPS = {
     "imported": "interpreter and imports",
     "tested": "self test",
     "ready": "ready for messages",
     "model": "model loaded",
     "text": "text committed",
+    "first_unit": "the first unit took",
 }
 
 
@@ -53,6 +54,7 @@ def start_once(version: Version, model: str, compute_type: str) -> dict[str, flo
         "model": model,
         "compute_type": compute_type,
         "settings": version.settings,
+        "idles_first": "prefetch_models" in version.settings,
     }
     path = [version.checkout, version.checkout / "clients" / "python", HERE / "marks"]
     ended = subprocess.run(

@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 120.0
 
 
 def main() -> None:
-    """Take a JSON object: the recording, the model, its compute type, settings of the worker."""
+    """Take a JSON object: recording, model, compute type, settings, and what comes first."""
     given = json.loads(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="scriptorium-start-") as name:
         scratch = Path(name)
@@ -70,8 +70,7 @@ def measure(cluster: Cluster, given: dict[str, Any], scratch: Path) -> dict[str,
         children.append(child)
         return child
 
-    try:
-        begin(WorkerSpec("cpu@start", Pool.CPU))
+    def send() -> None:
         options = job_options(
             {
                 "model": given["model"],
@@ -82,21 +81,30 @@ def measure(cluster: Cluster, given: dict[str, Any], scratch: Path) -> dict[str,
             }
         )
         submit(cluster, upload(cluster, Path(given["audio"]), TENANT), options, tenant=TENANT)
-        wait_until(lambda: any(cluster.redis.llen(name) for name in queues(Pool.GPU)))
+
+    try:
+        begin(WorkerSpec("cpu@start", Pool.CPU))
         marks = scratch / "marks"
         marks.touch()
+        if not given["idles_first"]:
+            send()
+            wait_until(lambda: any(cluster.redis.llen(name) for name in queues(Pool.GPU)))
         started = time.time()
         spec = WorkerSpec(
             "gpu@start", Pool.GPU, threads=os.cpu_count() or 1, plugins=("start_marks",)
         )
         worker = begin(spec, START_MARKS_FILE=str(marks))
+        if given["idles_first"]:
+            wait_until(lambda: "model_prefetched" in worker.log_path.read_text())
+            send()
         wait_until(lambda: '"text"' in marks.read_text())
         memory = peak_mb(worker.pid)
         found: dict[str, float] = {}
         for line in marks.read_text().splitlines():
             mark = json.loads(line)
             found.setdefault(mark["step"], round(mark["at"] - started, 3))
-        return found | {"peak_memory_mb": memory}
+        unit = round(found["text"] - found["begun"], 3)
+        return found | {"first_unit": unit, "peak_memory_mb": memory}
     finally:
         for child in children:
             child.kill()

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery.signals import task_postrun, worker_init, worker_ready
+from celery.signals import task_postrun, task_prerun, worker_init, worker_ready
 
 from gpu_worker.loaded import LoadedEngines
 
@@ -35,6 +35,12 @@ def _tested(**_: Any) -> None:
 @worker_ready.connect
 def _ready(**_: Any) -> None:
     _mark("ready")
+
+
+@task_prerun.connect
+def _begun(task: Any = None, **_: Any) -> None:
+    if task.name.endswith("transcribe"):
+        _mark("begun")
 
 
 @task_postrun.connect
