@@ -70,7 +70,7 @@ def test_a_batch_gives_the_same_text_as_one_by_one(engine: Engine, said: list[Ut
 
 
 @pytest.mark.parametrize("compute_type", ["int8", "float32"])
-def test_tokens_and_times_are_equal_to_the_bit_in_any_batch(
+def test_tokens_are_equal_in_any_batch_and_times_to_a_frame(
     said: list[Utterance], compute_type: str
 ) -> None:
     request = EngineRequest("pico", device="cpu", threads=1, compute_type=compute_type)
@@ -79,9 +79,13 @@ def test_tokens_and_times_are_equal_to_the_bit_in_any_batch(
     windows = [utterance.samples for utterance in said]
     for row in batch_equality(engine, windows, ENGLISH, sizes=(2, 16)):
         assert row.windows >= row.size
-        assert {row.equal_tokens, row.equal_text, row.equal_word_times} == {row.windows}
+        assert {row.equal_tokens, row.equal_text} == {row.windows}
+        # Another batch has another shape, and so another order in which products are added up.
         assert row.largest_probability_difference < 1e-5
-        assert row.largest_score_difference < 1e-4  # attention over a padded batch is rounded anew
+        assert row.largest_score_difference < 1e-4
+        assert row.largest_time_difference < 0.021
+        if compute_type == "int8":  # of whole numbers the order does not matter
+            assert row.equal_probabilities == row.windows
 
 
 def test_it_tells_its_languages_apart(engine: Engine) -> None:
