@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def measure(cluster: Cluster, given: dict[str, Any], scratch: Path) -> dict[str, float]:
-    """Seconds from the worker's start to the end of each step, and its memory at the end."""
+    """Seconds from the worker's start to each step's end, processor seconds, and memory at last."""
     stop = threading.Event()
     reconciler = threading.Thread(target=Reconciler(cluster, adopt=False).run, args=(stop,))
     reconciler.start()
@@ -103,6 +103,7 @@ def measure(cluster: Cluster, given: dict[str, Any], scratch: Path) -> dict[str,
         for line in marks.read_text().splitlines():
             mark = json.loads(line)
             found.setdefault(mark["step"], round(mark["at"] - started, 3))
+            found.setdefault(f"{mark['step']}_used", round(mark["used"], 3))
         unit = round(found["text"] - found["begun"], 3)
         return found | {"first_unit": unit, "peak_memory_mb": memory}
     finally:

@@ -20,7 +20,9 @@ _FILE = "START_MARKS_FILE"  # variable with the path of the file
 
 def _mark(step: str) -> None:
     with Path(os.environ[_FILE]).open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": step, "at": time.time()}) + "\n")
+        file.write(
+            json.dumps({"step": step, "at": time.time(), "used": time.process_time()}) + "\n"
+        )
 
 
 _mark("imported")  # celery imports its plugins last
