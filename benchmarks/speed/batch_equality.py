@@ -29,21 +29,21 @@ from gpu_worker.transcription.engines.faster_whisper import load
 from gpu_worker.transcription.windows import pack_windows
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "batch_equality.json"
-WINDOW_SECONDS = 30.0
+LENGTHS = (30.0, 10.0)  # seconds: a window's neighbours have texts of other lengths
 
 
 def real_windows(speech: Path | None, count: int) -> list[Audio]:
-    """The first windows of every English recording, in turns."""
+    """The first windows of every English recording, long and short ones, in turns."""
     by_recording = []
     for recording in recordings(speech):
         if recording.language != "en":
             continue
         audio = samples(recording.path)
-        spans = speech_spans(audio, WINDOW_SECONDS)
-        packed = pack_windows(spans, int(WINDOW_SECONDS * SAMPLE_RATE))
-        by_recording.append([window.cut(audio) for window in packed])
-    longest = max(map(len, by_recording))
-    turns = [found[turn] for turn in range(longest) for found in by_recording if turn < len(found)]
+        for length in LENGTHS:
+            packed = pack_windows(speech_spans(audio, length), int(length * SAMPLE_RATE))
+            by_recording.append([window.cut(audio) for window in packed])
+    most = max(map(len, by_recording))
+    turns = [found[turn] for turn in range(most) for found in by_recording if turn < len(found)]
     return turns[:count]
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--models", nargs="+", default=list(NAMES))
     parser.add_argument("--types", nargs="+", default=["int8", "float32"])
-    parser.add_argument("--windows", type=int, default=32)
+    parser.add_argument("--windows", type=int, default=40)
     parser.add_argument("--speech", type=Path, default=SPEECH if SPEECH.is_dir() else None)
     parser.add_argument("--json", type=Path, default=RESULTS)
     given = parser.parse_args()
