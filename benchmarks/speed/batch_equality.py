@@ -29,17 +29,16 @@ from gpu_worker.transcription.engines.faster_whisper import load
 from gpu_worker.transcription.windows import pack_windows
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "batch_equality.json"
-LENGTHS = (30.0, 10.0)  # seconds: a window's neighbours have texts of other lengths
 
 
-def real_windows(speech: Path | None, count: int) -> list[Audio]:
-    """The first windows of every English recording, long and short ones, in turns."""
+def real_windows(speech: Path | None, lengths: Sequence[float], count: int) -> list[Audio]:
+    """The first windows of every English recording, of at most each length, in turns."""
     by_recording = []
     for recording in recordings(speech):
         if recording.language != "en":
             continue
         audio = samples(recording.path)
-        for length in LENGTHS:
+        for length in lengths:
             packed = pack_windows(speech_spans(audio, length), int(length * SAMPLE_RATE))
             by_recording.append([window.cut(audio) for window in packed])
     most = max(map(len, by_recording))
@@ -63,11 +62,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--models", nargs="+", default=list(NAMES))
     parser.add_argument("--types", nargs="+", default=["int8", "float32"])
+    parser.add_argument("--lengths", nargs="+", type=float, default=[30.0], help="seconds")
     parser.add_argument("--windows", type=int, default=40)
     parser.add_argument("--speech", type=Path, default=SPEECH if SPEECH.is_dir() else None)
     parser.add_argument("--json", type=Path, default=RESULTS)
     given = parser.parse_args()
-    windows = real_windows(given.speech, given.windows)
+    windows = real_windows(given.speech, given.lengths, given.windows)
     report: dict[str, Any] = {"results": {}}
     if given.json.is_file():
         report = json.loads(given.json.read_text(encoding="utf-8"))
