@@ -131,4 +131,9 @@ def lists(listed: str, name: str) -> bool:
 
 def names_in(listed: str) -> frozenset[str]:
     """Return the names in a text, where they are separated by commas."""
-    return frozenset(name.strip() for name in listed.split(",")) - {""}
+    return frozenset(names_in_order(listed))
+
+
+def names_in_order(listed: str) -> tuple[str, ...]:
+    """Return the names in a text, where they are separated by commas, in its order."""
+    return tuple(name for name in map(str.strip, listed.split(",")) if name)

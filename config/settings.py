@@ -137,6 +137,10 @@ class Settings(Limits):
     )
     cpu_threads: int = Field(default=0, ge=0, description="Threads a model uses; 0: all cores.")
     loaded_models: int = Field(default=1, ge=1, description="Models a worker keeps in memory.")
+    prefetch_models: str = Field(
+        default="",
+        description="Models that a GPU worker loads before a job asks for them, by comma.",
+    )
 
     # Workers' copies of audio and artifacts in S3
     cache_memory_bytes: int = Field(default=100_000_000, ge=0, description="Of each process.")

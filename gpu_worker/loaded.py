@@ -7,31 +7,18 @@ model library.
 from __future__ import annotations
 
 import importlib
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.devices.nvml import memory_ratio
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.errors import InvalidOption, LibraryMissing
+from gpu_worker.models.in_memory import LoadedModels, Model, OnLoad, Request, ignore_load
 from gpu_worker.transcription.chunk import WindowBatcher
 from gpu_worker.transcription.engines import Engine, EngineRequest
 
-
-class ModelRequest(Hashable, Protocol):
-    """A request for a model: `model` is its name, and equal requests share one loaded model."""
-
-    @property
-    def model(self) -> str: ...
-
-
-Request = TypeVar("Request", bound=ModelRequest)
-Model = TypeVar("Model")
-OnLoad = Callable[[float | None], None]
 OnBatch = Callable[[int, int], None]
 
 
@@ -59,45 +46,6 @@ def load_by(module: str, request: Any) -> Any:
 
 def ignore_batch(items: int, size: int) -> None:
     """Do nothing: the default of `on_batch`."""
-
-
-def ignore_load(_: float | None) -> None:
-    """Do nothing: the default of `on_load`, for callers that count no loads."""
-
-
-class LoadedModels(Generic[Request, Model]):
-    """Loads each model once, also when several threads ask at the same time."""
-
-    def __init__(
-        self,
-        capacity: int,
-        load: Callable[[Request], Model],
-        on_load: OnLoad = ignore_load,
-    ) -> None:
-        """Keep at most `capacity` models; drop the least recently used one first.
-
-        `on_load` is called once for each `get`, with the seconds that loading took, or None if the
-        model was in memory.
-        """
-        self._capacity = capacity
-        self._load = load
-        self._on_load = on_load
-        self._models: OrderedDict[Request, Model] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, request: Request) -> Model:
-        """Return the model; load it first if it is not in memory. Raises what `load` raises."""
-        with self._lock:
-            seconds = None
-            if request not in self._models:
-                while len(self._models) >= self._capacity:
-                    self._models.popitem(last=False)
-                started = time.perf_counter()
-                self._models[request] = self._load(request)
-                seconds = time.perf_counter() - started
-            self._on_load(seconds)
-            self._models.move_to_end(request)
-            return self._models[request]
 
 
 EngineFactory = Callable[[EngineRequest], Engine]

@@ -14,6 +14,7 @@ import typer
 
 from config.logging import configure_logging
 from config.settings import Settings
+from gpu_worker.models.whisper import AUTO
 from orchestrator.cli.context import check_home, current_settings, opened_cluster, stop_event
 from orchestrator.local.cluster import LocalCluster, announce
 from orchestrator.local.front_door import FLOWER_HOST, FLOWER_USER, url_of
@@ -64,6 +65,8 @@ def up(
 ) -> None:
     """Run a whole cluster on this machine until Ctrl-C: workers, API, web page, Celery trigger."""
     values = _listening(host, port, flower_port)
+    if not values.prefetch_models and values.model != AUTO:  # jobs that name no model need it
+        values = values.model_copy(update={"prefetch_models": values.model})
     check_home(values)
     configure_logging("WARNING", "text")  # program deaths and repairs are logged as warnings
     stop = stop_event()

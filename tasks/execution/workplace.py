@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
-from celery.signals import heartbeat_sent, worker_init, worker_process_init
+from celery.signals import worker_init, worker_process_init
 
 from config.logging import configure_logging
 from config.settings import Settings, settings
@@ -43,7 +42,8 @@ from gpu_worker.transcription.engines import EngineRequest
 from tasks.execution.caches import open_cached_services
 from tasks.execution.fitness import EXIT_UNFIT, Fitness, check_scratch, end_worker
 from tasks.execution.isolation import Isolation
-from tasks.execution.scratch import SWEEP_SECONDS, scratch_directory, sweep
+from tasks.execution.scratch import scratch_directory
+from tasks.execution.sweeping import sweep_from_now_on
 from tasks.execution.watchdog import Watchdog
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Pool, queues
@@ -79,6 +79,7 @@ class Workplace(Services):
     """The services and models that a task may use."""
 
     worker: str
+    has_models: bool  # the worker reads queues of units that need them
     attempts: Attempts
     watchdog: Watchdog
     isolation: Isolation
@@ -88,18 +89,21 @@ class Workplace(Services):
     diarizers: LoadedDiarizers
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def engine_request(self, options: JobOptions) -> EngineRequest:
+        """Return what loads the job's engine. Raises ModelNotTrusted."""
+        check_allowed(options.model, self.settings.allowed, revision=options.revision)
+        return EngineRequest(
+            model=options.model,
+            revision=options.revision,
+            compute_type=options.compute_type,
+            **_hardware(self.settings),
+        )
+
     def engine(self, options: JobOptions) -> LoadedEngine:
         """Return the job's engine; load it if it is not loaded. Raises ModelNotTrusted."""
-        check_allowed(options.model, self.settings.allowed, revision=options.revision)
+        request = self.engine_request(options)
         with self.watchdog.grant(LOAD_SECONDS):
-            return self.engines.get(
-                EngineRequest(
-                    model=options.model,
-                    revision=options.revision,
-                    compute_type=options.compute_type,
-                    **_hardware(self.settings),
-                )
-            )
+            return self.engines.get(request)
 
     def aligner(self, options: JobOptions, language: str) -> Aligner:
         """Return the aligner for the job and language; load it if it is not loaded."""
@@ -183,6 +187,7 @@ def _open(pid: int) -> Workplace:
     return Workplace(
         **services.parts(),
         worker=node.name,
+        has_models=node.has_models,
         attempts=attempts,
         watchdog=Watchdog(services.leases, attempts, values.heartbeat_seconds),
         isolation=Isolation(),
@@ -209,7 +214,7 @@ def _begin(sender: Any = None, **_: Any) -> None:
     """
     hide_memory()  # the secrets in its environment are no business of the decoder's
     values = settings()
-    _sweep(values)
+    sweep_from_now_on(values.work_dir)
     read = getattr(getattr(sender, "app", None), "amqp", None)
     queues_read = set(read.queues.consume_from) if read is not None else set()
     node = _Node(
@@ -223,24 +228,6 @@ def _begin(sender: Any = None, **_: Any) -> None:
         log.warning("decoder_less_isolated", kernel_lacks=lacking)
     if values.self_test and not Fitness(partial(_test_worker, values, node)).is_fit():
         os._exit(EXIT_UNFIT)
-
-
-_swept_at: list[float] = []  # by the monotonic clock, in the main process
-
-
-def _sweep(values: Settings) -> None:
-    _swept_at[:] = [time.monotonic()]
-    sweep(values.work_dir)
-
-
-@heartbeat_sent.connect
-def _sweep_hourly(**_: Any) -> None:
-    """Sweep in a thread: large files take a while, and the worker's loop must go on."""
-    if _swept_at and time.monotonic() - _swept_at[0] > SWEEP_SECONDS:
-        _swept_at[:] = [time.monotonic()]
-        threading.Thread(
-            target=sweep, args=(settings().work_dir,), name="sweep-scratch", daemon=True
-        ).start()
 
 
 @worker_process_init.connect

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.api import server
+from orchestrator.cli import cluster as commands
 from orchestrator.cli.cluster import _places
 from orchestrator.cluster.connection import Cluster
 from orchestrator.local.front_door import celery_command
@@ -90,6 +91,26 @@ def test_workers_that_cannot_be_are_refused_in_a_sentence(
     assert ended.status == 2
     assert sentence in ended.err and "Traceback" not in ended.err
     assert became == []
+
+
+@pytest.mark.parametrize(
+    ("model", "prefetched", "told"),
+    [("base", "", "base"), ("base", "small, tiny", "small, tiny"), ("auto", "", "")],
+)
+def test_the_workers_of_up_load_the_model_of_jobs_that_name_none(
+    run: Run, monkeypatch: pytest.MonkeyPatch, model: str, prefetched: str, told: str
+) -> None:
+    values: list[Settings] = []
+
+    def local_cluster(settings: Settings, **_: Any) -> None:
+        values.append(settings)
+        raise InvalidOption("This is as far as the test goes.")
+
+    monkeypatch.setattr(commands, "LocalCluster", local_cluster)
+    monkeypatch.setenv("SCRIPTORIUM_MODEL", model)
+    monkeypatch.setenv("SCRIPTORIUM_PREFETCH_MODELS", prefetched)
+    assert run("up", "--workers", "1").status == 2
+    assert [each.prefetch_models for each in values] == [told]
 
 
 def test_serve_listens_where_it_is_told(

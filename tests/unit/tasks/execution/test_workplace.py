@@ -18,7 +18,7 @@ from celery.signals import heartbeat_sent, setup_logging, worker_init, worker_pr
 from config.settings import Settings
 from gpu_worker.errors import ModelNotTrusted
 from gpu_worker.loaded import LoadedEngines
-from tasks.execution import scratch
+from tasks.execution import scratch, sweeping
 from tasks.execution import workplace as lifecycle
 from tasks.execution.workplace import Workplace, workplace
 from tasks.runs.options import JobOptions
@@ -91,6 +91,7 @@ def test_what_killed_workers_left_goes_at_the_start_and_hourly(
         return path
 
     monkeypatch.setattr(lifecycle, "settings", lambda: settings)
+    monkeypatch.setattr(sweeping, "settings", lambda: settings)
     monkeypatch.setattr(lifecycle, "hide_memory", lambda: None)
     left = leave()
     worker_init.send(sender=None)
@@ -99,7 +100,7 @@ def test_what_killed_workers_left_goes_at_the_start_and_hourly(
     left = leave()
     heartbeat_sent.send(sender=None)
     assert left.exists()  # the hour is not over
-    monkeypatch.setattr(lifecycle, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(sweeping, "SWEEP_SECONDS", 0.0)
     heartbeat_sent.send(sender=None)
     assert eventually(lambda: not left.exists())
 

@@ -11,6 +11,7 @@ import jiwer
 import numpy as np
 import pytest
 
+from benchmarks.on_gpu.equality import batch_equality
 from gpu_worker.errors import DeviceFault, DevicePoisoned, InvalidOption, UnknownModel
 from gpu_worker.loaded import load_engine
 from gpu_worker.transcription.engines import DecodeOptions, Engine, EngineRequest, WindowText
@@ -66,6 +67,25 @@ def test_a_batch_gives_the_same_text_as_one_by_one(engine: Engine, said: list[Ut
     together = engine.transcribe(windows, ENGLISH)
     alone = [engine.transcribe([window], ENGLISH)[0] for window in windows]
     assert [text.text for text in together] == [text.text for text in alone]
+
+
+@pytest.mark.parametrize("compute_type", ["int8", "float32"])
+def test_tokens_are_equal_in_any_batch_and_times_to_a_frame(
+    said: list[Utterance], compute_type: str
+) -> None:
+    request = EngineRequest("pico", device="cpu", threads=1, compute_type=compute_type)
+    engine = load_engine(request)
+    assert isinstance(engine, FasterWhisperEngine)
+    windows = [utterance.samples for utterance in said]
+    for row in batch_equality(engine, windows, ENGLISH, sizes=(2, 16)):
+        assert row.windows >= row.size
+        assert {row.equal_tokens, row.equal_text} == {row.windows}
+        # Another batch has another shape, and so another order in which products are added up.
+        assert row.largest_probability_difference < 1e-5
+        assert row.largest_score_difference < 1e-4
+        assert row.largest_time_difference < 0.021
+        if compute_type == "int8":  # of whole numbers the order does not matter
+            assert row.equal_probabilities == row.windows
 
 
 def test_it_tells_its_languages_apart(engine: Engine) -> None:
