@@ -1,188 +1,139 @@
-"""Give seeded options, sane and hostile, to the door and to the engine of a real model.
+"""Send seeded options, sane and hostile, through a real worker, and count how each set ends.
 
-    python -m tests.fuzz_options --model pico --sets 20000 --seed 1
+    python -m tests.fuzz_options pico=18000 tiny.en=2000 [--seed 1] [--json FILE] [--under COMMAND]
 
-A child process decodes, as a worker would: if options end it, or hold it for longer than
-PATIENCE_SECONDS, that is counted and another child goes on. One set in ten goes to the engine past
-the door, as from a store that was written to by others. Prints a line of JSON with the counts and
-the child's memory; the exit status is 1 if there was a death or a hang.
+For each model there are a Redis, a store and one GPU worker. Options that the door takes become a
+job of two seconds of speech, whose `transcribe` is sent to the worker: its lease, its tries and
+its artifact are those of any unit. One set in ten goes past the door, straight into the store.
+So many sets reach the worker as are asked for; those that the door refuses come on top. With
+--under the worker runs under a command, such as valgrind, or env with a checking malloc.
+
+Prints a line of JSON for each set that ended as none should, and one for each model. The exit
+status is 1 if there was a death, a hang, or an error that is no refusal.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import random
+import shlex
+import statistics
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from gpu_worker.errors import InvalidOption
-from tasks.runs.options import JobOptions
+import psutil
+
+from benchmarks.machine import describe_machine, resident_mb
+from config.settings import Settings
+from gpu_worker.errors import PermanentError
+from orchestrator.jobs.options import accepted_options
 from tasks.runs.submitted_options import job_options
+from tests.one_worker import HANG, Answer, OneWorker, one_worker
+from tests.option_sets import option_sets, written_past_the_door
 
-PATIENCE_SECONDS = 600.0  # the shortest deadline of a unit
-BYPASS = 0.1
-# Of all kinds: too large, too small, no number, another type, text that is too long or odd.
-HOSTILE: tuple[Any, ...] = (
-    *(10**30, -(10**30), 5 * 10**8, 2**63, 2**31, 1e-9, 1e300, -1e300, 0, -1, True, None),
-    *(float("nan"), float("inf"), "nan", "1e400", "", "x" * 5000, "\x00", "\ud800", "́" * 500),
-    *([], [1] * 2000, [5 * 10**8], [-2], ["a"], {}, {"a": 1}, [[1]]),
-)
-TEXTS = ("Scriptorium, Celery.", "é中ا" * 50, " ", "a " * 900, "<|endoftext|>", "😀")
-
-
-def option_sets(dice: random.Random, model: str) -> Iterator[dict[str, Any]]:
-    """Yield options as a submitter may send them, for ever."""
-    schema = JobOptions.model_json_schema()["properties"]
-    names = sorted(schema.keys() - {"model", "revision", "compute_type"})
-    while True:
-        chosen = dice.sample(names, dice.randint(1, 7))
-        sane = dice.random() < 0.7
-        values = {name: _value(dice, schema[name], sane=sane) for name in chosen}
-        yield values | {"model": model}
+PAST_THE_DOOR = 0.1  # of all sets
+IN_FLIGHT = 4  # so that the worker never waits for its next unit
+SAMPLED = 200  # units between two looks at the worker's memory
+DOOR = "refused at the door"
+ENDS = {  # by the code of the failure
+    "": "decoded",
+    "invalid_option": "refused by the engine",
+    "unreadable_record": "refused as an unreadable record",
+}
 
 
-def _value(dice: random.Random, schema: dict[str, Any], *, sane: bool) -> Any:
-    if not sane and dice.random() < 0.5:
-        return dice.choice(HOSTILE)
-    kind = dice.choice(schema.get("anyOf", [schema]))
-    if "enum" in kind or "$ref" in kind:
-        return dice.choice(kind.get("enum", ["bulk", "interactive"]))
-    low = kind.get("minimum", kind.get("exclusiveMinimum", 0))
-    high = kind.get("maximum", kind.get("exclusiveMaximum", 1))
-    match kind.get("type"):
-        case "integer":
-            return dice.choice([low, high, dice.randint(int(low), int(high))])
-        case "number":
-            return dice.choice([low, high, dice.uniform(low, high)])
-        case "boolean":
-            return dice.random() < 0.5
-        case "string":
-            return dice.choice(("en", "es", *TEXTS))
-        case "array":
-            return [dice.randrange(-1, 60_000) for _ in range(dice.choice([0, 1, 90, 1000]))]
-    return None
-
-
-def decode(work: Connection, model: str) -> None:
-    """Decode two seconds of speech with each set of options that comes in; answer how it went."""
-    import wave
-
-    import numpy as np
-
-    from gpu_worker.builtin import HELLO
-    from gpu_worker.loaded import load_engine
-    from gpu_worker.transcription.chunk import transcribe_chunk
-    from gpu_worker.transcription.engines import EngineRequest
-
-    engine = load_engine(EngineRequest(model, device="cpu", threads=1))
-    with wave.open(str(HELLO)) as file:
-        pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-    audio = (pcm / 32768).astype(np.float32)
-    while True:
-        options: JobOptions = work.recv()
-        try:
-            transcribe_chunk(
-                engine, audio, options.decode_options("en"),
-                batch_size=options.batch_size, vad=options.vad_options(),
-            )  # fmt: skip
-            answer = "decoded"
-        except InvalidOption:
-            answer = "refused by the engine"
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        work.send((answer, pages * 4096 / 1e6))
-
-
-class Child:
-    """A process that decodes; another one is started after each death."""
-
-    def __init__(self, model: str) -> None:
-        self._model = model
-        self._start()
-
-    def _start(self) -> None:
-        self._work, theirs = multiprocessing.Pipe()
-        self._process = multiprocessing.get_context("spawn").Process(
-            target=decode, args=(theirs, self._model), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-
-    def answer(self, options: JobOptions) -> tuple[str, float]:
-        """Return how decoding ended, and the child's memory in MB."""
-        self._work.send(options)
-        told = "hang"
-        try:
-            if self._work.poll(PATIENCE_SECONDS):
-                answer, memory = self._work.recv()
-                return answer, memory
-        except EOFError:
-            told = "death"
-        self.end()
-        self._start()
-        return told, 0.0
-
-    def end(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.join()
-
-
-def past_the_door(dice: random.Random) -> JobOptions:
-    """Return options that the door would refuse: token ids that no model has."""
-    tokens = tuple(dice.choice((5 * 10**8, 2**31 - 1, 60_000, -2, 3)) for _ in range(3))
-    return JobOptions(model="pico").model_copy(update={"suppress_tokens": tokens})
-
-
-def fuzz(model: str, sets: int, seed: int) -> dict[str, Any]:
-    """Try the sets of options; return the counts and figures."""
-    counts: Counter[str] = Counter()
+def fuzz(model: str, sets: int, seed: int, under: Sequence[str] = ()) -> dict[str, Any]:
+    """Try so many sets in a worker; return the counts and figures."""
+    counts: Counter[str] = Counter(dict.fromkeys((DOOR, *ENDS.values()), 0))
+    faults: Counter[str] = Counter()  # by code
     memory: list[float] = []
-    child, slowest, began = Child(model), 0.0, time.monotonic()
-    dice = random.Random(seed)
-    for number, values in enumerate(islice(option_sets(dice, model), sets)):
-        try:
-            options = past_the_door(dice) if dice.random() < BYPASS else job_options(values)
-        except InvalidOption:
-            counts["refused at the door"] += 1
-            continue
-        started = time.monotonic()
-        told, used = child.answer(options)
-        slowest = max(slowest, time.monotonic() - started)
-        counts[told] += 1
-        memory.append(used)
-        if told.startswith(("death", "hang")):
-            print(json.dumps({"number": number, "told": told, "options": repr(options)[:2000]}))
-    child.end()
-    tenth = max(1, len(memory) // 10)
+    slowest = 0.0
+    with TemporaryDirectory() as directory, one_worker(Path(directory), under) as worker:
+        jobs = islice(_let_in(random.Random(f"{model} {seed}"), model, counts), sets)
+        for number, answer in enumerate(_answers(worker, jobs)):
+            slowest = max(slowest, answer.waited_seconds)
+            if answer.code in ENDS:
+                counts[ENDS[answer.code]] += 1
+            else:
+                faults[answer.code] += 1
+                fault = {"fault": answer.code, "why": answer.message}
+                print(json.dumps(fault | {"options": repr(answer.options)[:2000]}), flush=True)
+            if number % SAMPLED == 0:
+                memory.append(resident_mb(worker.pid))
+                print(f"{model}, {number + 1} sets: {dict(counts)}", file=sys.stderr, flush=True)
+        worker.look_after()
+        memory.append(resident_mb(worker.pid))
+        used = psutil.Process(worker.pid).cpu_times()
     return {
         "model": model,
         "seed": seed,
         "sets": sets,
         **counts,
-        "slowest_s": round(slowest, 2),
-        "memory_mb_after_a_tenth": round(max(memory[tenth : 2 * tenth], default=0.0), 1),
-        "memory_mb_in_the_last_tenth": round(max(memory[-tenth:], default=0.0), 1),
-        "took_s": round(time.monotonic() - began, 1),
+        "hangs": faults.pop(HANG, 0),
+        "other_faults": dict(faults),
+        "deaths": worker.deaths,
+        "slowest_s": round(slowest, 1),
+        "processor_s": round(used.user + used.system),
+        "memory_mb": {
+            "start": round(memory[0], 1),
+            "median": round(statistics.median(memory), 1),
+            "end": round(memory[-1], 1),
+            "max": round(max(memory), 1),
+        },
     }
+
+
+def _let_in(dice: random.Random, model: str, counts: Counter[str]) -> Iterator[dict[str, Any]]:
+    """Yield the options of each set that reaches the store; count those that the door refuses."""
+    settings = Settings()
+    for values in option_sets(dice, model):
+        if dice.random() < PAST_THE_DOOR:
+            yield written_past_the_door(dice, values)
+            continue
+        try:
+            options = accepted_options(job_options(values), settings)
+        except PermanentError:
+            counts[DOOR] += 1
+        else:
+            yield options.model_dump(mode="json")
+
+
+def _answers(worker: OneWorker, jobs: Iterator[dict[str, Any]]) -> Iterator[Answer]:
+    for options in jobs:
+        worker.send(options)
+        if worker.in_flight == IN_FLIGHT:
+            yield worker.answer()
+    while worker.in_flight:
+        yield worker.answer()
 
 
 def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="pico")
-    parser.add_argument("--sets", type=int, default=20_000)
+    parser.add_argument("models", nargs="+", metavar="MODEL=SETS")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--under", type=shlex.split, default=[], metavar="COMMAND")
     given = parser.parse_args()
-    found = fuzz(given.model, given.sets, given.seed)
-    print(json.dumps(found))
-    return int(any(name.startswith(("death", "hang")) for name in found))
+    found = []
+    for model, sets in (name.split("=") for name in given.models):
+        found.append(fuzz(model, int(sets), given.seed, given.under))
+        print(json.dumps(found[-1]), flush=True)
+    if given.json is not None:
+        report = {
+            "machine": describe_machine(),
+            "date": time.strftime("%Y-%m-%d"),
+            "models": found,
+        }
+        given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return int(any(it["deaths"] or it["hangs"] or it["other_faults"] for it in found))
 
 
 if __name__ == "__main__":
