@@ -24,9 +24,9 @@ from faster_whisper.feature_extractor import FeatureExtractor
 
 from benchmarks.accuracy.models import NAMES, whisper_files
 from benchmarks.accuracy.recordings import SPEECH, Recording, recordings, samples
-from benchmarks.accuracy.words import word_error
 from benchmarks.machine import print_machine
 from benchmarks.words.decode_quality import SECONDS
+from gpu_worker.accuracy.counting import word_error
 from gpu_worker.audio.samples import Audio
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.chunk import transcribe_chunk

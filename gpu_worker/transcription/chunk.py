@@ -22,8 +22,8 @@ from gpu_worker.transcription.engines import DecodeOptions, Engine, WindowText
 from gpu_worker.transcription.second_look import second_look
 from gpu_worker.transcription.windows import Window, pack_windows
 
-# Decoded at once on a CPU: more are no faster there, and memory for them is not refused but ends
-# the process.
+# Decoded at once on a CPU. More save little there (docs/speed.md); the six units of a worker fill
+# them with a window each; and memory that is not there is not refused but ends the process.
 CPU_WINDOWS = 6
 
 WindowBatcher = Batcher[DecodeOptions, Any, WindowText]

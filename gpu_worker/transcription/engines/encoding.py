@@ -14,8 +14,8 @@ from gpu_worker.transcription.engines.features import Features
 def encode(model: WhisperModel, features: Sequence[Features]) -> ctranslate2.StorageView:
     """Encode windows, each with features of shape (mels, 3000); shape (windows, 1500, width).
 
-    On a CPU each window is encoded alone: what one takes in between fits the cache, so it is faster
-    than a batch of four by a fifth (`base`) to a half (docs/speed.md), and needs less memory.
+    On a CPU each window is encoded alone: a batch is no faster there (docs/speed.md), takes more
+    memory, and might make a window's encoding depend on its neighbours.
     """
     if model.model.device != "cpu":
         return model.encode(np.stack(features))
