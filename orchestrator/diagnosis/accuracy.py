@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from config.settings import Settings
+from gpu_worker import errors
 from gpu_worker.accuracy.comparison import Measurement
 from gpu_worker.accuracy.word_error import WordError
 from gpu_worker.errors import LibraryMissing, ScriptoriumError
@@ -91,12 +92,10 @@ def _ask(module: str, request: Any, environment: Mapping[str, str]) -> Any:
 
 
 def known_error(data: Mapping[str, str]) -> ScriptoriumError:
-    """Return the error of this JSON, of its own class, as the exit status depends on it."""
-    kinds = {kind.code: kind for kind in _subclasses(ScriptoriumError)}
+    """Return this JSON as an error of its class in `gpu_worker.errors`, for the exit status."""
+    kinds = {
+        kind.code: kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, ScriptoriumError)
+    }
     return kinds.get(data["code"], MeasurementFailed)(data["message"], hint=data["hint"])
-
-
-def _subclasses(kind: type[ScriptoriumError]) -> Iterator[type[ScriptoriumError]]:
-    for each in kind.__subclasses__():
-        yield each
-        yield from _subclasses(each)
