@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 _FULL_RATIO = 0.9  # of a device's memory in use, from which on batches get smaller
+_LEAST = 8  # items that full memory alone leaves; libraries keep freed memory, so it may stay full
 _STREAK = 8  # full batches that went well, before a larger one is tried
 
 
@@ -32,11 +33,11 @@ class BatchSize:
     def fitted(self, items: int, memory_ratio: float | None = None) -> None:
         """Note that a batch went well, with this part of the memory in use behind it.
 
-        Too little memory left makes batches smaller by a quarter. After several full batches the
-        size is raised by an eighth.
+        Too little memory left makes batches smaller by a quarter, down to eight. After several
+        full batches the size is raised by an eighth.
         """
         if memory_ratio is not None and memory_ratio > _FULL_RATIO:
-            self._set(min(self._size, items) * 3 // 4)
+            self._set(max(min(self._size, items) * 3 // 4, min(_LEAST, self._size)))
             return
         if items < self._size:
             return

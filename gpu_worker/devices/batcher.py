@@ -180,9 +180,13 @@ class Batcher(Generic[Key, Item, Result]):
         return places, size
 
     def _compatible(self) -> tuple[list[_Request], int]:
-        """Return the oldest request and those that may share its batch, and the batch's size."""
+        """Return the oldest request and those that may share its batch, and the batch's size.
+
+        A request that wants small batches shares none with those that take large ones.
+        """
         oldest = next(request for request in self._requests if request.left)
-        found = [other for other in self._requests if other.left and other.key == oldest.key]
+        kind = oldest.key, oldest.largest
+        found = [one for one in self._requests if one.left and (one.key, one.largest) == kind]
         return found, min(self._size.size, oldest.largest)
 
     def _run(self, places: Sequence[_Place]) -> None:

@@ -41,6 +41,9 @@ def test_a_device_with_little_memory_left_gets_smaller_batches() -> None:
     size = BatchSize(64)
     size.fitted(64, memory_ratio=0.95)
     assert size.size == 48
+    for _ in range(100):
+        size.fitted(size.size, memory_ratio=0.95)
+    assert size.size == 8
 
 
 def test_the_size_recovers_after_a_limit_that_moves_at_random() -> None:

@@ -60,6 +60,19 @@ def test_a_batch_has_items_of_one_key_only() -> None:
         assert all(("odd" if item % 2 else "even") == key for item in items)
 
 
+def test_a_request_for_small_batches_makes_those_of_others_no_smaller() -> None:
+    device = Device(seconds=0.05)
+    batcher = Batcher(device.run)
+    with ThreadPoolExecutor(8) as threads:
+        ends = [threads.submit(batcher.run, [20, 21, 22], "k", 1)]
+        time.sleep(0.02)
+        ends += [threads.submit(batcher.run, [30 + n], "k", 16) for n in range(6)]
+        for end in ends:
+            end.result()
+    assert {len(items) for _, items in device.batches if min(items) < 30} == {1}
+    assert max(len(items) for _, items in device.batches if min(items) >= 30) == 6
+
+
 def test_a_batch_waits_for_a_thread_that_will_bring_more() -> None:
     device = Device(seconds=0.5)
     batcher = Batcher(device.run)
