@@ -39,7 +39,7 @@ from tests.one_worker import HANG, Answer, OneWorker, one_worker
 from tests.option_sets import option_sets, written_past_the_door
 
 PAST_THE_DOOR = 0.1  # of all sets
-IN_FLIGHT = 4  # so that the worker never waits for its next unit
+IN_FLIGHT = 8  # two more than a worker does at once
 SAMPLED = 200  # units between two looks at the worker's memory
 DOOR = "refused at the door"
 ENDS = {  # by the code of the failure

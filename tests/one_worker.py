@@ -24,7 +24,7 @@ from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.jobs.ids import job_id
 from orchestrator.local.redis_server import RedisServer
 from orchestrator.local.supervisor import Supervisor
-from orchestrator.local.workers import WorkerSpec, worker_program
+from orchestrator.local.workers import WorkerSpec, pool_named, worker_program
 from tasks.artifacts import ArtifactMissing, encode
 from tasks.runs import keys
 from tasks.runs.canvas import signature
@@ -47,7 +47,7 @@ class Answer:
     code: str  # of the failure's artifact, or HANG; empty: there is a transcript
     message: str  # of the failure
     options: dict[str, Any]
-    waited_seconds: float  # since all earlier units had ended
+    waited_seconds: float  # since all earlier jobs had their answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ def one_worker(directory: Path, under: Sequence[str] = ()) -> Iterator[OneWorker
             deadline_floor_seconds=24 * 3600.0,  # OneWorker has a patience of its own
         )
         cluster = stack.enter_context(_open(settings))
-        program = worker_program(WorkerSpec(NAME, Pool.GPU), settings, directory)
+        units = pool_named("gpu", settings).concurrency
+        program = worker_program(WorkerSpec(NAME, Pool.GPU, concurrency=units), settings, directory)
         supervisor = Supervisor(cluster.leases)
         supervisor.start((replace(program, command=(*under, *program.command)),))
         stack.callback(supervisor.stop, 0.0)
@@ -92,7 +93,7 @@ def _open(settings: Settings) -> Iterator[Cluster]:
 
 
 class OneWorker:
-    """Jobs are done in the order in which they are sent."""
+    """Jobs are begun in the order in which they are sent, and several are done at once."""
 
     def __init__(self, cluster: Cluster, supervisor: Supervisor, log: Path) -> None:
         self._cluster, self._supervisor, self._log = cluster, supervisor, log
@@ -159,7 +160,7 @@ class OneWorker:
         if self._supervisor.children().get(NAME) == self.pid:
             return
         self.deaths += 1
-        suspects = [repr(job.options)[:2000] for job in self._jobs]  # the first one, as a rule
+        suspects = [repr(job.options)[:2000] for job in self._jobs]  # one of the first, as a rule
         log = self._log.read_text(errors="replace")[-2000:]
         print(json.dumps({"end": "death", "options": suspects, "log": log}), flush=True)
         self._begin_again()
