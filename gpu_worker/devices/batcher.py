@@ -43,6 +43,7 @@ class _Request:
     largest: int
     check: Callable[[], None]
     turns: Turns
+    is_urgent: bool
     taken: int = 0  # items that are in a batch, or were
     results: dict[int, Any] = field(default_factory=dict)
     error: BaseException | None = None
@@ -106,13 +107,15 @@ class Batcher(Generic[Key, Item, Result]):
         *,
         before_batch: Callable[[], None] = lambda: None,
         turns: Turns = NO_TURNS,
+        is_urgent: bool = False,
     ) -> list[Result]:
         """Return one result for each item, in order, from batches of at most `largest`.
 
+        Urgent items go before those that are not; else the thread that came first is first.
         `before_batch` may raise to stop this thread's items between two batches. Raises OutOfMemory
         when a single item does not fit, and what the model raises for one of these items.
         """
-        request = _Request(key, items, largest, before_batch, turns)
+        request = _Request(key, items, largest, before_batch, turns, is_urgent)
         with self._changed:
             if items:
                 self._requests.append(request)
@@ -180,14 +183,15 @@ class Batcher(Generic[Key, Item, Result]):
         return places, size
 
     def _compatible(self) -> tuple[list[_Request], int]:
-        """Return the oldest request and those that may share its batch, and the batch's size.
+        """Return the first request and those that may share its batch, and the batch's size.
 
         A request that wants small batches shares none with those that take large ones.
         """
-        oldest = next(request for request in self._requests if request.left)
-        kind = oldest.key, oldest.largest
-        found = [one for one in self._requests if one.left and (one.key, one.largest) == kind]
-        return found, min(self._size.size, oldest.largest)
+        left = [request for request in self._requests if request.left]
+        left.sort(key=lambda request: not request.is_urgent)  # stable: else by age
+        kind = left[0].key, left[0].largest
+        found = [request for request in left if (request.key, request.largest) == kind]
+        return found, min(self._size.size, left[0].largest)
 
     def _run(self, places: Sequence[_Place]) -> None:
         """Run a batch, in halves if it fails, and keep its results and errors."""

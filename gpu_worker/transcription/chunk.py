@@ -40,14 +40,15 @@ def transcribe_chunk(
     before_batch: Callable[[], None] = lambda: None,
     batcher: WindowBatcher | None = None,
     turns: Turns = NO_TURNS,
+    is_urgent: bool = False,
 ) -> ChunkTranscript:
     """Find the speech in `audio`, decode it, and time it from the start of the file.
 
     `audio` has shape (samples,); `first_sample` is the chunk's position in the file. `batcher` is
-    the engine's: with it the chunk's windows share batches with those of other chunks, and `turns`
-    hears whose windows are decoded. Words are always timed: their times decide where lines end, and
-    whether speech was passed over. Raises OutOfMemory, and what `before_batch` and the engine
-    raise.
+    the engine's: with it the chunk's windows share batches with those of other chunks, urgent
+    ones first, and `turns` hears whose windows are decoded. Words are always timed: their times
+    decide where lines end, and whether speech was passed over. Raises OutOfMemory, and what
+    `before_batch` and the engine raise.
     """
     batcher = batcher or Batcher(engine.decode)
     largest = min(batch_size, CPU_WINDOWS) if engine.device == "cpu" else batch_size
@@ -61,7 +62,9 @@ def transcribe_chunk(
     def decode(found: Sequence[Window]) -> list[DecodedWindow]:
         with batcher.coming():
             prepared = [engine.prepare(window.cut(audio)) for window in found]
-        texts = batcher.run(prepared, timed, largest, before_batch=before_batch, turns=turns)
+        texts = batcher.run(
+            prepared, timed, largest, before_batch=before_batch, turns=turns, is_urgent=is_urgent
+        )
         return [DecodedWindow.of(*pair, timed) for pair in zip(found, texts, strict=True)]
 
     decoded, passed_over = second_look(audio, decode(windows), decode, vad)

@@ -12,7 +12,7 @@ from tasks.execution import prefetching  # noqa: F401 - listens to Celery's sign
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.stages import Stage
+from tasks.runs.stages import Lane, Stage
 from tasks.runs.units import Run, Unit
 
 
@@ -46,6 +46,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             before_batch=check,
             batcher=loaded.batcher,
             turns=place.watchdog,
+            is_urgent=plan.lane(options) is Lane.INTERACTIVE,
         )
         return heard.to_json() | {"model": engine.name, "device": engine.device}
 

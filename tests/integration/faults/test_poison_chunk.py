@@ -61,12 +61,13 @@ def test_a_chunk_that_kills_its_worker_is_tried_3_times_and_quarantined(
 
 @pytest.mark.fault(
     "a chunk kills its worker each time",
-    "other jobs complete, each chunk runs once",
+    "other jobs complete; where a worker does one unit at once, each chunk runs once",
 )
 def test_the_neighbours_of_a_poison_chunk_run_once_each_and_are_done_before_it(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
-    cluster = start_cluster(workers=2, plugins=PLUGINS)
+    pools = {"gpu": {"kind": "gpu", "concurrency": 1}}
+    cluster = start_cluster(workers=2, plugins=PLUGINS, pools=pools)
     poisoned = cluster.submit(write_poisoned(tmp_path / "poisoned.wav"), **OPTIONS)
     neighbours = [
         cluster.submit(write_wav(tmp_path / f"{seed}.wav", recording(30, seed=seed)[0]), **OPTIONS)

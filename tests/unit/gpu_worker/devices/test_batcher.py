@@ -73,6 +73,18 @@ def test_a_request_for_small_batches_makes_those_of_others_no_smaller() -> None:
     assert max(len(items) for _, items in device.batches if min(items) >= 30) == 6
 
 
+def test_urgent_items_go_before_older_ones() -> None:
+    device = Device(seconds=0.05)
+    batcher = Batcher(device.run)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(batcher.run, list(range(20, 60)), "k", 4)
+        time.sleep(0.02)
+        urgent = threads.submit(batcher.run, [70], "k", 4, is_urgent=True)
+        assert urgent.result() == [4900]
+        first.result()
+    assert [70 in items for _, items in device.batches][:3] == [False, True, False]
+
+
 def test_a_batch_waits_for_a_thread_that_will_bring_more() -> None:
     device = Device(seconds=0.5)
     batcher = Batcher(device.run)
