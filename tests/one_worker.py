@@ -111,7 +111,7 @@ class OneWorker:
         return len(self._jobs)
 
     def send(self, options: dict[str, Any]) -> None:
-        """Write a job with these options into the store, whatever they are, and send its unit."""
+        """Write a job with these options into the store, also bad ones, and send its unit."""
         run = Run(TENANT, job_id(), 1)
         self._sent += 1
         # A name of its own: with those of another job the options would find that one's artifact.
