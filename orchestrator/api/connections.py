@@ -2,19 +2,22 @@
 
 uvicorn has no bound on them. A connection whose requests had a good key is never closed to make
 room for others; of those without a key, the one that has waited the longest is. All are looked at
-once a second.
+once a second, a tenth at a time, so that no request waits long for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Protocol
 
 from config.settings import Settings
 
-SWEEP_SECONDS = 1.0
+SWEEP_SECONDS = 1.0  # in which all connections are looked at
+SWEEP_PARTS = 10
 LOOKED_AT = 64  # connections, when one is closed to make room
 
 
@@ -41,7 +44,7 @@ class Connections:
     def __init__(self, settings: Settings) -> None:
         self._most = settings.max_connections
         self._most_of_peer = settings.peer_connections
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, None] = {}  # the one that was looked at last comes last
         self._strangers: dict[Connection, None] = {}  # no good key yet; the oldest first
         self._of_peer: Counter[str] = Counter()  # strangers by address
         self._is_sweeping = False
@@ -61,18 +64,17 @@ class Connections:
                 return False
         if len(self._open) >= self._most and not self._make_room(iter(self._strangers)):
             return False
-        self._open.add(connection)
+        self._open[connection] = None
         self._strangers[connection] = None
         if peer is not None:
             self._of_peer[peer] += 1
         if not self._is_sweeping:
-            self._is_sweeping = True
-            connection.loop.call_later(SWEEP_SECONDS, self._sweep, connection.loop)
+            self._sweep_later(connection.loop)
         return True
 
     def leave(self, connection: Connection) -> None:
         """Forget a connection."""
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         self.know(connection)
 
     def know(self, connection: Connection) -> None:
@@ -96,8 +98,14 @@ class Connections:
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for one in list(self._open):
+        for one in list(islice(self._open, math.ceil(len(self._open) / SWEEP_PARTS))):
+            del self._open[one]
+            self._open[one] = None
             one.look(now)
-        self._is_sweeping = bool(self._open)
-        if self._is_sweeping:
-            loop.call_later(SWEEP_SECONDS, self._sweep, loop)
+        self._is_sweeping = False
+        if self._open:
+            self._sweep_later(loop)
+
+    def _sweep_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_sweeping = True
+        loop.call_later(SWEEP_SECONDS / SWEEP_PARTS, self._sweep, loop)

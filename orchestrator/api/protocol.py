@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from orchestrator.access.peers import peer_of
 from orchestrator.api.authentication import CONNECTION
@@ -55,6 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._counted_at, self._counted = 0.0, 0  # when the body's progress was looked at
         self._stalled_at: float | None = None  # since when the client reads nothing
         self._closing_at: float | None = None  # since when the connection was seen to close
+        self._answered: RequestResponseCycle | None = None  # the request that is answered now
 
     @property
     def is_waiting(self) -> bool:
@@ -78,10 +79,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Forget the connection."""
         self._connections.leave(self)
         super().connection_lost(exc)
+        self._end_reply()
 
     def abort(self) -> None:
         """Close the connection at once, whatever is still to be sent."""
         self._is_refused = True
+        self._end_reply()
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -215,4 +218,19 @@ class BoundedProtocol(HttpToolsProtocol):
                 b"HTTP/1.1 %s\r\ncontent-type: text/plain\r\nretry-after: 5\r\n"
                 b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (status, len(text), text)
             )
+        self._end_reply()
         self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _end_reply(self) -> None:
+        """Let the application write the rest of its reply to nothing.
+
+        uvicorn does so only for the newest request of a lost connection, and only later. An
+        earlier one, to which later ones wait, would fail and fill the log.
+        """
+        if self._answered is not None:
+            self._answered.disconnected = True
+            self._answered.message_event.set()

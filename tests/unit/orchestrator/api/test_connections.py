@@ -204,11 +204,15 @@ def test_one_address_has_its_own_oldest_connections_closed(address: tuple[str, i
             assert reply(client).startswith(b"HTTP/1.1 200 ")
 
 
-def test_many_requests_at_once_on_one_connection_are_cut_off(address: tuple[str, int]) -> None:
+def test_many_requests_at_once_on_one_connection_are_cut_off_and_are_no_error(
+    address: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
     one = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
-    with connect(address, one * 1000) as client:
-        assert answered(client).count(b"HTTP/1.1 200") <= protocol.PIPELINED + 1
+    for _ in range(5):
+        with connect(address, one * 1000) as client:
+            assert answered(client).count(b"HTTP/1.1 200") <= protocol.PIPELINED + 1
     with connect(address, one * 3) as client:
         found = b""
         while found.count(b"HTTP/1.1 200") < 3:
             found += client.recv(65536)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
