@@ -7,6 +7,7 @@ model library.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,12 @@ class LoadedEngines(LoadedModels[EngineRequest, LoadedEngine]):
         def load(request: EngineRequest) -> LoadedEngine:
             engine = load_engine(request)
             ratio = memory_ratio if engine.device == "cuda" else lambda: None
-            batcher = WindowBatcher(engine.decode, memory_ratio=ratio, on_batch=on_batch)
+            batcher = WindowBatcher(
+                engine.decode,
+                prepared_at_once=request.threads or os.cpu_count() or 1,
+                memory_ratio=ratio,
+                on_batch=on_batch,
+            )
             return LoadedEngine(engine, batcher)
 
         super().__init__(capacity, load, on_load)

@@ -5,16 +5,22 @@ deleted the message. While Redis refuses writes (a demoted master, a full memory
 the deletion raises, the slot is never freed, and the worker takes nothing again while its
 heartbeat goes on. `Deliveries` frees the slot all the same and deletes the message with the next
 one. `tasks/delivery_watch.py` ends a worker that has lost a slot in another way.
+
+It also lets a worker that was idle take its messages in turn with the others (`tasks/intake.py`).
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any, ClassVar
 
 import structlog
+from kombu.asynchronous import get_event_loop
 from kombu.transport import redis as transport
 from redis.exceptions import RedisError
+
+from tasks.intake import Intake
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +30,21 @@ class Deliveries(transport.QoS):
 
     _undeleted: ClassVar[set[str]] = set()  # tags of messages, of all consumers of this process
     _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self._intake = Intake()
+
+    def can_consume(self) -> bool:
+        """Tell whether the consumer asks Redis for a message now; if not, look again in time."""
+        if not super().can_consume():  # type: ignore[no-untyped-call]
+            return False
+        wait = self._intake.wait(len(self._delivered) - len(self._dirty), time.monotonic())
+        loop = get_event_loop()
+        if wait == 0 or loop is None:  # without a loop it is asked again soon
+            return True
+        loop.call_later(wait, _look_again)  # type: ignore[no-untyped-call]
+        return False
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Record a message that was taken; delete those that could not be deleted before."""
@@ -64,6 +85,10 @@ class Deliveries(transport.QoS):
         except (RedisError, OSError):  # with the next message
             with self._lock:
                 self._undeleted.update(tags)
+
+
+def _look_again() -> None:
+    """Do nothing: the loop asks `can_consume` whenever a timer has fired."""
 
 
 def free_every_slot() -> None:

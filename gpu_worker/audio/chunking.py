@@ -48,7 +48,7 @@ class ChunkingOptions:
     """The wished length of chunks, and how far from it cuts may lie.
 
     Chunks have `chunk_seconds`, or less where a file would have fewer than `even_chunks`: then
-    few workers end together, since 12 chunks are as many for each of 2, 3, 4 or 6. But for that
+    few workers end together, since 24 chunks are as many for each of 2, 3, 4, 6 or 8. But for that
     none is shorter than `even_chunk_seconds`, so that a message costs little beside its work; a
     file that is no longer is one chunk. Cuts are looked for within `search_seconds` of the even
     boundaries, around short chunks within an eighth of one or five seconds, and never further
@@ -60,7 +60,7 @@ class ChunkingOptions:
     chunk_seconds: float = 300.0
     search_seconds: float = 15.0
     max_chunk_seconds: float = 600.0
-    even_chunks: int = 12
+    even_chunks: int = 24
     even_chunk_seconds: float = 45.0
 
     def __post_init__(self) -> None:

@@ -67,18 +67,21 @@ class Batcher(Generic[Key, Item, Result]):
         self,
         run: Callable[[Sequence[Item], Key], Sequence[Result]],
         *,
+        prepared_at_once: int = 1,
         memory_ratio: Callable[[], float | None] = lambda: None,
         on_batch: Callable[[int, int], None] = lambda items, size: None,
     ) -> None:
         """`run` gives a result for each item of a batch; it raises MemoryError if it does not fit.
 
-        `memory_ratio` tells how much of the device's memory is in use; `on_batch` hears of each
-        batch how many items it had, and how many it might have had.
+        `prepared_at_once` threads prepare items at a time: one for each core, as more would only
+        make the first one late. `memory_ratio` tells how much of the device's memory is in use;
+        `on_batch` hears of each batch how many items it had, and how many it might have had.
         """
         self._model = run
         self._memory_ratio = memory_ratio
         self._on_batch = on_batch
         self._size = BatchSize()
+        self._preparing = threading.Semaphore(prepared_at_once)
         self._changed = threading.Condition()
         self._requests: list[_Request] = []
         self._is_running = False
@@ -89,11 +92,15 @@ class Batcher(Generic[Key, Item, Result]):
 
     @contextmanager
     def coming(self) -> Iterator[None]:
-        """Say that this thread prepares items and will bring them at the end of the block."""
+        """Say that this thread prepares items and will bring them at the end of the block.
+
+        It waits first while enough other threads prepare theirs.
+        """
         with self._changed:
             self._coming += 1
         try:
-            yield
+            with self._preparing:
+                yield
         finally:
             with self._changed:
                 self._coming -= 1

@@ -184,7 +184,7 @@ def test_senseless_options_are_refused(options: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "chunks"), [(0.5, 1), (1, 2), (5, 7), (9, 12), (10, 12), (60, 12)]
+    ("minutes", "chunks"), [(0.5, 1), (1, 2), (5, 7), (9, 12), (10, 14), (18, 24), (60, 24)]
 )
 def test_a_file_has_as_many_chunks_as_few_workers_can_share_evenly(
     minutes: float, chunks: int

@@ -106,6 +106,23 @@ def test_a_batch_waits_for_a_thread_that_will_bring_more() -> None:
     assert device.batches[-1][1] == [2, 3]
 
 
+def test_threads_prepare_their_items_in_turn_so_that_the_first_ones_are_early() -> None:
+    batcher = Batcher(Device().run, prepared_at_once=2)
+    preparing, most = [0], [0]
+
+    def prepare(number: int) -> list[int]:
+        with batcher.coming():
+            preparing[0] += 1
+            most[0] = max(most[0], preparing[0])
+            time.sleep(0.01)
+            preparing[0] -= 1
+        return batcher.run([number], "k", 4)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert [found for [found] in threads.map(prepare, range(8))] == [n * n for n in range(8)]
+    assert most == [2]
+
+
 def test_a_batch_of_a_thread_that_is_alone_does_not_wait() -> None:
     batcher = Batcher(Device().run)
     began = time.monotonic()
