@@ -47,12 +47,13 @@ class Chunk:
 class ChunkingOptions:
     """The wished length of chunks, and how far from it cuts may lie.
 
-    Chunks have `chunk_seconds`, or less where a file would have fewer than `even_chunks`: then
-    few workers end together, since 24 chunks are as many for each of 2, 3, 4, 6 or 8. But for that
-    none is shorter than `even_chunk_seconds`, so that a message costs little beside its work; a
-    file that is no longer is one chunk. Cuts are looked for within `search_seconds` of the even
-    boundaries, around short chunks within an eighth of one or five seconds, and never further
-    than a third of it. In files over 30 minutes no chunk exceeds `max_chunk_seconds`.
+    Chunks have `chunk_seconds`, or less where a file would have fewer chunks than one of
+    `even_chunks`, the largest of them first: then few workers end together, since 24 chunks are as
+    many for each of 2, 3, 4, 6 or 8. But for that the chunks of a file are not shorter than
+    `even_chunk_seconds`, so that a message costs little beside its work. Cuts are looked for within
+    `search_seconds` of the even boundaries, around short chunks within an eighth of one or five
+    seconds, and never further than a third of it. In files over 30 minutes no chunk exceeds
+    `max_chunk_seconds`.
 
     Raises InvalidOption.
     """
@@ -60,7 +61,7 @@ class ChunkingOptions:
     chunk_seconds: float = 300.0
     search_seconds: float = 15.0
     max_chunk_seconds: float = 600.0
-    even_chunks: int = 24
+    even_chunks: tuple[int, ...] = (24, 12, 6, 4, 2)
     even_chunk_seconds: float = 45.0
 
     def __post_init__(self) -> None:
@@ -99,15 +100,17 @@ def plan_chunks(
 
 def _layout(seconds: float, options: ChunkingOptions) -> tuple[int, float]:
     """Return the number of chunks, and how many seconds from an even boundary a cut may lie."""
-    even = max(options.even_chunk_seconds, seconds / options.even_chunks)
-    length = min(options.chunk_seconds, even)
+    fits = (count for count in options.even_chunks if seconds >= count * options.even_chunk_seconds)
+    even = next(fits, 1)
+    longest = options.chunk_seconds
     bounded = seconds > _LONG_FILE_SECONDS
     if bounded:
-        length = min(length, options.max_chunk_seconds)
+        longest = min(longest, options.max_chunk_seconds)
+    length = min(longest, seconds / even)
     radius = min(options.search_seconds, max(_LEAST_SEARCH_SECONDS, length / 8), length / 3)
     if bounded:  # a chunk may grow by the radius at both ends
-        length = min(length, max(options.max_chunk_seconds - 2 * radius, length / 3))
-    count = max(1, math.ceil(seconds / length))
+        longest = min(longest, max(options.max_chunk_seconds - 2 * radius, length / 3))
+    count = max(even, math.ceil(seconds / longest))
     each = seconds / count
     radius = min(radius, each / 3)
     if bounded:
