@@ -17,10 +17,10 @@ from typing import Any
 
 from gpu_worker.errors import TransientError
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.hints import LOOK_SECONDS, Hints
 from orchestrator.cluster.job import Job
 from orchestrator.events import Event
 from orchestrator.events.facts import FactsReader
-from orchestrator.events.hints import LOOK_SECONDS, Hints
 from orchestrator.events.renderer import Renderer
 from orchestrator.events.watchers import EventList, Watcher
 

@@ -17,8 +17,8 @@ from redis.retry import Retry
 from config.settings import Settings
 from config.settings import settings as process_settings
 from gpu_worker.models.hub import SERVERS
+from orchestrator.cluster import hints
 from orchestrator.cluster.connection import Cluster, open_cluster
-from orchestrator.events import hints
 from orchestrator.local.redis_server import RedisServer
 from tasks.execution import workplace as lifecycle
 from tasks.execution.workplace import Workplace, workplace

@@ -13,9 +13,10 @@ import pytest
 from redis import Redis
 
 from gpu_worker.errors import ScriptoriumError, StoreUnavailable
+from orchestrator.cluster import hints
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Status
-from orchestrator.events import Event, hints, hub, renderer
+from orchestrator.events import Event, hub, renderer
 from orchestrator.events.facts import FactsReader
 from orchestrator.events.hub import Hub, ServerStopping, TooManyWatchers
 from orchestrator.jobs.runs import cancel, retry

@@ -82,3 +82,23 @@ def test_a_fault_that_passes_is_waited_for(
 def test_an_unknown_job_is_not_waited_for(connection: Cluster) -> None:
     with pytest.raises(UnknownJob):
         next(follow(connection, TENANT, ["nobody"]))
+
+
+def test_only_a_job_that_has_changed_is_looked_at(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LOOK_SECONDS", 1000.0)
+    jobs = [accepted(connection, job) for job in "ab"]
+    changes = follow(connection, TENANT, jobs)
+    assert [next(changes).id for _ in jobs] == jobs
+    looks = []
+    find = connection.jobs.find
+
+    def counted(tenant: str, name: str) -> object:
+        looks.append(name)
+        return find(tenant, name)
+
+    monkeypatch.setattr(connection.jobs, "find", counted)
+    publish(connection, "b")
+    assert next(changes).id == "b"
+    assert looks == ["b"]

@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
-from orchestrator.events import hints
-from orchestrator.events.hints import Hints
+from orchestrator.cluster import hints
+from orchestrator.cluster.hints import Hints
 from tasks.state.receipts import CHANGED
 from tests.eventually import eventually
 
