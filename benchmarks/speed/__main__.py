@@ -92,7 +92,7 @@ def main() -> int:
 
 def print_ratios(data: dict[str, Any]) -> None:
     """Ours over each peer, of everything in the report."""
-    print("\nours ÷ peer: median of the rounds' ratios (lowest–highest), WER of both")
+    print("\nours ÷ peer: median of the rounds' ratios (lowest–highest; 95 %), WER of both")
     for model, workloads in data.get("files", {}).items():
         for workload, found in workloads.items():
             mark = " SYNTHETIC" if found["synthetic"] else ""
@@ -100,7 +100,8 @@ def print_ratios(data: dict[str, Any]) -> None:
                 rates = [found["summary"][side]["wer_percent"] for side in ("ours", peer)]
                 print(
                     f"{model}{mark} {workload:<6} {peer:<14} {ratio['median']:>6.3f} "
-                    f"({ratio['lowest']:.3f}–{ratio['highest']:.3f}), {len(ratio['each'])} pairs, "
+                    f"({ratio['lowest']:.3f}–{ratio['highest']:.3f}; {ratio.get('interval')}), "
+                    f"{len(ratio['each'])} pairs, "
                     f"{ratio['noisy_pairs']} noisy; {rates[0]} and {rates[1]} %"
                 )
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
+from scipy.stats import bootstrap
+
 T = TypeVar("T")
 NOISY = 0.1  # of the machine used by others, or by which the probe became slower or faster
 
@@ -59,10 +62,20 @@ def paired_ratios(samples: Sequence[Sample], side: str) -> dict[str, dict[str, A
                 "median": round(statistics.median(ratios), 3),
                 "lowest": round(min(ratios), 3),
                 "highest": round(max(ratios), 3),
+                "interval": interval(ratios),
                 "each": [round(ratio, 3) for ratio in ratios],
                 "noisy_pairs": sum(own.is_noisy or peer.is_noisy for own, peer in pairs),
             }
     return found
+
+
+def interval(ratios: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % bootstrap interval of the median; None for fewer than three ratios."""
+    if len(ratios) < 3:
+        return None
+    found = bootstrap((ratios,), np.median, method="percentile", rng=np.random.default_rng(0))
+    low, high = found.confidence_interval
+    return round(float(low), 3), round(float(high), 3)
 
 
 def summary(samples: Sequence[Sample]) -> dict[str, dict[str, Any]]:

@@ -73,6 +73,7 @@ def test_ratios_are_of_one_round_and_their_median_is_taken() -> None:
             "median": 0.5,
             "lowest": 0.25,
             "highest": 1.0,
+            "interval": (0.25, 1.0),
             "each": [0.5, 1.0, 0.25],
             "noisy_pairs": 0,
         }
