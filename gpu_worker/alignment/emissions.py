@@ -8,6 +8,7 @@ transformer behind them, which does not look past a mask, runs the batch at once
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,9 +19,11 @@ from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.bundles import fetch_bundle, find_bundle
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
 from gpu_worker.audio.samples import Audio
-from gpu_worker.devices.torch_devices import pick_device, translating_torch_errors
+from gpu_worker.devices.torch_devices import pick_device, run_batch, translating_torch_errors
 from gpu_worker.errors import UnknownModel
 
+LEAST_RATIO = 0.75  # of a batch's longest window, for one to be padded to its length
+_NOTHING: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
 SHORTEST_SAMPLES = 400  # one frame of wav2vec2's convolutions; shorter windows are padded
 
 
@@ -50,9 +53,14 @@ class EmissionModel:
     def emissions(self, windows: Sequence[Audio]) -> list[NDArray[np.float32]]:
         """Return the log probabilities of each window, shape (frames, columns), as one batch.
 
-        Raises MemoryError, DevicePoisoned.
+        Windows of about one length run at once. Raises MemoryError, DevicePoisoned.
         """
-        return translating_torch_errors(lambda: self._run(windows)) if windows else []
+        found: list[NDArray[np.float32]] = [_NOTHING] * len(windows)
+        for group in alike_in_length([len(window) for window in windows]):
+            heard = run_batch(self.device, partial(self._run, [windows[i] for i in group]))
+            for index, emission in zip(group, heard, strict=True):
+                found[index] = emission
+        return found
 
     @torch.inference_mode()
     def _run(self, windows: Sequence[Audio]) -> list[NDArray[np.float32]]:
@@ -67,6 +75,20 @@ class EmissionModel:
         missing = max(0, SHORTEST_SAMPLES - len(audio))
         samples = np.pad(np.asarray(audio, dtype=np.float32), (0, missing))
         return torch.from_numpy(samples)[None].to(self.device)
+
+
+def alike_in_length(lengths: Sequence[int]) -> list[list[int]]:
+    """Return the indices of all lengths in groups, none of them much shorter than its longest.
+
+    The transformer computes all windows of a batch as if they were as long as the longest.
+    """
+    groups: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if groups and lengths[index] >= LEAST_RATIO * lengths[groups[-1][0]]:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
 
 
 def load_emission_model(request: AlignerRequest) -> EmissionModel:

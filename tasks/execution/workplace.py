@@ -22,7 +22,7 @@ from celery.signals import worker_init, worker_process_init
 
 from config.logging import configure_logging
 from config.settings import Settings, settings
-from gpu_worker.alignment import Aligner, AlignerRequest
+from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.models import align_model, check_align_model
 from gpu_worker.audio.decoder.sandbox import hide_memory, possible_seal
 from gpu_worker.choosing import ModelPlace
@@ -30,6 +30,7 @@ from gpu_worker.devices import used_device
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.loaded import (
+    LoadedAligner,
     LoadedAligners,
     LoadedDiarizers,
     LoadedEngine,
@@ -105,7 +106,7 @@ class Workplace(Services):
         with self.watchdog.grant(LOAD_SECONDS):
             return self.engines.get(request)
 
-    def aligner(self, options: JobOptions, language: str) -> Aligner:
+    def aligner(self, options: JobOptions, language: str) -> LoadedAligner:
         """Return the aligner for the job and language; load it if it is not loaded."""
         model = align_model(options.model, language, options.align_model)
         if options.align_model is not None:

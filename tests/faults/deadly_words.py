@@ -15,7 +15,6 @@ from gpu_worker.audio.samples import Audio
 from gpu_worker.diarization import DiarizerRequest, ShardVoices
 from gpu_worker.diarization.fake import FakeDiarizer
 from gpu_worker.loaded import register_aligner, register_diarizer
-from gpu_worker.transcript import Word
 
 BROKEN, DEADLY = "fake-12x", "fake-13x"  # names that a submission takes
 
@@ -23,9 +22,9 @@ BROKEN, DEADLY = "fake-12x", "fake-13x"  # names that a submission takes
 class FaultyAligner(FakeAligner):
     """Fails on every window."""
 
-    def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
+    def hear(self, windows: Sequence[SpokenWindow]) -> list[None]:
         fail(self.name)
-        return super().align(windows)
+        return super().hear(windows)
 
 
 class FaultyDiarizer(FakeDiarizer):

@@ -13,7 +13,7 @@ from torchaudio import pipelines
 from transformers import Wav2Vec2ForCTC
 
 from gpu_worker.alignment import AlignerRequest
-from gpu_worker.alignment.emissions import EmissionModel, load_emission_model
+from gpu_worker.alignment.emissions import EmissionModel, alike_in_length, load_emission_model
 from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.devices.torch_devices import pick_device
 from gpu_worker.errors import DeviceFault, DevicePoisoned, UnknownModel
@@ -79,6 +79,11 @@ def test_torchaudio_bundles(
 
 def test_the_built_in_model() -> None:
     assert_same(load("pico-align"), PICO_ALIGN)
+
+
+def test_windows_that_run_at_once_are_of_about_one_length() -> None:
+    assert alike_in_length([]) == []
+    assert alike_in_length([10, 30, 7, 8, 29, 30, 23]) == [[1, 5, 4, 6], [0, 3], [2]]
 
 
 def test_windows_of_one_length_need_no_mask(tmp_path: Path) -> None:
