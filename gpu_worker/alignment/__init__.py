@@ -58,6 +58,7 @@ class AlignerRequest:
     model: str  # a name of `models.py`, a directory, or owner/name on the hub
     language: str  # code of two or three letters
     device: str = "auto"
+    compute_type: str = "auto"  # float32, float16, bfloat16; auto: float16 on a GPU, else float32
     threads: int = 0  # of a CPU model; 0: as many as the process uses already
     model_dir: str | None = None
     hub_token: str | None = None

@@ -20,9 +20,9 @@ from gpu_worker.transcription.lines import split_lines
 from gpu_worker.transcription.windows import Window
 from gpu_worker.words import split_words
 
-# Heard at once on a CPU: that many save a tenth of the time of short windows, and more save nothing
-# (docs/speed.md); and memory that is not there is not refused but ends the process.
-CPU_WINDOWS = 4
+# Heard at once on a CPU: more save nothing there (docs/speed.md), and memory that is not there is
+# not refused but ends the process.
+CPU_WINDOWS = 1
 
 # Its only key is the aligner's name: any windows of a model may share a batch.
 AlignBatcher = Batcher[str, SpokenWindow, Any]

@@ -113,7 +113,13 @@ class Workplace(Services):
             check_align_model(model, self.settings.allowed)
         with self.watchdog.grant(LOAD_SECONDS):
             return self.aligners.get(
-                AlignerRequest(options.aligner, model, language, **_hardware(self.settings))
+                AlignerRequest(
+                    options.aligner,
+                    model,
+                    language,
+                    compute_type=self.settings.align_compute_type,
+                    **_hardware(self.settings),
+                )
             )
 
     def diarizer(self, options: JobOptions) -> Diarizer:

@@ -93,6 +93,28 @@ def test_windows_of_one_length_need_no_mask(tmp_path: Path) -> None:
     assert np.allclose(other, model.emissions([WINDOWS[2]])[0], atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_half_precision_hears_nearly_the_same(kind: str) -> None:
+    request = AlignerRequest("ctc", "pico-align", "en", device="cpu", compute_type=kind)
+    for half, whole in zip(
+        load_emission_model(request).emissions(WINDOWS),
+        load("pico-align").emissions(WINDOWS),
+        strict=True,
+    ):
+        assert half.dtype == np.float32
+        assert 0 < np.abs(half - whole).max() < 0.5
+
+
+def test_a_model_too_large_for_half_precision_is_heard_in_float32(tmp_path: Path) -> None:
+    network = load(hub_model(tmp_path))._network
+    head: Any = network.model.lm_head  # type: ignore[attr-defined]  # a hub model's
+    with torch.no_grad():
+        head.weight *= 1e6
+    found = EmissionModel(network, "cpu", "float16").emissions(WINDOWS)
+    for one, other in zip(found, EmissionModel(network, "cpu").emissions(WINDOWS), strict=True):
+        assert np.array_equal(one, other)
+
+
 @pytest.mark.parametrize("samples", [1, 399, 400])
 def test_the_shortest_windows_have_one_frame(samples: int, tmp_path: Path) -> None:
     model = load(hub_model(tmp_path))
