@@ -10,9 +10,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -88,7 +87,6 @@ class Workplace(Services):
     engines: LoadedEngines
     aligners: LoadedAligners
     diarizers: LoadedDiarizers
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def engine_request(self, options: JobOptions) -> EngineRequest:
         """Return what loads the job's engine. Raises ModelNotTrusted."""
@@ -128,19 +126,6 @@ class Workplace(Services):
         check_trusted(model, self.settings.trusted)
         with self.watchdog.grant(LOAD_SECONDS):
             return self.diarizers.get(DiarizerRequest(model, **_hardware(self.settings)))
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Let no other unit of this process use an aligner or a diarizer during the block.
-
-        The block needs memory for a batch of its own. The wait is at no cost to the deadline.
-        """
-        with self.watchdog.waiting():
-            self.lock.acquire()
-        try:
-            yield
-        finally:
-            self.lock.release()
 
     def model_place(self) -> ModelPlace:
         """Return the device of this worker's models, their directory and the hub token."""

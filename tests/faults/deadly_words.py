@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from gpu_worker.alignment import AlignerRequest, SpokenWindow
 from gpu_worker.alignment.fake import FakeAligner
@@ -30,11 +31,9 @@ class FaultyAligner(FakeAligner):
 class FaultyDiarizer(FakeDiarizer):
     """Fails on every shard."""
 
-    def embed(
-        self, audio: Audio, windows: range, before_batch: Callable[[], None] = lambda: None
-    ) -> ShardVoices:
+    def embed(self, audio: Audio, windows: range, *given: Any, **named: Any) -> ShardVoices:
         fail(self.name)
-        return super().embed(audio, windows, before_batch)
+        return super().embed(audio, windows, *given, **named)
 
 
 def fail(name: str) -> None:
