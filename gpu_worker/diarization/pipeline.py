@@ -33,7 +33,7 @@ TIME_DIGITS = 3  # milliseconds; pyannote's own output is rounded to them, and a
 # Heard and embedded at once on a GPU: all windows of a shard of pyannote's, whose segmentation has
 # hundreds of steps in a row, and as many as keep the embedding model's convolutions busy.
 GPU_HEARD, GPU_EMBEDDED = 256, 64
-CPU_EMBEDDED = 1  # more save nothing there, and cost memory (docs/speed.md)
+CPU_EMBEDDED = 2  # more save nothing there, and cost memory (docs/speed.md)
 _WHOLE, _PADDED, _ANY = "whole", "padded", "any"  # windows; the padded are heard by themselves
 
 _Window = torch.Tensor  # its samples, on the device
