@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -134,6 +134,10 @@ class Settings(Limits):
     device: str = Field(default="auto", description="auto, cpu or cuda.")
     hf_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("SCRIPTORIUM_HF_TOKEN", "HF_TOKEN")
+    )
+    align_compute_type: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        default="auto",
+        description="Of align models. auto: float16 on a GPU, float32 on a CPU.",
     )
     cpu_threads: int = Field(default=0, ge=0, description="Threads a model uses; 0: all cores.")
     loaded_models: int = Field(default=1, ge=1, description="Models a worker keeps in memory.")

@@ -10,9 +10,11 @@ import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gpu_worker.alignment import Aligner, AlignerRequest
+from gpu_worker.alignment.chunk import AlignBatcher
 from gpu_worker.devices.nvml import memory_ratio
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.errors import InvalidOption, LibraryMissing
@@ -87,11 +89,10 @@ class LoadedEngines(LoadedModels[EngineRequest, LoadedEngine]):
 
         def load(request: EngineRequest) -> LoadedEngine:
             engine = load_engine(request)
-            ratio = memory_ratio if engine.device == "cuda" else lambda: None
             batcher = WindowBatcher(
                 engine.decode,
                 prepared_at_once=request.threads or os.cpu_count() or 1,
-                memory_ratio=ratio,
+                memory_ratio=partial(memory_ratio, engine.device),
                 on_batch=on_batch,
             )
             return LoadedEngine(engine, batcher)
@@ -137,11 +138,25 @@ def _load_by_aligner(request: AlignerRequest) -> Aligner:
 _aligners = Factories[AlignerRequest, Aligner](_load_by_aligner, fake="gpu_worker.alignment.fake")
 
 
-class LoadedAligners(LoadedModels[AlignerRequest, Aligner]):
+@dataclass(frozen=True, slots=True)
+class LoadedAligner:
+    """An aligner in memory, and what makes its batches of the windows of all units."""
+
+    aligner: Aligner
+    batcher: AlignBatcher
+
+
+class LoadedAligners(LoadedModels[AlignerRequest, LoadedAligner]):
     """The aligners used last, each loaded once."""
 
     def __init__(self, capacity: int, on_load: OnLoad = ignore_load) -> None:
-        super().__init__(capacity, load_aligner, on_load)
+        def load(request: AlignerRequest) -> LoadedAligner:
+            aligner = load_aligner(request)
+            ratio = partial(memory_ratio, aligner.device)
+            hear = AlignBatcher(lambda windows, _: aligner.hear(windows), memory_ratio=ratio)
+            return LoadedAligner(aligner, hear)
+
+        super().__init__(capacity, load, on_load)
 
 
 DiarizerFactory = Callable[[DiarizerRequest], Diarizer]

@@ -73,7 +73,7 @@ def _ours(
 ) -> NDArray[np.float32]:
     samples = round(_SECONDS * SAMPLE_RATE)
     masks = speaker_masks(active, True, embedder.least_frames(_FRAMES, samples))
-    return embedder.embed(audio.reshape(-1, samples), masks)
+    return embedder.embed(torch.from_numpy(audio.reshape(-1, samples)), masks)
 
 
 def _speech(windows: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

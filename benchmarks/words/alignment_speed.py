@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import print_machine
-from gpu_worker.alignment import Aligner, AlignerRequest, SpokenWindow
+from gpu_worker.alignment import Aligner, AlignerRequest, SpokenWindow, align
 from gpu_worker.alignment.ctc import CtcAligner
 from gpu_worker.alignment.emissions import load_emission_model
 from gpu_worker.alignment.whisperx import WhisperxAligner
@@ -116,15 +116,15 @@ def compare(workload: Workload, rounds: int) -> bool:
     metadata = {"language": "en", "dictionary": workload.vocabulary, "type": "huggingface"}
     theirs = WhisperxAligner(heard, metadata, "cpu")
 
-    def align(aligner: Aligner) -> Any:
+    def time_words(aligner: Aligner) -> Any:
         heard.rewind()
-        return aligner.align(workload.windows)
+        return align(aligner, workload.windows)
 
-    found, expected = align(ours), align(theirs)  # and both are warm
+    found, expected = time_words(ours), time_words(theirs)  # and both are warm
     taken: dict[str, list[float]] = {"ctc": [], "whisperx": []}
     for _ in range(rounds):
-        taken["whisperx"].append(_processor_seconds(lambda: align(theirs)))
-        taken["ctc"].append(_processor_seconds(lambda: align(ours)))
+        taken["whisperx"].append(_processor_seconds(lambda: time_words(theirs)))
+        taken["ctc"].append(_processor_seconds(lambda: time_words(ours)))
     ratios = [a / b for a, b in zip(taken["ctc"], taken["whisperx"], strict=True)]
     ratio, count = statistics.median(ratios), len(workload.windows)
     frame = _SECONDS / len(workload.emissions[0])

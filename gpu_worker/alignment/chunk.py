@@ -8,15 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from gpu_worker.alignment import Aligner, SpokenWindow
 from gpu_worker.audio.samples import Audio
-from gpu_worker.devices.batching import run_batches
+from gpu_worker.devices.batcher import Batcher
+from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.transcript import ChunkTranscript, HeardWindow, Segment, Word
 from gpu_worker.transcription.decoded import rounded
 from gpu_worker.transcription.lines import split_lines
 from gpu_worker.transcription.windows import Window
 from gpu_worker.words import split_words
+
+# Heard at once on a CPU: more save nothing there (docs/speed.md), and memory that is not there is
+# not refused but ends the process.
+CPU_WINDOWS = 1
+
+# Its only key is the aligner's name: any windows of a model may share a batch.
+AlignBatcher = Batcher[str, SpokenWindow, Any]
 
 
 def align_chunk(
@@ -28,32 +37,38 @@ def align_chunk(
     language: str = "",
     batch_size: int = 16,
     before_batch: Callable[[], None] = lambda: None,
+    batcher: AlignBatcher | None = None,
+    turns: Turns = NO_TURNS,
+    is_urgent: bool = False,
 ) -> ChunkTranscript:
     """Time every word of `heard` by its sound, in seconds from the start of the file.
 
     `audio` is the chunk's, shape (samples,); `first_sample` its position in the file.
-    `language` says how a segment without words is cut into lines. Raises OutOfMemory, and what
-    `before_batch` and the aligner raise.
+    `language` says how a segment without words is cut into lines. `batcher` is the aligner's: with
+    it the chunk's windows share batches with those of other chunks, urgent ones first, and `turns`
+    hears whose turn it is. Raises OutOfMemory, and what `before_batch` and the aligner raise.
     """
-    words = [_words(window) for window in heard.windows]
-    spoken = [index for index, found in enumerate(words) if found]
-    timed = run_batches(
+    batcher = batcher or Batcher(lambda items, _: aligner.hear(items))
+    places: list[int] = []
+    spoken: list[SpokenWindow] = []
+    for index, window in enumerate(heard.windows):
+        if words := tuple(_words(window)):
+            places.append(index)
+            cut = Window(window.spans).moved(-first_sample).cut(audio)
+            spoken.append(SpokenWindow(cut, words))
+    order = sorted(range(len(spoken)), key=lambda index: len(spoken[index].audio))
+    spoken = [spoken[index] for index in order]  # so a batch is of windows of about one length
+    found = batcher.run(
         spoken,
-        batch_size,
-        lambda batch: aligner.align(
-            [
-                SpokenWindow(
-                    Window(heard.windows[index].spans).moved(-first_sample).cut(audio),
-                    tuple(words[index]),
-                )
-                for index in batch
-            ]
-        ),
+        aligner.name,
+        min(batch_size, CPU_WINDOWS) if aligner.device == "cpu" else batch_size,
         before_batch=before_batch,
+        turns=turns,
+        is_urgent=is_urgent,
     )
     windows = list(heard.windows)
-    for index, found in zip(spoken, timed, strict=True):
-        windows[index] = _retimed(windows[index], found, language)
+    for index, timed in zip(order, aligner.time(spoken, found), strict=True):
+        windows[places[index]] = _retimed(windows[places[index]], timed, language)
     return replace(heard, windows=tuple(windows))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpu_worker.alignment import AlignerRequest, SpokenWindow
 from gpu_worker.alignment.characters import WILDCARD, Spelling, read_alphabet, spell_words
@@ -13,6 +14,9 @@ from gpu_worker.alignment.interpolation import WordTime, complete_words
 from gpu_worker.alignment.trellis import SymbolPath, align_symbols
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
+
+Emission = NDArray[np.float32]  # log probabilities, shape (frames, columns)
+_NOTHING: Emission = np.zeros((0, 0), dtype=np.float32)
 
 
 class CtcAligner:
@@ -25,27 +29,37 @@ class CtcAligner:
         self._model = model
         self._alphabet = read_alphabet(model.vocabulary, language)
 
-    def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
-        """Time every word, as `Aligner.align`. Raises MemoryError, DevicePoisoned."""
+    def hear(self, windows: Sequence[SpokenWindow]) -> list[Emission]:
+        """Return emissions, as `Aligner.hear`; a window without sound or words has none.
+
+        Raises MemoryError, DevicePoisoned.
+        """
+        heard: list[Emission] = [_NOTHING] * len(windows)
+        spoken = [index for index, window in enumerate(windows) if self._has_symbols(window)]
+        found = self._model.emissions([windows[index].audio for index in spoken])
+        for index, emission in zip(spoken, found, strict=True):
+            heard[index] = emission
+        return heard
+
+    def time(
+        self, windows: Sequence[SpokenWindow], heard: Sequence[Emission]
+    ) -> tuple[tuple[Word, ...], ...]:
+        """Time every word, as `Aligner.time`."""
         spellings = [spell_words(window.words, self._alphabet) for window in windows]
-        heard = [
-            index
-            for index, (window, spelling) in enumerate(zip(windows, spellings, strict=True))
-            if len(window.audio) and len(spelling.symbols)
-        ]
-        emissions = self._model.emissions([windows[index].audio for index in heard])
-        found = align_symbols(
-            emissions, [spellings[index].symbols for index in heard], self._alphabet.blank
-        )
+        symbols = [spelling.symbols for spelling in spellings]
+        found = align_symbols(heard, symbols, self._alphabet.blank)
         times: list[list[WordTime | None]] = [[None] * len(window.words) for window in windows]
-        for index, emission, path in zip(heard, emissions, found, strict=True):
+        for index, path in enumerate(found):
             if path is not None:
                 seconds = len(windows[index].audio) / SAMPLE_RATE
-                times[index] = word_times(spellings[index], path, seconds / len(emission))
+                times[index] = word_times(spellings[index], path, seconds / len(heard[index]))
         return tuple(
             complete_words(window.words, timed, len(window.audio) / SAMPLE_RATE)
             for window, timed in zip(windows, times, strict=True)
         )
+
+    def _has_symbols(self, window: SpokenWindow) -> bool:
+        return bool(len(window.audio) and len(spell_words(window.words, self._alphabet).symbols))
 
 
 def word_times(

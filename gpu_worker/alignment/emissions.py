@@ -3,11 +3,16 @@
 whisperX runs each window alone, and the emissions here are the same, but in batches: the
 convolutions, some of which normalise over the whole window, run window by window; the
 transformer behind them, which does not look past a mask, runs the batch at once.
+
+On a GPU products of matrices are computed in half precision, and sums and normalisations not
+(torch's autocast). Of 3,944 starts and ends of words six moved by it, by 60 ms at most
+(`benchmarks/words/alignment_batches.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,9 +23,11 @@ from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.bundles import fetch_bundle, find_bundle
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
 from gpu_worker.audio.samples import Audio
-from gpu_worker.devices.torch_devices import pick_device, translating_torch_errors
+from gpu_worker.devices.torch_devices import pick_device, run_batch, translating_torch_errors
 from gpu_worker.errors import UnknownModel
 
+LEAST_RATIO = 0.75  # of a batch's longest window, for one to be padded to its length
+_NOTHING: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
 SHORTEST_SAMPLES = 400  # one frame of wav2vec2's convolutions; shorter windows are padded
 
 
@@ -42,20 +49,36 @@ class Network(Protocol):
 class EmissionModel:
     """One align model in memory."""
 
-    def __init__(self, network: Network, device: str) -> None:
+    def __init__(self, network: Network, device: str, compute_type: str = "float32") -> None:
+        """`compute_type` is a name of torch's that `AlignerRequest` may have, but not `auto`."""
         self.device = device
+        self._half = None if compute_type == "float32" else getattr(torch, compute_type)
         self.vocabulary = dict(network.vocabulary)
         self._network = network
 
     def emissions(self, windows: Sequence[Audio]) -> list[NDArray[np.float32]]:
         """Return the log probabilities of each window, shape (frames, columns), as one batch.
 
-        Raises MemoryError, DevicePoisoned.
+        Windows of about one length run at once. Raises MemoryError, DevicePoisoned.
         """
-        return translating_torch_errors(lambda: self._run(windows)) if windows else []
+        found: list[NDArray[np.float32]] = [_NOTHING] * len(windows)
+        for group in alike_in_length([len(window) for window in windows]):
+            heard = run_batch(self.device, partial(self._run, [windows[i] for i in group]))
+            for index, emission in zip(group, heard, strict=True):
+                found[index] = emission
+        return found
+
+    def _run(self, windows: Sequence[Audio]) -> list[NDArray[np.float32]]:
+        if self._half is not None:
+            with torch.autocast(torch.device(self.device).type, self._half):
+                found = self._compute(windows)
+            if all(np.isfinite(emission).all() for emission in found):
+                return found
+            self._half = None  # the model's numbers are too large for it
+        return self._compute(windows)
 
     @torch.inference_mode()
-    def _run(self, windows: Sequence[Audio]) -> list[NDArray[np.float32]]:
+    def _compute(self, windows: Sequence[Audio]) -> list[NDArray[np.float32]]:
         features = [self._network.hear(self._samples(audio))[0] for audio in windows]
         frames = torch.tensor([len(row) for row in features], device=self.device)
         padded = torch.nn.utils.rnn.pad_sequence(features, batch_first=True)
@@ -69,6 +92,20 @@ class EmissionModel:
         return torch.from_numpy(samples)[None].to(self.device)
 
 
+def alike_in_length(lengths: Sequence[int]) -> list[list[int]]:
+    """Return the indices of all lengths in groups, none of them much shorter than its longest.
+
+    The transformer computes all windows of a batch as if they were as long as the longest.
+    """
+    groups: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if groups and lengths[index] >= LEAST_RATIO * lengths[groups[-1][0]]:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
 def load_emission_model(request: AlignerRequest) -> EmissionModel:
     """Load a model by name. Raises UnknownModel, ModelUnavailable, InvalidOption, MemoryError."""
     device = pick_device(request.device)
@@ -79,7 +116,13 @@ def load_emission_model(request: AlignerRequest) -> EmissionModel:
     )
     network = load(request)
     translating_torch_errors(lambda: network.model.to(device))
-    return EmissionModel(network, device)
+    return EmissionModel(network, device, _compute_type(request.compute_type, device))
+
+
+def _compute_type(wanted: str, device: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "float16" if device.startswith("cuda") else "float32"
 
 
 class _HubModel:

@@ -27,10 +27,16 @@ class FakeAligner:
         self.name = name
         self._largest_batch = largest_batch
 
-    def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
-        """Time every word, as `Aligner.align`. Raises MemoryError above the largest batch."""
+    def hear(self, windows: Sequence[SpokenWindow]) -> list[None]:
+        """Hear nothing. Raises MemoryError above the largest batch."""
         if self._largest_batch is not None and len(windows) > self._largest_batch:
             raise MemoryError(f"a batch of {len(windows)} windows")
+        return [None] * len(windows)
+
+    def time(
+        self, windows: Sequence[SpokenWindow], heard: Sequence[None]
+    ) -> tuple[tuple[Word, ...], ...]:
+        """Time every word, as `Aligner.time`."""
         return tuple(_timed(window) for window in windows)
 
 

@@ -14,7 +14,7 @@ from gpu_worker.alignment.characters import LANGUAGES_WITHOUT_SPACES, plain_char
 from gpu_worker.alignment.interpolation import WordTime, complete_words
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
 from gpu_worker.audio.samples import Audio
-from gpu_worker.devices.torch_devices import pick_device, translating_torch_errors
+from gpu_worker.devices.torch_devices import pick_device, run_batch, translating_torch_errors
 from gpu_worker.errors import UnknownModel
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
@@ -45,11 +45,17 @@ class WhisperxAligner:
         self._metadata = metadata
         self._spaced = metadata["language"] not in LANGUAGES_WITHOUT_SPACES
 
-    def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
-        """Time every word, as `Aligner.align`. Raises MemoryError, DevicePoisoned."""
+    def hear(self, windows: Sequence[SpokenWindow]) -> list[list[WordTime | None]]:
+        """Return the times that whisperX finds. Raises MemoryError, DevicePoisoned."""
+        return [self._times(window) for window in windows]
+
+    def time(
+        self, windows: Sequence[SpokenWindow], heard: Sequence[Sequence[WordTime | None]]
+    ) -> tuple[tuple[Word, ...], ...]:
+        """Time every word, as `Aligner.time`."""
         return tuple(
-            complete_words(window.words, self._times(window), len(window.audio) / SAMPLE_RATE)
-            for window in windows
+            complete_words(window.words, timed, len(window.audio) / SAMPLE_RATE)
+            for window, timed in zip(windows, heard, strict=True)
         )
 
     def _times(self, window: SpokenWindow) -> list[WordTime | None]:
@@ -70,8 +76,9 @@ class WhisperxAligner:
 
     def _align(self, line: dict[str, Any], audio: Audio) -> list[dict[str, Any]]:
         samples = torch.tensor(audio)  # a copy: torch warns about arrays that are read-only
-        aligned = translating_torch_errors(
-            lambda: alignment.align([line], self._model, self._metadata, samples, self.device)
+        aligned = run_batch(
+            self.device,
+            lambda: alignment.align([line], self._model, self._metadata, samples, self.device),
         )
         words: list[dict[str, Any]] = aligned["word_segments"]
         return words

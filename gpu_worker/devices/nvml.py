@@ -57,11 +57,14 @@ def _memory_ratio(_moment: int) -> float | None:
     return None
 
 
-def memory_ratio() -> float | None:
+def memory_ratio(device: str) -> float | None:
     """Return the part of this process's GPU memory in use; None where NVML does not tell.
 
-    The GPU is read at most once in a few seconds.
+    `device` is that of a model: for `cpu` it is None too. The GPU is read at most once in a few
+    seconds.
     """
+    if not device.startswith("cuda"):
+        return None
     return _memory_ratio(int(time.monotonic() / _MEMORY_SECONDS))
 
 

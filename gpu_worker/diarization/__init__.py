@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_worker.audio.samples import Audio
+from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.diarization.grid import Grid
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcript import Turn
@@ -135,12 +136,19 @@ class Diarizer(Protocol):
         """The length of its windows and the step between them."""
 
     def embed(
-        self, audio: Audio, windows: range, before_batch: Callable[[], None] = lambda: None
+        self,
+        audio: Audio,
+        windows: range,
+        before_batch: Callable[[], None] = lambda: None,
+        *,
+        turns: Turns = NO_TURNS,
+        is_urgent: bool = False,
     ) -> ShardVoices:
         """Find the local speakers in the windows of a shard, and embed their voices.
 
-        `audio` are the samples `grid.samples_of(windows, …)` of the file. `before_batch`
-        may raise to stop between two batches. Raises OutOfMemory.
+        `audio` are the samples `grid.samples_of(windows, …)` of the file. Threads that call it at
+        once share batches: urgent windows go first, `turns` hears whose turn it is, and
+        `before_batch` may raise to stop between two batches. Raises OutOfMemory.
         """
 
     def cluster(

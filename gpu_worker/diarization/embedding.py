@@ -39,14 +39,13 @@ class SpeakerEmbedder:
         self._trunk = shared_trunk(embedding.model_) if is_pyannote else None
         self._silent: dict[tuple[int, int], NDArray[np.float32]] = {}
 
-    def embed(
-        self, waveforms: NDArray[np.float32], masks: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def embed(self, waveforms: torch.Tensor, masks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the vectors of some windows' speakers, shape (windows, speakers, dimension).
 
-        `waveforms` has shape (windows, samples), `masks` (windows, frames, speakers). For a
-        speaker who is never active it is the vector that pyannote's call gives for an empty
-        mask, and a window of only such speakers is not computed. Raises RuntimeError, as torch.
+        `waveforms` has shape (windows, samples), on any device, and `masks` (windows, frames,
+        speakers). For a speaker who is never active it is the vector that pyannote's call gives
+        for an empty mask, and a window of only such speakers is not computed. Raises RuntimeError,
+        as torch.
         """
         by_speaker = np.ascontiguousarray(masks.transpose(0, 2, 1), dtype=np.float32)
         if self._trunk is None:
@@ -55,13 +54,13 @@ class SpeakerEmbedder:
         silent = self.silent(waveforms.shape[1], masks.shape[1])
         vectors = np.tile(silent, (len(masks), masks.shape[2], 1))
         if len(heard):
-            vectors[heard] = self._run(self._trunk, waveforms[heard], by_speaker[heard])
+            vectors[heard] = self._run(self._trunk, waveforms[heard.tolist()], by_speaker[heard])
         return vectors
 
     def silent(self, samples: int, frames: int) -> NDArray[np.float32]:
         """Return the vector that stands for a speaker who says nothing, shape (dimension,)."""
         if (samples, frames) not in self._silent:
-            nothing = np.zeros((1, samples), np.float32), np.zeros((1, 1, frames), np.float32)
+            nothing = torch.zeros(1, samples), np.zeros((1, 1, frames), np.float32)
             vectors = (
                 self._run(self._trunk, *nothing) if self._trunk else self._one_by_one(*nothing)
             )
@@ -76,22 +75,22 @@ class SpeakerEmbedder:
         return math.ceil(frames * int(self._embedding.min_num_samples) / samples)
 
     def _run(
-        self, trunk: SharedTrunk, waveforms: NDArray[np.float32], masks: NDArray[np.float32]
+        self, trunk: SharedTrunk, waveforms: torch.Tensor, masks: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         device = self._embedding.device
         with torch.inference_mode():
             vectors = trunk(
-                torch.from_numpy(waveforms).unsqueeze(1).to(device),
+                waveforms.unsqueeze(1).to(device),
                 torch.from_numpy(masks).to(device),
             )
         return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
 
     def _one_by_one(
-        self, waveforms: NDArray[np.float32], masks: NDArray[np.float32]
+        self, waveforms: torch.Tensor, masks: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         windows, speakers, frames = masks.shape
         vectors = self._embedding(
-            torch.from_numpy(waveforms).unsqueeze(1).repeat_interleave(speakers, dim=0),
+            waveforms.unsqueeze(1).repeat_interleave(speakers, dim=0),
             masks=torch.from_numpy(masks.reshape(windows * speakers, frames)),
         )
         return np.asarray(vectors, dtype=np.float32).reshape(windows, speakers, -1)

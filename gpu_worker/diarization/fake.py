@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_worker.audio.samples import Audio
+from gpu_worker.devices.batcher import Batcher
+from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.diarization import Diarization, DiarizerRequest, ShardVoices, Speaker, SpeakerBounds
 from gpu_worker.diarization.grid import Grid
 from gpu_worker.errors import UnknownModel
@@ -38,17 +40,24 @@ class FakeDiarizer:
     def __init__(self, name: str = "fake", speed: float | None = None) -> None:
         self.name = name
         self.speed = speed  # seconds of audio a second; None: as fast as it goes
+        self._batcher = Batcher[str, int, None](lambda windows, _: self._take_time(windows))
 
     def embed(
-        self, audio: Audio, windows: range, before_batch: Callable[[], None] = lambda: None
+        self,
+        audio: Audio,
+        windows: range,
+        before_batch: Callable[[], None] = lambda: None,
+        *,
+        turns: Turns = NO_TURNS,
+        is_urgent: bool = False,
     ) -> ShardVoices:
         """Hear the windows as `Diarizer.embed`, one batch a window."""
+        self._batcher.run(
+            windows, "", 1, before_batch=before_batch, turns=turns, is_urgent=is_urgent
+        )
         heard = np.zeros((len(windows), WINDOW_FRAMES, SPEAKERS), dtype=np.bool_)
         voices = np.zeros((len(windows), SPEAKERS, SPEAKERS), dtype=np.float32)
         for index, window in enumerate(windows):
-            before_batch()
-            if self.speed:
-                time.sleep(self.grid.step_samples / SAMPLE_RATE / self.speed)
             start = index * self.grid.step_samples
             loud = _loud(audio[start : start + self.grid.window_samples])
             for local in range(SPEAKERS):
@@ -92,6 +101,11 @@ class FakeDiarizer:
     def voice(self, audio: Audio) -> NDArray[np.float32] | None:
         """Return the first speaker's vector, or None if the clip is silent."""
         return np.eye(SPEAKERS, dtype=np.float32)[0] if np.any(audio) else None
+
+    def _take_time(self, windows: Sequence[int]) -> list[None]:
+        if self.speed:
+            time.sleep(len(windows) * self.grid.step_samples / SAMPLE_RATE / self.speed)
+        return [None] * len(windows)
 
 
 def load(request: DiarizerRequest) -> FakeDiarizer:

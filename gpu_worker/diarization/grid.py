@@ -14,7 +14,8 @@ from gpu_worker.pcm import SAMPLE_RATE
 
 SHARD_SECONDS = 256.0
 """256 windows a second apart: a multiple of pyannote's batches of 32, which therefore hold the
-same windows as in one process, and sums are rounded the same way."""
+same windows as in one process, and sums are rounded the same way, if no other shard is heard at the
+same time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """Run a pyannote pipeline in two parts: hear windows, then tell the speakers apart.
 
-The windows of a shard run in the same batches as in pyannote's own pipeline, so the same
-windows give the same numbers, at whichever places the file is cut.
+Each model has a batcher, so its batches hold windows of all shards and jobs that are heard at
+once. On a GPU they are large, and a shard's samples are sent to it once: its windows overlap.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from gpu_worker.audio.samples import Audio
-from gpu_worker.devices.batching import run_batches
-from gpu_worker.devices.torch_devices import translating_torch_errors
+from gpu_worker.devices.batcher import Batcher
+from gpu_worker.devices.nvml import memory_ratio
+from gpu_worker.devices.torch_devices import run_batch, translating_torch_errors
+from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.diarization import Diarization, ShardVoices, Speaker, SpeakerBounds, Vector
 from gpu_worker.diarization.embedding import SpeakerEmbedder, speaker_masks
 from gpu_worker.diarization.fan_in import FanIn, StitchedVoices, binarize_windows
@@ -27,6 +30,14 @@ from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Turn
 
 TIME_DIGITS = 3  # milliseconds; pyannote's own output is rounded to them, and a frame has 17
+# Heard and embedded at once on a GPU: all windows of a shard of pyannote's, whose segmentation has
+# hundreds of steps in a row, and as many as keep the embedding model's convolutions busy.
+GPU_HEARD, GPU_EMBEDDED = 256, 64
+CPU_EMBEDDED = 2  # more save nothing there, and cost memory (docs/speed.md)
+_WHOLE, _PADDED, _ANY = "whole", "padded", "any"  # windows; the padded are heard by themselves
+
+_Window = torch.Tensor  # its samples, on the device
+_Voices = tuple[_Window, NDArray[np.float32]]  # and the masks of its speakers
 
 
 class PyannoteDiarizer:
@@ -40,35 +51,52 @@ class PyannoteDiarizer:
         specifications: Any = self._segmentation.model.specifications
         self._is_powerset = bool(specifications.powerset)
         self._embedder = SpeakerEmbedder(pipeline._embedding)
+        ratio = partial(memory_ratio, device)
+        self._heard = Batcher[str, _Window, NDArray[Any]](
+            lambda windows, _: run_batch(device, partial(self._hear, windows)), memory_ratio=ratio
+        )
+        self._embedded = Batcher[str, _Voices, NDArray[np.float32]](
+            lambda voices, _: run_batch(device, partial(self._embed, voices)), memory_ratio=ratio
+        )
+        on_gpu = device != "cpu"
+        self._heard_at_once = GPU_HEARD if on_gpu else pipeline.segmentation_batch_size
+        self._embedded_at_once = GPU_EMBEDDED if on_gpu else CPU_EMBEDDED
         self.grid = Grid(
             round(self._segmentation.duration * SAMPLE_RATE),
             round(self._segmentation.step * SAMPLE_RATE),
         )
 
     def embed(
-        self, audio: Audio, windows: range, before_batch: Callable[[], None] = lambda: None
+        self,
+        audio: Audio,
+        windows: range,
+        before_batch: Callable[[], None] = lambda: None,
+        *,
+        turns: Turns = NO_TURNS,
+        is_urgent: bool = False,
     ) -> ShardVoices:
         """Embed voices as `Diarizer.embed`.
 
         Raises OutOfMemory, DevicePoisoned, and what `before_batch` raises.
         """
-        heard: list[NDArray[Any]] = []
-        for batch, size in self._batches(audio, len(windows)):
-            heard.extend(
-                run_batches(
-                    batch,
-                    size,
-                    lambda items: list(self._hear([self._cut(audio, item) for item in items])),
-                    before_batch=before_batch,
-                )
-            )
+        cut = translating_torch_errors(lambda: self._cut(audio, len(windows)))
+        whole = self._whole(len(audio), len(windows))
+        hear = partial(self._heard.run, before_batch=before_batch, turns=turns, is_urgent=is_urgent)
+        heard = hear(cut[:whole], _WHOLE, self._heard_at_once) + hear(cut[whole:], _PADDED, 1)
         scores = np.stack(heard) if heard else self._nothing()
         active = self._active(scores)
-        voices = run_batches(
-            range(len(windows)),
-            self._pipeline.embedding_batch_size,
-            lambda items: list(self._embed([self._cut(audio, i) for i in items], active[items])),
+        masks = speaker_masks(
+            active,
+            bool(self._pipeline.embedding_exclude_overlap),
+            self._embedder.least_frames(active.shape[1], self.grid.window_samples),
+        )
+        voices = self._embedded.run(
+            list(zip(cut, masks, strict=True)),
+            _ANY,
+            self._embedded_at_once,
             before_batch=before_batch,
+            turns=turns,
+            is_urgent=is_urgent,
         )
         vectors = np.stack(voices) if voices else np.zeros((0, scores.shape[2], 0), np.float32)
         return ShardVoices(windows.start, active if self._is_powerset else scores, vectors)
@@ -116,40 +144,32 @@ class PyannoteDiarizer:
         loudest = max(vectors, key=lambda label: seconds[label], default=None)
         return None if loudest is None else np.array(vectors[loudest], dtype=np.float32)
 
-    def _batches(self, audio: Audio, count: int) -> list[tuple[Sequence[int], int]]:
-        """Return the windows' numbers and their batch size, in two groups.
+    def _whole(self, samples: int, count: int) -> int:
+        """Return how many of a shard's windows end before the file does."""
+        if samples < self.grid.window_samples:
+            return 0
+        return min((samples - self.grid.window_samples) // self.grid.step_samples + 1, count)
 
-        The whole windows run in full batches, a padded last one by itself, as pyannote does.
+    def _cut(self, audio: Audio, count: int) -> list[_Window]:
+        """Send a shard's samples to the device, and cut its windows out of them there.
+
+        Silence fills up the end of one that goes on behind the file.
         """
-        whole = 0
-        if len(audio) >= self.grid.window_samples:
-            whole = (len(audio) - self.grid.window_samples) // self.grid.step_samples + 1
-        whole = min(whole, count)
-        return [
-            (range(whole), self._pipeline.segmentation_batch_size),
-            (range(whole, count), 1),
-        ]
+        if not count:
+            return []
+        length, step = self.grid.window_samples, self.grid.step_samples
+        samples = torch.zeros((count - 1) * step + length)
+        samples[: len(audio)] = torch.tensor(audio[: len(samples)])
+        return list(samples.to(self.device).unfold(0, length, step))
 
-    def _cut(self, audio: Audio, index: int) -> Audio:
-        """Cut one window out of the shard's audio; fill up its end with silence."""
-        first = index * self.grid.step_samples
-        window = np.zeros(self.grid.window_samples, dtype=np.float32)
-        part = audio[first : first + self.grid.window_samples]
-        window[: len(part)] = part
-        return window
+    def _hear(self, windows: Sequence[_Window]) -> list[NDArray[Any]]:
+        """Compute the scores of the local speakers, shape (frames, speakers) for each window."""
+        return list(np.asarray(self._segmentation.infer(torch.stack(list(windows)).unsqueeze(1))))
 
-    def _hear(self, windows: list[Audio]) -> NDArray[np.float32]:
-        """Compute the scores of the local speakers, shape (windows, frames, speakers)."""
-        batch = torch.from_numpy(np.stack(windows)).unsqueeze(1)
-        return np.asarray(translating_torch_errors(lambda: self._segmentation.infer(batch)))
-
-    def _embed(self, windows: list[Audio], active: NDArray[np.bool_]) -> NDArray[np.float32]:
-        masks = speaker_masks(
-            active,
-            bool(self._pipeline.embedding_exclude_overlap),
-            self._embedder.least_frames(active.shape[1], self.grid.window_samples),
-        )
-        return translating_torch_errors(lambda: self._embedder.embed(np.stack(windows), masks))
+    def _embed(self, voices: Sequence[_Voices]) -> list[NDArray[np.float32]]:
+        """Compute the vectors of each window's speakers, shape (speakers, dimension)."""
+        windows, masks = zip(*voices, strict=True)
+        return list(self._embedder.embed(torch.stack(windows), np.stack(masks)))
 
     def _active(self, scores: NDArray[Any]) -> NDArray[np.bool_]:
         if self._is_powerset:

@@ -10,9 +10,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,7 +21,7 @@ from celery.signals import worker_init, worker_process_init
 
 from config.logging import configure_logging
 from config.settings import Settings, settings
-from gpu_worker.alignment import Aligner, AlignerRequest
+from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.models import align_model, check_align_model
 from gpu_worker.audio.decoder.sandbox import hide_memory, possible_seal
 from gpu_worker.choosing import ModelPlace
@@ -30,6 +29,7 @@ from gpu_worker.devices import used_device
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.loaded import (
+    LoadedAligner,
     LoadedAligners,
     LoadedDiarizers,
     LoadedEngine,
@@ -87,7 +87,6 @@ class Workplace(Services):
     engines: LoadedEngines
     aligners: LoadedAligners
     diarizers: LoadedDiarizers
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def engine_request(self, options: JobOptions) -> EngineRequest:
         """Return what loads the job's engine. Raises ModelNotTrusted."""
@@ -105,14 +104,20 @@ class Workplace(Services):
         with self.watchdog.grant(LOAD_SECONDS):
             return self.engines.get(request)
 
-    def aligner(self, options: JobOptions, language: str) -> Aligner:
+    def aligner(self, options: JobOptions, language: str) -> LoadedAligner:
         """Return the aligner for the job and language; load it if it is not loaded."""
         model = align_model(options.model, language, options.align_model)
         if options.align_model is not None:
             check_align_model(model, self.settings.allowed)
         with self.watchdog.grant(LOAD_SECONDS):
             return self.aligners.get(
-                AlignerRequest(options.aligner, model, language, **_hardware(self.settings))
+                AlignerRequest(
+                    options.aligner,
+                    model,
+                    language,
+                    compute_type=self.settings.align_compute_type,
+                    **_hardware(self.settings),
+                )
             )
 
     def diarizer(self, options: JobOptions) -> Diarizer:
@@ -121,19 +126,6 @@ class Workplace(Services):
         check_trusted(model, self.settings.trusted)
         with self.watchdog.grant(LOAD_SECONDS):
             return self.diarizers.get(DiarizerRequest(model, **_hardware(self.settings)))
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Let no other unit of this process use an aligner or a diarizer during the block.
-
-        The block needs memory for a batch of its own. The wait is at no cost to the deadline.
-        """
-        with self.watchdog.waiting():
-            self.lock.acquire()
-        try:
-            yield
-        finally:
-            self.lock.release()
 
     def model_place(self) -> ModelPlace:
         """Return the device of this worker's models, their directory and the hub token."""

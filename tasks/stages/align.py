@@ -17,7 +17,7 @@ from tasks.artifacts.pcm import read_audio
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.stages import Stage
+from tasks.runs.stages import Lane, Stage
 from tasks.runs.units import Run, Unit
 
 
@@ -44,18 +44,22 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             return None  # the chunk was given up, or is not transcribed yet
         if not heard.segments:
             return heard.to_json()
-        aligner = place.aligner(options, spoken or "en")
-        samples = read_audio(place.store, keys.pcm(unit.run.tenant, audio), span)
-        with place.alone():
-            aligned = align_chunk(
-                aligner,
-                samples,
-                heard,
-                first_sample=span.start,
-                language=spoken or "en",
-                batch_size=options.batch_size,
-                before_batch=check,
-            )
+        loaded = place.aligner(options, spoken or "en")
+        aligner = loaded.aligner
+        with loaded.batcher.coming():
+            samples = read_audio(place.store, keys.pcm(unit.run.tenant, audio), span)
+        aligned = align_chunk(
+            aligner,
+            samples,
+            heard,
+            first_sample=span.start,
+            language=spoken or "en",
+            batch_size=options.batch_size,
+            before_batch=check,
+            batcher=loaded.batcher,
+            turns=place.watchdog,
+            is_urgent=plan.lane(options) is Lane.INTERACTIVE,
+        )
         return aligned.to_json() | {"model": aligner.name, "device": aligner.device}
 
     return Work(records.key(unit), compute, audio_seconds=plan.chunk_seconds(unit.index))

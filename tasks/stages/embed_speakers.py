@@ -11,7 +11,7 @@ from tasks.artifacts.pcm import read_audio
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.stages import Stage
+from tasks.runs.stages import Lane, Stage
 from tasks.runs.units import Run, Unit
 
 
@@ -31,8 +31,9 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         heard = diarizer.grid.samples_of(windows, plan.samples)
         span = Span(heard.start, heard.stop)
         audio = read_audio(place.store, keys.pcm(unit.run.tenant, plan.audio), span)
-        with place.alone():
-            return diarizer.embed(audio, windows, check).to_bytes()
+        is_urgent = plan.lane(options) is Lane.INTERACTIVE
+        voices = diarizer.embed(audio, windows, check, turns=place.watchdog, is_urgent=is_urgent)
+        return voices.to_bytes()
 
     return Work(
         place.records.key(unit), compute, audio_seconds=plan.shard_seconds(unit.index, options)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from gpu_worker.alignment import AlignerRequest, SpokenWindow
 from gpu_worker.alignment.fake import FakeAligner
@@ -15,7 +16,6 @@ from gpu_worker.audio.samples import Audio
 from gpu_worker.diarization import DiarizerRequest, ShardVoices
 from gpu_worker.diarization.fake import FakeDiarizer
 from gpu_worker.loaded import register_aligner, register_diarizer
-from gpu_worker.transcript import Word
 
 BROKEN, DEADLY = "fake-12x", "fake-13x"  # names that a submission takes
 
@@ -23,19 +23,17 @@ BROKEN, DEADLY = "fake-12x", "fake-13x"  # names that a submission takes
 class FaultyAligner(FakeAligner):
     """Fails on every window."""
 
-    def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
+    def hear(self, windows: Sequence[SpokenWindow]) -> list[None]:
         fail(self.name)
-        return super().align(windows)
+        return super().hear(windows)
 
 
 class FaultyDiarizer(FakeDiarizer):
     """Fails on every shard."""
 
-    def embed(
-        self, audio: Audio, windows: range, before_batch: Callable[[], None] = lambda: None
-    ) -> ShardVoices:
+    def embed(self, audio: Audio, windows: range, *given: Any, **named: Any) -> ShardVoices:
         fail(self.name)
-        return super().embed(audio, windows, before_batch)
+        return super().embed(audio, windows, *given, **named)
 
 
 def fail(name: str) -> None:

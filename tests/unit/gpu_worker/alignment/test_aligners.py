@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gpu_worker.alignment import Aligner, AlignerRequest, SpokenWindow
+from gpu_worker.alignment import Aligner, AlignerRequest, SpokenWindow, align
 from gpu_worker.errors import ModelUnavailable, UnknownModel
 from gpu_worker.loaded import ALIGNERS, load_aligner
 from gpu_worker.pcm import SAMPLE_RATE
@@ -66,7 +66,7 @@ def assert_timed(window: SpokenWindow, words: tuple[Word, ...]) -> None:
 
 
 def assert_same(windows: list[SpokenWindow], ctc: Aligner, whisperx: Aligner) -> None:
-    found, expected = ctc.align(windows), whisperx.align(windows)
+    found, expected = align(ctc, windows), align(whisperx, windows)
     for window, ours, theirs in zip(windows, found, expected, strict=True):
         assert_timed(window, ours)
         assert_timed(window, theirs)
@@ -92,7 +92,7 @@ def test_known_words_stand_where_they_always_stood(aligner: str, language: str) 
     """Also with another torch and another transformers, where there is no whisperX to ask."""
     (said, *_) = heldout(language)
     window = SpokenWindow(said.samples, tuple(said.text.split()))
-    [words] = load(aligner, language=language).align([window])
+    [words] = align(load(aligner, language=language), [window])
     for word, (text, start, end, score) in zip(words, KNOWN[language], strict=True):
         assert word.word == text
         assert word.start == pytest.approx(start, abs=FRAME_SECONDS)
@@ -141,7 +141,7 @@ def test_one_word_alone(ctc: Aligner, whisperx: Aligner) -> None:
 def test_digits_and_symbols_alone_are_flagged_as_guesses(ctc: Aligner, whisperx: Aligner) -> None:
     window = spoken("room 7 costs $ 40 or 4th €")
     for aligner in (ctc, whisperx):
-        (words,) = aligner.align([window])
+        (words,) = align(aligner, [window])
         flagged = [word.word for word in words if word.interpolated]
         assert flagged == ["7", "$", "40", "€"]
         assert all(before.end <= after.start + 0.001 for before, after in pairwise(words))
@@ -150,9 +150,9 @@ def test_digits_and_symbols_alone_are_flagged_as_guesses(ctc: Aligner, whisperx:
 def test_no_words_and_no_windows(ctc: Aligner, whisperx: Aligner) -> None:
     wordless = SpokenWindow(spoken("x").audio, ())
     for aligner in (ctc, whisperx):
-        assert aligner.align([]) == ()
-        assert aligner.align([wordless]) == ((),)
-        assert [len(words) for words in aligner.align([wordless, spoken("a b")])] == [0, 2]
+        assert align(aligner, []) == ()
+        assert align(aligner, [wordless]) == ((),)
+        assert [len(words) for words in align(aligner, [wordless, spoken("a b")])] == [0, 2]
 
 
 def test_more_letters_than_frames_are_spread_over_the_window(
@@ -160,7 +160,7 @@ def test_more_letters_than_frames_are_spread_over_the_window(
 ) -> None:
     window = spoken("incomprehensibilities and more", 0.2)
     assert_same([window, spoken("good")], ctc, whisperx)
-    words = ctc.align([window])[0]
+    words = align(ctc, [window])[0]
     assert all(word.interpolated and word.score == 0 for word in words)
     assert (words[0].start, words[-1].end) == (0.0, 0.2)
 
@@ -170,13 +170,13 @@ def test_hardly_any_sound(samples: int, ctc: Aligner, whisperx: Aligner) -> None
     audio: Samples = spoken("x").audio[:samples]
     windows = [SpokenWindow(audio, ("a",)), SpokenWindow(audio, ("good", "morning"))]
     assert_same(windows, ctc, whisperx)
-    assert all(word.interpolated for word in ctc.align(windows)[1])
+    assert all(word.interpolated for word in align(ctc, windows)[1])
 
 
 def test_a_word_of_nothing_stands_between_its_neighbours(ctc: Aligner, whisperx: Aligner) -> None:
     window = SpokenWindow(spoken("x").audio, ("good", " ", "", "morning"))
     assert_same([window], ctc, whisperx)
-    words = ctc.align([window])[0]
+    words = align(ctc, [window])[0]
     assert [word.interpolated for word in words] == [False, True, True, False]
     assert words[0].end <= words[1].start <= words[2].end <= words[3].start
 
@@ -197,7 +197,7 @@ def test_a_model_without_a_separator_gives_whisperx_times(tmp_path: Path) -> Non
     name = str(hub_model(tmp_path, separator="_"))
     window = spoken("good | morning")
     assert_same([window], load("ctc", name), load("whisperx", name))
-    assert [word.interpolated for word in load("ctc", name).align([window])[0]] == [
+    assert [word.interpolated for word in align(load("ctc", name), [window])[0]] == [
         False,
         True,
         False,
@@ -215,9 +215,9 @@ def test_bundles_give_whisperx_times(
 
 def test_a_batch_does_not_change_its_windows(ctc: Aligner) -> None:
     windows = [spoken("good morning", 1.1), spoken("yes", 0.5), spoken("the order is", 2.9)]
-    together = ctc.align(windows)
+    together = align(ctc, windows)
     for window, words in zip(windows, together, strict=True):
-        [alone] = ctc.align([window])
+        [alone] = align(ctc, [window])
         assert [word.start for word in alone] == pytest.approx([word.start for word in words])
         assert [word.score for word in alone] == pytest.approx(
             [word.score for word in words], abs=1e-4

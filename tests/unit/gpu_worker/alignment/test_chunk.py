@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpu_worker.alignment import Aligner, AlignerRequest, SpokenWindow
-from gpu_worker.alignment.chunk import align_chunk
+from gpu_worker.alignment.chunk import AlignBatcher, align_chunk
 from gpu_worker.alignment.fake import FakeAligner
 from gpu_worker.errors import OutOfMemory
 from gpu_worker.loaded import load_aligner
@@ -49,8 +51,13 @@ class Scripted:
         self._times, self._score = times, score
         self.seen: list[SpokenWindow] = []
 
-    def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
+    def hear(self, windows: Sequence[SpokenWindow]) -> list[None]:
         self.seen += windows
+        return [None] * len(windows)
+
+    def time(
+        self, windows: Sequence[SpokenWindow], heard: Sequence[None]
+    ) -> tuple[tuple[Word, ...], ...]:
         return tuple(
             tuple(
                 Word(word, start, end, self._score)
@@ -127,10 +134,12 @@ def test_times_and_scores_are_rounded_and_scores_bounded() -> None:
 
 def test_a_guess_stays_flagged() -> None:
     class Guessing(FakeAligner):
-        def align(self, windows: Sequence[SpokenWindow]) -> tuple[tuple[Word, ...], ...]:
+        def time(
+            self, windows: Sequence[SpokenWindow], heard: Sequence[None]
+        ) -> tuple[tuple[Word, ...], ...]:
             return tuple(
                 tuple(replace(word, interpolated=True) for word in words)
-                for words in super().align(windows)
+                for words in super().time(windows, heard)
             )
 
     found = align(Guessing(), chunk(HeardWindow(seconds(6, 7), (segment("one two"),))))
@@ -179,6 +188,37 @@ def test_a_batch_that_does_not_fit_is_made_smaller() -> None:
     assert align(FakeAligner(largest_batch=2), chunk(*windows)) == whole
     with pytest.raises(OutOfMemory):
         align(FakeAligner(largest_batch=0), chunk(*windows))
+
+
+def test_chunks_share_batches_and_each_gets_its_own_words() -> None:
+    class Slow(FakeAligner):
+        device = "cuda"  # more windows at once than on a CPU
+
+        def hear(self, windows: Sequence[SpokenWindow]) -> list[None]:
+            sizes.append(len(windows))
+            time.sleep(0.05)
+            return super().hear(windows)
+
+    sizes: list[int] = []
+    aligner = Slow()
+    batcher = AlignBatcher(lambda windows, _: aligner.hear(windows))
+    chunks = [
+        chunk(
+            *(
+                HeardWindow(seconds(5, 6 + place / 2), (segment(f"w{number}x{place}"),))
+                for place in (4, 0, 2)
+            )
+        )
+        for number in range(6)
+    ]
+
+    def aligned(heard: ChunkTranscript) -> ChunkTranscript:
+        return align_chunk(aligner, AUDIO, heard, first_sample=FIRST, batcher=batcher)
+
+    with ThreadPoolExecutor(len(chunks)) as pool:
+        together = list(pool.map(aligned, chunks))
+    assert together == [align(FakeAligner(), heard) for heard in chunks]
+    assert sum(sizes) == 18 and max(sizes) > 3
 
 
 def test_the_work_can_be_stopped_between_two_batches() -> None:

@@ -13,7 +13,7 @@ from torchaudio import pipelines
 from transformers import Wav2Vec2ForCTC
 
 from gpu_worker.alignment import AlignerRequest
-from gpu_worker.alignment.emissions import EmissionModel, load_emission_model
+from gpu_worker.alignment.emissions import EmissionModel, alike_in_length, load_emission_model
 from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.devices.torch_devices import pick_device
 from gpu_worker.errors import DeviceFault, DevicePoisoned, UnknownModel
@@ -81,11 +81,38 @@ def test_the_built_in_model() -> None:
     assert_same(load("pico-align"), PICO_ALIGN)
 
 
+def test_windows_that_run_at_once_are_of_about_one_length() -> None:
+    assert alike_in_length([]) == []
+    assert alike_in_length([10, 30, 7, 8, 29, 30, 23]) == [[1, 5, 4, 6], [0, 3], [2]]
+
+
 def test_windows_of_one_length_need_no_mask(tmp_path: Path) -> None:
     model = load(hub_model(tmp_path))
     one, other = model.emissions([WINDOWS[0], WINDOWS[2]])
     assert np.allclose(one, model.emissions([WINDOWS[0]])[0], atol=1e-4)
     assert np.allclose(other, model.emissions([WINDOWS[2]])[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_half_precision_hears_nearly_the_same(kind: str) -> None:
+    request = AlignerRequest("ctc", "pico-align", "en", device="cpu", compute_type=kind)
+    for half, whole in zip(
+        load_emission_model(request).emissions(WINDOWS),
+        load("pico-align").emissions(WINDOWS),
+        strict=True,
+    ):
+        assert half.dtype == np.float32
+        assert 0 < np.abs(half - whole).max() < 0.5
+
+
+def test_a_model_too_large_for_half_precision_is_heard_in_float32(tmp_path: Path) -> None:
+    network = load(hub_model(tmp_path))._network
+    head: Any = network.model.lm_head  # type: ignore[attr-defined]  # a hub model's
+    with torch.no_grad():
+        head.weight *= 1e6
+    found = EmissionModel(network, "cpu", "float16").emissions(WINDOWS)
+    for one, other in zip(found, EmissionModel(network, "cpu").emissions(WINDOWS), strict=True):
+        assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("samples", [1, 399, 400])

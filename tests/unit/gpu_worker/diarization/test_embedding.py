@@ -62,7 +62,7 @@ def own_call(embedding: Any, masks: NDArray[np.float32]) -> NDArray[np.float32]:
 def test_the_vectors_are_those_of_pyannotes_own_call(embedding: Any) -> None:
     masks = masks_of_all_kinds()
     expected = own_call(embedding, masks)
-    found = SpeakerEmbedder(embedding).embed(WINDOWS, masks)
+    found = SpeakerEmbedder(embedding).embed(torch.from_numpy(WINDOWS), masks)
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() <= TOLERANCE * np.abs(expected).max()
     assert np.array_equal(found[3], expected[3])  # of nobody, to the bit
@@ -77,8 +77,8 @@ def test_the_trunk_runs_once_for_each_window_in_which_somebody_speaks(embedding:
     embedder = SpeakerEmbedder(embedding)
     embedder.silent(SAMPLES, FRAMES)
     batches.clear()
-    embedder.embed(WINDOWS, masks_of_all_kinds())
-    embedder.embed(WINDOWS, np.zeros((4, FRAMES, 3), dtype=np.float32))
+    embedder.embed(torch.from_numpy(WINDOWS), masks_of_all_kinds())
+    embedder.embed(torch.from_numpy(WINDOWS), np.zeros((4, FRAMES, 3), dtype=np.float32))
     hook.remove()
     assert batches == [3]
 
@@ -96,7 +96,7 @@ class Stranger:
 def test_a_model_that_is_not_known_is_called_as_pyannote_calls_it() -> None:
     masks = masks_of_all_kinds()
     embedder = SpeakerEmbedder(Stranger())
-    found = embedder.embed(WINDOWS, masks)
+    found = embedder.embed(torch.from_numpy(WINDOWS), masks)
     assert np.allclose(found[:, :, 1], masks.mean(axis=1))
     assert np.allclose(found[:, 2, 0], np.abs(WINDOWS).mean(axis=1))
     assert np.array_equal(embedder.silent(SAMPLES, FRAMES), [0, 0])
