@@ -9,14 +9,14 @@ This file has not been run on a GPU yet.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable
 
-import structlog
 import torch
 
 from gpu_worker.transcription.engines.torch_whisper.steps import Page
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 _WARM_UPS = 3  # libraries choose their kernels and allocate their memory in the first ones
 
 
@@ -36,7 +36,7 @@ class StepGraphs:
                 self._graphs[key] = self._captured(step)
             except RuntimeError as error:
                 self._captures = False
-                log.warning("cuda_graph_not_captured", error=str(error).split("\n", 1)[0])
+                log.warning("Steps run without CUDA graphs: %s", str(error).partition("\n")[0])
         if self._captures:
             self._graphs[key].replay()
         else:

@@ -1,10 +1,14 @@
-"""The options that this engine follows: greedy decoding and sampling, and no beams."""
+"""The options that this engine follows: greedy decoding and sampling, and no beams.
+
+This module imports no torch, since it is asked before an engine is chosen.
+"""
 
 from __future__ import annotations
 
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.engines import DecodeOptions
 
+COMPUTE_TYPES = ("default", "auto", "float32", "float16", "bfloat16")
 _USUAL = {"beam_size": 1, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
 
 
