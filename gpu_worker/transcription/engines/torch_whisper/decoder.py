@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from gpu_worker.transcription.engines.torch_whisper.decoder_cache import Cache, LayerCache
 from gpu_worker.transcription.engines.torch_whisper.layers import (
@@ -66,6 +65,7 @@ class Decoder(nn.Module):
         self.positional_embedding = nn.Parameter(torch.empty(positions, width))
         self.blocks = nn.ModuleList(DecoderLayer(width, heads) for _ in range(layers))
         self.ln = nn.LayerNorm(width)
+        self.projection = nn.Linear(width, vocabulary, bias=False)  # the embedding once more
 
     def forward(self, tokens: Tensor, positions: Tensor, span: int, cache: Cache) -> Tensor:
         """Return the states, (rows, places, width), behind tokens, (rows, places).
@@ -82,7 +82,7 @@ class Decoder(nn.Module):
 
     def scores(self, states: Tensor) -> Tensor:
         """Return the score of each token to be the next, (…, vocabulary), as float32."""
-        return functional.linear(states, self.token_embedding.weight).float()
+        return self.projection(states).float()  # type: ignore[no-any-return]
 
     def hear(self, encoded: Tensor, rows: slice, cache: Cache) -> None:
         """Write the keys and values of sound, (windows, 1500, width), to rows of the cache.

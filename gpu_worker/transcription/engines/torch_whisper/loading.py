@@ -15,7 +15,7 @@ from gpu_worker.models.whisper import fetch_model, find_model, longest_window
 from gpu_worker.transcription.engines import EngineRequest
 from gpu_worker.transcription.engines.torch_whisper.engine import TorchEngine
 from gpu_worker.transcription.engines.torch_whisper.network import build_network
-from gpu_worker.transcription.engines.torch_whisper.precision import has_amx, precision
+from gpu_worker.transcription.engines.torch_whisper.precision import has_bfloat16, precision
 from gpu_worker.transcription.hearing import check_hearing
 
 
@@ -25,7 +25,7 @@ def load(request: EngineRequest) -> TorchEngine:
     Raises UnknownModel, ModelUnavailable, InvalidOption, DeviceFault, MemoryError.
     """
     device = pick_device(request.device)
-    types = precision(request.compute_type, device, has_amx=has_amx())
+    types = precision(request.compute_type, device, has_bfloat16=has_bfloat16())
     if device == "cpu" and request.threads > 0:
         torch.set_num_threads(request.threads)
     source = find_model(request.model, request.revision)

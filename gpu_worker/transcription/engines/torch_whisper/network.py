@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpu_worker.models.weights.whisper import WhisperWeights
 from gpu_worker.transcription.engines.torch_whisper.decoder import Decoder
 from gpu_worker.transcription.engines.torch_whisper.encoder import Encoder
 from gpu_worker.transcription.engines.torch_whisper.layers import joined_projections
+from gpu_worker.transcription.engines.torch_whisper.packed import pack
 from gpu_worker.transcription.engines.torch_whisper.precision import Precision
 
 
@@ -52,8 +54,10 @@ def build_network(weights: WhisperWeights, precision: Precision, device: str) ->
             sizes["n_vocab"], sizes["n_text_ctx"], sizes["n_text_state"],
             sizes["n_text_head"], sizes["n_text_layer"],
         )  # fmt: skip
-    _fill(encoder, "encoder.", weights, precision.encoder, device)
-    _fill(decoder, "decoder.", weights, precision.decoder, device)
+    _fill(encoder, _part(weights, "encoder."), precision.encoder, device)
+    own = _part(weights, "decoder.")
+    own["projection.weight"] = own["token_embedding.weight"]
+    _fill(decoder, own, precision.decoder, device)
     return Network(
         encoder=encoder,
         decoder=decoder,
@@ -67,13 +71,17 @@ def build_network(weights: WhisperWeights, precision: Precision, device: str) ->
     )
 
 
-def _fill(
-    part: torch.nn.Module, prefix: str, weights: WhisperWeights, kind: torch.dtype, device: str
-) -> None:
+def _part(weights: WhisperWeights, prefix: str) -> dict[str, Tensor]:
     own = {
-        name.removeprefix(prefix): torch.from_numpy(value).to(device, kind)
+        name.removeprefix(prefix): torch.from_numpy(value)
         for name, value in weights.state.items()
         if name.startswith(prefix)
     }
-    part.load_state_dict(joined_projections(own), assign=True)
+    return joined_projections(own)
+
+
+def _fill(part: nn.Module, own: Mapping[str, Tensor], kind: torch.dtype, device: str) -> None:
+    part.load_state_dict({name: x.to(device, kind) for name, x in own.items()}, assign=True)
     part.requires_grad_(False).eval()
+    if device == "cpu":
+        pack(part)

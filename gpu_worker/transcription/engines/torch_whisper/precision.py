@@ -20,16 +20,16 @@ class Precision:
     decoder: torch.dtype
 
 
-def precision(compute_type: str, device: str, *, has_amx: bool) -> Precision:
+def precision(compute_type: str, device: str, *, has_bfloat16: bool) -> Precision:
     """Return the types for an option's value. Raises InvalidOption.
 
-    By default a GPU has float16, in which Whisper was trained, and a CPU float32. A CPU with AMX
-    multiplies bfloat16 many times faster, which counts in the encoder alone: one row of a decoder
-    is no work, but its weights are read.
+    By default a GPU has float16, in which Whisper was trained, and a CPU float32. A CPU with
+    units for bfloat16 encodes in it: that halves the time and leaves the words as they are. The
+    decoder stays exact, as its rounding changes words (docs/torch_engine.md).
     """
     if compute_type in ("default", "auto"):
         if device == "cpu":
-            return Precision(torch.bfloat16 if has_amx else torch.float32, torch.float32)
+            return Precision(torch.bfloat16 if has_bfloat16 else torch.float32, torch.float32)
         return Precision(torch.float16, torch.float16)
     if compute_type not in _TYPES or (compute_type == "float16" and device == "cpu"):
         known = ", ".join(name for name in _TYPES if device != "cpu" or name != "float16")
@@ -41,6 +41,6 @@ def precision(compute_type: str, device: str, *, has_amx: bool) -> Precision:
     return Precision(chosen, chosen)
 
 
-def has_amx() -> bool:
-    """Return whether this processor has matrix units for bfloat16."""
-    return bool(torch.cpu._is_amx_tile_supported())
+def has_bfloat16() -> bool:
+    """Return whether this processor multiplies bfloat16 by itself: with AMX or AVX-512."""
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
