@@ -113,7 +113,9 @@ class TorchEngine:
             encoded = translating_torch_errors(partial(self._encode, windows))
 
             def attempt(group: Sequence[int], temperature: float) -> list[TimedAttempt]:
-                some = encoded[list(group)], [windows[index] for index in group]
+                is_all = len(group) == len(windows)
+                sounds = encoded if is_all else encoded[list(group)]
+                some = sounds, [windows[index] for index in group]
                 with self._lock:
                     return self._freeing(partial(self._attempt, *some, order, temperature))
 
@@ -195,7 +197,7 @@ class TorchEngine:
         states = self._writer.write(page, task)
         first = network.decoder.scores(states[::copies, order.start]).softmax(dim=-1)
         silences = first[:, order.tokenizer.no_speech].tolist()
-        written = self._writer.read(page, task)
+        written, rows = self._writer.read(page, task), page.cache.slots.tolist()
         attempts = []
         for index, window in enumerate(windows):
             slot = max(
@@ -214,7 +216,8 @@ class TorchEngine:
             )
             times = None
             if options.word_timestamps and attempt.tokens and len(window):
-                place = Place(slot, order.start, len(order.prompt.tokens) - 1)
+                last = len(order.prompt.tokens) - 1
+                place = Place(slot, rows.index(slot), order.start, last)
                 seconds = len(window) / SAMPLE_RATE
                 end = order.tokenizer.eot
                 times = time_tokens(page.cache, place, found, end, seconds, self._offset)

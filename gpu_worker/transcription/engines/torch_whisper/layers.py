@@ -58,7 +58,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
     if mask is None and queries.dtype == torch.bfloat16 and not queries.is_cuda:
         # On a CPU that has bfloat16, plain products take half the time (docs/torch_engine.md).
         chances = (queries * keys.shape[-1] ** -0.5 @ keys.transpose(2, 3)).softmax(dim=-1)
-        read = chances @ values
+        read: Tensor = chances @ values
     else:
         read = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
     return read.transpose(1, 2).flatten(2)

@@ -21,6 +21,7 @@ class Place:
     """Where a text stands on its page."""
 
     slot: int
+    row: int  # of the cache, that holds the slot's item now
     start: int  # the position of `<|startoftranscript|>`
     last: int  # the position of the prompt's last token, behind which the text begins
 
@@ -32,11 +33,10 @@ def time_tokens(
 
     `offset` is in seconds, and is added to all of them.
     """
-    row = cache.slots.tolist().index(place.slot)
     frames = min(math.ceil(seconds) * FRAMES_PER_SECOND, cache.layers[0].cross_keys.shape[2])
     length = len(written.tokens)
     positions = slice(place.start, place.last + length + 1)
-    matrix = attention_matrix(cache, place.slot, row, positions, frames)
+    matrix = attention_matrix(cache, place.slot, place.row, positions, frames)
     own = [index for index, token in enumerate(written.tokens) if token < end]
     before = place.last - place.start
     path = cheapest_path(-matrix[[before + index for index in (*own, length)]])

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
+_BOTH, _NEXT_ROW, _NEXT_COLUMN = 0, 1, 2
 
 
 def cheapest_path(costs: npt.NDArray[np.floating]) -> tuple[Numbers, Numbers]:
@@ -15,23 +16,20 @@ def cheapest_path(costs: npt.NDArray[np.floating]) -> tuple[Numbers, Numbers]:
     A step goes to the next row, to the next column, or to both (openai/whisper timing.py, `dtw`).
     """
     totals = _totals(costs.astype(np.float64))
-    row, column = costs.shape
-    rows: list[int] = []
-    columns: list[int] = []
-    while row > 0 and column > 0:
-        rows.append(row - 1)
-        columns.append(column - 1)
-        both = totals[row - 1, column - 1]
-        next_row, next_column = totals[row - 1, column], totals[row, column - 1]
-        if both < next_row and both < next_column:
-            row, column = row - 1, column - 1
-        elif next_row < both and next_row < next_column:
-            row -= 1
-        else:
-            column -= 1
-    # What is left lies along the first row or the first column.
-    rows += [0] * column + list(range(row - 1, -1, -1))
-    columns += list(range(column - 1, -1, -1)) + [0] * row
+    both, next_row, next_column = totals[:-1, :-1], totals[:-1, 1:], totals[1:, :-1]
+    steps = np.full(costs.shape, _NEXT_COLUMN, np.uint8)
+    steps[(next_row < both) & (next_row < next_column)] = _NEXT_ROW
+    steps[(both < next_row) & (both < next_column)] = _BOTH
+    steps[0, :], steps[:, 0] = _NEXT_COLUMN, _NEXT_ROW  # there is no other way
+    taken, width = steps.tobytes(), costs.shape[1]  # of bytes, one number is read quickly
+    row, column = costs.shape[0] - 1, costs.shape[1] - 1
+    rows, columns = [row], [column]
+    while row or column:
+        step = taken[row * width + column]
+        row -= step != _NEXT_COLUMN
+        column -= step != _NEXT_ROW
+        rows.append(row)
+        columns.append(column)
     return np.array(rows[::-1]), np.array(columns[::-1])
 
 

@@ -88,7 +88,7 @@ class Writer:
             self.release()  # before there is another one
             page = new_page(self._decoder, self._rows(rows), self._audio_positions, self._heads)
             self._page, self._graphs = page, StepGraphs(page)
-        torch.arange(page.cache.rows, out=page.cache.slots)
+        page.cache.slots.copy_(torch.arange(page.cache.rows))
         first = 0
         for sound in encoded:
             repeated = sound.repeat_interleave(copies, dim=0) if copies > 1 else sound
