@@ -99,9 +99,13 @@ class Decoder(nn.Module):
         weight = self.positional_embedding
         positions, width = weight.shape[0], weight.shape[1] // self.heads
 
-        def room(*shape: int) -> Tensor:
-            # Zeros: memory as it comes may hold NaN, which a mask does not hide.
-            return torch.zeros(shape, dtype=weight.dtype, device=weight.device)
+        def empty(*shape: int) -> Tensor:
+            return torch.empty(shape, dtype=weight.dtype, device=weight.device)
+
+        def zeros(*shape: int) -> Tensor:
+            # Of text, places are read that are not written yet. A mask hides all that is there,
+            # but not NaN.
+            return empty(*shape).zero_()
 
         text = (rows, self.heads, positions, width)
         sound = (rows, self.heads, audio_positions, width)
@@ -109,8 +113,10 @@ class Decoder(nn.Module):
         for index in range(len(self.blocks)):
             own = [head for layer, head in heads if layer == index]
             chosen = torch.tensor(own, dtype=torch.long, device=weight.device)
-            queries = room(rows if own else 0, positions, len(own), width)
+            queries = zeros(rows if own else 0, positions, len(own), width)
             layers.append(
-                LayerCache(room(*text), room(*text), room(*sound), room(*sound), chosen, queries)
+                LayerCache(
+                    zeros(*text), zeros(*text), empty(*sound), empty(*sound), chosen, queries
+                )
             )
         return Cache(tuple(layers), torch.arange(rows, device=weight.device))

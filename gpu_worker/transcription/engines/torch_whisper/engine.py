@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import tokenizers
 import torch
@@ -18,52 +18,28 @@ from gpu_worker.devices.torch_devices import translating_torch_errors
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import TranscriptWarning
 from gpu_worker.transcription.engines import DecodeOptions, DetectedLanguage, WindowText
-from gpu_worker.transcription.engines.attempts import (
-    Attempt,
-    attempt_of,
-    decode_with_fallback,
-    suppressed_tokens,
-)
+from gpu_worker.transcription.engines.attempts import decode_with_fallback
 from gpu_worker.transcription.engines.prompts import (
-    Prompt,
     build_prompt,
     prompt_warnings,
     text_room,
 )
+from gpu_worker.transcription.engines.torch_whisper.attempt import (
+    Order,
+    TimedAttempt,
+    attempt_at,
+)
 from gpu_worker.transcription.engines.torch_whisper.mel import LogMel
 from gpu_worker.transcription.engines.torch_whisper.network import Network
 from gpu_worker.transcription.engines.torch_whisper.options import check_options
-from gpu_worker.transcription.engines.torch_whisper.rules import no_rules, token_rules
-from gpu_worker.transcription.engines.torch_whisper.sampling import seed
-from gpu_worker.transcription.engines.torch_whisper.timing import Place, time_tokens
-from gpu_worker.transcription.engines.torch_whisper.writing import CPU, GPU, Task, Writer, Written
+from gpu_worker.transcription.engines.torch_whisper.rules import no_rules
+from gpu_worker.transcription.engines.torch_whisper.writing import CPU, GPU, Task, Writer
 from gpu_worker.transcription.engines.vocabulary import Vocabulary
 from gpu_worker.transcription.engines.word_edges import fit_to_sound
-from gpu_worker.transcription.engines.word_times import MODEL_OFFSETS, TokenTimes, time_words
+from gpu_worker.transcription.engines.word_times import MODEL_OFFSETS, time_words
 
+Result = TypeVar("Result")
 _ENGLISH_ONLY = 51_864  # tokens of the models that end with .en (openai/whisper tokenizer.py)
-
-
-@dataclass(frozen=True, slots=True)
-class TimedAttempt(Attempt):
-    """An attempt, with the times of its tokens."""
-
-    times: TokenTimes | None  # None: there are no words, or they were not asked for
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """A job's options, and what follows from them."""
-
-    options: DecodeOptions
-    tokenizer: Tokenizer
-    prompt: Prompt
-    room: int  # tokens of the longest text
-
-    @property
-    def start(self) -> int:
-        """The position of `<|startoftranscript|>`: hot words and an initial prompt are before."""
-        return self.prompt.tokens.index(self.tokenizer.sot)
 
 
 class TorchEngine:
@@ -140,7 +116,7 @@ class TorchEngine:
         codes = sorted(self.languages)
         tokens = [self._vocabulary.language_token(code) for code in codes]
         with torch.inference_mode(), self._lock:
-            scores = translating_torch_errors(partial(self._first_scores, windows))
+            scores = self._freeing(partial(self._first_scores, windows))
             chances = scores[:, tokens].softmax(dim=-1)
             found = zip(chances.argmax(dim=-1).tolist(), chances.amax(dim=-1).tolist(), strict=True)
             return tuple(DetectedLanguage(codes[best], chance) for best, chance in found)
@@ -161,75 +137,32 @@ class TorchEngine:
         task = Task([start], 0, rules, 0.0, [0] * len(windows))
         return self._network.decoder.scores(self._writer.write(page, task)[:, 0])
 
-    def _freeing(self, call: Callable[[], list[TimedAttempt]]) -> list[TimedAttempt]:
-        """Run the call; if memory does not suffice, free the page, as the next is smaller."""
+    def _freeing(self, call: Callable[[], Result]) -> Result:
+        """Run the call, then free what the next batch does not use.
+
+        If memory does not suffice, that is all of it, as the next batch is smaller.
+        """
         try:
             return translating_torch_errors(call)
         except MemoryError:
             self._writer.release()
             raise
+        finally:
+            self._writer.rest()
 
-    def _order(self, options: DecodeOptions) -> _Order:
+    def _order(self, options: DecodeOptions) -> Order:
         tokenizer = self._vocabulary.tokenizer(options)
         prompt = build_prompt(tokenizer, options)
         room = text_room(prompt, self._network.text_positions, options)
-        return _Order(options, tokenizer, prompt, room)
+        return Order(options, tokenizer, prompt, room)
 
     def _attempt(
-        self, encoded: Tensor, windows: Sequence[Audio], order: _Order, temperature: float
+        self, encoded: Tensor, windows: Sequence[Audio], order: Order, temperature: float
     ) -> list[TimedAttempt]:
-        """Decode windows once, at one temperature; of several candidates take the likeliest."""
-        options, network = order.options, self._network
-        copies = options.best_of if temperature > 0.0 else 1
-        task = Task(
-            order.prompt.tokens,
-            order.room,
-            token_rules(
-                suppressed_tokens(order.tokenizer, options),
-                network.suppressed_at_begin,
-                network.vocabulary,
-                self.device,
-            ),
-            temperature,
-            [seed(window, copy, temperature) for window in windows for copy in range(copies)],
+        sounds = self._sounds(encoded)
+        return attempt_at(
+            self._network, self._writer, sounds, windows, order, temperature, self._offset
         )
-        page = self._writer.begin(self._sounds(encoded), copies)
-        states = self._writer.write(page, task)
-        first = network.decoder.scores(states[::copies, order.start]).softmax(dim=-1)
-        silences = first[:, order.tokenizer.no_speech].tolist()
-        written, rows = self._writer.read(page, task), page.cache.slots.tolist()
-        attempts = []
-        for index, window in enumerate(windows):
-            slot = max(
-                range(index * copies, (index + 1) * copies),
-                key=lambda slot: _rank(written[slot], options.length_penalty),
-            )
-            found = written[slot]
-            attempt = attempt_of(
-                found.tokens,
-                found.log_probability,
-                silences[index],
-                order.tokenizer,
-                options,
-                temperature,
-                order.room,
-            )
-            times = None
-            if options.word_timestamps and attempt.tokens and len(window):
-                last = len(order.prompt.tokens) - 1
-                place = Place(slot, rows.index(slot), order.start, last)
-                seconds = len(window) / SAMPLE_RATE
-                end = order.tokenizer.eot
-                times = time_tokens(page.cache, place, found, end, seconds, self._offset)
-            attempts.append(TimedAttempt(attempt.tokens, attempt.text, times))
-        return attempts
-
-
-def _rank(text: Written, length_penalty: float) -> float:
-    """Return a candidate's score, as CTranslate2 has it; an empty text comes last."""
-    if not text.tokens:
-        return -float("inf")
-    return text.log_probability / math.pow(len(text.tokens), length_penalty)
 
 
 def _with_words(attempt: TimedAttempt, window: Audio, tokenizer: Tokenizer) -> WindowText:

@@ -100,6 +100,11 @@ class Writer:
         """Free the page's memory."""
         self._page = self._graphs = None
 
+    def rest(self) -> None:
+        """Free the page's memory, unless the next batch is to use it."""
+        if not self._pace.keeps_page:
+            self.release()
+
     def write(self, page: Page, task: Task) -> Tensor:
         """Write the texts of the first rows of the page, to its slots.
 
