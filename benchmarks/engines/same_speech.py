@@ -35,7 +35,7 @@ from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
 from gpu_worker.transcription.engines import DecodeOptions, Engine, EngineRequest, WindowText
 from gpu_worker.transcription.engines.faster_whisper import load as load_faster_whisper
-from gpu_worker.transcription.engines.torch_whisper.engine import TorchEngine
+from gpu_worker.transcription.engines.torch_whisper.engine import TorchEngine, _with_words
 from gpu_worker.transcription.engines.torch_whisper.loading import load as load_torch
 from gpu_worker.transcription.windows import Window, pack_windows
 
@@ -129,7 +129,10 @@ def in_company(engine: TorchEngine, windows: Sequence[Audio], language: str) -> 
     def hear(batch: Sequence[Audio]) -> list[Heard]:
         with torch.inference_mode():
             attempts = engine._attempt(engine._encode(batch), batch, order, 0.0)
-        texts = engine.transcribe(batch, options(language))
+        texts = [
+            _with_words(attempt, window, order.tokenizer)
+            for attempt, window in zip(attempts, batch, strict=True)
+        ]
         return [
             Heard(attempt.tokens, text.text, (text.avg_logprob, text.no_speech_prob), text.words)
             for attempt, text in zip(attempts, texts, strict=True)
@@ -178,7 +181,7 @@ def report_of(
         "wer_percent": round(100 * error.rate, 2),
         "against_hmm": times(chosen, own, by_hmm),
         "against_faster_whisper": times(chosen, own, by_peer),
-        "in_company": [asdict(row) for row in in_company(engine, english[:12], "en")],
+        "in_company": [asdict(row) for row in in_company(engine, english[:8], "en")],
     }
 
 
@@ -191,7 +194,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULTS)
     given = parser.parse_args()
     known = sounds(recordings(given.speech))
-    report: dict[str, Any] = {"machine": describe_machine(), "results": {}}
+    report: dict[str, Any] = {"results": {}}
+    if given.json.is_file():  # what it holds of other models and types is kept
+        report = json.loads(given.json.read_text(encoding="utf-8"))
+    report["machine"] = describe_machine() | {"torch": torch.__version__}
     for name in given.models:
         files = whisper_files(name)
         chosen = [s for s in known if s.recording.language == "en" or not files.is_english]
@@ -205,11 +211,11 @@ def main() -> None:
             "against_hmm": times(chosen, peer, by_hmm),
         }
         for kind in given.types:
-            report["results"][f"{name} torch {kind}"] = report_of(name, kind, chosen, peer)
-        for title, row in report["results"].items():
-            if title.startswith(name):
-                print(title, json.dumps({k: v for k, v in row.items() if k != "different"}))
-        given.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+            row = report["results"][f"{name} torch {kind}"] = report_of(name, kind, chosen, peer)
+            shown = {key: value for key, value in row.items() if key != "different"}
+            print(f"{name} torch {kind}", json.dumps(shown), flush=True)
+            written = json.dumps(report, indent=1, ensure_ascii=False)
+            given.json.write_text(written + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
