@@ -1,12 +1,13 @@
 """How long each part of the engines takes on this CPU: torch beside faster-whisper.
 
     python -m benchmarks.engines.parts [--models tiny.en base] [--windows 6] [--rounds 5]
-                                       [--threads 2] [--speech DIRECTORY] [--json FILE]
+                                       [--threads 1] [--speech DIRECTORY] [--json FILE]
 
 One batch of windows of real speech, greedy, with word times. Every round times each part of each
-side once, and every other round runs backwards. Wall time, since it is what a user waits for;
-a figure is the median over the rounds, a ratio the median of ratios within rounds. The side
-`default` of torch encodes in bfloat16 where the processor has it, and decodes in float32.
+side once, and every other round runs backwards. Processor seconds, since other programs on the
+machine change them less than the wall's; a figure is the median over the rounds, a ratio the median
+of ratios within rounds. The side `default` of torch encodes in bfloat16 where the processor has it,
+and decodes in float32.
 """
 
 from __future__ import annotations
@@ -112,9 +113,9 @@ def timed(sides: dict[str, Parts], rounds: int) -> list[dict[tuple[str, str], fl
     for number in range(rounds + 1):
         taken = {}
         for side, part in order(tasks, number):
-            began = time.perf_counter()
+            began = time.process_time()
             sides[side][part]()
-            taken[side, part] = time.perf_counter() - began
+            taken[side, part] = time.process_time() - began
         for side in sides:
             if (side, "text with word times") in taken:
                 both = taken.pop((side, "text with word times"))
@@ -150,7 +151,7 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", choices=list(SIDES), default=list(SIDES))
     parser.add_argument("--windows", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--speech", type=Path, default=SPEECH if SPEECH.is_dir() else None)
     parser.add_argument("--json", type=Path, default=RESULTS)
     given = parser.parse_args()
