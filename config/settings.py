@@ -132,6 +132,7 @@ class Settings(Limits):
     )
     model_dir: Path | None = Field(default=None, description="Where fetched models are kept.")
     device: str = Field(default="auto", description="auto, cpu or cuda.")
+    engine: str = Field(default="auto", pattern="^(auto|faster_whisper|torch)$")
     hf_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("SCRIPTORIUM_HF_TOKEN", "HF_TOKEN")
     )

@@ -52,8 +52,12 @@ def ignore_batch(items: int, size: int) -> None:
 
 
 EngineFactory = Callable[[EngineRequest], Engine]
+_ENGINES = {  # by the name in a request: the module that loads it
+    "faster_whisper": "gpu_worker.transcription.engines.faster_whisper",
+    "torch": "gpu_worker.transcription.engines.torch_whisper.loading",
+}
 _engines = Factories[EngineRequest, Engine](
-    lambda request: load_by("gpu_worker.transcription.engines.faster_whisper", request),
+    lambda request: load_by(_ENGINES[request.engine], request),
     fake="gpu_worker.transcription.engines.fake",
 )
 

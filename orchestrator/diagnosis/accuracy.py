@@ -17,6 +17,7 @@ from gpu_worker.accuracy.comparison import Measurement
 from gpu_worker.accuracy.word_error import WordError
 from gpu_worker.errors import LibraryMissing, ScriptoriumError
 from gpu_worker.transcription.engines import EngineRequest
+from gpu_worker.transcription.engines.choice import choose_engine
 from orchestrator.local.workers import KEEP_MEMORY
 from tasks.runs.options import JobOptions
 
@@ -40,6 +41,8 @@ def measure(
     """
     cores = threads or settings.cpu_threads or os.cpu_count() or 1
     token = settings.hf_token
+    decoding = options.decode_options(options.language)
+    chosen = choose_engine(settings.engine, options.model, options.compute_type, decoding)
     engine = EngineRequest(
         options.model,
         options.revision,
@@ -48,11 +51,12 @@ def measure(
         cores,
         str(settings.model_dir) if settings.model_dir else None,
         token.get_secret_value() if token else None,
+        chosen.engine,
     )
     request = {
         "directory": str(directory),
         "engine": asdict(engine),
-        "options": asdict(options.decode_options(options.language)),
+        "options": asdict(decoding),
         "batch_size": options.batch_size,
     }
     environment = KEEP_MEMORY | {"OMP_NUM_THREADS": str(cores)}  # as a worker has

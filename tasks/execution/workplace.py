@@ -38,7 +38,8 @@ from gpu_worker.loaded import (
 )
 from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.builtin import PICO_NAME
-from gpu_worker.transcription.engines import EngineRequest
+from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
+from gpu_worker.transcription.engines.choice import choose_engine
 from tasks.execution.caches import open_cached_services
 from tasks.execution.fitness import EXIT_UNFIT, Fitness, check_scratch, end_worker
 from tasks.execution.isolation import Isolation
@@ -91,10 +92,15 @@ class Workplace(Services):
     def engine_request(self, options: JobOptions) -> EngineRequest:
         """Return what loads the job's engine. Raises ModelNotTrusted."""
         check_allowed(options.model, self.settings.allowed, revision=options.revision)
+        wanted, model, kind = self.settings.engine, options.model, options.compute_type
+        chosen = choose_engine(wanted, model, kind, options.decode_options(options.language))
+        if chosen.because:
+            log.info("engine_replaced", engine=chosen.engine, because=chosen.because, model=model)
         return EngineRequest(
-            model=options.model,
+            model=model,
             revision=options.revision,
-            compute_type=options.compute_type,
+            compute_type=kind,
+            engine=chosen.engine,
             **_hardware(self.settings),
         )
 
@@ -194,7 +200,9 @@ def _test_worker(values: Settings, node: _Node) -> None:
     """Use what every unit of this worker needs. Raises WorkerFault."""
     check_scratch(values.work_dir)
     if node.has_models:
-        load_engine(EngineRequest(PICO_NAME, **_hardware(values)))  # loads it, and lets it hear
+        engine = choose_engine(values.engine, PICO_NAME, "default", DecodeOptions()).engine
+        # Load it, and let it hear.
+        load_engine(EngineRequest(PICO_NAME, engine=engine, **_hardware(values)))
 
 
 @worker_init.connect

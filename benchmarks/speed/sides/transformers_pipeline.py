@@ -7,7 +7,8 @@ from typing import Any
 
 from benchmarks.accuracy.recordings import samples
 from benchmarks.speed.sides import OneAtATime, Setup
-from benchmarks.speed.whisper_weights import WhisperWeights, read_whisper
+from gpu_worker.models.weights.reading import read_whisper
+from gpu_worker.models.weights.whisper import WhisperWeights
 from gpu_worker.pcm import SAMPLE_RATE
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.accuracy.recordings import samples
 from benchmarks.speed.ggml_weights import write_ggml
 from benchmarks.speed.sides import OneAtATime, Setup
-from benchmarks.speed.whisper_weights import read_whisper
+from gpu_worker.models.weights.reading import read_whisper
 
 
 class WhisperCpp(OneAtATime):

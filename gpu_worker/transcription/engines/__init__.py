@@ -101,3 +101,4 @@ class EngineRequest:
     threads: int = 0  # of a CPU model; 0: all cores
     model_dir: str | None = None
     hub_token: str | None = None
+    engine: str = "faster_whisper"  # or torch (`choice.py`); without effect on `fake`

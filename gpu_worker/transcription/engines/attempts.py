@@ -1,21 +1,25 @@
-"""Decode a window once: the options of CTranslate2's `generate`, and its results.
+"""Decode windows until their texts pass, and keep the best of the attempts.
 
-CTranslate2 gets the numbers of openai/whisper's options, but for the length, which it counts in a
-way of its own.
+It is the same for all engines. What an engine does of its own is one attempt at a few windows, at
+one temperature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
-from gpu_worker.transcription.engines.fallback import best_attempt, compression_ratio
+from gpu_worker.transcription.engines.fallback import (
+    best_attempt,
+    compression_ratio,
+    needs_fallback,
+)
 
 # Windows times candidates that are sampled at once. CTranslate2 copies a window's encoding for each
 # candidate: 15 MB with tiny.en, so that 32 windows of 20 candidates took 10 GB.
@@ -30,22 +34,32 @@ class Attempt:
     text: WindowText
 
 
-def read_attempt(
-    result: Any, tokenizer: Tokenizer, options: DecodeOptions, temperature: float, room: int
+OneAttempt = TypeVar("OneAttempt", bound=Attempt)
+
+
+def attempt_of(
+    found: Sequence[int],
+    log_probability: float,
+    no_speech_prob: float,
+    tokenizer: Tokenizer,
+    options: DecodeOptions,
+    temperature: float,
+    room: int,
 ) -> Attempt:
-    """Convert one of the results of `generate`, for a text of at most `room` tokens."""
-    found = result.sequences_ids[0]
+    """Make an attempt of the tokens that were found before the one that ends the text.
+
+    `log_probability` is that of all tokens together; the text had room for `room` of them.
+    """
     tokens = tuple(token for token in found if token < tokenizer.eot)
     text = tokenizer.decode(list(tokens)).strip()
-    # Zero has no negative power; an empty text has no tokens whose probability counts.
-    total = result.scores[0] * len(found) ** options.length_penalty if found else 0.0
     return Attempt(
         tokens,
         WindowText(
             text=text,
             words=(),
-            avg_logprob=total / (len(found) + 1),
-            no_speech_prob=result.no_speech_prob,
+            # An empty text has no tokens whose probability counts.
+            avg_logprob=log_probability / (len(found) + 1) if found else 0.0,
+            no_speech_prob=no_speech_prob,
             compression_ratio=compression_ratio(text),
             temperature=temperature,
             # With max_new_tokens the text is meant to end at its limit, so it is whole there.
@@ -54,7 +68,29 @@ def read_attempt(
     )
 
 
-def best(attempts: Sequence[Attempt], options: DecodeOptions) -> Attempt:
+def decode_with_fallback(
+    windows: int,
+    options: DecodeOptions,
+    decode: Callable[[Sequence[int], float], Sequence[OneAttempt]],
+) -> list[OneAttempt]:
+    """Return the attempt that is taken of each of so many windows.
+
+    `decode` makes an attempt at the windows of these indices, at this temperature. Windows that
+    fail a threshold are decoded again, at the next temperature.
+    """
+    attempts: list[list[OneAttempt]] = [[] for _ in range(windows)]
+    pending: Sequence[int] = range(windows)
+    for temperature in options.temperatures:
+        for group in groups(pending, options, temperature):
+            for index, result in zip(group, decode(group, temperature), strict=True):
+                attempts[index].append(result)
+        pending = [index for index in pending if needs_fallback(attempts[index][-1].text, options)]
+        if not pending:
+            break
+    return [best(tried, options) for tried in attempts]
+
+
+def best(attempts: Sequence[OneAttempt], options: DecodeOptions) -> OneAttempt:
     """Return the attempt whose text `fallback.best_attempt` takes."""
     texts = [attempt.text for attempt in attempts]
     return attempts[texts.index(best_attempt(texts, options))]
@@ -82,44 +118,9 @@ def check_tokens(options: DecodeOptions, vocabulary: int) -> None:
         )
 
 
-def generation_options(
-    tokenizer: Tokenizer, options: DecodeOptions, temperature: float, *, prompt: int, room: int
-) -> dict[str, Any]:
-    """Return the arguments of `generate` for a text of at most `room` tokens.
-
-    `prompt` is the number of tokens before the text.
-    """
-    return {
-        "max_length": _max_length(prompt, room),
-        "length_penalty": options.length_penalty,
-        "repetition_penalty": options.repetition_penalty,
-        "no_repeat_ngram_size": options.no_repeat_ngram_size,
-        "suppress_blank": True,
-        "suppress_tokens": get_suppressed_tokens(tokenizer, list(options.suppress_tokens))
-        if options.suppress_tokens
-        else [],
-        "return_scores": True,
-        "return_no_speech_prob": True,
-        **_sampling(options, temperature),
-    }
-
-
-def _max_length(prompt: int, room: int) -> int:
-    """Return the `max_length` with which CTranslate2 writes `room` tokens behind a prompt.
-
-    It halves the number, and takes all of the prompt but its last token from it (whisper.cc).
-    """
-    return max(2 * room, room + prompt - 1)
-
-
-def _sampling(options: DecodeOptions, temperature: float) -> dict[str, Any]:
-    if temperature == 0.0:
-        # CTranslate2 refuses a patience that leaves it no candidate at all.
-        patience = max(options.patience, 1.0 / options.beam_size)
-        return {"beam_size": options.beam_size, "patience": patience}
-    return {
-        "beam_size": 1,
-        "num_hypotheses": options.best_of,
-        "sampling_topk": 0,
-        "sampling_temperature": temperature,
-    }
+def suppressed_tokens(tokenizer: Tokenizer, options: DecodeOptions) -> Sequence[int]:
+    """Return the tokens that may not be written: those asked for, and the special ones."""
+    if not options.suppress_tokens:
+        return []
+    found: Sequence[int] = get_suppressed_tokens(tokenizer, list(options.suppress_tokens))
+    return found

@@ -15,14 +15,14 @@ from typing import Any
 
 import ctranslate2
 import numpy as np
+import numpy.typing as npt
 from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
+from faster_whisper.tokenizer import Tokenizer
 
 from gpu_worker.audio.samples import Audio
 from gpu_worker.devices import used_device
 from gpu_worker.devices.faults import translating_device_errors
 from gpu_worker.errors import InvalidOption, UnknownModel
-from gpu_worker.models.capabilities import check_english_only
 from gpu_worker.models.whisper import fetch_model, find_model, longest_window, vocabulary_size
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import TranscriptWarning, Word
@@ -32,25 +32,19 @@ from gpu_worker.transcription.engines import (
     EngineRequest,
     WindowText,
 )
-from gpu_worker.transcription.engines.attempts import (
-    Attempt,
-    best,
-    check_tokens,
-    generation_options,
-    groups,
-    read_attempt,
-)
+from gpu_worker.transcription.engines.attempts import Attempt, decode_with_fallback
 from gpu_worker.transcription.engines.encoding import encode, encodings_of
-from gpu_worker.transcription.engines.fallback import needs_fallback
 from gpu_worker.transcription.engines.features import PreparedWindow, log_mel
+from gpu_worker.transcription.engines.generate import generation_options, read_attempt
 from gpu_worker.transcription.engines.prompts import (
-    PROMPT_TOKENS,
     Prompt,
     build_prompt,
+    prompt_warnings,
     text_room,
 )
+from gpu_worker.transcription.engines.vocabulary import Vocabulary
 from gpu_worker.transcription.engines.word_edges import fit_to_sound
-from gpu_worker.transcription.engines.word_times import MODEL_OFFSETS, TokenTimes, time_words
+from gpu_worker.transcription.engines.word_times import MODEL_OFFSETS, time_words, token_times
 from gpu_worker.transcription.hearing import check_hearing
 
 
@@ -96,13 +90,11 @@ class FasterWhisperEngine:
         self.device: str = model.model.device
         self.max_window_seconds = longest
         self._model = model
-        self._vocabulary = vocabulary
-        self._offset = MODEL_OFFSETS.get(name, 0.0)
-        self.languages = frozenset(
-            code
-            for code in _LANGUAGE_CODES
-            if model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None
+        self._vocabulary = Vocabulary(
+            name, model.hf_tokenizer, vocabulary, model.model.is_multilingual
         )
+        self._offset = MODEL_OFFSETS.get(name, 0.0)
+        self.languages = self._vocabulary.languages
 
     def prepare(self, window: Audio) -> PreparedWindow:
         """Compute the features of a window of at most 30 s."""
@@ -125,22 +117,14 @@ class FasterWhisperEngine:
         prompt = build_prompt(tokenizer, options)
         room = text_room(prompt, self._model.max_length, options)
         encoded = self._encode(windows)
-        attempts: list[list[Attempt]] = [[] for _ in windows]
-        pending = list(range(len(windows)))
-        for temperature in options.temperatures:
-            for group in groups(pending, options, temperature):
-                generate = partial(
-                    self._generate, encodings_of(encoded, group), tokenizer, prompt, room, options
-                )
-                results = translating_device_errors(partial(generate, temperature))
-                for index, result in zip(group, results, strict=True):
-                    attempts[index].append(result)
-            pending = [
-                index for index in pending if needs_fallback(attempts[index][-1].text, options)
-            ]
-            if not pending:
-                break
-        taken = [best(tried, options) for tried in attempts]
+
+        def attempt(group: Sequence[int], temperature: float) -> list[Attempt]:
+            some = encodings_of(encoded, group)
+            return translating_device_errors(
+                partial(self._generate, some, tokenizer, prompt, room, options, temperature)
+            )
+
+        taken = decode_with_fallback(len(windows), options, attempt)
         if not options.word_timestamps:
             return tuple(attempt.text for attempt in taken)
         words = translating_device_errors(partial(self._words, encoded, taken, windows, tokenizer))
@@ -150,15 +134,7 @@ class FasterWhisperEngine:
 
     def warnings(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
         """Return a warning if the prompt does not fit and is cut. Raises InvalidOption."""
-        if not build_prompt(self._tokenizer(options), options).is_cut:
-            return ()
-        return (
-            TranscriptWarning(
-                "prompt_cut",
-                f"initial_prompt and hotwords together are longer than {PROMPT_TOKENS} tokens; "
-                "the end of the hot words or the beginning of the prompt was left out.",
-            ),
-        )
+        return prompt_warnings(build_prompt(self._tokenizer(options), options))
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
         """Return the likeliest language of each window; of an English-only model it is `en`.
@@ -175,17 +151,7 @@ class FasterWhisperEngine:
         )
 
     def _tokenizer(self, options: DecodeOptions) -> Tokenizer:
-        check_tokens(options, self._vocabulary)
-        multilingual = self._model.model.is_multilingual
-        language = options.language or "en"
-        if not multilingual:
-            check_english_only(self.name, options.language, options.task)
-        if multilingual and language not in self.languages:
-            known = ", ".join(sorted(self.languages))
-            raise InvalidOption(f"Model {self.name!r} has no language {language!r}, only {known}.")
-        return Tokenizer(
-            self._model.hf_tokenizer, multilingual, task=options.task, language=language
-        )
+        return self._vocabulary.tokenizer(options)
 
     def _encode(self, windows: Sequence[PreparedWindow]) -> ctranslate2.StorageView:
         features = [window.features for window in windows]
@@ -230,7 +196,7 @@ class FasterWhisperEngine:
                     tokenizer,
                     attempt.tokens,
                     attempt.text.text,
-                    self._token_times(result, length),
+                    token_times(_path(result), result.text_token_probs, length, self._offset),
                     length,
                 ),
                 window.audio,
@@ -242,9 +208,7 @@ class FasterWhisperEngine:
             )
         ]
 
-    def _token_times(self, aligned: Any, seconds: float) -> TokenTimes:
-        """Return the seconds at which each token begins; the last edge is the end of the text."""
-        rows, frames = np.asarray(aligned.alignments).T
-        begins = np.diff(rows, prepend=-1) > 0
-        edges = frames[begins] / self._model.tokens_per_second + self._offset
-        return TokenTimes(np.clip(edges, 0.0, seconds).tolist(), aligned.text_token_probs)
+
+def _path(aligned: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    rows, frames = np.asarray(aligned.alignments).T
+    return rows, frames

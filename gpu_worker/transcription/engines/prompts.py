@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from faster_whisper.tokenizer import Tokenizer
 
 from gpu_worker.errors import InvalidOption
+from gpu_worker.transcript import TranscriptWarning
 from gpu_worker.transcription.engines import DecodeOptions
 
 PROMPT_TOKENS = 223  # half of the model's text context, less one (openai/whisper decoding.py)
@@ -54,3 +55,16 @@ def text_room(prompt: Prompt, max_length: int, options: DecodeOptions) -> int:
             hint="Lower max_new_tokens, or leave it out.",
         )
     return options.max_new_tokens
+
+
+def prompt_warnings(prompt: Prompt) -> tuple[TranscriptWarning, ...]:
+    """Return a warning if the prompt did not fit and was cut."""
+    if not prompt.is_cut:
+        return ()
+    return (
+        TranscriptWarning(
+            "prompt_cut",
+            f"initial_prompt and hotwords together are longer than {PROMPT_TOKENS} tokens; "
+            "the end of the hot words or the beginning of the prompt was left out.",
+        ),
+    )

@@ -10,13 +10,16 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from faster_whisper.tokenizer import Tokenizer
 
 from gpu_worker.transcript import Word
 from gpu_worker.words import Place, sounding_part, split_words
 
+FRAMES_PER_SECOND = 50  # of the encoder's states, 20 ms each
 # Seconds to add to the times of a model's cross-attention, which points too early or too late by a
 # constant of its own (`python -m benchmarks.words.word_offsets`). No other model was measured.
 MODEL_OFFSETS = {"base": 0.065, "tiny.en": -0.1}
@@ -28,6 +31,23 @@ class TokenTimes:
 
     edges: Sequence[float]  # seconds at which each token starts, and the last one's end
     probabilities: Sequence[float]
+
+
+def token_times(
+    path: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    probabilities: Sequence[float],
+    seconds: float,
+    offset: float,
+) -> TokenTimes:
+    """Return the times of tokens by a path through cross-attention, in a window of this length.
+
+    The path has rows (tokens, from 0) and frames of 20 ms, in pairs. The last row is that of the
+    token that ends the text, so its first frame is where the text ends.
+    """
+    rows, frames = path
+    begins = np.diff(rows, prepend=-1) > 0
+    edges = frames[begins] / FRAMES_PER_SECOND + offset
+    return TokenTimes(np.clip(edges, 0.0, seconds).tolist(), probabilities)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.speed.ggml_weights import BLOCK, MAGIC, q8_0, text_tokens, write_ggml
 from benchmarks.speed.random_whisper import TEXT_TOKENS, write_random_whisper
-from benchmarks.speed.whisper_weights import read_whisper
+from gpu_worker.models.weights.reading import read_whisper
 
 pytestmark = pytest.mark.slow  # it imports torch
 

@@ -55,3 +55,10 @@ def test_who_wants_to_know_is_told_of_each_model_that_was_got(loads: list[str]) 
     for name in ("counted-a", "counted-a", "counted-b"):
         held.get(EngineRequest(name))
     assert [seconds is None for seconds in told] == [False, True, False]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["faster_whisper", "torch"])
+def test_a_request_names_its_engine(engine: str) -> None:
+    found = loaded.load_engine(EngineRequest("pico", device="cpu", threads=1, engine=engine))
+    assert engine.replace("_", "") in type(found).__name__.lower()

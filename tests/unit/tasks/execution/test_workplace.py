@@ -163,3 +163,13 @@ def test_without_a_work_directory_the_system_s_is_used(
     with replace(place, settings=values).scratch() as path:
         assert path.parent == tmp_path
     assert eventually(lambda: not path.exists())
+
+
+def test_a_job_s_engine_is_that_of_the_setting_if_it_can_do_the_job(
+    place: Workplace, settings: Settings
+) -> None:
+    worker = replace(place, settings=settings.model_copy(update={"engine": "torch"}))
+    greedy = JobOptions(model="pico", beam_size=1)
+    assert place.engine_request(greedy).engine == "faster_whisper"
+    assert worker.engine_request(greedy).engine == "torch"
+    assert worker.engine_request(JobOptions(model="pico", beam_size=2)).engine == "faster_whisper"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
 from gpu_worker.errors import InvalidOption
@@ -13,7 +10,6 @@ from gpu_worker.transcription.engines.attempts import (
     SAMPLED_AT_ONCE,
     check_tokens,
     groups,
-    read_attempt,
 )
 
 
@@ -28,15 +24,6 @@ def test_sampling_holds_a_bounded_number_of_candidates(best_of: int) -> None:
     cut = list(groups(windows, DecodeOptions(best_of=best_of), 0.2))
     assert [window for group in cut for window in group] == windows
     assert max(len(group) for group in cut) * best_of <= SAMPLED_AT_ONCE
-
-
-@pytest.mark.parametrize("penalty", [-10.0, 0.0, 1.0])
-def test_an_empty_text_has_a_log_probability_with_each_length_penalty(penalty: float) -> None:
-    result = SimpleNamespace(sequences_ids=[[]], scores=[-3.0], no_speech_prob=0.5)
-    tokenizer: Any = SimpleNamespace(eot=9, decode=lambda tokens: "")
-    options = DecodeOptions(length_penalty=penalty)
-    attempt = read_attempt(result, tokenizer, options, 0.0, room=10)
-    assert (attempt.text.text, attempt.text.avg_logprob) == ("", 0.0)
 
 
 def test_only_tokens_of_the_model_are_suppressed() -> None:

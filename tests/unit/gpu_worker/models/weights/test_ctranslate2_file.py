@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.speed.ctranslate2_weights import read_weights
 from benchmarks.speed.random_whisper import END_OF_TEXT, write_random_whisper
 from benchmarks.speed.sides.transformers_pipeline import whisper_in_torch
-from benchmarks.speed.whisper_weights import read_whisper
+from gpu_worker.models.weights.ctranslate2_file import read_weights
+from gpu_worker.models.weights.reading import read_whisper
 
 pytestmark = pytest.mark.slow  # it imports torch and transformers
 

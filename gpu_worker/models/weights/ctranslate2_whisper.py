@@ -1,4 +1,4 @@
-"""The weights of a CTranslate2 Whisper under the names of openai/whisper and of transformers.
+"""Read a CTranslate2 Whisper: `model.bin` and `config.json`.
 
 CTranslate2 joins the projections of queries, keys and values into one matrix; here they are parted
 again. Its keys have a bias of zeros that Whisper has not.
@@ -8,76 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.speed.ctranslate2_weights import Floats, read_weights
-
-# The names of openai/whisper and those of transformers; longer ones stand before their parts.
-_TRANSFORMERS = (
-    ("blocks", "layers"),
-    ("cross_attn_ln", "encoder_attn_layer_norm"),
-    ("attn_ln", "self_attn_layer_norm"),
-    ("mlp_ln", "final_layer_norm"),
-    ("cross_attn.", "encoder_attn."),
-    (".attn.", ".self_attn."),
-    (".query.", ".q_proj."),
-    (".key.", ".k_proj."),
-    (".value.", ".v_proj."),
-    (".out.", ".out_proj."),
-    ("mlp.0", "fc1"),
-    ("mlp.2", "fc2"),
-    ("ln_post", "layer_norm"),
-    ("decoder.ln.", "decoder.layer_norm."),
-    ("token_embedding", "embed_tokens"),
-    ("positional_embedding", "embed_positions.weight"),
-)
+from gpu_worker.models.weights.ctranslate2_file import Floats, read_weights
+from gpu_worker.models.weights.whisper import WhisperWeights
 
 
-@dataclass(frozen=True, slots=True)
-class WhisperWeights:
-    """One model: weights by openai/whisper's names, its sizes, and CTranslate2's `config.json`."""
-
-    state: dict[str, Floats]
-    encoder_heads: int
-    decoder_heads: int
-    alignment_heads: tuple[tuple[int, int], ...]  # layer and head
-    suppressed: tuple[int, ...]
-    suppressed_at_begin: tuple[int, ...]
-
-    @property
-    def dimensions(self) -> dict[str, int]:
-        """The arguments of openai/whisper's ModelDimensions."""
-        state = self.state
-        width, mels, _ = state["encoder.conv1.weight"].shape
-        vocabulary, text_width = state["decoder.token_embedding.weight"].shape
-        return {
-            "n_mels": mels,
-            "n_audio_ctx": len(state["encoder.positional_embedding"]),
-            "n_audio_state": width,
-            "n_audio_head": self.encoder_heads,
-            "n_audio_layer": _layers(state, "encoder"),
-            "n_vocab": vocabulary,
-            "n_text_ctx": len(state["decoder.positional_embedding"]),
-            "n_text_state": text_width,
-            "n_text_head": self.decoder_heads,
-            "n_text_layer": _layers(state, "decoder"),
-        }
-
-    def transformers_state(self) -> dict[str, Floats]:
-        """The weights by the names of transformers' WhisperForConditionalGeneration."""
-        found = {}
-        for name, value in self.state.items():
-            for ours, theirs in _TRANSFORMERS:
-                name = name.replace(ours, theirs)
-            found[f"model.{name}"] = value
-        return found | {"proj_out.weight": self.state["decoder.token_embedding.weight"]}
-
-
-def read_whisper(directory: Path) -> WhisperWeights:
-    """Read `model.bin` and `config.json`. Raises ValueError if the model is no Whisper."""
+def read_ctranslate2(directory: Path) -> WhisperWeights:
+    """Read the directory's model. Raises ValueError if it is no Whisper."""
     weights = read_weights(directory / "model.bin")
     if weights.specification != "WhisperSpec":
         raise ValueError(f"{directory} holds a {weights.specification}, no Whisper.")
@@ -126,7 +66,7 @@ def _layer(floats: Mapping[str, Floats], here: str, there: str) -> dict[str, Flo
 
 
 def _attention(floats: Mapping[str, Floats], here: str, there: str) -> dict[str, Floats]:
-    """Queries, keys and values are rows of one matrix, or queries stand alone before the others."""
+    """Part the rows of one matrix; or queries stand alone, before keys and values."""
     rows, last = [], 0
     while f"{here}/linear_{last + 1}/weight" in floats:
         rows.append(f"{here}/linear_{last}")
@@ -147,7 +87,3 @@ def _linear(floats: Mapping[str, Floats], here: str, there: str) -> Iterator[tup
 
 def _norm(floats: Mapping[str, Floats], here: str, there: str) -> dict[str, Floats]:
     return {f"{there}.weight": floats[f"{here}/gamma"], f"{there}.bias": floats[f"{here}/beta"]}
-
-
-def _layers(state: Mapping[str, Floats], part: str) -> int:
-    return len({name.split(".")[2] for name in state if name.startswith(f"{part}.blocks.")})

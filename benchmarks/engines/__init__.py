@@ -1,0 +1,1 @@
+"""What the engines give of the same windows, and how long they take."""
