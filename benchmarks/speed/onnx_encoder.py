@@ -32,7 +32,8 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from benchmarks.machine import print_machine
 from benchmarks.speakers.recordings import read_sample
-from benchmarks.speed.whisper_weights import WhisperWeights, read_whisper
+from gpu_worker.models.weights.reading import read_whisper
+from gpu_worker.models.weights.whisper import WhisperWeights
 from gpu_worker.models.whisper import fetch_model, find_model
 from gpu_worker.pcm import SAMPLE_RATE
 
