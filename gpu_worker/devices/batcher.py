@@ -26,10 +26,10 @@ Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# A batch waits for more items no longer than this part of the time that the last one took, and
-# than this many seconds.
-_WAITED_RATIO = 0.25
+# A batch waits for more items no longer than this many seconds, and, if the device idles meanwhile,
+# than this part of the time that the last batch took.
 _WAITED_SECONDS = 0.5
+_WAITED_RATIO = 0.25
 # A thread that has got its results is expected to begin with other items within so many seconds.
 _BACK_SECONDS = 0.05
 
@@ -68,26 +68,30 @@ class Batcher(Generic[Key, Item, Result]):
         run: Callable[[Sequence[Item], Key], Sequence[Result]],
         *,
         prepared_at_once: int = 1,
+        shares_cores: bool = False,
         memory_ratio: Callable[[], float | None] = lambda: None,
         on_batch: Callable[[int, int], None] = lambda items, size: None,
     ) -> None:
         """`run` gives a result for each item of a batch; it raises MemoryError if it does not fit.
 
         `prepared_at_once` threads prepare items at a time: one for each core, as more would only
-        make the first one late. `memory_ratio` tells how much of the device's memory is in use;
-        `on_batch` hears of each batch how many items it had, and how many it might have had.
+        make the first one late. `shares_cores` says that the model runs on the cores that prepare,
+        so that nothing idles while a batch waits for them. `memory_ratio` tells how much of the
+        device's memory is in use; `on_batch` hears of each batch how many items it had, and how
+        many it might have had.
         """
         self._model = run
         self._memory_ratio = memory_ratio
         self._on_batch = on_batch
         self._size = BatchSize()
+        self._shares_cores = shares_cores
         self._preparing = threading.Semaphore(prepared_at_once)
         self._changed = threading.Condition()
         self._requests: list[_Request] = []
         self._is_running = False
         self._in_batch: frozenset[_Request] = frozenset()  # with items in it
         self._coming = 0
-        self._last_seconds = 0.0
+        self._last_seconds = 0.0  # of the last batch
         self._left_at = float("-inf")  # when a thread last left with its results
 
     @contextmanager
@@ -172,7 +176,9 @@ class Batcher(Generic[Key, Item, Result]):
 
     def _gathered(self) -> tuple[list[_Place], int]:
         """Take the items of the next batch; wait a moment while more are on their way."""
-        waits = min(_WAITED_SECONDS, _WAITED_RATIO * self._last_seconds)
+        waits = _WAITED_SECONDS
+        if not self._shares_cores:
+            waits = min(waits, _WAITED_RATIO * self._last_seconds)
         until = time.monotonic() + waits
         while True:
             requests, size = self._compatible()

@@ -123,6 +123,20 @@ def test_threads_prepare_their_items_in_turn_so_that_the_first_ones_are_early() 
     assert most == [2]
 
 
+def test_a_first_batch_waits_for_items_that_are_prepared_on_the_models_own_cores() -> None:
+    device = Device()
+    batcher = Batcher(device.run, prepared_at_once=1, shares_cores=True)
+
+    def bring(number: int) -> list[int]:
+        with batcher.coming():
+            time.sleep(0.02)
+        return batcher.run([number], "k", 3)
+
+    with ThreadPoolExecutor(3) as threads:
+        assert [found for [found] in threads.map(bring, range(3))] == [0, 1, 4]
+    assert [sorted(items) for _, items in device.batches] == [[0, 1, 2]]
+
+
 def test_a_batch_of_a_thread_that_is_alone_does_not_wait() -> None:
     batcher = Batcher(Device().run)
     began = time.monotonic()
