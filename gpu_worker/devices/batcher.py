@@ -150,7 +150,7 @@ class Batcher(Generic[Key, Item, Result]):
 
     def _turn(self, request: _Request) -> AbstractContextManager[None]:
         is_in = request in self._in_batch
-        return request.turns.running() if is_in else request.turns.waiting()
+        return request.turns.running(self) if is_in else request.turns.waiting()
 
     def _lead(self, leader: _Request) -> None:
         """Run one batch, with the lock let go meanwhile."""

@@ -12,8 +12,8 @@ class Turns(Protocol):
     def waiting(self) -> AbstractContextManager[None]:
         """Surround a time in which only items of other threads are run."""
 
-    def running(self) -> AbstractContextManager[None]:
-        """Surround a time in which a batch with items of this thread is run."""
+    def running(self, model: object) -> AbstractContextManager[None]:
+        """Surround a time in which a batch of `model` with items of this thread is run."""
 
 
 class NoTurns:
@@ -23,7 +23,7 @@ class NoTurns:
         """Do nothing."""
         return nullcontext()
 
-    def running(self) -> AbstractContextManager[None]:
+    def running(self, model: object) -> AbstractContextManager[None]:
         """Do nothing."""
         return nullcontext()
 

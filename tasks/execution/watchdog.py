@@ -38,7 +38,7 @@ class _Running:
     deadline: float  # on the monotonic clock
     thread: int
     unit: Unit | None
-    shares: bool  # a batch that is run just now, with other units
+    shares: object  # the model of a batch that is run just now, with other units; else None
     named: Mapping[str, Any]  # job, stage and chunk, for the log
 
 
@@ -71,7 +71,7 @@ class Watchdog:
                 time.monotonic() + seconds,
                 threading.get_ident(),
                 unit,
-                False,
+                None,
                 structlog.contextvars.get_contextvars(),
             )
         try:
@@ -96,15 +96,15 @@ class Watchdog:
         return self.grant(TURN_SECONDS)
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Note that this thread's units share a batch, and so the blame if it never ends."""
-        self._share(True)
+    def running(self, model: object) -> Iterator[None]:
+        """Note that this thread's units share a batch of `model`, and the blame if it hangs."""
+        self._share(model)
         try:
             yield
         finally:
-            self._share(False)
+            self._share(None)
 
-    def _share(self, shares: bool) -> None:
+    def _share(self, shares: object) -> None:
         thread = threading.get_ident()
         with self._lock:
             for owner, unit in self._running.items():
@@ -164,7 +164,8 @@ class Watchdog:
         log.error("deadline_passed", artifact=unit.key)
         faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
         with self._lock:
-            together = [one.unit for one in self._running.values() if unit.shares and one.shares]
+            others = list(self._running.values()) if unit.shares is not None else []
+        together = [one.unit for one in others if one.shares is unit.shares]
         # Which unit of a batch is to blame shows when each is tried alone.
         self._attempts.forgive(but=[one for one in (unit.unit, *together) if one is not None])
         with suppress(RedisError):  # it expires by itself
