@@ -50,6 +50,7 @@ SIDES = {
     "torch default": ("torch", "default"),
     "torch bfloat16": ("torch", "bfloat16"),
 }
+PARTS = ("all", "features", "encoder", "text", "word times")
 Parts = dict[str, Callable[[], object]]
 
 
@@ -128,10 +129,10 @@ def summary(
     found: Sequence[dict[tuple[str, str], float]], windows: int
 ) -> dict[str, dict[str, Any]]:
     """By side: seconds a window of each part, and ratios to faster-whisper in int8 and float32."""
-    names = dict.fromkeys(side for side, _ in found[0])
+    names = sorted({side for side, _ in found[0]}, key=list(SIDES).index)
     result: dict[str, dict[str, Any]] = {}
     for side in names:
-        own = [part for name, part in found[0] if name == side]
+        own = sorted((part for name, part in found[0] if name == side), key=PARTS.index)
         result[side] = {
             part: round(median(taken[side, part] for taken in found) / windows, 4) for part in own
         }
