@@ -132,7 +132,9 @@ class Settings(Limits):
     )
     model_dir: Path | None = Field(default=None, description="Where fetched models are kept.")
     device: str = Field(default="auto", description="auto, cpu or cuda.")
-    engine: str = Field(default="auto", pattern="^(auto|faster_whisper|torch)$")
+    engine: Literal["auto", "faster_whisper", "torch"] = Field(
+        default="auto", description="What a worker runs Whisper with; auto is faster_whisper."
+    )
     hf_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("SCRIPTORIUM_HF_TOKEN", "HF_TOKEN")
     )

@@ -16,6 +16,7 @@ from typing import Any
 from gpu_worker.alignment import Aligner, AlignerRequest
 from gpu_worker.alignment.chunk import AlignBatcher
 from gpu_worker.devices.nvml import memory_ratio
+from gpu_worker.devices.turns import device_of_batches
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.errors import InvalidOption, LibraryMissing
 from gpu_worker.models.in_memory import LoadedModels, Model, OnLoad, Request, ignore_load
@@ -157,9 +158,12 @@ class LoadedAligners(LoadedModels[AlignerRequest, LoadedAligner]):
     def __init__(self, capacity: int, on_load: OnLoad = ignore_load) -> None:
         def load(request: AlignerRequest) -> LoadedAligner:
             aligner = load_aligner(request)
-            ratio = partial(memory_ratio, aligner.device)
-            hear = AlignBatcher(lambda windows, _: aligner.hear(windows), memory_ratio=ratio)
-            return LoadedAligner(aligner, hear)
+            batcher = AlignBatcher(
+                lambda windows, _: aligner.hear(windows),
+                device=device_of_batches(aligner.device),
+                memory_ratio=partial(memory_ratio, aligner.device),
+            )
+            return LoadedAligner(aligner, batcher)
 
         super().__init__(capacity, load, on_load)
 

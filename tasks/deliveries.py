@@ -6,7 +6,7 @@ the deletion raises, the slot is never freed, and the worker takes nothing again
 heartbeat goes on. `Deliveries` frees the slot all the same and deletes the message with the next
 one. `tasks/delivery_watch.py` ends a worker that has lost a slot in another way.
 
-It also lets a worker that was idle take its messages in turn with the others (`tasks/intake.py`).
+It also lets a worker that was idle take its messages in turn with the others (`tasks/ramp.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kombu.asynchronous import get_event_loop
 from kombu.transport import redis as transport
 from redis.exceptions import RedisError
 
-from tasks.intake import Intake
+from tasks.ramp import Ramp
 
 log = structlog.get_logger(__name__)
 
@@ -33,23 +33,26 @@ class Deliveries(transport.QoS):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
-        self._intake = Intake()
+        self._ramp = Ramp()
 
     def can_consume(self) -> bool:
-        """Tell whether the consumer asks Redis for a message now; if not, look again in time."""
+        """Tell whether the consumer asks Redis for a message now."""
         if not super().can_consume():  # type: ignore[no-untyped-call]
             return False
-        wait = self._intake.wait(len(self._delivered) - len(self._dirty), time.monotonic())
-        loop = get_event_loop()
-        if wait == 0 or loop is None:  # without a loop it is asked again soon
-            return True
-        loop.call_later(wait, _look_again)  # type: ignore[no-untyped-call]
-        return False
+        return (
+            self._wait() == 0 or get_event_loop() is None
+        )  # without a loop it is asked again soon
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Record a message that was taken; delete those that could not be deleted before."""
         super().append(message, delivery_tag)  # type: ignore[no-untyped-call]
         self._delete_again()
+        wait, loop = self._wait(), get_event_loop()
+        if wait > 0 and loop is not None:
+            loop.call_later(wait, _look_again)  # type: ignore[no-untyped-call]
+
+    def _wait(self) -> float:
+        return self._ramp.wait(len(self._delivered) - len(self._dirty), time.monotonic())
 
     def ack(self, delivery_tag: str) -> None:
         """Delete a message that is done, and free its slot, also if Redis refuses."""
@@ -88,7 +91,11 @@ class Deliveries(transport.QoS):
 
 
 def _look_again() -> None:
-    """Do nothing: the loop asks `can_consume` whenever a timer has fired."""
+    """Do nothing: a loop that a timer has woken asks `can_consume` again.
+
+    The timer is set while the loop handles a message: one set when it is about to sleep comes too
+    late for that sleep.
+    """
 
 
 def free_every_slot() -> None:

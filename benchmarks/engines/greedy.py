@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gpu_worker.transcription.engines.torch_whisper.network import Network
 from gpu_worker.transcription.engines.torch_whisper.rules import token_rules
-from gpu_worker.transcription.engines.torch_whisper.writing import Task, Writer
+from gpu_worker.transcription.engines.torch_whisper.writing import Assignment, Writer
 
 
 @torch.inference_mode()
@@ -66,10 +66,10 @@ def by_network(
     """The same of our network."""
     writer = Writer(network.decoder, network.audio_positions, network.alignment_heads, end)
     rules = token_rules(suppressed, at_begin, network.vocabulary, network.device)
-    task = Task(prompt, room, rules, 0.0, [0] * len(encoded))
+    assignment = Assignment(prompt, room, rules, 0.0, [0] * len(encoded))
     page = writer.begin([encoded])
-    writer.write(page, task)
-    return [list(text.tokens) for text in writer.read(page, task)]
+    writer.write(page, assignment)
+    return [list(text.tokens) for text in writer.read(page, assignment)]
 
 
 def _until(end: int, tokens: list[int]) -> list[int]:

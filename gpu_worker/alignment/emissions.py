@@ -23,7 +23,7 @@ from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.bundles import fetch_bundle, find_bundle
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
 from gpu_worker.audio.samples import Audio
-from gpu_worker.devices.torch_devices import pick_device, run_batch, translating_torch_errors
+from gpu_worker.devices.torch_devices import pick_device, translating_torch_errors
 from gpu_worker.errors import UnknownModel
 
 LEAST_RATIO = 0.75  # of a batch's longest window, for one to be padded to its length
@@ -63,7 +63,7 @@ class EmissionModel:
         """
         found: list[NDArray[np.float32]] = [_NOTHING] * len(windows)
         for group in alike_in_length([len(window) for window in windows]):
-            heard = run_batch(self.device, partial(self._run, [windows[i] for i in group]))
+            heard = translating_torch_errors(partial(self._run, [windows[i] for i in group]))
             for index, emission in zip(group, heard, strict=True):
                 found[index] = emission
         return found

@@ -14,7 +14,7 @@ from gpu_worker.alignment.characters import LANGUAGES_WITHOUT_SPACES, plain_char
 from gpu_worker.alignment.interpolation import WordTime, complete_words
 from gpu_worker.alignment.models import fetch_align_model, is_bundle
 from gpu_worker.audio.samples import Audio
-from gpu_worker.devices.torch_devices import pick_device, run_batch, translating_torch_errors
+from gpu_worker.devices.torch_devices import pick_device, translating_torch_errors
 from gpu_worker.errors import UnknownModel
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
@@ -76,9 +76,8 @@ class WhisperxAligner:
 
     def _align(self, line: dict[str, Any], audio: Audio) -> list[dict[str, Any]]:
         samples = torch.tensor(audio)  # a copy: torch warns about arrays that are read-only
-        aligned = run_batch(
-            self.device,
-            lambda: alignment.align([line], self._model, self._metadata, samples, self.device),
+        aligned = translating_torch_errors(
+            lambda: alignment.align([line], self._model, self._metadata, samples, self.device)
         )
         words: list[dict[str, Any]] = aligned["word_segments"]
         return words

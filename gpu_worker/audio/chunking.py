@@ -50,9 +50,9 @@ class ChunkingOptions:
     Chunks have `chunk_seconds`, or less where a file would have fewer chunks than one of
     `even_chunks`, the largest of them first: then few workers end together, since 24 chunks are as
     many for each of 2, 3, 4, 6 or 8. But for that the chunks of a file are not shorter than
-    `even_chunk_seconds`, so that a message costs little beside its work. Cuts are looked for within
-    `search_seconds` of the even boundaries, around short chunks within an eighth of one or five
-    seconds, and never further than a third of it. In files over 30 minutes no chunk exceeds
+    `even_chunk_seconds` on average, so that a message costs little beside its work. Cuts are looked
+    for within `search_seconds` of the even boundaries, around short chunks within an eighth of one
+    or five seconds, and never further than a third of it. In files over 30 minutes no chunk exceeds
     `max_chunk_seconds`.
 
     Raises InvalidOption.

@@ -15,12 +15,13 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from gpu_worker.devices.batch_size import BatchSize
+from gpu_worker.devices.faults import told
+from gpu_worker.devices.requests import Place, Request
 from gpu_worker.devices.turns import NO_TURNS, Turns
-from gpu_worker.errors import DeviceFault, DevicePoisoned, OutOfMemory
+from gpu_worker.errors import DeviceFault, DevicePoisoned
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -34,32 +35,6 @@ _WAITED_RATIO = 0.25
 _BACK_SECONDS = 0.05
 
 
-@dataclass(eq=False, slots=True)
-class _Request:
-    """The items of one thread, and what has become of them."""
-
-    key: Any  # only items of equal keys share a batch
-    items: Sequence[Any]
-    largest: int
-    check: Callable[[], None]
-    turns: Turns
-    is_urgent: bool
-    taken: int = 0  # items that are in a batch, or were
-    results: dict[int, Any] = field(default_factory=dict)
-    error: BaseException | None = None
-
-    @property
-    def is_over(self) -> bool:
-        return self.error is not None or len(self.results) == len(self.items)
-
-    @property
-    def left(self) -> int:
-        return 0 if self.error is not None else len(self.items) - self.taken
-
-
-_Place = tuple[_Request, int]  # one item: its request and its index there
-
-
 class Batcher(Generic[Key, Item, Result]):
     """Makes batches of the items of several threads."""
 
@@ -69,6 +44,7 @@ class Batcher(Generic[Key, Item, Result]):
         *,
         prepared_at_once: int = 1,
         shares_cores: bool = False,
+        device: threading.Lock | None = None,
         memory_ratio: Callable[[], float | None] = lambda: None,
         on_batch: Callable[[int, int], None] = lambda items, size: None,
     ) -> None:
@@ -78,37 +54,40 @@ class Batcher(Generic[Key, Item, Result]):
         make the first one late. `shares_cores` says that the model runs on the cores that prepare,
         so that nothing idles while a batch waits for them. `memory_ratio` tells how much of the
         device's memory is in use; `on_batch` hears of each batch how many items it had, and how
-        many it might have had.
+        many it might have had. Of the batchers with one `device` one runs a batch at a time.
         """
         self._model = run
         self._memory_ratio = memory_ratio
         self._on_batch = on_batch
         self._size = BatchSize()
         self._shares_cores = shares_cores
+        self._device = device or threading.Lock()
         self._preparing = threading.Semaphore(prepared_at_once)
         self._changed = threading.Condition()
-        self._requests: list[_Request] = []
+        self._requests: list[Request] = []
         self._is_running = False
-        self._in_batch: frozenset[_Request] = frozenset()  # with items in it
+        self._in_batch: frozenset[Request] = frozenset()  # with items in it
         self._coming = 0
         self._last_seconds = 0.0  # of the last batch
         self._left_at = float("-inf")  # when a thread last left with its results
 
     @contextmanager
     def coming(self) -> Iterator[None]:
-        """Say that this thread prepares items and will bring them at the end of the block.
-
-        It waits first while enough other threads prepare theirs.
-        """
+        """Say that this thread will bring items at the end of the block."""
         with self._changed:
             self._coming += 1
         try:
-            with self._preparing:
-                yield
+            yield
         finally:
             with self._changed:
                 self._coming -= 1
                 self._changed.notify_all()
+
+    @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Prepare items in the block, as `coming`; wait first while enough other threads do."""
+        with self.coming(), self._preparing:
+            yield
 
     def run(
         self,
@@ -126,7 +105,7 @@ class Batcher(Generic[Key, Item, Result]):
         `before_batch` may raise to stop this thread's items between two batches. Raises OutOfMemory
         when a single item does not fit, and what the model raises for one of these items.
         """
-        request = _Request(key, items, largest, before_batch, turns, is_urgent)
+        request = Request(key, items, largest, before_batch, turns, is_urgent)
         with self._changed:
             if items:
                 self._requests.append(request)
@@ -148,12 +127,24 @@ class Batcher(Generic[Key, Item, Result]):
             raise request.error
         return [request.results[index] for index in range(len(items))]
 
-    def _turn(self, request: _Request) -> AbstractContextManager[None]:
+    def _turn(self, request: Request) -> AbstractContextManager[None]:
         is_in = request in self._in_batch
         return request.turns.running(self) if is_in else request.turns.waiting()
 
-    def _lead(self, leader: _Request) -> None:
-        """Run one batch, with the lock let go meanwhile."""
+    def _lead(self, leader: Request) -> None:
+        """Run one batch, with the lock let go meanwhile, and while the device runs another's."""
+        self._changed.release()
+        try:
+            with leader.turns.waiting():
+                self._device.acquire()
+        finally:
+            self._changed.acquire()
+        try:
+            self._run_gathered(leader)
+        finally:
+            self._device.release()
+
+    def _run_gathered(self, leader: Request) -> None:
         places, size = self._gathered()
         self._in_batch = frozenset(request for request, _ in places)
         self._changed.notify_all()  # the turn of the others may be another now
@@ -174,7 +165,7 @@ class Batcher(Generic[Key, Item, Result]):
         finally:
             self._changed.acquire()
 
-    def _gathered(self) -> tuple[list[_Place], int]:
+    def _gathered(self) -> tuple[list[Place], int]:
         """Take the items of the next batch; wait a moment while more are on their way."""
         waits = _WAITED_SECONDS
         if not self._shares_cores:
@@ -188,14 +179,14 @@ class Batcher(Generic[Key, Item, Result]):
             if missing <= 0 or left <= 0:
                 break
             self._changed.wait(left)
-        places: list[_Place] = []
+        places: list[Place] = []
         for request in requests:
             count = min(request.left, size - len(places))
             places += [(request, request.taken + index) for index in range(count)]
             request.taken += count
         return places, size
 
-    def _compatible(self) -> tuple[list[_Request], int]:
+    def _compatible(self) -> tuple[list[Request], int]:
         """Return the first request and those that may share its batch, and the batch's size.
 
         A request that wants small batches shares none with those that take large ones.
@@ -206,15 +197,14 @@ class Batcher(Generic[Key, Item, Result]):
         found = [request for request in left if (request.key, request.largest) == kind]
         return found, min(self._size.size, left[0].largest)
 
-    def _run(self, places: Sequence[_Place]) -> None:
+    def _run(self, places: Sequence[Place]) -> None:
         """Run a batch, in halves if it fails, and keep its results and errors."""
         places = [(request, index) for request, index in places if request.error is None]
         if not places:
             return
+        items = [request.items[index] for request, index in places]
         try:
-            results = self._model(
-                [request.items[index] for request, index in places], places[0][0].key
-            )
+            results = self._model(items, places[0][0].key)
         except (DevicePoisoned, DeviceFault) as error:  # no smaller batch helps
             for request, _ in places:
                 request.error = error
@@ -222,29 +212,22 @@ class Batcher(Generic[Key, Item, Result]):
         except Exception as error:
             if isinstance(error, MemoryError):
                 self._size.refused(len(places))
-            if len(places) > 1:
-                middle = len(places) // 2
-                self._run(places[:middle])
-                self._run(places[middle:])
+            if len(places) == 1:
+                places[0][0].error = told(error)
                 return
-            places[0][0].error = _told(error)
+            results = None
+        if results is None:  # only here is the error gone, and with it what the batch had taken
+            middle = len(places) // 2
+            self._run(places[:middle])
+            self._run(places[middle:])
             return
         self._size.fitted(len(places), self._memory_ratio())
         for (request, index), result in zip(places, results, strict=True):
             request.results[index] = result
 
 
-def _failing(request: _Request, call: Callable[[], None]) -> None:
+def _failing(request: Request, call: Callable[[], None]) -> None:
     try:
         call()
     except Exception as error:
         request.error = error
-
-
-def _told(error: Exception) -> Exception:
-    """Return the error that a single item's failure is for the thread that brought it."""
-    if not isinstance(error, MemoryError):
-        return error
-    out_of_memory = OutOfMemory()
-    out_of_memory.__cause__ = error
-    return out_of_memory

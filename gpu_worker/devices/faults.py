@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from gpu_worker.errors import DeviceFault, DevicePoisoned
+from gpu_worker.errors import DeviceFault, DevicePoisoned, OutOfMemory
 
 Result = TypeVar("Result")
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory", re.I)
@@ -34,6 +34,15 @@ def translating_device_errors(call: Callable[[], Result]) -> Result:
         if _DEVICE.search(str(error)):
             raise DeviceFault(f"The device failed: {_first_line(error)}") from error
         raise
+
+
+def told(error: Exception) -> Exception:
+    """Return the error that the failure of a single item is for the one who brought it."""
+    if not isinstance(error, MemoryError):
+        return error
+    out_of_memory = OutOfMemory()
+    out_of_memory.__cause__ = error
+    return out_of_memory
 
 
 def _first_line(error: Exception) -> str:

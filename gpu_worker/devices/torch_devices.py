@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import TypeVar
 
 import torch
@@ -13,7 +11,6 @@ from gpu_worker.devices.faults import translating_device_errors
 from gpu_worker.errors import DeviceFault
 
 Result = TypeVar("Result")
-_on_cpu = threading.Lock()
 
 
 def pick_device(wanted: str) -> str:
@@ -38,13 +35,3 @@ def translating_torch_errors(call: Callable[[], Result]) -> Result:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()  # the next, smaller batch needs other blocks
         raise
-
-
-def run_batch(device: str, call: Callable[[], Result]) -> Result:
-    """Run a batch as `translating_torch_errors`; on a CPU, one at a time in the process.
-
-    Memory that is not there is not refused on a CPU but ends the process, so there must be room for
-    one batch alone, of whichever model. A GPU refuses, and the batcher makes smaller batches.
-    """
-    with _on_cpu if device == "cpu" else nullcontext():
-        return translating_torch_errors(call)

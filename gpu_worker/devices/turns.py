@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
@@ -29,3 +30,13 @@ class NoTurns:
 
 
 NO_TURNS = NoTurns()
+_ON_CPU = threading.Lock()
+
+
+def device_of_batches(device: str) -> threading.Lock | None:
+    """Return what the batchers of aligners and diarizers on a device share; None: nothing.
+
+    Memory that is not there is not refused on a CPU but ends the process, so there must be room for
+    one batch alone, of whichever of these models. A GPU refuses, and batches get smaller.
+    """
+    return _ON_CPU if device == "cpu" else None

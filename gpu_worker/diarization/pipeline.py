@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.batcher import Batcher
 from gpu_worker.devices.nvml import memory_ratio
-from gpu_worker.devices.torch_devices import run_batch, translating_torch_errors
-from gpu_worker.devices.turns import NO_TURNS, Turns
+from gpu_worker.devices.torch_devices import translating_torch_errors
+from gpu_worker.devices.turns import NO_TURNS, Turns, device_of_batches
 from gpu_worker.diarization import Diarization, ShardVoices, Speaker, SpeakerBounds, Vector
 from gpu_worker.diarization.embedding import SpeakerEmbedder, speaker_masks
 from gpu_worker.diarization.fan_in import FanIn, StitchedVoices, binarize_windows
@@ -51,12 +51,16 @@ class PyannoteDiarizer:
         specifications: Any = self._segmentation.model.specifications
         self._is_powerset = bool(specifications.powerset)
         self._embedder = SpeakerEmbedder(pipeline._embedding)
-        ratio = partial(memory_ratio, device)
+        shared, ratio = device_of_batches(device), partial(memory_ratio, device)
         self._heard = Batcher[str, _Window, NDArray[Any]](
-            lambda windows, _: run_batch(device, partial(self._hear, windows)), memory_ratio=ratio
+            lambda windows, _: translating_torch_errors(partial(self._hear, windows)),
+            device=shared,
+            memory_ratio=ratio,
         )
         self._embedded = Batcher[str, _Voices, NDArray[np.float32]](
-            lambda voices, _: run_batch(device, partial(self._embed, voices)), memory_ratio=ratio
+            lambda voices, _: translating_torch_errors(partial(self._embed, voices)),
+            device=shared,
+            memory_ratio=ratio,
         )
         on_gpu = device != "cpu"
         self._heard_at_once = GPU_HEARD if on_gpu else pipeline.segmentation_batch_size

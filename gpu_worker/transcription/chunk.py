@@ -53,14 +53,14 @@ def transcribe_chunk(
     batcher = batcher or Batcher(engine.decode)
     largest = min(batch_size, CPU_WINDOWS) if engine.device == "cpu" else batch_size
     timed = replace(options, word_timestamps=True)
-    with batcher.coming():
+    with batcher.preparing():
         spans = speech_spans(audio, engine.max_window_seconds, vad)
         windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))
     if not windows:
         return ChunkTranscript(())
 
     def decode(found: Sequence[Window]) -> list[DecodedWindow]:
-        with batcher.coming():
+        with batcher.preparing():
             prepared = [engine.prepare(window.cut(audio)) for window in found]
         texts = batcher.run(
             prepared, timed, largest, before_batch=before_batch, turns=turns, is_urgent=is_urgent

@@ -54,6 +54,7 @@ def run_server(
         sys.setswitchinterval(SWITCH_SECONDS)
         allow_files(cluster.settings.max_connections + OTHER_FILES)
         server = make_server(cluster, host, port, internal)
+        gc.collect()
         gc.freeze()  # else each full collection looks at all modules again, for some 50 ms
         server.run(sockets=opened)
     finally:

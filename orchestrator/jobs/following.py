@@ -24,7 +24,7 @@ def follow(
 ) -> Iterator[Job]:
     """Yield each job whenever it has changed, until all have ended.
 
-    Calls `check` five times a second, which may raise to stop. Raises UnknownJob.
+    Calls `check` five times a second at least, which may raise to stop. Raises UnknownJob.
     """
     last: dict[str, Job] = {}
     for names in _changed(cluster, tenant, jobs, check):

@@ -45,7 +45,7 @@ def _options(place: Workplace, listed: str) -> JobOptions:
     if name != AUTO:
         return options
     chosen = choose_transcriber(place.model_place(), options).model
-    return options.model_copy(update={"model": chosen})
+    return JobOptions.model_validate(options.model_dump() | {"model": chosen})  # with its beams
 
 
 @worker_ready.connect

@@ -13,7 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from gpu_worker.models.weights.ctranslate2_file import Floats, read_weights
-from gpu_worker.models.weights.whisper import WhisperWeights
+from gpu_worker.models.weights.whisper import (
+    WhisperWeights,
+    count_layers,
+    usual_alignment_heads,
+)
 
 
 def read_ctranslate2(directory: Path) -> WhisperWeights:
@@ -22,14 +26,18 @@ def read_ctranslate2(directory: Path) -> WhisperWeights:
     if weights.specification != "WhisperSpec":
         raise ValueError(f"{directory} holds a {weights.specification}, no Whisper.")
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    heads = weights.variables
+    heads, state = weights.variables, openai_state(weights.floats())
+    decoder_heads = int(heads["decoder/num_heads"])
+    alignment_heads = config.get("alignment_heads") or usual_alignment_heads(
+        count_layers(state, "decoder"), decoder_heads
+    )
     return WhisperWeights(
-        openai_state(weights.floats()),
+        state,
         int(heads["encoder/num_heads"]),
-        int(heads["decoder/num_heads"]),
-        tuple((layer, head) for layer, head in config["alignment_heads"]),
-        tuple(config["suppress_ids"]),
-        tuple(config["suppress_ids_begin"]),
+        decoder_heads,
+        tuple((layer, head) for layer, head in alignment_heads),
+        tuple(config.get("suppress_ids") or ()),
+        tuple(config.get("suppress_ids_begin") or ()),
     )
 
 

@@ -50,12 +50,12 @@ class WhisperWeights:
             "n_audio_ctx": len(state["encoder.positional_embedding"]),
             "n_audio_state": width,
             "n_audio_head": self.encoder_heads,
-            "n_audio_layer": _layers(state, "encoder"),
+            "n_audio_layer": count_layers(state, "encoder"),
             "n_vocab": vocabulary,
             "n_text_ctx": len(state["decoder.positional_embedding"]),
             "n_text_state": text_width,
             "n_text_head": self.decoder_heads,
-            "n_text_layer": _layers(state, "decoder"),
+            "n_text_layer": count_layers(state, "decoder"),
         }
 
     def transformers_state(self) -> dict[str, Floats]:
@@ -84,5 +84,6 @@ def usual_alignment_heads(layers: int, heads: int) -> tuple[tuple[int, int], ...
     return tuple((layer, head) for layer in range(layers // 2, layers) for head in range(heads))
 
 
-def _layers(state: Mapping[str, Floats], part: str) -> int:
+def count_layers(state: Mapping[str, Floats], part: str) -> int:
+    """Return how many layers the `encoder` or the `decoder` of these weights has."""
     return len({name.split(".")[2] for name in state if name.startswith(f"{part}.blocks.")})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from celery.worker import state
+from kombu.asynchronous import Hub, set_event_loop
 from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.transport.redis import Channel
@@ -18,6 +20,7 @@ from tasks import delivery_watch
 from tasks.broker import make_app
 from tasks.deliveries import Deliveries
 from tasks.delivery_watch import DEAF_SECONDS, EXIT_DEAF, DeliveryWatch
+from tasks.ramp import STEP_SECONDS
 
 QUEUE = "deliveries"
 
@@ -117,3 +120,35 @@ def test_a_message_whose_unit_runs_or_waits_is_not_lost(
         known.discard(request)
     assert ended == []
     message.ack()
+
+
+def test_an_idle_consumer_takes_messages_a_step_apart_with_nothing_else_to_wake_it(
+    redis_url: str, redis: Redis
+) -> None:
+    make_app(Settings())
+    taken: list[float] = []
+    loop = Hub()
+    set_event_loop(loop)
+    try:
+        with Connection(redis_url) as connection:
+            channel = connection.channel()
+            channel.basic_qos(0, 6, False)
+            queue = Queue(QUEUE, channel=channel)
+            queue.declare()
+            for _ in range(4):
+                channel.basic_publish(
+                    channel.prepare_message("x", None, "text/plain", "utf-8"),
+                    exchange="", routing_key=QUEUE,
+                )  # fmt: skip
+            connection.register_with_event_loop(loop)
+            queue.consume(callback=lambda message: taken.append(time.monotonic()), no_ack=False)
+            running = loop.create_loop()
+            ends = time.monotonic() + 10
+            while len(taken) < 4 and time.monotonic() < ends:
+                next(running)
+    finally:
+        set_event_loop(None)
+        loop.close()
+    assert len(taken) == 4
+    assert taken[3] - taken[0] < 10 * STEP_SECONDS
+    assert taken[1] - taken[0] >= 0.9 * STEP_SECONDS

@@ -18,7 +18,7 @@ from gpu_worker.transcription.engines.torch_whisper.network import Network
 from gpu_worker.transcription.engines.torch_whisper.rules import token_rules
 from gpu_worker.transcription.engines.torch_whisper.sampling import seed
 from gpu_worker.transcription.engines.torch_whisper.timing import Place, time_tokens
-from gpu_worker.transcription.engines.torch_whisper.writing import Task, Writer, Written
+from gpu_worker.transcription.engines.torch_whisper.writing import Assignment, Writer, Written
 from gpu_worker.transcription.engines.word_times import TokenTimes
 
 
@@ -64,11 +64,11 @@ def attempt_at(
     at_begin, vocabulary = network.suppressed_at_begin, network.vocabulary
     rules = token_rules(suppressed, at_begin, vocabulary, network.device)
     seeds = _seeds(windows, copies, temperature)
-    task = Task(order.prompt.tokens, order.room, rules, temperature, seeds)
+    assignment = Assignment(order.prompt.tokens, order.room, rules, temperature, seeds)
 
     page = writer.begin(sounds, copies)
-    states = writer.write(page, task)
-    written, rows = writer.read(page, task), page.cache.slots.tolist()
+    states = writer.write(page, assignment)
+    written, rows = writer.read(page, assignment), page.cache.slots.tolist()
     first = network.decoder.scores(states[::copies, order.start]).softmax(dim=-1)
     silences = first[:, tokenizer.no_speech].tolist()
 

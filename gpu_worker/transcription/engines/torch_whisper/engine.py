@@ -33,7 +33,7 @@ from gpu_worker.transcription.engines.torch_whisper.mel import LogMel
 from gpu_worker.transcription.engines.torch_whisper.network import Network
 from gpu_worker.transcription.engines.torch_whisper.options import check_options
 from gpu_worker.transcription.engines.torch_whisper.rules import no_rules
-from gpu_worker.transcription.engines.torch_whisper.writing import CPU, GPU, Task, Writer
+from gpu_worker.transcription.engines.torch_whisper.writing import CPU, GPU, Assignment, Writer
 from gpu_worker.transcription.engines.vocabulary import Vocabulary
 from gpu_worker.transcription.engines.word_edges import fit_to_sound
 from gpu_worker.transcription.engines.word_times import MODEL_OFFSETS, time_words
@@ -86,7 +86,7 @@ class TorchEngine:
         check_options(options)
         order = self._order(options)
         with torch.inference_mode():
-            encoded = translating_torch_errors(partial(self._encode, windows))
+            encoded = self._encoded(windows)
 
             def attempt(group: Sequence[int], temperature: float) -> list[TimedAttempt]:
                 is_all = len(group) == len(windows)
@@ -121,6 +121,15 @@ class TorchEngine:
             found = zip(chances.argmax(dim=-1).tolist(), chances.amax(dim=-1).tolist(), strict=True)
             return tuple(DetectedLanguage(codes[best], chance) for best, chance in found)
 
+    def _encoded(self, windows: Sequence[Audio]) -> Tensor:
+        """Encode windows, beside another thread's attempt; if memory is short, free the page."""
+        try:
+            return translating_torch_errors(partial(self._encode, windows))
+        except MemoryError:
+            with self._lock:
+                self._writer.release()
+            raise
+
     def _encode(self, windows: Sequence[Audio]) -> Tensor:
         return self._network.encode(self._mel(windows))
 
@@ -134,8 +143,8 @@ class TorchEngine:
         start = self._vocabulary.tokens.token_to_id("<|startoftranscript|>")
         page = self._writer.begin(self._sounds(self._encode(windows)))
         rules = no_rules(self._network.vocabulary, self.device)
-        task = Task([start], 0, rules, 0.0, [0] * len(windows))
-        return self._network.decoder.scores(self._writer.write(page, task)[:, 0])
+        assignment = Assignment([start], 0, rules, 0.0, [0] * len(windows))
+        return self._network.decoder.scores(self._writer.write(page, assignment)[:, 0])
 
     def _freeing(self, call: Callable[[], Result]) -> Result:
         """Run the call, then free what the next batch does not use.

@@ -34,6 +34,8 @@ class StepGraphs:
         if self._captures and key not in self._graphs:
             try:
                 self._graphs[key] = self._captured(step)
+            except torch.cuda.OutOfMemoryError:
+                raise
             except RuntimeError as error:
                 self._captures = False
                 log.warning("Steps run without CUDA graphs: %s", str(error).partition("\n")[0])
@@ -49,9 +51,11 @@ class StepGraphs:
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UPS):
-                step()
-                self._page.token.copy_(token)
-                self._page.position.copy_(position)
+                try:
+                    step()
+                finally:  # a step that runs without a graph after all begins there too
+                    self._page.token.copy_(token)
+                    self._page.position.copy_(position)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         # Other threads, with an aligner, may use the device meanwhile: hence thread_local.

@@ -31,7 +31,10 @@ def load(request: EngineRequest) -> TorchEngine:
     source = find_model(request.model, request.revision)
     directory = fetch_model(source, request.model_dir, request.hub_token)
     weights, tokens = _read(request.model, directory)
-    network = translating_torch_errors(lambda: build_network(weights, types, device))
+    try:
+        network = translating_torch_errors(lambda: build_network(weights, types, device))
+    except (KeyError, RuntimeError) as error:  # weights are missing, or have other shapes
+        raise UnknownModel(f"{request.model!r} is not a Whisper model: {error}.") from error
     engine = TorchEngine(source.name, network, tokens, longest_window(directory))
     check_hearing(engine)
     return engine

@@ -1,7 +1,8 @@
 """Choose the next token: the likeliest one, or one drawn by chance.
 
 The chance is computed from a row's seed, the position and the token, by whole numbers alone. So a
-window gets the same text on every device, in any batch, and when it is decoded once more.
+window has the same chances on every device, in any batch, and when it is decoded once more; the
+scores that they are added to may be rounded otherwise on another device.
 """
 
 from __future__ import annotations

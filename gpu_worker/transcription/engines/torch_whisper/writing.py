@@ -39,7 +39,7 @@ GPU = Pace(8, (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512), 128
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Assignment:
     """What is written about a batch's sounds: a text for each of `seeds`."""
 
     prompt: Sequence[int]
@@ -105,20 +105,22 @@ class Writer:
         if not self._pace.keeps_page:
             self.release()
 
-    def write(self, page: Page, task: Task) -> Tensor:
+    def write(self, page: Page, assignment: Assignment) -> Tensor:
         """Write the texts of the first rows of the page, to its slots.
 
         One step more is made than there is room for tokens: when a text ends is seen in it.
         Returns the states behind each token of the prompt, (rows, places, width).
         """
-        draws, rows = task.temperature > 0.0, len(task.seeds)
-        page.forbidden.copy_(task.rules.later)
-        page.temperature.fill_(task.temperature)
-        page.seeds[:rows, 0] = torch.tensor(task.seeds)
-        prompt = len(task.prompt)
-        states = read_prompt(self._decoder, page, task.prompt, rows, task.rules.first, draws=draws)
+        draws, rows = assignment.temperature > 0.0, len(assignment.seeds)
+        page.forbidden.copy_(assignment.rules.later)
+        page.temperature.fill_(assignment.temperature)
+        page.seeds[:rows, 0] = torch.tensor(assignment.seeds)
+        prompt = len(assignment.prompt)
+        states = read_prompt(
+            self._decoder, page, assignment.prompt, rows, assignment.rules.first, draws=draws
+        )
         going, seen = rows, prompt - 1
-        for position in range(prompt, prompt + task.room):
+        for position in range(prompt, prompt + assignment.room):
             if position - seen >= self._pace.steps or position == prompt:
                 going = self._leave_ended(page, going, seen, position)
                 seen = position
@@ -127,10 +129,10 @@ class Writer:
             self._step(page, self._rows(going), self._span(position), draws)
         return states
 
-    def read(self, page: Page, task: Task) -> list[Written]:
+    def read(self, page: Page, assignment: Assignment) -> list[Written]:
         """Read what was written for each row that there was in the beginning."""
-        first, rows = len(task.prompt) - 1, len(task.seeds)
-        places = slice(first, first + task.room + 1)
+        first, rows = len(assignment.prompt) - 1, len(assignment.seeds)
+        places = slice(first, first + assignment.room + 1)
         texts = zip(
             page.chosen[:rows, places].tolist(),
             page.log_probabilities[:rows, places].double().tolist(),
@@ -139,11 +141,11 @@ class Writer:
         )
         found = []
         for tokens, log_probabilities, probabilities in texts:
-            length = tokens.index(self._end) if self._end in tokens else task.room
+            length = tokens.index(self._end) if self._end in tokens else assignment.room
             found.append(
                 Written(
                     tuple(tokens[:length]),
-                    sum(log_probabilities[: min(length + 1, task.room)]),
+                    sum(log_probabilities[: min(length + 1, assignment.room)]),
                     tuple(probabilities[:length]),
                 )
             )

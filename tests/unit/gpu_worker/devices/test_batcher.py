@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
 from gpu_worker.devices.batcher import Batcher
+from gpu_worker.devices.turns import NoTurns
 from gpu_worker.errors import DevicePoisoned, InvalidOption, OutOfMemory
 
 
@@ -31,6 +34,22 @@ class Device:
         if 666 in batch:
             raise DevicePoisoned
         return [item * item for item in batch]
+
+
+class Taken:
+    """What a batch takes of the device's memory."""
+
+
+class ToldTurns(NoTurns):
+    """Counts the seconds in which items of a thread ran."""
+
+    ran = 0.0
+
+    @contextmanager
+    def running(self, model: object) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.ran += time.monotonic() - began
 
 
 def many(batcher: Batcher[str, int, int], requests: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -111,7 +130,7 @@ def test_threads_prepare_their_items_in_turn_so_that_the_first_ones_are_early() 
     preparing, most = [0], [0]
 
     def prepare(number: int) -> list[int]:
-        with batcher.coming():
+        with batcher.preparing():
             preparing[0] += 1
             most[0] = max(most[0], preparing[0])
             time.sleep(0.01)
@@ -128,13 +147,50 @@ def test_a_first_batch_waits_for_items_that_are_prepared_on_the_models_own_cores
     batcher = Batcher(device.run, prepared_at_once=1, shares_cores=True)
 
     def bring(number: int) -> list[int]:
-        with batcher.coming():
+        with batcher.preparing():
             time.sleep(0.02)
         return batcher.run([number], "k", 3)
 
     with ThreadPoolExecutor(3) as threads:
         assert [found for [found] in threads.map(bring, range(3))] == [0, 1, 4]
     assert [sorted(items) for _, items in device.batches] == [[0, 1, 2]]
+
+
+def test_what_a_batch_took_is_free_before_its_halves_run() -> None:
+    held: list[weakref.ref[Taken]] = []
+    most = []
+
+    def run(batch: Sequence[int], key: str) -> Sequence[int]:
+        most.append(sum(one() is not None for one in held))
+        taken = Taken()
+        held.append(weakref.ref(taken))
+        if len(batch) > 2:
+            raise MemoryError
+        return batch
+
+    assert Batcher(run).run(list(range(8)), "k", 8) == list(range(8))
+    assert len(most) == 7 and set(most) == {0}
+
+
+def test_batchers_with_one_device_run_one_batch_at_a_time_and_to_wait_is_no_turn() -> None:
+    device = threading.Lock()
+    running, most = [0], [0]
+    turns = [ToldTurns(), ToldTurns()]
+
+    def run(batch: Sequence[int], key: str) -> Sequence[int]:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        time.sleep(0.1)
+        running[0] -= 1
+        return batch
+
+    batchers = [Batcher[str, int, int](run, device=device) for _ in turns]
+    with ThreadPoolExecutor(2) as threads:
+        pairs = zip(batchers, turns, strict=True)
+        ends = [threads.submit(own.run, [1], "k", 1, turns=told) for own, told in pairs]
+        assert [end.result() for end in ends] == [[1], [1]]
+    assert most == [1]
+    assert all(told.ran < 0.19 for told in turns)
 
 
 def test_a_batch_of_a_thread_that_is_alone_does_not_wait() -> None:

@@ -14,8 +14,8 @@ from gpu_worker.transcription.engines.torch_whisper.rules import token_rules
 from gpu_worker.transcription.engines.torch_whisper.writing import (
     CPU,
     GPU,
+    Assignment,
     Pace,
-    Task,
     Writer,
     Written,
 )
@@ -49,13 +49,13 @@ def written(
     room: int = 40,
 ) -> list[Written]:
     writer = Writer(network.decoder, 1500, network.alignment_heads, ends, pace)
-    task = Task(
+    assignment = Assignment(
         PROMPT, room, token_rules([5], [6], 200, "cpu"), temperature, seeds or [0] * len(sounds)
     )
     with torch.inference_mode():
         page = writer.begin(sounds.split(1))
-        writer.write(page, task)
-        return writer.read(page, task)
+        writer.write(page, assignment)
+        return writer.read(page, assignment)
 
 
 def ending(network: Network, sounds: torch.Tensor) -> int:
@@ -93,14 +93,14 @@ def test_the_pace_of_a_gpu_writes_the_same(network: Network, sounds: torch.Tenso
 
 def test_a_page_is_used_again_for_a_smaller_batch(network: Network, sounds: torch.Tensor) -> None:
     writer = Writer(network.decoder, 1500, (), 150, BUCKETS)
-    task = Task(PROMPT, 20, token_rules([], [], 200, "cpu"), 0.0, [0] * 7)
+    assignment = Assignment(PROMPT, 20, token_rules([], [], 200, "cpu"), 0.0, [0] * 7)
     with torch.inference_mode():
         first = writer.begin([sounds])
-        writer.write(first, task)
-        before = writer.read(first, task)
+        writer.write(first, assignment)
+        before = writer.read(first, assignment)
         again = writer.begin([sounds[4:6]])
         assert again is first
-        smaller = replace(task, seeds=[0, 0])
+        smaller = replace(assignment, seeds=[0, 0])
         writer.write(again, smaller)
         after = writer.read(again, smaller)
     assert [text.tokens for text in after] == [text.tokens for text in before[4:6]]
@@ -122,11 +122,11 @@ def test_what_is_drawn_depends_on_the_seed_alone(network: Network, sounds: torch
 
 def test_candidates_are_rows_of_one_sound(network: Network, sounds: torch.Tensor) -> None:
     writer = Writer(network.decoder, 1500, (), 150)
-    task = Task(PROMPT, 10, token_rules([], [], 200, "cpu"), 0.0, [0] * 6)
+    assignment = Assignment(PROMPT, 10, token_rules([], [], 200, "cpu"), 0.0, [0] * 6)
     with torch.inference_mode():
         page = writer.begin(sounds[:2].split(1), copies=3)
-        writer.write(page, task)
-        texts = [text.tokens for text in writer.read(page, task)]
+        writer.write(page, assignment)
+        texts = [text.tokens for text in writer.read(page, assignment)]
     assert texts[0] == texts[1] == texts[2]
     assert texts[3] == texts[4] == texts[5]
 

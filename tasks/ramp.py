@@ -12,7 +12,7 @@ from __future__ import annotations
 STEP_SECONDS = 0.025
 
 
-class Intake:
+class Ramp:
     """Says when a worker may take its next message."""
 
     def __init__(self) -> None:
