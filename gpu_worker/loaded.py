@@ -97,7 +97,7 @@ class LoadedEngines(LoadedModels[EngineRequest, LoadedEngine]):
             batcher = WindowBatcher(
                 engine.decode,
                 prepared_at_once=request.threads or os.cpu_count() or 1,
-                shares_cores=engine.device == "cpu",
+                shares_cores=engine.shares_cores,
                 memory_ratio=partial(memory_ratio, engine.device),
                 on_batch=on_batch,
             )

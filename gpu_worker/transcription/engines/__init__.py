@@ -63,6 +63,7 @@ class Engine(Protocol):
 
     name: str
     device: str  # as for people: "cpu", "cuda"
+    shares_cores: bool  # it computes on the cores that prepare its windows
     max_window_seconds: float  # the longest window it was made for
     languages: frozenset[str]
 

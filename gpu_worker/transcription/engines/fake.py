@@ -42,6 +42,7 @@ class FakeEngine:
     """
 
     device = "cpu"
+    shares_cores = False  # it sleeps
     max_window_seconds = 30.0
     languages = frozenset({"en", "es", "de", "fr"})
 

@@ -88,6 +88,7 @@ class FasterWhisperEngine:
     def __init__(self, name: str, model: WhisperModel, longest: float, vocabulary: int) -> None:
         self.name = name
         self.device: str = model.model.device
+        self.shares_cores = self.device == "cpu"
         self.max_window_seconds = longest
         self._model = model
         self._vocabulary = Vocabulary(

@@ -50,6 +50,7 @@ class TorchEngine:
     ) -> None:
         self.name = name
         self.device = network.device
+        self.shares_cores = self.device == "cpu"
         self.max_window_seconds = longest
         self._network = network
         self._vocabulary = Vocabulary(
