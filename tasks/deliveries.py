@@ -39,9 +39,8 @@ class Deliveries(transport.QoS):
         """Tell whether the consumer asks Redis for a message now."""
         if not super().can_consume():  # type: ignore[no-untyped-call]
             return False
-        return (
-            self._wait() == 0 or get_event_loop() is None
-        )  # without a loop it is asked again soon
+        # Without a loop that a timer could wake, there is no ramp.
+        return self._wait() == 0 or get_event_loop() is None
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Record a message that was taken; delete those that could not be deleted before."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import jiwer
 import regex
 
@@ -42,6 +44,21 @@ def test_a_real_conversation_is_written_as_it_was_said(
         job = cluster.wait(submitted)
         assert job.status == "completed"
         check(model, transcript_from_json(cluster.result(job)["transcript"]))
+
+
+def test_the_engine_torch_writes_it_too_and_leaves_beams_to_the_other_one(
+    start_cluster: StartCluster,
+) -> None:
+    real_model("tiny.en")
+    cluster = start_cluster(workers=1, engine="torch")
+    job = cluster.wait(cluster.submit(SAMPLE, model="tiny.en", beam_size=1))
+    check("tiny.en", transcript_from_json(cluster.result(job)["transcript"]))
+    [worker] = cluster.gpu_worker_pids()
+    assert "libtorch" in Path(f"/proc/{worker}/maps").read_text(encoding="utf-8")
+    assert not cluster.events("engine_replaced", job)
+    job = cluster.wait(cluster.submit(SAMPLE, model="tiny.en", beam_size=2))
+    assert job.status == "completed"
+    assert {line["engine"] for line in cluster.events("engine_replaced", job)} == {"faster_whisper"}
 
 
 def check(model: str, transcript: Transcript) -> None:
