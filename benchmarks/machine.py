@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import time
@@ -96,3 +97,12 @@ def _cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def check_memory_settings(parser: argparse.ArgumentParser) -> None:
+    """End with status 2 unless this process has the C library's settings of a worker."""
+    from orchestrator.local.workers import KEEP_MEMORY  # a machine without the cluster has none
+
+    if not KEEP_MEMORY.items() <= os.environ.items():  # they are read when a process starts
+        told = " ".join(f"{name}={value}" for name, value in KEEP_MEMORY.items())
+        parser.exit(2, f"Start it with the environment of a worker: {told}\n")

@@ -14,31 +14,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks.accuracy.models import NAMES, whisper_files
-from benchmarks.accuracy.recordings import SPEECH, recordings, samples
-from benchmarks.machine import describe_machine
+from benchmarks.accuracy.recordings import SPEECH
+from benchmarks.machine import check_memory_settings, describe_machine
+from benchmarks.speed.inputs import packed_english
 from benchmarks.speed.rounds import order
 from gpu_worker.audio.samples import Audio
-from gpu_worker.audio.vad import speech_spans
-from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine
 from gpu_worker.transcription.engines.faster_whisper import load as load_faster_whisper
 from gpu_worker.transcription.engines.prompts import build_prompt, text_room
 from gpu_worker.transcription.engines.torch_whisper.engine import TorchEngine
 from gpu_worker.transcription.engines.torch_whisper.loading import load as load_torch
-from gpu_worker.transcription.windows import pack_windows
-from orchestrator.local.workers import KEEP_MEMORY
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "torch_parts.json"
 OPTIONS = DecodeOptions(language="en", temperatures=(0.0,))
@@ -156,13 +151,9 @@ def main() -> None:
     parser.add_argument("--speech", type=Path, default=SPEECH if SPEECH.is_dir() else None)
     parser.add_argument("--json", type=Path, default=RESULTS)
     given = parser.parse_args()
-    if not KEEP_MEMORY.items() <= os.environ.items():  # the C library reads them at its start
-        settings = " ".join(f"{name}={value}" for name, value in KEEP_MEMORY.items())
-        parser.exit(2, f"Start it with the environment of a worker: {settings}\n")
-    english = [r for r in recordings(given.speech) if r.language == "en"]
-    audio = np.concatenate([samples(recording.path) for recording in english])
-    cut = pack_windows(speech_spans(audio, 30.0), 30 * SAMPLE_RATE)[: given.windows]
-    windows = [window.cut(audio) for window in cut]
+    check_memory_settings(parser)
+    audio, packed = packed_english(given.speech)
+    windows = [window.cut(audio) for window in packed[: given.windows]]
     report: dict[str, Any] = {
         "machine": describe_machine() | {"torch": torch.__version__},
         "threads": given.threads,

@@ -13,10 +13,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
 from benchmarks.machine import print_machine
-from benchmarks.speakers.recordings import Recording, join, read_recording, read_sample
+from benchmarks.speakers.recordings import Recording, add_recordings, read_given
 from gpu_worker.diarization import DiarizerRequest, SpeakerBounds
 from gpu_worker.diarization.pretrained import load
 from gpu_worker.transcript import Turn
@@ -48,16 +47,11 @@ def hear(recordings: list[Recording], rounds: int) -> tuple[dict[int, float], bo
 def main() -> int:
     """Print a line for each size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument(
-        "--recording", nargs=3, action="append", default=[], metavar=("AUDIO", "RTTM", "URI")
-    )
+    add_recordings(parser)
     parser.add_argument("--rounds", type=int, default=2)
     given = parser.parse_args()
     print_machine()
-    recordings = [read_sample()]
-    recordings += [read_recording(Path(a), Path(b), uri) for a, b, uri in given.recording]
-    if len(recordings) > 1:
-        recordings.append(join(recordings))
+    recordings = read_given(given)
     least, are_equal = hear(recordings, given.rounds)
     for size, seconds in least.items():
         print(f"{size} at once: {seconds:.2f} processor seconds a minute")

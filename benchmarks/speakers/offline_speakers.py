@@ -35,9 +35,8 @@ from benchmarks.machine import ProcessorTime, describe_machine, print_machine
 from benchmarks.speakers.recordings import (
     JOINED,
     Recording,
-    join,
-    read_recording,
-    read_sample,
+    add_recordings,
+    read_given,
     write_wav,
 )
 from benchmarks.speakers.senko_baseline import run_senko
@@ -202,19 +201,14 @@ def _row(side: str, name: str, error: DiarizationError) -> dict[str, Any]:
 def main() -> int:
     """Print the rows; exit status 1 if turns differ between the cluster and the process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument(
-        "--recording", nargs=3, action="append", default=[], metavar=("AUDIO", "RTTM", "URI")
-    )
+    add_recordings(parser)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4])
     parser.add_argument("--shard-seconds", type=float, default=32.0)
     parser.add_argument("--senko", type=Path, default=None, metavar="PYTHON")
     parser.add_argument("--json", type=Path, default=None)
     given = parser.parse_args()
     print_machine()
-    recordings = [read_sample()]
-    recordings += [read_recording(Path(a), Path(b), uri) for a, b, uri in given.recording]
-    if len(recordings) > 1:
-        recordings.append(join(recordings))
+    recordings = read_given(given)
     rows: list[dict[str, Any]] = []
 
     def report(side: str, heard: Heard, same_as: Heard | None = None) -> None:

@@ -5,6 +5,7 @@ They are given by path, as none but those in packages may be taken into the repo
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import wave
 from collections.abc import Sequence
@@ -50,6 +51,20 @@ def read_recording(audio: Path, rttm: Path, uri: str) -> Recording:
     if not turns:
         raise ValueError(f"{rttm} has nothing about {uri!r}.")
     return Recording(uri, samples.astype(np.float32), turns)
+
+
+def add_recordings(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names recordings; may be given several times."""
+    parser.add_argument(
+        "--recording", nargs=3, action="append", default=[], metavar=("AUDIO", "RTTM", "URI")
+    )
+
+
+def read_given(given: argparse.Namespace) -> list[Recording]:
+    """pyannote's sample, the recordings that were given, and if there are any, all joined."""
+    found = [read_sample()]
+    found += [read_recording(Path(a), Path(b), uri) for a, b, uri in given.recording]
+    return [*found, join(found)] if len(found) > 1 else found
 
 
 def join(recordings: Sequence[Recording]) -> Recording:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,16 +22,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy.models import NAMES, whisper_files
-from benchmarks.accuracy.recordings import SPEECH, recordings, samples
-from benchmarks.machine import describe_machine
+from benchmarks.accuracy.recordings import SPEECH
+from benchmarks.machine import check_memory_settings, describe_machine
+from benchmarks.speed.inputs import packed_english
 from gpu_worker.audio.vad import speech_spans
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
 from gpu_worker.transcription.engines.faster_whisper import FasterWhisperEngine, load
 from gpu_worker.transcription.engines.features import Features, PreparedWindow
 from gpu_worker.transcription.engines.prompts import build_prompt, text_room
-from gpu_worker.transcription.windows import pack_windows
-from orchestrator.local.workers import KEEP_MEMORY
 
 ENCODER_BATCHES = (1, 4, 8)
 TEXT_BATCHES = (1, 2, 4, 6, 8)
@@ -107,13 +105,10 @@ def main() -> None:
     parser.add_argument("--speech", type=Path, default=SPEECH if SPEECH.is_dir() else None)
     parser.add_argument("--json", type=Path, default=None)
     given = parser.parse_args()
-    if not KEEP_MEMORY.items() <= os.environ.items():  # the C library reads them at its start
-        settings = " ".join(f"{name}={value}" for name, value in KEEP_MEMORY.items())
-        parser.exit(2, f"Start it with the environment of a worker: {settings}\n")
-    english = [r for r in recordings(given.speech) if r.language == "en"]
-    audio = np.concatenate([samples(recording.path) for recording in english])
+    check_memory_settings(parser)
+    audio, packed = packed_english(given.speech)
     seconds = len(audio) / SAMPLE_RATE
-    cut = pack_windows(speech_spans(audio, 30.0), 30 * SAMPLE_RATE)[: max(TEXT_BATCHES)]
+    cut = packed[: max(TEXT_BATCHES)]
     report: dict[str, Any] = {"machine": describe_machine(), "threads": given.threads}
     report["speech detection, a minute of audio"] = processor_seconds(
         lambda: speech_spans(audio, 30.0), 1, 1

@@ -16,7 +16,9 @@ import numpy as np
 
 from benchmarks.accuracy.recordings import Recording, recordings, samples
 from gpu_worker.audio.samples import Audio
+from gpu_worker.audio.vad import speech_spans
 from gpu_worker.pcm import SAMPLE_RATE
+from gpu_worker.transcription.windows import Window, pack_windows
 from tests.inputs.speech import write_wav
 
 LONG, SHORT = "long", "short"
@@ -62,6 +64,13 @@ def joined(pieces: Sequence[Audio], lead: int) -> Audio:
     for piece in pieces:
         parts += [pause, piece]
     return np.concatenate(parts)
+
+
+def packed_english(directory: Path | None) -> tuple[Audio, tuple[Window, ...]]:
+    """All English recordings end to end, and the windows of their speech as a worker packs them."""
+    english = [r for r in recordings(directory) if r.language == "en"]
+    audio = np.concatenate([samples(recording.path) for recording in english])
+    return audio, pack_windows(speech_spans(audio, 30.0), 30 * SAMPLE_RATE)
 
 
 class Speech:

@@ -27,18 +27,16 @@ import onnxruntime
 import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from transformers import WhisperConfig
-from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from benchmarks.machine import print_machine
 from benchmarks.speakers.recordings import read_sample
+from benchmarks.speed.sides.transformers_pipeline import whisper_in_torch
 from gpu_worker.models.weights.reading import read_whisper
 from gpu_worker.models.weights.whisper import WhisperWeights
 from gpu_worker.models.whisper import fetch_model, find_model
 from gpu_worker.pcm import SAMPLE_RATE
 
 Run = Callable[[], Any]
-_PART = "model.encoder."
 
 
 class Encoder(torch.nn.Module):
@@ -46,21 +44,7 @@ class Encoder(torch.nn.Module):
 
     def __init__(self, weights: WhisperWeights) -> None:
         super().__init__()
-        sizes = weights.dimensions
-        config = WhisperConfig(
-            num_mel_bins=sizes["n_mels"],
-            d_model=sizes["n_audio_state"],
-            encoder_layers=sizes["n_audio_layer"],
-            encoder_attention_heads=sizes["n_audio_head"],
-            encoder_ffn_dim=4 * sizes["n_audio_state"],
-        )
-        self.encoder = WhisperEncoder(config)
-        state = {
-            name.removeprefix(_PART): torch.from_numpy(np.array(value))
-            for name, value in weights.transformers_state().items()
-            if name.startswith(_PART)
-        }
-        self.encoder.load_state_dict(state)
+        self.encoder = whisper_in_torch(weights, 0, 0).model.encoder
 
     def forward(self, features: torch.Tensor) -> Any:
         """Turn (batch, bands, 3000) into (batch, 1500, width)."""
