@@ -7,6 +7,7 @@ around the boundaries are read. The chunk's own task finds the speech inside a c
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +18,9 @@ from gpu_worker.pcm import SAMPLE_RATE
 # A pause is near enough, and to listen for it costs as much as to find the speech of a chunk.
 _LEAST_SEARCH_SECONDS = 5.0
 _LONG_FILE_SECONDS = 1800.0  # from here on `max_chunk_seconds` holds
+# Boundaries around which is searched at a time: no chunk is begun before the last cut is there, and
+# the detector lets other threads run meanwhile.
+_SEARCHES_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,10 @@ def plan_chunks(
         return ()
     count, radius = _layout(total / SAMPLE_RATE, options)
     reach = round(radius * SAMPLE_RATE)
-    cuts = [cut_near(pcm, round(k * total / count), reach, detector) for k in range(1, count)]
-    edges = [0, *cuts, total]
+    boundaries = [round(k * total / count) for k in range(1, count)]
+    with ThreadPoolExecutor(_SEARCHES_AT_ONCE) as threads:
+        cuts = threads.map(lambda boundary: cut_near(pcm, boundary, reach, detector), boundaries)
+        edges = [0, *cuts, total]
     return tuple(Chunk(index, start, end) for index, (start, end) in enumerate(pairwise(edges)))
 
 
