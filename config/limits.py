@@ -23,7 +23,8 @@ class Limits(BaseSettings):
     quotas: dict[str, dict[str, float]] = Field(
         default={},
         description="Limits by tenant, as JSON: jobs_in_flight, audio_seconds, source_bytes, "
-        "pending_uploads, pending_upload_bytes.",
+        "pending_uploads, pending_upload_bytes; and weight, its share of the workers beside "
+        "others that wait: 0.01 to 100, by default 1.",
     )
     max_audio_seconds: float = Field(
         default=24 * 3600.0,

@@ -98,6 +98,7 @@ class LoadedEngines(LoadedModels[EngineRequest, LoadedEngine]):
                 engine.decode,
                 prepared_at_once=request.threads or os.cpu_count() or 1,
                 shares_cores=engine.shares_cores,
+                owners_apart=engine.device == "cpu",
                 memory_ratio=partial(memory_ratio, engine.device),
                 on_batch=on_batch,
             )

@@ -19,7 +19,7 @@ from kombu.entity import Exchange, Queue
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, TransientError
-from tasks.deliveries import free_every_slot
+from tasks.fair_channel import be_fair
 from tasks.redis_address import RedisAddress
 from tasks.runs.stages import Stage, queues
 from tasks.thread_pool import end_every_task
@@ -85,7 +85,7 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
         task_send_sent_event=not only_sends,  # for those, the worker's "received" is enough
     )  # fmt: skip
     celery.steps["consumer"].add("tasks.delivery_watch:DeliveryWatch")
-    free_every_slot()
+    be_fair()
     end_every_task()
     return celery
 

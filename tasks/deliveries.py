@@ -6,7 +6,8 @@ the deletion raises, the slot is never freed, and the worker takes nothing again
 heartbeat goes on. `Deliveries` frees the slot all the same and deletes the message with the next
 one. `tasks/delivery_watch.py` ends a worker that has lost a slot in another way.
 
-It also lets a worker that was idle take its messages in turn with the others (`tasks/ramp.py`).
+It also lets a worker that was idle take its messages in turn with the others (`tasks/ramp.py`),
+and keeps one of its slots for other tenants than the one that has the rest.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from kombu.asynchronous import get_event_loop
 from kombu.transport import redis as transport
 from redis.exceptions import RedisError
 
+from tasks import fair_queue
 from tasks.ramp import Ramp
+
+# A worker whose last slot is for other tenants looks so often for a message of theirs.
+LOOK_SECONDS = 0.2
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +39,7 @@ class Deliveries(transport.QoS):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
         self._ramp = Ramp()
+        self._looks_at = 0.0  # when to look again, by the monotonic clock
 
     def can_consume(self) -> bool:
         """Tell whether the consumer asks Redis for a message now."""
@@ -46,12 +52,37 @@ class Deliveries(transport.QoS):
         """Record a message that was taken; delete those that could not be deleted before."""
         super().append(message, delivery_tag)  # type: ignore[no-untyped-call]
         self._delete_again()
+        self._look_later()
+
+    def tenant_at_limit(self) -> str | None:
+        """Return the tenant of whom no message may be taken now, if there is one."""
+        held = [
+            fair_queue.Share.of(message.headers or {}).tenant
+            for tag, message in self._delivered.items()
+            if tag not in self._dirty
+        ]
+        return fair_queue.tenant_at_limit(held, self.prefetch_count)
+
+    def found_nothing(self) -> bool:
+        """Tell whether a bell may wake the worker; otherwise it looks again in a moment.
+
+        The bell rings for each message, also of the tenant that has all slots but one.
+        """
+        if self.tenant_at_limit() is None or get_event_loop() is None:
+            return True
+        self._looks_at = time.monotonic() + LOOK_SECONDS
+        self._look_later()
+        return False
+
+    def _look_later(self) -> None:
         wait, loop = self._wait(), get_event_loop()
         if wait > 0 and loop is not None:
             loop.call_later(wait, _look_again)  # type: ignore[no-untyped-call]
 
     def _wait(self) -> float:
-        return self._ramp.wait(len(self._delivered) - len(self._dirty), time.monotonic())
+        now = time.monotonic()
+        wait = self._ramp.wait(len(self._delivered) - len(self._dirty), now)
+        return max(wait, self._looks_at - now)
 
     def ack(self, delivery_tag: str) -> None:
         """Delete a message that is done, and free its slot, also if Redis refuses."""
@@ -95,8 +126,3 @@ def _look_again() -> None:
     The timer is set while the loop handles a message: one set when it is about to sleep comes too
     late for that sleep.
     """
-
-
-def free_every_slot() -> None:
-    """Let every Redis channel of kombu in this process use `Deliveries`."""
-    transport.Channel.QoS = Deliveries

@@ -13,6 +13,7 @@ from typing import Any
 from gpu_worker.alignment import Aligner, SpokenWindow
 from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.batcher import Batcher
+from gpu_worker.devices.requests import ANY_STANDING, Standing
 from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.transcript import ChunkTranscript, HeardWindow, Segment, Word
 from gpu_worker.transcription.decoded import rounded
@@ -39,14 +40,15 @@ def align_chunk(
     before_batch: Callable[[], None] = lambda: None,
     batcher: AlignBatcher | None = None,
     turns: Turns = NO_TURNS,
-    is_urgent: bool = False,
+    standing: Standing = ANY_STANDING,
 ) -> ChunkTranscript:
     """Time every word of `heard` by its sound, in seconds from the start of the file.
 
     `audio` is the chunk's, shape (samples,); `first_sample` its position in the file.
     `language` says how a segment without words is cut into lines. `batcher` is the aligner's: with
-    it the chunk's windows share batches with those of other chunks, urgent ones first, and `turns`
-    hears whose turn it is. Raises OutOfMemory, and what `before_batch` and the aligner raise.
+    it the chunk's windows share batches with those of other chunks, in the order of `standing`, and
+    `turns` hears whose turn it is. Raises OutOfMemory, and what `before_batch` and the aligner
+    raise.
     """
     batcher = batcher or Batcher(lambda items, _: aligner.hear(items))
     places: list[int] = []
@@ -64,7 +66,7 @@ def align_chunk(
         min(batch_size, CPU_WINDOWS) if aligner.device == "cpu" else batch_size,
         before_batch=before_batch,
         turns=turns,
-        is_urgent=is_urgent,
+        standing=standing,
     )
     windows = list(heard.windows)
     for index, timed in zip(order, aligner.time(spoken, found), strict=True):

@@ -15,11 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gpu_worker.devices.batch_size import BatchSize
 from gpu_worker.devices.faults import told
-from gpu_worker.devices.requests import Place, Request
+from gpu_worker.devices.requests import ANY_STANDING, Place, Request, Standing, in_turn
 from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.errors import DeviceFault, DevicePoisoned
 
@@ -44,6 +44,7 @@ class Batcher(Generic[Key, Item, Result]):
         *,
         prepared_at_once: int = 1,
         shares_cores: bool = False,
+        owners_apart: bool = False,
         device: threading.Lock | None = None,
         memory_ratio: Callable[[], float | None] = lambda: None,
         on_batch: Callable[[int, int], None] = lambda items, size: None,
@@ -52,15 +53,18 @@ class Batcher(Generic[Key, Item, Result]):
 
         `prepared_at_once` threads prepare items at a time: one for each core, as more would only
         make the first one late. `shares_cores` says that the model runs on the cores that prepare,
-        so that nothing idles while a batch waits for them. `memory_ratio` tells how much of the
-        device's memory is in use; `on_batch` hears of each batch how many items it had, and how
-        many it might have had. Of the batchers with one `device` one runs a batch at a time.
+        so that nothing idles while a batch waits for them. With `owners_apart` a batch has items of
+        one owner, for devices on which each neighbour makes it longer. `memory_ratio` tells how
+        much of the device's memory is in use; `on_batch` hears of each batch how many items it had,
+        and how many it might have had. Of the batchers with one `device` one runs a batch at a
+        time.
         """
         self._model = run
         self._memory_ratio = memory_ratio
         self._on_batch = on_batch
         self._size = BatchSize()
         self._shares_cores = shares_cores
+        self._owners_apart = owners_apart
         self._device = device or threading.Lock()
         self._preparing = threading.Semaphore(prepared_at_once)
         self._changed = threading.Condition()
@@ -97,15 +101,16 @@ class Batcher(Generic[Key, Item, Result]):
         *,
         before_batch: Callable[[], None] = lambda: None,
         turns: Turns = NO_TURNS,
-        is_urgent: bool = False,
+        standing: Standing = ANY_STANDING,
     ) -> list[Result]:
         """Return one result for each item, in order, from batches of at most `largest`.
 
-        Urgent items go before those that are not; else the thread that came first is first.
+        Urgent items go before those that are not; then owners take turns, and of an owner the
+        thread that came first is first.
         `before_batch` may raise to stop this thread's items between two batches. Raises OutOfMemory
         when a single item does not fit, and what the model raises for one of these items.
         """
-        request = Request(key, items, largest, before_batch, turns, is_urgent)
+        request = Request(key, items, largest, before_batch, turns, standing)
         with self._changed:
             if items:
                 self._requests.append(request)
@@ -191,11 +196,14 @@ class Batcher(Generic[Key, Item, Result]):
 
         A request that wants small batches shares none with those that take large ones.
         """
-        left = [request for request in self._requests if request.left]
-        left.sort(key=lambda request: not request.is_urgent)  # stable: else by age
-        kind = left[0].key, left[0].largest
-        found = [request for request in left if (request.key, request.largest) == kind]
+        left = in_turn(request for request in self._requests if request.left)
+        first = self._kind(left[0])
+        found = [request for request in left if self._kind(request) == first]
         return found, min(self._size.size, left[0].largest)
+
+    def _kind(self, request: Request) -> tuple[Any, ...]:
+        owner = request.standing.owner if self._owners_apart else None
+        return request.key, request.largest, owner
 
     def _run(self, places: Sequence[Place]) -> None:
         """Run a batch, in halves if it fails, and keep its results and errors."""

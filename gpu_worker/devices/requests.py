@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gpu_worker.devices.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whose items they are, and whether they go before others; owners take turns in batches."""
+
+    owner: str = ""
+    is_urgent: bool = False
+
+
+ANY_STANDING = Standing()
 
 
 @dataclass(eq=False, slots=True)
@@ -18,7 +30,7 @@ class Request:
     largest: int
     check: Callable[[], None]
     turns: Turns
-    is_urgent: bool
+    standing: Standing
     taken: int = 0  # items that are in a batch, or were
     results: dict[int, Any] = field(default_factory=dict)
     error: BaseException | None = None
@@ -33,3 +45,16 @@ class Request:
 
 
 Place = tuple[Request, int]  # one item: its request and its index there
+
+
+def in_turn(requests: Iterable[Request]) -> list[Request]:
+    """Return the requests, oldest first, in the order in which batches take their items. Pure.
+
+    The first request of each owner goes before the second of any, and so on.
+    """
+    before: Counter[Standing] = Counter()
+    order: list[tuple[bool, int, Request]] = []
+    for request in requests:
+        order.append((not request.standing.is_urgent, before[request.standing], request))
+        before[request.standing] += 1
+    return [request for *_, request in sorted(order, key=lambda it: it[:2])]

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_worker.audio.samples import Audio
+from gpu_worker.devices.requests import ANY_STANDING, Standing
 from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.diarization.grid import Grid
 from gpu_worker.errors import InvalidOption
@@ -142,12 +143,12 @@ class Diarizer(Protocol):
         before_batch: Callable[[], None] = lambda: None,
         *,
         turns: Turns = NO_TURNS,
-        is_urgent: bool = False,
+        standing: Standing = ANY_STANDING,
     ) -> ShardVoices:
         """Find the local speakers in the windows of a shard, and embed their voices.
 
         `audio` are the samples `grid.samples_of(windows, …)` of the file. Threads that call it at
-        once share batches: urgent windows go first, `turns` hears whose turn it is, and
+        once share batches, in the order of `standing`; `turns` hears whose turn it is, and
         `before_batch` may raise to stop between two batches. Raises OutOfMemory.
         """
 

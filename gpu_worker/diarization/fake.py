@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.batcher import Batcher
+from gpu_worker.devices.requests import ANY_STANDING, Standing
 from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.diarization import Diarization, DiarizerRequest, ShardVoices, Speaker, SpeakerBounds
 from gpu_worker.diarization.grid import Grid
@@ -49,12 +50,10 @@ class FakeDiarizer:
         before_batch: Callable[[], None] = lambda: None,
         *,
         turns: Turns = NO_TURNS,
-        is_urgent: bool = False,
+        standing: Standing = ANY_STANDING,
     ) -> ShardVoices:
         """Hear the windows as `Diarizer.embed`, one batch a window."""
-        self._batcher.run(
-            windows, "", 1, before_batch=before_batch, turns=turns, is_urgent=is_urgent
-        )
+        self._batcher.run(windows, "", 1, before_batch=before_batch, turns=turns, standing=standing)
         heard = np.zeros((len(windows), WINDOW_FRAMES, SPEAKERS), dtype=np.bool_)
         voices = np.zeros((len(windows), SPEAKERS, SPEAKERS), dtype=np.float32)
         for index, window in enumerate(windows):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.batcher import Batcher
 from gpu_worker.devices.nvml import memory_ratio
+from gpu_worker.devices.requests import ANY_STANDING, Standing
 from gpu_worker.devices.torch_devices import translating_torch_errors
 from gpu_worker.devices.turns import NO_TURNS, Turns, device_of_batches
 from gpu_worker.diarization import Diarization, ShardVoices, Speaker, SpeakerBounds, Vector
@@ -77,7 +78,7 @@ class PyannoteDiarizer:
         before_batch: Callable[[], None] = lambda: None,
         *,
         turns: Turns = NO_TURNS,
-        is_urgent: bool = False,
+        standing: Standing = ANY_STANDING,
     ) -> ShardVoices:
         """Embed voices as `Diarizer.embed`.
 
@@ -85,7 +86,7 @@ class PyannoteDiarizer:
         """
         cut = translating_torch_errors(lambda: self._cut(audio, len(windows)))
         whole = self._whole(len(audio), len(windows))
-        hear = partial(self._heard.run, before_batch=before_batch, turns=turns, is_urgent=is_urgent)
+        hear = partial(self._heard.run, before_batch=before_batch, turns=turns, standing=standing)
         heard = hear(cut[:whole], _WHOLE, self._heard_at_once) + hear(cut[whole:], _PADDED, 1)
         scores = np.stack(heard) if heard else self._nothing()
         active = self._active(scores)
@@ -100,7 +101,7 @@ class PyannoteDiarizer:
             self._embedded_at_once,
             before_batch=before_batch,
             turns=turns,
-            is_urgent=is_urgent,
+            standing=standing,
         )
         vectors = np.stack(voices) if voices else np.zeros((0, scores.shape[2], 0), np.float32)
         return ShardVoices(windows.start, active if self._is_powerset else scores, vectors)

@@ -14,6 +14,7 @@ from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
 from gpu_worker.devices.batcher import Batcher
+from gpu_worker.devices.requests import ANY_STANDING, Standing
 from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcript import ChunkTranscript, TranscriptWarning
@@ -40,14 +41,14 @@ def transcribe_chunk(
     before_batch: Callable[[], None] = lambda: None,
     batcher: WindowBatcher | None = None,
     turns: Turns = NO_TURNS,
-    is_urgent: bool = False,
+    standing: Standing = ANY_STANDING,
 ) -> ChunkTranscript:
     """Find the speech in `audio`, decode it, and time it from the start of the file.
 
     `audio` has shape (samples,); `first_sample` is the chunk's position in the file. `batcher` is
-    the engine's: with it the chunk's windows share batches with those of other chunks, urgent
-    ones first, and `turns` hears whose windows are decoded. Words are always timed: their times
-    decide where lines end, and whether speech was passed over. Raises OutOfMemory, and what
+    the engine's: with it the chunk's windows share batches with those of other chunks, in the
+    order of `standing`, and `turns` hears whose windows are decoded. Words are always timed: their
+    times decide where lines end, and whether speech was passed over. Raises OutOfMemory, and what
     `before_batch` and the engine raise.
     """
     batcher = batcher or Batcher(engine.decode)
@@ -63,7 +64,7 @@ def transcribe_chunk(
         with batcher.preparing():
             prepared = [engine.prepare(window.cut(audio)) for window in found]
         texts = batcher.run(
-            prepared, timed, largest, before_batch=before_batch, turns=turns, is_urgent=is_urgent
+            prepared, timed, largest, before_batch=before_batch, turns=turns, standing=standing
         )
         return [DecodedWindow.of(*pair, timed) for pair in zip(found, texts, strict=True)]
 

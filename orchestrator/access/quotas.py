@@ -1,4 +1,4 @@
-"""The limits of one tenant; by default the cluster's own."""
+"""The limits of one tenant, by default the cluster's own, and its weight beside the others."""
 
 from __future__ import annotations
 
@@ -37,3 +37,9 @@ def quota_of(settings: Settings, tenant: str) -> Quota:
         pending_uploads=int(own.get("pending_uploads", settings.pending_uploads)),
         pending_upload_bytes=int(own.get("pending_upload_bytes", settings.pending_upload_bytes)),
     )
+
+
+def weight_of(settings: Settings, tenant: str) -> float | None:
+    """Return the tenant's weight in the turns of the queues; None without one, which is 1."""
+    weight = settings.quotas.get(tenant, {}).get("weight")
+    return None if weight is None else min(max(weight, 0.01), 100.0)

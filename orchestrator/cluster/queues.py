@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from base64 import b64decode
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from typing import Any, Protocol
 
 from redis import Redis
@@ -18,12 +18,13 @@ from redis import Redis
 from orchestrator.cluster.turns import Turns, has_turn_to_come, lane_of
 from orchestrator.cluster.unreadable import FAULTS, note
 from tasks.broker import SENT_AT
+from tasks.fair_queue import NONE, lengths, lists, message_of
 from tasks.runs.records import Records
 from tasks.runs.stages import HEADER_STAGES, Stage, queues, queues_of
 from tasks.runs.units import Run, Unit
 
 PAGE = 500  # messages that one request reads
-LONGEST = 10_000  # messages of a queue that is read as a whole, at each pass with suspects
+LONGEST = 10_000  # messages of a tenant in a queue that are read, at each pass with suspects
 _STAGES = {stage.task_name: stage for stage in Stage}
 
 
@@ -56,7 +57,7 @@ class Queues(Protocol):
 
 
 class RedisQueues:
-    """Reads the list that kombu's Redis transport keeps for each queue.
+    """Reads the lists of `tasks/fair_queue.py`: one for each tenant that waits in a queue.
 
     A long list is not read: a unit's message may wait in it while its first message was sent before
     the unit was first asked about. So a lost one is noticed when its turn has come.
@@ -81,21 +82,24 @@ class RedisQueues:
         stages = {unit.stage for unit in suspects}
         if stages & HEADER_STAGES:
             stages.add(Stage.FAN_OUT)
-        lengths = self._lengths(queues_of(stages))
-        long = {name for name, length in lengths.items() if length > self._longest}
         runs = {unit.run for unit in suspects}
+        tenants = {NONE, *(run.tenant for run in runs)}
+        every = lists(self._redis, queues_of(stages))
+        waiting = lengths(self._redis, (it for it in every if every[it][1] in tenants))
+        long = {key for key, length in waiting.items() if length > self._longest}
         found: set[Unit] = set()
-        for name in lengths.keys() - long:
-            found.update(unit for unit in _units(self._redis, name) if unit.run in runs)
+        for key in waiting.keys() - long:
+            found.update(unit for unit in _units(self._redis, key) if unit.run in runs)
         missing = lost(suspects, found)
         if long:
-            firsts, now = self._first_sent(long), self._clock()
+            now = self._clock()
+            firsts = {every[key]: sent for key, sent in self._first_sent(long).items()}
             missing = tuple(unit for unit in missing if not self._may_wait(unit, firsts, now))
             self._turns.forget_old(now)
         return set(suspects).difference(missing)
 
     def expect(self, units: Iterable[Unit]) -> None:
-        """Take note of the time, for queues that are too long to be read."""
+        """Take note of the time, for lists that are too long to be read."""
         now = self._clock()
         for unit in units:
             self._turns.first_asked(unit, now)
@@ -105,51 +109,65 @@ class RedisQueues:
         self._turns.forget(unit)
 
     def unread(self) -> dict[str, float]:
-        """Return the queues that are too long to be read."""
-        lengths = self._lengths(queues())
-        return self._first_sent([name for name, it in lengths.items() if it > self._longest])
+        """Return the queues with lists that are too long to be read."""
+        every = lists(self._redis, queues())
+        long = [key for key, it in lengths(self._redis, every).items() if it > self._longest]
+        return self._by_queue(every, self._first_sent(long))
 
     def lengths(self) -> dict[str, int]:
-        """Return the length of each queue's list."""
-        return self._lengths(queues())
+        """Return the length of each queue, of all tenants together."""
+        every = lists(self._redis, queues())
+        total = dict.fromkeys(queues(), 0)
+        for key, length in lengths(self._redis, every).items():
+            total[every[key][0]] += length
+        return total
 
     def ages(self, now: float) -> dict[str, float]:
         """Return ages by the send time of each list's last message: workers take from the tail."""
-        firsts = self._first_sent(queues())
+        every = lists(self._redis, queues())
+        firsts = self._by_queue(every, self._first_sent(every))
         return {
             queue: max(0.0, now - sent_at) for queue, sent_at in firsts.items() if sent_at != 0.0
         }
 
-    def _may_wait(self, unit: Unit, firsts: Mapping[str, float], now: float) -> bool:
-        """Return whether a message in one of the long queues may still start the unit.
+    def _may_wait(self, unit: Unit, firsts: Mapping[tuple[str, str], float], now: float) -> bool:
+        """Return whether a message in one of the long lists may still start the unit.
 
-        `firsts`: when the first message of each of these was sent.
+        `firsts`: by queue and tenant, when the first message of each of these was sent.
         """
         if unit.stage in HEADER_STAGES and self._may_wait(
             unit.run.unit(Stage.FAN_OUT), firsts, now
         ):
             return True
-        first = firsts.get(unit.stage.queue(lane_of(self._records, unit)))
-        if first is None:
-            return False
-        return has_turn_to_come(first, self._turns.first_asked(unit, now), now)
+        queue = unit.stage.queue(lane_of(self._records, unit))
+        asked = self._turns.first_asked(unit, now)
+        return any(
+            has_turn_to_come(firsts[place], asked, now)
+            for place in ((queue, unit.run.tenant), (queue, NONE))
+            if place in firsts
+        )
 
-    def _lengths(self, names: Sequence[str]) -> dict[str, int]:
-        pipe = self._redis.pipeline(transaction=False)
-        for name in names:
-            pipe.llen(name)
-        return dict(zip(names, pipe.execute(), strict=True))
+    @staticmethod
+    def _by_queue(
+        every: Mapping[str, tuple[str, str]], firsts: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Return the earliest of each queue's times."""
+        found: dict[str, float] = {}
+        for key, sent in firsts.items():
+            queue = every[key][0]
+            found[queue] = min(sent, found.get(queue, sent))
+        return found
 
-    def _first_sent(self, names: Collection[str]) -> dict[str, float]:
-        """Return when the next message of each non-empty queue was sent; 0: it does not say.
+    def _first_sent(self, keys: Collection[str]) -> dict[str, float]:
+        """Return when the next message of each non-empty list was sent; 0: it does not say.
 
         In seconds since 1970. Workers take from the tail of the list.
         """
         pipe = self._redis.pipeline(transaction=False)
-        for name in names:
-            pipe.lindex(name, -1)
-        found = zip(names, pipe.execute(), strict=True)
-        return {name: _sent_at(message) or 0.0 for name, message in found if message}
+        for key in keys:
+            pipe.lindex(key, -1)
+        found = zip(keys, pipe.execute(), strict=True)
+        return {key: _sent_at(message_of(item)) or 0.0 for key, item in found if item}
 
 
 def _sent_at(message: bytes) -> float | None:
@@ -164,17 +182,17 @@ def _sent_at(message: bytes) -> float | None:
 
 def queued_units(redis: Redis) -> set[Unit]:
     """Return every unit that a message in Redis asks for."""
-    return {unit for queue in queues() for unit in _units(redis, queue)}
+    return {unit for key in lists(redis, queues()) for unit in _units(redis, key)}
 
 
-def _units(redis: Redis, queue: str) -> Iterator[Unit]:
+def _units(redis: Redis, key: str) -> Iterator[Unit]:
     # From the head, where messages are added: those added meanwhile move the others to where they
     # are still read, and those taken meanwhile, at the tail, move none.
     start = 0
     while True:
-        page: Any = redis.lrange(queue, start, start + PAGE - 1)
-        for message in page:
-            unit = read_unit(message)
+        page: Any = redis.lrange(key, start, start + PAGE - 1)
+        for item in page:
+            unit = read_unit(message_of(item))
             if unit is not None:
                 yield unit
         if len(page) < PAGE:

@@ -15,7 +15,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import PermanentError, ScriptoriumError, SourceMissing
-from orchestrator.access.quotas import Quota
+from orchestrator.access.quotas import Quota, weight_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job, describe_job
 from orchestrator.jobs.admission import admit
@@ -81,6 +81,7 @@ def submit(
             output=output,
             max_audio_seconds=quota.audio_seconds if quota else None,
             max_source_bytes=quota.source_bytes if quota else None,
+            weight=weight_of(cluster.settings, tenant),
             traceparent=traceparent,
             trial=side,
         )

@@ -16,6 +16,7 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_environment
 from orchestrator.scaling.pools import WorkerPool, worker_pools
+from tasks.fair_queue import slots_of
 from tasks.runs.stages import Pool, Stage, queues, queues_of
 
 # A model uses every core for minutes, and an API on the same machine needs some milliseconds at
@@ -77,7 +78,7 @@ def worker_command(spec: WorkerSpec) -> list[str]:
         sys.executable, "-m", "celery", "-A", "tasks.app", "--skip-checks", "worker",
         "--hostname", spec.name,
         "--pool", pool,
-        "--concurrency", str(spec.concurrency),
+        "--concurrency", str(slots_of(spec.concurrency)),
         "--queues", ",".join(queues_of(spec.stages) if spec.stages else queues(spec.kind)),
         "--without-gossip", "--without-mingle",
         "--loglevel", "INFO",

@@ -17,9 +17,9 @@ from orchestrator.open_runs.survey import RunSurvey
 from orchestrator.reconciler.leading import Leading
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
-from tasks.runs.canvas import chain_of, run_canvas
+from tasks.runs.canvas import chain_of, cost_of, run_canvas
 from tasks.runs.dependencies import chains_before, downstream
-from tasks.runs.options import JobOptions
+from tasks.runs.manifest import Manifest
 from tasks.runs.stages import Lane, Stage
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
@@ -93,17 +93,17 @@ class Rescuing:
             message = run_canvas(cluster.celery, manifest, unit.run, prepared=prepared)
             message.apply_async(ignore_result=True)
         else:
-            self._issue_again(unit, cluster.records.resolved(unit.run).options)
+            self._issue_again(unit, cluster.records.resolved(unit.run))
         cluster.queues.issued(unit)
         self.reissued_units += 1
         return True
 
-    def _issue_again(self, unit: Unit, options: JobOptions) -> None:
+    def _issue_again(self, unit: Unit, manifest: Manifest) -> None:
         """Issue the unit, or what it needs: receipts may tell of artifacts that are not there.
 
         So it is after an upgrade that changes what a stage makes, and where an object was lost.
         """
-        cluster = self._cluster
+        cluster, options = self._cluster, manifest.options
         plan = cluster.plan(unit.run.tenant, unit.run.job)
         if plan is None:
             chain_of(cluster.celery, (unit,), Lane.INTERACTIVE).apply_async(ignore_result=True)
@@ -114,7 +114,8 @@ class Rescuing:
             if (kept := self._kept(chain)) < len(chain)
         ]
         for units in lost or [downstream(unit, options, plan)]:
-            message = chain_of(cluster.celery, units, plan.lane(options))
+            cost = cost_of(manifest, plan)
+            message = chain_of(cluster.celery, units, plan.lane(options), cost)
             message.apply_async(ignore_result=True)
 
     def _kept(self, chain: Sequence[Unit]) -> int:

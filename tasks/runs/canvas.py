@@ -10,18 +10,38 @@ Messages carry only ids. To send them, no stage's code need be imported.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import Celery, Signature, chain, chord
 
+from tasks.fair_queue import Share
 from tasks.runs.dependencies import needs_detection
-from tasks.runs.manifest import Manifest
+from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.stages import HEADER_STAGES, Lane, Stage
 from tasks.runs.units import Run, Unit
 
+# Seconds of audio for which a unit takes its tenant's turn, divided by the tenant's weight.
+Cost = Callable[[Unit], float]
 
-def signature(celery: Celery, unit: Unit, lane: Lane) -> Signature:
+
+def equal_cost(unit: Unit) -> float:
+    """Return the cost of a unit whose audio is not known yet, or hardly matters."""
+    return 1.0
+
+
+def cost_of(manifest: Manifest, plan: Plan) -> Cost:
+    """Return the costs of a planned job's units: those of chunks and shards differ."""
+    weight = manifest.weight or 1.0
+
+    def cost(unit: Unit) -> float:
+        is_part = unit.stage in HEADER_STAGES
+        return (plan.seconds_of(unit, manifest.options) if is_part else 1.0) / weight
+
+    return cost
+
+
+def signature(celery: Celery, unit: Unit, lane: Lane, cost: Cost = equal_cost) -> Signature:
     """Return the message that asks for one unit.
 
     `diarize` and `assemble` always use the interactive lane: they are quick and end the job.
@@ -36,13 +56,19 @@ def signature(celery: Celery, unit: Unit, lane: Lane) -> Signature:
     elif unit.stage in (Stage.DIARIZE, Stage.ASSEMBLE):
         lane = Lane.INTERACTIVE
     return celery.signature(
-        unit.stage.task_name, kwargs=arguments, queue=unit.stage.queue(lane), immutable=True
+        unit.stage.task_name,
+        kwargs=arguments,
+        queue=unit.stage.queue(lane),
+        headers=Share(unit.run.tenant, cost(unit)).headers(),
+        immutable=True,
     )
 
 
-def chain_of(celery: Celery, units: Sequence[Unit], lane: Lane) -> Signature:
+def chain_of(
+    celery: Celery, units: Sequence[Unit], lane: Lane, cost: Cost = equal_cost
+) -> Signature:
     """Return the messages of units that follow one another."""
-    return chain(*(signature(celery, unit, lane) for unit in units))
+    return chain(*(signature(celery, unit, lane, cost) for unit in units))
 
 
 def run_canvas(
@@ -58,17 +84,22 @@ def run_canvas(
     if needs_detection(manifest.options):
         stages.append(Stage.DETECT_LANGUAGE)
     units = [run.unit(stage) for stage in (*stages, Stage.FAN_OUT)]
-    return chain_of(celery, units, lane)
+    weight = manifest.weight or 1.0
+    return chain_of(celery, units, lane, lambda _: 1.0 / weight)
 
 
 def fan_out_canvas(
-    celery: Celery, header: Sequence[Sequence[Unit]], body: Sequence[Unit], lane: Lane
+    celery: Celery,
+    header: Sequence[Sequence[Unit]],
+    body: Sequence[Unit],
+    lane: Lane,
+    cost: Cost = equal_cost,
 ) -> Signature:
     """Return a chord: the header's chains side by side, then the units of the body in turn."""
     behind = chain_of(celery, body, lane)
     if not header:
         return behind
-    return chord([chain_of(celery, units, lane) for units in header], behind, app=celery)
+    return chord([chain_of(celery, units, lane, cost) for units in header], behind, app=celery)
 
 
 def assembly(celery: Celery, run: Run) -> Signature:

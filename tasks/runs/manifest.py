@@ -59,18 +59,19 @@ class Manifest(Record):
     output: Output | None = None
     max_audio_seconds: float | None = None  # the tenant's quota
     max_source_bytes: int | None = None  # likewise
+    weight: float | None = None  # the tenant's, in the turns of the queues; None: 1
     traceparent: str | None = None  # W3C's, of the span in which it was submitted
     trial: TrialSide | None = None  # None: it takes no part in a trial
 
     @model_serializer(mode="wrap")
     def _without_what_is_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out trace and trial, and every option that is None by default, where not set.
+        """Leave out trace, trial, weight and the options that are None by default, where not set.
 
         Workers of the first releases refuse a field that they do not know. So give a new option
         the default None: during an upgrade they then do all jobs that do not set it.
         """
         data: dict[str, Any] = write(self)
-        for name in ("traceparent", "trial"):
+        for name in ("traceparent", "trial", "weight"):
             if getattr(self, name) is None:
                 data.pop(name, None)
         for name, field in JobOptions.model_fields.items():

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gpu_worker.alignment.chunk import align_chunk
+from gpu_worker.devices.requests import Standing
 from gpu_worker.transcript import ChunkTranscript
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing
@@ -58,7 +59,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             before_batch=check,
             batcher=loaded.batcher,
             turns=place.watchdog,
-            is_urgent=plan.lane(options) is Lane.INTERACTIVE,
+            standing=Standing(unit.run.tenant, plan.lane(options) is Lane.INTERACTIVE),
         )
         return aligned.to_json() | {"model": aligner.name, "device": aligner.device}
 

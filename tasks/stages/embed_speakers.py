@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpu_worker.devices.requests import Standing
 from gpu_worker.pcm import Span
 from tasks.app import app
 from tasks.artifacts.pcm import read_audio
@@ -31,8 +32,8 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         heard = diarizer.grid.samples_of(windows, plan.samples)
         span = Span(heard.start, heard.stop)
         audio = read_audio(place.store, keys.pcm(unit.run.tenant, plan.audio), span)
-        is_urgent = plan.lane(options) is Lane.INTERACTIVE
-        voices = diarizer.embed(audio, windows, check, turns=place.watchdog, is_urgent=is_urgent)
+        standing = Standing(unit.run.tenant, plan.lane(options) is Lane.INTERACTIVE)
+        voices = diarizer.embed(audio, windows, check, turns=place.watchdog, standing=standing)
         return voices.to_bytes()
 
     return Work(

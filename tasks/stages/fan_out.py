@@ -16,7 +16,7 @@ from tasks.execution.ending import begin, end_found
 from tasks.execution.failing import settle
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.canvas import assembly, fan_out_canvas
+from tasks.runs.canvas import assembly, cost_of, fan_out_canvas
 from tasks.runs.dependencies import fan_in, header_chains
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
@@ -54,11 +54,13 @@ def _lease(place: Workplace, unit: Unit) -> Iterator[None]:
 
 
 def _canvas(place: Workplace, unit: Unit) -> Signature:
-    options = place.records.resolved(unit.run).options
+    manifest = place.records.resolved(unit.run)
+    options = manifest.options
     plan = place.records.plan(unit.run.tenant, unit.run.job)
     chains = (_remaining(place, chain) for chain in header_chains(unit.run, options, plan))
     header = [chain for chain in chains if chain]
-    return fan_out_canvas(app, header, fan_in(unit.run, options, plan), plan.lane(options))
+    body = fan_in(unit.run, options, plan)
+    return fan_out_canvas(app, header, body, plan.lane(options), cost_of(manifest, plan))
 
 
 def _remaining(place: Workplace, chain: Sequence[Unit]) -> Sequence[Unit]:

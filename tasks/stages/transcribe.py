@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpu_worker.devices.requests import Standing
 from gpu_worker.transcription.chunk import transcribe_chunk
 from tasks.app import app
 from tasks.artifacts.pcm import read_audio
@@ -46,7 +47,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             before_batch=check,
             batcher=loaded.batcher,
             turns=place.watchdog,
-            is_urgent=plan.lane(options) is Lane.INTERACTIVE,
+            standing=Standing(unit.run.tenant, plan.lane(options) is Lane.INTERACTIVE),
         )
         return heard.to_json() | {"model": engine.name, "device": engine.device}
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kombu.transport.redis import Channel
-
+from tasks.fair_channel import FairChannel
 from tasks.runs.stages import queues
 
-_put_once = Channel._put
+_put_once = FairChannel._put
 
 
 def _put_twice(self: Any, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
@@ -17,4 +16,4 @@ def _put_twice(self: Any, queue: str, message: dict[str, Any], **kwargs: Any) ->
         _put_once(self, queue, message, **kwargs)
 
 
-Channel._put = _put_twice  # type: ignore[method-assign]
+FairChannel._put = _put_twice  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from kombu.connection import Connection
 
+from tasks.fair_queue import lengths, lists
 from tasks.runs.stages import queues
 from tests.eventually import eventually
 from tests.inputs.speech import recording, write_wav
@@ -58,7 +59,7 @@ def test_no_worker_decodes_a_pickle(tmp_path: Path, figure: Figure) -> None:
         )
         assert cluster.wait(job).status == "completed"
         redis = cluster.connection.redis
-        assert eventually(lambda: not any(redis.llen(name) for name in (*queues(), "submit")))
+        assert eventually(lambda: not lengths(redis, [*lists(redis, queues()), "submit"]))
         assert eventually(lambda: not redis.hlen("unacked"))
         logs = "".join(path.read_text() for path in cluster.local.logs.glob("*.log"))
     figure(f"{sent} pickles in {len(queues()) + 1} queues: decoded {int(proof.exists())}")

@@ -34,7 +34,6 @@ SELDOM = {
     "lrange": "a queue that holds messages when the reconciler looks into it",
     "punsubscribe": "a worker that ends in peace",
     "unwatch": "a transaction that breaks off",
-    "zscore": "a webhook that is put off",
 }
 REFUSED = (
     "FLUSHALL", "FLUSHDB", "CONFIG GET *", "CONFIG SET dir /", "KEYS *", "DEBUG SLEEP 1",

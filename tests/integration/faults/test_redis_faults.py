@@ -10,9 +10,10 @@ from pydantic import SecretStr
 
 from orchestrator.cluster.job import Job
 from orchestrator.cluster.queues import read_unit
+from tasks.fair_queue import message_of
 from tasks.runs.stages import Lane, Stage
 from tests.inputs.speech import recording, write_wav
-from tests.integration.cluster import ClusterUnderTest
+from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
 from tests.integration.faults.own_redis import OwnRedis
 
@@ -124,16 +125,18 @@ def test_a_chunk_message_removed_from_a_busy_queue_is_issued_again(
         for seed in range(50, 54)
     ]
     job = submit(cluster, speech)
-    queue = Stage.TRANSCRIBE.queue(Lane.INTERACTIVE)
+    waiting = f"{Stage.TRANSCRIBE.queue(Lane.INTERACTIVE)}:of:{TENANT}"
     redis = cluster.connection.redis
 
     def its_messages() -> list[bytes]:
-        messages = [it for it in redis.lrange(queue, 0, -1) if isinstance(it, bytes)]
-        return [it for it in messages if (unit := read_unit(it)) and unit.run.job == job.id]
+        items = [it for it in redis.lrange(waiting, 0, -1) if isinstance(it, bytes)]
+        return [
+            it for it in items if (unit := read_unit(message_of(it))) and unit.run.job == job.id
+        ]
 
     cluster.wait_until(lambda: len(its_messages()) >= 3)
     # redis-py declares a str alone; a message is what the broker wrote, bytes.
-    assert redis.lrem(queue, 1, its_messages()[1]) == 1  # type: ignore[arg-type]
+    assert redis.lrem(waiting, 1, its_messages()[1]) == 1  # type: ignore[arg-type]
 
     assert_completed_once(cluster, job, speech)
     for other in others:

@@ -8,6 +8,7 @@ from redis import Redis
 
 from orchestrator.cluster.job import Job
 from tasks.app import app
+from tasks.fair_queue import clear
 from tasks.runs.stages import HEADER_STAGES, Stage, queues
 from tasks.runs.units import Unit
 from tests.inputs.examples import a_unit
@@ -26,7 +27,7 @@ def run_task(unit: Unit) -> Any:
 
 def run_job(redis: Redis, job: Job) -> None:
     """All stages of a submitted job, and none of its messages."""
-    redis.delete(*queues())
+    clear(redis, queues())
     for stage in (Stage.PREPARE, Stage.DETECT_LANGUAGE, Stage.FAN_OUT):
         receipt = run_task(a_unit(stage, job=job.id, run=job.run))
         if receipt and receipt["outcome"] == "failed":

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from gpu_worker.devices.batcher import Batcher
+from gpu_worker.devices.requests import Standing
 from gpu_worker.devices.turns import NoTurns
 from gpu_worker.errors import DevicePoisoned, InvalidOption, OutOfMemory
 
@@ -92,13 +93,48 @@ def test_a_request_for_small_batches_makes_those_of_others_no_smaller() -> None:
     assert max(len(items) for _, items in device.batches if min(items) >= 30) == 6
 
 
+def test_owners_take_turns_in_a_batch() -> None:
+    device = Device(seconds=0.05)
+    batcher = Batcher(device.run)
+    with ThreadPoolExecutor(8) as threads:
+        ends = [threads.submit(batcher.run, [20], "k", 4)]
+        time.sleep(0.02)
+        flood = Standing("flood")
+        ends += [
+            threads.submit(batcher.run, [30 + 2 * n, 31 + 2 * n], "k", 4, standing=flood)
+            for n in range(4)
+        ]
+        time.sleep(0.01)
+        newcomer = threads.submit(batcher.run, [70], "k", 4, standing=Standing("newcomer"))
+        assert newcomer.result() == [4900]
+        for end in ends:
+            end.result()
+    assert [70 in items for _, items in device.batches] == [False, True, False, False]
+
+
+def test_a_batch_of_a_slow_device_has_items_of_one_owner() -> None:
+    device = Device(seconds=0.05)
+    batcher = Batcher(device.run, owners_apart=True)
+    with ThreadPoolExecutor(8) as threads:
+        ends = [threads.submit(batcher.run, [20], "k", 4)]
+        time.sleep(0.02)
+        for owner, items in {"a": [30, 31], "b": [40, 41]}.items():
+            ends += [
+                threads.submit(batcher.run, [item], "k", 4, standing=Standing(owner))
+                for item in items
+            ]
+        for end in ends:
+            end.result()
+    assert sorted(sorted(items) for _, items in device.batches) == [[20], [30, 31], [40, 41]]
+
+
 def test_urgent_items_go_before_older_ones() -> None:
     device = Device(seconds=0.05)
     batcher = Batcher(device.run)
     with ThreadPoolExecutor(3) as threads:
         first = threads.submit(batcher.run, list(range(20, 60)), "k", 4)
         time.sleep(0.02)
-        urgent = threads.submit(batcher.run, [70], "k", 4, is_urgent=True)
+        urgent = threads.submit(batcher.run, [70], "k", 4, standing=Standing(is_urgent=True))
         assert urgent.result() == [4900]
         first.result()
     assert [70 in items for _, items in device.batches][:3] == [False, True, False]

@@ -60,12 +60,12 @@ def test_worker_becomes_one_of_its_pool(
     assert run("worker", "--pool", "mig", "--stages", "align", "--gpu", "1").status == 0
     assert run("worker", "--pool", "cpu", "--name", "cpu@here").status == 0
     mig, align, cpu = ((call[1], call[2]) for call in became)
-    assert (option(mig, "--pool"), option(mig, "--concurrency")) == ("threads", "3")
+    assert (option(mig, "--pool"), option(mig, "--concurrency")) == ("threads", "4")
     assert option(mig, "--queues").startswith("align.interactive,embed_speakers.interactive,")
     assert option(mig, "--hostname") == f"mig-{os.getpid()}@{socket.gethostname()}"
     assert option(align, "--queues") == "align.interactive,align.bulk"
     assert align[1]["CUDA_VISIBLE_DEVICES"] == "1"
-    assert (option(cpu, "--pool"), option(cpu, "--concurrency")) == ("prefork", "2")
+    assert (option(cpu, "--pool"), option(cpu, "--concurrency")) == ("prefork", "3")
     told = [environment["SCRIPTORIUM_WORKER_POOL"] for _, environment in (mig, align, cpu)]
     assert told == ["mig", "mig", "cpu"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -15,10 +16,13 @@ from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.queues import RedisQueues, queued_units, read_unit
 from orchestrator.cluster.rabbitmq import AmqpQueues
 from tasks.broker import SENT_AT
+from tasks.fair_queue import clear, message_of
 from tasks.runs.canvas import fan_out_canvas, run_canvas, signature
 from tasks.runs.stages import Lane, Stage, queues
 from tasks.runs.units import Unit
-from tests.inputs.examples import a_manifest, a_plan, a_run, a_unit, write_records
+from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit, write_records
+
+LIST = f"transcribe.bulk:of:{TENANT}"  # of the messages of the examples
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
@@ -39,7 +43,7 @@ def cluster(
 
 def empty(cluster: Cluster) -> None:
     if cluster.settings.broker_url is None:
-        cluster.redis.delete(*queues())
+        clear(cluster.redis, queues())
         return
     with cluster.celery.connection_for_write() as broker:
         for name in queues():
@@ -143,15 +147,15 @@ def test_long_queues_are_read_in_pages(
     for index in range(10):
         signature(connection.celery, a_unit(index=index), Lane.BULK).apply_async(ignore_result=True)
     assert queued_units(connection.redis) == {a_unit(index=index) for index in range(10)}
-    connection.redis.rpop("transcribe.bulk", 2)
+    connection.redis.rpop(LIST, 2)
     assert len(queued_units(connection.redis)) == 8
 
 
 def test_a_message_of_somebody_else_is_no_unit(connection: Cluster) -> None:
     ping = connection.celery.signature("celery.ping", queue="prepare.bulk")
     ping.apply_async(ignore_result=True)
-    message = connection.redis.lindex("prepare.bulk", 0)
-    assert isinstance(message, bytes) and read_unit(message) is None
+    message = connection.redis.lindex("prepare.bulk:of:", 0)
+    assert isinstance(message, bytes) and read_unit(message_of(message)) is None
     assert queued_units(connection.redis) == set()
 
 
@@ -167,16 +171,16 @@ def test_a_unit_in_a_queue_that_is_too_long_to_be_read_waits_for_its_turn(
     assert queues.queued(suspects) == set(suspects)  # nothing tells them apart
     now[0] += 3600.0
     assert queues.queued(suspects) == set(suspects)
-    sent = connection.redis.lrange("transcribe.bulk", 0, -1)
-    connection.redis.delete("transcribe.bulk")
-    for message in sent:  # those before were taken; these were sent half an hour later
-        envelope = json.loads(message)
+    sent: Any = connection.redis.lrange(LIST, 0, -1)
+    connection.redis.delete(LIST)
+    for item in sent:  # those before were taken; these were sent half an hour later
+        envelope = json.loads(message_of(item))
         envelope["headers"][SENT_AT] += 1800.0
-        connection.redis.lpush("transcribe.bulk", json.dumps(envelope))
+        connection.redis.lpush(LIST, f"10.0 {json.dumps(envelope)}")
     assert queues.queued(suspects) == set()
     queues.issued(a_unit(index=2))
     assert queues.queued(suspects) == {a_unit(index=2)}
-    connection.redis.rpop("transcribe.bulk")  # now it can be read
+    connection.redis.rpop(LIST)  # now it can be read
     assert queues.unread() == {}
 
 
@@ -196,7 +200,7 @@ def test_messages_that_are_added_and_taken_while_a_queue_is_read_hide_none(
 
     def busy(name: str, start: int, end: int) -> object:
         page = lrange(name, start, end)
-        if name == "transcribe.bulk":
+        if name == LIST:
             send(connection, a_unit(index=90 + start))
             connection.redis.rpop(name)
         return page

@@ -28,6 +28,7 @@ from orchestrator.jobs.submission import rerun, submit
 from orchestrator.jobs.tombstones import Tombstones
 from orchestrator.reconciler import Reconciler, restoring
 from tasks.artifacts import encode, exists
+from tasks.fair_queue import clear
 from tasks.runs import keys
 from tasks.runs.options import JobOptions
 from tasks.runs.records import result_record
@@ -56,7 +57,7 @@ class World:
         """What happens meanwhile: messages are taken; the reconciler audits, passes and sweeps."""
         self.clock.now += 10_000.0
         redis = self.cluster.redis
-        redis.delete(*queues())  # a worker takes them, and dies
+        clear(redis, queues())  # a worker takes them, and dies
         for lease in redis.scan_iter("scriptorium:lease:*"):  # of the dead: they expire
             redis.delete(lease)
         redis.delete("scriptorium:catalog")  # a day has passed since the last walk
@@ -294,14 +295,15 @@ def test_the_end_of_a_run_is_indexed(world: World) -> None:
 def test_a_submission_that_the_broker_refuses_leaves_no_open_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kombu.transport.redis import Channel
     from redis.exceptions import OutOfMemoryError
+
+    from tasks.fair_channel import FairChannel
 
     def full(*_: object, **__: object) -> None:
         raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Channel, "_put", full)
+        patch.setattr(FairChannel, "_put", full)
         for _ in range(5):  # more than the quota of jobs in flight
             with pytest.raises(ScriptoriumError):
                 world.job()

@@ -33,6 +33,7 @@ from tasks.artifacts import exists
 from tasks.artifacts import submitted as submitted_objects
 from tasks.artifacts.opening import open_store
 from tasks.execution import workplace as lifecycle
+from tasks.fair_queue import clear
 from tasks.runs import keys
 from tasks.runs.manifest import Output, Source
 from tasks.runs.options import KnownSpeaker
@@ -288,7 +289,7 @@ def test_a_queued_job_is_deleted_and_its_messages_do_nothing(
     job = submitted(connection, talk)
     delete_job(connection, TENANT, job.id)
     assert connection.jobs.open_runs() == []
-    connection.redis.delete(*queues())
+    clear(connection.redis, queues())
     receipt = run_task(a_unit(Stage.PREPARE, job=job.id))
     assert receipt["outcome"] == "canceled"
     swept(tombstones)

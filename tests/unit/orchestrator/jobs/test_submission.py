@@ -33,6 +33,7 @@ from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import IdempotencyConflict, rerun, submit
 from orchestrator.local.redis_server import RedisServer
 from tasks.artifacts import encode, exists
+from tasks.fair_queue import clear
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Source
 from tasks.runs.options import JobOptions
@@ -52,7 +53,7 @@ def taken(connection: Cluster, key: str | None = None, source: Source = SOURCE) 
 def end(connection: Cluster, job: Job, **result: Any) -> None:
     """Publish the run's result, as `assemble` would."""
     unit = a_unit(Stage.ASSEMBLE, job=job.id, run=job.run)
-    connection.redis.delete("assemble.interactive", "prepare.interactive")
+    clear(connection.redis, ["assemble.interactive", "prepare.interactive"])
     record = result_record(**result)
     connection.store.put(keys.of_run(unit.run, keys.RESULT), encode(record))
     connection.settle(unit.run)

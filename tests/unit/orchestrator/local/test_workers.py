@@ -39,7 +39,7 @@ def option(command: list[str], name: str) -> str:
 def test_a_gpu_worker_is_one_process_with_threads() -> None:
     command = worker_command(WorkerSpec("gpu0@x", Pool.GPU, gpu=0, concurrency=3))
     assert option(command, "--pool") == "threads"
-    assert option(command, "--concurrency") == "3"
+    assert option(command, "--concurrency") == "4"  # one for another tenant
     assert option(command, "--hostname") == "gpu0@x"
     assert option(command, "--queues") == ",".join(queues(Pool.GPU))
 

@@ -10,6 +10,7 @@ from orchestrator.jobs.submission import submit
 from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.leading import KEY, LeadLost
 from tasks.artifacts import encode
+from tasks.fair_queue import clear
 from tasks.runs import keys
 from tasks.runs.manifest import Plan, Source
 from tasks.runs.records import result_record
@@ -48,7 +49,7 @@ def test_it_is_issued_once_and_then_has_its_grace_again(
     assert reconciler.reconcile() == ()
     clock.now += 10 * GRACE
     assert reconciler.reconcile() == ()  # it waits in its queue
-    assert connection.redis.llen("prepare.interactive") == 1
+    assert connection.queues.lengths()["prepare.interactive"] == 1
 
 
 def test_a_message_that_was_lost_again_is_issued_again(
@@ -56,7 +57,7 @@ def test_a_message_that_was_lost_again_is_issued_again(
 ) -> None:
     open_job(connection)
     assert issued(reconciler, clock)
-    connection.redis.delete(*queues())
+    clear(connection.redis, queues())
     assert issued(reconciler, clock) == [(Stage.PREPARE, 0)]
 
 
@@ -129,7 +130,7 @@ def test_a_long_file_s_chunk_goes_back_to_the_bulk_lane(
 ) -> None:
     open_job(connection, a_plan(*[300] * 3))
     assert len(issued(reconciler, clock)) == 3
-    assert connection.redis.llen("transcribe.bulk") == 3
+    assert connection.queues.lengths()["transcribe.bulk"] == 3
 
 
 def test_a_chunk_whose_receipt_was_lost_is_not_computed_again(

@@ -16,6 +16,7 @@ from orchestrator.reconciler import Reconciler, restoring
 from orchestrator.reconciler.leading import KEY, Leading, LeadLost
 from orchestrator.reconciler.restoring import Restoring
 from tasks.artifacts import encode, exists
+from tasks.fair_queue import clear
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
 from tasks.runs.records import result_record
@@ -42,7 +43,7 @@ def test_after_a_wipe_open_jobs_come_back_from_the_store(
     restore(connection)
     assert queued_units(connection.redis) == {a_unit(Stage.FAN_OUT)}  # at once, without a grace
     assert issued(reconciler, clock) == []
-    connection.redis.delete(*queues())
+    clear(connection.redis, queues())
     assert issued(reconciler, clock) == [(Stage.TRANSCRIBE, 0)]
     assert connection.jobs.open_runs() == [ASSEMBLE.run]
     assert connection.ledger.read(a_run())[Stage.TRANSCRIBE, 1].outcome == "failed"

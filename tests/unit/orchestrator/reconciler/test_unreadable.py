@@ -87,6 +87,8 @@ def strays_in_redis(connection: Cluster) -> None:
     connection.redis.sadd("scriptorium:open", "README", b"\xff/a/1")
     connection.redis.hset("scriptorium:speeds", mapping={"x/seconds": 1, "gpu|align|m/units": 1})
     connection.redis.rpush("transcribe.bulk", b"{", b"[]")
+    connection.redis.rpush("transcribe.bulk:of:default", b"", b"1.0 {")
+    connection.redis.zadd("transcribe.bulk:tenants", {b"default": 0, b"\xff": 0})
 
 
 POISONS = [

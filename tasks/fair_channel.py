@@ -1,0 +1,159 @@
+"""kombu's channel to Redis, for queues in which tenants take turns (`tasks/fair_queue.py`).
+
+Queues of stages are fair; all others, such as those of Celery's remote control, stay as they are.
+kombu sends a command that waits for a message, and reads its reply when the socket has one. A
+script cannot wait. So this channel sends the script, and if there is no message, it waits for
+the bell of one of its queues and sends the script again.
+
+It builds on the inside of kombu 5.7, to which the package is pinned.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from queue import Empty
+from time import monotonic
+from typing import Any
+
+from kombu.transport import redis as transport
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps, loads
+from redis.commands.core import Script
+from redis.exceptions import NoScriptError
+
+from tasks import fair_queue
+from tasks.deliveries import Deliveries
+from tasks.fair_queue import NONE, PUT, TAKE, Share, bell, put_arguments
+from tasks.runs.stages import queues
+
+FAIR = frozenset(queues())
+
+
+class FairChannel(transport.Channel):
+    """A channel whose queues of stages are fair between tenants."""
+
+    QoS = Deliveries
+    _in_poll: Any
+    _brpop_sent_at: Any
+    _waits_for_bell = False
+
+    @cached_property
+    def _put_script(self) -> Script:
+        return Script(self._create_client(), PUT)
+
+    @cached_property
+    def _take_script(self) -> Script:
+        return Script(self._create_client(), TAKE)
+
+    def create_publish_batch(self, max_size: int) -> Any:
+        """Return kombu's batch, whose commands find the script in Redis."""
+        with self.conn_or_acquire() as client:
+            client.script_load(PUT)
+        return super().create_publish_batch(max_size)
+
+    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
+        if queue not in FAIR:
+            super()._put(queue, message, **kwargs)
+            return
+        arguments = put_arguments(_share(message), dumps(message))
+        batch = kwargs.get("_publish_batch")
+        if batch is not None:
+            batch.add("evalsha", self._put_script.sha, 1, queue, *arguments)
+            return
+        with self.conn_or_acquire() as client:
+            self._put_script([queue], arguments, client)
+
+    def _do_restore_message(
+        self, payload: Any, exchange: str, routing_key: str, pipe: Any, leftmost: bool = False
+    ) -> None:
+        """Put a message back, in front of its tenant's others, or behind them (`leftmost`)."""
+        if routing_key not in FAIR:
+            super()._do_restore_message(payload, exchange, routing_key, pipe, leftmost)
+            return
+        payload["headers"]["redelivered"] = True
+        payload["properties"]["delivery_info"]["redelivered"] = True
+        arguments = put_arguments(_share(payload), dumps(payload), at_front=not leftmost)
+        self._put_script([routing_key], arguments, pipe)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        names = self._queue_cycle.consume(len(self.active_queues))
+        if not names or not FAIR.issuperset(names):
+            super()._brpop_start(timeout)
+            return
+        if self._waits_for_bell:
+            command = ["BRPOP", *map(bell, names), timeout or self.brpop_timeout]
+        else:
+            crowding = self.qos.tenant_at_limit()
+            tenant = NONE if crowding is None else crowding
+            command = ["EVALSHA", self._take_script.sha, len(names), *names, tenant]
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self.client.connection.send_command(*command)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        if not FAIR.issuperset(self.active_queues):
+            return bool(super()._brpop_read(**options))
+        waited, self._waits_for_bell = self._waits_for_bell, False
+        try:
+            name = "BRPOP" if waited else "EVALSHA"
+            found = self.client.parse_response(self.client.connection, name, **options)
+        except self.connection_errors:
+            self.client.connection.disconnect()
+            raise
+        except NoScriptError:  # a Redis that was restarted
+            with self.conn_or_acquire() as client:
+                client.script_load(TAKE)
+            raise Empty from None
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        if waited:
+            raise Empty
+        if not found:
+            self._waits_for_bell = self.qos.found_nothing()
+            raise Empty
+        queue, message = found
+        queue = bytes_to_str(queue)
+        self._queue_cycle.rotate(queue)
+        self.connection._deliver(loads(bytes_to_str(message)), queue)
+        return True
+
+    def _get(self, queue: str, timeout: Any = None) -> Any:
+        if queue not in FAIR:
+            return super()._get(queue)
+        with self.conn_or_acquire() as client:
+            found = self._take_script([queue], [NONE], client)
+        if not found:
+            raise Empty
+        return loads(bytes_to_str(found[1]))
+
+    def _size(self, queue: str) -> int:
+        if queue not in FAIR:
+            return int(super()._size(queue))
+        with self.conn_or_acquire() as client:
+            return sum(fair_queue.lengths(client, fair_queue.lists(client, [queue])).values())
+
+    def _has_queue(self, queue: str, **kwargs: Any) -> bool:
+        if queue not in FAIR:
+            return bool(super()._has_queue(queue, **kwargs))
+        return self._size(queue) > 0
+
+    def _purge(self, queue: str) -> int:
+        if queue not in FAIR:
+            return int(super()._purge(queue))
+        with self.conn_or_acquire() as client:
+            return fair_queue.clear(client, [queue])
+
+    def _delete(self, queue: str, *args: Any, **kwargs: Any) -> None:
+        if queue in FAIR:
+            self._purge(queue)
+        super()._delete(queue, *args, **kwargs)
+
+
+def _share(message: Any) -> Share:
+    return Share.of(message.get("headers") or {})
+
+
+def be_fair() -> None:
+    """Let every connection of kombu to Redis in this process use `FairChannel`."""
+    transport.Transport.Channel = FairChannel
