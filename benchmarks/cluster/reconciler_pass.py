@@ -35,6 +35,7 @@ from orchestrator.local.redis_server import RedisServer
 from orchestrator.reconciler import Reconciler
 from tasks.artifacts import encode
 from tasks.broker import SENT_AT
+from tasks.fair_queue import message_of
 from tasks.runs import keys
 from tasks.runs.canvas import chain_of
 from tasks.runs.manifest import Manifest, Plan, Source
@@ -112,15 +113,16 @@ def open_job(cluster: Cluster, root: Path, number: int, chunks: int) -> None:
 
 def send(cluster: Cluster, jobs: int, chunks: int) -> None:
     """Put a message for every chunk into its queue, each made like a sent one."""
-    queue = Stage.TRANSCRIBE.queue(Lane.BULK)
+    waiting = f"{Stage.TRANSCRIBE.queue(Lane.BULK)}:of:{TENANT}"  # as in tasks/fair_queue.py
     chain_of(cluster.celery, (run_of(0).unit(Stage.TRANSCRIBE),), Lane.BULK).apply_async(
         ignore_result=True
     )
-    sent: Any = cluster.redis.rpop(queue)
+    item: Any = cluster.redis.lindex(waiting, 0)
+    cluster.redis.delete(waiting)
     sent_at = time.time() - SENT_SECONDS
     pipe = cluster.redis.pipeline(transaction=False)
-    for number, message in enumerate(messages(sent, jobs, chunks, sent_at)):
-        pipe.lpush(queue, message)
+    for number, message in enumerate(messages(message_of(item), jobs, chunks, sent_at)):
+        pipe.lpush(waiting, f"300.000 {message}")
         if number % 5000 == 0:
             pipe.execute()
     pipe.execute()

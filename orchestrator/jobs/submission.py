@@ -60,9 +60,8 @@ def submit(
 ) -> Job:
     """Accept a job and return it. Operators submit without a quota.
 
-    `way`: how the job came in, for the metrics; None: not counted.
-    Raises UnknownModel, IdempotencyConflict, SourceMissing, QuotaExceeded, ClusterFull,
-    RedisUnavailable or StoreUnavailable.
+    `way`: how it came in, for the metrics; None: not counted. Raises UnknownModel, SourceMissing,
+    IdempotencyConflict, QuotaExceeded, ClusterFull, RedisUnavailable or StoreUnavailable.
     """
     control = accepted_options(options, cluster.settings)  # before the key is used
     store = cluster.store
