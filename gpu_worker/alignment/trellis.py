@@ -9,8 +9,8 @@ symbols need the last frames is left out: such cells lie on no path to the end.
 `emissions` are arrays of numpy, or tensors of torch on the device where a model left them: then
 all of it happens there, and of each frame only whether a symbol begins and two scores come to the
 host. Both libraries have the functions that are used here under the same names, so the rules are
-written once (`Library`). Additions of float32 are exact to the bit in both, so paths are the same.
-Pure.
+written once (`Library`). Sums and comparisons of float32 are equal to the bit, so paths are the
+same. Pure.
 """
 
 from __future__ import annotations

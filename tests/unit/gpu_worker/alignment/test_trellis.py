@@ -15,7 +15,9 @@ from gpu_worker.alignment.characters import WILDCARD
 from gpu_worker.alignment.trellis import (
     NUMPY,
     SymbolPath,
+    _best_paths,
     _run_trellis,
+    _symbol_scores,
     align_symbols,
     torch_library,
 )
@@ -111,6 +113,18 @@ def test_torch_finds_the_very_paths_of_numpy(batch: list[Window]) -> None:
             assert path.starts.tobytes() == other.starts.tobytes()
             assert path.ends.tobytes() == other.ends.tobytes()
             assert path.scores.tobytes() == other.scores.tobytes()
+
+
+def test_no_step_of_the_search_leaves_the_device_or_waits_for_it() -> None:
+    """torch's device `meta` has shapes and no numbers, and takes no tensor of another device."""
+    library = torch_library("meta")
+    scores, blanks = library.zeros((50, 3, 7)), library.zeros((50, 3))
+    of_each = library.zeros(3, dtype=torch.int64)
+    found = _best_paths(scores, blanks, of_each, of_each, library)
+    assert [tuple(one.shape) for one in found] == [(50, 3), (50, 3), (3,), (3,)]
+    assert {one.device.type for one in found} == {"meta"}
+    wild = _symbol_scores(library.zeros((50, 9)), np.array([1, WILDCARD, 3]), BLANK, library)
+    assert (wild.device.type, wild.dtype) == ("meta", torch.float32)
 
 
 @settings(deadline=None)
