@@ -20,15 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.on_gpu.bench import Bench
-from benchmarks.on_gpu.checks import alignment, equality, fallback, machine, text
+from benchmarks.on_gpu.checks import equality, fallback, machine, text
 from benchmarks.on_gpu.sharing import batcher
 from benchmarks.on_gpu.timings import batches, detection, peer, steps
 from benchmarks.on_gpu.torch_engine import torch_batches, torch_text
+from benchmarks.on_gpu.word_times import alignment, convolutions, trellis
 from gpu_worker.builtin import PICO, SAMPLE
 
 PARTS = (
-    machine, text, equality, fallback, steps, batches, batcher, peer, alignment, detection,
-    torch_text, torch_batches,
+    machine, text, equality, fallback, steps, batches, batcher, peer, alignment, trellis,
+    convolutions, detection, torch_text, torch_batches,
 )  # fmt: skip
 
 

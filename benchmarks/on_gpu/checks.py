@@ -5,21 +5,17 @@ from __future__ import annotations
 import platform
 import subprocess
 from dataclasses import asdict, replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.on_gpu.bench import GREEDY, Bench, seconds
+from benchmarks.on_gpu.bench import GREEDY, Bench
 from benchmarks.on_gpu.equality import SIZES, batch_equality
-from gpu_worker.alignment import AlignerRequest, SpokenWindow, align
-from gpu_worker.alignment.ctc import load as load_ctc
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcription.engines import WindowText
 
 LIBRARIES = ("ctranslate2", "faster-whisper", "torch", "numpy", "onnxruntime")
-SPOKEN = ("good", "morning", "anna", "how", "are", "you", "today", "peter")
 
 
 def machine(bench: Bench) -> dict[str, Any]:
@@ -75,25 +71,6 @@ def fallback(bench: Bench) -> dict[str, Any]:
         "decoded_again": len(first) - len(kept),
         "kept": len(kept),
         "kept_with_equal_text": sum(a.text == b.text for a, b in kept),
-    }
-
-
-def alignment(bench: Bench) -> dict[str, Any]:
-    """pico-align's CTC on this device beside the CPU: word times and speed."""
-    request = AlignerRequest("ctc", "pico-align", "en", device="cpu")
-    here, there = load_ctc(request), load_ctc(replace(request, device=bench.device))
-    batch = [SpokenWindow(window, SPOKEN) for window in bench.repeated(16 if bench.is_gpu else 4)]
-    far = [
-        abs(a.start - b.start)
-        for one, other in zip(align(here, batch), align(there, batch), strict=True)
-        for a, b in zip(one, other, strict=True)
-    ]
-    return {
-        "largest_difference_ms": round(1000 * max(far), 1),
-        "ms_a_window": round(
-            1000 * seconds(partial(align, there, batch), bench.rounds) / len(batch), 2
-        ),
-        "cpu_ms_a_window": round(1000 * seconds(partial(align, here, batch), 1) / len(batch), 2),
     }
 
 

@@ -28,7 +28,8 @@ from benchmarks.machine import print_machine
 from benchmarks.words.alignment_speed import spoken_workload
 from gpu_worker.alignment import AlignerRequest, SpokenWindow, align
 from gpu_worker.alignment.ctc import CtcAligner
-from gpu_worker.alignment.emissions import EmissionModel, _HubModel, load_emission_model
+from gpu_worker.alignment.emissions import EmissionModel, load_emission_model
+from gpu_worker.alignment.networks import HubModel
 from gpu_worker.audio.samples import Audio
 from gpu_worker.pcm import SAMPLE_RATE
 
@@ -57,7 +58,7 @@ def speeds(count: int, rounds: int) -> None:
     """Print the first table: the least of all rounds, in turns."""
     torch.manual_seed(0)
     dice = np.random.default_rng(0)
-    network = _HubModel(Wav2Vec2ForCTC(Wav2Vec2Config()).eval(), {"-": 0})
+    network = HubModel(Wav2Vec2ForCTC(Wav2Vec2Config()).eval(), {"-": 0})
     models = {"float32": EmissionModel(network, "cpu")}
     models["bfloat16"] = EmissionModel(network, "cpu", "bfloat16")
     lengths = {

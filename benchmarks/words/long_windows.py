@@ -50,6 +50,7 @@ class Watched:
     def __init__(self, engine: FasterWhisperEngine) -> None:
         self._engine = engine
         self.name, self.device, self.languages = engine.name, engine.device, engine.languages
+        self.kind = engine.kind
         self.shares_cores = engine.shares_cores
         self.max_window_seconds = engine.max_window_seconds
         self.looks: list[list[tuple[float, WindowText]]] = []

@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gpu_worker.alignment import AlignerRequest, SpokenWindow
 from gpu_worker.alignment.characters import WILDCARD, Spelling, read_alphabet, spell_words
 from gpu_worker.alignment.emissions import EmissionModel, load_emission_model
 from gpu_worker.alignment.interpolation import WordTime, complete_words
-from gpu_worker.alignment.trellis import SymbolPath, align_symbols
+from gpu_worker.alignment.trellis import Indices, SymbolPath, align_symbols, torch_library
+from gpu_worker.audio.samples import Audio
+from gpu_worker.devices.torch_devices import translating_torch_errors
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
 
 Emission = NDArray[np.float32]  # log probabilities, shape (frames, columns)
 _NOTHING: Emission = np.zeros((0, 0), dtype=np.float32)
+# On a GPU a path's search is thousands of small launches, whatever the number of windows: as long
+# as numpy takes for about twenty windows, by arithmetic (docs/speed.md).
+LEAST_ON_GPU = 32
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPath:
+    """What is left of a window whose path was searched on the device."""
+
+    path: SymbolPath | None
+    frames: int
+
+    def __len__(self) -> int:
+        return self.frames
+
+
+Heard = Emission | FoundPath
 
 
 class CtcAligner:
@@ -24,32 +45,52 @@ class CtcAligner:
 
     name = "ctc"
 
-    def __init__(self, model: EmissionModel, language: str) -> None:
+    def __init__(
+        self, model: EmissionModel, language: str, least_on_device: int | None = None
+    ) -> None:
+        """Search paths on the model's device in batches of at least so many windows; None: never.
+
+        Else emissions are copied to the host, and numpy searches them there.
+        """
         self.device = model.device
         self._model = model
+        self._least_on_device = least_on_device
         self._alphabet = read_alphabet(model.vocabulary, language)
 
-    def hear(self, windows: Sequence[SpokenWindow]) -> list[Emission]:
-        """Return emissions, as `Aligner.hear`; a window without sound or words has none.
+    def hear(self, windows: Sequence[SpokenWindow]) -> list[Heard]:
+        """Return emissions, or paths, as `Aligner.hear`.
 
-        Raises MemoryError, DevicePoisoned.
+        A window without sound or words has empty emissions. Raises MemoryError, DevicePoisoned.
         """
-        heard: list[Emission] = [_NOTHING] * len(windows)
+        heard: list[Heard] = [_NOTHING] * len(windows)
         spoken = [index for index, window in enumerate(windows) if self._has_symbols(window)]
-        found = self._model.emissions([windows[index].audio for index in spoken])
-        for index, emission in zip(spoken, found, strict=True):
-            heard[index] = emission
+        audio = [windows[index].audio for index in spoken]
+        found: Sequence[Heard]
+        if self._least_on_device is None or len(spoken) < self._least_on_device:
+            found = self._model.emissions(audio)
+        else:
+            symbols = [self._spell(windows[index]).symbols for index in spoken]
+            found = translating_torch_errors(lambda: self._search(audio, symbols))
+        for index, one in zip(spoken, found, strict=True):
+            heard[index] = one
         return heard
 
     def time(
-        self, windows: Sequence[SpokenWindow], heard: Sequence[Emission]
+        self, windows: Sequence[SpokenWindow], heard: Sequence[Heard]
     ) -> tuple[tuple[Word, ...], ...]:
         """Time every word, as `Aligner.time`."""
-        spellings = [spell_words(window.words, self._alphabet) for window in windows]
-        symbols = [spelling.symbols for spelling in spellings]
-        found = align_symbols(heard, symbols, self._alphabet.blank)
+        spellings = [self._spell(window) for window in windows]
+        paths = [one.path if isinstance(one, FoundPath) else None for one in heard]
+        left = [index for index, one in enumerate(heard) if not isinstance(one, FoundPath)]
+        found = align_symbols(
+            [heard[index] for index in left],
+            [spellings[index].symbols for index in left],
+            self._alphabet.blank,
+        )
+        for index, path in zip(left, found, strict=True):
+            paths[index] = path
         times: list[list[WordTime | None]] = [[None] * len(window.words) for window in windows]
-        for index, path in enumerate(found):
+        for index, path in enumerate(paths):
             if path is not None:
                 seconds = len(windows[index].audio) / SAMPLE_RATE
                 times[index] = word_times(spellings[index], path, seconds / len(heard[index]))
@@ -58,8 +99,20 @@ class CtcAligner:
             for window, timed in zip(windows, times, strict=True)
         )
 
+    @torch.inference_mode()
+    def _search(self, audio: Sequence[Audio], symbols: Sequence[Indices]) -> list[FoundPath]:
+        emissions = self._model.on_device(audio)
+        library = torch_library(self.device)
+        paths = align_symbols(emissions, symbols, self._alphabet.blank, library)
+        return [
+            FoundPath(path, len(emission)) for path, emission in zip(paths, emissions, strict=True)
+        ]
+
+    def _spell(self, window: SpokenWindow) -> Spelling:
+        return spell_words(window.words, self._alphabet)
+
     def _has_symbols(self, window: SpokenWindow) -> bool:
-        return bool(len(window.audio) and len(spell_words(window.words, self._alphabet).symbols))
+        return bool(len(window.audio) and len(self._spell(window).symbols))
 
 
 def word_times(
@@ -84,4 +137,6 @@ def word_times(
 
 def load(request: AlignerRequest) -> CtcAligner:
     """Load an aligner. Raises UnknownModel, ModelUnavailable, InvalidOption, MemoryError."""
-    return CtcAligner(load_emission_model(request), request.language)
+    model = load_emission_model(request)
+    least_on_device = None if model.device == "cpu" else LEAST_ON_GPU
+    return CtcAligner(model, request.language, least_on_device)

@@ -35,7 +35,7 @@ TIME_DIGITS = 3  # milliseconds; pyannote's own output is rounded to them, and a
 # hundreds of steps in a row, and as many as keep the embedding model's convolutions busy.
 GPU_HEARD, GPU_EMBEDDED = 256, 64
 CPU_EMBEDDED = 2  # more save nothing there, and cost memory (docs/speed.md)
-_WHOLE, _PADDED, _ANY = "whole", "padded", "any"  # windows; the padded are heard by themselves
+_WHOLE, _PADDED, _ANY = "whole", "padded", "any"  # windows
 
 _Window = torch.Tensor  # its samples, on the device
 _Voices = tuple[_Window, NDArray[np.float32]]  # and the masks of its speakers
@@ -66,6 +66,9 @@ class PyannoteDiarizer:
         on_gpu = device != "cpu"
         self._heard_at_once = GPU_HEARD if on_gpu else pipeline.segmentation_batch_size
         self._embedded_at_once = GPU_EMBEDDED if on_gpu else CPU_EMBEDDED
+        # A file's last window is mostly silence behind its end. pyannote hears it by itself; a GPU
+        # hears it with all others, as a short file has no other.
+        self._hears_padded_apart = not on_gpu
         self.grid = Grid(
             round(self._segmentation.duration * SAMPLE_RATE),
             round(self._segmentation.step * SAMPLE_RATE),
@@ -85,7 +88,7 @@ class PyannoteDiarizer:
         Raises OutOfMemory, DevicePoisoned, and what `before_batch` raises.
         """
         cut = translating_torch_errors(lambda: self._cut(audio, len(windows)))
-        whole = self._whole(len(audio), len(windows))
+        whole = self._whole(len(audio), len(windows)) if self._hears_padded_apart else len(cut)
         hear = partial(self._heard.run, before_batch=before_batch, turns=turns, standing=standing)
         heard = hear(cut[:whole], _WHOLE, self._heard_at_once) + hear(cut[whole:], _PADDED, 1)
         scores = np.stack(heard) if heard else self._nothing()

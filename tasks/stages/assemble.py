@@ -107,8 +107,10 @@ def _conversation(plan: Plan, findings: Findings) -> Conversation:
 def _timings(place: Workplace, unit: Unit, plan: Plan, findings: Findings) -> dict[str, Any]:
     prepared = json.loads(place.store.get(keys.plan(unit.run.tenant, unit.run.job)))["receipt"]
     receipts = {Stage.PREPARE: [prepared | {"audio_seconds": plan.seconds}], **findings.receipts}
-    return {
+    timings = {
         stage.value: sum_timings(units, unit.run)
         for stage, units in receipts.items()
         if units or stage is Stage.TRANSCRIBE
     }
+    timings[Stage.TRANSCRIBE.value]["engines"] = dict(sorted(findings.engines.items()))
+    return timings

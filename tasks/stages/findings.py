@@ -7,6 +7,7 @@ without their output, with a warning.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Findings:
     missing: tuple[MissingSpan, ...]
     diarization: Diarization | None
     warnings: tuple[TranscriptWarning, ...]
+    engines: Mapping[str, int]  # how many chunks each engine transcribed
     receipts: Mapping[Stage, Sequence[dict[str, Any]]]
 
 
@@ -77,6 +79,8 @@ class FindingsReader:
                 *self._speaker_warnings(),
                 *(TranscriptWarning(**warning) for warning in diarized.get("warnings", ())),
             ),
+            # Older artifacts do not say it.
+            engines=Counter(text["engine"] for text in heard.values() if "engine" in text),
             receipts={
                 Stage.TRANSCRIBE: [text["receipt"] for text in heard.values()],
                 Stage.ALIGN: [text["receipt"] for text in aligned.values()],

@@ -49,6 +49,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             turns=place.watchdog,
             standing=Standing(unit.run.tenant, plan.lane(options) is Lane.INTERACTIVE),
         )
-        return heard.to_json() | {"model": engine.name, "device": engine.device}
+        by = {"model": engine.name, "engine": engine.kind, "device": engine.device}
+        return heard.to_json() | by
 
     return Work(records.key(unit), compute, audio_seconds=plan.chunk_seconds(unit.index))

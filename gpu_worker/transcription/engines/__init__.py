@@ -61,7 +61,8 @@ class DetectedLanguage:
 class Engine(Protocol):
     """One model in memory."""
 
-    name: str
+    name: str  # of the model
+    kind: str  # faster_whisper or torch, as in `EngineRequest`; or fake
     device: str  # as for people: "cpu", "cuda"
     shares_cores: bool  # it computes on the cores that prepare its windows
     max_window_seconds: float  # the longest window it was made for

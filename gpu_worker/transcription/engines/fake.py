@@ -41,6 +41,7 @@ class FakeEngine:
     With `largest_batch` it fails for larger batches, as a GPU would.
     """
 
+    kind = "fake"
     device = "cpu"
     shares_cores = False  # it sleeps
     max_window_seconds = 30.0

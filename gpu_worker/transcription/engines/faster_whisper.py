@@ -85,6 +85,8 @@ def _compute_type(request: EngineRequest) -> str:
 class FasterWhisperEngine:
     """One Whisper model in CTranslate2's form."""
 
+    kind = "faster_whisper"
+
     def __init__(self, name: str, model: WhisperModel, longest: float, vocabulary: int) -> None:
         self.name = name
         self.device: str = model.model.device

@@ -27,11 +27,12 @@ def test_every_part_runs_on_a_cpu_without_an_error(tmp_path: Path) -> None:
     found = json.loads(out.read_text(encoding="utf-8"))
     assert list(found) == [
         "machine", "text", "equality", "fallback", "steps", "batches", "batcher", "peer",
-        "alignment", "detection", "torch_text", "torch_batches",
+        "alignment", "trellis", "convolutions", "detection", "torch_text", "torch_batches",
     ]  # fmt: skip
     assert not [part for part, figures in found.items() if "error" in figures]
     assert found["text"]["int8"]["windows_with_equal_text"] == found["machine"]["windows"] == 6
     assert all(row["equal_tokens"] == row["windows"] for row in found["equality"]["int8"])
     assert found["batcher"]["mean_fill"] > 0.5
+    assert found["trellis"]["4"]["equal_paths"] == 4
     assert found["torch_text"]["float32"]["windows_with_equal_text"] == 6
     assert found["torch_text"]["float32"]["equal_alone"] == 6

@@ -56,9 +56,11 @@ def test_the_engine_torch_writes_it_too_and_leaves_beams_to_the_other_one(
     [worker] = cluster.gpu_worker_pids()
     assert "libtorch" in Path(f"/proc/{worker}/maps").read_text(encoding="utf-8")
     assert not cluster.events("engine_replaced", job)
+    assert cluster.chunk_artifact(job, 0)["engine"] == "torch"
     job = cluster.wait(cluster.submit(SAMPLE, model="tiny.en", beam_size=2))
     assert job.status == "completed"
     assert {line["engine"] for line in cluster.events("engine_replaced", job)} == {"faster_whisper"}
+    assert cluster.chunk_artifact(job, 0)["engine"] == "faster_whisper"
 
 
 def check(model: str, transcript: Transcript) -> None:

@@ -45,6 +45,8 @@ _ENGLISH_ONLY = 51_864  # tokens of the models that end with .en (openai/whisper
 class TorchEngine:
     """One Whisper model in PyTorch."""
 
+    kind = "torch"
+
     def __init__(
         self, name: str, network: Network, tokens: tokenizers.Tokenizer, longest: float
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from transformers import Wav2Vec2ForCTC
 
 from gpu_worker.alignment import AlignerRequest
 from gpu_worker.alignment.emissions import EmissionModel, alike_in_length, load_emission_model
+from gpu_worker.alignment.networks import Convolution
 from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.devices.torch_devices import pick_device
 from gpu_worker.errors import DeviceFault, DevicePoisoned, UnknownModel
@@ -28,6 +29,7 @@ def noise(seconds: float, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]
     return dice.normal(0, 0.1, int(seconds * SAMPLE_RATE)).astype(np.float32)
 
 
+ROUNDING = 1e-3  # convolutions of several windows add up in another order
 WINDOWS = [noise(1.3, 1), noise(0.4, 2), noise(1.3, 3), noise(2.01, 4), noise(0.025, 5)]
 
 
@@ -49,11 +51,13 @@ def alone(name: str | Path) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
 
 
 def assert_same(model: EmissionModel, name: str | Path) -> None:
+    """By the convolutions one at a time, as on a CPU, and several at once, as on a GPU."""
     expected = alone(name)
-    found = model.emissions(WINDOWS)
-    assert [one.shape for one in found] == [one.shape for one in expected]
-    for one, other in zip(found, expected, strict=True):
-        assert np.abs(one - other).max() < 1e-4
+    batched = EmissionModel(model._network, "cpu", convolved_seconds=4.0)
+    for found, far in ((model.emissions(WINDOWS), 1e-4), (batched.emissions(WINDOWS), ROUNDING)):
+        assert [one.shape for one in found] == [one.shape for one in expected]
+        for one, of_one in zip(found, expected, strict=True):
+            assert np.abs(one - of_one).max() < far
     assert np.ptp(expected[0], axis=0).max() > 0.1  # the model does listen
 
 
@@ -86,6 +90,22 @@ def test_windows_that_run_at_once_are_of_about_one_length() -> None:
     assert alike_in_length([10, 30, 7, 8, 29, 30, 23]) == [[1, 5, 4, 6], [0, 3], [2]]
 
 
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_company_in_the_convolutions_changes_nothing(norm: str, tmp_path: Path) -> None:
+    """`group` normalises over the window, so that padding before its norm would be heard."""
+    network = load(hub_model(tmp_path, norm=norm))._network
+    model = EmissionModel(network, "cpu", convolved_seconds=30.0)
+    lengths = [1.3, 1.21, 1.0, 1.3, 1.11]
+    convolved: list[int] = []
+    layer: Any = network.convolutions[1].run
+    layer.register_forward_hook(lambda _, given, __: convolved.append(len(given[0])))
+    together = model.emissions([noise(length, seed) for seed, length in enumerate(lengths)])
+    assert convolved == [5]
+    for seed, length in enumerate(lengths):
+        [alone] = model.emissions([noise(length, seed)])
+        assert np.abs(together[seed] - alone).max() < ROUNDING
+
+
 def test_windows_of_one_length_need_no_mask(tmp_path: Path) -> None:
     model = load(hub_model(tmp_path))
     one, other = model.emissions([WINDOWS[0], WINDOWS[2]])
@@ -106,8 +126,8 @@ def test_half_precision_hears_nearly_the_same(kind: str) -> None:
 
 
 def test_a_model_too_large_for_half_precision_is_heard_in_float32(tmp_path: Path) -> None:
-    network = load(hub_model(tmp_path))._network
-    head: Any = network.model.lm_head  # type: ignore[attr-defined]  # a hub model's
+    network: Any = load(hub_model(tmp_path))._network
+    head = network.model.lm_head
     with torch.no_grad():
         head.weight *= 1e6
     found = EmissionModel(network, "cpu", "float16").emissions(WINDOWS)
@@ -136,9 +156,10 @@ class Failing:
 
     def __init__(self, message: str) -> None:
         self.vocabulary: Mapping[str, int] = {"-": 0}
+        self.convolutions: Sequence[Convolution] = [Convolution(torch.nn.Identity(), 1, 1)]
         self._message = message
 
-    def hear(self, audio: torch.Tensor) -> torch.Tensor:
+    def scale(self, audio: torch.Tensor) -> torch.Tensor:
         raise RuntimeError(self._message)
 
     def judge(self, features: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:

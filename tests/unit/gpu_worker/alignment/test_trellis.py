@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpu_worker.alignment.characters import WILDCARD
-from gpu_worker.alignment.trellis import SymbolPath, _run_trellis, align_symbols
+from gpu_worker.alignment.trellis import (
+    NUMPY,
+    SymbolPath,
+    _best_paths,
+    _run_trellis,
+    _symbol_scores,
+    align_symbols,
+    torch_library,
+)
 
 pytestmark = pytest.mark.slow  # it imports torch
 
@@ -91,6 +99,34 @@ def test_a_batch_has_the_paths_of_the_plain_recurrence(batch: list[Window]) -> N
         assert_same(path, plain_path(*window))
 
 
+@settings(deadline=None, max_examples=200)
+@given(st.lists(windows(wild=True), max_size=20))
+def test_torch_finds_the_very_paths_of_numpy(batch: list[Window]) -> None:
+    """Ties, wildcards, windows of all lengths, and some that do not fit: to the last bit."""
+    symbols = [window[1] for window in batch]
+    tensors = [torch.from_numpy(window[0]) for window in batch]
+    expected = align_symbols([window[0] for window in batch], symbols, BLANK)
+    found = align_symbols(tensors, symbols, BLANK, torch_library("cpu"))
+    for path, other in zip(found, expected, strict=True):
+        assert (path is None) == (other is None)
+        if path is not None and other is not None:
+            assert path.starts.tobytes() == other.starts.tobytes()
+            assert path.ends.tobytes() == other.ends.tobytes()
+            assert path.scores.tobytes() == other.scores.tobytes()
+
+
+def test_no_step_of_the_search_leaves_the_device_or_waits_for_it() -> None:
+    """torch's device `meta` has shapes and no numbers, and takes no tensor of another device."""
+    library = torch_library("meta")
+    scores, blanks = library.zeros((50, 3, 7)), library.zeros((50, 3))
+    of_each = library.zeros(3, dtype=torch.int64)
+    found = _best_paths(scores, blanks, of_each, of_each, library)
+    assert [tuple(one.shape) for one in found] == [(50, 3), (50, 3), (3,), (3,)]
+    assert {one.device.type for one in found} == {"meta"}
+    wild = _symbol_scores(library.zeros((50, 9)), np.array([1, WILDCARD, 3]), BLANK, library)
+    assert (wild.device.type, wild.dtype) == ("meta", torch.float32)
+
+
 @settings(deadline=None)
 @given(windows())
 def test_a_window_has_the_path_of_whisperx(window: Window) -> None:
@@ -125,7 +161,7 @@ def test_a_long_window_s_scores_are_whisperx_to_the_last_bit() -> None:
     symbols = dice.integers(1, 30, size=5)
     trellis = alignment.get_trellis(torch.from_numpy(emission), symbols.tolist(), BLANK)
     scores, blanks = emission[:, None, symbols], emission[:, None, BLANK]
-    _, reached = _run_trellis(scores, blanks, np.array([5]))
+    _, reached = _run_trellis(scores, blanks, np.array([5]), NUMPY)
     assert np.array_equal(reached[:, 0], trellis[:, -1].numpy())
 
 
@@ -161,12 +197,20 @@ def test_no_symbols_and_more_symbols_than_frames_have_no_path() -> None:
     assert [path is None for path in found] == [True, True, False]
 
 
-def test_emissions_that_are_no_numbers_have_no_path_and_harm_no_neighbour() -> None:
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_emissions_that_are_no_numbers_have_no_path_and_harm_no_neighbour(kind: str) -> None:
     good = log_softmax(np.eye(4))
     broken = np.full((4, 4), np.nan, dtype=np.float32)
-    found = align_symbols([broken, good], [np.array([1, 2])] * 2, BLANK)
+    library = NUMPY if kind == "numpy" else torch_library("cpu")
+    both = [library.send(broken), library.send(good)]
+    found = align_symbols(both, [np.array([1, 2])] * 2, BLANK, library)
     assert found[0] is None
     assert_same(found[1], plain_path(good, np.array([1, 2])))
+
+
+def test_a_model_that_knows_only_the_blank_has_no_path_for_a_wildcard() -> None:
+    emission = log_softmax(np.zeros((3, 1)))
+    assert align_symbols([emission], [np.array([WILDCARD])], BLANK) == [None]
 
 
 def test_no_windows_have_no_paths() -> None:

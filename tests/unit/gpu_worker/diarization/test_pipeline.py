@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -185,6 +186,7 @@ def test_shards_that_share_batches_give_the_same_turns(
     if at_once:  # as on a GPU
         monkeypatch.setattr(pico, "_heard_at_once", at_once)
         monkeypatch.setattr(pico, "_embedded_at_once", at_once)
+        monkeypatch.setattr(pico, "_hears_padded_apart", False)
     alone = in_shards(pico, SHORT_TALK, 256)
     with ThreadPoolExecutor(4) as pool:
         together = list(
@@ -192,6 +194,33 @@ def test_shards_that_share_batches_give_the_same_turns(
         )
     assert all(same_turns(found, pico_alone) for found in together[::2])
     assert all(same_turns(found, alone) for found in together[1::2])
+
+
+def test_short_files_are_heard_in_one_batch_on_a_gpu(
+    pico: Diarizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has one window, padded; with the turns of each heard alone."""
+    assert isinstance(pico, PyannoteDiarizer)
+    files = [SHORT_TALK[first * 16_000 : (first + 3) * 16_000] for first in range(4)]
+    expected = [in_shards(pico, file, 256) for file in files]
+    monkeypatch.setattr(pico, "_heard_at_once", 64)
+    monkeypatch.setattr(pico, "_hears_padded_apart", False)
+    infer, sizes = pico._segmentation.infer, []
+
+    def counted(batch: torch.Tensor) -> Any:
+        sizes.append(len(batch))
+        return infer(batch)
+
+    monkeypatch.setattr(pico._segmentation, "infer", counted)
+    with ThreadPoolExecutor(4) as pool:
+        with pico._heard._device:  # so that the batch begins when all are there
+            waiting = [pool.submit(in_shards, pico, file, 256) for file in files]
+            while len(pico._heard._requests) < len(files):
+                time.sleep(0.01)
+        found = [one.result() for one in waiting]
+    assert sizes == [4]
+    assert all(same_turns(one, other) for one, other in zip(found, expected, strict=True))
+    assert any(one.turns for one in found)
 
 
 def test_a_batch_that_does_not_fit_is_made_smaller(

@@ -25,11 +25,15 @@ def planned(place: Workplace) -> None:
     write_records(place.store, a_manifest(), a_plan(10, 10))
 
 
-def write_chunk(place: Workplace, index: int, text: str = "", run: int = 1) -> None:
+def write_chunk(
+    place: Workplace, index: int, text: str = "", run: int = 1, engine: str | None = None
+) -> None:
     start = index * 10.0
     segments = [{"start": start, "end": start + 1, "text": text}] if text else []
     receipt = {"seconds": 2.0, "audio_seconds": 10.0, "detail": {"unit": a_unit(run=run).name}}
     data = {"windows": [{"spans": [], "segments": segments}], "receipt": receipt}
+    if engine:
+        data["engine"] = engine
     place.store.put(Records(place.store).key(a_unit(index=index)), encode(data))
 
 
@@ -176,6 +180,25 @@ def test_timings_say_what_this_run_computed(place: Workplace) -> None:
     run_task(UNIT)
     timings = json.loads(place.store.get(keys.of_run(UNIT.run, "timings.json")))["transcribe"]
     assert (timings["units"], timings["cached"], timings["seconds"]) == (2, 1, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("engines", "told"),
+    [
+        (("torch", "torch"), {"torch": 2}),
+        (("torch", "faster_whisper"), {"faster_whisper": 1, "torch": 1}),
+        ((None, None), {}),  # of a release that did not say it
+    ],
+)
+def test_timings_say_which_engine_transcribed(
+    place: Workplace, engines: tuple[str | None, ...], told: dict[str, int]
+) -> None:
+    """A chunk that an earlier run transcribed counts as well: its text is in this transcript."""
+    for index, engine in enumerate(engines):
+        write_chunk(place, index, "text", run=index + 1, engine=engine)
+    run_task(UNIT)
+    timings = json.loads(place.store.get(keys.of_run(UNIT.run, "timings.json")))
+    assert timings["transcribe"]["engines"] == told
 
 
 def test_speech_without_any_text_is_told_from_silence(place: Workplace) -> None:
