@@ -7,15 +7,21 @@ between do not shift the pages.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import compress, islice
 from math import isfinite
 
 from fastapi.exceptions import RequestValidationError
 
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Job, Status
+from orchestrator.cluster.job_lists import LISTED_APART
 
 SCANNED = 500  # jobs that one request reads to find those of a status
-_PIECE = 100
+_PIECE = 200  # ids that are read at once
+_READ_AT_ONCE = 16  # jobs; of one that ended long ago the store is asked
 
 Position = tuple[float, str]
 
@@ -28,19 +34,36 @@ def page(
     With a status, a page may be short, even empty, and still not be the last.
     """
     found: list[Job] = []
-    for _ in range(0, SCANNED, _PIECE):
-        wanted = limit - len(found) if status is None else _PIECE
-        listed = cluster.jobs.newest(tenant, wanted + 1, before)
-        for job, time in listed[:wanted]:
-            before = (time, job)
-            now = _job(cluster, tenant, job)
-            if now is not None and status in (None, now.status):
-                found.append(now)
-                if len(found) == limit:
-                    return found, before if listed[-1][0] != job else None
-        if len(listed) <= wanted:
-            return found, None
-    return found, before
+    rest, scanned = _candidates(cluster, tenant, before, status), 0
+    read = partial(_job, cluster, tenant)
+    with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
+        while len(found) < limit and scanned < SCANNED:
+            part = list(islice(rest, min(limit - len(found), SCANNED - scanned)))
+            if not part:
+                return found, None
+            scanned += len(part)
+            last, time = part[-1]
+            before = time, last
+            jobs = threads.map(read, [job for job, _ in part])
+            found += [job for job in jobs if job is not None and status in (None, job.status)]
+    return found, before if next(rest, None) else None
+
+
+def _candidates(
+    cluster: Cluster, tenant: str, before: Position | None, status: Status | None
+) -> Iterator[tuple[str, float]]:
+    """Yield the jobs after a place that may have the status, newest first, with their times."""
+    if status is not None and not status.final:
+        yield from cluster.jobs.open_jobs(tenant, before)
+        return
+    apart = status if status in LISTED_APART else None
+    while piece := cluster.jobs.newest(tenant, _PIECE, before, apart):
+        before = piece[-1][1], piece[-1][0]
+        if status is Status.COMPLETED:
+            ended = cluster.jobs.completed(tenant, [job for job, _ in piece])
+            yield from compress(piece, ended)
+        else:
+            yield from piece
 
 
 def cursor_of(place: Position | None) -> str | None:

@@ -1,28 +1,31 @@
 """The index of jobs in Redis: quick to list and to read; rebuilt from the store after a wipe.
 
 Every method may raise redis.RedisError. Nothing is kept here alone: the artifacts are the facts.
+All that is known of a job that has ended expires after a day, but its id and its time: some 100
+bytes. What is asked about later is read from the store again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from redis import Redis
 
 from orchestrator.cluster.job import Summary
+from orchestrator.cluster.job_lists import LISTED_APART, OPEN, JobLists, listing, open_of
 from orchestrator.cluster.unreadable import FAULTS, note, parsed_runs
 from tasks.artifacts import ArtifactStore
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
-from tasks.state.receipts import CHANGED
+from tasks.state.receipts import CHANGED, kept_of
 
-_OPEN = "scriptorium:open"
 _MARK = "scriptorium:known"
 _OPEN_ALONE = b"open"  # its value while jobs that have ended are not indexed again
+ENDED_SECONDS = 24 * 3600  # for which the details of a job that has ended are kept
 _ADMITTED_SECONDS = 60.0  # an admitted submission that is never added loses its place after this
 
 # One script counts and admits, so that parallel submissions cannot pass the limit together.
@@ -37,11 +40,11 @@ return 'admitted'
 """
 
 
-class JobIndex:
+class JobIndex(JobLists):
     """An index in Redis over the jobs of the store."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+        super().__init__(redis)
         self._admit = redis.register_script(_ADMIT)
 
     def admit(self, tenant: str, job: str, *, in_all: int, in_flight: int, now: float) -> str:
@@ -50,7 +53,7 @@ class JobIndex:
         `full`: the cluster has `in_all` open runs. `quota`: the tenant has `in_flight` open runs.
         """
         answer: Any = self._admit(
-            keys=[_OPEN, _open_of(tenant), _admitted(tenant)],
+            keys=[OPEN, open_of(tenant), _admitted(tenant)],
             args=[f"{tenant}/{job}/1", now, _ADMITTED_SECONDS, in_all, in_flight],
         )
         return str(answer.decode())
@@ -64,10 +67,13 @@ class JobIndex:
         pipe = self._redis.pipeline()
         name = _job(manifest.tenant, manifest.job)
         pipe.hset(name, mapping={"manifest": manifest.model_dump_json(), "run": run.number})
-        pipe.zadd(_listing(manifest.tenant), {manifest.job: manifest.created_at})
+        pipe.zadd(listing(manifest.tenant), {manifest.job: manifest.created_at})
         if is_open:
-            pipe.sadd(_OPEN, run.name)
-            pipe.sadd(_open_of(manifest.tenant), run.name)
+            pipe.persist(name)
+            for status in LISTED_APART:
+                pipe.zrem(listing(manifest.tenant, status), manifest.job)
+            pipe.sadd(OPEN, run.name)
+            pipe.sadd(open_of(manifest.tenant), run.name)
             pipe.zrem(_admitted(manifest.tenant), run.name)
         pipe.publish(CHANGED, f"{manifest.tenant}/{manifest.job}")
         pipe.execute()
@@ -97,25 +103,23 @@ class JobIndex:
 
     def close(self, run: Run, summary: Summary) -> None:
         """Store the summary of a run that has its result, and remove it from the open runs."""
+        created: Any = self._redis.zscore(listing(run.tenant), run.job)
         pipe = self._redis.pipeline()
         pipe.hset(_job(run.tenant, run.job), f"summary/{run.number}", json.dumps(asdict(summary)))
-        pipe.srem(_OPEN, run.name)
-        pipe.srem(_open_of(run.tenant), run.name)
+        for key in (_job(run.tenant, run.job), *kept_of(run)):
+            pipe.expire(key, ENDED_SECONDS)
+        if created is not None and summary.status in LISTED_APART:
+            pipe.zadd(listing(run.tenant, summary.status), {run.job: created})
+        pipe.srem(OPEN, run.name)
+        pipe.srem(open_of(run.tenant), run.name)
         pipe.publish(CHANGED, f"{run.tenant}/{run.job}")
         pipe.execute()
-
-    def enlist(self, tenant: str, jobs: Mapping[str, float]) -> None:
-        """Add jobs to the tenant's listing alone, each with its time of creation.
-
-        Their details are added as soon as they are asked for. What is listed stays as it is.
-        """
-        self._redis.zadd(_listing(tenant), jobs, nx=True)
 
     def drop(self, run: Run) -> None:
         """Remove a run from the open ones; its job stays indexed."""
         pipe = self._redis.pipeline()
-        pipe.srem(_OPEN, run.name)
-        pipe.srem(_open_of(run.tenant), run.name)
+        pipe.srem(OPEN, run.name)
+        pipe.srem(open_of(run.tenant), run.name)
         pipe.execute()
 
     def forget(self, tenant: str, job: str) -> None:
@@ -123,46 +127,23 @@ class JobIndex:
         newest = self.run_number(tenant, job)
         pipe = self._redis.pipeline()
         pipe.delete(_job(tenant, job))
-        pipe.zrem(_listing(tenant), job)
+        for status in (None, *LISTED_APART):
+            pipe.zrem(listing(tenant, status), job)
         for run in range(1, newest + 1):
-            pipe.srem(_OPEN, f"{tenant}/{job}/{run}")
-            pipe.srem(_open_of(tenant), f"{tenant}/{job}/{run}")
+            pipe.srem(OPEN, f"{tenant}/{job}/{run}")
+            pipe.srem(open_of(tenant), f"{tenant}/{job}/{run}")
         pipe.publish(CHANGED, f"{tenant}/{job}")
         pipe.execute()
 
-    def newest(
-        self, tenant: str, limit: int, before: tuple[float, str] | None = None
-    ) -> list[tuple[str, float]]:
-        """Return job ids and creation times (seconds since 1970), newest first.
-
-        `before`: the time and id of the last job of the previous page.
-        """
-        listing, found = _listing(tenant), []
-        if before is None:
-            found = self._page(listing, "+inf", limit)
-        else:
-            time, last = before
-            # Jobs of the same time sort by id, so those at the mark's time are filtered by id.
-            same: Any = self._redis.zrevrangebyscore(listing, time, time)
-            found = [(job.decode(), time) for job in same if job.decode() < last]
-            found += self._page(listing, f"({time!r}", limit)
-        return found[:limit]
-
-    def _page(self, listing: str, highest: str, limit: int) -> list[tuple[str, float]]:
-        rows: Any = self._redis.zrevrangebyscore(
-            listing, highest, "-inf", start=0, num=limit, withscores=True
-        )
-        return [(job.decode(), time) for job, time in rows]
-
     def open_runs(self) -> list[Run]:
         """Return every run without a result."""
-        found: Any = self._redis.smembers(_OPEN)
+        found: Any = self._redis.smembers(OPEN)
         names = sorted(name.decode("utf-8", "replace") for name in found)
         return list(parsed_runs(names))
 
     def is_open(self, run: Run) -> bool:
         """Return whether it is one of the runs without a result."""
-        return bool(self._redis.sismember(_OPEN, run.name))
+        return bool(self._redis.sismember(OPEN, run.name))
 
     def is_wiped(self) -> bool:
         """Return whether Redis has lost its data since `restored` was called."""
@@ -208,13 +189,5 @@ def _job(tenant: str, job: str) -> str:
     return f"scriptorium:job:{tenant}/{job}"
 
 
-def _open_of(tenant: str) -> str:
-    return f"{_OPEN}:{tenant}"
-
-
 def _admitted(tenant: str) -> str:
     return f"scriptorium:admitted:{tenant}"
-
-
-def _listing(tenant: str) -> str:
-    return f"scriptorium:jobs:{tenant}"

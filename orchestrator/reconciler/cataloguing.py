@@ -17,12 +17,15 @@ from typing import Any
 
 from orchestrator.access.tenants import known_tenants
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.job import Status, Summary
 from orchestrator.cluster.job_folder import JobFolder, job_folders
+from orchestrator.cluster.job_lists import LISTED_APART
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.reconciler.leading import Leading, LeadLost
 from orchestrator.reconciler.restoring import Restoring
 from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
+from tasks.runs.json_artifacts import UnreadableRecord, read_record
 from tasks.runs.units import created_at
 
 EVERY_SECONDS = 24 * 3600.0  # between two walks over everything
@@ -102,9 +105,36 @@ class Cataloguing:
         return following
 
     def _index(self, folders: Sequence[JobFolder]) -> None:
-        if folders:
-            times = {folder.job: self._created_at(folder) for folder in folders}
-            self._cluster.jobs.enlist(folders[0].tenant, times)
+        if not folders:
+            return
+        jobs, tenant = self._cluster.jobs, folders[0].tenant
+        times = {folder.job: self._created_at(folder) for folder in folders}
+        jobs.enlist(tenant, times)
+        apart: dict[Status, dict[str, float]] = {}
+        for folder in folders:
+            if (status := self._ended_badly(folder)) is not None:
+                apart.setdefault(status, {})[folder.job] = times[folder.job]
+        for status, ended in apart.items():
+            jobs.enlist(tenant, ended, status)
+
+    def _ended_badly(self, folder: JobFolder) -> Status | None:
+        """Return the status of a job that has ended and is not completed.
+
+        Such a run was canceled, or units of it were given up: only then the result is read.
+        """
+        run = folder.newest
+        if not folder.has(run, keys.RESULT):
+            return None
+        if folder.has(run, "canceled"):
+            return Status.CANCELED
+        if not any(folder.given_up(run)):
+            return None
+        try:
+            key = keys.of_run(run, keys.RESULT)
+            status = read_record(self._cluster.store, key, Summary.of_result).status
+        except (ArtifactMissing, UnreadableRecord):
+            return None
+        return status if status in LISTED_APART else None
 
     def _created_at(self, folder: JobFolder) -> float:
         created = created_at(folder.job)

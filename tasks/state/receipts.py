@@ -142,6 +142,11 @@ class Ledger:
         return counts
 
 
+def kept_of(run: Run) -> tuple[str, str]:
+    """Return the keys in Redis of a run's receipts and of their history."""
+    return _PREFIX + run.name, _HISTORY + run.name
+
+
 def _receipts(raw: Any) -> dict[tuple[Stage, int], Receipt]:
     """Return the receipts without those that cannot be read: a later release has other stages.
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from redis import Redis
 
-from orchestrator.cluster.job import Summary
-from orchestrator.cluster.job_index import JobIndex, newest_run, open_runs
+from orchestrator.cluster.job import Status, Summary
+from orchestrator.cluster.job_index import ENDED_SECONDS, JobIndex, newest_run, open_runs
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
-from tasks.state.receipts import CHANGED
-from tests.inputs.examples import JOB, TENANT, a_manifest, a_run
+from tasks.state.receipts import CHANGED, Ledger, Receipt
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, a_unit
 
 SUMMARY = Summary(missing=2, warnings=({"code": "no_speech"},), language="es")
 
@@ -50,6 +51,38 @@ def test_the_summary_of_an_earlier_run_is_not_that_of_the_next(jobs: JobIndex) -
 def test_a_run_closed_before_its_job_is_indexed_is_not_found(jobs: JobIndex) -> None:
     jobs.close(a_run(), SUMMARY)
     assert jobs.find(TENANT, JOB) is None
+
+
+def test_what_is_known_of_an_ended_job_expires_but_its_place_in_the_list(
+    jobs: JobIndex, redis: Redis
+) -> None:
+    jobs.add(a_manifest(), a_run())
+    Ledger(redis).record(a_unit(), Receipt("computed"))
+    assert redis.ttl(f"scriptorium:job:{TENANT}/{JOB}") == -1
+    jobs.close(a_run(), SUMMARY)
+    left: Any = redis.keys("scriptorium:*")
+    lasting = {key.decode() for key in left if not 0 < redis.ttl(key) <= ENDED_SECONDS}
+    assert lasting == {f"scriptorium:jobs:{TENANT}", f"scriptorium:jobs:partial/{TENANT}"}
+
+
+def test_a_job_that_runs_again_is_kept_until_it_ends(jobs: JobIndex, redis: Redis) -> None:
+    jobs.add(a_manifest(), a_run())
+    jobs.close(a_run(), SUMMARY)
+    jobs.add(a_manifest(), a_run(2))
+    assert redis.ttl(f"scriptorium:job:{TENANT}/{JOB}") == -1
+    assert jobs.newest(TENANT, 10, status=Status.PARTIAL) == []
+
+
+def test_ended_jobs_are_told_apart(jobs: JobIndex) -> None:
+    for number, summary in enumerate((SUMMARY, Summary(), Summary(canceled=True))):
+        jobs.add(a_manifest(f"job-{number}"), a_run(job=f"job-{number}"))
+        jobs.close(a_run(job=f"job-{number}"), summary)
+    jobs.add(a_manifest("job-3"), a_run(job="job-3"))
+    names = [f"job-{number}" for number in range(4)]
+    assert jobs.completed(TENANT, names) == [False, True, False, False]
+    assert [job for job, _ in jobs.newest(TENANT, 9, status=Status.CANCELED)] == ["job-2"]
+    assert [job for job, _ in jobs.open_jobs(TENANT)] == ["job-3"]
+    assert jobs.completed(TENANT, []) == []
 
 
 def test_open_runs_are_those_without_a_result(jobs: JobIndex) -> None:

@@ -9,6 +9,7 @@ import pytest
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
+from orchestrator.cluster.job_lists import LISTED_APART
 from orchestrator.jobs.runs import retry
 from orchestrator.reconciler import cataloguing
 from orchestrator.reconciler.cataloguing import EVERY_SECONDS, Cataloguing
@@ -17,6 +18,7 @@ from orchestrator.reconciler.restoring import Restoring
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.records import result_record
+from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records
 from tests.unit.orchestrator.reconciler.passes import Clock, open_job, restore
@@ -187,3 +189,29 @@ def test_a_job_that_ends_or_is_retried_while_it_is_looked_at_stays_as_it_is(
     assert list(connection.store.list(keys.OPEN)) == []
     retry(connection, TENANT, JOB)
     assert connection.jobs.open_runs() == [a_run(2)]
+
+
+def test_after_a_wipe_jobs_are_listed_by_how_they_ended(
+    connection: Cluster, catalog: Cataloguing
+) -> None:
+    results = {
+        "a": result_record(transcript={}),
+        "b": result_record(canceled=True),
+        "c": result_record(error={"code": "unreadable_audio"}),
+        "d": result_record(transcript={}, missing=[{"start": 0.0, "end": 1.0}]),
+    }
+    for job, result in results.items():
+        run = a_run(job=job)
+        write_records(connection.store, a_manifest(job))
+        connection.store.put(keys.of_run(run, keys.RESULT), encode(result))
+        if job == "b":
+            connection.store.put(keys.of_run(run, "canceled"), b"")
+        elif job != "a":
+            connection.store.put(keys.failed(run.unit(Stage.TRANSCRIBE)), b"{}")
+    catalog.walk()
+    found = {
+        status: [job for job, _ in connection.jobs.newest(TENANT, 9, status=status)]
+        for status in LISTED_APART
+    }
+    assert found == {Status.CANCELED: ["b"], Status.FAILED: ["c"], Status.PARTIAL: ["d"]}
+    assert connection.jobs.completed(TENANT, list("abcd")) == [True, False, False, False]

@@ -287,23 +287,42 @@ def test_jobs_are_listed_by_pages_from_the_newest(http: TestClient) -> None:
     assert seen == made[::-1] and cursor is None
 
 
-def test_jobs_are_listed_by_their_status(
-    http: TestClient, connection: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jobs_are_listed_by_their_status(http: TestClient, connection: Cluster) -> None:
     made = [submitted(http).json()["id"] for _ in range(7)]
-    for job in made[:2]:
+    for job in made[:3]:
         http.post(f"/v1/jobs/{job}/cancel")
-    found = http.get("/v1/jobs", params={"status": "canceled"}).json()
-    assert {job["id"] for job in found["data"]} == set(made[:2]) and found["next_cursor"] is None
-    monkeypatch.setattr("orchestrator.api.listing._PIECE", 2)
+    run = Run(TENANT, made[3], 1)
+    connection.store.put(keys.of_run(run, keys.RESULT), encode(result_record(transcript={})))
+    connection.settle(run)
+
+    def listed(**query: str | int) -> tuple[list[str], str | None]:
+        page = http.get("/v1/jobs", params=query).json()
+        return [job["id"] for job in page["data"]], page["next_cursor"]
+
+    assert listed(status="canceled") == ([made[2], made[1], made[0]], None)
+    assert listed(status="completed") == ([made[3]], None)
+    assert listed(status="queued") == (made[:3:-1], None)
+    assert listed(status="failed") == listed(status="processing") == ([], None)
+    first, cursor = listed(status="canceled", limit=2)
+    assert first == [made[2], made[1]] and cursor is not None
+    assert listed(status="canceled", limit=2, cursor=cursor) == ([made[0]], None)
+    http.post(f"/v1/jobs/{made[0]}/retry")
+    assert listed(status="canceled")[0] == [made[2], made[1]]
+    http.delete(f"/v1/jobs/{made[1]}")
+    assert listed(status="canceled")[0] == [made[2]]
+
+
+def test_a_page_of_a_status_may_be_short_and_not_the_last(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [submitted(http).json()["id"] for _ in range(6)]
     monkeypatch.setattr("orchestrator.api.listing.SCANNED", 4)
-    short = http.get("/v1/jobs", params={"status": "canceled"}).json()
+    short = http.get("/v1/jobs", params={"status": "processing"}).json()
     assert short["data"] == [] and short["next_cursor"]
-    rest = {"status": "canceled", "cursor": short["next_cursor"], "limit": 1}
-    one = http.get("/v1/jobs", params=rest).json()
-    assert [job["id"] for job in one["data"]] == [made[1]] and one["next_cursor"]
-    last = http.get("/v1/jobs", params=rest | {"cursor": one["next_cursor"]}).json()
-    assert [job["id"] for job in last["data"]] == [made[0]] and last["next_cursor"] is None
+    rest = {"status": "queued", "cursor": short["next_cursor"]}
+    last = http.get("/v1/jobs", params=rest).json()
+    assert [job["id"] for job in last["data"]] == [made[1], made[0]]
+    assert last["next_cursor"] is None
 
 
 def test_a_job_that_vanished_is_left_out_of_the_list(http: TestClient, connection: Cluster) -> None:
