@@ -21,7 +21,7 @@ from orchestrator.cluster.job_lists import LISTED_APART
 
 SCANNED = 500  # jobs that one request reads to find those of a status
 _PIECE = 200  # ids that are read at once
-_READ_AT_ONCE = 16  # jobs; of one that ended long ago the store is asked
+_READ_AT_ONCE = 50  # jobs: for one that ended long ago there are seven requests to the store
 
 Position = tuple[float, str]
 

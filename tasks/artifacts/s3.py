@@ -58,7 +58,7 @@ def s3_client(
         retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=patience.connect_seconds,
         read_timeout=patience.read_seconds,
-        max_pool_connections=32,
+        max_pool_connections=64,
         signature_version="s3v4",  # others do not sign the file's size in a presigned URL
         # Stores other than Amazon's seldom have a host name for each bucket.
         s3={"addressing_style": "path" if endpoint_url else "auto"},
