@@ -32,7 +32,7 @@ from gpu_worker.transcription.hearing import check_hearing
 def load(request: EngineRequest) -> TorchEngine:
     """Load a model by name, and check that it hears.
 
-    Raises UnknownModel, ModelUnavailable, InvalidOption, DeviceFault, MemoryError, LibraryMissing.
+    Raises UnknownModel, ModelUnavailable, InvalidOption, DeviceFault, MemoryError.
     """
     device = pick_device(request.device)
     types = precision(request.compute_type, device, has_bfloat16=has_bfloat16())
@@ -65,9 +65,7 @@ def _onnx_encoder(
         return build_encoder(weights, kind, device)
 
     root = models_root(request.model_dir)
-    return translating_torch_errors(
-        lambda: load_onnx_encoder(request.model, weights, types.encoder, device, root, build)
-    )
+    return load_onnx_encoder(request.model, weights, types.encoder, device, root, build)
 
 
 def _read(model: str, directory: Path) -> tuple[WhisperWeights, tokenizers.Tokenizer]:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gpu_worker.errors import ScriptoriumError
 from gpu_worker.models.weights.whisper import WhisperWeights
 from gpu_worker.transcription.engines.torch_whisper.encoder import Encoder
 from gpu_worker.transcription.engines.torch_whisper.onnx_graph import (
@@ -79,24 +80,40 @@ def load_onnx_encoder(
     root: Path,
     build: Callable[[torch.dtype], Encoder],
 ) -> OnnxEncoder | None:
-    """Start a provider for the model's encoder. Return None if none of them starts, and log why.
+    """Start a provider for the model's encoder. If none can, log why and return None.
 
     The first time it writes the graph of the encoder that `build` makes in a type, and TensorRT
-    its engine, below `root`, the directory of models. Raises ModelUnavailable, LibraryMissing.
+    its engine, below `root`, the directory of models. Raises nothing: no job may fail for want of
+    what only makes it quicker.
     """
-    sizes, place = weights.dimensions, torch.device(device)
-    numbers = graph_type(kind)
+    try:
+        session = _session(model, weights, kind, torch.device(device), root, build)
+    except Exception as error:
+        told = f"{error} {error.advice}" if isinstance(error, ScriptoriumError) else repr(error)
+        log.warning("The encoder is torch's own: %s", told)
+        return None
+    if session is None:
+        log.warning("The encoder is torch's own: no provider of ONNX Runtime started.")
+        return None
+    sizes = weights.dimensions
+    return OnnxEncoder(session, graph_type(kind), sizes["n_audio_ctx"], sizes["n_audio_state"])
+
+
+def _session(
+    model: str,
+    weights: WhisperWeights,
+    kind: torch.dtype,
+    device: torch.device,
+    root: Path,
+    build: Callable[[torch.dtype], Encoder],
+) -> Any | None:
+    sizes, numbers = weights.dimensions, graph_type(kind)
     own = {name: value for name, value in weights.state.items() if name.startswith("encoder.")}
     directory = graph_directory(root, model, own, numbers)
-    gpu = torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu"
-    shape = (sizes["n_mels"], 2 * sizes["n_audio_ctx"])
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    kept = directory.with_name(f"{directory.name}-{cache_name(gpu)}")
+    window = (sizes["n_mels"], 2 * sizes["n_audio_ctx"])
     with locked(directory):
         file = whole_graph(directory, lambda: build(numbers))
-        offered = offers(
-            place, kind, shape, directory.with_name(f"{directory.name}-{cache_name(gpu)}")
-        )
-        session = start(file, offered, torch.get_num_threads() if place.type == "cpu" else 1)
-    if session is None:
-        log.warning("The encoder is torch's own, as no provider of ONNX Runtime started.")
-        return None
-    return OnnxEncoder(session, numbers, sizes["n_audio_ctx"], sizes["n_audio_state"])
+        threads = torch.get_num_threads() if device.type == "cpu" else 1
+        return start(file, offers(device, kind, window, kept), threads)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ SHAPES = {
     "128 mels": Shape(80, 5, 2, 1, mels=128, vocabulary=100),
 }
 TOLERANCES = {torch.float32: 1e-5, torch.float16: 2e-2}  # of states with a deviation of 1
+ONNX = EngineRequest("pico", device="cpu", threads=1, encoder="onnx")
 ENGLISH = DecodeOptions(language="en", temperatures=(0.0,))
 
 
@@ -53,16 +56,12 @@ def test_states_are_those_of_torchs_encoder(
 
 @pytest.mark.parametrize("kind", ["default", "float32", "bfloat16"])
 def test_pico_writes_the_same_texts_and_times(kind: str, tmp_path: Path) -> None:
-    request = EngineRequest(
-        "pico", device="cpu", threads=1, compute_type=kind, model_dir=str(tmp_path), encoder="onnx"
-    )
     windows = [utterance.samples for utterance in heldout("en")[:6]]
-    engine = loading.load(request)
+    engine = loading.load(replace(ONNX, compute_type=kind, model_dir=str(tmp_path)))
     assert isinstance(engine._network.encoder, OnnxEncoder)
     assert engine._network.encoder.kind == torch.float32  # a CPU's graph has no other
-    exact = loading.load(
-        EngineRequest("pico", device="cpu", threads=1, compute_type="float32")
-    ).transcribe(windows, ENGLISH)
+    own = loading.load(replace(ONNX, compute_type="float32", encoder="torch"))
+    exact = own.transcribe(windows, ENGLISH)
     found = engine.transcribe(windows, ENGLISH)
     assert [text.text for text in found] == [text.text for text in exact]
     if kind != "bfloat16":  # the decoder is in bfloat16 too, and times words by less exact numbers
@@ -75,9 +74,25 @@ def test_without_a_provider_torchs_own_encoder_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(onnx_encoder, "offers", lambda *_: (Offer(CUDA),))
-    engine = loading.load(
-        EngineRequest("pico", device="cpu", threads=1, model_dir=str(tmp_path), encoder="onnx")
-    )
+    engine = loading.load(replace(ONNX, model_dir=str(tmp_path)))
     assert isinstance(engine._network.encoder, Encoder)
-    assert "The encoder is torch's own" in caplog.text
+    assert "The encoder is torch's own: no provider" in caplog.text
     assert engine.transcribe([heldout("en")[0].samples], ENGLISH)[0].text
+
+
+def test_without_the_package_that_writes_graphs_the_log_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    engine = loading.load(replace(ONNX, model_dir=str(tmp_path)))
+    assert isinstance(engine._network.encoder, Encoder)
+    assert "pip install 'scriptorium[worker,onnx]'" in caplog.text
+
+
+def test_without_a_place_for_the_graph_torchs_own_encoder_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "onnx").touch()  # where the directory of graphs should be
+    engine = loading.load(replace(ONNX, model_dir=str(tmp_path)))
+    assert isinstance(engine._network.encoder, Encoder)
+    assert "A graph cannot be kept" in caplog.text
