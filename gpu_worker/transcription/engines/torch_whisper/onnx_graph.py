@@ -110,7 +110,7 @@ def _export(encoder: Encoder, file: Path) -> None:
         torch.onnx.export(
             encoder,
             (sound,),
-            file,
+            str(file),  # of a Path it does not take the directory for what is beyond 2 GiB
             dynamo=False,
             opset_version=_OPSET,
             input_names=[INPUT],
