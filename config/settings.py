@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from config.limits import Limits, lists, names_in
+from config.models import ModelSettings
 
 # The home directory of a user without one (no HOME and no entry in the password database), named
 # as Debian names it. Most commands need no home; those that do refuse this one.
@@ -31,7 +32,7 @@ def _usual_home() -> Path:
         return NO_HOME
 
 
-class Settings(Limits):
+class Settings(ModelSettings, Limits):
     """The settings of one process: values only, which callers pass on as arguments."""
 
     model_config = SettingsConfigDict(
@@ -118,35 +119,6 @@ class Settings(Limits):
     flower_password: SecretStr | None = Field(
         default=None,
         description="Password of Flower's user `scriptorium`. Unset: `up` prints a new one.",
-    )
-
-    # Models
-    model: str = Field(
-        default="auto",
-        description="Model of jobs that name none. auto: the best for the hardware.",
-    )
-    trial: dict[str, Any] = Field(
-        default={},
-        description="As JSON: share of new jobs (0 to 1) that get another model, revision or "
-        "compute_type, if they name none.",
-    )
-    model_dir: Path | None = Field(default=None, description="Where fetched models are kept.")
-    device: str = Field(default="auto", description="auto, cpu or cuda.")
-    engine: Literal["auto", "faster_whisper", "torch"] = Field(
-        default="auto", description="What a worker runs Whisper with; auto is faster_whisper."
-    )
-    hf_token: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("SCRIPTORIUM_HF_TOKEN", "HF_TOKEN")
-    )
-    align_compute_type: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        default="auto",
-        description="Of align models. auto: float16 on a GPU, float32 on a CPU.",
-    )
-    cpu_threads: int = Field(default=0, ge=0, description="Threads a model uses; 0: all cores.")
-    loaded_models: int = Field(default=1, ge=1, description="Models a worker keeps in memory.")
-    prefetch_models: str = Field(
-        default="",
-        description="Models that a GPU worker loads before a job asks for them, by comma.",
     )
 
     # Workers' copies of audio and artifacts in S3

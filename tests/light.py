@@ -17,8 +17,8 @@ import pytest
 # Libraries by what they are imported as, and a program. `make install-light` leaves them out.
 LEFT_OUT = (
     "av", "ctranslate2", "faster_whisper", "filelock", "flower", "hadolint", "helm_python",
-    "huggingface_hub", "jiwer", "kubernetes_validate", "matplotlib", "onnxruntime", "openai",
-    "playwright", "pyannote", "safetensors", "scipy", "tokenizers", "torch", "torchaudio",
+    "huggingface_hub", "jiwer", "kubernetes_validate", "matplotlib", "onnx", "onnxruntime",
+    "openai", "playwright", "pyannote", "safetensors", "scipy", "tokenizers", "torch", "torchaudio",
     "transformers", "webvtt", "whisperx",
 )  # fmt: skip
 PROGRAMS = Path(sys.executable).parent

@@ -56,8 +56,11 @@ class Shape:
 SHAPES = {
     "tiny.en": Shape(384, 6, 4, 4, vocabulary=51_864),
     "tiny": Shape(384, 6, 4, 4),
+    "base.en": Shape(512, 8, 6, 6, vocabulary=51_864),
     "base": Shape(512, 8, 6, 6),
+    "small.en": Shape(768, 12, 12, 12, vocabulary=51_864),
     "small": Shape(768, 12, 12, 12),
+    "medium.en": Shape(1024, 16, 24, 24, vocabulary=51_864),
     "medium": Shape(1024, 16, 24, 24),
     "large-v2": Shape(1280, 20, 32, 32),
     "large-v3": Shape(1280, 20, 32, 32, mels=128, vocabulary=51_866),

@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.on_gpu.bench import Bench
 from benchmarks.on_gpu.checks import equality, fallback, machine, text
+from benchmarks.on_gpu.onnx_encoder import onnx_encoder
 from benchmarks.on_gpu.sharing import batcher
 from benchmarks.on_gpu.timings import batches, detection, peer, steps
 from benchmarks.on_gpu.torch_engine import torch_batches, torch_text
@@ -29,7 +30,7 @@ from gpu_worker.builtin import PICO, SAMPLE
 
 PARTS = (
     machine, text, equality, fallback, steps, batches, batcher, peer, alignment, trellis,
-    convolutions, detection, torch_text, torch_batches,
+    convolutions, detection, torch_text, torch_batches, onnx_encoder,
 )  # fmt: skip
 
 

@@ -23,10 +23,23 @@ BATCHES = (1, 8, 32, 64, 128)
 PLAIN = replace(GREEDY, word_timestamps=False)
 
 
-def engine(bench: Bench, compute_type: str = "default", device: str = "") -> TorchEngine:
+def engine(
+    bench: Bench,
+    compute_type: str = "default",
+    device: str = "",
+    encoder: str = "torch",
+    model_dir: str | None = None,
+) -> TorchEngine:
     """The model, loaded anew."""
-    place = device or bench.device
-    return load(EngineRequest(bench.model, device=place, compute_type=compute_type))
+    return load(
+        EngineRequest(
+            bench.model,
+            device=device or bench.device,
+            compute_type=compute_type,
+            encoder=encoder,
+            model_dir=model_dir,
+        )
+    )
 
 
 def torch_text(bench: Bench) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def measure(
         str(settings.model_dir) if settings.model_dir else None,
         token.get_secret_value() if token else None,
         chosen.engine,
+        settings.torch_encoder,
     )
     request = {
         "directory": str(directory),

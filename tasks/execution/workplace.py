@@ -101,6 +101,7 @@ class Workplace(Services):
             revision=options.revision,
             compute_type=kind,
             engine=chosen.engine,
+            encoder=self.settings.torch_encoder,
             **_hardware(self.settings),
         )
 
@@ -202,7 +203,10 @@ def _test_worker(values: Settings, node: _Node) -> None:
     if node.has_models:
         engine = choose_engine(values.engine, PICO_NAME, "default", DecodeOptions()).engine
         # Load it, and let it hear.
-        load_engine(EngineRequest(PICO_NAME, engine=engine, **_hardware(values)))
+        request = EngineRequest(
+            PICO_NAME, engine=engine, encoder=values.torch_encoder, **_hardware(values)
+        )
+        load_engine(request)
 
 
 @worker_init.connect

@@ -104,3 +104,4 @@ class EngineRequest:
     model_dir: str | None = None
     hub_token: str | None = None
     engine: str = "faster_whisper"  # or torch (`choice.py`); without effect on `fake`
+    encoder: str = "torch"  # or onnx: what runs the encoder of the engine torch

@@ -28,6 +28,7 @@ def test_every_part_runs_on_a_cpu_without_an_error(tmp_path: Path) -> None:
     assert list(found) == [
         "machine", "text", "equality", "fallback", "steps", "batches", "batcher", "peer",
         "alignment", "trellis", "convolutions", "detection", "torch_text", "torch_batches",
+        "onnx_encoder",
     ]  # fmt: skip
     assert not [part for part, figures in found.items() if "error" in figures]
     assert found["text"]["int8"]["windows_with_equal_text"] == found["machine"]["windows"] == 6
@@ -36,3 +37,4 @@ def test_every_part_runs_on_a_cpu_without_an_error(tmp_path: Path) -> None:
     assert found["trellis"]["4"]["equal_paths"] == 4
     assert found["torch_text"]["float32"]["windows_with_equal_text"] == 6
     assert found["torch_text"]["float32"]["equal_alone"] == 6
+    assert found["onnx_encoder"]["CPUExecutionProvider"]["text"]["windows_with_equal_text"] == 6

@@ -8,6 +8,7 @@ import jiwer
 import regex
 
 from gpu_worker.assembly.formats import render
+from gpu_worker.builtin import SAMPLE as CONVERSATION
 from gpu_worker.transcript import Transcript, transcript_from_json
 from tests.inputs.real_models import real_model
 from tests.inputs.speech import telephone_call
@@ -61,6 +62,21 @@ def test_the_engine_torch_writes_it_too_and_leaves_beams_to_the_other_one(
     assert job.status == "completed"
     assert {line["engine"] for line in cluster.events("engine_replaced", job)} == {"faster_whisper"}
     assert cluster.chunk_artifact(job, 0)["engine"] == "faster_whisper"
+
+
+def test_with_its_encoder_by_onnx_runtime_a_worker_writes_the_same(
+    start_cluster: StartCluster, tmp_path: Path
+) -> None:
+    texts = []
+    for encoder, graphs in (("torch", 0), ("onnx", 1)):
+        models = tmp_path / f"models-{encoder}"
+        cluster = start_cluster(
+            workers=1, name=encoder, engine="torch", torch_encoder=encoder, model_dir=models
+        )
+        job = cluster.wait(cluster.submit(CONVERSATION, model="pico", compute_type="float32"))
+        texts.append(transcript_from_json(cluster.result(job)["transcript"]).text)
+        assert len(list(models.glob("onnx/*/encoder.onnx"))) == graphs
+    assert texts[0] == texts[1] != ""
 
 
 def check(model: str, transcript: Transcript) -> None:

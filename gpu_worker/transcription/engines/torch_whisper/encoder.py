@@ -40,6 +40,11 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(EncoderLayer(width, heads) for _ in range(layers))
         self.ln_post = nn.LayerNorm(width)
 
+    @property
+    def kind(self) -> torch.dtype:
+        """The type of the features that it takes."""
+        return self.conv1.weight.dtype
+
     def forward(self, mel: Tensor) -> Tensor:
         """Encode features, (windows, mels, 3000), to states, (windows, 1500, width)."""
         x = functional.gelu(self.conv1(mel))

@@ -173,3 +173,13 @@ def test_a_job_s_engine_is_that_of_the_setting_if_it_can_do_the_job(
     assert place.engine_request(greedy).engine == "faster_whisper"
     assert worker.engine_request(greedy).engine == "torch"
     assert worker.engine_request(JobOptions(model="pico", beam_size=2)).engine == "faster_whisper"
+
+
+def test_the_encoder_of_the_engine_torch_is_that_of_the_setting(
+    place: Workplace, settings: Settings
+) -> None:
+    greedy = JobOptions(model="pico", beam_size=1)
+    changes = {"engine": "torch", "torch_encoder": "onnx"}
+    worker = replace(place, settings=settings.model_copy(update=changes))
+    assert place.engine_request(greedy).encoder == "torch"
+    assert worker.engine_request(greedy).encoder == "onnx"

@@ -22,9 +22,11 @@ ENGLISH = DecodeOptions(language="en", temperatures=(0.0,))
 REQUEST = EngineRequest("pico", device="cpu", threads=1, compute_type="float32")
 
 
-@pytest.fixture(scope="module")
-def engine() -> TorchEngine:
-    return loading.load(REQUEST)
+@pytest.fixture(scope="module", params=["torch", "onnx"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
+    """The engine with each of the two encoders."""
+    place = str(tmp_path_factory.mktemp("models"))
+    return loading.load(replace(REQUEST, encoder=request.param, model_dir=place))
 
 
 @pytest.fixture(scope="module")
