@@ -36,6 +36,7 @@ class FairChannel(transport.Channel):
     _in_poll: Any
     _brpop_sent_at: Any
     _waits_for_bell = False
+    _asked = ""  # the command whose reply is awaited; empty: kombu's own
 
     @cached_property
     def _put_script(self) -> Script:
@@ -77,6 +78,7 @@ class FairChannel(transport.Channel):
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         names = self._queue_cycle.consume(len(self.active_queues))
+        self._asked = ""
         if not names or not FAIR.issuperset(names):
             super()._brpop_start(timeout)
             return
@@ -88,15 +90,15 @@ class FairChannel(transport.Channel):
             command = ["EVALSHA", self._take_script.sha, len(names), *names, tenant]
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
+        self._asked = str(command[0])
         self.client.connection.send_command(*command)
 
     def _brpop_read(self, **options: Any) -> bool:
-        if not FAIR.issuperset(self.active_queues):
+        if not self._asked:
             return bool(super()._brpop_read(**options))
-        waited, self._waits_for_bell = self._waits_for_bell, False
+        self._waits_for_bell = False
         try:
-            name = "BRPOP" if waited else "EVALSHA"
-            found = self.client.parse_response(self.client.connection, name, **options)
+            found = self.client.parse_response(self.client.connection, self._asked, **options)
         except self.connection_errors:
             self.client.connection.disconnect()
             raise
@@ -107,7 +109,7 @@ class FairChannel(transport.Channel):
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
-        if waited:
+        if self._asked == "BRPOP":
             raise Empty
         if not found:
             self._waits_for_bell = self.qos.found_nothing()

@@ -1,0 +1,170 @@
+"""kombu's channel with fair queues: what is sent is taken in turns, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from queue import Empty
+from typing import Any
+
+import pytest
+from celery import Celery
+from kombu.connection import Connection
+from kombu.messaging import Consumer
+from pydantic import SecretStr
+from redis import Redis
+
+from config.settings import Settings
+from tasks.broker import make_app
+from tasks.fair_channel import FairChannel
+from tasks.fair_queue import bell, lengths, lists
+from tasks.runs.canvas import signature
+from tasks.runs.stages import Lane, Stage
+from tasks.runs.units import Run
+
+QUEUE = "transcribe.bulk"
+
+
+@pytest.fixture
+def celery(redis_url: str) -> Iterator[Celery]:
+    with make_app(Settings(redis_url=SecretStr(redis_url)), only_sends=True) as app:
+        yield app
+
+
+@pytest.fixture
+def channel(celery: Celery) -> Iterator[FairChannel]:
+    with celery.connection_for_read() as connection:
+        yield connection.channel()
+
+
+def send(celery: Celery, tenant: str, index: int, seconds: float = 30.0) -> None:
+    unit = Run(tenant, "job", 1).unit(Stage.TRANSCRIBE, index)
+    signature(celery, unit, Lane.BULK, lambda _: seconds).apply_async(ignore_result=True)
+
+
+def taken(channel: Any, celery: Celery, count: int, seconds: float = 5.0) -> list[tuple[str, int]]:
+    """Consume as a worker does, but without an event loop."""
+    found: list[tuple[str, int]] = []
+
+    def on_message(body: Any, message: Any) -> None:
+        found.append((body[1]["tenant"], body[1]["index"]))
+        message.ack()
+
+    consumer = Consumer(
+        channel, [celery.amqp.queues[QUEUE]], callbacks=[on_message], accept=["json"]
+    )
+    until = time.monotonic() + seconds
+    with consumer:
+        while len(found) < count and time.monotonic() < until:
+            try:
+                channel.connection.client.drain_events(timeout=0.2)
+            except TimeoutError:
+                continue
+    return found
+
+
+def test_messages_of_two_tenants_are_taken_in_turns(celery: Celery, channel: Any) -> None:
+    for index in range(4):
+        send(celery, "a", index)
+    for index in range(2):
+        send(celery, "b", index)
+    found = taken(channel, celery, 6)
+    assert sorted(found[:4]) == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+    assert found[4:] == [("a", 2), ("a", 3)]
+
+
+def test_a_waiting_consumer_is_woken_by_a_message(celery: Celery, channel: Any) -> None:
+    sent: list[float] = []
+
+    def later() -> None:
+        time.sleep(0.5)
+        sent.append(time.monotonic())
+        send(celery, "a", 7)
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    assert taken(channel, celery, 1) == [("a", 7)]
+    waited = time.monotonic() - sent[0]
+    thread.join()
+    assert waited < 0.9  # no poll's second
+
+
+def test_a_redis_that_forgot_the_scripts_gets_them_again(
+    celery: Celery, channel: Any, redis: Redis
+) -> None:
+    send(celery, "a", 0)
+    redis.script_flush()
+    assert taken(channel, celery, 1) == [("a", 0)]
+    redis.script_flush()
+    send(celery, "a", 1)
+    assert taken(channel, celery, 1) == [("a", 1)]
+
+
+def test_a_batch_of_messages_is_put_as_single_ones_are(
+    celery: Celery, channel: Any, redis: Redis
+) -> None:
+    redis.script_flush()
+    batch = channel.create_publish_batch(10)
+    for index in range(3):
+        unit = Run("a", "job", 1).unit(Stage.TRANSCRIBE, index)
+        headers = signature(celery, unit, Lane.BULK).options["headers"]
+        message = channel.prepare_message(
+            json.dumps([[], {"tenant": "a", "index": index}, {}]), headers=headers,
+            content_type="application/json", content_encoding="utf-8",
+        )  # fmt: skip
+        batch.publish(message, exchange="", routing_key=QUEUE)
+    assert lengths(redis, lists(redis, [QUEUE])) == {}
+    batch.flush()
+    batch.close()
+    assert lengths(redis, lists(redis, [QUEUE])) == {f"{QUEUE}:of:a": 3}
+
+
+@pytest.mark.parametrize(("requeue", "order"), [(True, [1, 0]), (False, [1])])
+def test_a_message_that_is_returned_goes_behind_its_tenant_s_others(
+    celery: Celery, channel: Any, requeue: bool, order: list[int]
+) -> None:
+    send(celery, "a", 0)
+    send(celery, "a", 1)
+    message = celery.amqp.queues[QUEUE](channel).get(no_ack=False, accept=["json"])
+    message.reject(requeue=requeue)
+    assert [index for _, index in taken(channel, celery, len(order))] == order
+
+
+def test_what_a_lost_worker_held_goes_before_its_tenant_s_others(
+    celery: Celery, channel: Any
+) -> None:
+    send(celery, "a", 0)
+    message = celery.amqp.queues[QUEUE](channel).get(no_ack=False, accept=["json"])
+    send(celery, "a", 1)
+    channel.qos.restore_by_tag(message.delivery_tag)
+    found = taken(channel, celery, 2)
+    assert found == [("a", 0), ("a", 1)]
+
+
+def test_a_fair_queue_can_be_measured_purged_and_deleted(
+    celery: Celery, channel: Any, redis: Redis
+) -> None:
+    assert not channel._has_queue(QUEUE) and channel._size(QUEUE) == 0
+    send(celery, "a", 0)
+    send(celery, "b", 0)
+    assert channel._has_queue(QUEUE) and channel._size(QUEUE) == 2
+    assert channel._purge(QUEUE) == 2 and channel._size(QUEUE) == 0
+    send(celery, "a", 0)
+    channel._delete(QUEUE, "", QUEUE, "")
+    assert redis.keys(f"{QUEUE}*") == []
+    with pytest.raises(Empty):
+        channel._get(QUEUE)
+
+
+def test_other_queues_stay_as_kombu_has_them(redis_url: str, redis: Redis) -> None:
+    make_app(Settings())
+    with Connection(redis_url) as connection, connection.SimpleQueue("letters") as queue:
+        queue.put({"to": "b"})
+        assert redis.llen("letters") == 1 and not redis.exists(bell("letters"))
+        channel = queue.channel
+        assert channel._has_queue("letters") and channel._size("letters") == 1
+        assert queue.get(timeout=5).payload == {"to": "b"}
+        queue.put({"to": "c"})
+        assert channel._purge("letters") == 1
