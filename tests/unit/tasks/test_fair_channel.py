@@ -28,7 +28,7 @@ QUEUE = "transcribe.bulk"
 
 
 @pytest.fixture
-def celery(redis_url: str) -> Iterator[Celery]:
+def celery(redis_url: str, redis: Redis) -> Iterator[Celery]:
     with make_app(Settings(redis_url=SecretStr(redis_url)), only_sends=True) as app:
         yield app
 
