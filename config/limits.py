@@ -6,6 +6,8 @@ many tenants share; an operator who knows them can allow more.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
@@ -78,6 +80,11 @@ class Limits(BaseSettings):
         default="",
         description="Tenants besides the cluster's own whose long files may ask for the "
         "interactive lane, by comma. *: every one.",
+    )
+
+    audit_reads: Literal["none", "contents", "all"] = Field(
+        default="contents",
+        description="Reads in the audit trail: none, of text, audio and secrets, or lists too.",
     )
 
     # Of addresses

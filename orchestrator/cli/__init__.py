@@ -14,6 +14,7 @@ from rich.console import Console
 
 from gpu_worker.errors import InvalidOption, ScriptoriumError, UnknownModel
 from orchestrator.cli import (
+    audit,
     bench,
     cluster,
     demo,
@@ -59,6 +60,7 @@ app.command()(cluster.serve)
 app.command()(cluster.worker)
 app.command()(cluster.reconciler)
 app.command()(load.load)
+app.command()(audit.audit)
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
