@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 from pydantic_settings import BaseSettings
+
+Kind = Literal["source", "audio", "checkpoints", "transcripts"]  # of what retention deletes
 
 
 class Limits(BaseSettings):
@@ -82,6 +84,11 @@ class Limits(BaseSettings):
         "interactive lane, by comma. *: every one.",
     )
 
+    retention: dict[str, dict[Kind, PositiveFloat]] = Field(
+        default={},
+        description="Days by tenant (*: all others) and kind, as JSON: source, audio, checkpoints, "
+        "transcripts. After them it is deleted.",
+    )
     audit_reads: Literal["none", "contents", "all"] = Field(
         default="contents",
         description="Reads in the audit trail: none, of text, audio and secrets, or lists too.",

@@ -23,6 +23,7 @@ from orchestrator.cli import (
     keys,
     load,
     models,
+    retention,
     transcribe,
     triggers,
 )  # fmt: skip
@@ -61,6 +62,8 @@ app.command()(cluster.worker)
 app.command()(cluster.reconciler)
 app.command()(load.load)
 app.command()(audit.audit)
+app.command()(retention.retention)
+app.command()(retention.hold)
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
