@@ -6,8 +6,12 @@ many tenants share; an operator who knows them can allow more.
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, PositiveFloat
 from pydantic_settings import BaseSettings
+
+Kind = Literal["source", "audio", "checkpoints", "transcripts"]  # of what retention deletes
 
 
 class Limits(BaseSettings):
@@ -79,6 +83,16 @@ class Limits(BaseSettings):
         default="",
         description="Tenants besides the cluster's own whose long files may ask for the "
         "interactive lane, by comma. *: every one.",
+    )
+
+    retention: dict[str, dict[Kind, PositiveFloat]] = Field(
+        default={},
+        description="Days by tenant (*: all others) and kind, as JSON: source, audio, checkpoints, "
+        "transcripts. After them it is deleted.",
+    )
+    audit_reads: Literal["none", "contents", "all"] = Field(
+        default="contents",
+        description="Reads in the audit trail: none, of text, audio and secrets, or lists too.",
     )
 
     # Of addresses

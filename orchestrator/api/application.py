@@ -16,6 +16,7 @@ from orchestrator.access.keys import ApiKeys
 from orchestrator.access.sessions import Sessions
 from orchestrator.access.throttle import WrongKeys
 from orchestrator.api import errors
+from orchestrator.api.middleware.audit import AuditTrail
 from orchestrator.api.middleware.bodies import TRANSFERS, BodyLimit
 from orchestrator.api.middleware.counting import RequestMetrics
 from orchestrator.api.middleware.headers import ResponseHeaders
@@ -97,6 +98,8 @@ def make_application(cluster: Cluster) -> FastAPI:
     application.add_middleware(BodyLimit)
     application.add_middleware(OwnPagesOnly, keys=keys, settings=cluster.settings)
     application.add_middleware(ResponseHeaders)
+    reads = cluster.settings.audit_reads
+    application.add_middleware(AuditTrail, trail=cluster.trail, reads=reads)
     application.add_middleware(RequestMetrics)
     application.add_middleware(FewGuesses, wrong=application.state.wrong_keys)
     return application

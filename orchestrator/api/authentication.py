@@ -35,7 +35,7 @@ from orchestrator.cluster.connection import Cluster
 
 LONGEST_KEY = 512  # characters; keys of Scriptorium have 47
 CONNECTION = "scriptorium.connection"  # of a request's scope: how to tell that its key is known
-_PRINCIPAL = "scriptorium.principal"  # of a request's scope, once it is known
+PRINCIPAL = "scriptorium.principal"  # of a request's scope, once it is known
 # A proxy adds one of these. Clients may send them too, which only makes them need a key.
 _OF_PROXIES = (
     *("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
@@ -79,9 +79,9 @@ def secret_in(authorization: str, x_api_key: str) -> str | None:
 
 async def principal_of(request: Request) -> Principal:
     """Return the sender of a request, looked for once. Raises as `authenticate` does."""
-    found: Principal | None = request.scope.get(_PRINCIPAL)
+    found: Principal | None = request.scope.get(PRINCIPAL)
     if found is None:
-        found = request.scope[_PRINCIPAL] = await authenticate(request)
+        found = request.scope[PRINCIPAL] = await authenticate(request)
         tell = request.scope.get(CONNECTION)
         if tell is not None:
             tell()
@@ -141,7 +141,7 @@ def count_wrong(request: Request) -> None:
 async def log_in(request: Request, secret: str) -> str:
     """Begin a session for the holder of a key; return its token. Raises as `by_key` does."""
     try:
-        await by_key(request, secret)
+        request.scope[PRINCIPAL] = await by_key(request, secret)
     except NotAuthenticated:
         count_wrong(request)
         raise

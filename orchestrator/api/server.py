@@ -24,6 +24,7 @@ from orchestrator.api.internal import ByPort, make_internal
 from orchestrator.api.protocol import BoundedProtocol
 from orchestrator.cluster.connection import Cluster
 from orchestrator.events.hub import Hub
+from orchestrator.trail.entry import Entry
 from tasks.telemetry.exposition import EVERY_ADDRESS
 
 # A thread that comes back from Redis or the store waits so long at most for the event loop, which
@@ -54,6 +55,9 @@ def run_server(
         sys.setswitchinterval(SWITCH_SECONDS)
         allow_files(cluster.settings.max_connections + OTHER_FILES)
         server = make_server(cluster, host, port, internal)
+        limits = {"quotas": cluster.settings.quotas}
+        by, where = "scriptorium", socket.gethostname()
+        cluster.trail.note(Entry("quotas.read", None, by, origin=where, details=limits))
         gc.collect()
         gc.freeze()  # else each full collection looks at all modules again, for some 50 ms
         server.run(sockets=opened)

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from gpu_worker.errors import InvalidOption, ScriptoriumError, UnknownModel
 from orchestrator.cli import (
+    audit,
     bench,
     cluster,
     demo,
@@ -22,6 +23,7 @@ from orchestrator.cli import (
     keys,
     load,
     models,
+    retention,
     transcribe,
     triggers,
 )  # fmt: skip
@@ -59,6 +61,9 @@ app.command()(cluster.serve)
 app.command()(cluster.worker)
 app.command()(cluster.reconciler)
 app.command()(load.load)
+app.command()(audit.audit)
+app.command()(retention.retention)
+app.command()(retention.hold)
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
+from orchestrator.cli.audit import enter
 from orchestrator.cli.bars import describe, watch_jobs
 from orchestrator.cli.context import AsJson, exit_status, opened_cluster, print_json, tenant
 from orchestrator.cli.options import with_job_options
@@ -60,6 +61,7 @@ def submit(
         tenant=tenant(),
         idempotency_key=idempotency_key,
     )
+    enter(to, "job.submit", tenant(), job.id)
     _accepted(job, wait, as_json)
 
 
@@ -78,7 +80,9 @@ def rerun(
     to = opened_cluster()
     if known_speaker:
         changes["known_speakers"] = upload_known_speakers(to, tenant(), known_speaker)
-    _accepted(submission.rerun(to, tenant(), job, changes), wait, as_json)
+    made = submission.rerun(to, tenant(), job, changes)
+    enter(to, "job.rerun", tenant(), made.id, of=job)
+    _accepted(made, wait, as_json)
 
 
 def status(job: JobId, as_json: AsJson = False) -> None:
@@ -112,7 +116,10 @@ def get(
     if len(chosen) != 1:
         raise InvalidOption("`get` prints one format at a time.", hint="Ask for json, txt or srt.")
     lines = subtitle_options(max_line_width, max_line_count, max_words_per_line, highlight_words)
-    text = render_result(opened_cluster(), tenant(), job, chosen[0], lines)
+    to = opened_cluster()
+    text = render_result(to, tenant(), job, chosen[0], lines)
+    if to.settings.audit_reads != "none":
+        enter(to, "job.export", tenant(), job, format=chosen[0])
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -147,19 +154,25 @@ def list_jobs(
 
 def cancel(job: JobId, as_json: AsJson = False) -> None:
     """Cancel a job; it ends without a transcript."""
-    ended = runs.cancel(opened_cluster(), tenant(), job)
+    to = opened_cluster()
+    ended = runs.cancel(to, tenant(), job)
+    enter(to, "job.cancel", tenant(), job)
     print_json(ended.to_json()) if as_json else _show(ended)
 
 
 def retry(job: JobId, as_json: AsJson = False) -> None:
     """Run a failed, partial or canceled job again; finished chunks are kept."""
-    again = runs.retry(opened_cluster(), tenant(), job)
+    to = opened_cluster()
+    again = runs.retry(to, tenant(), job)
+    enter(to, "job.retry", tenant(), job)
     print_json(again.to_json()) if as_json else _show(again)
 
 
 def delete(job: JobId) -> None:
     """Delete a job with its audio and transcript, even while it runs."""
-    delete_job(opened_cluster(), tenant(), job)
+    to = opened_cluster()
+    delete_job(to, tenant(), job)
+    enter(to, "job.delete", tenant(), job)
     typer.echo(f"Job {job} is deleted.")
 
 

@@ -16,6 +16,7 @@ from gpu_worker.errors import InvalidOption
 from orchestrator.access import USUAL_SCOPES, Scope
 from orchestrator.access.key_records import ApiKey
 from orchestrator.access.keys import ApiKeys
+from orchestrator.cli.audit import enter
 from orchestrator.cli.context import (
     AsJson,
     current_settings,
@@ -23,6 +24,7 @@ from orchestrator.cli.context import (
     print_json,
     tenant,
 )
+from orchestrator.cluster.connection import Cluster
 from orchestrator.local.keys_secret import with_own_secret
 
 app = typer.Typer(
@@ -52,13 +54,14 @@ def create(
             hint="Use lower case letters, digits and dashes, at most 63.",
         )
     scopes = frozenset(scope) if scope else USUAL_SCOPES
-    keys = _keys()
+    to, keys = _keys()
     if not keys.signer.is_on and keys.records.are_any_signed():
         raise InvalidOption(
             "The keys of this cluster are signed, so that its API would refuse an unsigned one.",
             hint="Set SCRIPTORIUM_KEYS_SECRET as the API has it.",
         )
     secret, key = keys.create(owner, name, scopes)
+    enter(to, "key.create", owner, key=key.id, scopes=sorted(scopes))
     if as_json:
         print_json({"key": secret, **key.to_json()})
         return
@@ -73,7 +76,7 @@ def create(
 @app.command(name="list")
 def list_keys(as_json: AsJson = False) -> None:
     """Show the keys of every tenant: ids, names and scopes, never the secrets."""
-    found = sorted(_keys().records.all(), key=lambda item: item[0].created_at)
+    found = sorted(_keys()[1].records.all(), key=lambda item: item[0].created_at)
     unsigned = sum(not is_signed for _, is_signed in found)
     if as_json:
         print_json([key.to_json() for key, is_signed in found if is_signed])
@@ -102,10 +105,13 @@ def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
 ) -> None:
     """Revoke a key; running APIs refuse it within seconds."""
-    if not _keys().revoke(key_id):
+    to, keys = _keys()
+    owner = next((key.tenant for key, _ in keys.records.all() if key.id == key_id), None)
+    if not keys.revoke(key_id):
         raise InvalidOption(
             f"There is no key {key_id!r}.", hint="`scriptorium keys list` shows the ids."
         )
+    enter(to, "key.revoke", owner, key=key_id)
     typer.echo(f"Key {key_id} is revoked.")
 
 
@@ -119,7 +125,7 @@ def sign(
 
     Sign only keys that you know: a key that you did not make was written into the store by others.
     """
-    keys = _keys(makes_secret=True)
+    to, keys = _keys(makes_secret=True)
     unsigned = {key.id: key for key, is_signed in keys.records.all() if not is_signed}
     if not ids:
         if not unsigned:
@@ -137,12 +143,13 @@ def sign(
                 f"There is no unsigned key {key_id!r}.",
                 hint="`scriptorium keys sign` shows the ids.",
             )
+        enter(to, "key.sign", signed.tenant, key=signed.id, scopes=sorted(signed.scopes))
         scopes = ", ".join(sorted(signed.scopes))
         typer.echo(f"Key {signed.id} of tenant {signed.tenant} is signed; it may {scopes}.")
 
 
-def _keys(*, makes_secret: bool = False) -> ApiKeys:
-    """Return the configured or running cluster's keys.
+def _keys(*, makes_secret: bool = False) -> tuple[Cluster, ApiKeys]:
+    """Return the configured or running cluster, and its keys.
 
     `makes_secret`: a running local cluster gets a secret if it has none; elsewhere it is an error.
     """
@@ -156,4 +163,4 @@ def _keys(*, makes_secret: bool = False) -> ApiKeys:
             )
         settings = with_own_secret(settings)
         typer.echo("A secret was made; start `scriptorium up` again to use it.", err=True)
-    return ApiKeys(to.store, settings)
+    return to, ApiKeys(to.store, settings)

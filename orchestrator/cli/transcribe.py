@@ -15,6 +15,7 @@ from gpu_worker.assembly.subtitles import SubtitleOptions
 from gpu_worker.errors import ScriptoriumError
 from gpu_worker.models.capabilities import wanted_models
 from gpu_worker.models.whisper import AUTO, cached_model, find_model
+from orchestrator.cli.audit import enter
 from orchestrator.cli.bars import watch_jobs
 from orchestrator.cli.context import (
     EXIT_FAILED,
@@ -101,12 +102,11 @@ def transcribe(
     with local_cluster(values, workers, options) as (cluster, check):
         options = with_known_speakers(cluster, values.tenant, options, known_speaker)
         jobs = submit_all(cluster, values.tenant, paths, options)
+        accepted = list(jobs.values())
         try:
-            ended = watch_jobs(
-                cluster, values.tenant, list(jobs.values()), quiet=quiet, check=check
-            )
+            ended = watch_jobs(cluster, values.tenant, accepted, quiet=quiet, check=check)
         except KeyboardInterrupt:
-            _abandon(cluster, values.tenant, list(jobs.values()))
+            _abandon(cluster, values.tenant, accepted)
             raise
         if options.model == AUTO and not quiet:
             _tell_models(ended)
@@ -148,6 +148,7 @@ def submit_all(
     for path in files:
         try:
             jobs[path] = submit(cluster, upload(cluster, path, tenant), options, tenant=tenant)
+            enter(cluster, "job.submit", tenant, jobs[path].id)
         except ScriptoriumError as error:
             if len(files) == 1:
                 raise
@@ -178,9 +179,8 @@ def write_all(
         written += write_results(
             cluster, job.tenant, job.id, stems[path], directory, formats, lines
         )
-    if not quiet:
-        for file in written:
-            typer.echo(str(file))
+    for file in () if quiet else written:
+        typer.echo(str(file))
     return written
 
 

@@ -15,18 +15,14 @@ from redis.exceptions import NoPermissionError, RedisError
 from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
 from gpu_worker.models.whisper import AUTO
-from orchestrator.cluster.job import (
-    Job,
-    Receipts,
-    Summary,
-    describe_job,
-)
+from orchestrator.cluster.job import Job, Receipts, Summary, describe_job
 from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.cluster.unreadable_job import unreadable_job
+from orchestrator.trail.writing import Trail
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.artifacts.opening import PATIENT, Patience
 from tasks.broker import make_app, redis_address
@@ -67,9 +63,11 @@ class Cluster(Services):
     jobs: JobIndex
     outbox: Outbox
     queues: Queues
+    trail: Trail
 
     def close(self) -> None:
-        """Close the connections to Redis and the broker."""
+        """Write what waits of the audit trail; close the connections to Redis and the broker."""
+        self.trail.close()
         self.celery.close()
         self.redis.close()
 
@@ -235,6 +233,7 @@ def open_cluster(settings: Settings, patience: Patience = PATIENT) -> Cluster:
         queues=AmqpQueues(celery, services.records)
         if settings.broker_url
         else RedisQueues(services.redis, services.records),
+        trail=Trail(services.store),
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_index import newest_run
 from orchestrator.cluster.unreadable import note
+from orchestrator.jobs.holds import JobHeld, is_held
 from orchestrator.jobs.ids import forget_key
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
 from tasks.runs import keys
@@ -61,7 +62,7 @@ class Tombstone:
 
 
 def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
-    """Delete a job, even while it runs. Raises UnknownJob."""
+    """Delete a job, even while it runs. Raises UnknownJob, or JobHeld under a legal hold."""
     cluster.records.forget(tenant, job)
     try:
         if exists(cluster.store, keys.tombstone(tenant, job)):
@@ -71,10 +72,12 @@ def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
         raise UnknownJob(f"There is no job {job!r}.") from error
     if not is_known and cluster.jobs.find(tenant, job) is None:
         raise UnknownJob(f"There is no job {job!r}.")
+    if is_held(cluster.store, tenant, job):
+        raise JobHeld(f"There is a legal hold on job {job}, or on its tenant.")
     known = cluster.jobs.run_number(tenant, job)
     runs = max(newest_run(cluster.store, tenant, job).number, known)
     own = list(cluster.store.list(keys.job(tenant, job)))
-    contents = _contents(cluster, tenant, job, own)
+    contents = contents_of(cluster, tenant, job, own)
     stone = Tombstone(tenant, job, round(time.time(), 3), runs, contents)
     cluster.store.put(stone.key, stone.to_bytes())
     erase(cluster, stone)
@@ -101,7 +104,7 @@ def erase(cluster: Cluster, stone: Tombstone, outside: Sequence[str] | None = No
     if outside is None:
         outside = [key for it in SHARED for key in store.list(f"{it}{tenant}/{job}/")]
     gone = _delete(store, outside)
-    for content, parts in (stone.contents | _contents(cluster, tenant, job, own)).items():
+    for content, parts in (stone.contents | contents_of(cluster, tenant, job, own)).items():
         gone += release(store, cluster.leases, tenant, job, content, parts)
     # Manifest and plan name the contents, so they go last: after a crash they are still readable.
     rest = without_notes(tenant, job, own)
@@ -134,7 +137,7 @@ def _idempotency_key(cluster: Cluster, tenant: str, job: str) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def _contents(cluster: Cluster, tenant: str, job: str, own: Collection[str]) -> Contents:
+def contents_of(cluster: Cluster, tenant: str, job: str, own: Collection[str]) -> Contents:
     """Return the contents that the job claims, from its manifest, its plan and its notes.
 
     `own`: the keys of its folder; what is not among them is not read.

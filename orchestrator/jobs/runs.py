@@ -7,12 +7,12 @@ import time
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from gpu_worker.errors import PermanentError, RedisUnavailable
+from gpu_worker.errors import PermanentError, RedisUnavailable, ScriptoriumError, SourceMissing
 from orchestrator.access.quotas import Quota
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import TRANSITIONS, Job, Status
 from orchestrator.jobs.admission import admit
-from tasks.artifacts import encode
+from tasks.artifacts import encode, exists
 from tasks.broker import BrokerUnavailable
 from tasks.runs import keys
 from tasks.runs.canvas import run_canvas
@@ -20,7 +20,10 @@ from tasks.runs.manifest import Manifest
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
+from tasks.state.claims import claim
 from tasks.state.receipts import Receipt
+
+_SUBMIT_AGAIN = "Submit the file again; what was transcribed and is still there is found."
 
 
 class IllegalTransition(PermanentError):
@@ -52,7 +55,8 @@ def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None
     """Start the next run of a job that did not complete; what was computed is kept.
 
     Operators retry without a quota. Raises UnknownJob, IllegalTransition, QuotaExceeded,
-    ClusterFull, RedisUnavailable, BrokerUnavailable or StoreUnavailable.
+    ClusterFull, RedisUnavailable, BrokerUnavailable or StoreUnavailable, and SourceMissing if the
+    audio was deleted by rules of retention.
     """
     current = cluster.job(tenant, job)
     if current.status is Status.COMPLETED:
@@ -65,6 +69,7 @@ def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None
     run = Run(tenant, job, current.run + 1)
     # The run exists from here on, so that it is taken up if this process dies at the next step.
     cluster.store.put(keys.open_run(run), b"")
+    _keep_contents(cluster, run)
     cluster.store.put(keys.of_run(run, "started.json"), encode({"started_at": time.time()}))
     for letter in cluster.store.list(f"{keys.DEAD_LETTERS}{tenant}/{job}/"):
         cluster.store.delete(letter)
@@ -72,6 +77,29 @@ def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None
     issue(cluster, manifest, run, prepared=cluster.plan(tenant, job) is not None)
     cluster.jobs.refuse(tenant, job)  # the run is open now: its place need not be kept
     return cluster.job(tenant, job)
+
+
+def _keep_contents(cluster: Cluster, run: Run) -> None:
+    """Claim again what the job's chunks are made of, which rules of retention may have deleted.
+
+    The open marker is there already, so a deletion that begins now sees it; the claim waits for one
+    that has begun. Raises SourceMissing, and then there is no run.
+    """
+    tenant, job, store = run.tenant, run.job, cluster.store
+    plan = cluster.plan(tenant, job)
+    if plan is None:  # `prepare` claims, and says what is missing
+        return
+    needed = [keys.pcm(tenant, audio) for audio in dict.fromkeys((plan.audio, *plan.channels))]
+    clips = cluster.records.manifest(tenant, job).options.known_speakers
+    needed += [keys.source(tenant, known.clip) for known in clips]
+    try:
+        claim(store, cluster.leases, tenant, job, [keys.content(key) for key in needed])
+        if not all(exists(store, key) for key in needed):
+            raise SourceMissing(f"The audio of job {job} is deleted.", hint=_SUBMIT_AGAIN)
+    except ScriptoriumError:
+        store.delete(keys.open_run(run))
+        cluster.jobs.refuse(tenant, job)
+        raise
 
 
 def _allow(job: Job, target: Status, verb: str) -> None:

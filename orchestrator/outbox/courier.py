@@ -1,15 +1,15 @@
 """The loop that delivers what is in the outbox. Any number of couriers may run.
 
-A courier takes a run for a limited time and renews it while it lives. It delivers 8 runs at
-once, so that one slow receiver does not delay the others; at most 6 of them are one tenant's, so
-that a tenant with many receivers that say nothing does not delay the other tenants.
+A courier takes runs for a limited time and renews it while it lives. Which run goes next is
+decided in `orchestrator/outbox/waiting.py`, so that a receiver that says nothing, and a tenant with
+many of them, delay no others.
 """
 
 from __future__ import annotations
 
+import random
 import threading
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpcore
@@ -19,15 +19,16 @@ from redis.exceptions import RedisError
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.unreadable import note
-from orchestrator.outbox.delivery import deliver
+from orchestrator.outbox.delivery import deliver, receiver
+from orchestrator.outbox.waiting import THREADS, Line, Waiting
 from orchestrator.outbox.webhooks import webhook_pool
 from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.units import Run
 
-THREADS = 8
-TENANT_THREADS = 6  # of one tenant at most
-LOOKED_AT = 200  # due runs in one look, so that others are seen behind a tenant's many
-PAUSE_SECONDS = 0.5  # between two looks at the outbox
+PAGE = 500  # due runs in one look at Redis; as many looks as there are pages
+PAUSE_SECONDS = 0.5  # between two looks at the outbox, when it has shown all
+QUICK_SECONDS = 2.0  # a delivery that takes longer shows that its receiver is slow
+PARKED_SECONDS = (30.0, 90.0)  # until the next look at runs of a tenant with very many
 UNREADABLE_SECONDS = 600.0  # until the next try of a run whose records cannot be read
 FAULT_SECONDS = 15.0  # until the next try, after the store or Redis was away
 log = structlog.get_logger(__name__)
@@ -38,9 +39,12 @@ class Courier:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._busy: set[Run] = set()
-        self._lock = threading.Lock()  # guards `_busy` and the due times of the runs in it
+        self._waiting = Waiting(THREADS)
+        self._lock = threading.Lock()  # guards `_waiting` and the due times of the runs in it
+        self._is_ending = False
+        self._renewed_at = float("-inf")
         self._pool: httpcore.ConnectionPool | None = None  # opened for the first webhook
+        self._pool_lock = threading.Lock()
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until `stop` is set; running tries are finished first."""
@@ -48,7 +52,8 @@ class Courier:
         with ThreadPoolExecutor(THREADS, "courier") as threads:
             while not stop.is_set():
                 try:
-                    self._hand_out(threads)
+                    while self._look(threads) and not stop.is_set():
+                        pass
                     waiting = False
                 except (RedisError, ScriptoriumError) as error:
                     if not waiting:
@@ -57,29 +62,40 @@ class Courier:
                 except Exception:
                     log.exception("courier_pass_failed")
                 stop.wait(PAUSE_SECONDS)
+            self._give_back()
         if self._pool is not None:
             self._pool.close()
 
-    def _hand_out(self, threads: ThreadPoolExecutor) -> None:
+    def _look(self, threads: ThreadPoolExecutor) -> bool:
+        """Take a page of due runs and begin what may begin; return whether there may be more."""
         outbox, seconds = self._cluster.outbox, self._cluster.settings.lease_seconds
         with self._lock:
-            outbox.hold(self._busy, seconds)
-            if len(self._busy) >= THREADS:
-                return
-            taken = [run for run in outbox.take(LOOKED_AT, seconds) if run not in self._busy]
-            due = next_runs(taken, self._busy)
-            outbox.hold(set(taken).difference(due), 0.0)  # due again, behind the others
-            self._busy.update(due)
-        for run in due:
-            threads.submit(self._deliver, run)
+            if time.monotonic() - self._renewed_at > seconds / 3:
+                outbox.hold(self._waiting, seconds)
+                self._renewed_at = time.monotonic()
+            self._begin(threads)
+            taken = outbox.take(PAGE, seconds)
+            too_many = [run for run in taken if not self._waiting.admit(run)]
+            outbox.hold(too_many, random.uniform(*PARKED_SECONDS))
+            self._begin(threads)
+        return len(taken) == PAGE
 
-    def _deliver(self, run: Run) -> None:
-        """Make a run's tries while the next one is due at once; then postpone or remove it."""
+    def _begin(self, threads: ThreadPoolExecutor) -> None:
+        """Give threads to the runs whose turn it is; the caller has the lock."""
+        while not self._is_ending and (found := self._waiting.next()) is not None:
+            threads.submit(self._work, threads, *found)
+
+    def _work(self, threads: ThreadPoolExecutor, run: Run, line: Line | None) -> None:
+        """Make one try, or leave the run waiting for its receiver; then begin what follows."""
         delay: float | None = FAULT_SECONDS
         try:
-            delay = deliver(self._cluster, run, self._webhooks)
-            while delay == 0.0:
-                delay = deliver(self._cluster, run, self._webhooks)
+            if line is None and (name := receiver(self._cluster, run)) is not None:
+                line = Line(run.tenant, name)
+                with self._lock:
+                    if not self._waiting.enter(run, line):
+                        self._begin(threads)
+                        return
+            delay = self._tried(run, line)
             if delay is None:
                 self._cluster.outbox.remove(run)
         except UnreadableRecord as error:
@@ -92,14 +108,40 @@ class Courier:
             log.exception("delivery_broken", run=run.name)
             delay = FAULT_SECONDS
         with self._lock:
-            self._busy.discard(run)
-            if delay is not None:
-                self._postpone(run, delay)
+            if delay == 0.0 and not self._is_ending:
+                self._waiting.again(run)
+            else:
+                self._waiting.leave(run)
+                if delay is not None:
+                    self._postpone(run, delay)
+            self._begin(threads)
+
+    def _tried(self, run: Run, line: Line | None) -> float | None:
+        """Make one try and see how quick its receiver is. Return and raise what `deliver` does."""
+        began, is_quick = time.monotonic(), False
+        try:
+            delay = deliver(self._cluster, run, self._webhooks)
+            is_quick = time.monotonic() - began < QUICK_SECONDS
+            return delay
+        finally:
+            if line is not None:
+                with self._lock:
+                    self._waiting.judge(line, is_quick=is_quick)
+
+    def _give_back(self) -> None:
+        """Make due at once, for others, what waits and was not begun."""
+        with self._lock:
+            self._is_ending = True
+            idle = self._waiting.drop_idle()
+            try:
+                self._cluster.outbox.hold(idle, 0.0)
+            except RedisError as error:  # they become due by themselves
+                log.warning("runs_not_given_back", reason=str(error))
 
     def _webhooks(self) -> httpcore.ConnectionPool:
-        with self._lock:
+        with self._pool_lock:
             if self._pool is None:
-                self._pool = webhook_pool(self._cluster.settings)
+                self._pool = webhook_pool(self._cluster.settings, THREADS)
             return self._pool
 
     def _postpone(self, run: Run, seconds: float) -> None:
@@ -107,17 +149,3 @@ class Courier:
             self._cluster.outbox.postpone(run, seconds)
         except RedisError as error:  # it becomes due again by itself, or by the next audit
             log.warning("delivery_not_postponed", run=run.name, reason=str(error))
-
-
-def next_runs(taken: Sequence[Run], busy: Iterable[Run]) -> list[Run]:
-    """Choose the runs to deliver now, in their order, beside those that are being delivered. Pure.
-
-    There are at most THREADS in all, and TENANT_THREADS of one tenant.
-    """
-    of_tenant = Counter(run.tenant for run in busy)
-    free, chosen = THREADS - of_tenant.total(), list[Run]()
-    for run in taken:
-        if len(chosen) < free and of_tenant[run.tenant] < TENANT_THREADS:
-            of_tenant[run.tenant] += 1
-            chosen.append(run)
-    return chosen

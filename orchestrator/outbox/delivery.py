@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore
 import structlog
@@ -73,6 +74,24 @@ def deliver(
         store.put(keys.delivered(run, part), encode(_record(outcome, tries)))
         return 0.0 if len(parts) > 1 else None
     return following.delay_seconds
+
+
+def receiver(cluster: Cluster, run: Run) -> str | None:
+    """Return where a run's next delivery goes: a bucket, or host and port; None: nowhere.
+
+    Raises what `deliver` does. Of most jobs it reads the manifest alone, which is remembered.
+    """
+    try:
+        manifest = cluster.records.manifest(run.tenant, run.job)
+    except ArtifactMissing:  # the job was deleted
+        return None
+    if manifest.output and not (
+        manifest.webhook_url and exists(cluster.store, keys.delivered(run, OUTPUT))
+    ):
+        return "s3://" + manifest.output.url.removeprefix("s3://").partition("/")[0]
+    if manifest.webhook_url is None:
+        return None
+    return urlsplit(manifest.webhook_url).netloc.lower()
 
 
 def wanted(manifest: Manifest) -> list[str]:

@@ -55,13 +55,17 @@ def check_webhook_url(settings: Settings, url: str) -> WebAddress:
     return AddressPolicy.of(settings.webhook_hosts).parse(url)
 
 
-def webhook_pool(settings: Settings) -> httpcore.ConnectionPool:
-    """Open the connection pool for webhooks; threads may share it, and the caller closes it."""
+def webhook_pool(settings: Settings, max_connections: int = 10) -> httpcore.ConnectionPool:
+    """Open the connection pool for webhooks; threads may share it, and the caller closes it.
+
+    `max_connections`: as many as threads, for who waits for a connection loses its time to answer.
+    """
     return guarded_pool(
         AddressPolicy.of(settings.webhook_hosts),
         connect_seconds=CONNECT_SECONDS,
         read_seconds=ANSWER_SECONDS,
         total_seconds=ANSWER_SECONDS,
+        max_connections=max_connections,
     )
 
 

@@ -28,6 +28,7 @@ from orchestrator.reconciler.leading import Leading, LeadLost
 from orchestrator.reconciler.measuring import Measuring
 from orchestrator.reconciler.rescuing import Rescuing
 from orchestrator.reconciler.restoring import Restoring
+from orchestrator.reconciler.retaining import Retaining
 from tasks.runs.units import Unit
 from tasks.telemetry.heartbeat import Heartbeat
 
@@ -56,12 +57,14 @@ class Reconciler:
         self._restoring = Restoring(cluster, self._leading, adopt=adopt)
         self._cataloguing = Cataloguing(cluster, self._leading, self._restoring)
         house = Housekeeping(cluster, self._leading)
+        retaining = Retaining(cluster, self._leading)
         self._audit = Duty("audit", self._restoring.restore, settings.audit_seconds)
         self._beside = [self._audit]
         if adopt:
             self._beside += [
                 Duty("catalog", self._cataloguing.walk, CATALOG_SECONDS),
                 Duty("deletions", house.end_deletions, settings.audit_seconds),
+                Duty("retention", retaining.sweep, settings.audit_seconds),
                 Duty("uploads", house.remove_unused_uploads, UPLOADS_SECONDS),
             ]
         self._running: list[Duty] = []  # those that a pass may start: only `run` ends them

@@ -25,6 +25,7 @@ from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
 from orchestrator.access import ClusterFull, QuotaExceeded
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.jobs.submitter import Submitter
+from orchestrator.trail.entry import Entry
 from orchestrator.triggers.contract import (
     StatusMessage,
     SubmitMessage,
@@ -97,8 +98,10 @@ def submit(self: Task, /, *arguments: Any, **fields: Any) -> Reply:
         asked = parse_message(SubmitMessage, arguments, fields)
         cluster = own_cluster()
         key = asked.idempotency_key or f"celery:{self.request.id}"
-        submitter = Submitter(cluster, tenant_of(asked, cluster.settings), key, "celery")
-        return job_reply(submitter.submit_named(asked))
+        tenant, sender = tenant_of(asked, cluster.settings), self.request.origin
+        job = Submitter(cluster, tenant, key, "celery").submit_named(asked)
+        cluster.trail.note(Entry("job.submit", tenant, "celery", origin=sender, job=job.id))
+        return job_reply(job)
 
     return _answer(self, work)
 

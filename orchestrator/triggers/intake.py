@@ -8,8 +8,10 @@ arrive is the caller's.
 from __future__ import annotations
 
 import json
+import socket
 import time
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from orchestrator.access.quotas import Quota
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.ids import keyed_job
 from orchestrator.jobs.submission import IdempotencyConflict, submit
+from orchestrator.trail.entry import Entry
 from orchestrator.triggers.events import ObjectEvent, created_objects
 from orchestrator.triggers.rules import Rule, Rules, read_rules
 from tasks.artifacts import ArtifactMissing
@@ -117,6 +120,8 @@ class Intake:
         }
         job = self._submit(rule.tenant, f"trigger {url} {state}", wanted)
         log.info("object_accepted", **_named(event), job=job)
+        by, details = f"trigger:{self._way}", {"object": url, "event": state}
+        self._cluster.trail.note(Entry("job.submit", rule.tenant, by, job=job, details=details))
         return job
 
     def _submit(self, tenant: str, key: str, wanted: dict[str, Any]) -> str:
@@ -164,6 +169,9 @@ def open_intake(cluster: Cluster, path: Path, way: str | None = None) -> Intake:
     from tasks.artifacts.s3 import s3_client
 
     rules = read_rules(path, cluster.settings)
+    details = {"rules": str(path), "sha256": sha256(path.read_bytes()).hexdigest(), "way": way}
+    host = socket.gethostname()
+    cluster.trail.note(Entry("rules.read", None, "scriptorium", origin=host, details=details))
     return Intake(cluster, rules, s3_client(cluster.settings.s3_endpoint_url), way)
 
 

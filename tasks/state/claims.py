@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -72,6 +72,36 @@ def release(
         if not held.begin():
             return 1
         return _release(held, job, content)
+    finally:
+        held.end()
+
+
+def expire(
+    store: ArtifactStore,
+    leases: Leases,
+    tenant: str,
+    parts: Sequence[str],
+    gone: Sequence[str],
+    is_free: Callable[[set[str]], bool],
+) -> bool:
+    """Delete artifacts of a content that jobs still claim, if `is_free` says so of these jobs.
+
+    It is asked under the mark, and again while they are deleted; it must say no for a job that has
+    begun a run. Returns whether all of them are gone.
+    """
+    held = _Release(store, leases, tenant, tuple(parts))
+    try:
+        if not held.begin() or not is_free(set.intersection(*held.users())):
+            return False
+        looked_at = time.monotonic()
+        for number, key in enumerate(gone):
+            due = number % LOOK_EVERY == LOOK_EVERY - 1
+            if due or time.monotonic() - looked_at > LOOK_SECONDS:
+                if not held.stands() or not is_free(set.intersection(*held.users())):
+                    return False
+                looked_at = time.monotonic()
+            store.delete(key)
+        return True
     finally:
         held.end()
 

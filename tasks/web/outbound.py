@@ -65,6 +65,7 @@ def guarded_pool(
     total_seconds: float = TOTAL_SECONDS,
     resolve: Resolve = look_up,
     ssl_context: ssl.SSLContext | None = None,
+    max_connections: int = 10,
 ) -> httpcore.ConnectionPool:
     """Return a pool whose `request` and `stream` go only where the policy allows; close it.
 
@@ -81,6 +82,7 @@ def guarded_pool(
             "pool": total_seconds,
         },
         ssl_context=ssl_context or _tls(),
+        max_connections=max_connections,
         keepalive_expiry=IDLE_SECONDS,
         network_backend=_GuardedNetwork(policy, resolve, total_seconds),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from gpu_worker.errors import PermanentError
 from orchestrator.access import NotAllowed, Scope
 from orchestrator.api.authentication import Admin, CurrentCluster, Keys
+from orchestrator.api.middleware.audit import DETAILS
 from orchestrator.api.replies import DeadLetterList, KeyList, NewKeyReply, error_replies
 from orchestrator.api.requests import KeyRequest
 from orchestrator.jobs.dead_letters import read_dead_letters
@@ -34,11 +35,12 @@ def list_keys(known: Keys, caller: Admin) -> Response:
 
 
 @router.post("/keys", status_code=201, response_model=None, responses={201: {"model": NewKeyReply}})
-def create_key(body: KeyRequest, known: Keys, caller: Admin) -> Response:
+def create_key(body: KeyRequest, request: Request, known: Keys, caller: Admin) -> Response:
     """Make a key of the same tenant. Only this reply shows it."""
     if Scope.OPERATE in body.scopes and not caller.may(Scope.OPERATE):
         raise NotAllowed("Only a key with the scope 'operate' can make another one with it.")
     secret, key = known.create_own(caller.tenant, body.name, frozenset(body.scopes))
+    request.scope[DETAILS] = {"key": key.id, "scopes": sorted(key.scopes)}
     return JSONResponse(key.to_json() | {"key": secret}, 201)
 
 

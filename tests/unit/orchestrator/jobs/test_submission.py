@@ -288,6 +288,7 @@ def test_a_retry_keeps_what_was_prepared_and_forgets_the_dead_letters(
     unit = a_unit(job=job.id)
     plan = encode(a_plan().model_dump(mode="json"))
     connection.store.put(keys.plan(TENANT, job.id), plan)
+    connection.store.put(keys.pcm(TENANT, a_plan().audio), b"")
     connection.store.put(keys.dead_letter(unit), b"{}")
     end(connection, job, transcript={}, missing=[{"start": 0.0}])
     retry(connection, TENANT, job.id)

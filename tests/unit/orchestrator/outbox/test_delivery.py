@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -380,7 +382,7 @@ def test_a_slow_receiver_holds_up_nobody_else(
 def test_a_full_courier_takes_no_more(
     cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(courier, "THREADS", 1)
+    monkeypatch.setattr(courier, "THREADS", 1)  # a courier of one thread
     answer = threading.Event()
     receiver.before_answer = lambda: answer.wait(5)
     for job in ("first", "second"):
@@ -426,6 +428,68 @@ def cluster_away() -> Exception:
     from gpu_worker.errors import StoreUnavailable
 
     return StoreUnavailable("away")
+
+
+SILENT = 40  # receivers, or runs, that say nothing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tenants", [1, 4])
+@pytest.mark.parametrize("receivers", [1, SILENT])
+def test_another_tenant_s_silent_receivers_delay_no_webhook(
+    settings: Settings, redis: Redis, receiver: Receiver, tenants: int, receivers: int
+) -> None:
+    """Real sockets that accept and never answer, one or many, of one tenant or several."""
+    with ExitStack() as opened:
+        holes = [socket.create_server(("127.0.0.1", 0)) for _ in range(receivers)]
+        places = [f"127.0.0.1:{hole.getsockname()[1]}" for hole in holes]
+        hosts = ",".join([receiver.place, *places])
+        cluster = opened.enter_context(connected(settings, receiver, trusted_hosts=hosts))
+        for number in range(SILENT * tenants):
+            url = f"http://{places[number % receivers]}/told"
+            job, tenant = f"job-{number:04d}", f"silent-{number % tenants}"
+            manifest = owing(url).model_copy(update={"job": job, "tenant": tenant})
+            end(cluster, manifest, Run(tenant, job, 1))
+        opened.enter_context(working(Courier(cluster)))
+        for hole in holes:  # these are called first, so that the courier ends at once
+            opened.callback(hole.close)
+        time.sleep(1.0)  # the silent ones have their threads
+        began = time.monotonic()
+        end(cluster, owing(receiver.url))
+        assert eventually(lambda: len(receiver.received) == 1, within=2.0)
+        assert time.monotonic() - began < 1.5  # alone: up to the half second between two looks
+
+
+@pytest.mark.slow
+def test_a_silent_receiver_does_not_delay_its_own_tenant_s_other_ones(
+    settings: Settings, redis: Redis, receiver: Receiver
+) -> None:
+    with ExitStack() as opened:
+        hole = socket.create_server(("127.0.0.1", 0))
+        place = f"127.0.0.1:{hole.getsockname()[1]}"
+        hosts = f"{receiver.place},{place}"
+        cluster = opened.enter_context(connected(settings, receiver, trusted_hosts=hosts))
+        for number in range(SILENT):
+            manifest = owing(f"http://{place}/told").model_copy(update={"job": f"many-{number}"})
+            end(cluster, manifest, a_run(job=f"many-{number}"))
+        end(cluster, owing(receiver.url))
+        opened.enter_context(working(Courier(cluster)))
+        opened.callback(hole.close)
+        assert eventually(lambda: len(receiver.received) == 1, within=2.0)
+
+
+def test_a_courier_that_ends_gives_back_what_it_has_not_begun(
+    settings: Settings, redis: Redis, receiver: Receiver
+) -> None:
+    receiver.before_answer = lambda: time.sleep(0.3)
+    with connected(settings, receiver) as cluster:
+        for number in range(5):
+            manifest = owing(receiver.url).model_copy(update={"job": f"many-{number}"})
+            end(cluster, manifest, a_run(job=f"many-{number}"))
+        with working(Courier(cluster)):
+            assert eventually(lambda: len(receiver.received) == 1)
+        left = cluster.outbox.take(10, 30.0)
+    assert left and len(left) + len(receiver.received) == 5
 
 
 def test_a_deleted_job_owes_nothing(cluster: Cluster, receiver: Receiver) -> None:

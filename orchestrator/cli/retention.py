@@ -1,0 +1,93 @@
+"""`retention`: what the rules would delete; `hold`: legal holds on jobs and tenants."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from gpu_worker.errors import InvalidOption
+from orchestrator.access.tenants import known_tenants
+from orchestrator.cli.audit import enter
+from orchestrator.cli.context import AsJson, opened_cluster, print_json, tenant
+from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.job_folder import job_folders
+from orchestrator.cluster.unreadable import FAULTS, note
+from orchestrator.jobs.holds import end_hold, hold_key, holds
+from orchestrator.jobs.holds import hold as put_hold
+from orchestrator.jobs.retention import Gone, Retention
+from tasks.artifacts import exists
+from tasks.runs import keys
+
+
+def retention(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be deleted now, job by job.")
+    ] = False,
+    of: Annotated[
+        str | None, typer.Option("--tenant", help="Of this tenant; by default of all.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the rules of SCRIPTORIUM_RETENTION, or with --dry-run what they would delete.
+
+    The reconciler deletes. Give this command its settings.
+    """
+    to = opened_cluster()
+    if not dry_run:
+        print_json(to.settings.retention)
+        return
+    found = list(_due(to, of))
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    for one in found:
+        days = one.age_seconds / 86400
+        typer.echo(f"{one.tenant} {one.job} {one.kind}: {one.artifacts} objects, {days:.1f} days")
+    typer.echo(f"{len(found)} would be deleted.", err=True)
+
+
+def hold(
+    job: Annotated[
+        str | None, typer.Argument(metavar="JOB", show_default=False, help="All jobs, without.")
+    ] = None,
+    of: Annotated[
+        str | None, typer.Option("--tenant", help="Whose job it is; by default yours.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="A note: why, or which case.")] = "",
+    release: Annotated[bool, typer.Option("--release", help="End the hold.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="Show all holds.")] = False,
+) -> None:
+    """Put a legal hold on a job or on a whole tenant: nothing deletes it until it is released."""
+    to, owner = opened_cluster(), of or tenant()
+    if show:
+        for held, its_job in holds(to.store):
+            typer.echo(f"{held} {its_job or '(all jobs)'}")
+        return
+    named = f"job {job}" if job else f"all jobs of tenant {owner}"
+    if release:
+        if not end_hold(to.store, owner, job):
+            raise InvalidOption(f"There is no hold on {named}.", hint="`hold --list` shows them.")
+        enter(to, "hold.release", owner, job)
+        typer.echo(f"The hold on {named} is released.")
+        return
+    put_hold(to.store, owner, job, reason, time.time())
+    enter(to, "hold.put", owner, job, reason=reason, key=hold_key(owner, job))
+    if job and not exists(to.store, keys.manifest(owner, job)):
+        raise InvalidOption(f"There is no job {job!r} of {owner}; the hold stands all the same.")
+    typer.echo(f"There is a hold on {named}.")
+
+
+def _due(to: Cluster, of: str | None) -> Iterator[Gone]:
+    rules = Retention(to)
+    for owner in [of] if of else known_tenants(to.store):
+        for folder in job_folders(to.store, owner):
+            if rules.is_young(owner, folder.job):
+                break  # ids sort by time
+            try:
+                yield from rules.apply(folder, dry_run=True)
+            except FAULTS as error:
+                note(f"{owner}/{folder.job}", error)

@@ -1,0 +1,56 @@
+"""Retention and legal holds on the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from orchestrator.cluster.connection import Cluster
+from tasks.artifacts import encode
+from tasks.runs import keys
+from tasks.runs.records import result_record
+from tests.inputs.examples import a_manifest, a_run, write_records
+from tests.unit.orchestrator.cli.test_cli import Run, cluster, run
+
+__all__ = ["cluster", "run"]
+
+
+@pytest.fixture
+def old(cluster: Cluster) -> str:
+    """A job of 2001 that has ended."""
+    manifest = a_manifest()
+    write_records(cluster.store, manifest.model_copy(update={"created_at": 1e9}))
+    cluster.store.put(keys.of_run(a_run(), keys.RESULT), encode(result_record(canceled=True)))
+    return manifest.job
+
+
+def test_a_dry_run_tells_what_the_rules_would_delete(
+    run: Run, cluster: Cluster, old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("retention", "--dry-run", "--json").json == []  # without rules
+    rules = {"*": {"transcripts": 30.0}}
+    monkeypatch.setenv("SCRIPTORIUM_RETENTION", json.dumps(rules))
+    assert run("retention").json == rules
+    (due,) = run("retention", "--dry-run", "--json").json
+    assert (due["job"], due["kind"]) == (old, "transcripts")
+    assert old in run("retention", "--dry-run", "--tenant", due["tenant"]).out
+    assert run("retention", "--dry-run", "--tenant", "other").out == ""
+    assert cluster.store.size(keys.manifest(due["tenant"], old)) is not None
+
+
+def test_a_hold_is_put_listed_heeded_and_released(run: Run, cluster: Cluster, old: str) -> None:
+    assert run("hold", old, "--reason", "case 7").status == 0
+    assert old in run("hold", "--list").out
+    refused = run("delete", old)
+    assert refused.status == 1 and "job_held" in refused.err
+    assert run("hold", old, "--release").status == 0
+    assert run("hold", old, "--release").status == 2
+    assert run("delete", old).status == 0
+    told = [json.loads(line)["action"] for line in run("audit", "--json").out.splitlines()]
+    assert told == ["hold.put", "hold.release", "job.delete"]
+
+
+def test_wrong_kinds_are_refused_at_the_start(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRIPTORIUM_RETENTION", '{"*": {"pictures": 3}}')
+    assert run("retention").status == 2
