@@ -6,12 +6,14 @@ many tenants share; an operator who knows them can allow more.
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
 
 class Limits(BaseSettings):
-    """Bounds on the jobs of tenants, and the addresses and models that jobs may name."""
+    """Bounds on jobs and on what tenants use, and the addresses and models that jobs may name."""
 
     # Of jobs
     max_open_jobs: int = Field(
@@ -78,6 +80,17 @@ class Limits(BaseSettings):
         default="",
         description="Tenants besides the cluster's own whose long files may ask for the "
         "interactive lane, by comma. *: every one.",
+    )
+
+    # Of what tenants use
+    budgets: dict[str, dict[str, float]] = Field(
+        default={},
+        description="What a tenant may use, as JSON by tenant, * for all others: "
+        "audio_seconds_a_day, audio_seconds_a_month, device_seconds_a_day, device_seconds_a_month.",
+    )
+    prices: dict[str, Any] = Field(
+        default={},
+        description="As JSON: currency, audio_hour, and device_hour by the card's name.",
     )
 
     # Of addresses

@@ -40,6 +40,7 @@ from orchestrator.api.routes import (
     speakers,
     transcripts,
     uploads,
+    usage,
     webhooks,
 )
 from orchestrator.cluster.connection import Cluster
@@ -48,7 +49,7 @@ from tasks.telemetry.tracing import flush
 
 ROUTERS = (
     *(jobs, events, transcripts, recordings, uploads, audio, models, hooks),
-    *(speakers, webhooks, sessions, admin, autoscale, metrics, health, documents, page),
+    *(speakers, webhooks, sessions, admin, usage, autoscale, metrics, health, documents, page),
 )
 
 

@@ -24,6 +24,7 @@ from orchestrator.cli import (
     models,
     transcribe,
     triggers,
+    usage,
 )  # fmt: skip
 from orchestrator.cli.context import (
     EXIT_FAILED,
@@ -59,6 +60,7 @@ app.command()(cluster.serve)
 app.command()(cluster.worker)
 app.command()(cluster.reconciler)
 app.command()(load.load)
+app.command()(usage.usage)
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")

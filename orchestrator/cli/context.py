@@ -22,6 +22,8 @@ from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job, Status
 from orchestrator.jobs.trial import trial_of
 from orchestrator.local.cluster import running_cluster
+from orchestrator.usage.budgets import check_budgets
+from orchestrator.usage.prices import prices_of
 from tasks.artifacts.opening import PATIENT, Patience
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
@@ -80,6 +82,8 @@ def remember(
     given = {name: value for name, value in given.items() if value is not None}
     _state["settings"] = values.model_copy(update=given)
     trial_of(values)  # a wrong one is told at the start, and not at the first job
+    prices_of(values)
+    check_budgets(values)
     _give_home(_state["settings"].home)
     configure_logging(log_level or "ERROR", "text")
 

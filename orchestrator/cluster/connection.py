@@ -15,18 +15,14 @@ from redis.exceptions import NoPermissionError, RedisError
 from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
 from gpu_worker.models.whisper import AUTO
-from orchestrator.cluster.job import (
-    Job,
-    Receipts,
-    Summary,
-    describe_job,
-)
+from orchestrator.cluster.job import Job, Receipts, Summary, describe_job
 from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.cluster.unreadable_job import unreadable_job
+from orchestrator.usage.books import Books
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.artifacts.opening import PATIENT, Patience
 from tasks.broker import make_app, redis_address
@@ -67,6 +63,7 @@ class Cluster(Services):
     jobs: JobIndex
     outbox: Outbox
     queues: Queues
+    books: Books
 
     def close(self) -> None:
         """Close the connections to Redis and the broker."""
@@ -175,7 +172,9 @@ class Cluster(Services):
             self.store.put(keys.of_run(run, keys.RESULT), encode(result))
             return self.settle(run)  # with the first result, if another process wrote one
         summary = Summary.of_result(result)
-        self._owe(run)  # first: after a crash here the run is still open and is settled again
+        # These first: after a crash here the run is still open and is settled again.
+        self._owe(run)
+        self.books.counting.note_end(run)
         self.store.delete(keys.open_run(run))
         self.jobs.close(run, summary)
         return summary
@@ -235,6 +234,7 @@ def open_cluster(settings: Settings, patience: Patience = PATIENT) -> Cluster:
         queues=AmqpQueues(celery, services.records)
         if settings.broker_url
         else RedisQueues(services.redis, services.records),
+        books=Books.of(services),
     )
 
 

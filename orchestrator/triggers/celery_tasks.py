@@ -34,6 +34,7 @@ from orchestrator.triggers.contract import (
     tenant_of,
 )
 from orchestrator.triggers.messages import RETRIES, ContractRequest
+from orchestrator.usage.budgets import BudgetSpent
 from tasks.broker import make_app
 from tasks.execution.retries import backoff
 from tasks.telemetry import (
@@ -130,7 +131,7 @@ def _answer(task: Task, work: Callable[[], Reply]) -> Reply:
         error = ScriptoriumError("Something went wrong here; the log has it.")
     passing = isinstance(error, TransientError) and not isinstance(
         error,
-        (QuotaExceeded, ClusterFull),  # the sender knows better when to try again
+        (QuotaExceeded, ClusterFull, BudgetSpent),  # the sender knows better when to try again
     )
     if passing and task.request.retries < RETRIES:
         delay = backoff(task.request.retries, random.random())
