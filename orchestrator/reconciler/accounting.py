@@ -23,7 +23,7 @@ class Accounting:
         """Count the runs that ended without `assemble`, once nothing works on them any more."""
         cluster, counting = self._cluster, self._cluster.books.counting
         runs = list(counting.uncounted())
-        if not runs:
+        if not runs or cluster.jobs.is_wiped():  # then leases come back with their next renewal
             return
         leased = frozenset(cluster.leases.names())
         wait = WAIT_LEASES * cluster.settings.lease_seconds

@@ -38,6 +38,7 @@ def accounting(connection: Cluster) -> Accounting:
     """The duty, for which runs have always ended long ago."""
     leading = Leading(connection.redis, 1.0)
     assert leading.take()
+    connection.jobs.restored()
     counting = Counting(connection.store, connection.records, lambda: 1e12)
     books = replace(connection.books, counting=counting)
     return Accounting(replace(connection, books=books), leading)
