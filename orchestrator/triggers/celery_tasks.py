@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from config.logging import configure_logging
 from config.settings import Settings, settings
 from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
-from orchestrator.access import ClusterFull, QuotaExceeded
+from orchestrator.access import BudgetSpent, ClusterFull, QuotaExceeded
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.jobs.submitter import Submitter
 from orchestrator.triggers.contract import (
@@ -34,7 +34,6 @@ from orchestrator.triggers.contract import (
     tenant_of,
 )
 from orchestrator.triggers.messages import RETRIES, ContractRequest
-from orchestrator.usage.budgets import BudgetSpent
 from tasks.broker import make_app
 from tasks.execution.retries import backoff
 from tasks.telemetry import (

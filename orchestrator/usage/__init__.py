@@ -11,8 +11,4 @@ They are made of the records of runs in the store (`tasks/usage`), and of nothin
     table.py      rows as CSV and JSON; pure
     budgets.py    warn and stop
     books.py      these together, as the control plane has them
-
-ScriptoriumError
-└── TransientError
-    └── BudgetSpent   budget_spent   the tenant has used what it may use in this day or month
 """

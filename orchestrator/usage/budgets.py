@@ -17,7 +17,8 @@ import structlog
 from cachetools import LRUCache
 
 from config.settings import Settings
-from gpu_worker.errors import InvalidOption, TransientError
+from gpu_worker.errors import InvalidOption
+from orchestrator.access import BudgetSpent
 from orchestrator.usage.accounts import Account
 from orchestrator.usage.reading import UsageReader
 from tasks.runs.stages import Pool, Stage
@@ -36,13 +37,6 @@ LIMITS: Mapping[str, tuple[Figure, Period]] = {
 }
 _GPU_STAGES = frozenset(stage.value for stage in Stage if stage.pool is Pool.GPU)
 log = structlog.get_logger(__name__)
-
-
-class BudgetSpent(TransientError):
-    """The tenant has used what its budget allows in this day or month."""
-
-    code = "budget_spent"
-    hint = "Submit again when it begins anew, or ask the operator for a larger one."
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from structlog.testing import capture_logs
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption
-from orchestrator.usage.budgets import REMEMBERED_SECONDS, Budgets, BudgetSpent, check_budgets
+from orchestrator.access import BudgetSpent
+from orchestrator.usage.budgets import REMEMBERED_SECONDS, Budgets, check_budgets
 from orchestrator.usage.reading import UsageReader
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import usage_keys
