@@ -28,7 +28,11 @@ def used_card(wanted: str) -> str:
     # Without NVML, CTranslate2 is asked only where a model has loaded it: to load it takes time.
     if wanted == "auto" and name is None and "ctranslate2" not in sys.modules:
         return CPU
-    return (name or UNKNOWN) if used_device(wanted).startswith("cuda") else CPU
+    try:
+        is_on_card = used_device(wanted).startswith("cuda")
+    except ImportError:  # another engine runs here; to count its time must not end its unit
+        is_on_card = name is not None
+    return (name or UNKNOWN) if is_on_card else CPU
 
 
 def used_joules(wanted: str) -> float | None:

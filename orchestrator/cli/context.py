@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from config.logging import configure_logging
-from config.settings import NO_HOME, Settings
+from config.settings import NO_HOME, TENANT_PATTERN, Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.cli.secrets import warn_of_password
 from orchestrator.cluster.connection import Cluster, open_cluster
@@ -194,6 +195,16 @@ def opened_cluster(patience: Patience = PATIENT) -> Cluster:
 def tenant() -> str:
     """Return the tenant whose jobs the commands see."""
     return current_settings().tenant
+
+
+def checked_tenant(name: str) -> str:
+    """Return the name if a tenant can have it. Raises InvalidOption."""
+    if not re.fullmatch(TENANT_PATTERN, name):
+        raise InvalidOption(
+            f"{name!r} cannot be a tenant.",
+            hint="Use lower case letters, digits and dashes, at most 63.",
+        )
+    return name
 
 
 def print_json(data: Any) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
-from orchestrator.cli.context import AsJson, opened_cluster, print_json
+from orchestrator.cli.context import AsJson, checked_tenant, opened_cluster, print_json
 from orchestrator.usage.prices import prices_of
 from orchestrator.usage.report import Dimension, Report, make_report, period
 from orchestrator.usage.table import cells_of, columns, report_csv, report_json
@@ -43,9 +43,10 @@ def usage(
     if as_csv and as_json:
         raise InvalidOption("--csv and --json exclude each other.", hint="Give one of them.")
     days = period(first, last, time.time())
+    tenant = checked_tenant(of) if of is not None else None
     to = opened_cluster()
     prices = prices_of(to.settings)
-    report = make_report(to.books.reader.accounts(*days, of), days, by or (), prices)
+    report = make_report(to.books.reader.accounts(*days, tenant), days, by or (), prices)
     if as_json:
         print_json(report_json(report))
     elif as_csv:

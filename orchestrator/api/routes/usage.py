@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
 
+from config.settings import TENANT_PATTERN
 from orchestrator.access import NotAllowed, Principal, Scope
 from orchestrator.api.authentication import CurrentCluster, having
 from orchestrator.api.replies import error_replies
@@ -37,7 +38,9 @@ def usage(
     by: Annotated[
         list[Dimension] | None, Query(description="What rows are by; repeatable. Else day.")
     ] = None,
-    tenant: Annotated[str | None, Query(description="Only this tenant.", max_length=63)] = None,
+    tenant: Annotated[
+        str | None, Query(description="Only this tenant.", pattern=TENANT_PATTERN)
+    ] = None,
     format: Annotated[Literal["json", "csv"], Query(description="json or csv.")] = "json",
 ) -> Response:
     """Show what was used. A key with the scope `operate` sees every tenant, any other its own."""

@@ -61,6 +61,14 @@ def test_a_part_of_a_card_tells_no_energy(monkeypatch: pytest.MonkeyPatch) -> No
     assert (used_card("auto"), used_joules("auto")) == ("NVIDIA H200", None)
 
 
+def test_without_ctranslate2_the_card_that_nvml_names_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install(monkeypatch, library(FULL), devices=1)
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    assert (used_card("auto"), used_joules("auto")) == ("NVIDIA H200", 1234.567)
+
+
 def test_without_nvml_no_model_library_is_loaded_to_find_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -81,7 +81,12 @@ def test_before_the_first_day_nothing_was_used() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [("--csv", "--json"), ("--from", "today"), ("--from", "2026-02-01", "--to", "2026-01-01")],
+    [
+        ("--csv", "--json"),
+        ("--tenant", "../x"),
+        ("--from", "today"),
+        ("--from", "2026-02-01", "--to", "2026-01-01"),
+    ],
 )
 def test_wrong_usage_is_told(wrong: tuple[str, ...]) -> None:
     assert isinstance(shown(*wrong).exception, InvalidOption)
