@@ -6,7 +6,7 @@ many tenants share; an operator who knows them can allow more.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat
 from pydantic_settings import BaseSettings
@@ -15,7 +15,7 @@ Kind = Literal["source", "audio", "checkpoints", "transcripts"]  # of what reten
 
 
 class Limits(BaseSettings):
-    """Bounds on the jobs of tenants, and the addresses and models that jobs may name."""
+    """Bounds on jobs and on what tenants use, and the addresses and models that jobs may name."""
 
     # Of jobs
     max_open_jobs: int = Field(
@@ -93,6 +93,16 @@ class Limits(BaseSettings):
     audit_reads: Literal["none", "contents", "all"] = Field(
         default="contents",
         description="Reads in the audit trail: none, of text, audio and secrets, or lists too.",
+    )
+    # Of what tenants use
+    budgets: dict[str, dict[str, float]] = Field(
+        default={},
+        description="What a tenant may use, as JSON by tenant, * for all others: "
+        "audio_seconds_a_day, audio_seconds_a_month, device_seconds_a_day, device_seconds_a_month.",
+    )
+    prices: dict[str, Any] = Field(
+        default={},
+        description="As JSON: currency, audio_hour, and device_hour by the card's name.",
     )
 
     # Of addresses

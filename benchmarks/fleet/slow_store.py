@@ -64,13 +64,15 @@ def slowed(cluster: Any, store: SlowStore) -> Any:
 
     from orchestrator.cluster.connection import REMEMBERED_RECORDS
     from orchestrator.cluster.outbox import Outbox
+    from orchestrator.usage.books import Books
     from tasks.runs.records import Records
     from tasks.state.cancellations import Cancellations
 
-    return replace(
+    changed = replace(
         cluster,
         store=store,
         records=Records(store, REMEMBERED_RECORDS),
         outbox=Outbox(store, cluster.redis),
         cancellations=Cancellations(cluster.redis),
     )
+    return replace(changed, books=Books.of(changed))

@@ -8,6 +8,7 @@ ScriptoriumError
     └── TooManyKeys           too_many_keys        the tenant has as many keys as it may make
 └── TransientError
     ├── QuotaExceeded         quota_exceeded       the tenant has too many jobs in flight
+    ├── BudgetSpent           budget_spent         the tenant has used what it may for now
     ├── TooManyWrongKeys      too_many_wrong_keys  the address has sent too many wrong keys
     └── ClusterFull           cluster_full         the cluster has too many open jobs
 """
@@ -86,6 +87,13 @@ class QuotaExceeded(TransientError):
 
     code = "quota_exceeded"
     hint = "Wait until some of them have ended and submit again."
+
+
+class BudgetSpent(TransientError):
+    """The tenant has used what its budget allows in this day or month."""
+
+    code = "budget_spent"
+    hint = "Submit again when it begins anew, or ask the operator for a larger one."
 
 
 class ClusterFull(TransientError):

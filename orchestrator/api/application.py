@@ -41,6 +41,7 @@ from orchestrator.api.routes import (
     speakers,
     transcripts,
     uploads,
+    usage,
     webhooks,
 )
 from orchestrator.cluster.connection import Cluster
@@ -49,7 +50,7 @@ from tasks.telemetry.tracing import flush
 
 ROUTERS = (
     *(jobs, events, transcripts, recordings, uploads, audio, models, hooks),
-    *(speakers, webhooks, sessions, admin, autoscale, metrics, health, documents, page),
+    *(speakers, webhooks, sessions, admin, usage, autoscale, metrics, health, documents, page),
 )
 
 

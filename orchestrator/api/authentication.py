@@ -180,7 +180,9 @@ def _wrong_keys(request: Request) -> WrongKeys:
     return found
 
 
-def _having(scope: Scope) -> Callable[..., Awaitable[Principal]]:
+def having(*scopes: Scope) -> Callable[..., Awaitable[Principal]]:
+    """Return a dependency: the sender, who has one of these scopes."""
+
     async def check(
         request: Request,
         # Declared for the documentation; `secret_of` reads them.
@@ -189,8 +191,9 @@ def _having(scope: Scope) -> Callable[..., Awaitable[Principal]]:
         cookie: Annotated[object, Security(_cookie)],
     ) -> Principal:
         principal = await principal_of(request)
-        if not principal.may(scope):
-            raise NotAllowed(f"This needs a key with the scope {scope.value!r}.")
+        if not any(map(principal.may, scopes)):
+            names = " or ".join(repr(scope.value) for scope in scopes)
+            raise NotAllowed(f"This needs a key with the scope {names}.")
         return principal
 
     return check
@@ -202,7 +205,7 @@ async def _keys(request: Request) -> ApiKeys:
 
 Keys = Annotated[ApiKeys, Depends(_keys)]
 CurrentCluster = Annotated[Cluster, Depends(_cluster)]
-Reader = Annotated[Principal, Depends(_having(Scope.READ))]
-Writer = Annotated[Principal, Depends(_having(Scope.WRITE))]
-Admin = Annotated[Principal, Depends(_having(Scope.ADMIN))]
-operating = _having(Scope.OPERATE)
+Reader = Annotated[Principal, Depends(having(Scope.READ))]
+Writer = Annotated[Principal, Depends(having(Scope.WRITE))]
+Admin = Annotated[Principal, Depends(having(Scope.ADMIN))]
+operating = having(Scope.OPERATE)

@@ -24,6 +24,7 @@ RETRY_AFTER_SECONDS = 5
 # Every code that is not 400 (permanent) or 503 (transient).
 STATUSES = {
     "not_authenticated": 401,
+    "budget_spent": 402,
     "not_allowed": 403,
     "source_not_allowed": 403,
     "address_not_allowed": 403,
@@ -56,6 +57,7 @@ STATUSES = {
 }
 _TYPES = {
     401: "authentication_error",
+    402: "budget_error",
     403: "permission_error",
     404: "not_found_error",
     429: "rate_limit_error",

@@ -26,6 +26,7 @@ from orchestrator.cli import (
     retention,
     transcribe,
     triggers,
+    usage,
 )  # fmt: skip
 from orchestrator.cli.context import (
     EXIT_FAILED,
@@ -64,6 +65,7 @@ app.command()(load.load)
 app.command()(audit.audit)
 app.command()(retention.retention)
 app.command()(retention.hold)
+app.command()(usage.usage)
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")

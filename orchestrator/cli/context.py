@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -15,13 +16,15 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from config.logging import configure_logging
-from config.settings import NO_HOME, Settings
+from config.settings import NO_HOME, TENANT_PATTERN, Settings
 from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.cli.secrets import warn_of_password
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job, Status
 from orchestrator.jobs.trial import trial_of
 from orchestrator.local.cluster import running_cluster
+from orchestrator.usage.budgets import check_budgets
+from orchestrator.usage.prices import prices_of
 from tasks.artifacts.opening import PATIENT, Patience
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
@@ -80,6 +83,8 @@ def remember(
     given = {name: value for name, value in given.items() if value is not None}
     _state["settings"] = values.model_copy(update=given)
     trial_of(values)  # a wrong one is told at the start, and not at the first job
+    prices_of(values)
+    check_budgets(values)
     _give_home(_state["settings"].home)
     configure_logging(log_level or "ERROR", "text")
 
@@ -190,6 +195,16 @@ def opened_cluster(patience: Patience = PATIENT) -> Cluster:
 def tenant() -> str:
     """Return the tenant whose jobs the commands see."""
     return current_settings().tenant
+
+
+def checked_tenant(name: str) -> str:
+    """Return the name if a tenant can have it. Raises InvalidOption."""
+    if not re.fullmatch(TENANT_PATTERN, name):
+        raise InvalidOption(
+            f"{name!r} cannot be a tenant.",
+            hint="Use lower case letters, digits and dashes, at most 63.",
+        )
+    return name
 
 
 def print_json(data: Any) -> None:

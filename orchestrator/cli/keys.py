@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
@@ -11,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from config.settings import TENANT_PATTERN
 from gpu_worker.errors import InvalidOption
 from orchestrator.access import USUAL_SCOPES, Scope
 from orchestrator.access.key_records import ApiKey
@@ -19,6 +17,7 @@ from orchestrator.access.keys import ApiKeys
 from orchestrator.cli.audit import enter
 from orchestrator.cli.context import (
     AsJson,
+    checked_tenant,
     current_settings,
     opened_cluster,
     print_json,
@@ -47,12 +46,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a key and print it once: the store keeps only its hash."""
-    owner = of or tenant()
-    if not re.fullmatch(TENANT_PATTERN, owner):
-        raise InvalidOption(
-            f"{owner!r} cannot be a tenant.",
-            hint="Use lower case letters, digits and dashes, at most 63.",
-        )
+    owner = checked_tenant(of or tenant())
     scopes = frozenset(scope) if scope else USUAL_SCOPES
     to, keys = _keys()
     if not keys.signer.is_on and keys.records.are_any_signed():

@@ -23,6 +23,7 @@ from orchestrator.cluster.rabbitmq import AmqpQueues
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.cluster.unreadable_job import unreadable_job
 from orchestrator.trail.writing import Trail
+from orchestrator.usage.books import Books
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.artifacts.opening import PATIENT, Patience
 from tasks.broker import make_app, redis_address
@@ -64,6 +65,7 @@ class Cluster(Services):
     outbox: Outbox
     queues: Queues
     trail: Trail
+    books: Books
 
     def close(self) -> None:
         """Write what waits of the audit trail; close the connections to Redis and the broker."""
@@ -144,12 +146,9 @@ class Cluster(Services):
     def timings(self, run: Run) -> dict[str, Any]:
         """Return the seconds that each stage took; empty if nothing was computed."""
         try:
-            found: dict[str, Any] = read_record(
-                self.store, keys.of_run(run, "timings.json"), json_object
-            )
+            return dict(read_record(self.store, keys.of_run(run, "timings.json"), json_object))
         except ArtifactMissing:
             return {}
-        return found
 
     def plan(self, tenant: str, job: str) -> Plan | None:
         """Return the job's plan, or None while it is not written."""
@@ -173,7 +172,9 @@ class Cluster(Services):
             self.store.put(keys.of_run(run, keys.RESULT), encode(result))
             return self.settle(run)  # with the first result, if another process wrote one
         summary = Summary.of_result(result)
-        self._owe(run)  # first: after a crash here the run is still open and is settled again
+        # These first: after a crash here the run is still open and is settled again.
+        self._owe(run)
+        self.books.counting.note_end(run)
         self.store.delete(keys.open_run(run))
         self.jobs.close(run, summary)
         return summary
@@ -234,6 +235,7 @@ def open_cluster(settings: Settings, patience: Patience = PATIENT) -> Cluster:
         if settings.broker_url
         else RedisQueues(services.redis, services.records),
         trail=Trail(services.store),
+        books=Books.of(services),
     )
 
 

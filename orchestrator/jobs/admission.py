@@ -1,4 +1,4 @@
-"""Hold a tenant to its quota before a run is started: a new job, or the next run of one."""
+"""Hold a tenant to its quota and its budget before a run is started: of a new job, or the next."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from orchestrator.cluster.connection import Cluster
 def admit(cluster: Cluster, tenant: str, job: str, quota: Quota | None, now: float) -> None:
     """Reserve a place for a run of the job; `now` is in seconds since 1970.
 
-    Without a quota, as for operators, there is always a place. Raises QuotaExceeded, ClusterFull
-    or RedisUnavailable.
+    Without a quota, as for operators, there is always a place. Raises QuotaExceeded, ClusterFull,
+    BudgetSpent or RedisUnavailable, and what the store raises.
     """
     if quota is None:
         return
+    cluster.books.budgets.check(tenant, now)
     try:
         answer = cluster.jobs.admit(
             tenant, job, in_all=quota.open_jobs, in_flight=quota.jobs_in_flight, now=now

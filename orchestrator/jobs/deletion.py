@@ -13,16 +13,17 @@ from dataclasses import dataclass
 
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_index import newest_run
-from orchestrator.cluster.unreadable import note
+from orchestrator.cluster.unreadable import note, parsed_runs
 from orchestrator.jobs.holds import JobHeld, is_held
 from orchestrator.jobs.ids import forget_key
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
-from tasks.runs import keys
+from tasks.runs import keys, usage_keys
 from tasks.runs.json_artifacts import UnreadableRecord, read_record
 from tasks.runs.units import Run
 from tasks.state.claims import release
 
-SHARED = (keys.OPEN, keys.OUTBOX, keys.DEAD_LETTERS)  # folders with keys of all jobs
+# Folders with keys of all jobs
+SHARED = (keys.OPEN, keys.OUTBOX, usage_keys.UNCOUNTED, keys.DEAD_LETTERS)
 Contents = dict[str, tuple[str, ...]]  # by content: its parts, if it has several
 
 
@@ -103,6 +104,8 @@ def erase(cluster: Cluster, stone: Tombstone, outside: Sequence[str] | None = No
             forget_key(store, tenant, job, idempotency_key)
     if outside is None:
         outside = [key for it in SHARED for key in store.list(f"{it}{tenant}/{job}/")]
+    for run in _uncounted(outside):
+        cluster.books.counting.count(run, stone.deleted_at)
     gone = _delete(store, outside)
     for content, parts in (stone.contents | contents_of(cluster, tenant, job, own)).items():
         gone += release(store, cluster.leases, tenant, job, content, parts)
@@ -112,6 +115,13 @@ def erase(cluster: Cluster, stone: Tombstone, outside: Sequence[str] | None = No
     gone += _delete(store, [key for key in naming if key in rest])
     cluster.records.forget(tenant, job)
     return gone
+
+
+def _uncounted(outside: Sequence[str]) -> set[Run]:
+    """Return the runs whose use has no record yet: they are open, or marked."""
+    folders = (keys.OPEN, usage_keys.UNCOUNTED)
+    names = (key.removeprefix(it) for key in outside for it in folders if key.startswith(it))
+    return set(parsed_runs(names))
 
 
 def without_notes(tenant: str, job: str, own: Iterable[str]) -> list[str]:

@@ -21,6 +21,7 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.open_runs.needs import pause_after
 from orchestrator.open_runs.survey import Surveyor
+from orchestrator.reconciler.accounting import PACK_SECONDS, Accounting
 from orchestrator.reconciler.cataloguing import Cataloguing
 from orchestrator.reconciler.duty import Duty
 from orchestrator.reconciler.housekeeping import UPLOADS_SECONDS, Housekeeping
@@ -58,6 +59,7 @@ class Reconciler:
         self._cataloguing = Cataloguing(cluster, self._leading, self._restoring)
         house = Housekeeping(cluster, self._leading)
         retaining = Retaining(cluster, self._leading)
+        accounting = Accounting(cluster, self._leading)
         self._audit = Duty("audit", self._restoring.restore, settings.audit_seconds)
         self._beside = [self._audit]
         if adopt:
@@ -66,6 +68,8 @@ class Reconciler:
                 Duty("deletions", house.end_deletions, settings.audit_seconds),
                 Duty("retention", retaining.sweep, settings.audit_seconds),
                 Duty("uploads", house.remove_unused_uploads, UPLOADS_SECONDS),
+                Duty("usage", accounting.count, settings.audit_seconds),
+                Duty("packs", accounting.pack, PACK_SECONDS),
             ]
         self._running: list[Duty] = []  # those that a pass may start: only `run` ends them
         self._clock = clock

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from config.logging import configure_logging
 from config.settings import Settings, settings
 from gpu_worker.errors import RedisUnavailable, ScriptoriumError, TransientError
-from orchestrator.access import ClusterFull, QuotaExceeded
+from orchestrator.access import BudgetSpent, ClusterFull, QuotaExceeded
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.jobs.submitter import Submitter
 from orchestrator.trail.entry import Entry
@@ -133,7 +133,7 @@ def _answer(task: Task, work: Callable[[], Reply]) -> Reply:
         error = ScriptoriumError("Something went wrong here; the log has it.")
     passing = isinstance(error, TransientError) and not isinstance(
         error,
-        (QuotaExceeded, ClusterFull),  # the sender knows better when to try again
+        (QuotaExceeded, ClusterFull, BudgetSpent),  # the sender knows better when to try again
     )
     if passing and task.request.retries < RETRIES:
         delay = backoff(task.request.retries, random.random())

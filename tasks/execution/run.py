@@ -17,17 +17,20 @@ from uuid import uuid4
 import structlog
 from redis.exceptions import RedisError
 
+from gpu_worker.devices.card import CPU, used_card
 from gpu_worker.errors import ChunkCrashed, DevicePoisoned
 from tasks.artifacts import encode, exists
 from tasks.execution.ending import begin, end_early
 from tasks.execution.failing import settle
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
+from tasks.runs.stages import Pool
 from tasks.runs.units import Unit
 from tasks.state.attempts import Deaths
 from tasks.state.cancellations import Canceled
 from tasks.state.receipts import Receipt
 from tasks.telemetry.counts import count_look
+from tasks.usage.figures import Use
 
 CRASHED_UNITS = 6  # of a run: the rest is given up without a try, since workers are all jobs'
 log = structlog.get_logger(__name__)
@@ -45,6 +48,9 @@ class Work:
     timed: bool = True  # put the receipt into the artifact
     on_commit: Callable[[Any], None] | None = None
     """Called with the data by the worker whose write won."""
+    stored_beside: Callable[[], int] = int
+    """Tells, once it has computed, how many bytes it has put into the store besides its artifact.
+    """
 
 
 def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work]) -> dict[str, Any]:
@@ -54,7 +60,7 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
         try:
             _check(place, unit)  # first: `describe` reads records, and a deleted job has none
             work = describe(place, unit)
-            receipt = _done(place, unit, work, task.request.id)
+            receipt = _done(place, unit, work, task.request)
         except Canceled:
             receipt = Receipt("canceled")
         except Exception as error:
@@ -64,18 +70,18 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
     return receipt.to_json()
 
 
-def _done(place: Workplace, unit: Unit, work: Work, task_id: str) -> Receipt:
+def _done(place: Workplace, unit: Unit, work: Work, request: Any) -> Receipt:
     """Find, lease, count the attempt, compute, commit: each step may end the unit."""
     if _found(place, unit, work):
         return Receipt("cached", audio_seconds=work.audio_seconds)
-    with _leased(place, work, task_id) as owner:
+    with _leased(place, work, request.id) as owner:
         if owner is None:
             return Receipt("elsewhere")
         with (
             place.watchdog.watch(work.key, owner, _deadline(place, work), unit),
-            _attempt(place, unit),
+            _attempt(place, unit) as deaths,
         ):
-            return _computed(place, unit, work)
+            return _computed(place, unit, work, request.retries + deaths)
 
 
 def _found(place: Workplace, unit: Unit, work: Work) -> bool:
@@ -99,18 +105,19 @@ def _leased(place: Workplace, work: Work, task_id: str) -> Iterator[str | None]:
 
 
 @contextmanager
-def _attempt(place: Workplace, unit: Unit) -> Iterator[None]:
+def _attempt(place: Workplace, unit: Unit) -> Iterator[int]:
     """Count a try while the block runs, so that only deaths of the process stay counted.
 
-    A unit that was running when a process died runs alone in this one. Raises ChunkCrashed after
-    `max_attempts` deaths, or if CRASHED_UNITS of the run were given up for that reason.
+    Yields how many processes have died of the unit. One that was running when a process died
+    runs alone in this one. Raises ChunkCrashed after `max_attempts` deaths, or if CRASHED_UNITS
+    of the run were given up for that reason.
     """
     deaths = place.attempts.deaths(unit)
     _check_deaths(place, unit, deaths)
     with _turn(place, alone=deaths.of_unit > 0):
         token = place.attempts.begin(unit)
         try:
-            yield
+            yield deaths.of_unit
         except DevicePoisoned:
             raise  # this process will end because of it, which counts
         except BaseException:
@@ -139,13 +146,22 @@ def _check_deaths(place: Workplace, unit: Unit, deaths: Deaths) -> None:
         )
 
 
-def _computed(place: Workplace, unit: Unit, work: Work) -> Receipt:
+def _computed(place: Workplace, unit: Unit, work: Work, retries: int) -> Receipt:
     started = time.perf_counter()
     log.info("unit_started", artifact=work.key)
-    data = work.compute(lambda: _check(place, unit))
+    with place.meter.measured() as share:
+        data = work.compute(lambda: _check(place, unit))
     place.fitness.succeeded()
     if data is None:
         return Receipt("incomplete")
+    is_on_card = unit.stage.pool is Pool.GPU
+    use = Use(
+        device=used_card(place.settings.device) if is_on_card else CPU,
+        device_seconds=round(share.seconds, 4),
+        joules=None if share.joules is None or not is_on_card else round(share.joules, 3),
+        retries=retries,
+        stored_bytes=len(data if isinstance(data, bytes) else encode(data)) + work.stored_beside(),
+    )
     receipt = Receipt(
         "computed",
         seconds=round(time.perf_counter() - started, 4),
@@ -153,6 +169,7 @@ def _computed(place: Workplace, unit: Unit, work: Work) -> Receipt:
         worker=place.worker,
         finished_at=time.time(),
         detail={"unit": unit.name},
+        use=use.to_json(),
     )
     _check(place, unit)
     if not place.store.put(work.key, _body(place, work, data, receipt)):

@@ -26,6 +26,8 @@ from gpu_worker.alignment.models import align_model, check_align_model
 from gpu_worker.audio.decoder.sandbox import hide_memory, possible_seal
 from gpu_worker.choosing import ModelPlace
 from gpu_worker.devices import used_device
+from gpu_worker.devices.card import used_joules
+from gpu_worker.devices.metering import Meter
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.diarization.models import check_trusted, diarize_model
 from gpu_worker.loaded import (
@@ -85,6 +87,7 @@ class Workplace(Services):
     watchdog: Watchdog
     isolation: Isolation
     fitness: Fitness
+    meter: Meter
     engines: LoadedEngines
     aligners: LoadedAligners
     diarizers: LoadedDiarizers
@@ -191,6 +194,7 @@ def _open(pid: int) -> Workplace:
         watchdog=Watchdog(services.leases, attempts, values.heartbeat_seconds),
         isolation=Isolation(),
         fitness=Fitness(partial(_test_worker, values, node)),
+        meter=Meter(partial(used_joules, values.device)) if node.has_models else Meter(),
         engines=LoadedEngines(values.loaded_models, partial(count_model, "engine"), count_batch),
         aligners=LoadedAligners(values.loaded_models, partial(count_model, "aligner")),
         diarizers=LoadedDiarizers(values.loaded_models, partial(count_model, "diarizer")),

@@ -7,8 +7,8 @@ their own.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,8 +19,8 @@ from tasks.app import app
 from tasks.artifacts import ArtifactMissing, encode
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
-from tasks.runs import keys
-from tasks.runs.manifest import Plan
+from tasks.runs import keys, usage_keys
+from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.options import JobOptions
 from tasks.runs.records import failures, result_record
 from tasks.runs.stages import EARLY_STAGES, Stage
@@ -28,6 +28,8 @@ from tasks.runs.units import Run, Unit
 from tasks.stages.findings import Findings, FindingsReader
 from tasks.state.receipts import sum_timings
 from tasks.telemetry.metrics import JOBS_ENDED
+from tasks.usage.evidence import Evidence
+from tasks.usage.record import run_usage
 
 
 @app.task(name=Stage.ASSEMBLE.task_name, bind=True)
@@ -64,9 +66,15 @@ def _result(place: Workplace, unit: Unit) -> dict[str, Any] | None:
         return None
     if findings is None:
         return None
-    place.store.put(
-        keys.of_run(unit.run, "timings.json"), encode(_timings(place, unit, plan, findings))
-    )
+    evidence = Evidence(place.store, records)
+    receipts = {Stage.PREPARE: [evidence.prepared(unit.run) or {}], **findings.receipts}
+    timings = _timings(unit, receipts, findings.engines)
+    place.store.put(keys.of_run(unit.run, "timings.json"), encode(timings))
+    # Before the commit, so that no run with a transcript is ever without its record.
+    if detected := evidence.detected(unit.run):
+        receipts[Stage.DETECT_LANGUAGE] = [detected]
+    used = run_usage(unit.run, receipts, _begun_at(manifest, unit.run))
+    place.store.put(usage_keys.used(unit.run), used.to_bytes())
     if findings.chunks and not any(findings.chunks):
         return result_record(error=failed[Stage.TRANSCRIBE, 0])
     return result_record(
@@ -104,13 +112,18 @@ def _conversation(plan: Plan, findings: Findings) -> Conversation:
     return join_channels(channels)
 
 
-def _timings(place: Workplace, unit: Unit, plan: Plan, findings: Findings) -> dict[str, Any]:
-    prepared = json.loads(place.store.get(keys.plan(unit.run.tenant, unit.run.job)))["receipt"]
-    receipts = {Stage.PREPARE: [prepared | {"audio_seconds": plan.seconds}], **findings.receipts}
+def _timings(
+    unit: Unit, receipts: Mapping[Stage, Sequence[dict[str, Any]]], engines: Mapping[str, int]
+) -> dict[str, Any]:
+    """Sum the receipts up by stage; `engines` says how many chunks each engine transcribed."""
     timings = {
         stage.value: sum_timings(units, unit.run)
         for stage, units in receipts.items()
         if units or stage is Stage.TRANSCRIBE
     }
-    timings[Stage.TRANSCRIBE.value]["engines"] = dict(sorted(findings.engines.items()))
+    timings[Stage.TRANSCRIBE.value]["engines"] = dict(sorted(engines.items()))
     return timings
+
+
+def _begun_at(manifest: Manifest, run: Run) -> float:
+    return manifest.created_at if run.number == 1 else time.time()

@@ -48,17 +48,22 @@ def prepare(self: Any, tenant: str, job: str, run: int) -> dict[str, Any]:
 def _describe(place: Workplace, unit: Unit) -> Work:
     manifest = place.records.manifest(unit.run.tenant, unit.run.job)
 
+    stored: list[int] = []  # bytes of each PCM that is new in the store
+
     def compute(check: Callable[[], None]) -> dict[str, Any]:
         with place.scratch() as scratch:
-            return _plan(place, manifest, scratch).model_dump(mode="json")
+            return _plan(place, manifest, scratch, stored).model_dump(mode="json")
 
     return Work(
-        keys.plan(unit.run.tenant, unit.run.job), compute, deadline_seconds=PREPARE_DEADLINE_SECONDS
+        keys.plan(unit.run.tenant, unit.run.job),
+        compute,
+        deadline_seconds=PREPARE_DEADLINE_SECONDS,
+        stored_beside=lambda: sum(stored),
     )
 
 
-def _plan(place: Workplace, manifest: Manifest, scratch: Path) -> Plan:
-    decoded = _decoded(place, manifest, scratch)
+def _plan(place: Workplace, manifest: Manifest, scratch: Path, stored: list[int]) -> Plan:
+    decoded = _decoded(place, manifest, scratch, stored)
     _check_chunks(decoded, manifest.options, place.settings.max_chunks)
     # Equal channels are transcribed once, as the first one: mono is often stored as stereo.
     spans = {
@@ -93,10 +98,12 @@ def _audios(decoded: DecodedAudio) -> tuple[str, ...]:
     return tuple(dict.fromkeys(decoded.split or (decoded.sha256,)))
 
 
-def _decoded(place: Workplace, manifest: Manifest, scratch: Path) -> DecodedAudio:
+def _decoded(
+    place: Workplace, manifest: Manifest, scratch: Path, stored: list[int]
+) -> DecodedAudio:
     """Return the facts of the decoded audio; fetch and decode the file if they are not stored.
 
-    If it decodes now, it leaves the PCM in `scratch`, named by its sha256.
+    If it decodes now, it leaves the PCM in `scratch`, named by its sha256, and adds to `stored`.
     """
     tenant, options, source = manifest.tenant, manifest.options, scratch / "source"
     checksum = _checksum(place, manifest, source)
@@ -126,7 +133,8 @@ def _decoded(place: Workplace, manifest: Manifest, scratch: Path) -> DecodedAudi
         (scratch / "pcm").rename(scratch / decoded.sha256)
     _claim(place, manifest, _audios(decoded))
     for audio in _audios(decoded):
-        place.store.put_file(keys.pcm(tenant, audio), scratch / audio)
+        if place.store.put_file(keys.pcm(tenant, audio), scratch / audio):
+            stored.append((scratch / audio).stat().st_size)
     place.store.put(key, encode(decoded.to_json()))
     return decoded
 

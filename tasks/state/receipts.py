@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from redis import Redis
@@ -66,6 +66,7 @@ class Receipt:
     worker: str = ""
     finished_at: float = 0.0  # seconds since 1970
     detail: dict[str, Any] | None = None  # an error, or facts of the stage to show
+    use: dict[str, Any] | None = None  # of the device and the store; only in artifacts
 
     @property
     def real_time_factor(self) -> float | None:
@@ -102,8 +103,8 @@ class Ledger:
         self._record(
             keys=[_PREFIX + run.name, _HISTORY + run.name],
             args=[
-                *(unit.key_in_run, json.dumps(receipt.to_json()), _KEEP_SECONDS),
-                *(CHANGED, f"{run.tenant}/{run.job}"),
+                *(unit.key_in_run, json.dumps(replace(receipt, use=None).to_json())),
+                *(_KEEP_SECONDS, CHANGED, f"{run.tenant}/{run.job}"),
             ],
         )
 

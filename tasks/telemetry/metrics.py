@@ -76,7 +76,11 @@ HTTP_SECONDS = Histogram(
 JOBS_SUBMITTED = Counter(
     "scriptorium_jobs_submitted", "Jobs accepted, by the way they came in.", ["way"]
 )
-
+BUDGETS = Counter(
+    "scriptorium_budgets",
+    "Budgets of tenants that were nearly spent, and submissions that a spent one refused.",
+    ["limit", "event"],
+)
 
 # What the reconciler and the API count
 UNREADABLE_RECORDS = Counter(

@@ -13,9 +13,9 @@ SECONDS = 4.0
 _plan = prepare._plan
 
 
-def _plan_slowly(place: Workplace, manifest: Manifest, scratch: Path) -> Plan:
+def _plan_slowly(place: Workplace, manifest: Manifest, scratch: Path, stored: list[int]) -> Plan:
     time.sleep(SECONDS)
-    return _plan(place, manifest, scratch)
+    return _plan(place, manifest, scratch, stored)
 
 
 prepare._plan = _plan_slowly

@@ -18,7 +18,14 @@ OPTIONS: dict[str, Any] = {
     "shard_seconds": 16.0,
 }  # fmt: skip
 ENDED = ("completed", "partial", "failed", "canceled")
-LOOKS = ("/metrics", "/v1/jobs", "/v1/jobs?limit=1", "/v1/autoscale", "/v1/admin/dead-letters")
+LOOKS = (
+    "/metrics",
+    "/v1/jobs",
+    "/v1/jobs?limit=1",
+    "/v1/autoscale",
+    "/v1/usage",
+    "/v1/admin/dead-letters",
+)
 
 
 class EveryRoute:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, Self
 
@@ -124,6 +124,21 @@ class AsyncClient:
     async def delete(self, job: str) -> None:
         """Remove a job with its audio and transcript."""
         await self._send(calls.job_call(job, method="DELETE"))
+
+    async def usage(
+        self,
+        first: str | None = None,
+        last: str | None = None,
+        *,
+        by: Iterable[str] = ("day",),
+        tenant: str | None = None,
+    ) -> dict[str, Any]:
+        """Return what was used from one day to another, by day, tenant or stage.
+
+        Without days it is this month (UTC). A key sees its own tenant, unless it may operate.
+        """
+        data: dict[str, Any] = await self._json(calls.usage_call(first, last, by, tenant))
+        return data
 
     async def _job(self, call: Call, file: File | None = None) -> Job:
         return Job.from_json(await self._json(call, file))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import httpx
@@ -119,6 +119,21 @@ class Client:
     def delete(self, job: str) -> None:
         """Remove a job with its audio and transcript."""
         self._send(calls.job_call(job, method="DELETE"))
+
+    def usage(
+        self,
+        first: str | None = None,
+        last: str | None = None,
+        *,
+        by: Iterable[str] = ("day",),
+        tenant: str | None = None,
+    ) -> dict[str, Any]:
+        """Return what was used from one day to another, by day, tenant or stage.
+
+        Without days it is this month (UTC). A key sees its own tenant, unless it may operate.
+        """
+        data: dict[str, Any] = self._json(calls.usage_call(first, last, by, tenant))
+        return data
 
     def _job(self, call: Call, file: File | None = None) -> Job:
         return Job.from_json(self._json(call, file))

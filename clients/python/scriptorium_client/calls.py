@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +39,7 @@ class Call:
 
     method: str
     path: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None  # sent as JSON
     form: Mapping[str, str] | None = None  # sent with a file
@@ -121,6 +121,12 @@ def page_call(status: str | None, cursor: str | None) -> Call:
     """Make the request for one page of the jobs."""
     params = {"limit": str(PAGE), "status": status, "cursor": cursor}
     return Call("GET", "/v1/jobs", {name: it for name, it in params.items() if it is not None})
+
+
+def usage_call(first: str | None, last: str | None, by: Iterable[str], tenant: str | None) -> Call:
+    """Make the request for what was used; days are such as 2026-11-29."""
+    params = {"from": first, "to": last, "by": list(by), "tenant": tenant}
+    return Call("GET", "/v1/usage", {name: it for name, it in params.items() if it})
 
 
 def events_call(job: str, last: str | None) -> Call:

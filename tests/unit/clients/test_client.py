@@ -22,12 +22,13 @@ from pydantic import SecretStr
 from orchestrator.cluster.connection import Cluster
 from scriptorium_client import ApiError, AsyncClient, Client, Event, Job, calls
 from tasks.execution.workplace import Workplace
-from tasks.runs import keys
+from tasks.runs import keys, usage_keys
 from tests.inputs.examples import TENANT
 from tests.inputs.speech import recording, write_wav
 from tests.servers.api import serving
 from tests.servers.web import Answer, WebServer, body, web_server
 from tests.unit.orchestrator.events.watched import WatchedJob
+from tests.unit.orchestrator.usage.records import a_record
 from tests.unit.tasks.inline import run_job
 
 OPTIONS: dict[str, Any] = {"model": "fake", "language": "en", "aligner": "cross_attention"}
@@ -167,6 +168,16 @@ def test_all_jobs_are_listed_page_by_page(
         WatchedJob(connection, f"job-{index}")
     assert sorted(job.id for job in client.jobs()) == [f"job-{index}" for index in range(5)]
     assert list(client.jobs("completed")) == []
+
+
+def test_it_tells_what_was_used(client: Any, connection: Cluster) -> None:
+    record = a_record(ended_at=100 * 24 * 3600.0)
+    connection.store.put(usage_keys.used(record.run), record.to_bytes())
+    used = client.usage("1970-04-01", "1970-04-30", by=("tenant", "stage"))
+    assert [(row["tenant"], row["stage"]) for row in used["data"]] == [
+        ("acme", "prepare"), ("acme", "transcribe"),
+    ]  # fmt: skip
+    assert client.usage()["data"] == [] and client.usage(tenant="bolt")["total"]["units"] == 0
 
 
 def test_a_job_is_canceled_retried_and_deleted(

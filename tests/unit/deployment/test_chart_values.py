@@ -159,6 +159,8 @@ def test_every_component_can_read_its_settings(name: str, monkeypatch: pytest.Mo
         if name == "everything" and not owner.endswith("-flower"):
             assert values.max_source_bytes == 8 * 1024**3  # Helm has it as a float
             assert values.quotas["acme"]["source_bytes"] == 1e9
+            assert values.budgets["acme"]["audio_seconds_a_day"] == 3.6e6
+            assert values.prices["device_hour"]["NVIDIA H200"] == 3.2
             assert values.redelivery_factor == 0.5
             assert values.trial == {"share": 0.1, "compute_type": "int8_float16"}
             assert values.allow_urls

@@ -86,6 +86,27 @@ def test_what_was_computed_is_the_artifact_with_its_receipt(place: Workplace) ->
     assert place.ledger.read(a_run())[Stage.TRANSCRIBE, 0].outcome == "computed"
 
 
+def test_the_artifact_s_receipt_says_what_was_used_and_redis_need_not_know(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.execution.run.used_card", lambda device: "NVIDIA H200")
+    died(place, a_unit(), 1)
+    assert run(Failing(StoreUnavailable())).outcome == "computed"
+    receipt = json.loads(place.store.get(KEY))["receipt"]
+    use = receipt["use"]
+    assert use.pop("device_seconds") == pytest.approx(receipt["seconds"], abs=0.1)
+    assert use == {"device": "NVIDIA H200", "retries": 2, "stored_bytes": len('{"said":"hello"}')}
+    assert place.ledger.read(a_run())[Stage.TRANSCRIBE, 0].use is None
+
+
+def test_a_stage_of_cpu_workers_uses_no_card(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.execution.run.used_card", lambda device: "NVIDIA H200")
+    run(say_hello, a_unit(Stage.DIARIZE))
+    assert json.loads(place.store.get(KEY))["receipt"]["use"]["device"] == "cpu"
+
+
 def test_nothing_is_held_or_counted_afterwards(place: Workplace) -> None:
     run(say_hello)
     assert place.leases.held([KEY]) == [False]

@@ -6,13 +6,13 @@ import inspect
 import re
 from hashlib import sha256
 
-from tasks.runs import keys
+from tasks.runs import keys, usage_keys
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
 from tests import ROOT
 from tests.inputs.examples import TENANT, a_unit
 
-NUMBERS = {"run", "index", "try", "first", "last", "shard", "version"}
+NUMBERS = {"pack", "run", "index", "try", "first", "last", "shard", "version"}
 UNIT, OPTIONS, HASH = a_unit(index=3), JobOptions(), sha256(b"").hexdigest()
 RUN, JOB = UNIT.run, UNIT.run.job
 VOICES = keys.embedded(TENANT, HASH, 0, OPTIONS)
@@ -53,10 +53,13 @@ MADE = {
     "embedded": [VOICES],
     "receipt": [keys.receipt(VOICES)],
     "diarized": [keys.diarized(TENANT, HASH, OPTIONS)],
+    "uncounted": [usage_keys.uncounted(RUN)],
+    "used": [usage_keys.used(RUN)],
+    "pack": [usage_keys.pack("2026-11-29", 0)],
 }
 # Parts of keys
 OTHER_FUNCTIONS = {"anchor", "behind", "claims", "content", "digest", "jobs", "made_of"}
-OTHER_FUNCTIONS |= {"marked_chunk", "runs"}
+OTHER_FUNCTIONS |= {"day_of", "marked_chunk", "run_of", "runs"}
 
 
 def documented() -> list[re.Pattern[str]]:
@@ -103,8 +106,9 @@ def test_every_line_of_the_table_is_a_key_and_every_key_has_one_line() -> None:
 def test_every_function_of_keys_is_compared_with_the_table() -> None:
     functions = {
         name
-        for name, function in inspect.getmembers(keys, inspect.isfunction)
-        if function.__module__ == keys.__name__ and not name.startswith("_")
+        for module in (keys, usage_keys)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
     }
     assert functions == MADE.keys() | OTHER_FUNCTIONS
 

@@ -1,0 +1,67 @@
+"""What each unit of work used of its device: its share of the time, and of the energy.
+
+Threads of a worker use one device at once. A moment in which three of them work counts a third to
+each, so that the shares of all together are the time in which the device was in use.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+
+
+@dataclass(eq=False, slots=True)
+class Share:
+    """What one unit has used so far; joules are None where no counter tells."""
+
+    seconds: float = 0.0
+    joules: float | None = None
+
+
+def no_energy() -> float | None:
+    """Return None: nothing tells what the device uses."""
+    return None
+
+
+class Meter:
+    """Divides a device's time and energy among the units that use it at the same time."""
+
+    def __init__(
+        self,
+        energy_joules: Callable[[], float | None] = no_energy,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`energy_joules` reads a counter that only grows."""
+        self._energy_joules = energy_joules
+        self._clock = clock
+        self._lock = Lock()
+        self._active: list[Share] = []
+        self._read_at = 0.0
+        self._joules: float | None = None
+
+    @contextmanager
+    def measured(self) -> Iterator[Share]:
+        """Yield the share of the block, which is complete when the block has ended."""
+        share = Share()
+        with self._lock:
+            self._divide()
+            self._active.append(share)
+        try:
+            yield share
+        finally:
+            with self._lock:
+                self._divide()
+                self._active.remove(share)
+
+    def _divide(self) -> None:
+        """Give each active share its part of what was used since the last call."""
+        now, joules = self._clock(), self._energy_joules()
+        count = len(self._active)
+        for share in self._active:
+            share.seconds += (now - self._read_at) / count
+            if joules is not None and self._joules is not None:
+                share.joules = (share.joules or 0.0) + max(0.0, joules - self._joules) / count
+        self._read_at, self._joules = now, joules
