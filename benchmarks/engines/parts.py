@@ -38,12 +38,13 @@ from gpu_worker.transcription.engines.torch_whisper.loading import load as load_
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "torch_parts.json"
 OPTIONS = DecodeOptions(language="en", temperatures=(0.0,))
 TEXT_ONLY = DecodeOptions(language="en", temperatures=(0.0,), word_timestamps=False)
-SIDES = {
-    "faster-whisper int8": ("faster_whisper", "int8"),
-    "faster-whisper float32": ("faster_whisper", "float32"),
-    "torch float32": ("torch", "float32"),
-    "torch default": ("torch", "default"),
-    "torch bfloat16": ("torch", "bfloat16"),
+SIDES = {  # engine, compute type, and what runs the encoder of torch
+    "faster-whisper int8": ("faster_whisper", "int8", "torch"),
+    "faster-whisper float32": ("faster_whisper", "float32", "torch"),
+    "torch float32": ("torch", "float32", "torch"),
+    "torch float32, encoder by ONNX Runtime": ("torch", "float32", "onnx"),
+    "torch default": ("torch", "default", "torch"),
+    "torch bfloat16": ("torch", "bfloat16", "torch"),
 }
 PARTS = ("all", "features", "encoder", "text", "word times")
 Parts = dict[str, Callable[[], object]]
@@ -95,8 +96,8 @@ def torch_parts(engine: TorchEngine, windows: Sequence[Audio]) -> Parts:
 
 def parts(side: str, job: str, windows: Sequence[Audio], threads: int) -> Parts:
     """The parts of a side, with its model in memory."""
-    engine, kind = SIDES[side]
-    request = EngineRequest(job, device="cpu", compute_type=kind, threads=threads)
+    engine, kind, encoder = SIDES[side]
+    request = EngineRequest(job, device="cpu", compute_type=kind, threads=threads, encoder=encoder)
     if engine == "torch":
         return torch_parts(load_torch(request), windows)
     return faster_whisper_parts(load_faster_whisper(request), windows)

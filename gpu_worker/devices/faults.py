@@ -9,11 +9,14 @@ from typing import TypeVar
 from gpu_worker.errors import DeviceFault, DevicePoisoned, OutOfMemory
 
 Result = TypeVar("Result")
-_OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory", re.I)
+# Of CUDA and torch, of torch on a CPU, of ONNX Runtime.
+_OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|failed to allocate memory", re.I)
 _POISONED = re.compile(r"illegal memory access|device-side assert|unspecified launch failure", re.I)
 # Names of NVIDIA's parts, in what the libraries say when one of them fails or is missing.
 _DEVICE = re.compile(
-    r"cuda|cublas|cudnn|cufft|curand|nccl|nvrtc|nvml|\bECC\b|\bdriver\b|unsupported device", re.I
+    r"cuda|cublas|cudnn|cufft|curand|nccl|nvrtc|nvml|tensorrt|\bECC\b|\bdriver\b"
+    r"|unsupported device",
+    re.I,
 )
 
 

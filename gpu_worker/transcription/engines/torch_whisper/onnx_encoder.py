@@ -59,8 +59,11 @@ class OnnxEncoder:
             bind(name, *place, _NUMBERS[self.kind], shape, tensor.data_ptr())
         if mel.is_cuda:  # ONNX Runtime has a stream of its own, which does not wait for torch's
             torch.cuda.current_stream(mel.device).synchronize()
-        self._session.run_with_iobinding(binding)
-        binding.synchronize_outputs()
+        try:
+            self._session.run_with_iobinding(binding)
+            binding.synchronize_outputs()
+        except Exception as error:  # of a class of its own; what it means is read from its text
+            raise RuntimeError(str(error)) from error
         return states
 
 

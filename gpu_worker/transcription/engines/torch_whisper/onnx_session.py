@@ -54,7 +54,12 @@ def offers(
     if device.type == "cpu":
         return (Offer(CPU),)
     index = str(device.index or 0)
-    cuda = Offer(CUDA, {"device_id": index, "use_tf32": str(int(kind == torch.bfloat16))})
+    taken = {
+        "device_id": index,
+        "arena_extend_strategy": "kSameAsRequested",  # not twice as much: torch is there too
+        "use_tf32": str(int(kind == torch.bfloat16)),
+    }
+    cuda = Offer(CUDA, taken)
     window = "x".join(map(str, shape))
     built = {
         "device_id": index,

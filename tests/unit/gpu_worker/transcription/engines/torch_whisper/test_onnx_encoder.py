@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from benchmarks.engines.shapes import Shape, random_model
+from gpu_worker.errors import DeviceFault, DevicePoisoned
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
 from gpu_worker.transcription.engines.torch_whisper import loading, onnx_encoder
 from gpu_worker.transcription.engines.torch_whisper.encoder import Encoder
@@ -52,6 +55,39 @@ def test_states_are_those_of_torchs_encoder(
     assert states.dtype == encoder.kind == kind
     assert 0.5 < exact.std() < 2
     torch.testing.assert_close(states.float(), exact, atol=TOLERANCES[kind], rtol=0)
+
+
+class Broken:
+    """A session of ONNX Runtime whose device fails, as none here does."""
+
+    def __init__(self, session: Any, message: str) -> None:
+        self._session, self._message = session, message
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def run_with_iobinding(self, *_: object) -> None:
+        raise Fail(self._message)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Failed to allocate memory for requested buffer of size 9663676416", MemoryError),
+        ("CUDA failure 700: an illegal memory access was encountered", DevicePoisoned),
+        ("TensorRT EP execution context enqueue failed.", DeviceFault),
+        ("Non-zero status code returned", RuntimeError),
+    ],
+)
+def test_errors_of_onnx_runtime_have_a_meaning(
+    message: str, kind: type[Exception], tmp_path: Path
+) -> None:
+    engine = loading.load(replace(ONNX, model_dir=str(tmp_path)))
+    encoder = engine._network.encoder
+    assert isinstance(encoder, OnnxEncoder)
+    encoder._session = Broken(encoder._session, message)
+    with pytest.raises(kind):
+        engine.transcribe([heldout("en")[0].samples], ENGLISH)
 
 
 @pytest.mark.parametrize("kind", ["default", "float32", "bfloat16"])

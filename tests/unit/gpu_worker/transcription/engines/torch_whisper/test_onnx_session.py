@@ -43,7 +43,8 @@ def test_a_gpu_has_tensorrt_before_cuda_and_a_cpu_itself(tmp_path: Path) -> None
     assert offers(torch.device("cpu"), torch.float32, WINDOW, tmp_path) == (Offer(CPU),)
     first, second = offers(torch.device("cuda", 1), torch.float16, WINDOW, tmp_path)
     assert [name for name, _ in first.as_told()] == [TENSORRT, CUDA]
-    assert second.as_told() == [(CUDA, {"device_id": "1", "use_tf32": "0"})]
+    ((provider, told),) = second.as_told()
+    assert (provider, told["device_id"], told["use_tf32"]) == (CUDA, "1", "0")
 
 
 def test_tensorrt_keeps_what_it_builds_for_one_to_sixteen_windows(tmp_path: Path) -> None:
