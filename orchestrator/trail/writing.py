@@ -125,7 +125,7 @@ class Trail:
         moment = datetime.fromtimestamp(entries[0].at, UTC).strftime("%H%M%S.%f")[:-3]
         name = f"{moment}-{self._name}-{next(self._numbers)}.jsonl"
         text = "".join(entry.to_line() for entry in entries)
-        self._store.put(folder(entries[0].day) + name, text.encode())
+        self._store.put(folder(entries[0].day) + name, text.encode("utf-8", "replace"))
 
     def _say(self, entry: Entry) -> None:
         data = entry.to_json()

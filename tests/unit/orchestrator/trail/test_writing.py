@@ -127,6 +127,14 @@ def test_each_entry_is_a_log_line_of_its_own_logger(store: Away) -> None:
     }
 
 
+def test_a_text_that_is_not_utf_8_hides_no_other_entry(store: Away) -> None:
+    trail = Trail(store, flush_seconds=600.0)
+    trail.note(Entry("job.show", "anna", "key:1", details={"forwarded_for": "\udcff"}))
+    trail.note(entry())
+    trail.close()
+    assert len(lines(store)) == 2
+
+
 def test_texts_of_clients_are_cut_and_cannot_begin_a_line(store: Away) -> None:
     long = "x\n" * LONGEST
     Trail(store).note_now(Entry("job.show", "anna", "key:1", details={"forwarded_for": long}))
