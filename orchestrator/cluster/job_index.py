@@ -55,6 +55,15 @@ class JobIndex:
         )
         return str(answer.decode())
 
+    def room(self, tenant: str, *, in_all: int, in_flight: int) -> int:
+        """Return how many jobs `admit` would admit now, if no other process submits."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.scard(_OPEN)
+        pipe.scard(_open_of(tenant))
+        pipe.zcard(_admitted(tenant))
+        every, own, admitted = pipe.execute()
+        return max(0, min(in_all - int(every), in_flight - int(own) - int(admitted)))
+
     def refuse(self, tenant: str, job: str) -> None:
         """Give back the place of a job that was admitted but not added."""
         self._redis.zrem(_admitted(tenant), f"{tenant}/{job}/1")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import httpcore
@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.unreadable import note
 from orchestrator.outbox.delivery import deliver
 from orchestrator.outbox.webhooks import webhook_pool
@@ -31,13 +32,20 @@ PAUSE_SECONDS = 0.5  # between two looks at the outbox
 UNREADABLE_SECONDS = 600.0  # until the next try of a run whose records cannot be read
 FAULT_SECONDS = 15.0  # until the next try, after the store or Redis was away
 log = structlog.get_logger(__name__)
+# One step for an entry: the seconds until the next one, or None when nothing more is owed.
+Step = Callable[[Cluster, Run, Callable[[], httpcore.ConnectionPool]], float | None]
 
 
 class Courier:
     """Delivers until its stop event is set."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(
+        self, cluster: Cluster, outbox: Outbox | None = None, step: Step | None = None
+    ) -> None:
+        """Deliver what is in an outbox by a step for each entry; by default what jobs owe."""
         self._cluster = cluster
+        self._outbox = outbox or cluster.outbox
+        self._step = step or deliver
         self._busy: set[Run] = set()
         self._lock = threading.Lock()  # guards `_busy` and the due times of the runs in it
         self._pool: httpcore.ConnectionPool | None = None  # opened for the first webhook
@@ -61,7 +69,7 @@ class Courier:
             self._pool.close()
 
     def _hand_out(self, threads: ThreadPoolExecutor) -> None:
-        outbox, seconds = self._cluster.outbox, self._cluster.settings.lease_seconds
+        outbox, seconds = self._outbox, self._cluster.settings.lease_seconds
         with self._lock:
             outbox.hold(self._busy, seconds)
             if len(self._busy) >= THREADS:
@@ -77,11 +85,11 @@ class Courier:
         """Make a run's tries while the next one is due at once; then postpone or remove it."""
         delay: float | None = FAULT_SECONDS
         try:
-            delay = deliver(self._cluster, run, self._webhooks)
+            delay = self._step(self._cluster, run, self._webhooks)
             while delay == 0.0:
-                delay = deliver(self._cluster, run, self._webhooks)
+                delay = self._step(self._cluster, run, self._webhooks)
             if delay is None:
-                self._cluster.outbox.remove(run)
+                self._outbox.remove(run)
         except UnreadableRecord as error:
             note(run.name, error)
             delay = UNREADABLE_SECONDS
@@ -104,7 +112,7 @@ class Courier:
 
     def _postpone(self, run: Run, seconds: float) -> None:
         try:
-            self._cluster.outbox.postpone(run, seconds)
+            self._outbox.postpone(run, seconds)
         except RedisError as error:  # it becomes due again by itself, or by the next audit
             log.warning("delivery_not_postponed", run=run.name, reason=str(error))
 
