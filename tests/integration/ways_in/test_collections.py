@@ -15,6 +15,7 @@ from tasks.runs import keys
 from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
+from tests.integration.ways_in.listed import Listed
 from tests.servers.api import serving
 
 OPTIONS = {"model": "fake", "language": "en", "aligner": "none"}
@@ -25,18 +26,6 @@ SECONDS = 600.0  # that 500 files have on two busy cores
 def calls(s3_shared_client: Any, bucket: str, tmp_path: Path) -> Iterator[tuple[Any, str, bytes]]:
     sound = write_wav(tmp_path / "speech.wav", recording(2, seed=97)[0]).read_bytes()
     yield s3_shared_client, bucket, sound
-
-
-def written(line: int, every: int, bucket: str) -> str:
-    """A line of the list: of `every` lines one is bad, of four kinds in turn."""
-    if line % every:
-        return json.dumps({"source": f"s3://{bucket}/calls/{line}.wav"})
-    return {
-        0: '{"source": "s3://' + bucket,  # cut off
-        1: json.dumps({"source": f"s3://{bucket}/calls/{line}.wav"}),  # no audio
-        2: json.dumps({"source": "s3://elsewhere/calls/x.wav"}),
-        3: json.dumps({"source": f"s3://{bucket}/calls/{line}.wav"}),  # not there yet
-    }[line // every % 4]
 
 
 class Watched:
@@ -86,28 +75,23 @@ def test_a_list_with_bad_lines_is_one_collection_whose_bad_lines_alone_are_retri
     every: int,
 ) -> None:
     s3, bucket, sound = calls
-    numbers = range(1, files + 1)
-    for line in numbers:
-        if line % every or line // every % 4 == 1:
-            body = b"no audio" if line % every == 0 else sound
-            s3.put_object(Bucket=bucket, Key=f"calls/{line}.wav", Body=body)
+    listed = Listed(s3, bucket, sound, files, every, OPTIONS)
+    listed.put()
     cluster = start_cluster(
         workers=2, source_buckets=bucket, s3_endpoint_url=s3_endpoint, jobs_in_flight=30
     )
-    text = "\n".join(written(line, every, bucket) for line in numbers).encode()
-    expected = ("unreadable_line", "unreadable_audio", "source_not_allowed", "source_missing")
-    bad = {line: expected[line // every % 4] for line in numbers if line % every == 0}
+    bad = listed.bad
 
     with serving(cluster.connection) as address, httpx.Client(base_url=address) as http:
-        form = {"options": json.dumps(OPTIONS)}
+        form = {"options": json.dumps({"model": "fake"})}
         began = time.monotonic()
-        reply = http.post("/v1/collections", files={"file": ("may.jsonl", text)}, data=form)
+        reply = http.post("/v1/collections", files={"file": ("may.jsonl", listed.text)}, data=form)
         assert reply.status_code == 202, reply.text
         collection = Watched(http, reply.json()["id"])
         shown = collection.ended()
         print(f"{files} files: {time.monotonic() - began:.1f} s")
         assert (shown["status"], shown["progress"]) == ("partial", 1.0)
-        refused = sum(code in (expected[0], expected[2]) for code in bad.values())
+        refused = len(listed.hopeless)
         assert {name: it for name, it in shown["counts"].items() if it} == {
             "total": files,
             "completed": files - len(bad),
@@ -116,16 +100,12 @@ def test_a_list_with_bad_lines_is_one_collection_whose_bad_lines_alone_are_retri
         }
         assert collection.bad() == bad
 
-        for line, code in bad.items():  # what can be mended
-            if code in ("unreadable_audio", "source_missing"):
-                s3.put_object(Bucket=bucket, Key=f"calls/{line}.wav", Body=sound)
+        listed.mend()
         again = http.post(f"{collection.path}/retry").raise_for_status().json()
         assert again["round"] == 2
         assert collection.ended()["counts"]["completed"] == files - refused
         assert second_runs(cluster) == len(bad) - refused
-        assert collection.bad() == {
-            line: code for line, code in bad.items() if code in (expected[0], expected[2])
-        }
+        assert collection.bad() == listed.hopeless
 
 
 def second_runs(cluster: ClusterUnderTest) -> int:
