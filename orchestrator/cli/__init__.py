@@ -16,6 +16,7 @@ from gpu_worker.errors import InvalidOption, ScriptoriumError, UnknownModel
 from orchestrator.cli import (
     bench,
     cluster,
+    collections,
     demo,
     doctor,
     jobs,
@@ -24,6 +25,7 @@ from orchestrator.cli import (
     models,
     transcribe,
     triggers,
+    watching,
 )  # fmt: skip
 from orchestrator.cli.context import (
     EXIT_FAILED,
@@ -46,7 +48,7 @@ app.command()(transcribe.transcribe)
 app.command()(demo.demo)
 app.command()(jobs.submit)
 app.command()(jobs.status)
-app.command()(jobs.watch)
+app.command()(watching.watch)
 app.command()(jobs.get)
 app.command(name="list")(jobs.list_jobs)
 app.command()(jobs.cancel)
@@ -60,6 +62,7 @@ app.command()(cluster.worker)
 app.command()(cluster.reconciler)
 app.command()(load.load)
 app.add_typer(bench.app, name="bench")
+app.add_typer(collections.app, name="collections")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(triggers.app, name="triggers")

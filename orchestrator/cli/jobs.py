@@ -1,4 +1,4 @@
-"""Commands about jobs: submit, status, watch, get, list, cancel, retry, delete, dead-letters."""
+"""Commands about jobs: submit, status, get, list, cancel, retry, delete, dead-letters."""
 
 from __future__ import annotations
 
@@ -84,15 +84,7 @@ def rerun(
 def status(job: JobId, as_json: AsJson = False) -> None:
     """Show a job's status, progress, warnings and error."""
     found = opened_cluster().job(tenant(), job)
-    print_json(found.to_json()) if as_json else _show(found)
-
-
-def watch(job: JobId, as_json: AsJson = False) -> None:
-    """Wait until a job ends; the exit status says how it ended."""
-    to = opened_cluster()
-    ended = watch_jobs(to, tenant(), [to.job(tenant(), job)], quiet=as_json)[0]
-    print_json(ended.to_json()) if as_json else _show(ended)
-    raise typer.Exit(exit_status([ended]))
+    print_json(found.to_json()) if as_json else show_job(found)
 
 
 def get(
@@ -148,13 +140,13 @@ def list_jobs(
 def cancel(job: JobId, as_json: AsJson = False) -> None:
     """Cancel a job; it ends without a transcript."""
     ended = runs.cancel(opened_cluster(), tenant(), job)
-    print_json(ended.to_json()) if as_json else _show(ended)
+    print_json(ended.to_json()) if as_json else show_job(ended)
 
 
 def retry(job: JobId, as_json: AsJson = False) -> None:
     """Run a failed, partial or canceled job again; finished chunks are kept."""
     again = runs.retry(opened_cluster(), tenant(), job)
-    print_json(again.to_json()) if as_json else _show(again)
+    print_json(again.to_json()) if as_json else show_job(again)
 
 
 def delete(job: JobId) -> None:
@@ -199,7 +191,8 @@ def _source(text: str) -> Source | None:
     return Source(name=key.rpartition("/")[2], url=text)
 
 
-def _show(job: Job) -> None:
+def show_job(job: Job) -> None:
+    """Print where a job stands, its warnings and its error."""
     lines = [f"{job.id}  {describe(job)}  {job.progress:.0%}"]
     if job.chunks.total:
         lines.append(
