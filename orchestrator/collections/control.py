@@ -119,11 +119,12 @@ _RETRY = "Lines that are failed, partial or canceled can be retried."
 def facts_of(rounds: Rounds, record: Collection, turn: Run, *, is_canceled: bool) -> RoundFacts:
     """Return the facts of a round."""
     ended = rounds.ended(turn)
-    lines, began_at = record.lines, record.created_at
+    lines, began_at, undone = record.lines, record.created_at, frozenset[int]()
     if turn.number > 1:
-        found = rounds.retry_record(turn)
-        lines, began_at = len(found["lines"]), float(found["began_at"])
-    undone = 0 if ended else lines - rounds.until(record, turn)
+        wanted = rounds.wanted(record, turn)
+        lines, began_at = len(wanted), float(rounds.retry_record(turn)["began_at"])
+        if ended is None:
+            undone = frozenset(it.number for it in wanted[rounds.until(record, turn) :])
     at = ended["ended_at"] if ended else None
     return RoundFacts(turn.number, lines, undone, began_at, at, is_canceled)
 

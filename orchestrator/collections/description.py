@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,21 +43,20 @@ class RoundFacts:
 
     number: int
     lines: int  # that it does
-    undone: int  # of these, that are not jobs yet
+    undone: frozenset[int]  # lines that still wait for their retry; they were counted before
     began_at: float  # seconds since 1970
     ended_at: float | None
     is_canceled: bool
 
 
 def describe(
-    record: Collection, facts: RoundFacts, states: Iterable[State], now: float
+    record: Collection, facts: RoundFacts, states: Sequence[State], now: float
 ) -> dict[str, Any]:
     """Return a collection as the API and the command line show it; `now`: seconds since 1970."""
-    counts = Counter({"waiting": facts.undone} if facts.number == 1 else {})
-    counts.update(NAMES[state.letter] for state in states)
-    left = sum(counts[name] for name in OPEN)
-    if facts.number > 1:  # lines that wait for their retry are counted as they ended
-        left += facts.undone
+    counts = Counter(NAMES[state.letter] for state in states)
+    counts["waiting"] = record.lines - len(states)
+    open_lines = {state.number for state in states if NAMES[state.letter] in OPEN}
+    left = counts["waiting"] + len(open_lines | facts.undone)
     done = facts.lines - left
     return {
         "object": "collection",
