@@ -121,10 +121,11 @@ def facts_of(rounds: Rounds, record: Collection, turn: Run, *, is_canceled: bool
     ended = rounds.ended(turn)
     lines, began_at, undone = record.lines, record.created_at, frozenset[int]()
     if turn.number > 1:
-        wanted = rounds.wanted(record, turn)
-        lines, began_at = len(wanted), float(rounds.retry_record(turn)["began_at"])
+        found = rounds.retry_record(turn)
+        lines, began_at = len(found["lines"]), float(found["began_at"])
         if ended is None:
-            undone = frozenset(it.number for it in wanted[rounds.until(record, turn) :])
+            rest = found["lines"][rounds.until(record, turn) :]
+            undone = frozenset(int(it["number"]) for it in rest)
     at = ended["ended_at"] if ended else None
     return RoundFacts(turn.number, lines, undone, began_at, at, is_canceled)
 

@@ -15,24 +15,32 @@ from orchestrator.collections import places
 from orchestrator.collections.making import finish_piece
 from orchestrator.collections.records import Collection, Outcome
 from orchestrator.collections.rounds import Rounds
-from orchestrator.collections.states import COMPLETED, QUEUED, RUNNING, UNKNOWN, State
+from orchestrator.collections.states import (
+    COMPLETED,
+    DELETED,
+    FAILED,
+    QUEUED,
+    RUNNING,
+    UNKNOWN,
+    State,
+)
 from orchestrator.jobs import runs
 from tasks.artifacts import encode
 from tasks.runs.units import Run
 
-AT_ONCE = 500  # jobs that one step looks up or cancels
+AT_ONCE = 2000  # jobs that one step looks up or cancels
 THREADS = 8
 log = structlog.get_logger(__name__)
 
 
 def cancel_rest(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run) -> None:
-    """Make no more jobs of a round's lines; and cancel those that are open, some at each call."""
+    """Make no more jobs of a round's lines, and cancel those that are open, some at each call."""
     wanted, first = rounds.wanted(record, turn), rounds.until(record, turn)
     rest = [Outcome(it.number, job=it.job) for it in wanted[first:]]
     if rest:
         finish_piece(cluster, rounds, record, turn, first, rest)
     states = rounds.states.read(turn)
-    open_jobs = (it for it in states if it.letter in (QUEUED, RUNNING))
+    open_jobs = [it for it in states if it.letter in (QUEUED, RUNNING)]
 
     def cancel(state: State) -> None:
         with suppress(UnknownJob, runs.IllegalTransition):  # it has ended meanwhile
@@ -41,8 +49,8 @@ def cancel_rest(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run)
     _each(cancel, open_jobs)
 
 
-def end(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run) -> bool:
-    """End a round if all of its lines have: write how, then owe the webhook; return whether it did.
+def end(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run) -> None:
+    """End a round if all of its lines have: write how, then owe the webhook.
 
     Looks up the jobs that Redis has lost, some at each call. Raises redis.RedisError and the
     store's errors: what was written is not written again by the next call.
@@ -52,16 +60,15 @@ def end(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run) -> bool
         lost = [it for it in states if it.letter == UNKNOWN]
         if lost:
             _each(lambda state: _look_up(cluster, rounds, turn, state), lost)
-            return False
+            return
         if any(it.letter in (QUEUED, RUNNING) for it in states):
-            return False
+            return
         how = {"ended_at": round(time.time(), 3), "states": _grouped(states)}
         cluster.store.put(places.ended(turn), encode(how))
         log.info("collection_ended", tenant=turn.tenant, collection=turn.job, round=turn.number)
     if record.webhook_url is not None:
         places.outbox(cluster.store, cluster.redis).add(turn)
     cluster.store.delete(places.open_round(turn))
-    return True
 
 
 def _grouped(states: Sequence[State]) -> dict[str, list[int]]:
@@ -74,11 +81,15 @@ def _grouped(states: Sequence[State]) -> dict[str, list[int]]:
 
 
 def _look_up(cluster: Cluster, rounds: Rounds, turn: Run, state: State) -> None:
-    """Index a job again that Redis has lost, or note that it was deleted."""
+    """Index a job again that Redis has lost; note one that was deleted or cannot be read."""
+    job = state.job or ""
     try:
-        cluster.job(turn.tenant, state.job or "")
+        found = cluster.job(turn.tenant, job)
     except UnknownJob:
-        rounds.states.note_deleted(turn, state.number)
+        rounds.states.note(turn, state.number, DELETED)
+        return
+    if found.status.final and cluster.jobs.find(turn.tenant, job) is None:
+        rounds.states.note(turn, state.number, FAILED)
 
 
 def _each(work: Callable[[State], None], states: Iterable[State]) -> None:

@@ -87,12 +87,12 @@ class States:
         found: Any = self._redis.hget(self._names(turn)[1], f"until/{turn.number}")
         return None if found is None else int(found)
 
-    def note_deleted(self, turn: Run, number: int) -> None:
-        """Note that the job of a line was deleted."""
-        self._redis.hset(self._names(turn)[1], str(number), json.dumps({"deleted": True}))
+    def note(self, turn: Run, number: int, letter: str) -> None:
+        """Note the state of a job that Redis cannot know: it was deleted, or cannot be read."""
+        self._redis.hset(self._names(turn)[1], str(number), json.dumps({"letter": letter}))
 
     def notes(self, turn: Run) -> dict[int, dict[str, Any]]:
-        """Return what is noted of lines without a job: the outcome's fields, or `deleted`."""
+        """Return what is noted of lines without a job: the outcome's fields, or a letter."""
         found: Any = self._redis.hgetall(self._names(turn)[1])
         return {int(number): json.loads(text) for number, text in found.items() if number.isdigit()}
 
@@ -105,9 +105,9 @@ class States:
             letters, rows = self._page(jobs, turn.tenant, first)
             for place, letter in enumerate(letters):
                 number = int(rows[2 * place + 1])
-                if letter == UNKNOWN and number in notes:
-                    letter = DELETED
-                notes.pop(number, None)
+                noted = notes.pop(number, {})
+                if letter == UNKNOWN:
+                    letter = noted.get("letter", UNKNOWN)
                 yield State(number, letter, rows[2 * place].decode())
             if len(letters) < PAGE:
                 break

@@ -6,7 +6,7 @@ Collections are done in turn, some lines of each, so that a long one does not ho
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 from kombu.exceptions import OperationalError
@@ -46,9 +46,12 @@ class Collecting:
 
     def go_on(self) -> None:
         """Do some lines of each open round, and again while there is work and room for it."""
-        turns = list(parsed_runs(self._cluster.store.list(places.OPEN), places.OPEN))
+        if self._cluster.jobs.is_wiped():  # it is not known how many jobs are open
+            return
+        busy, seen = list[Run](), set[Run]()
         fault: Exception | None = None
-        while turns:
+        while turns := [*busy, *(it for it in self._open_rounds() if it not in seen)]:
+            seen.update(turns)
             busy = []
             for turn in self._leading.while_held(turns):
                 try:
@@ -65,9 +68,11 @@ class Collecting:
                     fault = error
                 except Exception:
                     log.exception("collection_failed", round=turn.name)
-            turns = busy
         if fault is not None:
             raise fault
+
+    def _open_rounds(self) -> Iterator[Run]:
+        return parsed_runs(self._cluster.store.list(places.OPEN), places.OPEN)
 
     def end_deletions(self) -> None:
         """Remove what deleted collections have left; make due what is owed, after a wipe."""

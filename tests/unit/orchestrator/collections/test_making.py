@@ -180,3 +180,21 @@ def test_a_line_whose_job_was_deleted_is_counted_as_deleted(cluster: Cluster) ->
     duty.go_on()
     assert counts(cluster, collection) == {"total": 2, "completed": 1, "deleted": 1}
     assert shown(cluster, collection)["ended_at"] is not None
+
+
+def test_a_job_that_cannot_be_read_does_not_keep_its_collection_open(cluster: Cluster) -> None:
+    collection = accepted(cluster, addresses(2))
+    collecting(cluster).go_on()
+    end_jobs(cluster)
+    broken = lines(cluster, collection)[0]["job"]
+    key = keys.manifest(TENANT, broken)
+    cluster.store.delete(key)
+    cluster.store.put(key, b"{")
+    cluster.records.forget(TENANT, broken)
+    cluster.redis.flushall()
+    duty = collecting(cluster)
+    for _ in range(3):
+        duty.go_on()
+    found = shown(cluster, collection)
+    assert found["ended_at"] is not None
+    assert (found["counts"]["completed"], found["counts"]["failed"]) in {(1, 1), (2, 0)}
