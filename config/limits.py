@@ -50,6 +50,13 @@ class Limits(BaseSettings):
         default=256 * 1024**3, ge=1, description="Announced bytes of these uploads together."
     )
 
+    collection_lines: int = Field(
+        default=50_000, ge=1, description="Lines of a collection, each of which becomes a job."
+    )
+    collection_bytes: int = Field(
+        default=32 * 1024**2, ge=1, description="Bytes of a collection's list."
+    )
+
     # Of connections to one process of the API
     max_connections: int = Field(
         default=2500,

@@ -29,6 +29,7 @@ from orchestrator.api.paths import TrailingSlashes
 from orchestrator.api.routes import (
     admin,
     autoscale,
+    collections,
     documents,
     events,
     health,
@@ -49,7 +50,7 @@ from orchestrator.events.hub import Hub
 from tasks.telemetry.tracing import flush
 
 ROUTERS = (
-    *(jobs, events, transcripts, recordings, uploads, audio, models, hooks),
+    *(jobs, collections, events, transcripts, recordings, uploads, audio, models, hooks),
     *(speakers, webhooks, sessions, admin, usage, autoscale, metrics, health, documents, page),
 )
 

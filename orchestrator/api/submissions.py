@@ -44,7 +44,7 @@ async def take_submission(
         raise UnsupportedMediaType()
     limit = quota_of(cluster.settings, caller.tenant).source_bytes
     async with upload_form(request, limit) as form:
-        fields = _fields(form)
+        fields = form_fields(form)
         file = form.file.file
         async with transfers_of(request):
             return await run_in_threadpool(submitter.submit_file, file, form.name, fields)
@@ -58,7 +58,7 @@ def parse(model: type[Parsed], body: bytes) -> Parsed:
         raise _refused(error) from error
 
 
-def _fields(form: UploadForm) -> FormRequest:
+def form_fields(form: UploadForm) -> FormRequest:
     """Parse the fields besides the file. Raises RequestValidationError."""
     values: dict[str, Any] = dict(form.fields)
     for name in _JSON_FIELDS:

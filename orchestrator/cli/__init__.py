@@ -17,6 +17,7 @@ from orchestrator.cli import (
     audit,
     bench,
     cluster,
+    collections,
     demo,
     doctor,
     jobs,
@@ -27,6 +28,7 @@ from orchestrator.cli import (
     transcribe,
     triggers,
     usage,
+    watching,
 )  # fmt: skip
 from orchestrator.cli.context import (
     EXIT_FAILED,
@@ -49,7 +51,7 @@ app.command()(transcribe.transcribe)
 app.command()(demo.demo)
 app.command()(jobs.submit)
 app.command()(jobs.status)
-app.command()(jobs.watch)
+app.command()(watching.watch)
 app.command()(jobs.get)
 app.command(name="list")(jobs.list_jobs)
 app.command()(jobs.cancel)
@@ -67,6 +69,7 @@ app.command()(retention.retention)
 app.command()(retention.hold)
 app.command()(usage.usage)
 app.add_typer(bench.app, name="bench")
+app.add_typer(collections.app, name="collections")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(triggers.app, name="triggers")

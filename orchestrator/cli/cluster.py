@@ -16,6 +16,7 @@ from config.logging import configure_logging
 from config.settings import Settings
 from gpu_worker.models.whisper import AUTO
 from orchestrator.cli.context import check_home, current_settings, opened_cluster, stop_event
+from orchestrator.collections.delivery import round_courier
 from orchestrator.local.cluster import LocalCluster, announce
 from orchestrator.local.front_door import FLOWER_HOST, FLOWER_USER, url_of
 from orchestrator.local.placement import Placement
@@ -160,13 +161,18 @@ def reconciler() -> None:
     configure_logging(current_settings().log_level, current_settings().log_format)
     to, stop = opened_cluster(), stop_event()
     _serve_metrics(to.settings)
-    courier = threading.Thread(target=Courier(to).run, args=(stop,), name="courier")
-    courier.start()
+    couriers = [
+        threading.Thread(target=it.run, args=(stop,), name="courier")
+        for it in (Courier(to), round_courier(to))
+    ]
+    for courier in couriers:
+        courier.start()
     try:
         Loop(to).run(stop)
     finally:
         stop.set()
-        courier.join()
+        for courier in couriers:
+            courier.join()
 
 
 def _listening(host: str | None, port: int | None, flower_port: int | None = None) -> Settings:

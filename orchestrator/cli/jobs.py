@@ -1,4 +1,4 @@
-"""Commands about jobs: submit, status, watch, get, list, cancel, retry, delete, dead-letters."""
+"""Commands about jobs: submit, status, get, list, cancel, retry, delete, dead-letters."""
 
 from __future__ import annotations
 
@@ -88,15 +88,7 @@ def rerun(
 def status(job: JobId, as_json: AsJson = False) -> None:
     """Show a job's status, progress, warnings and error."""
     found = opened_cluster().job(tenant(), job)
-    print_json(found.to_json()) if as_json else _show(found)
-
-
-def watch(job: JobId, as_json: AsJson = False) -> None:
-    """Wait until a job ends; the exit status says how it ended."""
-    to = opened_cluster()
-    ended = watch_jobs(to, tenant(), [to.job(tenant(), job)], quiet=as_json)[0]
-    print_json(ended.to_json()) if as_json else _show(ended)
-    raise typer.Exit(exit_status([ended]))
+    print_json(found.to_json()) if as_json else show_job(found)
 
 
 def get(
@@ -157,7 +149,7 @@ def cancel(job: JobId, as_json: AsJson = False) -> None:
     to = opened_cluster()
     ended = runs.cancel(to, tenant(), job)
     enter(to, "job.cancel", tenant(), job)
-    print_json(ended.to_json()) if as_json else _show(ended)
+    print_json(ended.to_json()) if as_json else show_job(ended)
 
 
 def retry(job: JobId, as_json: AsJson = False) -> None:
@@ -165,7 +157,7 @@ def retry(job: JobId, as_json: AsJson = False) -> None:
     to = opened_cluster()
     again = runs.retry(to, tenant(), job)
     enter(to, "job.retry", tenant(), job)
-    print_json(again.to_json()) if as_json else _show(again)
+    print_json(again.to_json()) if as_json else show_job(again)
 
 
 def delete(job: JobId) -> None:
@@ -212,7 +204,8 @@ def _source(text: str) -> Source | None:
     return Source(name=key.rpartition("/")[2], url=text)
 
 
-def _show(job: Job) -> None:
+def show_job(job: Job) -> None:
+    """Print where a job stands, its warnings and its error."""
     lines = [f"{job.id}  {describe(job)}  {job.progress:.0%}"]
     if job.chunks.total:
         lines.append(

@@ -23,7 +23,7 @@ from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
 from tasks.state.receipts import CHANGED, kept_of
 
-_MARK = "scriptorium:known"
+LISTS_ALL = "scriptorium:known"  # 1: all jobs of the store are listed; absent: Redis was wiped
 _OPEN_ALONE = b"open"  # its value while jobs that have ended are not indexed again
 ENDED_SECONDS = 24 * 3600  # for which the details of a job that has ended are kept
 _ADMITTED_SECONDS = 60.0  # an admitted submission that is never added loses its place after this
@@ -57,6 +57,15 @@ class JobIndex(JobLists):
             args=[f"{tenant}/{job}/1", now, _ADMITTED_SECONDS, in_all, in_flight],
         )
         return str(answer.decode())
+
+    def room(self, tenant: str, *, in_all: int, in_flight: int) -> int:
+        """Return how many jobs `admit` would admit now, if no other process submits."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.scard(OPEN)
+        pipe.scard(open_of(tenant))
+        pipe.zcard(_admitted(tenant))
+        every, own, admitted = pipe.execute()
+        return max(0, min(in_all - int(every), in_flight - int(own) - int(admitted)))
 
     def refuse(self, tenant: str, job: str) -> None:
         """Give back the place of a job that was admitted but not added."""
@@ -147,18 +156,18 @@ class JobIndex(JobLists):
 
     def is_wiped(self) -> bool:
         """Return whether Redis has lost its data since `restored` was called."""
-        return not self._redis.exists(_MARK)
+        return not self._redis.exists(LISTS_ALL)
 
     def restored(self, *, lists_ended: bool = True) -> None:
         """Set the mark whose absence later means that Redis was wiped.
 
         Without `lists_ended` the jobs that have ended are still to be added.
         """
-        self._redis.set(_MARK, 1 if lists_ended else _OPEN_ALONE)
+        self._redis.set(LISTS_ALL, 1 if lists_ended else _OPEN_ALONE)
 
     def lacks_ended(self) -> bool:
         """Return whether the open runs were restored and the jobs that have ended were not yet."""
-        return self._redis.get(_MARK) == _OPEN_ALONE
+        return self._redis.get(LISTS_ALL) == _OPEN_ALONE
 
 
 def open_runs(store: ArtifactStore) -> Iterator[Run]:

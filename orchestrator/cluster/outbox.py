@@ -17,7 +17,7 @@ from tasks.artifacts import ArtifactStore, encode
 from tasks.runs import keys
 from tasks.runs.units import Run
 
-_DUE = "scriptorium:outbox"
+DUE = "scriptorium:outbox"
 _NOW = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -36,7 +36,12 @@ for i = 3, #ARGV do redis.call('ZADD', KEYS[1], ARGV[1], now + ARGV[2], ARGV[i])
 class Outbox:
     """Entries and due times. Methods may raise redis.RedisError and the store's errors."""
 
-    def __init__(self, store: ArtifactStore, redis: Redis) -> None:
+    def __init__(
+        self, store: ArtifactStore, redis: Redis, folder: str = keys.OUTBOX, due: str = DUE
+    ) -> None:
+        """Keep entries in a folder of the store, and their due times under a name in Redis."""
+        self._folder = folder
+        self._due = due
         self._store = store
         self._redis = redis
         self._take = redis.register_script(_TAKE)
@@ -44,12 +49,12 @@ class Outbox:
 
     def add(self, run: Run) -> None:
         """Add a run that has ended just now; it is due at once."""
-        self._store.put(keys.owed(run), encode({"ended_at": round(time.time(), 3)}))
+        self._store.put(self._folder + run.name, encode({"ended_at": round(time.time(), 3)}))
         self._set("NX", [run], 0.0)
 
     def take(self, limit: int, seconds: float) -> list[Run]:
         """Return at most `limit` due runs; they become due for others after `seconds`."""
-        found: Any = self._take(keys=[_DUE], args=[limit, seconds])
+        found: Any = self._take(keys=[self._due], args=[limit, seconds])
         return list(parsed_runs(name.decode("utf-8", "replace") for name in found))
 
     def hold(self, runs: Iterable[Run], seconds: float) -> None:
@@ -65,14 +70,14 @@ class Outbox:
 
         The due time goes first: an entry that is added in between keeps a due time of its own.
         """
-        self._redis.zrem(_DUE, run.name)
-        self._store.delete(keys.owed(run))
+        self._redis.zrem(self._due, run.name)
+        self._store.delete(self._folder + run.name)
 
     def restore(self) -> None:
         """Make the entries due that Redis has lost."""
-        self._set("NX", parsed_runs(self._store.list(keys.OUTBOX), keys.OUTBOX), 0.0)
+        self._set("NX", parsed_runs(self._store.list(self._folder), self._folder), 0.0)
 
     def _set(self, condition: str, runs: Iterable[Run], seconds: float) -> None:
         names = [run.name for run in runs]
         if names:
-            self._defer(keys=[_DUE], args=[condition, seconds, *names])
+            self._defer(keys=[self._due], args=[condition, seconds, *names])

@@ -104,10 +104,14 @@ class LocalCluster:
             self.fleet = Fleet(self.services, self.supervisor, self._plan, self.logs)
             self.fleet.follow()
             self._start_thread("fleet", self.fleet.run)
-            from orchestrator.outbox.courier import Courier  # slow to import: brings an HTTP client
+            # Slow to import: they bring an HTTP client.
+            from orchestrator.collections.delivery import round_courier
+            from orchestrator.outbox.courier import Courier
 
             self._start_thread("reconciler", Reconciler(self.services, adopt=self._adopt).run)
             self._start_thread("courier", Courier(self.services).run)
+            if self._adopt:
+                self._start_thread("collections", round_courier(self.services).run)
         except BaseException:
             self.close()
             raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpcore
@@ -18,6 +19,7 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.unreadable import note
 from orchestrator.outbox.delivery import deliver, receiver
 from orchestrator.outbox.waiting import THREADS, Line, Waiting
@@ -32,13 +34,25 @@ PARKED_SECONDS = (30.0, 90.0)  # until the next look at runs of a tenant with ve
 UNREADABLE_SECONDS = 600.0  # until the next try of a run whose records cannot be read
 FAULT_SECONDS = 15.0  # until the next try, after the store or Redis was away
 log = structlog.get_logger(__name__)
+# One step for an entry: the seconds until the next one, or None when nothing more is owed.
+Step = Callable[[Cluster, Run, Callable[[], httpcore.ConnectionPool]], float | None]
+Receiver = Callable[[Cluster, Run], str | None]  # where the next step goes; None: nowhere
 
 
 class Courier:
     """Delivers until its stop event is set."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        outbox: Outbox | None = None,
+        step: Step = deliver,
+        receiver_of: Receiver = receiver,
+    ) -> None:
+        """Deliver what is in an outbox by a step for each entry; by default what jobs owe."""
         self._cluster = cluster
+        self._outbox = outbox or cluster.outbox
+        self._step, self._receiver_of = step, receiver_of
         self._waiting = Waiting(THREADS)
         self._lock = threading.Lock()  # guards `_waiting` and the due times of the runs in it
         self._is_ending = False
@@ -68,7 +82,7 @@ class Courier:
 
     def _look(self, threads: ThreadPoolExecutor) -> bool:
         """Take a page of due runs and begin what may begin; return whether there may be more."""
-        outbox, seconds = self._cluster.outbox, self._cluster.settings.lease_seconds
+        outbox, seconds = self._outbox, self._cluster.settings.lease_seconds
         with self._lock:
             if time.monotonic() - self._renewed_at > seconds / 3:
                 outbox.hold(self._waiting, seconds)
@@ -89,7 +103,7 @@ class Courier:
         """Make one try, or leave the run waiting for its receiver; then begin what follows."""
         delay: float | None = FAULT_SECONDS
         try:
-            if line is None and (name := receiver(self._cluster, run)) is not None:
+            if line is None and (name := self._receiver_of(self._cluster, run)) is not None:
                 line = Line(run.tenant, name)
                 with self._lock:
                     if not self._waiting.enter(run, line):
@@ -97,7 +111,7 @@ class Courier:
                         return
             delay = self._tried(run, line)
             if delay is None:
-                self._cluster.outbox.remove(run)
+                self._outbox.remove(run)
         except UnreadableRecord as error:
             note(run.name, error)
             delay = UNREADABLE_SECONDS
@@ -117,10 +131,10 @@ class Courier:
             self._begin(threads)
 
     def _tried(self, run: Run, line: Line | None) -> float | None:
-        """Make one try and see how quick its receiver is. Return and raise what `deliver` does."""
+        """Make one try and see how quick its receiver is. Return and raise what the step does."""
         began, is_quick = time.monotonic(), False
         try:
-            delay = deliver(self._cluster, run, self._webhooks)
+            delay = self._step(self._cluster, run, self._webhooks)
             is_quick = time.monotonic() - began < QUICK_SECONDS
             return delay
         finally:
@@ -134,7 +148,7 @@ class Courier:
             self._is_ending = True
             idle = self._waiting.drop_idle()
             try:
-                self._cluster.outbox.hold(idle, 0.0)
+                self._outbox.hold(idle, 0.0)
             except RedisError as error:  # they become due by themselves
                 log.warning("runs_not_given_back", reason=str(error))
 
@@ -146,6 +160,6 @@ class Courier:
 
     def _postpone(self, run: Run, seconds: float) -> None:
         try:
-            self._cluster.outbox.postpone(run, seconds)
+            self._outbox.postpone(run, seconds)
         except RedisError as error:  # it becomes due again by itself, or by the next audit
             log.warning("delivery_not_postponed", run=run.name, reason=str(error))

@@ -1,5 +1,7 @@
 // The calls of the HTTP API that this page needs. The browser sends the session's cookie.
 
+const PAGE = 50; // lines of a collection in one request
+
 /** The error of a failed request; its message says what to do. */
 class ApiError extends Error {
   constructor(status, message, code) {
@@ -50,6 +52,11 @@ export function jobPath(id, part = "") {
   return `/v1/jobs/${encodeURIComponent(id)}${part}`;
 }
 
+/** Return the path of a part of a collection. */
+export function collectionPath(id, part = "") {
+  return `/v1/collections/${encodeURIComponent(id)}${part}`;
+}
+
 /** Return the path of a job's transcript, as a file of one format. */
 export function downloadPath(id, format) {
   return jobPath(id, `/transcript?format=${format}&download=true`);
@@ -70,6 +77,22 @@ export const api = {
   cancel: (id) => request("POST", jobPath(id, "/cancel")),
   retry: (id) => request("POST", jobPath(id, "/retry")),
   remove: (id) => request("DELETE", jobPath(id)),
+  collections: ({ limit }) => request("GET", `/v1/collections?limit=${limit}`),
+  collection: (id) => request("GET", collectionPath(id)),
+  badLines: async (id, most) => {
+    const lines = [];
+    let cursor = 0;
+    while (lines.length < most && cursor !== null) {
+      const query = `/lines?status=failed&status=refused&limit=${PAGE}&cursor=${cursor}`;
+      const page = await request("GET", collectionPath(id, query));
+      lines.push(...page.data);
+      cursor = page.next_cursor;
+    }
+    return lines;
+  },
+  cancelCollection: (id) => request("POST", collectionPath(id, "/cancel")),
+  retryCollection: (id) => request("POST", collectionPath(id, "/retry")),
+  removeCollection: (id) => request("DELETE", collectionPath(id)),
   transcript: (id) => request("GET", jobPath(id, "/transcript?format=json")),
   speakers: (id) => request("GET", jobPath(id, "/speakers")),
   nameSpeakers: (id, names) => request("PUT", jobPath(id, "/speakers"), names),

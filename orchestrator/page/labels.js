@@ -145,3 +145,18 @@ export function size(bytes) {
   if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
+
+const COUNTED = {
+  partial: "with gaps",
+  failed: "failed",
+  refused: "refused",
+  canceled: "canceled",
+  deleted: "deleted",
+};
+
+/** Write the counts of a collection: "480 of 500 done, 20 failed". */
+export function counted(counts) {
+  const { completed, total } = counts;
+  const others = Object.entries(COUNTED).filter(([name]) => counts[name]);
+  return [`${completed} of ${total} done`, ...others.map(([name, text]) => `${counts[name]} ${text}`)].join(", ");
+}

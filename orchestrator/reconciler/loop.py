@@ -23,6 +23,7 @@ from orchestrator.open_runs.needs import pause_after
 from orchestrator.open_runs.survey import Surveyor
 from orchestrator.reconciler.accounting import PACK_SECONDS, Accounting
 from orchestrator.reconciler.cataloguing import Cataloguing
+from orchestrator.reconciler.collecting import COLLECTIONS_SECONDS, Collecting
 from orchestrator.reconciler.duty import Duty
 from orchestrator.reconciler.housekeeping import UPLOADS_SECONDS, Housekeeping
 from orchestrator.reconciler.leading import Leading, LeadLost
@@ -63,7 +64,10 @@ class Reconciler:
         self._audit = Duty("audit", self._restoring.restore, settings.audit_seconds)
         self._beside = [self._audit]
         if adopt:
+            collecting = Collecting(cluster, self._leading)
             self._beside += [
+                Duty("collections", collecting.go_on, COLLECTIONS_SECONDS),
+                Duty("collection_deletions", collecting.end_deletions, settings.audit_seconds),
                 Duty("catalog", self._cataloguing.walk, CATALOG_SECONDS),
                 Duty("deletions", house.end_deletions, settings.audit_seconds),
                 Duty("retention", retaining.sweep, settings.audit_seconds),

@@ -19,7 +19,7 @@ from tasks.runs.units import Run, Unit
 
 CHANGED = "scriptorium:changed"  # published: tenant/job, whenever one of these has changed
 
-_PREFIX = "scriptorium:receipts:"
+RECEIPTS = "scriptorium:receipts:"  # before a run's name: the key of its receipts
 _HISTORY = "scriptorium:history:"
 _KEEP_SECONDS = 30 * 24 * 3600
 _STAGES = frozenset(stage.value for stage in Stage)
@@ -101,7 +101,7 @@ class Ledger:
         """Add or replace the unit's receipt, and publish the job's change if it is new."""
         run = unit.run
         self._record(
-            keys=[_PREFIX + run.name, _HISTORY + run.name],
+            keys=[RECEIPTS + run.name, _HISTORY + run.name],
             args=[
                 *(unit.key_in_run, json.dumps(replace(receipt, use=None).to_json())),
                 *(_KEEP_SECONDS, CHANGED, f"{run.tenant}/{run.job}"),
@@ -110,7 +110,7 @@ class Ledger:
 
     def forget(self, run: Run) -> None:
         """Drop a run's receipts and its history."""
-        self._redis.delete(_PREFIX + run.name, _HISTORY + run.name)
+        self._redis.delete(RECEIPTS + run.name, _HISTORY + run.name)
 
     def history(self, run: Run) -> list[tuple[str, tuple[Stage, int]]]:
         """Return the settled units in order, each with a Redis stream id, by which they sort."""
@@ -120,13 +120,13 @@ class Ledger:
 
     def read(self, run: Run) -> dict[tuple[Stage, int], Receipt]:
         """Return a run's receipts by stage and index."""
-        return _receipts(self._redis.hgetall(_PREFIX + run.name))
+        return _receipts(self._redis.hgetall(RECEIPTS + run.name))
 
     def read_all(self, runs: Sequence[Run]) -> list[dict[tuple[Stage, int], Receipt]]:
         """Return the receipts of several runs in one request, in the runs' order."""
         pipe = self._redis.pipeline(transaction=False)
         for run in runs:
-            pipe.hgetall(_PREFIX + run.name)
+            pipe.hgetall(RECEIPTS + run.name)
         return [_receipts(raw) for raw in pipe.execute()]
 
     def counts(self, runs: Sequence[Run]) -> list[tuple[int, bool]]:
@@ -137,7 +137,7 @@ class Ledger:
         counts: list[tuple[int, bool]] = []
         last = Unit(Run("", "", 0), Stage.ASSEMBLE).key_in_run
         for first in range(0, len(runs), _COUNTED):
-            names = [_PREFIX + run.name for run in runs[first : first + _COUNTED]]
+            names = [RECEIPTS + run.name for run in runs[first : first + _COUNTED]]
             found: Any = self._count(keys=names, args=[last])
             counts += [(number // 2, number % 2 == 1) for number in found]
         return counts
@@ -145,7 +145,7 @@ class Ledger:
 
 def kept_of(run: Run) -> tuple[str, str]:
     """Return the keys in Redis of a run's receipts and of their history."""
-    return _PREFIX + run.name, _HISTORY + run.name
+    return RECEIPTS + run.name, _HISTORY + run.name
 
 
 def _receipts(raw: Any) -> dict[tuple[Stage, int], Receipt]:

@@ -15,5 +15,8 @@ from __future__ import annotations
 from scriptorium_client.answers import ApiError, Chunks, Event, Job, Status
 from scriptorium_client.awaited import AsyncClient
 from scriptorium_client.blocking import Client
+from scriptorium_client.collections import Collection, Line
 
-__all__ = ["ApiError", "AsyncClient", "Chunks", "Client", "Event", "Job", "Status"]
+__all__ = [
+    "ApiError", "AsyncClient", "Chunks", "Client", "Collection", "Event", "Job", "Line", "Status",
+]  # fmt: skip

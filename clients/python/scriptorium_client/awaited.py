@@ -15,9 +15,10 @@ from tenacity import AsyncRetrying
 from scriptorium_client import calls
 from scriptorium_client.answers import ApiError, Event, Job, Status
 from scriptorium_client.calls import Call, File, Source, StreamPosition
+from scriptorium_client.collections_awaited import AwaitedCollections
 
 
-class AsyncClient:
+class AsyncClient(AwaitedCollections):
     """Talks to one API. Tasks of one event loop may share it.
 
     Any method raises ApiError for what the API refuses, and httpx.TransportError if it cannot

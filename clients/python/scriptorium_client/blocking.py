@@ -13,9 +13,10 @@ from tenacity import Retrying
 from scriptorium_client import calls
 from scriptorium_client.answers import ApiError, Event, Job, Status
 from scriptorium_client.calls import Call, File, Source, StreamPosition
+from scriptorium_client.collections_blocking import BlockingCollections
 
 
-class Client:
+class Client(BlockingCollections):
     """Talks to one API. Threads may share it.
 
     Any method raises ApiError for what the API refuses, and httpx.TransportError if it cannot

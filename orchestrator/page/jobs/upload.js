@@ -6,6 +6,7 @@ import { announce } from "../notices.js";
 import { chosenOptions } from "./options.js";
 import { size } from "../labels.js";
 
+const LIST = /\.(csv|jsonl)$/i; // a list of files, which becomes a collection
 const waiting = [];
 let sending = null;
 
@@ -115,7 +116,7 @@ class Upload {
       });
       call.addEventListener("error", () => reject(unreachable()));
       call.addEventListener("abort", () => reject(unreachable()));
-      call.open("POST", "/v1/jobs");
+      call.open("POST", LIST.test(this.file.name) ? "/v1/collections" : "/v1/jobs");
       call.setRequestHeader("Idempotency-Key", this.key);
       call.send(form);
     });

@@ -27,7 +27,9 @@ from tests.inputs.examples import TENANT
 from tests.inputs.speech import recording, write_wav
 from tests.servers.api import serving
 from tests.servers.web import Answer, WebServer, body, web_server
+from tests.unit.orchestrator.collections.collected import collecting, end_jobs
 from tests.unit.orchestrator.events.watched import WatchedJob
+from tests.unit.orchestrator.reconciler.passes import with_settings
 from tests.unit.orchestrator.usage.records import a_record
 from tests.unit.tasks.inline import run_job
 
@@ -437,3 +439,39 @@ def test_a_large_file_is_streamed_from_the_disk(make: Any, tmp_path: Path) -> No
             client.submit(file)
         assert 0 < file.most <= 1 << 20
     assert int(headers_of(server)[0]["content-length"]) > 8 << 20
+
+
+def test_a_collection_is_submitted_listed_retried_and_deleted(
+    make: Any, connection: Cluster, tmp_path: Path
+) -> None:
+    cluster = with_settings(connection, source_buckets="calls", allowed_models="fake")
+    listed = tmp_path / "may.csv"
+    listed.write_text("source\ns3://calls/1.wav\ns3://calls/2.wav\ns3://elsewhere/3.wav\n")
+    with serving(cluster) as url, make(url) as client:
+        made = client.submit_collection(
+            listed, metadata={"team": "sales"}, model="fake", language="en"
+        )
+        assert (made.name, made.counts["total"], made.metadata) == ("may.csv", 3, {"team": "sales"})
+        with pytest.raises(TimeoutError):
+            client.wait_collection(made.id, timeout=0.1)
+        duty = collecting(cluster)
+        duty.go_on()
+        end_jobs(cluster, "2.wav")
+        duty.go_on()
+        ended = client.wait_collection(made.id, timeout=5)
+        assert (ended.status, ended.final) == ("partial", True)
+        bad = list(client.lines(made.id, "failed", "refused"))
+        assert [(line.line, line.status) for line in bad] == [(3, "failed"), (4, "refused")]
+        assert len(list(client.lines(made.id))) == 3
+        assert client.retry_collection(made.id).round == 2
+        assert client.cancel_collection(made.id).id == made.id
+        other = client.submit_collection(["s3://calls/1.wav"], name="june", idempotency_key="june")
+        again = client.submit_collection(["s3://calls/1.wav"], name="june", idempotency_key="june")
+        assert again.id == other.id
+        assert [it.id for it in client.collections()] == [other.id, made.id]
+        with pytest.raises(ApiError) as refused:
+            client.submit_collection("s3://elsewhere/x/", suffix=[".wav"])
+        assert refused.value.code == "source_not_allowed"
+        client.delete_collection(made.id)
+        with pytest.raises(ApiError):
+            client.collection(made.id)

@@ -24,6 +24,7 @@ from tests.inputs.examples import TENANT
 HOST = "http://127.0.0.1"
 FORM: dict[str, Any] = {"files": {"file": ("a.wav", b"x")}}
 AUDIO: dict[str, Any] = FORM | {"data": {"model": "no-such-model"}}
+COLLECTION: dict[str, Any] = {"json": {"lines": ["s3://calls/a.wav"]}}
 OPEN = None  # for everybody, with or without a key
 
 # Every route, the scope it needs, and a request that gets past its form.
@@ -41,6 +42,13 @@ ROUTES: dict[str, tuple[Scope | None, dict[str, Any]]] = {
     "HEAD /v1/jobs/{job}/audio": (Scope.READ, {}),
     "GET /v1/jobs/{job}/speakers": (Scope.READ, {}),
     "PUT /v1/jobs/{job}/speakers": (Scope.WRITE, {"json": {}}),
+    "POST /v1/collections": (Scope.WRITE, COLLECTION),
+    "GET /v1/collections": (Scope.READ, {}),
+    "GET /v1/collections/{collection}": (Scope.READ, {}),
+    "GET /v1/collections/{collection}/lines": (Scope.READ, {}),
+    "POST /v1/collections/{collection}/cancel": (Scope.WRITE, {}),
+    "POST /v1/collections/{collection}/retry": (Scope.WRITE, {"json": {}}),
+    "DELETE /v1/collections/{collection}": (Scope.WRITE, {}),
     "POST /v1/uploads": (Scope.WRITE, {"json": {"name": "a.wav", "size": 1}}),
     "PUT /v1/uploads/{upload}": (Scope.WRITE, {"content": b"x"}),
     "POST /v1/audio/transcriptions": (Scope.WRITE, AUDIO),
@@ -77,7 +85,8 @@ ROUTES: dict[str, tuple[Scope | None, dict[str, Any]]] = {
 }
 GUARDED = {name: scope for name, (scope, _) in ROUTES.items() if scope is not None}
 OTHER_SCOPES = {"GET /v1/usage": {Scope.OPERATE}}  # that are enough too
-FOREIGN = [name for name in ROUTES if "{job}" in name or "{upload}" in name or "{key}" in name]
+IDS = ("{job}", "{upload}", "{key}", "{collection}")
+FOREIGN = [name for name in ROUTES if any(part in name for part in IDS)]
 
 
 @dataclass
@@ -133,10 +142,11 @@ def test_what_another_tenant_has_cannot_be_found(house: House, name: str) -> Non
     job = house.http.post("/v1/jobs", headers=owner, **FORM).json()["id"]
     upload = house.ask("POST /v1/uploads", owner).json()["id"]
     key = house.http.get("/v1/admin/keys", headers=owner).json()["data"][0]["id"]
-    reply = house.ask(name, stranger, job=job, upload=upload, key=key)
+    collection = house.ask("POST /v1/collections", owner).json()["id"]
+    reply = house.ask(name, stranger, job=job, upload=upload, key=key, collection=collection)
     assert reply.status_code == 404
     house.http.post(f"/v1/jobs/{job}/cancel", headers=owner)  # so that its events end
-    mine = house.ask(name, owner, job=job, upload=upload, key=key)
+    mine = house.ask(name, owner, job=job, upload=upload, key=key, collection=collection)
     assert mine.status_code != 404
 
 
@@ -168,7 +178,7 @@ def test_an_upload_is_submitted_by_its_own_tenant_only(house: House) -> None:
 def test_a_route_asks_for_a_key_and_for_its_scope(house: House, name: str) -> None:
     needed = GUARDED[name]
     without = EVERY_SCOPE - {needed} - OTHER_SCOPES.get(name, set())
-    ids = {"job": "none", "upload": "none", "key": "none"}
+    ids = dict.fromkeys(("job", "upload", "key", "collection"), "none")
     lacking = house.ask(name, house.key("anna", *without), **ids)
     assert lacking.status_code == 403
     missing, wrong = house.ask(name, {}, **ids), house.ask(name, {"X-API-Key": "wrong"}, **ids)

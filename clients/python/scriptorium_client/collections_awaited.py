@@ -1,0 +1,115 @@
+"""The methods of `AsyncClient` for collections."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+
+import httpx
+
+from scriptorium_client import calls
+from scriptorium_client.calls import Call, File, Source
+from scriptorium_client.collections import (
+    Collection,
+    Line,
+    Lines,
+    ListFile,
+    collection_call,
+    collections_call,
+    is_list_file,
+    lines_call,
+    submit_collection_call,
+)
+
+
+class AwaitedCollections:
+    """What a client adds its requests to. Methods raise what those of the client raise."""
+
+    async def _json(self, call: Call, file: File | None = None) -> Any:
+        raise NotImplementedError
+
+    async def _send(self, call: Call, file: File | None = None) -> httpx.Response:
+        raise NotImplementedError
+
+    async def submit_collection(
+        self,
+        source: ListFile | Lines,
+        *,
+        name: str | None = None,
+        suffix: Sequence[str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        webhook_url: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
+    ) -> Collection:
+        """Submit many files: a list (a file of CSV or JSON lines), `s3://bucket/prefix/`, or lines.
+
+        A line is an address, or the fields of a job. Each becomes a job or a named refusal.
+        """
+        given = {
+            "name": name,
+            "suffix": None if suffix is None else list(suffix),
+            "metadata": None if metadata is None else dict(metadata),
+            "webhook_url": webhook_url,
+        }
+        call = submit_collection_call(source, options, given, idempotency_key)
+        if not is_list_file(source):
+            return Collection.from_json(await self._json(call))
+        with calls.opened(cast("Source", source)) as file:
+            named = calls.file_name(cast("Source", source)), file
+            return Collection.from_json(await self._json(call, named))
+
+    async def collection(self, collection: str) -> Collection:
+        """Return a collection as it is now."""
+        return Collection.from_json(await self._json(collection_call(collection)))
+
+    async def collections(self) -> AsyncIterator[Collection]:
+        """Yield all collections, newest first; fetch them page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self._json(collections_call(cursor))
+            for found in page["data"]:
+                yield Collection.from_json(found)
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    async def lines(self, collection: str, *statuses: str) -> AsyncIterator[Line]:
+        """Yield the lines that became jobs or were refused, by number; all without a status."""
+        cursor: int | None = 0
+        while cursor is not None:
+            page = await self._json(lines_call(collection, statuses, cursor))
+            for line in page["data"]:
+                yield Line.from_json(line)
+            cursor = page["next_cursor"]
+
+    async def wait_collection(self, collection: str, timeout: float | None = None) -> Collection:
+        """Wait until all lines have ended. Raises TimeoutError after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause, longest = calls.POLL_SECONDS
+        while True:
+            found = await self.collection(collection)
+            if found.final:
+                return found
+            if deadline is not None and time.monotonic() + pause > deadline:
+                raise TimeoutError(f"Collection {collection} has not ended after {timeout} s.")
+            await asyncio.sleep(pause)
+            pause = min(longest, pause * 1.5)
+
+    async def cancel_collection(self, collection: str) -> Collection:
+        """Cancel what has not ended, and make no more jobs."""
+        call = collection_call(collection, "/cancel", "POST")
+        return Collection.from_json(await self._json(call))
+
+    async def retry_collection(
+        self, collection: str, statuses: Sequence[str] = ("failed",)
+    ) -> Collection:
+        """Do the lines that ended so again, and only those; refused ones count as failed."""
+        call = collection_call(collection, "/retry", "POST", {"statuses": list(statuses)})
+        return Collection.from_json(await self._json(call))
+
+    async def delete_collection(self, collection: str) -> None:
+        """Delete a collection with its list and all of its jobs."""
+        await self._send(collection_call(collection, method="DELETE"))

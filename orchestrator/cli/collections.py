@@ -1,0 +1,245 @@
+"""Commands for collections: `collections submit`, `status`, `watch`, `list`, `lines`, `retry`, …"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column, Table
+
+from gpu_worker.errors import InvalidOption
+from orchestrator.cli.context import (
+    EXIT_COMPLETE,
+    EXIT_FAILED,
+    EXIT_PARTIAL,
+    AsJson,
+    check_interrupted,
+    opened_cluster,
+    print_json,
+    tenant,
+)
+from orchestrator.cli.options import with_job_options
+from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.job import Status
+from orchestrator.collections import control, deletion
+from orchestrator.collections.acceptance import Asked, accept
+from orchestrator.collections.lists import checked_lines, read_list
+from orchestrator.collections.local_lists import stored
+from orchestrator.collections.objects import below
+from orchestrator.collections.records import CollectionOutOfBounds, Line
+from tasks.runs.options import JobOptions
+
+CollectionId = Annotated[str, typer.Argument(metavar="COLLECTION", show_default=False)]
+LISTS = (".csv", ".jsonl")
+SHOWN = 20  # bad lines under a status
+POLL_SECONDS = 1.0
+app = typer.Typer(help="Submit many files at once, under one id.", no_args_is_help=True)
+
+
+@app.command()
+@with_job_options
+def submit(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="LIST|s3://BUCKET/PREFIX/|FILE...",
+            show_default=False,
+            help="A list (.csv, .jsonl), a prefix that ends with /, or files and addresses.",
+        ),
+    ],
+    options: JobOptions,
+    suffix: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a prefix: only objects that end with it; repeatable."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the collection, for people.")] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(help="A text of yours: the same text gives the same collection."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all have ended.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Submit many files and print the collection's id. A bad line stops no other."""
+    to = opened_cluster()
+    common = options.model_dump(mode="json", exclude_unset=True)
+    first = sources[0]
+    is_prefix = len(sources) == 1 and first.startswith("s3://") and first.endswith("/")
+    is_list = len(sources) == 1 and first.lower().endswith(LISTS) and "://" not in first
+    if suffix and not is_prefix:
+        raise InvalidOption("--suffix is for a prefix of a bucket, which ends with /.")
+    if is_prefix:
+        lines, base = below(to, first, suffix or (), checks=False), Path()
+    elif is_list:
+        lines, base = read_list(_read(Path(first)), first, common), Path(first).parent
+    else:
+        lines, base = checked_lines(sources, common), Path()
+    if len(lines) > to.settings.collection_lines:  # before files are uploaded
+        raise CollectionOutOfBounds(f"It has {len(lines)} lines.")
+    asked = Asked(
+        name=name or (Path(first).name if is_list else first),
+        options=common,
+        idempotency_key=idempotency_key,
+        is_operators=True,
+        lines_from=repr([line.to_json() for line in lines] if not is_prefix else sources),
+    )
+    record = accept(to, tenant(), asked, _checked(stored(to, tenant(), lines, base)))
+    if wait:
+        _wait(to, record.id, as_json=as_json)
+    print_json(control.show(to, tenant(), record.id)) if as_json else typer.echo(record.id)
+
+
+@app.command()
+def status(collection: CollectionId, as_json: AsJson = False) -> None:
+    """Show a collection's progress, its counts, and the lines that failed."""
+    to = opened_cluster()
+    shown = control.show(to, tenant(), collection)
+    print_json(shown) if as_json else _show(to, shown)
+
+
+@app.command()
+def watch(collection: CollectionId, as_json: AsJson = False) -> None:
+    """Wait until all lines have ended; the exit status says how."""
+    _wait(opened_cluster(), collection, as_json=as_json, shows=True)
+
+
+@app.command("list")
+def list_collections(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Number to show.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest collections."""
+    found, _ = control.newest(opened_cluster(), tenant(), limit)
+    if as_json:
+        print_json(found)
+        return
+    table = Table(Column("collection", no_wrap=True), "name", "status", "done", box=None)
+    for it in found:
+        counts = it["counts"]
+        done = f"{counts['completed']} of {counts['total']}"
+        table.add_row(it["id"], repr(it["name"])[1:-1], it["status"], done)
+    Console(highlight=False, markup=False).print(table)
+
+
+@app.command()
+def lines(
+    collection: CollectionId,
+    status: Annotated[
+        list[str] | None, typer.Option(help="failed, refused, completed, …; repeatable.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Number to show.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Show the lines of a collection: the job of each, or why it is none."""
+    found, _ = control.lines_of(opened_cluster(), tenant(), collection, status or (), limit)
+    if as_json:
+        print_json(found)
+        return
+    for line in found:
+        typer.echo(_sentence(line))
+
+
+@app.command()
+def retry(
+    collection: CollectionId,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(help="failed (with what was refused), partial or canceled; repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Do the failed lines again, and only those."""
+    to = opened_cluster()
+    shown = control.retry(to, tenant(), collection, status or ("failed",))
+    print_json(shown) if as_json else typer.echo(_head(shown))
+
+
+@app.command()
+def cancel(collection: CollectionId, as_json: AsJson = False) -> None:
+    """Cancel what has not ended, and make no more jobs."""
+    shown = control.cancel(opened_cluster(), tenant(), collection)
+    print_json(shown) if as_json else typer.echo(_head(shown))
+
+
+@app.command()
+def delete(collection: CollectionId) -> None:
+    """Delete a collection with its list and all of its jobs, by the reconciler."""
+    deletion.delete(opened_cluster(), tenant(), collection)
+    typer.echo(f"Collection {collection} is deleted.")
+
+
+def _checked(lines: Iterator[Line]) -> list[Line]:
+    found = []
+    for line in lines:
+        check_interrupted()
+        found.append(line)
+    return found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidOption(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _wait(cluster: Cluster, collection: str, *, as_json: bool, shows: bool = False) -> None:
+    bar = Progress(
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[state]}", markup=False),
+        console=Console(stderr=True),
+        disable=as_json or not sys.stderr.isatty(),
+    )
+    with bar:
+        row = bar.add_task("", total=1.0, state="")
+        while True:
+            check_interrupted()
+            shown = control.show(cluster, tenant(), collection)
+            bar.update(row, completed=shown["progress"], state=_counts(shown))
+            if shown["ended_at"] is not None:
+                break
+            time.sleep(POLL_SECONDS)
+    if shows:
+        print_json(shown) if as_json else _show(cluster, shown)
+        raise typer.Exit(_exit_status(shown["status"]))
+
+
+def _exit_status(status: str) -> int:
+    if status == Status.COMPLETED:
+        return EXIT_COMPLETE
+    return EXIT_PARTIAL if status == Status.PARTIAL else EXIT_FAILED
+
+
+def _show(cluster: Cluster, shown: dict[str, Any]) -> None:
+    typer.echo(_head(shown))
+    bad, more = control.lines_of(cluster, tenant(), shown["id"], ("failed", "refused"), SHOWN)
+    for line in bad:
+        typer.echo(_sentence(line))
+    if more is not None:
+        typer.echo(f"`scriptorium collections lines {shown['id']} --status failed` shows more.")
+
+
+def _head(shown: dict[str, Any]) -> str:
+    eta = shown["eta_seconds"]
+    left = f", {eta:.0f} s left" if eta is not None else ""
+    return f"{shown['id']}  {shown['status']}  {shown['progress']:.0%}{left}\n{_counts(shown)}"
+
+
+def _counts(shown: dict[str, Any]) -> str:
+    counts = {name: number for name, number in shown["counts"].items() if number}
+    total = counts.pop("total")
+    return f"{total} lines: " + ", ".join(f"{number} {name}" for name, number in counts.items())
+
+
+def _sentence(line: dict[str, Any]) -> str:
+    error = line["error"]
+    why = f": {error['code']}: {error['message']}" if error else ""
+    name = repr(line["name"])[1:-1]
+    return f"line {line['line']}  {line['status']}  {line['job'] or '-'}  {name}{why}"

@@ -1,0 +1,147 @@
+"""Accept a collection: its lines are written, then its first round is opened, then its record.
+
+The record is the commit point. A crash before it loses nothing that was promised: the same request
+with the same idempotency key goes on, and without one the reconciler removes what was written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from orchestrator.access import QuotaExceeded
+from orchestrator.cluster.connection import Cluster
+from orchestrator.collections import places
+from orchestrator.collections.records import (
+    Collection,
+    CollectionOutOfBounds,
+    Line,
+    UnknownCollection,
+    read_lines,
+    write_lines,
+)
+from orchestrator.jobs.ids import job_id
+from orchestrator.jobs.submission import IdempotencyConflict
+from tasks.artifacts import ArtifactMissing, encode
+from tasks.runs import keys
+from tasks.runs.json_artifacts import read_record
+from tasks.runs.submitted_options import job_options
+from tasks.runs.units import Run
+from tasks.state.claims import claim
+
+OPEN_AT_ONCE = 100  # collections of one tenant that have not ended
+THREADS = 16  # claims that are written at once
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for all lines of a collection."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+    webhook_url: str | None = None
+    idempotency_key: str | None = None
+    is_operators: bool = False
+    lines_from: str = ""  # a digest of the list, or the prefix: what tells requests apart
+
+
+def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -> Collection:
+    """Accept a collection; each of its lines becomes a job or a named refusal from then on.
+
+    Raises InvalidOption, CollectionOutOfBounds, QuotaExceeded, IdempotencyConflict, what
+    `check_webhook_url` raises, and the store's errors.
+    """
+    if asked.webhook_url is not None:
+        from orchestrator.outbox.webhooks import check_webhook_url  # brings an HTTP client
+
+        check_webhook_url(cluster.settings, asked.webhook_url)
+    job_options(asked.options)  # a wrong one would refuse each line
+    most = cluster.settings.collection_lines
+    if not 0 < len(lines) <= most:
+        raise CollectionOutOfBounds(f"It has {len(lines)} lines; from 1 to {most} are accepted.")
+    store, key = cluster.store, asked.idempotency_key
+    name = places.PREFIX + job_id() if key is None else places.keyed_collection(store, tenant, key)
+    mark = _digest(asked)
+    known = find(cluster, tenant, name)
+    if known is not None:
+        return _same(known, mark)
+    if sum(1 for _ in places.names_of(store, places.OPEN, tenant)) >= OPEN_AT_ONCE:
+        raise QuotaExceeded(
+            f"{OPEN_AT_ONCE} collections have not ended yet.", hint="Wait until one has ended."
+        )
+    _claim(cluster, tenant, name, lines)
+    first = Run(tenant, name, 1)
+    if not store.put(places.lines(tenant, name), write_lines(lines)):  # an earlier try's
+        lines = read_lines(store.get(places.lines(tenant, name)))
+    store.put(places.open_round(first), places.marker(time.time()))
+    record = Collection(
+        tenant=tenant,
+        id=name,
+        created_at=round(time.time(), 3),
+        name=asked.name,
+        lines=len(lines),
+        options=asked.options,
+        metadata=asked.metadata,
+        webhook_url=asked.webhook_url,
+        idempotency_key=key,
+        asked=mark,
+        is_operators=asked.is_operators,
+    )
+    if not store.put(places.record(tenant, name), encode(record.model_dump(mode="json"))):
+        return _same(get(cluster, tenant, name), mark)
+    return record
+
+
+def get(cluster: Cluster, tenant: str, collection: str) -> Collection:
+    """Return a collection. Raises UnknownCollection or UnreadableRecord."""
+    found = find(cluster, tenant, collection)
+    if found is None:
+        raise UnknownCollection(f"There is no collection {collection!r}.")
+    return found
+
+
+def find(cluster: Cluster, tenant: str, collection: str) -> Collection | None:
+    """Return a collection, or None. Raises UnreadableRecord."""
+    try:
+        key = places.record(tenant, collection)
+        found: Collection = read_record(cluster.store, key, Collection.of_artifact)
+    except (ArtifactMissing, ValueError):  # ValueError: it is not even a name
+        return None
+    return found
+
+
+def contents_of(line: Line, tenant: str) -> list[str]:
+    """Return the contents of our store that a line needs until its job has claimed them."""
+    if line.upload_id is not None:
+        return [keys.content(keys.upload(tenant, line.upload_id))]
+    return [keys.content(line.artifact)] if line.artifact is not None else []
+
+
+def _claim(cluster: Cluster, tenant: str, name: str, lines: Sequence[Line]) -> None:
+    """Keep uploaded files until their jobs are made: their turn may come after days."""
+    needed = [content for line in lines for content in contents_of(line, tenant)]
+    if needed:
+        with ThreadPoolExecutor(THREADS, "claims") as threads:
+            list(
+                threads.map(
+                    lambda it: claim(cluster.store, cluster.leases, tenant, name, [it]), needed
+                )
+            )
+
+
+def _digest(asked: Asked) -> str:
+    """Return what tells a request from another; below a prefix the objects may change meanwhile."""
+    parts = (asked.name, asked.options, asked.metadata, asked.webhook_url, asked.lines_from)
+    return sha256(encode({"parts": parts})).hexdigest()[:32]
+
+
+def _same(known: Collection, mark: str) -> Collection:
+    """Return the collection that was accepted with this key. Raises IdempotencyConflict."""
+    if known.asked != mark:
+        raise IdempotencyConflict()
+    return known

@@ -1,0 +1,123 @@
+"""Delete a collection: its list, its records, and the jobs that were made of it.
+
+From the call on the collection is unknown. The jobs go one after the other, by the reconciler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from orchestrator.cluster.connection import Cluster, UnknownJob
+from orchestrator.collections import places
+from orchestrator.collections.acceptance import contents_of, get
+from orchestrator.collections.making import PIECE
+from orchestrator.collections.records import Collection, Line, read_lines
+from orchestrator.collections.rounds import Rounds
+from orchestrator.jobs.deletion import delete_job
+from orchestrator.jobs.ids import forget_key
+from tasks.artifacts import ArtifactMissing, ArtifactStore, encode
+from tasks.runs import keys
+from tasks.runs.json_artifacts import read_record
+from tasks.runs.units import Run
+from tasks.state.claims import release
+
+THREADS = 4  # jobs that are deleted at once
+
+
+def delete(cluster: Cluster, tenant: str, collection: str) -> None:
+    """Delete a collection with its jobs. Raises UnknownCollection."""
+    record = get(cluster, tenant, collection)
+    stone = encode(record.model_dump(mode="json"))
+    cluster.store.put(places.deleted(tenant, collection), stone)
+    cluster.store.delete(places.record(tenant, collection))
+
+
+def deleted_collections(store: ArtifactStore) -> Iterator[tuple[str, str]]:
+    """Yield tenant and id of each collection whose deletion has not ended."""
+    for key in store.list(places.DELETED):
+        tenant, _, collection = key.removeprefix(places.DELETED).partition("/")
+        if collection and "/" not in collection:
+            yield tenant, collection
+
+
+def erase(
+    cluster: Cluster,
+    tenant: str,
+    collection: str,
+    while_held: Callable[[Iterable[str]], Iterator[str]],
+) -> None:
+    """Remove all of a deleted collection; the next call goes on if this one is cut off.
+
+    `while_held` raises LeadLost before an item once another reconciler leads.
+    """
+    store = cluster.store
+    try:
+        key = places.deleted(tenant, collection)
+        record: Collection = read_record(store, key, Collection.of_artifact)
+    except ArtifactMissing:
+        return
+    store.delete(places.record(tenant, collection))
+    newest = places.newest_round(store, tenant, collection)
+    turns = [Run(tenant, collection, number) for number in range(1, newest.number + 2)]
+    for turn in turns:  # no more jobs are made from here on
+        store.delete(places.open_round(turn))
+        places.outbox(store, cluster.redis).remove(turn)
+    lines = _lines(cluster, tenant, collection)
+    with ThreadPoolExecutor(THREADS, "collection") as threads:
+        jobs = _jobs(cluster, record, newest, lines)
+        held = while_held(jobs)
+        for future in [threads.submit(_delete_job, cluster, tenant, job) for job in held]:
+            future.result()
+    for job, own_key in jobs.items():  # there may be a key without a job
+        if own_key is not None:
+            forget_key(store, tenant, job, own_key)
+    release_lines(cluster, tenant, collection)
+    if record.idempotency_key is not None:
+        forget_key(
+            store,
+            tenant,
+            collection.removeprefix(places.PREFIX),
+            places.client_key(record.idempotency_key),
+        )
+    Rounds(cluster).states.forget(newest)
+    for key in list(store.list(places.folder(tenant, collection))):
+        store.delete(key)
+    store.delete(places.deleted(tenant, collection))
+
+
+def release_lines(cluster: Cluster, tenant: str, collection: str) -> None:
+    """Give up the files that the collection has kept for lines without a job."""
+    for line in _lines(cluster, tenant, collection):
+        for content in contents_of(line, tenant):
+            release(cluster.store, cluster.leases, tenant, collection, content)
+
+
+def _lines(cluster: Cluster, tenant: str, collection: str) -> list[Line]:
+    try:
+        return read_lines(cluster.store.get(places.lines(tenant, collection)))
+    except ArtifactMissing:  # an earlier call has come so far
+        return []
+
+
+def _jobs(
+    cluster: Cluster, record: Collection, newest: Run, lines: list[Line]
+) -> dict[str, str | None]:
+    """Return the jobs of all lines; with their keys those that a step had not written yet."""
+    rounds = Rounds(cluster)
+    if lines:
+        rounds.restore(Run(record.tenant, record.id, 1), newest.number)
+    states = list(rounds.states.read(newest))
+    found: dict[str, str | None] = {it.job: None for it in states if it.job is not None}
+    seen = {it.number for it in states}
+    for line in [it for it in lines if it.number not in seen][:PIECE]:
+        key = places.idempotency_key(record.id, line.number)
+        with suppress(ArtifactMissing):
+            found[cluster.store.get(keys.idempotency(record.tenant, key)).decode()] = key
+    return found
+
+
+def _delete_job(cluster: Cluster, tenant: str, job: str) -> None:
+    with suppress(UnknownJob):
+        delete_job(cluster, tenant, job)

@@ -1,0 +1,114 @@
+"""The rounds of collections, read from the store: which lines, how far, and in what state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import LRUCache
+
+from orchestrator.cluster.connection import Cluster
+from orchestrator.collections import places
+from orchestrator.collections.records import Collection, Line, Outcome, numbered
+from orchestrator.collections.states import UNKNOWN, State, States
+from tasks.artifacts import ArtifactMissing
+from tasks.runs.json_artifacts import json_object, read_record
+from tasks.runs.units import Run
+
+LISTS = 4  # whose lines are kept in memory
+THREADS = 16  # pieces that are read at once
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A line that a round does: submit it, or retry its job if that is still in this run."""
+
+    number: int
+    job: str | None = None
+    run: int | None = None
+
+
+class Rounds:
+    """Reads rounds. Methods raise redis.RedisError, the store's errors, and UnreadableRecord."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._store = cluster.store
+        self.states = States(cluster.redis)
+        self._lines: LRUCache[str, Mapping[int, Line]] = LRUCache(LISTS)
+        self._wanted: LRUCache[Run, Sequence[Wanted]] = LRUCache(LISTS)
+
+    def lines(self, record: Collection) -> Mapping[int, Line]:
+        """Return the lines of a collection by their numbers."""
+        key = places.lines(record.tenant, record.id)
+        if key not in self._lines:
+            self._lines[key] = dict(numbered(self._store.get(key)))
+        return self._lines[key]
+
+    def wanted(self, record: Collection, turn: Run) -> Sequence[Wanted]:
+        """Return the lines of a round, in order. Raises ArtifactMissing before they are written."""
+        if turn not in self._wanted:
+            if turn.number == 1:
+                self._wanted[turn] = [Wanted(number) for number in self.lines(record)]
+            else:
+                found = self.retry_record(turn)
+                self._wanted[turn] = [Wanted(**it) for it in found["lines"]]
+        return self._wanted[turn]
+
+    def retry_record(self, turn: Run) -> dict[str, Any]:
+        """Return what a retry has written: its time and its lines."""
+        return read_record(self._store, places.wanted(turn), json_object)
+
+    def until(self, record: Collection, turn: Run) -> int:
+        """Return how many of a round's lines have an outcome."""
+        found = self.states.until(turn)
+        if found is None:
+            self.restore(Run(turn.tenant, turn.job, 1), turn.number)
+            found = self.states.until(turn)
+        return found or 0
+
+    def restore(self, first: Run, rounds: int) -> None:
+        """Tell Redis again what became of the lines, in all rounds up to a number."""
+        for number in range(1, rounds + 1):
+            turn = Run(first.tenant, first.job, number)
+            folder = places.made(turn)
+            starts = [_start_of(key, folder) for key in self._store.list(folder)]
+            with ThreadPoolExecutor(THREADS, "pieces") as threads:
+                pieces = list(threads.map(lambda it, of=turn: self._piece(of, it), starts))
+            done = [outcome for piece in pieces for outcome in piece]
+            self.states.add(turn, done, len(done))
+
+    def take_piece(self, turn: Run, start: int) -> list[Outcome]:
+        """Read the piece that begins at a place, and tell Redis what it says."""
+        done = self._piece(turn, start)
+        self.states.add(turn, done, start + len(done))
+        return done
+
+    def ended(self, turn: Run) -> dict[str, Any] | None:
+        """Return how a round has ended; None if it has not."""
+        try:
+            return read_record(self._store, places.ended(turn), json_object)
+        except ArtifactMissing:
+            return None
+
+    def read(self, record: Collection, turn: Run, ended: dict[str, Any] | None) -> list[State]:
+        """Return the states of all lines with an outcome; `ended` fills in what Redis lacks."""
+        self.until(record, turn)  # restores what Redis has lost
+        found = list(self.states.read(turn))
+        if ended is None or all(it.letter != UNKNOWN for it in found):
+            return found
+        known = {number: letter for letter, them in ended["states"].items() for number in them}
+        return [
+            State(it.number, known.get(it.number, "c"), it.job) if it.letter == UNKNOWN else it
+            for it in found
+        ]
+
+    def _piece(self, turn: Run, start: int) -> list[Outcome]:
+        data = json.loads(self._store.get(places.piece(turn, start)))
+        return [Outcome.from_json(it) for it in data["lines"]]
+
+
+def _start_of(key: str, folder: str) -> int:
+    return int(key.removeprefix(folder).removesuffix(".json"))

@@ -1,0 +1,89 @@
+"""Collections on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cluster.connection import Cluster
+from tests.unit.orchestrator.cli.test_cli import Run, cluster, run
+from tests.unit.orchestrator.collections.collected import collecting, end_jobs
+
+__all__ = ["cluster", "run"]
+OPTIONS = ("--model", "pico", "--language", "en")
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_bytes(name.encode())
+    return tmp_path
+
+
+def test_a_list_of_local_files_is_submitted_watched_and_retried(
+    run: Run, cluster: Cluster, recordings: Path
+) -> None:
+    listed = recordings / "may.csv"
+    listed.write_text("source,language\na.wav,de\nb.wav,\nmissing.wav,\ns3://calls/c.wav,\n")
+    made = run("collections", "submit", str(listed), *OPTIONS)
+    assert made.status == 0, made.err
+    name = made.out.strip()
+    duty = collecting(cluster)
+    duty.go_on()
+    end_jobs(cluster, "b.wav")
+    duty.go_on()
+    watched = run("collections", "watch", name)
+    assert watched.status == 3
+    assert "4 lines: 2 completed, 1 failed, 1 refused" in watched.out
+    assert "line 3  failed" in watched.out and "unreadable_audio" in watched.out
+    assert "line 4  refused  -" in watched.out and "source_missing" in watched.out
+    assert [it["id"] for it in run("collections", "list", "--json").json] == [name]
+    assert "may.csv" in run("collections", "list").out
+    rows = run("collections", "lines", name, "--status", "completed", "--json").json
+    assert [row["name"] for row in rows] == ["a.wav", "c.wav"]
+    assert len(run("collections", "lines", name).out.splitlines()) == 4
+    first = cluster.records.manifest("default", rows[0]["job"])
+    assert first.options.language == "de"
+    again = run("collections", "retry", name, "--json").json
+    assert again["round"] == 2
+    assert run("collections", "cancel", name).status == 0
+    duty.go_on()
+    assert run("collections", "status", name, "--json").json["status"] == "canceled"
+    assert run("collections", "delete", name).status == 0
+    gone = run("collections", "status", name)
+    assert gone.status == 1 and "unknown_collection" in gone.err
+
+
+def test_several_files_are_one_collection_and_a_key_gives_the_same(
+    run: Run, cluster: Cluster, recordings: Path
+) -> None:
+    files = [str(recordings / name) for name in ("a.wav", "b.wav")]
+    asked = ("collections", "submit", *files, *OPTIONS, "--idempotency-key", "may", "--json")
+    shown = run(*asked).json
+    assert shown["counts"]["total"] == 2
+    assert run(*asked).json["id"] == shown["id"]
+
+
+def test_wrong_uses_are_refused(run: Run, cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n")
+    for wrong in (
+        ("submit", str(tmp_path / "missing.csv")),
+        ("submit", "a.wav", "--suffix", ".wav"),
+        ("submit", str(tmp_path / "empty.jsonl")),
+        ("retry", "c-0"),
+    ):
+        assert run("collections", *wrong).status in (1, 2)
+
+
+def test_a_folder_is_watched_once(run: Run, cluster: Cluster, recordings: Path) -> None:
+    taken = run("watch", str(recordings), "--once", "--settle", "0.1", "--suffix", ".wav", *OPTIONS)
+    assert taken.status == 0, taken.err
+    assert len(taken.out.split()) == 2
+    again = run("watch", str(recordings), "--once", "--settle", "0.1", "--suffix", ".wav", *OPTIONS)
+    assert again.out == ""
+
+
+def test_options_are_for_a_folder_alone(run: Run, cluster: Cluster) -> None:
+    refused = run("watch", "some-job", "--language", "en")
+    assert refused.status == 2 and "no folder" in refused.err
