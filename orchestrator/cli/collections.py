@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
+from orchestrator.cli.audit import enter
 from orchestrator.cli.context import (
     EXIT_COMPLETE,
     EXIT_FAILED,
@@ -90,6 +91,7 @@ def submit(
         lines_from=repr([line.to_json() for line in lines] if not is_prefix else sources),
     )
     record = accept(to, tenant(), asked, _checked(stored(to, tenant(), lines, base)))
+    enter(to, "collection.submit", tenant(), collection=record.id)
     if wait:
         _wait(to, record.id, as_json=as_json)
     print_json(control.show(to, tenant(), record.id)) if as_json else typer.echo(record.id)
@@ -157,20 +159,25 @@ def retry(
     """Do the failed lines again, and only those."""
     to = opened_cluster()
     shown = control.retry(to, tenant(), collection, status or ("failed",))
+    enter(to, "collection.retry", tenant(), collection=collection)
     print_json(shown) if as_json else typer.echo(_head(shown))
 
 
 @app.command()
 def cancel(collection: CollectionId, as_json: AsJson = False) -> None:
     """Cancel what has not ended, and make no more jobs."""
-    shown = control.cancel(opened_cluster(), tenant(), collection)
+    to = opened_cluster()
+    shown = control.cancel(to, tenant(), collection)
+    enter(to, "collection.cancel", tenant(), collection=collection)
     print_json(shown) if as_json else typer.echo(_head(shown))
 
 
 @app.command()
 def delete(collection: CollectionId) -> None:
     """Delete a collection with its list and all of its jobs, by the reconciler."""
-    deletion.delete(opened_cluster(), tenant(), collection)
+    to = opened_cluster()
+    deletion.delete(to, tenant(), collection)
+    enter(to, "collection.delete", tenant(), collection=collection)
     typer.echo(f"Collection {collection} is deleted.")
 
 

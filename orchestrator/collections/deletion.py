@@ -16,6 +16,7 @@ from orchestrator.collections.making import PIECE
 from orchestrator.collections.records import Collection, Line, read_lines
 from orchestrator.collections.rounds import Rounds
 from orchestrator.jobs.deletion import delete_job
+from orchestrator.jobs.holds import JobHeld, is_held
 from orchestrator.jobs.ids import forget_key
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode
 from tasks.runs import keys
@@ -27,8 +28,13 @@ THREADS = 4  # jobs that are deleted at once
 
 
 def delete(cluster: Cluster, tenant: str, collection: str) -> None:
-    """Delete a collection with its jobs. Raises UnknownCollection."""
+    """Delete a collection with its jobs, but those under a legal hold.
+
+    Raises UnknownCollection, or JobHeld if the hold is on the whole tenant.
+    """
     record = get(cluster, tenant, collection)
+    if is_held(cluster.store, tenant, collection):
+        raise JobHeld(f"There is a legal hold on the tenant of collection {collection}.")
     stone = encode(record.model_dump(mode="json"))
     cluster.store.put(places.deleted(tenant, collection), stone)
     cluster.store.delete(places.record(tenant, collection))
@@ -119,5 +125,5 @@ def _jobs(
 
 
 def _delete_job(cluster: Cluster, tenant: str, job: str) -> None:
-    with suppress(UnknownJob):
+    with suppress(UnknownJob, JobHeld):  # what is held outlives its collection
         delete_job(cluster, tenant, job)

@@ -21,6 +21,8 @@ from orchestrator.trail.writing import Trail
 DETAILS = "scriptorium.audit"  # of a request's scope: what its route adds to the entry
 JOB_HEADERS = (b"x-scriptorium-job", b"location")  # of a reply: the job that it has made
 
+SHOWN = ("upload", "key", "collection")  # parts of a path that an entry names, besides the job
+
 
 class AuditTrail:
     """ASGI middleware that notes who did what, from where."""
@@ -71,8 +73,10 @@ def _entry(
     headers: list[tuple[bytes, bytes]],
 ) -> Entry:
     path: dict[str, Any] = scope.get("path_params", {})
-    details: dict[str, Any] = {name: path[name] for name in ("upload", "key") if name in path}
+    details: dict[str, Any] = {name: path[name] for name in SHOWN if name in path}
     job, made = path.get("job"), _job_made(headers)
+    if audited.action == "collection.submit" and made is not None:
+        details["collection"], made = made, None
     if made is not None and job not in (None, made):
         details["of"] = job  # a rerun makes a new job of an old one
     if audited.action == "job.export":

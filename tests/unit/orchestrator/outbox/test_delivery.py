@@ -416,10 +416,9 @@ def test_a_courier_outlives_what_it_meets(
         return real(*arguments)
 
     monkeypatch.setattr(type(cluster.outbox), "take", unsteady)
-    monkeypatch.setattr(courier, "deliver", broken_first)
     monkeypatch.setattr(courier, "FAULT_SECONDS", 0.1)
     end(cluster, owing(receiver.url))
-    with working(Courier(cluster)):
+    with working(Courier(cluster, step=broken_first)):
         assert eventually(lambda: not is_owed(cluster))
     assert (faults, broken) == ([], [])
 
