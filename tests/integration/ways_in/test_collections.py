@@ -19,7 +19,7 @@ from tests.integration.ways_in.listed import Listed
 from tests.servers.api import serving
 
 OPTIONS = {"model": "fake", "language": "en", "aligner": "none"}
-SECONDS = 600.0  # that 500 files have on two busy cores
+SECONDS = 1200.0  # that 500 files have on two busy cores
 
 
 @pytest.fixture
@@ -65,7 +65,8 @@ class Watched:
 
 
 @pytest.mark.parametrize(
-    ("files", "every"), [(40, 10), pytest.param(500, 25, marks=pytest.mark.heavy)]
+    ("files", "every"),
+    [(40, 10), pytest.param(500, 25, marks=[pytest.mark.heavy, pytest.mark.timeout(1800)])],
 )
 def test_a_list_with_bad_lines_is_one_collection_whose_bad_lines_alone_are_retried(
     start_cluster: StartCluster,
