@@ -234,8 +234,7 @@ def _show(cluster: Cluster, shown: dict[str, Any]) -> None:
 
 
 def _head(shown: dict[str, Any]) -> str:
-    eta = shown["eta_seconds"]
-    left = f", {eta:.0f} s left" if eta is not None else ""
+    left = "" if (eta := shown["eta_seconds"]) is None else f", {eta:.0f} s left"
     return f"{shown['id']}  {shown['status']}  {shown['progress']:.0%}{left}\n{_counts(shown)}"
 
 
@@ -246,7 +245,6 @@ def _counts(shown: dict[str, Any]) -> str:
 
 
 def _sentence(line: dict[str, Any]) -> str:
-    error = line["error"]
-    why = f": {error['code']}: {error['message']}" if error else ""
-    name = repr(line["name"])[1:-1]
-    return f"line {line['line']}  {line['status']}  {line['job'] or '-'}  {name}{why}"
+    why = f": {error['code']}: {error['message']}" if (error := line["error"]) else ""
+    told = f"{line['status']}  {line['job'] or '-'}  {repr(line['name'])[1:-1]}{why}"
+    return f"line {line['line']}  {told}"
