@@ -19,12 +19,14 @@ from kombu.entity import Exchange, Queue
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, TransientError
+from tasks.chord_counts import address_of as chord_counts
 from tasks.fair_channel import be_fair
 from tasks.redis_address import RedisAddress
 from tasks.runs.stages import Stage, queues
 from tasks.thread_pool import end_every_task
 
 VISIBILITY_SECONDS = 6 * 3600  # longer than any unit: the reconciler brings lost work back
+WORKER_CONNECTIONS = 2  # at most, with which a worker sends messages
 SENT_AT = "scriptorium_sent_at"  # header of every message: seconds since 1970
 _CLASSIC_QUEUE = {
     # A worker of eight quorum queues would hold a message of each: their prefetch limit is per
@@ -51,7 +53,7 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
     url = broker_url(values)
     backend = "disabled://" if only_sends else address.celery_url
     celery = Celery("scriptorium", broker=url, backend=backend)
-    celery.backend_cls = backend
+    celery.backend_cls = backend if only_sends else chord_counts(backend)
     celery.conf.update(
         # Set for reading and writing too: otherwise CELERY_BROKER_URL in the environment wins.
         broker_read_url=url,
@@ -70,6 +72,9 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
         broker_channel_error_retry=True,
         **(_over_redis(address) if values.broker_url is None else _over_amqp(url)),
         result_expires=24 * 3600,
+        # The threads of a GPU worker share connections to Redis: each needs one for a moment.
+        result_backend_thread_safe=True,
+        **({} if only_sends else {"broker_pool_limit": WORKER_CONNECTIONS}),
         redis_backend_use_ssl=dict(address.tls) or None,
         redis_socket_keepalive=not address.socket,
         redis_backend_health_check_interval=25,

@@ -49,29 +49,40 @@ redis.call('expire', KEYS[1] .. ':bell', {_EXPIRES})
 """
 
 # What is in the plain list was sent by a release that had no turns: it goes first.
+# An idle worker looks each second, so it learns in two commands that nothing waits. Bells that rang
+# for messages that are gone must not wake a worker again.
 TAKE = f"""
-for _, queue in ipairs(KEYS) do
-  local old = redis.call('rpop', queue)
-  if old then return {{queue, old}} end
-  local tenants, past = queue .. ':tenants', queue .. ':past'
-  local first = redis.call('zrange', tenants, 0, 1, 'withscores')
-  if not first[1] then redis.call('del', queue .. ':bell') end
-  local tenant, start = first[1], first[2]
-  if tenant == ARGV[1] then tenant, start = first[3], first[4] end
-  local item = tenant and redis.call('rpop', queue .. ':of:' .. tenant)
-  if item then
-    local space = string.find(item, ' ', 1, true)
-    local finish = tonumber(start) + tonumber(string.sub(item, 1, space - 1))
-    if redis.call('exists', queue .. ':of:' .. tenant) == 1 then
-      redis.call('zadd', tenants, finish, tenant)
-    else
+local lists, bells = {{}}, {{}}
+for i, queue in ipairs(KEYS) do
+  lists[2 * i - 1], lists[2 * i], bells[i] = queue, queue .. ':tenants', queue .. ':bell'
+end
+if redis.call('exists', unpack(lists)) == 0 then
+  redis.call('del', unpack(bells))
+  return false
+end
+for i, queue in ipairs(KEYS) do
+  if redis.call('exists', queue, lists[2 * i]) > 0 then
+    local old = redis.call('rpop', queue)
+    if old then return {{queue, old}} end
+    local tenants, past = lists[2 * i], queue .. ':past'
+    local first = redis.call('zrange', tenants, 0, 1, 'withscores')
+    local tenant, start = first[1], first[2]
+    if tenant == ARGV[1] then tenant, start = first[3], first[4] end
+    local item = tenant and redis.call('rpop', queue .. ':of:' .. tenant)
+    if item then
+      local space = string.find(item, ' ', 1, true)
+      local finish = tonumber(start) + tonumber(string.sub(item, 1, space - 1))
+      if redis.call('exists', queue .. ':of:' .. tenant) == 1 then
+        redis.call('zadd', tenants, finish, tenant)
+      else
+        redis.call('zrem', tenants, tenant)
+        redis.call('hset', past, tenant, finish)
+        redis.call('expire', past, {_EXPIRES})
+      end
+      return {{queue, string.sub(item, space + 1)}}
+    elseif tenant then
       redis.call('zrem', tenants, tenant)
-      redis.call('hset', past, tenant, finish)
-      redis.call('expire', past, {_EXPIRES})
     end
-    return {{queue, string.sub(item, space + 1)}}
-  elseif tenant then
-    redis.call('zrem', tenants, tenant)
   end
 end
 return false

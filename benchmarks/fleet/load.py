@@ -47,19 +47,19 @@ MOST_API_MB, MOST_WORKER_MB, MOST_SLOPE_MB = 250.0, 200.0, 1.0
 class Submitter:
     """Submits jobs of one upload over HTTP."""
 
-    def __init__(self, url: str, upload: str) -> None:
-        self._url, self._upload = f"{url}/v1/jobs", upload
+    def __init__(self, url: str, upload: str, model: str = "fake") -> None:
+        self._url, self._upload, self._model = f"{url}/v1/jobs", upload, model
         self._number = 0
 
     async def submit(self, session: aiohttp.ClientSession) -> str:
         """Submit the next job, again while the API asks to wait; return its id."""
         self._number += 1
         options = {
-            "model": "fake", "language": "en", "aligner": "none",
+            "model": self._model, "language": "en", "aligner": "none",
             "chunk_seconds": CHUNK_SECONDS, "initial_prompt": f"job {self._number}",
         }  # fmt: skip
         body = {"upload_id": self._upload, "options": options}
-        headers = {"Idempotency-Key": f"load-{self._number}"}
+        headers = {"Idempotency-Key": f"load-{self._model}-{self._number}"}
         while True:
             async with session.post(self._url, json=body, headers=headers) as reply:
                 if reply.status == 202:

@@ -21,20 +21,21 @@ from tasks.runs.options import JobOptions
 from tasks.runs.stages import EARLY_STAGES
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
-from tasks.state.speeds import SpeedName
+from tasks.state.speeds import SpeedName, observe_arguments
+from tasks.state.unit_requests import Hold
 from tasks.telemetry.counts import count_computing, count_end, count_look
 from tasks.telemetry.tracing import unit_span
 
 log = structlog.get_logger(__name__)
-End = Callable[[Receipt], Receipt]
+End = Callable[..., Receipt]  # of a receipt and, if there is one, a `Hold`
 
 
 @contextmanager
 def begin(task: Any, unit: Unit) -> Iterator[tuple[Workplace, End]]:
     """Open one try of a unit: its span, and its names in each line of the log.
 
-    Yields the workplace and the function that ends the unit: it records the receipt and returns
-    it with the worker's name and the time added.
+    Yields the workplace and the function that ends the unit: it gives back what the unit holds,
+    records the receipt, and returns it with the worker's name and the time added.
     """
     place = workplace()
     with (
@@ -49,11 +50,11 @@ def begin(task: Any, unit: Unit) -> Iterator[tuple[Workplace, End]]:
         unit_span(place, task.request, unit) as describe_end,
     ):
 
-        def end(receipt: Receipt) -> Receipt:
+        def end(receipt: Receipt, hold: Hold | None = None) -> Receipt:
             ended = replace(receipt, worker=place.worker, finished_at=time.time())
             describe_end(ended)
             log.info("unit_ended", **ended.to_json())
-            _record(place, unit, ended)
+            _record(place, unit, ended, hold)
             return ended
 
         yield place, end
@@ -65,19 +66,20 @@ def end_found(place: Workplace, unit: Unit) -> None:
     _record(place, unit, Receipt("cached"))
 
 
-def _record(place: Workplace, unit: Unit, receipt: Receipt) -> None:
-    """Count the end, and write it into the ledger and the speeds; log a Redis fault."""
+def _record(place: Workplace, unit: Unit, receipt: Receipt, hold: Hold | None = None) -> None:
+    """Count the end, and tell Redis; log its fault: leases expire, and tries are taken back."""
     count_end(unit, receipt)
     measured = _measured(place, unit, receipt) if receipt.outcome == "computed" else None
+    speed: list[Any] = []
     if measured is not None:
         count_computing(unit, *measured)
+        options, seconds, audio_seconds = measured
+        pool = place.settings.worker_pool or unit.stage.pool.value
+        speed = observe_arguments(
+            SpeedName(pool, unit.stage, options.model), seconds, audio_seconds
+        )
     try:
-        if receipt.settled:
-            place.ledger.record(unit, receipt)
-        if measured is not None:
-            options, seconds, audio_seconds = measured
-            pool = place.settings.worker_pool or unit.stage.pool.value
-            place.speeds.observe(SpeedName(pool, unit.stage, options.model), seconds, audio_seconds)
+        place.unit_requests.end(unit, hold, receipt, speed)
     except RedisError as error:
         log.warning("receipt_not_recorded", reason=str(error))
 

@@ -29,9 +29,11 @@ from tasks.runs.units import Unit
 from tasks.state.attempts import Deaths
 from tasks.state.cancellations import Canceled
 from tasks.state.receipts import Receipt
+from tasks.state.unit_requests import Hold
 from tasks.telemetry.counts import count_look
 from tasks.usage.figures import Use
 
+LOOK_SECONDS = 1.0  # between batches; before the commit it looks in any case
 CRASHED_UNITS = 6  # of a run: the rest is given up without a try, since workers are all jobs'
 log = structlog.get_logger(__name__)
 
@@ -57,31 +59,38 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
     """Do the unit unless it is done; return its receipt as JSON. Raises only Celery's own Retry."""
     with begin(task, unit) as (place, end):
         work: Work | None = None
+        hold: Hold | None = None
         try:
             _check(place, unit)  # first: `describe` reads records, and a deleted job has none
             work = describe(place, unit)
-            receipt = _done(place, unit, work, task.request)
+            receipt, hold = _done(place, unit, work, task.request)
         except Canceled:
             receipt = Receipt("canceled")
         except Exception as error:
             receipt = settle(task, place, unit, error, work.key if work else None)
-        receipt = end(receipt)
+        receipt = end(receipt, hold)
     end_early(task, unit, receipt)
     return receipt.to_json()
 
 
-def _done(place: Workplace, unit: Unit, work: Work, request: Any) -> Receipt:
-    """Find, lease, count the attempt, compute, commit: each step may end the unit."""
+def _done(place: Workplace, unit: Unit, work: Work, request: Any) -> tuple[Receipt, Hold | None]:
+    """Find, lease, count the attempt, compute, commit: each step may end the unit.
+
+    Returns also what the unit still holds: the end gives it back, in the request that records it.
+    """
     if _found(place, unit, work):
-        return Receipt("cached", audio_seconds=work.audio_seconds)
-    with _leased(place, work, request.id) as owner:
-        if owner is None:
-            return Receipt("elsewhere")
-        with (
-            place.watchdog.watch(work.key, owner, _deadline(place, work), unit),
-            _attempt(place, unit) as deaths,
-        ):
-            return _computed(place, unit, work, request.retries + deaths)
+        return Receipt("cached", audio_seconds=work.audio_seconds), None
+    owner = f"{place.worker}:{uuid4().hex}"
+    deaths = place.unit_requests.begin(unit, work.key, owner, request.id)
+    if deaths is None:
+        return Receipt("elsewhere"), None
+    with (
+        _leased(place, work, owner),
+        place.watchdog.watch(work.key, owner, _deadline(place, work), unit),
+        _attempt(place, unit, deaths) as token,
+    ):
+        receipt = _computed(place, unit, work, request.retries + deaths.of_unit)
+    return receipt, Hold(work.key, owner, token)
 
 
 def _found(place: Workplace, unit: Unit, work: Work) -> bool:
@@ -91,39 +100,35 @@ def _found(place: Workplace, unit: Unit, work: Work) -> bool:
 
 
 @contextmanager
-def _leased(place: Workplace, work: Work, task_id: str) -> Iterator[str | None]:
-    """Hold the artifact's lease; yields the owner's name, or None if another worker has it."""
-    owner = f"{place.worker}:{uuid4().hex}"
-    if not place.leases.take(work.key, owner, task_id):
-        yield None
-        return
+def _leased(place: Workplace, work: Work, owner: str) -> Iterator[None]:
+    """Release the artifact's lease if the block raises."""
     try:
-        yield owner
-    finally:
+        yield
+    except BaseException:
         with suppress(RedisError):  # it expires by itself, and the artifact may be written
             place.leases.release(work.key, owner)
+        raise
 
 
 @contextmanager
-def _attempt(place: Workplace, unit: Unit) -> Iterator[int]:
+def _attempt(place: Workplace, unit: Unit, deaths: Deaths) -> Iterator[str]:
     """Count a try while the block runs, so that only deaths of the process stay counted.
 
-    Yields how many processes have died of the unit. One that was running when a process died
-    runs alone in this one. Raises ChunkCrashed after `max_attempts` deaths, or if CRASHED_UNITS
-    of the run were given up for that reason.
+    Yields the try's token. A unit that was running when a process died runs alone in this one.
+    Raises ChunkCrashed after `max_attempts` deaths, or if CRASHED_UNITS of the run were given up
+    for that reason.
     """
-    deaths = place.attempts.deaths(unit)
     _check_deaths(place, unit, deaths)
     with _turn(place, alone=deaths.of_unit > 0):
         token = place.attempts.begin(unit)
         try:
-            yield deaths.of_unit
+            yield token
         except DevicePoisoned:
             raise  # this process will end because of it, which counts
         except BaseException:
             place.attempts.survived(token)
             raise
-        place.attempts.survived(token)
+        place.attempts.owe(token)
 
 
 @contextmanager
@@ -150,7 +155,7 @@ def _computed(place: Workplace, unit: Unit, work: Work, retries: int) -> Receipt
     started = time.perf_counter()
     log.info("unit_started", artifact=work.key)
     with place.meter.measured() as share:
-        data = work.compute(lambda: _check(place, unit))
+        data = work.compute(_Looks(place, unit))
     place.fitness.succeeded()
     if data is None:
         return Receipt("incomplete")
@@ -192,6 +197,19 @@ def _check(place: Workplace, unit: Unit) -> None:
     with suppress(RedisError):
         if place.cancellations.is_canceled(unit.run):
             raise Canceled
+
+
+class _Looks:
+    """Looks whether the run is canceled, not more often than each LOOK_SECONDS."""
+
+    def __init__(self, place: Workplace, unit: Unit) -> None:
+        self._place, self._unit = place, unit
+        self._next = time.monotonic() + LOOK_SECONDS
+
+    def __call__(self) -> None:
+        if time.monotonic() >= self._next:
+            _check(self._place, self._unit)
+            self._next = time.monotonic() + LOOK_SECONDS
 
 
 def _deadline(place: Workplace, work: Work) -> float:

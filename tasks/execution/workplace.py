@@ -53,6 +53,7 @@ from tasks.runs.stages import Pool, queues
 from tasks.runs.units import Unit
 from tasks.services import Services
 from tasks.state.attempts import Attempts
+from tasks.state.unit_requests import UnitRequests
 from tasks.telemetry import (
     exposition,  # noqa: F401 - likewise
     heartbeat,  # noqa: F401 - each listens to Celery's signals
@@ -84,6 +85,7 @@ class Workplace(Services):
     worker: str
     has_models: bool  # the worker reads queues of units that need them
     attempts: Attempts
+    unit_requests: UnitRequests
     watchdog: Watchdog
     isolation: Isolation
     fitness: Fitness
@@ -191,6 +193,7 @@ def _open(pid: int) -> Workplace:
         worker=node.name,
         has_models=node.has_models,
         attempts=attempts,
+        unit_requests=UnitRequests(services.redis, services.leases, attempts),
         watchdog=Watchdog(services.leases, attempts, values.heartbeat_seconds),
         isolation=Isolation(),
         fitness=Fitness(partial(_test_worker, values, node)),

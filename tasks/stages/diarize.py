@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,8 @@ from gpu_worker.diarization import Diarization, Diarizer, ShardVoices, SpeakerBo
 from gpu_worker.diarization.identification import name_speakers
 from gpu_worker.errors import AudioOutOfBounds, PermanentError, StoreRefused
 from tasks.app import app
-from tasks.artifacts import ArtifactMissing, exists
+from tasks.artifacts import ArtifactMissing
+from tasks.artifacts.presence import present
 from tasks.artifacts.submitted import fetch_within
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
@@ -27,6 +29,7 @@ from tasks.runs.options import JobOptions
 from tasks.runs.records import failures
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
+from tasks.stages.findings import READERS
 
 CLIP_SECONDS = 60.0  # the part of a known speaker's clip that is used; no more is decoded
 # Clips count against no quota of length, so there is little time for each, and for all of a job.
@@ -56,7 +59,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             keys.embedded(unit.run.tenant, plan.audio, index, options)
             for index in range(plan.shards(options))
         ]
-        if not all(exists(place.store, key) for key in shards):
+        if len(present(place.store, shards)) < len(shards):
             _give_up_with_a_shard(place, unit)
             return None
         diarizer = place.diarizer(options)
@@ -80,9 +83,11 @@ def _give_up_with_a_shard(place: Workplace, unit: Unit) -> None:
 def _voices(
     place: Workplace, shards: list[str], check: Callable[[], None]
 ) -> Iterator[ShardVoices]:
-    for key in shards:
-        check()
-        yield ShardVoices.from_bytes(place.store.get(key))
+    with ThreadPoolExecutor(READERS) as pool:
+        for first in range(0, len(shards), READERS):
+            check()
+            read = pool.map(place.store.get, shards[first : first + READERS])
+            yield from map(ShardVoices.from_bytes, read)
 
 
 def _known(

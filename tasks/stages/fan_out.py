@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -11,7 +11,7 @@ from uuid import uuid4
 from celery import Signature
 
 from tasks.app import app
-from tasks.artifacts import exists
+from tasks.artifacts.presence import present
 from tasks.execution.ending import begin, end_found
 from tasks.execution.failing import settle
 from tasks.execution.workplace import Workplace
@@ -57,16 +57,19 @@ def _canvas(place: Workplace, unit: Unit) -> Signature:
     manifest = place.records.resolved(unit.run)
     options = manifest.options
     plan = place.records.plan(unit.run.tenant, unit.run.job)
-    chains = (_remaining(place, chain) for chain in header_chains(unit.run, options, plan))
-    header = [chain for chain in chains if chain]
+    chains = header_chains(unit.run, options, plan)
+    keyed = dict(place.records.keyed(unit for chain in chains for unit in chain))
+    there = present(place.store, keyed.values())
+    done = {unit for unit, key in keyed.items() if key in there}
+    header = [rest for chain in chains if (rest := _remaining(place, chain, done))]
     body = fan_in(unit.run, options, plan)
     return fan_out_canvas(app, header, body, plan.lane(options), cost_of(manifest, plan))
 
 
-def _remaining(place: Workplace, chain: Sequence[Unit]) -> Sequence[Unit]:
-    """Return the units after the last one with an artifact; record those up to it as cached."""
+def _remaining(place: Workplace, chain: Sequence[Unit], done: Container[Unit]) -> Sequence[Unit]:
+    """Return the units after the last one that is done; record those up to it as cached."""
     for position in reversed(range(len(chain))):
-        if exists(place.store, place.records.key(chain[position])):
+        if chain[position] in done:
             for unit in chain[: position + 1]:
                 end_found(place, unit)
             return chain[position + 1 :]

@@ -117,11 +117,12 @@ class FindingsReader:
 
     def _shard_receipts(self) -> list[dict[str, Any]]:
         audio, options = self._plan.audio, self._options
-        found = [
-            self._read(keys.receipt(keys.embedded(self._run.tenant, audio, index, options)))
+        shards = (
+            keys.receipt(keys.embedded(self._run.tenant, audio, index, options))
             for index in range(self._plan.shards(options))
-        ]
-        return [receipt for receipt in found if receipt]
+        )
+        with ThreadPoolExecutor(READERS) as pool:
+            return [receipt for receipt in pool.map(self._read, shards) if receipt]
 
     def _missing(self, index: int) -> MissingSpan:
         start, end = self._plan.chunks[index]

@@ -30,6 +30,11 @@ class Deaths:
     units_of_run: int  # units of its run that were given up because of their deaths
 
 
+def counted(unit: Unit) -> tuple[str, str]:
+    """Return the names in Redis of a unit's tries, and of the units of its run that crashed."""
+    return _BEGUN + unit.name, _CRASHED + unit.run.name
+
+
 class Attempts:
     """The tokens of tries, in Redis; a wipe only grants the unit more tries.
 
@@ -46,8 +51,8 @@ class Attempts:
         """Return how often a process died of the unit. Raises redis.RedisError."""
         self.take_back()
         pipe = self._redis.pipeline(transaction=False)
-        pipe.scard(_BEGUN + unit.name)
-        pipe.scard(_CRASHED + unit.run.name)
+        for key in counted(unit):
+            pipe.scard(key)
         return Deaths(*pipe.execute())
 
     def begin(self, unit: Unit) -> str:
@@ -68,6 +73,17 @@ class Attempts:
     def survived(self, token: str) -> None:
         """End a try that the process survived. Raises nothing: it is repeated if Redis is away."""
         self._survived((token,))
+
+    def owe(self, token: str) -> None:
+        """End a try that the process survived, of which Redis is told a moment later."""
+        with self._lock:
+            if token in self._running:
+                self._owed[token] = self._running.pop(token)
+
+    def paid(self, token: str) -> None:
+        """Take note that Redis knows of a try that was owed."""
+        with self._lock:
+            self._owed.pop(token, None)
 
     def forgive(self, *, but: Collection[Unit] = ()) -> None:
         """End all tries of this process, which dies by no fault of theirs, but those of some."""

@@ -14,17 +14,27 @@ from redis import Redis
 _PREFIX = "scriptorium:lease:"
 _RESERVED = "reserved:"  # held for a task that will come back after its retry delay
 
-# Lua, so that the lease cannot change between the read and the write.
-_TAKE = """
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] and holder ~= ARGV[2] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
-return 1
+# Lua, so that the lease cannot change between the read and the write. Each is a function, so that
+# `unit_requests.py` can do it together with what is asked at the same time.
+TAKE = """
+local function take(lease, owner, reserved, milliseconds)
+  local holder = redis.call('GET', lease)
+  if holder and holder ~= owner and holder ~= reserved then return 0 end
+  redis.call('SET', lease, owner, 'PX', milliseconds)
+  return 1
+end
 """
-_RELEASE = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
+RELEASE = """
+local function release(lease, owner)
+  if redis.call('GET', lease) ~= owner then return 0 end
+  return redis.call('DEL', lease)
+end
 """
+
+
+def name_of(key: str) -> str:
+    """Return the name in Redis of an artifact's lease."""
+    return _PREFIX + key
 
 
 class Leases:
@@ -33,32 +43,35 @@ class Leases:
     def __init__(self, redis: Redis, seconds: float) -> None:
         self._redis = redis
         self._milliseconds = int(seconds * 1000)
-        self._take = redis.register_script(_TAKE)
-        self._release = redis.register_script(_RELEASE)
+        self._take = redis.register_script(f"{TAKE} return take(KEYS[1], unpack(ARGV))")
+        self._release = redis.register_script(f"{RELEASE} return release(KEYS[1], ARGV[1])")
 
     def take(self, key: str, owner: str, task_id: str = "") -> bool:
         """Take or renew the lease. Returns False if another owner has it.
 
         Takes also a lease that Redis has forgotten, and one that is reserved for `task_id`.
         """
-        arguments: list[Any] = [owner, _RESERVED + task_id, self._milliseconds]
-        return bool(self._take(keys=[_PREFIX + key], args=arguments))
+        return bool(self._take(keys=[name_of(key)], args=self.arguments(owner, task_id)))
+
+    def arguments(self, owner: str, task_id: str = "") -> list[Any]:
+        """Return the arguments of TAKE behind the name of the lease."""
+        return [owner, _RESERVED + task_id, self._milliseconds]
 
     def release(self, key: str, owner: str) -> None:
         """Release the lease if `owner` still has it."""
-        self._release(keys=[_PREFIX + key], args=[owner])
+        self._release(keys=[name_of(key)], args=[owner])
 
     def reserve(self, key: str, task_id: str, seconds: float) -> None:
         """Reserve the lease for a task that tries again after `seconds`."""
         self._redis.set(
-            _PREFIX + key, _RESERVED + task_id, px=int(seconds * 1000) + self._milliseconds
+            name_of(key), _RESERVED + task_id, px=int(seconds * 1000) + self._milliseconds
         )
 
     def held(self, keys: Sequence[str]) -> list[bool]:
         """Return for each artifact whether it is leased or reserved."""
         if not keys:
             return []
-        found: Any = self._redis.mget([_PREFIX + key for key in keys])
+        found: Any = self._redis.mget([name_of(key) for key in keys])
         return [holder is not None for holder in found]
 
     def names(self) -> list[str]:

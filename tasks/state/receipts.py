@@ -26,13 +26,15 @@ _STAGES = frozenset(stage.value for stage in Stage)
 
 # A unit that settles for the first time adds an entry to the run's history. A client that
 # follows events continues at the last entry that it has seen.
-_RECORD = """
-local is_new = redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-if is_new == 1 then
-  redis.call('XADD', KEYS[2], '*', 'unit', ARGV[1])
-  redis.call('EXPIRE', KEYS[2], ARGV[3])
-  redis.call('PUBLISH', ARGV[4], ARGV[5])
+RECORD = """
+local function record(receipts, history, unit, receipt, seconds, channel, job)
+  local is_new = redis.call('HSET', receipts, unit, receipt)
+  redis.call('EXPIRE', receipts, seconds)
+  if is_new == 1 then
+    redis.call('XADD', history, '*', 'unit', unit)
+    redis.call('EXPIRE', history, seconds)
+    redis.call('PUBLISH', channel, job)
+  end
 end
 """
 
@@ -94,23 +96,18 @@ class Ledger:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._record = redis.register_script(_RECORD)
+        self._record = redis.register_script(
+            f"{RECORD} return record(KEYS[1], KEYS[2], unpack(ARGV))"
+        )
         self._count = redis.register_script(_COUNT)
 
     def record(self, unit: Unit, receipt: Receipt) -> None:
         """Add or replace the unit's receipt, and publish the job's change if it is new."""
-        run = unit.run
-        self._record(
-            keys=[RECEIPTS + run.name, _HISTORY + run.name],
-            args=[
-                *(unit.key_in_run, json.dumps(replace(receipt, use=None).to_json())),
-                *(_KEEP_SECONDS, CHANGED, f"{run.tenant}/{run.job}"),
-            ],
-        )
+        self._record(keys=kept_of(unit.run), args=record_arguments(unit, receipt))
 
     def forget(self, run: Run) -> None:
         """Drop a run's receipts and its history."""
-        self._redis.delete(RECEIPTS + run.name, _HISTORY + run.name)
+        self._redis.delete(*kept_of(run))
 
     def history(self, run: Run) -> list[tuple[str, tuple[Stage, int]]]:
         """Return the settled units in order, each with a Redis stream id, by which they sort."""
@@ -146,6 +143,13 @@ class Ledger:
 def kept_of(run: Run) -> tuple[str, str]:
     """Return the keys in Redis of a run's receipts and of their history."""
     return RECEIPTS + run.name, _HISTORY + run.name
+
+
+def record_arguments(unit: Unit, receipt: Receipt) -> list[Any]:
+    """Return the arguments of RECORD behind the two keys."""
+    job = f"{unit.run.tenant}/{unit.run.job}"
+    told = replace(receipt, use=None).to_json()  # the artifact keeps what was used
+    return [unit.key_in_run, json.dumps(told), _KEEP_SECONDS, CHANGED, job]
 
 
 def _receipts(raw: Any) -> dict[tuple[Stage, int], Receipt]:

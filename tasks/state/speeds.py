@@ -15,14 +15,17 @@ from redis import Redis
 
 from tasks.runs.stages import Stage
 
-_NAME = "scriptorium:speeds"
+NAME = "scriptorium:speeds"
 FADE = 0.98  # factor on the sums at each new unit: about the last fifty units count
 # Lua, so that two workers do not overwrite each other's sums.
-_OBSERVE = """
-for field, added in pairs({seconds = ARGV[2], audio = ARGV[3], units = 1}) do
-  local name = ARGV[1] .. '/' .. field
-  local sum = tonumber(redis.call('HGET', KEYS[1], name) or '0')
-  redis.call('HSET', KEYS[1], name, tostring(sum * tonumber(ARGV[4]) + tonumber(added)))
+OBSERVE = """
+local function observe(speeds, name, seconds, audio, fade)
+  local fields = {name .. '/seconds', name .. '/audio', name .. '/units'}
+  local sums = redis.call('HMGET', speeds, unpack(fields))
+  for i, added in ipairs({seconds, audio, 1}) do
+    sums[i] = tostring(tonumber(sums[i] or '0') * tonumber(fade) + tonumber(added))
+  end
+  redis.call('HSET', speeds, fields[1], sums[1], fields[2], sums[2], fields[3], sums[3])
 end
 """
 
@@ -49,17 +52,17 @@ class Speeds:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._observe = redis.register_script(_OBSERVE)
+        self._observe = redis.register_script(f"{OBSERVE} return observe(KEYS[1], unpack(ARGV))")
 
     def observe(self, name: SpeedName, seconds: float, audio_seconds: float) -> None:
         """Add one computed unit to the sums; ignore a unit without audio or seconds."""
-        if seconds > 0 and audio_seconds > 0:
-            field = f"{name.pool}|{name.stage.value}|{name.model}"
-            self._observe(keys=[_NAME], args=[field, seconds, audio_seconds, FADE])
+        arguments = observe_arguments(name, seconds, audio_seconds)
+        if arguments:
+            self._observe(keys=[NAME], args=arguments)
 
     def read(self) -> dict[SpeedName, Speed]:
         """Return all measured speeds."""
-        raw: Any = self._redis.hgetall(_NAME)
+        raw: Any = self._redis.hgetall(NAME)
         sums: dict[str, dict[str, float]] = {}
         for key, value in raw.items():
             name, _, field = key.decode("utf-8", "replace").rpartition("/")
@@ -71,6 +74,13 @@ class Speeds:
             with suppress(ValueError, KeyError, ZeroDivisionError):
                 found[_name(text)] = _speed(fields)
         return found
+
+
+def observe_arguments(name: SpeedName, seconds: float, audio_seconds: float) -> list[Any]:
+    """Return the arguments of OBSERVE behind the key; none for a unit without audio or seconds."""
+    if seconds <= 0 or audio_seconds <= 0:
+        return []
+    return [f"{name.pool}|{name.stage.value}|{name.model}", seconds, audio_seconds, FADE]
 
 
 def _name(text: str) -> SpeedName:

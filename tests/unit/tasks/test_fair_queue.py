@@ -244,3 +244,15 @@ def test_a_message_without_a_share_that_can_be_read_has_a_small_one(
 
 def test_a_share_is_read_as_it_was_written() -> None:
     assert Share.of(Share("acme", 51.25).headers()) == Share("acme", 51.25)
+
+
+def test_a_look_at_empty_queues_costs_redis_two_commands(redis: Redis) -> None:
+    redis.eval(TAKE, 3, "a", "b", "c", NONE)
+    before: Any = redis.info("commandstats")
+    redis.eval(TAKE, 3, "a", "b", "c", NONE)
+    after: Any = redis.info("commandstats")
+
+    def calls(stats: Any) -> int:
+        return sum(each["calls"] for each in stats.values())
+
+    assert calls(after) - calls(before) == 4  # with the script itself and INFO

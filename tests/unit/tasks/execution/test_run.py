@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from redis import Redis
+from redis import Connection, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
 
@@ -33,7 +33,7 @@ from tasks.runs.stages import Stage
 from tasks.runs.units import Unit
 from tasks.state.attempts import Attempts, Deaths
 from tasks.state.cancellations import Cancellations
-from tasks.state.receipts import Ledger, Receipt
+from tasks.state.receipts import Receipt
 from tests.inputs.examples import a_run, a_unit
 
 KEY = "artifact"
@@ -112,6 +112,43 @@ def test_nothing_is_held_or_counted_afterwards(place: Workplace) -> None:
     assert place.leases.held([KEY]) == [False]
     assert place.attempts.deaths(a_unit()) == Deaths(0, 0)
     assert place.redis.keys("scriptorium:begun:*") == []
+
+
+def test_a_unit_asks_redis_five_times(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(say_hello)  # the scripts are loaded
+    place.store.delete(KEY)
+    asked: list[str] = []
+    send = Connection.send_packed_command
+
+    def noting(self: Connection, command: Any, *args: Any, **named: Any) -> None:
+        asked.append(b"".join(command).decode())
+        send(self, command, *args, **named)
+
+    monkeypatch.setattr(Connection, "send_packed_command", noting)
+    assert run(say_hello).outcome == "computed"
+    # Canceled? Begin, count the try; canceled? End.
+    assert len(asked) == 5
+
+
+def test_a_look_at_the_flag_costs_nothing_a_moment_after_the_last_one(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Any] = []
+    is_canceled = Cancellations.is_canceled
+
+    def noting(flags: Cancellations, run: Any) -> bool:
+        looks.append(run)
+        return is_canceled(flags, run)
+
+    monkeypatch.setattr(Cancellations, "is_canceled", noting)
+
+    def many_batches(check: Callable[[], None]) -> dict[str, Any]:
+        for _ in range(50):
+            check()
+        return {}
+
+    assert run(many_batches).outcome == "computed"
+    assert len(looks) == 2  # at the start, and before the commit
 
 
 def test_what_is_there_already_is_not_computed(place: Workplace) -> None:
@@ -332,9 +369,13 @@ class Full:
 def test_without_redis_a_receipt_is_lost_but_not_the_work(
     place: Workplace, monkeypatch: pytest.MonkeyPatch, no_redis: Redis
 ) -> None:
-    monkeypatch.setattr(ending, "workplace", lambda: replace(place, ledger=Ledger(no_redis)))
+    def away(*_: object) -> None:
+        no_redis.ping()
+
+    monkeypatch.setattr(place.unit_requests, "end", away)
     assert run(say_hello).outcome == "computed"
     assert place.store.size(KEY) is not None
+    assert place.attempts.deaths(a_unit()).of_unit == 0  # its try is taken back all the same
 
 
 def test_long_audio_may_take_longer(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
