@@ -1,4 +1,4 @@
-"""The table in docs/artifacts.md has the keys that `tasks/runs/keys.py` makes, and no other."""
+"""The tables in docs/artifacts.md have the keys that the code makes, and no others."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import inspect
 import re
 from hashlib import sha256
 
+import pytest
+
+from orchestrator.collections import places
+from orchestrator.jobs.holds import hold_key
 from tasks.runs import keys, usage_keys
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
+from tasks.runs.units import Run
 from tests import ROOT
 from tests.inputs.examples import TENANT, a_unit
 
@@ -40,7 +45,14 @@ MADE = {
     "failed": [keys.failed(UNIT)],
     "of_run": [
         keys.of_run(RUN, name)
-        for name in ("started.json", keys.CHOICE, "canceled", "timings.json", keys.RESULT)
+        for name in (
+            "started.json",
+            keys.CHOICE,
+            "canceled",
+            "timings.json",
+            keys.RESULT,
+            "expired/source",
+        )
     ],
     "prepared": [keys.prepared(TENANT, HASH, OPTIONS)],
     "pcm": [keys.pcm(TENANT, HASH)],
@@ -57,15 +69,23 @@ MADE = {
     "used": [usage_keys.used(RUN)],
     "pack": [usage_keys.pack("2026-11-29", 0)],
 }
+TURN = Run(TENANT, "c-1", 2)
+COLLECTIONS = [
+    *(make(TENANT, "c-1") for make in (places.record, places.deleted, places.lines)),
+    *(make(TURN) for make in (places.open_round, places.wanted, places.canceled, places.ended)),
+    *(places.OWED + TURN.name, places.piece(TURN, 0), places.delivered(TURN)),
+    places.tries(TURN) + "1",
+]
+TRAIL = "audit/2026-11-29/1795960793.123-api-17-1.jsonl"  # as orchestrator/trail/writing.py has it
 # Parts of keys
 OTHER_FUNCTIONS = {"anchor", "behind", "claims", "content", "digest", "jobs", "made_of"}
 OTHER_FUNCTIONS |= {"day_of", "marked_chunk", "run_of", "runs"}
 
 
-def documented() -> list[re.Pattern[str]]:
-    """The patterns of the table; a line that is indented is below `tenants/<tenant>/`."""
+def documented(table: int) -> list[re.Pattern[str]]:
+    """The patterns of a table; a line that is indented is below `tenants/<tenant>/`."""
     page = (ROOT / "docs" / "artifacts.md").read_text(encoding="utf-8")
-    lines = page.split("```")[1].strip().splitlines()
+    lines = page.split("```")[2 * table + 1].strip().splitlines()
     folder, found = "", []
     for line in lines:
         name = re.split(r"  +", line.strip())[0]
@@ -95,8 +115,13 @@ def expression(placeholder: str) -> str:
     return "[0-9]+" if placeholder in NUMBERS else "[^/]+"
 
 
-def test_every_line_of_the_table_is_a_key_and_every_key_has_one_line() -> None:
-    lines, made = documented(), [key for some in MADE.values() for key in some]
+@pytest.mark.parametrize("table", [0, 1])
+def test_every_line_of_a_table_is_a_key_and_every_key_has_one_line(table: int) -> None:
+    lines = documented(table)
+    made = (
+        [key for some in MADE.values() for key in some],
+        [*COLLECTIONS, hold_key(TENANT, JOB), hold_key(TENANT, None), TRAIL],
+    )[table]
     for line in lines:
         assert len([key for key in made if line.fullmatch(key)]) == 1, line.pattern
     for key in made:
