@@ -22,7 +22,9 @@ class WatchedJob:
         self.id = job
         self.chunks = chunks
         manifest = a_manifest(job)
-        write_records(connection.store, manifest, a_plan(*[10.0] * chunks))
+        plan = a_plan(*[10.0] * chunks)
+        write_records(connection.store, manifest, plan)
+        connection.store.put(keys.pcm(TENANT, plan.audio), b"")
         connection.jobs.add(manifest, a_run(job=job))
 
     def unit(self, stage: Stage, index: int = 0, run: int = 1) -> Unit:
