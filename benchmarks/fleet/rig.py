@@ -106,7 +106,7 @@ def measure(rig: Rig, upload: str, given: argparse.Namespace) -> dict[str, Any]:
     asker.forget()
     window, since = Window(rig), time.time()
     asyncio.run(asker.ask(rate, given.seconds))
-    busy = window.read()
+    by_name, busy = window.by_name(), window.read()
     lines = [line.split() for line in rig.passes.read_text().splitlines()]
     passes = [float(seconds) for at, seconds in lines if float(at) > since]
     workers = rig.worker_processes()
@@ -120,6 +120,7 @@ def measure(rig: Rig, upload: str, given: argparse.Namespace) -> dict[str, Any]:
         "idle": rounded(idle),
         "busy": rounded(busy),
         "commands_a_unit": round((busy["commands"] - idle["commands"]) / busy["units"], 1),
+        "busy_commands_by_name": by_name,
         "bytes_a_unit": round((busy["bytes"] - idle["bytes"]) / busy["units"]),
         "idle_commands_a_worker_and_second": round(idle["commands"] / rig.workers, 2),
         "redis_cpu_microseconds_a_unit": round(1e6 * per_unit),
@@ -139,7 +140,7 @@ def measure(rig: Rig, upload: str, given: argparse.Namespace) -> dict[str, Any]:
 
 def capacity(per_unit: float, per_worker: float) -> dict[str, float]:
     """Return what one Redis feeds when it uses SHARE of a core. Pure."""
-    found = {"units_a_second_without_workers": round(SHARE / per_unit)}
+    found: dict[str, float] = {"units_a_second_without_workers": round(SHARE / per_unit)}
     for seconds in UNIT_SECONDS:
         gpus = SHARE / (per_unit / seconds + per_worker)
         found[f"gpus_with_units_of_{seconds:g}_s"] = round(gpus)
