@@ -106,7 +106,7 @@ def measure(rig: Rig, upload: str, given: argparse.Namespace) -> dict[str, Any]:
     asker.forget()
     window, since = Window(rig), time.time()
     asyncio.run(asker.ask(rate, given.seconds))
-    busy = window.read()
+    by_name, busy = window.by_name(), window.read()
     lines = [line.split() for line in rig.passes.read_text().splitlines()]
     passes = [float(seconds) for at, seconds in lines if float(at) > since]
     workers = rig.worker_processes()
@@ -120,6 +120,7 @@ def measure(rig: Rig, upload: str, given: argparse.Namespace) -> dict[str, Any]:
         "idle": rounded(idle),
         "busy": rounded(busy),
         "commands_a_unit": round((busy["commands"] - idle["commands"]) / busy["units"], 1),
+        "busy_commands_by_name": by_name,
         "bytes_a_unit": round((busy["bytes"] - idle["bytes"]) / busy["units"]),
         "idle_commands_a_worker_and_second": round(idle["commands"] / rig.workers, 2),
         "redis_cpu_microseconds_a_unit": round(1e6 * per_unit),

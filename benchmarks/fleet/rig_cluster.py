@@ -77,6 +77,12 @@ class Window:
         self._bytes = self._traffic()
         self._machine = ProcessorTime(os.getpid())
 
+    def by_name(self) -> dict[str, float]:
+        """Return the most frequent commands a second."""
+        seconds = time.monotonic() - self._began
+        most = (calls(self._rig.redis) - self._calls).most_common(20)
+        return {name: round(count / seconds, 1) for name, count in most}
+
     def read(self) -> dict[str, float]:
         """Return rates a second; `units` are those that were recorded for the first time."""
         rig, seconds = self._rig, time.monotonic() - self._began

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -131,18 +131,23 @@ class Watchdog:
             with self._lock:
                 running = list(self._running.values())
             for unit in running:
-                with structlog.contextvars.bound_contextvars(**unit.named):
-                    if time.monotonic() > unit.deadline:
+                if time.monotonic() > unit.deadline:
+                    with structlog.contextvars.bound_contextvars(**unit.named):
                         self._end_process(unit)
-                    self._renew(unit)
+            self._renew(running)
 
-    def _renew(self, unit: _Running) -> None:
+    def _renew(self, running: Sequence[_Running]) -> None:
+        """Renew all leases in one request: a worker has several units for as long as each takes."""
         try:
-            if not self._leases.take(unit.key, unit.owner) and self._is_news(unit):
-                LEASES_LOST.inc()
-                log.warning("lease_lost", artifact=unit.key)
+            renewed = self._leases.renew([(unit.key, unit.owner) for unit in running])
         except RedisError as error:  # the work goes on; its artifact does not need Redis
-            log.warning("lease_not_renewed", artifact=unit.key, reason=str(error))
+            log.warning("lease_not_renewed", leases=len(running), reason=str(error))
+            return
+        for unit, is_renewed in zip(running, renewed, strict=True):
+            if not is_renewed and self._is_news(unit):
+                LEASES_LOST.inc()
+                with structlog.contextvars.bound_contextvars(**unit.named):
+                    log.warning("lease_lost", artifact=unit.key)
 
     def _is_news(self, unit: _Running) -> bool:
         """Tell whether the unit still runs and its loss was not reported before."""

@@ -24,6 +24,11 @@ local function take(lease, owner, reserved, milliseconds)
   return 1
 end
 """
+_RENEW = f"""{TAKE}
+local taken = {{}}
+for i, lease in ipairs(KEYS) do taken[i] = take(lease, ARGV[i + 1], '', ARGV[1]) end
+return taken
+"""
 RELEASE = """
 local function release(lease, owner)
   if redis.call('GET', lease) ~= owner then return 0 end
@@ -44,6 +49,7 @@ class Leases:
         self._redis = redis
         self._milliseconds = int(seconds * 1000)
         self._take = redis.register_script(f"{TAKE} return take(KEYS[1], unpack(ARGV))")
+        self._renew = redis.register_script(_RENEW)
         self._release = redis.register_script(f"{RELEASE} return release(KEYS[1], ARGV[1])")
 
     def take(self, key: str, owner: str, task_id: str = "") -> bool:
@@ -52,6 +58,14 @@ class Leases:
         Takes also a lease that Redis has forgotten, and one that is reserved for `task_id`.
         """
         return bool(self._take(keys=[name_of(key)], args=self.arguments(owner, task_id)))
+
+    def renew(self, held: Sequence[tuple[str, str]]) -> list[bool]:
+        """Do what `take` does for several artifacts, each with its owner, in one request."""
+        if not held:
+            return []
+        names, owners = [name_of(key) for key, _ in held], [owner for _, owner in held]
+        taken: Any = self._renew(keys=names, args=[self._milliseconds, *owners])
+        return [bool(one) for one in taken]
 
     def arguments(self, owner: str, task_id: str = "") -> list[Any]:
         """Return the arguments of TAKE behind the name of the lease."""

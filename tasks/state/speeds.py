@@ -20,12 +20,11 @@ FADE = 0.98  # factor on the sums at each new unit: about the last fifty units c
 # Lua, so that two workers do not overwrite each other's sums.
 OBSERVE = """
 local function observe(speeds, name, seconds, audio, fade)
-  local fields = {name .. '/seconds', name .. '/audio', name .. '/units'}
-  local sums = redis.call('HMGET', speeds, unpack(fields))
-  for i, added in ipairs({seconds, audio, 1}) do
-    sums[i] = tostring(tonumber(sums[i] or '0') * tonumber(fade) + tonumber(added))
+  for field, added in pairs({seconds = seconds, audio = audio, units = 1}) do
+    local sum = tonumber(redis.call('HGET', speeds, name .. '/' .. field) or '0')
+    sum = sum * tonumber(fade) + tonumber(added)
+    redis.call('HSET', speeds, name .. '/' .. field, tostring(sum))
   end
-  redis.call('HSET', speeds, fields[1], sums[1], fields[2], sums[2], fields[3], sums[3])
 end
 """
 

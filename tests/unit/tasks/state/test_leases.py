@@ -88,3 +88,17 @@ def test_which_workers_hold_a_lease(leases: Leases) -> None:
         leases.take(key, owner)
     leases.reserve("d", "task-1", 5.0)
     assert leases.workers() == {"gpu1@x", "gpu:2@x"}
+
+
+def test_a_worker_renews_all_its_leases_at_once_and_learns_which_are_lost(
+    leases: Leases, redis: Redis
+) -> None:
+    for key, owner in (("own", "me:1"), ("lost", "other:1"), ("waits", "me:3")):
+        leases.take(key, owner)
+    leases.reserve("waits", "a task", 10.0)
+    redis.pexpire("scriptorium:lease:own", 1000)
+    held = [("own", "me:1"), ("lost", "me:2"), ("forgotten", "me:1"), ("waits", "me:3")]
+    assert leases.renew(held) == [True, False, True, False]
+    assert redis.pttl("scriptorium:lease:own") > 1000
+    assert leases.held(["own", "forgotten"]) == [True, True]
+    assert leases.renew([]) == []
