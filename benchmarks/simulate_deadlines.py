@@ -1,7 +1,7 @@
 """Jobs with a `ready_by` in a simulated cluster: late ones and cost, beside lanes alone.
 
     python -m benchmarks.simulate_deadlines [--quick] [--patterns steady bursts …] [--speed 40]
-                                            [--seeds 3] [--first-seed 0]
+                                            [--seeds 1] [--first-seed 0]
                                             [--plots docs/scaling] [--out FILE]
 
 The arrivals are those of `benchmarks.simulate_fleet`; two thirds of the jobs have a `ready_by`,
@@ -88,7 +88,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small patterns, one seed")
     parser.add_argument("--patterns", nargs="+", default=None)
     parser.add_argument("--speed", type=float, default=40.0, help="of a worker")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0, help="for jobs not seen before")
     parser.add_argument("--plots", type=Path, default=None, help="directory for PNGs")
     parser.add_argument("--out", type=Path, default=None, help="JSON file of all figures")

@@ -21,7 +21,7 @@ from orchestrator.scaling.policy import Load, StageLoad, recommend
 from orchestrator.scaling.pools import WorkerPool
 from tasks.runs.stages import Stage
 
-DRAINS = (30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 2400.0, 4800.0, 9600.0)
+DRAINS = (60.0, 300.0, 600.0, 1200.0, 2400.0, 4800.0, 9600.0)
 SAME_COST = 1.01  # times the hours of lanes alone at most
 DEFAULT_DRAIN = WorkerPool(name="gpu").target_drain_seconds
 

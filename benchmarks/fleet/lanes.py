@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -58,6 +59,7 @@ class Lanes:
     urgent: deque[int] = field(default_factory=deque)
     bulk: deque[int] = field(default_factory=deque)
     early: deque[int] = field(default_factory=deque)
+    looks: list[tuple[float, int]] = field(default_factory=list)  # when a job's slack is short
     early_jobs: dict[int, list[int]] = field(default_factory=dict)  # with their chunks
     in_early: set[int] = field(default_factory=set)  # chunks there that did not move up
     minutes: dict[int, float] = field(default_factory=dict)  # of `ready_by`: audio not done yet
@@ -87,7 +89,10 @@ class Lanes:
         minute = self._minute(number)
         self.minutes[minute] = self.minutes.get(minute, 0.0) + job.chunk_audio_seconds
         if self.heeds and ready_by < NEVER and not self.is_crowded:
-            if self._is_early(number, len(job.chunk_seconds)):
+            slack = self._slack(number, len(job.chunk_seconds))
+            if slack > 0:
+                if number not in self.early_jobs:
+                    heappush(self.looks, (self.now + slack, number))
                 if not self.early:
                     self.early_time = max(self.early_time, self.bulk_time)
                 self.early.append(chunk)
@@ -122,8 +127,11 @@ class Lanes:
         """
         self.now = now
         self.is_crowded = is_crowded(self.due(), now, self.maximum)
-        for number in list(self.early_jobs):
-            if not self.is_crowded and self._is_early(number, self.left[number]):
+        while self.looks and (self.is_crowded or self.looks[0][0] <= now):
+            _, number = heappop(self.looks)
+            slack = self._slack(number, self.left[number])
+            if not self.is_crowded and slack > 0:  # some of its work was done meanwhile
+                heappush(self.looks, (now + slack, number))
                 continue
             waiting = self.in_early.intersection(self.early_jobs.pop(number))
             self.in_early -= waiting
@@ -147,9 +155,8 @@ class Lanes:
         ready_by = self.ready_by[number]
         return -1 if ready_by == NEVER else int(ready_by // 60)
 
-    def _is_early(self, number: int, chunks: int) -> bool:
-        work = self._work(number, chunks)
-        return slack_seconds(self.ready_by[number], self.now, work) > 0
+    def _slack(self, number: int, chunks: int) -> float:
+        return slack_seconds(self.ready_by[number], self.now, self._work(number, chunks))
 
     def _append_by_length(self, chunk: int) -> None:
         if audio_of(self.jobs[self.job_of[chunk]]) <= INTERACTIVE_SECONDS:

@@ -79,6 +79,7 @@ class JobReply(BaseModel):
     progress: float = Field(ge=0, le=1, description="Share of the audio's seconds that is done.")
     chunks: ChunkCounts
     created_at: float = Field(description="Seconds since 1970.")
+    ready_by: float | None
     audio_seconds: float | None
     eta_seconds: float | None
     language: str | None
