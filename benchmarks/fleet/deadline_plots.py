@@ -36,11 +36,12 @@ def draw_late(
                 waits = [max(_LEAST_WAIT, point.rest_p95) for point in points]
                 _line(bottom, costs, waits, points, colour, label)
             top.set_title(name)
-            top.set_ylim(-1, None)
             bottom.set_yscale("log")
             bottom.yaxis.set_major_formatter(ScalarFormatter())
             bottom.yaxis.set_minor_formatter(NullFormatter())
             bottom.set_xlabel("cost ÷ bare work")
+        highest = max(point.late for both in sweeps.values() for points in both for point in points)
+        grid[0][0].set_ylim(-1, 105 * highest + 1)
         grid[0][0].set_ylabel("late, % of jobs with ready_by")
         grid[1][0].set_ylabel("p95 wait of the others, s")
         lines, names = grid[0][0].get_legend_handles_labels()

@@ -199,6 +199,8 @@ class PoolReply(BaseModel):
     desired: int = Field(description="Workers that it should have.")
     minimum: int
     maximum: int
+    due_workers: float = Field(description="Workers that the work with a ready_by needs.")
+    is_crowded: bool = Field(description="More is due than `maximum` workers can do in time.")
     backlog_seconds: float = Field(description="Of audio, waiting or in flight.")
     in_flight: int = Field(description="Units that workers hold a lease on, of all stages.")
     stages: list[StageLoadReply]

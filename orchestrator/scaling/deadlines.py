@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from tasks.runs.deadline import MARGIN_SECONDS
 
 LATE_SECONDS = 300.0  # what is nearly due, or late, should be done in this time
+LANES = 2
 STEP_SECONDS = 60.0  # deadlines within one are taken together
 
 
@@ -44,11 +45,12 @@ def needed_at_once(due: Iterable[Due], now: float) -> float:
 
 
 def is_crowded(due: Iterable[Due], now: float, most_at_once: float) -> bool:
-    """Return whether more is due than `most_at_once` units at a time can do, without any margin.
+    """Return whether more is due than the interactive lane's part of a fleet can do.
 
-    To hurry all of it would make all of it late.
+    Workers take from both lanes in turn. To hurry all of it would make all of it late, and to put
+    it off would make it worse. `most_at_once`: units that the largest fleet does at a time.
     """
-    return _most(due, now, MARGIN_SECONDS) > most_at_once
+    return _most(due, now, MARGIN_SECONDS) > most_at_once / LANES
 
 
 def _most(due: Iterable[Due], now: float, least_seconds: float) -> float:

@@ -68,3 +68,8 @@ def place_of(
     if may_move_up(ready_by, manifest.created_at, plan.seconds):
         return Place(Lane.INTERACTIVE)
     return usual
+
+
+def is_urgent(manifest: Manifest, plan: Plan, now: float) -> bool:
+    """Return whether a worker that has a unit of the job should do it before others."""
+    return place_of(manifest, plan, now).lane is Lane.INTERACTIVE

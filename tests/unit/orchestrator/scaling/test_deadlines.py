@@ -64,7 +64,7 @@ def test_deadlines_of_a_minute_taken_together_never_ask_for_less_work(items: lis
     assert needed_at_once(together, NOW) >= needed_at_once(items, NOW) * (1 - 1e-9)
 
 
-def test_a_fleet_is_crowded_when_its_largest_size_cannot_do_what_is_due() -> None:
+def test_a_fleet_is_crowded_when_half_of_its_largest_size_cannot_do_what_is_due() -> None:
     items = [Due(NOW + HOUR, 10 * HOUR)]
-    assert is_crowded(items, NOW, 9)
-    assert not is_crowded(items, NOW, 10)
+    assert is_crowded(items, NOW, 19)
+    assert not is_crowded(items, NOW, 20)
