@@ -114,6 +114,14 @@ class Share:
             return cls()
 
 
+def early(tenant: str) -> str:
+    """Return the name under which a tenant's early work takes turns: no tenant's name has a colon.
+
+    It has a list of its own, so that it waits behind the tenant's other work too.
+    """
+    return f"{tenant}:early"
+
+
 def slots_of(concurrency: int) -> int:
     """Return the slots of a worker that does so many units of one tenant at the same time."""
     return concurrency + 1 if concurrency > 1 else 1

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class Simulation:
     job_of: list[int] = field(default_factory=list)
     left: list[int] = field(default_factory=list)  # by job: chunks
     ended: list[float] = field(default_factory=list)
-    queue: deque[int] = field(default_factory=deque)
+    queue: Any = field(default_factory=deque)  # or `Lanes`
     idle: dict[Worker, None] = field(default_factory=dict)  # in the order in which they wait
     workers: dict[Worker, None] = field(default_factory=dict)  # that no one told to end
     events: list[tuple[float, int, Worker | None, int]] = field(default_factory=list)

@@ -79,6 +79,7 @@ class JobReply(BaseModel):
     progress: float = Field(ge=0, le=1, description="Share of the audio's seconds that is done.")
     chunks: ChunkCounts
     created_at: float = Field(description="Seconds since 1970.")
+    ready_by: float | None
     audio_seconds: float | None
     eta_seconds: float | None
     language: str | None
@@ -198,6 +199,8 @@ class PoolReply(BaseModel):
     desired: int = Field(description="Workers that it should have.")
     minimum: int
     maximum: int
+    due_workers: float = Field(description="Workers that the work with a ready_by needs.")
+    is_crowded: bool = Field(description="More is due than `maximum` workers can do in time.")
     backlog_seconds: float = Field(description="Of audio, waiting or in flight.")
     in_flight: int = Field(description="Units that workers hold a lease on, of all stages.")
     stages: list[StageLoadReply]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from orchestrator.jobs import runs, submission
 from orchestrator.jobs.dead_letters import read_dead_letters
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.local_files import local_path
+from orchestrator.jobs.ready_by import moment
 from orchestrator.jobs.sources import upload
 from orchestrator.results.files import FORMAT_NAMES, parse_formats, render_result
 from tasks.runs.manifest import Source
@@ -48,11 +50,19 @@ def submit(
             *spellings("idempotency_key"), help="A text of yours: the same text gives the same job."
         ),
     ] = None,
+    ready_by: Annotated[
+        str | None,
+        typer.Option(
+            *spellings("ready_by"),
+            help="When it should be ready: a time with its zone, or seconds from now.",
+        ),
+    ] = None,
     known_speaker: KnownSpeakers = None,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit one file to the cluster and print the job's id; `-` is standard input."""
+    due = None if ready_by is None else _moment(ready_by)
     to = opened_cluster()
     job = submission.submit(
         to,
@@ -60,6 +70,7 @@ def submit(
         with_known_speakers(to, tenant(), options, known_speaker),
         tenant=tenant(),
         idempotency_key=idempotency_key,
+        ready_by=due,
     )
     enter(to, "job.submit", tenant(), job.id)
     _accepted(job, wait, as_json)
@@ -188,6 +199,14 @@ def _accepted(job: Job, wait: bool, as_json: bool) -> None:
         job = watch_jobs(opened_cluster(), tenant(), [job], quiet=as_json)[0]
     print_json(job.to_json()) if as_json else typer.echo(job.id)
     raise typer.Exit(exit_status([job]))
+
+
+def _moment(text: str) -> float:
+    """Return a time as seconds since 1970. Raises InvalidOption."""
+    try:
+        return moment(text, time.time())
+    except ValueError as error:
+        raise InvalidOption(f"--ready-by {text}: {error}.") from None
 
 
 def _source(text: str) -> Source | None:

@@ -109,6 +109,7 @@ class Job:
     progress: float  # 0..1, by audio seconds
     chunks: Chunks
     created_at: float  # seconds since 1970
+    ready_by: float | None = None  # seconds since 1970; None: none was given
     audio_seconds: float | None = None
     eta_seconds: float | None = None
     language: str | None = None
@@ -133,6 +134,7 @@ class Job:
                 "failed": self.chunks.failed,
             },
             "created_at": self.created_at,
+            "ready_by": self.ready_by,
             "audio_seconds": self.audio_seconds,
             "eta_seconds": self.eta_seconds,
             "language": self.language,
@@ -167,6 +169,7 @@ def describe_job(
         progress=round(progress, 4),
         chunks=chunks,
         created_at=manifest.created_at,
+        ready_by=manifest.ready_by,
         audio_seconds=plan.seconds if plan else None,
         eta_seconds=None if summary else _eta(receipts, plan, progress, now),
         language=summary.language if summary else manifest.options.language,

@@ -11,14 +11,15 @@ import json
 import time
 from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from itertools import product
 from typing import Any, Protocol
 
 from redis import Redis
 
-from orchestrator.cluster.turns import Turns, has_turn_to_come, lane_of
+from orchestrator.cluster.turns import Turns, has_turn_to_come, lanes_of
 from orchestrator.cluster.unreadable import FAULTS, note
 from tasks.broker import SENT_AT
-from tasks.fair_queue import NONE, lengths, lists, message_of
+from tasks.fair_queue import NONE, early, lengths, lists, message_of
 from tasks.runs.records import Records
 from tasks.runs.stages import HEADER_STAGES, Stage, queues, queues_of
 from tasks.runs.units import Run, Unit
@@ -83,7 +84,7 @@ class RedisQueues:
         if stages & HEADER_STAGES:
             stages.add(Stage.FAN_OUT)
         runs = {unit.run for unit in suspects}
-        tenants = {NONE, *(run.tenant for run in runs)}
+        tenants = {NONE} | {name for run in runs for name in (run.tenant, early(run.tenant))}
         every = lists(self._redis, queues_of(stages))
         waiting = lengths(self._redis, (it for it in every if every[it][1] in tenants))
         long = {key for key, length in waiting.items() if length > self._longest}
@@ -139,11 +140,11 @@ class RedisQueues:
             unit.run.unit(Stage.FAN_OUT), firsts, now
         ):
             return True
-        queue = unit.stage.queue(lane_of(self._records, unit))
+        names = [unit.stage.queue(lane) for lane in lanes_of(self._records, unit)]
         asked = self._turns.first_asked(unit, now)
         return any(
             has_turn_to_come(firsts[place], asked, now)
-            for place in ((queue, unit.run.tenant), (queue, NONE))
+            for place in product(names, (unit.run.tenant, early(unit.run.tenant), NONE))
             if place in firsts
         )
 

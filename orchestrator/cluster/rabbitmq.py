@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from orchestrator.cluster.turns import has_turn_to_come, lane_of
+from orchestrator.cluster.turns import has_turn_to_come, lanes_of
 from tasks.broker import SENT_AT, BrokerUnavailable
 from tasks.runs.records import Records
 from tasks.runs.stages import HEADER_STAGES, Lane, Stage, queues
@@ -106,7 +106,7 @@ class AmqpQueues:
         if not may_be_in(Lane.BULK):
             return False
         if wait.is_bulk is None:  # looked up once: a long queue has many records
-            wait.is_bulk = lane_of(self._records, unit) is Lane.BULK
+            wait.is_bulk = Lane.BULK in lanes_of(self._records, unit)
         return wait.is_bulk
 
     def _first_sent(self) -> dict[str, float]:

@@ -68,14 +68,20 @@ def has_turn_to_come(first_sent: float, asked_at: float, now: float) -> bool:
     return first_sent <= asked_at + MARGIN_SECONDS
 
 
-def lane_of(records: Records, unit: Unit) -> Lane:
-    """Return the lane of the unit's message, by the rule of `tasks/runs/canvas.py`."""
+def lanes_of(records: Records, unit: Unit) -> tuple[Lane, ...]:
+    """Return the lanes of the unit's messages, by the rule of `tasks/runs/canvas.py`.
+
+    It is one but for a job with a `ready_by`, whose units may have moved from one to the other.
+    """
     if unit.stage in (Stage.DIARIZE, Stage.ASSEMBLE):
-        return Lane.INTERACTIVE
+        return (Lane.INTERACTIVE,)
     try:
-        options = records.manifest(unit.run.tenant, unit.run.job).options
+        manifest = records.manifest(unit.run.tenant, unit.run.job)
+        options = manifest.options
         if unit.stage in HEADER_STAGES:
-            return records.plan(unit.run.tenant, unit.run.job).lane(options)
+            if manifest.ready_by is not None and options.lane is None:
+                return tuple(Lane)
+            return (records.plan(unit.run.tenant, unit.run.job).lane(options),)
     except (ArtifactMissing, UnreadableRecord):  # the job is being deleted, or is broken
-        return Lane.INTERACTIVE
-    return options.lane or Lane.INTERACTIVE
+        return (Lane.INTERACTIVE,)
+    return (options.lane or Lane.INTERACTIVE,)

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from orchestrator.jobs.ready_by import ReadyBy
 from tasks.runs.options import JobOptions
 
 METADATA_ENTRIES = 16
@@ -37,6 +38,9 @@ class JobRequest(Body):
         default_factory=dict, description="Your own values; returned as sent."
     )
     webhook_url: Address | None = Field(None, description="Called when the job has ended.")
+    ready_by: ReadyBy | None = Field(
+        None, description="When it should be ready: a time with its zone, or seconds from now."
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -52,3 +56,4 @@ class FormRequest(Body):
     options: JobOptions = Field(default_factory=JobOptions)
     metadata: Metadata = Field(default_factory=dict)
     webhook_url: Address | None = None
+    ready_by: ReadyBy | None = None

@@ -22,7 +22,7 @@ from orchestrator.jobs.local_files import opened, source_name
 from tasks.artifacts import exists
 from tasks.artifacts.names import checked_key
 from tasks.runs import keys
-from tasks.runs.manifest import Source
+from tasks.runs.manifest import Manifest, Source
 from tasks.web.addresses import AddressPolicy
 
 NAME_CHARACTERS = 255
@@ -130,3 +130,14 @@ def _own_place(settings: Settings) -> tuple[str | None, str]:
         return None, ""
     prefix = unquote(parts.path).strip("/")
     return parts.netloc, f"{prefix}/" if prefix else ""
+
+
+def uploaded_keys(manifest: Manifest) -> list[str]:
+    """Return the keys of the uploaded files that a job uses: its source and its speakers' clips."""
+    clips = clip_keys(manifest)
+    return [manifest.source.artifact, *clips] if manifest.source.artifact else clips
+
+
+def clip_keys(manifest: Manifest) -> list[str]:
+    """Return the keys of the clips of a job's known speakers."""
+    return [keys.source(manifest.tenant, it.clip) for it in manifest.options.known_speakers]

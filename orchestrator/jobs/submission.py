@@ -21,8 +21,10 @@ from orchestrator.cluster.job import Job, describe_job
 from orchestrator.jobs.admission import admit
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options, with_allowed_lane
+from orchestrator.jobs.ready_by import check_ready_by
 from orchestrator.jobs.refusals import give_back, keep
 from orchestrator.jobs.runs import IllegalTransition, issue
+from orchestrator.jobs.sources import clip_keys, uploaded_keys
 from orchestrator.jobs.trial import divided, submitted_again
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
@@ -54,14 +56,16 @@ def submit(
     idempotency_key: str | None = None,
     metadata: dict[str, str] | None = None,
     webhook_url: str | None = None,
+    ready_by: float | None = None,
     output: Output | None = None,
     quota: Quota | None = None,
     way: str | None = None,
 ) -> Job:
     """Accept a job and return it. Operators submit without a quota.
 
-    `way`: how it came in, for the metrics; None: not counted. Raises UnknownModel, SourceMissing,
-    IdempotencyConflict, QuotaExceeded, ClusterFull, RedisUnavailable or StoreUnavailable.
+    `way`: how it came in, for the metrics; None: not counted. `ready_by`: seconds since 1970.
+    Raises UnknownModel, ReadyByPassed, SourceMissing, IdempotencyConflict, QuotaExceeded,
+    ClusterFull, RedisUnavailable or StoreUnavailable.
     """
     control = accepted_options(options, cluster.settings)  # before the key is used
     store = cluster.store
@@ -81,6 +85,7 @@ def submit(
             max_audio_seconds=quota.audio_seconds if quota else None,
             max_source_bytes=quota.source_bytes if quota else None,
             weight=weight_of(cluster.settings, tenant),
+            ready_by=ready_by,
             traceparent=traceparent,
             trial=side,
         )
@@ -93,6 +98,7 @@ def _submit(
     store, tenant, idempotency_key = cluster.store, manifest.tenant, manifest.idempotency_key
     key = keys.manifest(tenant, manifest.job)
     if idempotency_key is None or not exists(store, key):  # else it has a place, or has ended
+        check_ready_by(manifest.ready_by, manifest.created_at)
         admit(cluster, tenant, manifest.job, quota, manifest.created_at)
     is_first = store.put(key, encode(manifest.model_dump(mode="json")))
     if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
@@ -102,13 +108,13 @@ def _submit(
             store.delete(key)
         cluster.jobs.refuse(tenant, manifest.job)
         named = {name: getattr(manifest, name) for name in _SUBMITTED}
-        named |= {"options": given, "quota": quota, "way": way}
+        named |= {"options": given, "quota": quota, "way": way, "ready_by": manifest.ready_by}
         return submit(cluster, **named, tenant=tenant, idempotency_key=idempotency_key)
     if not is_first:
         manifest = _first(cluster, manifest, given)
         if _is_accepted(cluster, Run(tenant, manifest.job, 1)):
             return cluster.job(tenant, manifest.job)
-    needed = _uploaded(manifest)
+    needed = uploaded_keys(manifest)
     try:
         job = _accept(cluster, manifest, needed, way)
     except SourceMissing:
@@ -161,6 +167,7 @@ def rerun(
                 "options": options,
                 "idempotency_key": None,
                 "rerun_of": job,
+                "ready_by": None,
                 "traceparent": traceparent,
                 "trial": None,  # its options are chosen
             }
@@ -182,11 +189,11 @@ def _run_again(
         getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS
     )
     cluster.store.put(keys.manifest(tenant, manifest.job), encode(manifest.model_dump(mode="json")))
-    needed = _uploaded(manifest)
+    needed = uploaded_keys(manifest)
     if prepared:  # the decoded audio is enough; the source may be deleted
         known = cluster.records.plan(tenant, first.job)
         needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
-        needed += _clips(manifest)
+        needed += clip_keys(manifest)
         cluster.store.put(keys.plan(tenant, manifest.job), cluster.store.get(plan))
     return _accept(cluster, manifest, needed, way, prepared=prepared)
 
@@ -238,13 +245,3 @@ def _accept(
 
         JOBS_SUBMITTED.labels(way).inc()
     return describe_job(manifest, 1, {}, None, None, time.time())
-
-
-def _uploaded(manifest: Manifest) -> list[str]:
-    """Return the keys of the uploaded files that a job uses: its source and its speakers' clips."""
-    clips = _clips(manifest)
-    return [manifest.source.artifact, *clips] if manifest.source.artifact else clips
-
-
-def _clips(manifest: Manifest) -> list[str]:
-    return [keys.source(manifest.tenant, it.clip) for it in manifest.options.known_speakers]

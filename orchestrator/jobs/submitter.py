@@ -40,6 +40,7 @@ class Submitter:
             idempotency_key=self.idempotency_key,
             metadata=asked.metadata,
             webhook_url=asked.webhook_url,
+            ready_by=asked.ready_by,
             quota=quota_of(settings, self.tenant),
             way=self.way,
         )

@@ -16,7 +16,7 @@ import structlog
 from gpu_worker.models.whisper import AUTO
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Receipts, failed_units
-from orchestrator.cluster.turns import lane_of
+from orchestrator.cluster.turns import lanes_of
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.open_runs.needs import RunFacts, needed_units
 from orchestrator.open_runs.watch import UNITS, Watch
@@ -51,6 +51,7 @@ class RunSurvey:
     needs: tuple[Need, ...]  # empty if this pass did not look at it
     work: tuple[StageWork, ...] | None  # as of the last look; None: no record of it was read
     in_flight: tuple[tuple[Stage, int], ...]  # units that workers have, as of the last look
+    ready_by: float | None = None  # of the job, as of the last look
 
     @property
     def idle(self) -> tuple[Unit, ...]:
@@ -110,11 +111,15 @@ class Surveyor:
 
     def _queues(self, one: RunSurvey) -> frozenset[str] | None:
         """Return the queues in which the run's messages should wait; None if it is worked on."""
+        if one.ready_by is not None:  # looked at, so that it moves up in time
+            return None
         if any(need.is_leased or need.is_coming for need in one.needs):
             return None
         units = {need.unit.stage: need.unit for need in one.needs}
         records = self._cluster.records
-        return frozenset(stage.queue(lane_of(records, unit)) for stage, unit in units.items())
+        return frozenset(
+            stage.queue(lane) for stage, unit in units.items() for lane in lanes_of(records, unit)
+        )
 
     def _units(self, run: Run, *, has_begun: bool) -> int:
         """Estimate how many units a run needs next."""
@@ -171,27 +176,30 @@ class Surveyor:
 
 
 def _page(cluster: Cluster, runs: Sequence[Run]) -> Iterator[RunSurvey]:
-    found: list[tuple[Run, tuple[StageWork, ...] | None, list[tuple[Unit, str]]]] = []
+    found: list[tuple[Run, float | None, tuple[StageWork, ...] | None, list[tuple[Unit, str]]]] = []
     for run, receipts in zip(runs, cluster.ledger.read_all(runs), strict=True):
         try:
             looked = _look(cluster, run, receipts)
             if looked is not None:
                 facts, needed = looked
-                found.append((run, None if facts is None else remaining_work(facts), needed))
+                if facts is None:
+                    found.append((run, None, None, needed))
+                else:
+                    found.append((run, facts.manifest.ready_by, remaining_work(facts), needed))
         except FAULTS as error:  # this run's alone: the others are looked at all the same
             note(run.name, error)
     # While a fan-out is leased, the messages are just being written.
     names = [
         name
-        for run, _, needed in found
+        for run, *_, needed in found
         for name in (keys.of_run(run, Stage.FAN_OUT.value), *(key for _, key in needed))
     ]
     leased = iter(cluster.leases.held(names))
-    for run, work, needed in found:
+    for run, ready_by, work, needed in found:
         is_coming = next(leased)
         needs = tuple(Need(unit, next(leased), is_coming) for unit, _ in needed)
         in_flight = Counter(need.unit.stage for need in needs if need.is_leased)
-        yield RunSurvey(run, needs, work, tuple(in_flight.items()))
+        yield RunSurvey(run, needs, work, tuple(in_flight.items()), ready_by)
 
 
 def _look(

@@ -26,6 +26,7 @@ from orchestrator.reconciler.cataloguing import Cataloguing
 from orchestrator.reconciler.collecting import COLLECTIONS_SECONDS, Collecting
 from orchestrator.reconciler.duty import Duty
 from orchestrator.reconciler.housekeeping import UPLOADS_SECONDS, Housekeeping
+from orchestrator.reconciler.hurrying import Hurrying
 from orchestrator.reconciler.leading import Leading, LeadLost
 from orchestrator.reconciler.measuring import Measuring
 from orchestrator.reconciler.rescuing import Rescuing
@@ -56,6 +57,7 @@ class Reconciler:
         self._surveyor = Surveyor(cluster)
         self._rescuing = Rescuing(cluster, self._leading, clock)
         self._measuring = Measuring(cluster)
+        self._hurrying = Hurrying(cluster, self._leading)
         self._restoring = Restoring(cluster, self._leading, adopt=adopt)
         self._cataloguing = Cataloguing(cluster, self._leading, self._restoring)
         house = Housekeeping(cluster, self._leading)
@@ -117,6 +119,7 @@ class Reconciler:
         """
         if not self._leading.take():
             self._rescuing.forget()
+            self._hurrying.forget()
             return ()
         runs = self._cluster.jobs.open_runs()
         wiped = self._cluster.jobs.is_wiped()  # asked later: if so, runs may be missing
@@ -129,7 +132,9 @@ class Reconciler:
         surveys = tuple(self._steps(self._surveyor.survey(runs)))
         try:
             lost = self._rescuing.lost(surveys)
-            return tuple(unit for unit in self._steps(lost) if self._rescued(unit))
+            issued = tuple(unit for unit in self._steps(lost) if self._rescued(unit))
+            self._hurrying.hurry(surveys, is_crowded=self._measuring.is_crowded)
+            return issued
         finally:
             if self._leading.is_held and not wiped:  # what is not restored yet is work too
                 self._measuring.measure(surveys, self._rescuing.reissued_units)

@@ -23,12 +23,14 @@ class Measuring:
 
     def __init__(self, cluster: Cluster) -> None:
         self._scaler = Scaler(cluster)
+        self.is_crowded = False  # as of the last pass: of a pool, more is due than it can do
         self._waits = False  # said once, not at every pass of an outage
 
     def measure(self, surveys: Sequence[RunSurvey], reissued_units: int) -> None:
         """Publish the load. Raises nothing: what cannot be measured is logged."""
         try:
-            self._scaler.publish(surveys, reissued_units)
+            load = self._scaler.publish(surveys, reissued_units)
+            self.is_crowded = any(pool.is_crowded for pool in load.pools.values())
             self._waits = False
         except (RedisError, ScriptoriumError) as error:
             if not self._waits:

@@ -18,6 +18,7 @@ from orchestrator.reconciler.leading import Leading
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
 from tasks.runs.canvas import chain_of, cost_of, run_canvas
+from tasks.runs.deadline import place_of
 from tasks.runs.dependencies import chains_before, downstream
 from tasks.runs.manifest import Manifest
 from tasks.runs.stages import Lane, Stage
@@ -115,7 +116,8 @@ class Rescuing:
         ]
         for units in lost or [downstream(unit, options, plan)]:
             cost = cost_of(manifest, plan)
-            message = chain_of(cluster.celery, units, plan.lane(options), cost)
+            place = place_of(manifest, plan, time.time())
+            message = chain_of(cluster.celery, units, place, cost)
             message.apply_async(ignore_result=True)
 
     def _kept(self, chain: Sequence[Unit]) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from orchestrator.open_runs.work import StageWork
+from orchestrator.scaling.deadlines import Due, joined
 from orchestrator.scaling.policy import Load, StageLoad
 from orchestrator.scaling.pools import WorkerPool
 from tasks.runs.stages import EARLY_STAGES, Stage
@@ -20,9 +21,11 @@ def pool_load(
     in_flight: Mapping[Stage, int],
     speeds: Mapping[SpeedName, Speed],
     job_seconds: float = FIRST_JOB_SECONDS,
+    due: Iterable[tuple[float, StageWork]] = (),
 ) -> Load:
     """Return one pool's part of all runs' work, at the speed measured in this pool.
 
+    `due`: the part of the work that has a `ready_by`, each with its own, in seconds since 1970.
     `job_seconds`: assumed for each unit of work whose audio is of unknown length.
     """
     stages: dict[Stage, StageLoad] = {}
@@ -45,7 +48,13 @@ def pool_load(
     loads = {
         stage: replace(load, in_flight=in_flight.get(stage, 0)) for stage, load in stages.items()
     }
-    return Load(loads, is_expected=is_early and not loads and Stage.TRANSCRIBE in pool.work)
+    dated = (
+        Due(ready_by, (item.audio_seconds or 0.0) / speed_of(pool, item.stage, item.model, speeds))
+        for ready_by, item in due
+        if item.stage in pool.work
+    )
+    is_expected = is_early and not loads and Stage.TRANSCRIBE in pool.work
+    return Load(loads, is_expected, joined(dated))
 
 
 def speed_of(

@@ -19,6 +19,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.scaling.deadlines import Due, needed_at_once
 from orchestrator.scaling.pools import WorkerPool
 from tasks.runs.stages import Stage
 
@@ -42,6 +43,7 @@ class Load:
 
     stages: Mapping[Stage, StageLoad]
     is_expected: bool = False  # other stages in progress will soon make work for this pool
+    due: tuple[Due, ...] = ()  # the part of the work that has a `ready_by`
 
     @property
     def backlog_seconds(self) -> float:
@@ -78,10 +80,15 @@ def busy_workers(load: Load, pool: WorkerPool) -> int:
     return min(pool.maximum, math.ceil(load.in_flight * pool.share / pool.concurrency))
 
 
-def required_workers(load: Load, pool: WorkerPool) -> int:
-    """Return the number of workers that the load needs now, without regard to earlier numbers."""
-    seconds = load.work_seconds * pool.share
-    wanted = math.ceil(seconds / (pool.concurrency * pool.target_drain_seconds))
+def required_workers(load: Load, pool: WorkerPool, now: float = 0.0) -> int:
+    """Return the number of workers that the load needs now, without regard to earlier numbers.
+
+    `now`: seconds since 1970; without work that has a `ready_by` it does not matter.
+    """
+    rest = max(0.0, load.work_seconds - sum(one.work_seconds for one in load.due))
+    at_once = rest / pool.target_drain_seconds
+    at_once += needed_at_once(load.due, now)
+    wanted = math.ceil(round(at_once * pool.share / pool.concurrency, 9))
     # More workers than units would be idle.
     wanted = min(wanted, math.ceil(load.units / pool.concurrency))
     floor = 1 if load.in_flight or load.is_expected or load.units else 0
@@ -96,7 +103,7 @@ def recommend(
 
     `now`: seconds since 1970; `before`: what the last call returned to remember.
     """
-    latest = Recommendation(now, required_workers(load, pool), busy_workers(load, pool))
+    latest = Recommendation(now, required_workers(load, pool, now), busy_workers(load, pool))
     kept: list[Recommendation] = []
     for one in before:
         holds = one.workers > latest.workers and now - one.at < pool.scale_down_seconds

@@ -55,6 +55,8 @@ class PoolLoad:
     maximum: int
     stages: Mapping[str, StageBacklog] = field(default_factory=dict)
     recommendations: tuple[Recommendation, ...] = ()  # input of the next decision
+    due_workers: float = 0.0  # that the work with a `ready_by` needs
+    is_crowded: bool = False  # more of it is due than the largest pool can do in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ def pool_to_json(name: str, load: PublishedLoad) -> dict[str, Any]:
         "desired": pool.desired,
         "minimum": pool.minimum,
         "maximum": pool.maximum,
+        "due_workers": pool.due_workers,
+        "is_crowded": pool.is_crowded,
         "backlog_seconds": pool.backlog_seconds,
         "in_flight": pool.in_flight,
         "stages": [{"stage": stage} | asdict(one) for stage, one in pool.stages.items()],

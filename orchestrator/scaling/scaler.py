@@ -10,6 +10,7 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.open_runs.survey import RunSurvey
 from orchestrator.open_runs.work import StageWork
 from orchestrator.scaling.backlog import FIRST_JOB_SECONDS, pool_load
+from orchestrator.scaling.deadlines import is_crowded, needed_at_once
 from orchestrator.scaling.policy import Load, Recommendation, recommend
 from orchestrator.scaling.pools import WorkerPool, worker_pools
 from orchestrator.scaling.published import (
@@ -40,16 +41,22 @@ class Scaler:
         before = published(self._redis)
         speeds = self._speeds.read()
         work, likely = self._work(surveys), _likely_seconds(speeds)
+        due = [
+            (one.ready_by, item)
+            for one in surveys
+            if one.ready_by is not None
+            for item in one.work or ()
+        ]
         in_flight: Counter[Stage] = Counter()
         for one in surveys:
             for stage, number in one.in_flight:
                 in_flight[stage] += number
         pools = {}
         for name, pool in self._pools.items():
-            load = pool_load(pool, work, in_flight, speeds, likely)
+            load = pool_load(pool, work, in_flight, speeds, likely, due)
             known = before.pools.get(name) if before else None
             desired, kept = recommend(load, pool, known.recommendations if known else (), now)
-            pools[name] = _described(pool, load, desired, kept)
+            pools[name] = _described(pool, load, desired, kept, now)
         lengths, ages = self._queues.lengths(), self._queues.ages(now)
         measured = PublishedLoad(
             measured_at=now,
@@ -93,14 +100,17 @@ def _likely_seconds(speeds: Mapping[SpeedName, Speed]) -> float:
 
 
 def _described(
-    pool: WorkerPool, load: Load, desired: int, kept: Sequence[Recommendation]
+    pool: WorkerPool, load: Load, desired: int, kept: Sequence[Recommendation], now: float
 ) -> PoolLoad:
+    each = pool.concurrency / pool.share  # units at once, for each worker
     return PoolLoad(
         desired=desired,
         backlog_seconds=round(load.backlog_seconds, 3),
         in_flight=load.in_flight,
         minimum=pool.minimum,
         maximum=pool.maximum,
+        due_workers=round(needed_at_once(load.due, now) / each, 3),
+        is_crowded=is_crowded(load.due, now, pool.maximum * each),
         stages={
             stage.value: StageBacklog(
                 backlog_seconds=round(one.audio_seconds, 3),

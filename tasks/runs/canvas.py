@@ -15,7 +15,8 @@ from typing import Any
 
 from celery import Celery, Signature, chain, chord
 
-from tasks.fair_queue import Share
+from tasks.fair_queue import Share, early
+from tasks.runs.deadline import EARLY_WEIGHT, Place
 from tasks.runs.dependencies import needs_detection
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.stages import HEADER_STAGES, Lane, Stage
@@ -41,11 +42,15 @@ def cost_of(manifest: Manifest, plan: Plan) -> Cost:
     return cost
 
 
-def signature(celery: Celery, unit: Unit, lane: Lane, cost: Cost = equal_cost) -> Signature:
+def signature(
+    celery: Celery, unit: Unit, place: Lane | Place, cost: Cost = equal_cost
+) -> Signature:
     """Return the message that asks for one unit.
 
     `diarize` and `assemble` always use the interactive lane: they are quick and end the job.
     """
+    lane, is_early = (place.lane, place.is_early) if isinstance(place, Place) else (place, False)
+    share = Share(unit.run.tenant, cost(unit))
     arguments: dict[str, Any] = {
         "tenant": unit.run.tenant,
         "job": unit.run.job,
@@ -53,13 +58,15 @@ def signature(celery: Celery, unit: Unit, lane: Lane, cost: Cost = equal_cost) -
     }
     if unit.stage in HEADER_STAGES:
         arguments["index"] = unit.index
+        if is_early:
+            share = Share(early(unit.run.tenant), cost(unit) / EARLY_WEIGHT)
     elif unit.stage in (Stage.DIARIZE, Stage.ASSEMBLE):
         lane = Lane.INTERACTIVE
     return celery.signature(
         unit.stage.task_name,
         kwargs=arguments,
         queue=unit.stage.queue(lane),
-        headers=Share(unit.run.tenant, cost(unit)).headers(),
+        headers=share.headers(),
         # What a unit returns is read nowhere. A chord counts its header's units all the same.
         ignore_result=True,
         immutable=True,
@@ -67,10 +74,10 @@ def signature(celery: Celery, unit: Unit, lane: Lane, cost: Cost = equal_cost) -
 
 
 def chain_of(
-    celery: Celery, units: Sequence[Unit], lane: Lane, cost: Cost = equal_cost
+    celery: Celery, units: Sequence[Unit], place: Lane | Place, cost: Cost = equal_cost
 ) -> Signature:
     """Return the messages of units that follow one another."""
-    return chain(*(signature(celery, unit, lane, cost) for unit in units))
+    return chain(*(signature(celery, unit, place, cost) for unit in units))
 
 
 def run_canvas(
@@ -94,14 +101,14 @@ def fan_out_canvas(
     celery: Celery,
     header: Sequence[Sequence[Unit]],
     body: Sequence[Unit],
-    lane: Lane,
+    place: Lane | Place,
     cost: Cost = equal_cost,
 ) -> Signature:
     """Return a chord: the header's chains side by side, then the units of the body in turn."""
-    behind = chain_of(celery, body, lane)
+    behind = chain_of(celery, body, place)
     if not header:
         return behind
-    return chord([chain_of(celery, units, lane, cost) for units in header], behind, app=celery)
+    return chord([chain_of(celery, units, place, cost) for units in header], behind, app=celery)
 
 
 def assembly(celery: Celery, run: Run) -> Signature:

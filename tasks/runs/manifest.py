@@ -61,17 +61,18 @@ class Manifest(Record):
     max_source_bytes: int | None = None  # likewise
     weight: float | None = None  # the tenant's, in the turns of the queues; None: 1
     traceparent: str | None = None  # W3C's, of the span in which it was submitted
+    ready_by: float | None = None  # seconds since 1970; None: as soon as its lane allows
     trial: TrialSide | None = None  # None: it takes no part in a trial
 
     @model_serializer(mode="wrap")
     def _without_what_is_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out trace, trial, weight and the options that are None by default, where not set.
+        """Leave out what is None by default, of the newer fields and the options, where not set.
 
         Workers of the first releases refuse a field that they do not know. So give a new option
         the default None: during an upgrade they then do all jobs that do not set it.
         """
         data: dict[str, Any] = write(self)
-        for name in ("traceparent", "trial", "weight"):
+        for name in ("traceparent", "trial", "weight", "ready_by"):
             if getattr(self, name) is None:
                 data.pop(name, None)
         for name, field in JobOptions.model_fields.items():

@@ -6,6 +6,7 @@ If it fails, the transcript keeps the times that the engine gave its words.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,8 @@ from tasks.artifacts.pcm import read_audio
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.stages import Lane, Stage
+from tasks.runs.deadline import is_urgent
+from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 
 
@@ -59,7 +61,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             before_batch=check,
             batcher=loaded.batcher,
             turns=place.watchdog,
-            standing=Standing(unit.run.tenant, plan.lane(options) is Lane.INTERACTIVE),
+            standing=Standing(unit.run.tenant, is_urgent(manifest, plan, time.time())),
         )
         return aligned.to_json() | {"model": aligner.name, "device": aligner.device}
 

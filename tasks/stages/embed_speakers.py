@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,8 @@ from tasks.artifacts.pcm import read_audio
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.stages import Lane, Stage
+from tasks.runs.deadline import is_urgent
+from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 
 
@@ -24,7 +26,8 @@ def embed_speakers(self: Any, tenant: str, job: str, run: int, index: int) -> di
 
 def _describe(place: Workplace, unit: Unit) -> Work:
     plan = place.records.plan(unit.run.tenant, unit.run.job)
-    options = place.records.resolved(unit.run).options
+    manifest = place.records.resolved(unit.run)
+    options = manifest.options
 
     def compute(check: Callable[[], None]) -> bytes:
         diarizer = place.diarizer(options)
@@ -32,7 +35,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
         heard = diarizer.grid.samples_of(windows, plan.samples)
         span = Span(heard.start, heard.stop)
         audio = read_audio(place.store, keys.pcm(unit.run.tenant, plan.audio), span)
-        standing = Standing(unit.run.tenant, plan.lane(options) is Lane.INTERACTIVE)
+        standing = Standing(unit.run.tenant, is_urgent(manifest, plan, time.time()))
         voices = diarizer.embed(audio, windows, check, turns=place.watchdog, standing=standing)
         return voices.to_bytes()
 

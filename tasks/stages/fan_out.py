@@ -17,6 +17,7 @@ from tasks.execution.failing import settle
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.canvas import assembly, cost_of, fan_out_canvas
+from tasks.runs.deadline import place_of
 from tasks.runs.dependencies import fan_in, header_chains
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
@@ -63,7 +64,8 @@ def _canvas(place: Workplace, unit: Unit) -> Signature:
     done = {unit for unit, key in keyed.items() if key in there}
     header = [rest for chain in chains if (rest := _remaining(place, chain, done))]
     body = fan_in(unit.run, options, plan)
-    return fan_out_canvas(app, header, body, plan.lane(options), cost_of(manifest, plan))
+    place_now = place_of(manifest, plan, time.time())
+    return fan_out_canvas(app, header, body, place_now, cost_of(manifest, plan))
 
 
 def _remaining(place: Workplace, chain: Sequence[Unit], done: Container[Unit]) -> Sequence[Unit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,8 @@ from tasks.execution import prefetching  # noqa: F401 - listens to Celery's sign
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.stages import Lane, Stage
+from tasks.runs.deadline import is_urgent
+from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 
 
@@ -47,7 +49,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             before_batch=check,
             batcher=loaded.batcher,
             turns=place.watchdog,
-            standing=Standing(unit.run.tenant, plan.lane(options) is Lane.INTERACTIVE),
+            standing=Standing(unit.run.tenant, is_urgent(manifest, plan, time.time())),
         )
         by = {"model": engine.name, "engine": engine.kind, "device": engine.device}
         return heard.to_json() | by

@@ -75,6 +75,7 @@ class Job:
     progress: float  # 0..1, by audio seconds
     chunks: Chunks
     created_at: float  # seconds since 1970
+    ready_by: float | None = None  # seconds since 1970
     audio_seconds: float | None = None
     eta_seconds: float | None = None
     language: str | None = None

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any, Self
 
 import httpx
@@ -47,14 +48,16 @@ class AsyncClient(AwaitedCollections):
         *,
         metadata: Mapping[str, str] | None = None,
         webhook_url: str | None = None,
+        ready_by: datetime | str | float | None = None,
         idempotency_key: str | None = None,
         **options: Any,
     ) -> Job:
         """Submit a file's path, an open file, or an address `s3://…` or `https://…`.
 
         The job is durable when this returns. `options` are those of a job: model, language, …
+        `ready_by`: a time with its zone, or seconds from now; the job may wait until then.
         """
-        call = calls.submit_call(source, options, metadata, webhook_url, idempotency_key)
+        call = calls.submit_call(source, options, metadata, webhook_url, ready_by, idempotency_key)
         if calls.is_address(source):
             return await self._job(call)
         with calls.opened(source) as file:

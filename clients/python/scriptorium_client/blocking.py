@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Self
 
 import httpx
@@ -45,14 +46,16 @@ class Client(BlockingCollections):
         *,
         metadata: Mapping[str, str] | None = None,
         webhook_url: str | None = None,
+        ready_by: datetime | str | float | None = None,
         idempotency_key: str | None = None,
         **options: Any,
     ) -> Job:
         """Submit a file's path, an open file, or an address `s3://…` or `https://…`.
 
         The job is durable when this returns. `options` are those of a job: model, language, …
+        `ready_by`: a time with its zone, or seconds from now; the job may wait until then.
         """
-        call = calls.submit_call(source, options, metadata, webhook_url, idempotency_key)
+        call = calls.submit_call(source, options, metadata, webhook_url, ready_by, idempotency_key)
         if calls.is_address(source):
             return self._job(call)
         with calls.opened(source) as file:

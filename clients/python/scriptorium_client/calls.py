@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -90,6 +91,7 @@ def submit_call(
     options: Mapping[str, Any],
     metadata: Mapping[str, str] | None,
     webhook_url: str | None,
+    ready_by: datetime | str | float | None,
     idempotency_key: str | None,
 ) -> Call:
     """Make the request that submits a job.
@@ -100,6 +102,8 @@ def submit_call(
     fields: dict[str, Any] = {"options": dict(options), "metadata": dict(metadata or {})}
     if webhook_url is not None:
         fields["webhook_url"] = webhook_url
+    if ready_by is not None:
+        fields["ready_by"] = ready_by.isoformat() if isinstance(ready_by, datetime) else ready_by
     key = uuid4().hex if idempotency_key is None else idempotency_key
     headers = {"Idempotency-Key": key}
     if is_address(source):

@@ -77,7 +77,9 @@ def submit_collection_call(
     """
     fields_of = {name: it for name, it in given.items() if it is not None}
     if is_list_file(source):
-        call = submit_call("", options, fields_of.pop("metadata", None), None, idempotency_key)
+        call = submit_call(
+            "", options, fields_of.pop("metadata", None), None, None, idempotency_key
+        )
         form = {**(call.form or {}), **fields_of}  # a list has no suffix: the server refuses one
         return Call("POST", _PATH, headers=call.headers, form=form)
     where: dict[str, Any] = {"lines": list(source) if isinstance(source, Sequence) else []}

@@ -44,6 +44,7 @@ _SUBMIT_BODY = {
                         "options": {"$ref": "#/components/schemas/JobOptions"},
                         "metadata": _FORM["properties"]["metadata"],
                         "webhook_url": {"type": "string", "minLength": 1, "maxLength": 2048},
+                        "ready_by": _FORM["properties"]["ready_by"],
                     },
                 },
                 "encoding": {

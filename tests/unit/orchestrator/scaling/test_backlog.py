@@ -111,3 +111,13 @@ def test_a_speed_is_the_pools_own_or_of_another_model_or_a_guess() -> None:
     assert speed_of(GPU, Stage.TRANSCRIBE, "small", measured) == 100.0
     assert speed_of(GPU, Stage.TRANSCRIBE, "medium", measured) == 10.0  # the slower of those known
     assert speed_of(GPU, Stage.ALIGN, "small", measured) == Stage.ALIGN.definition.first_speed
+
+
+def test_work_with_a_ready_by_is_due_in_the_pool_that_does_it() -> None:
+    work = remaining_work(facts(a_plan(60, 60)))
+    speeds = {SpeedName("gpu", Stage.TRANSCRIBE, "fake"): Speed(10.0, 60.0)}
+    load = pool_load(GPU, work, {}, speeds, due=[(6000.0, item) for item in work])
+    (due,) = load.due
+    assert due.ready_by == 6000.0
+    assert due.work_seconds == pytest.approx(load.work_seconds)
+    assert pool_load(GPU, work, {}, speeds).due == ()

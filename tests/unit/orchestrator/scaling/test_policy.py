@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from pydantic import TypeAdapter
 
+from orchestrator.scaling.deadlines import Due
 from orchestrator.scaling.policy import (
     KEPT_TIMES,
     SAMPLE_SECONDS,
@@ -55,6 +56,19 @@ def test_as_many_are_required_as_drain_the_backlog_in_time() -> None:
     assert required_workers(a_load(20), a_pool(target_drain_seconds=600.0)) == 1
     assert required_workers(a_load(20, speed=20.0), a_pool()) == 5
     assert required_workers(a_load(20), a_pool(share=0.5)) == 5
+
+
+def test_work_that_has_time_calls_for_few_workers_and_other_work_for_as_many_as_ever() -> None:
+    """600 s of work; for what has no `ready_by` they are to be done in 60 s."""
+    in_hours = (Due(BEGAN + 4 * 3600.0, 300.0),)
+    soon = (Due(BEGAN + 60.0, 300.0),)
+    half = Load(a_load(20).stages, due=in_hours)
+    assert required_workers(half, a_pool(), BEGAN) == 6  # 300 s in 60 s, and a part of one
+    assert required_workers(Load(a_load(10).stages, due=in_hours), a_pool(), BEGAN) == 1
+    assert required_workers(Load(a_load(10).stages, due=soon), a_pool(), BEGAN) == 1
+    late = Load(a_load(200).stages, due=(Due(BEGAN, 6000.0),))
+    assert required_workers(late, a_pool(), BEGAN) == 20  # 6,000 s in five minutes
+    assert required_workers(late, a_pool(share=0.5, concurrency=2), BEGAN) == 5
 
 
 def test_a_second_of_audio_counts_as_what_its_stage_costs() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from fastapi.testclient import TestClient
 from config.settings import Settings
 from orchestrator.api.application import make_application
 from orchestrator.cluster.connection import Cluster, open_cluster
-from orchestrator.open_runs.survey import Surveyor
+from orchestrator.open_runs.survey import RunSurvey, Surveyor
+from orchestrator.open_runs.work import StageWork
 from orchestrator.reconciler import Reconciler
 from orchestrator.scaling.published import (
     STALE_SECONDS,
@@ -108,6 +110,17 @@ def test_what_is_worked_on_is_in_flight_until_it_is_done(
     gpu = measured(connection, scaler).pools["gpu"]
     assert (gpu.in_flight, gpu.backlog_seconds) == (0, 0.0)
     assert gpu.desired == 1  # for a while
+
+
+def test_a_job_with_time_calls_for_few_workers(connection: Cluster, scaler: Scaler) -> None:
+    work = (StageWork(Stage.TRANSCRIBE, "fake", 360_000.0, 1000),)
+    at_once = RunSurvey(a_run(), (), work, ())
+    in_hours = replace(at_once, ready_by=time.time() + 8 * 3600)
+    assert scaler.publish([at_once]).pools["gpu"].desired == 8
+    connection.redis.flushdb()
+    pool = scaler.publish([in_hours]).pools["gpu"]
+    assert (pool.desired, pool.is_crowded) == (1, False)
+    assert 0 < pool.due_workers < 1
 
 
 def test_a_queue_tells_its_depth_and_the_age_of_its_first_message(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -30,12 +31,14 @@ def test_a_message_may_say_everything() -> None:
         "options": {"model": "fake", "beam_size": 5},
         "metadata": {"for": "me"},
         "webhook_url": "https://example.com/hook",
+        "ready_by": 3600,
         "tenant": "acme",
         "idempotency_key": "once",
     }
     asked = parse_message(SubmitMessage, (), fields)
     assert asked.options.beam_size == 5
     assert asked.tenant == "acme"
+    assert asked.ready_by is not None and asked.ready_by > time.time()
 
 
 @pytest.mark.parametrize(
@@ -51,6 +54,7 @@ def test_a_message_may_say_everything() -> None:
         ({"source": "s3://b/k", "tenant": "../other"}, "tenant: "),
         ({"source": "s3://b/k", "idempotency_key": "k" * 300}, "idempotency_key: "),
         ({"source": "s3://b/k\x00"}, "source: "),
+        ({"source": "s3://b/k", "ready_by": "2030-05-01T18:00:00"}, "ready_by: "),
         ({"source": "s3://b/k", "metadata": {str(i): "" for i in range(17)}}, "metadata: "),
         ({"source": "x" * LARGEST_BYTES}, "bytes"),
         ({"source": "s3://b/\ud800"}, "source: "),

@@ -9,7 +9,9 @@ import pytest
 
 from config.settings import Settings
 from tasks.broker import make_app
+from tasks.fair_queue import SHARE
 from tasks.runs.canvas import assembly, fan_out_canvas, run_canvas, signature
+from tasks.runs.deadline import EARLY_WEIGHT, Place
 from tasks.runs.stages import Lane, Stage
 from tasks.runs.units import Unit
 from tests.inputs.examples import a_manifest, a_run, a_unit
@@ -95,3 +97,13 @@ def test_a_message_carries_ids_only_and_takes_nothing_from_the_one_before() -> N
 def test_ten_hours_of_chunks_are_messages_of_a_few_hundred_bytes() -> None:
     canvas = fan_out_canvas(celery, a_header(*range(120)), [a_unit(Stage.ASSEMBLE)], Lane.BULK)
     assert max(len(json.dumps(task)) for task in canvas.tasks) < 1000
+
+
+def test_early_units_take_turns_under_a_name_of_their_own_with_a_small_weight() -> None:
+    place = Place(Lane.BULK, is_early=True)
+    early = signature(celery, a_unit(), place, lambda _: 60.0)
+    assert early.options["queue"] == "transcribe.bulk"
+    assert early.options["headers"] == {SHARE: ["default:early", 60.0 / EARLY_WEIGHT]}
+    last = signature(celery, a_unit(Stage.ASSEMBLE), place)
+    assert last.options["queue"] == "assemble.interactive"
+    assert last.options["headers"] == {SHARE: ["default", 1.0]}

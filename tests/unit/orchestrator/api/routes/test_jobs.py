@@ -75,6 +75,16 @@ def test_a_form_with_a_file_becomes_a_job(http: TestClient, connection: Cluster)
     assert http.get(reply.headers["Location"]).json() == job
 
 
+def test_a_form_may_say_when_the_job_should_be_ready(http: TestClient, connection: Cluster) -> None:
+    data = {"options": json.dumps(OPTIONS), "ready_by": "3600"}
+    job = http.post("/v1/jobs", files=FILE, data=data).json()
+    assert job["ready_by"] == pytest.approx(job["created_at"] + 3600, abs=5)
+    assert connection.records.manifest(TENANT, job["id"]).ready_by == job["ready_by"]
+    past = http.post("/v1/jobs", files=FILE, data=data | {"ready_by": "2020-01-01T00:00:00Z"})
+    assert error(past) == (400, "ready_by_passed", "ready_by")
+    assert len(sources(connection)) == 1
+
+
 def test_an_object_of_an_allowed_bucket_becomes_a_job(settings: Settings, redis: Redis) -> None:
     open_to = open_cluster(settings.model_copy(update={"source_buckets": "talks"}))
     body = {"source": "s3://talks/2026/one.mp3", "name": "One.mp3", "options": OPTIONS}
@@ -93,6 +103,8 @@ def test_an_object_of_an_allowed_bucket_becomes_a_job(settings: Settings, redis:
         ({"source": "s3://b/k", "upload_id": "a" * 23}, None),
         ({"source": "s3://b/k", "surprise": 1}, "surprise"),
         ({"source": "s3://b/k\x00"}, "source"),
+        ({"source": "s3://b/k", "ready_by": "soon"}, "ready_by"),
+        ({"source": "s3://b/k", "ready_by": -1}, "ready_by"),
         ({"upload_id": "../../etc"}, "upload_id"),
         ({"source": "s3://b/k", "options": {"beam_size": 0}}, "options.beam_size"),
         ({"source": "s3://b/k", "options": {"known_speakers": [{}]}}, None),
