@@ -26,7 +26,6 @@ from tasks.runs.stages import Stage, queues
 from tasks.thread_pool import end_every_task
 
 VISIBILITY_SECONDS = 6 * 3600  # longer than any unit: the reconciler brings lost work back
-WORKER_CONNECTIONS = 2  # at most, with which a worker sends messages
 SENT_AT = "scriptorium_sent_at"  # header of every message: seconds since 1970
 _CLASSIC_QUEUE = {
     # A worker of eight quorum queues would hold a message of each: their prefetch limit is per
@@ -74,7 +73,6 @@ def make_app(values: Settings, *, only_sends: bool = False) -> Celery:
         result_expires=24 * 3600,
         # The threads of a GPU worker share connections to Redis: each needs one for a moment.
         result_backend_thread_safe=True,
-        **({} if only_sends else {"broker_pool_limit": WORKER_CONNECTIONS}),
         redis_backend_use_ssl=dict(address.tls) or None,
         redis_socket_keepalive=not address.socket,
         redis_backend_health_check_interval=25,
