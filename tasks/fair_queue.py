@@ -134,7 +134,7 @@ def tenant_at_limit(held: Iterable[str], slots: int) -> str | None:
     if there are three or more: a unit cannot be interrupted, so a newcomer would wait for one to
     end.
     """
-    counts = Counter(held).most_common(1)
+    counts = Counter(name.partition(":")[0] for name in held).most_common(1)  # early work too
     return next((tenant for tenant, count in counts if 3 <= slots <= count + 1), None)
 
 

@@ -55,7 +55,7 @@ def kind_of_request(method: str, path: str) -> str:
 
 
 class Spy:
-    """Counter[str] what clients send to Redis, by command and kind of key, as MONITOR shows it."""
+    """Count what clients send to Redis, by command and kind of key, as MONITOR shows it."""
 
     def __init__(self, redis: Redis) -> None:
         self.sent: Counter[str] = Counter()

@@ -21,7 +21,7 @@ from gpu_worker.transcript import Word
 
 Emission = NDArray[np.float32]  # log probabilities, shape (frames, columns)
 _NOTHING: Emission = np.zeros((0, 0), dtype=np.float32)
-# On a GPU a path's search is thousands of small launches, whatever the number of windows: as long
+# On a GPU a path's search is thousands of small launches, for any number of windows: as long
 # as numpy takes for about twenty windows, by arithmetic (docs/speed.md).
 LEAST_ON_GPU = 32
 

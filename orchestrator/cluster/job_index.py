@@ -113,11 +113,15 @@ class JobIndex(JobLists):
     def close(self, run: Run, summary: Summary) -> None:
         """Store the summary of a run that has its result, and remove it from the open runs."""
         created: Any = self._redis.zscore(listing(run.tenant), run.job)
+        is_newest = self.run_number(run.tenant, run.job) <= run.number  # else it runs again already
         pipe = self._redis.pipeline()
         pipe.hset(_job(run.tenant, run.job), f"summary/{run.number}", json.dumps(asdict(summary)))
-        for key in (_job(run.tenant, run.job), *kept_of(run)):
+        for key in (*((_job(run.tenant, run.job),) if is_newest else ()), *kept_of(run)):
             pipe.expire(key, ENDED_SECONDS)
-        if created is not None and summary.status in LISTED_APART:
+        if is_newest:
+            for status in LISTED_APART:
+                pipe.zrem(listing(run.tenant, status), run.job)
+        if is_newest and created is not None and summary.status in LISTED_APART:
             pipe.zadd(listing(run.tenant, summary.status), {run.job: created})
         pipe.srem(OPEN, run.name)
         pipe.srem(open_of(run.tenant), run.name)

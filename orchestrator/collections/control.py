@@ -142,7 +142,9 @@ def _shown(cluster: Cluster, record: Collection) -> dict[str, Any]:
 def _wanted(cluster: Cluster, tenant: str, state: State) -> Wanted:
     if state.job is None:
         return Wanted(state.number)
-    return Wanted(state.number, state.job, cluster.jobs.run_number(tenant, state.job))
+    known = cluster.jobs.find(tenant, state.job)  # None: it ended over a day ago
+    run = known[1].number if known else cluster.job(tenant, state.job).run
+    return Wanted(state.number, state.job, run)
 
 
 def _line(cluster: Cluster, tenant: str, state: State, note: dict[str, Any]) -> dict[str, Any]:

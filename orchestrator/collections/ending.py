@@ -61,7 +61,8 @@ def end(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run) -> None
         if lost:
             _each(lambda state: _look_up(cluster, rounds, turn, state), lost)
             return
-        if any(it.letter in (QUEUED, RUNNING) for it in states):
+        # Fewer than all: Redis was wiped while they were read.
+        if len(states) < record.lines or any(it.letter in (QUEUED, RUNNING) for it in states):
             return
         how = {"ended_at": round(time.time(), 3), "states": _grouped(states)}
         cluster.store.put(places.ended(turn), encode(how))

@@ -57,6 +57,8 @@ def checked(number: int, values: Any, common: Mapping[str, Any]) -> Line:
             raise UnreadableLine("The line's options are no JSON object.")
         if "webhook_url" in values:
             raise UnreadableLine("webhook_url is of the collection, not of a line.")
+        if "ready_by" in values:
+            raise UnreadableLine("Lines have no ready_by; submit such a file as a job.")
         asked = JobRequest.model_validate({**values, "options": {}})
         _check_options(json.dumps({**common, **own}, sort_keys=True))
     except (ValidationError, ScriptoriumError) as error:

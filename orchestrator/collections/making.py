@@ -6,6 +6,7 @@ or by two processes, gives the same jobs. What became of the lines is written in
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import Any
 import structlog
 
 from gpu_worker.errors import PermanentError, StoreRefused
-from orchestrator.access import ClusterFull, QuotaExceeded
+from orchestrator.access import BudgetSpent, ClusterFull, QuotaExceeded
 from orchestrator.access.quotas import Quota, quota_of
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.collections import places
@@ -22,6 +23,7 @@ from orchestrator.collections.acceptance import contents_of
 from orchestrator.collections.records import Collection, Line, NoRoom, Outcome, UnreadableLine
 from orchestrator.collections.rounds import Rounds, Wanted
 from orchestrator.jobs import runs
+from orchestrator.jobs.admission import room
 from orchestrator.jobs.ids import keyed_job
 from orchestrator.jobs.options import with_allowed_lane
 from orchestrator.jobs.sources import display_name, named_source
@@ -46,8 +48,8 @@ def make_some(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run) -
     """
     wanted, first = rounds.wanted(record, turn), rounds.until(record, turn)
     quota = _share_of(quota_of(cluster.settings, record.tenant))
-    room = cluster.jobs.room(record.tenant, in_all=quota.open_jobs, in_flight=quota.jobs_in_flight)
-    some = wanted[first : first + min(PIECE, room)]
+    free = room(cluster, record.tenant, quota, time.time())
+    some = wanted[first : first + min(PIECE, free)]
     if not some:
         return False
     with ThreadPoolExecutor(THREADS, "collection") as threads:
@@ -99,7 +101,7 @@ def _one(
         if line.error is not None:
             return Outcome(line.number, error=line.error, shown=line.shown)
         return Outcome(line.number, job=_submitted(cluster, record, line, quota))
-    except (QuotaExceeded, ClusterFull) as error:
+    except (QuotaExceeded, ClusterFull, BudgetSpent) as error:
         raise NoRoom() from error
     except StoreRefused:
         raise

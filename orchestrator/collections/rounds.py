@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from orchestrator.cluster.connection import Cluster
 from orchestrator.collections import places
 from orchestrator.collections.records import Collection, Line, Outcome, numbered
-from orchestrator.collections.states import UNKNOWN, State, States
+from orchestrator.collections.states import COMPLETED, UNKNOWN, State, States
 from tasks.artifacts import ArtifactMissing
 from tasks.runs.json_artifacts import json_object, read_record
 from tasks.runs.units import Run
@@ -97,11 +97,12 @@ class Rounds:
         """Return the states of all lines with an outcome; `ended` fills in what Redis lacks."""
         self.until(record, turn)  # restores what Redis has lost
         found = list(self.states.read(turn))
-        if ended is None or all(it.letter != UNKNOWN for it in found):
+        if ended is None:
             return found
         known = {number: letter for letter, them in ended["states"].items() for number in them}
+        unsure = (UNKNOWN, COMPLETED)  # all of whose details have expired may seem completed
         return [
-            State(it.number, known.get(it.number, "c"), it.job) if it.letter == UNKNOWN else it
+            State(it.number, known.get(it.number, "c"), it.job) if it.letter in unsure else it
             for it in found
         ]
 

@@ -10,6 +10,13 @@ from orchestrator.access.quotas import Quota
 from orchestrator.cluster.connection import Cluster
 
 
+def room(cluster: Cluster, tenant: str, quota: Quota, now: float) -> int:
+    """Return how many jobs `admit` would admit now: none if a budget is spent."""
+    if any(spent.is_over for spent in cluster.books.budgets.spent(tenant, now)):
+        return 0
+    return cluster.jobs.room(tenant, in_all=quota.open_jobs, in_flight=quota.jobs_in_flight)
+
+
 def admit(cluster: Cluster, tenant: str, job: str, quota: Quota | None, now: float) -> None:
     """Reserve a place for a run of the job; `now` is in seconds since 1970.
 

@@ -164,12 +164,11 @@ class Retention:
             return None
         if exists(store, keys.tombstone(folder.tenant, folder.job)):
             return None
-        began = created_at(folder.job)
         try:
             if run.number > 1:
                 key = keys.of_run(run, "started.json")
                 began = read_record(store, key, lambda data: float(data["started_at"]))
-            elif began is None:
+            else:  # the id of a key's job is older, if it was refused at first
                 began = self._cluster.records.manifest(folder.tenant, folder.job).created_at
         except ArtifactMissing:
             return None

@@ -30,7 +30,7 @@ from tasks.runs.units import created_at
 
 EVERY_SECONDS = 24 * 3600.0  # between two walks over everything
 PAGE = 500  # jobs after which the place is kept
-_PLACE = "scriptorium:catalog"
+_PLACE = "scriptorium:catalog:2"  # 2: with the lists of those that ended badly
 # The place is replaced, not written: after a wipe meanwhile the walk has to begin anew.
 _MOVE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -120,14 +120,13 @@ class Cataloguing:
     def _ended_badly(self, folder: JobFolder) -> Status | None:
         """Return the status of a job that has ended and is not completed.
 
-        Such a run was canceled, or units of it were given up: only then the result is read.
+        Such a run was canceled, and has no timings, or units of it were given up: only then the
+        result is read.
         """
         run = folder.newest
         if not folder.has(run, keys.RESULT):
             return None
-        if folder.has(run, "canceled"):
-            return Status.CANCELED
-        if not any(folder.given_up(run)):
+        if folder.has(run, "timings.json") and not any(folder.given_up(run)):
             return None
         try:
             key = keys.of_run(run, keys.RESULT)

@@ -25,6 +25,9 @@ from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.stages import HEADER_STAGES
 from tasks.runs.units import Run, Unit
 
+# A unit that still waits after so long is issued once more: its newer message may be lost, and the
+# older one, behind all other work, hides that from the search for lost messages.
+AGAIN_SECONDS = 600.0
 MOST_UNITS = 500  # that a pass moves; the next passes move the others
 log = structlog.get_logger(__name__)
 
@@ -39,7 +42,7 @@ class Hurrying:
         self._leading = leading
         self._clock = clock
         self._pools = worker_pools(cluster.settings.pools)
-        self._moved: dict[Run, set[Unit]] = {}
+        self._moved: dict[Run, dict[Unit, float]] = {}  # with the time, by the clock
         self.moved_units = 0  # so far
 
     def forget(self) -> None:
@@ -63,8 +66,12 @@ class Hurrying:
                 note(one.run.name, error)
 
     def _move(self, one: RunSurvey, most: int, *, is_crowded: bool) -> int:
-        moved = self._moved.get(one.run, set())
-        waiting = [it for it in one.idle if it.stage in HEADER_STAGES and it not in moved]
+        now, moved = self._clock(), self._moved.get(one.run, {})
+        waiting = [
+            it
+            for it in one.idle
+            if it.stage in HEADER_STAGES and moved.get(it, float("-inf")) + AGAIN_SECONDS <= now
+        ]
         plan = self._cluster.plan(one.run.tenant, one.run.job) if waiting else None
         if plan is None:
             return 0
@@ -80,7 +87,7 @@ class Hurrying:
             message = chain_of(self._cluster.celery, units, place.lane, cost_of(manifest, plan))
             message.apply_async(ignore_result=True)
             self._cluster.queues.issued(unit)
-            moved.update(units)
+            moved.update(dict.fromkeys(units, now))
             self.moved_units += 1
         return len(waiting[:most])
 

@@ -20,6 +20,7 @@ from gpu_worker.errors import PermanentError, ScriptoriumError, StoreRefused, Tr
 from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
+from orchestrator.jobs.admission import room
 from orchestrator.jobs.sources import display_name, take_file
 from orchestrator.jobs.submission import IdempotencyConflict, submit
 from orchestrator.jobs.uploads import drop_unused
@@ -71,11 +72,9 @@ class WatchedFolder:
         self._seen_at = {it: self._seen_at.get(it, now) for it in there}
         jobs = list[Job]()
         quota = quota_of(self.cluster.settings, self.tenant)
-        room = self.cluster.jobs.room(
-            self.tenant, in_all=quota.open_jobs, in_flight=quota.jobs_in_flight
-        )
+        free = room(self.cluster, self.tenant, quota, time.time())
         for found in sorted(there - self._done, key=lambda it: it.changed_ns):
-            if len(jobs) >= room:  # the rest waits, and is not read
+            if len(jobs) >= free:  # the rest waits, and is not read
                 break
             if now - self._seen_at[found] < self.settle_seconds:
                 continue

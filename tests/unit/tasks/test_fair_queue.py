@@ -216,6 +216,7 @@ def test_every_message_is_taken_once_and_in_its_tenant_s_order(
         (["a"], 2, None),  # two slots are too few to keep one
         (["a", "a", "a", "b", "a"], 6, None),
         (["a", "a", "a", "a", "a"], 6, "a"),
+        (["a", "a:early", "a:early", "a", "a"], 6, "a"),
     ],
 )
 def test_one_slot_of_three_or_more_is_for_other_tenants(

@@ -73,6 +73,18 @@ def test_a_job_that_runs_again_is_kept_until_it_ends(jobs: JobIndex, redis: Redi
     assert jobs.newest(TENANT, 10, status=Status.PARTIAL) == []
 
 
+def test_the_late_end_of_an_earlier_run_changes_nothing_of_the_next(
+    jobs: JobIndex, redis: Redis
+) -> None:
+    jobs.add(a_manifest(), a_run())
+    jobs.add(a_manifest(), a_run(2))
+    jobs.close(a_run(), SUMMARY)
+    assert redis.ttl(f"scriptorium:job:{TENANT}/{JOB}") == -1
+    assert jobs.newest(TENANT, 10, status=Status.PARTIAL) == []
+    jobs.close(a_run(2), Summary(canceled=True))
+    assert jobs.completed(TENANT, [JOB]) == [False]
+
+
 def test_ended_jobs_are_told_apart(jobs: JobIndex) -> None:
     for number, summary in enumerate((SUMMARY, Summary(), Summary(canceled=True))):
         jobs.add(a_manifest(f"job-{number}"), a_run(job=f"job-{number}"))

@@ -11,11 +11,13 @@ from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
 from orchestrator.collections import making, places
 from orchestrator.collections.rounds import Rounds
+from orchestrator.collections.states import States
 from orchestrator.jobs import submission
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.requests import JobRequest
 from orchestrator.jobs.submitter import Submitter
 from orchestrator.jobs.uploads import announce, take_upload
+from orchestrator.usage.budgets import Spent
 from tasks.artifacts import exists
 from tasks.runs import keys
 from tasks.runs.units import Run
@@ -86,6 +88,34 @@ def test_a_full_quota_is_no_failure_and_lines_follow_as_room_frees(cluster: Clus
         duty.go_on()
     assert counts(small, collection) == {"total": 8, "completed": 8}
     assert shown(small, collection)["status"] == "completed"
+
+
+def test_a_spent_budget_is_no_failure_and_lines_wait(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent = [Spent("audio_seconds_a_day", 11.0, 10.0)]
+    monkeypatch.setattr(type(cluster.books.budgets), "spent", lambda *_: tuple(spent))
+    collection = accepted(cluster, addresses(3))
+    collecting(cluster).go_on()
+    assert counts(cluster, collection) == {"total": 3, "waiting": 3}
+    spent.clear()
+    collecting(cluster).go_on()
+    assert counts(cluster, collection) == {"total": 3, "queued": 3}
+
+
+def test_a_round_is_not_ended_by_lines_that_were_not_read(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = accepted(cluster, addresses(3))
+    collecting(cluster).go_on()
+    end_jobs(cluster)
+    read = States.read
+    with monkeypatch.context() as patch:  # Redis is wiped between two pages
+        patch.setattr(States, "read", lambda self, turn: list(read(self, turn))[:1])
+        collecting(cluster).go_on()
+    assert Rounds(cluster).ended(Run(TENANT, collection.id, 1)) is None
+    collecting(cluster).go_on()
+    assert Rounds(cluster).ended(Run(TENANT, collection.id, 1)) is not None
 
 
 def test_a_step_that_is_cut_off_goes_on_with_the_same_jobs(

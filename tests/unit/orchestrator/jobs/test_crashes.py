@@ -60,7 +60,7 @@ class World:
         clear(redis, queues())  # a worker takes them, and dies
         for lease in redis.scan_iter("scriptorium:lease:*"):  # of the dead: they expire
             redis.delete(lease)
-        redis.delete("scriptorium:catalog")  # a day has passed since the last walk
+        redis.delete("scriptorium:catalog:2")  # a day has passed since the last walk
         restore(self.cluster)
         reconciler = Reconciler(self.cluster, clock=self.clock)
         for _ in range(9):

@@ -44,7 +44,9 @@ def catalog(connection: Cluster, leading: Leading, clock: Clock) -> Cataloguing:
 def ended(connection: Cluster, job: str, tenant: str = TENANT) -> None:
     manifest = a_manifest(job).model_copy(update={"tenant": tenant})
     write_records(connection.store, manifest)
-    connection.store.put(keys.of_run(Run(tenant, job, 1), keys.RESULT), RESULT)
+    run = Run(tenant, job, 1)
+    connection.store.put(keys.of_run(run, "timings.json"), b"{}")
+    connection.store.put(keys.of_run(run, keys.RESULT), RESULT)
 
 
 def listed(connection: Cluster, tenant: str = TENANT) -> list[str]:
@@ -204,9 +206,9 @@ def test_after_a_wipe_jobs_are_listed_by_how_they_ended(
         run = a_run(job=job)
         write_records(connection.store, a_manifest(job))
         connection.store.put(keys.of_run(run, keys.RESULT), encode(result))
-        if job == "b":
-            connection.store.put(keys.of_run(run, "canceled"), b"")
-        elif job != "a":
+        if job != "b":  # as a canceled run leaves it
+            connection.store.put(keys.of_run(run, "timings.json"), b"{}")
+        if job in "cd":
             connection.store.put(keys.failed(run.unit(Stage.TRANSCRIBE)), b"{}")
     catalog.walk()
     found = {
