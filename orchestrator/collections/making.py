@@ -77,13 +77,20 @@ def finish_piece(
     first: int,
     done: Sequence[Outcome],
 ) -> None:
-    """Write what became of lines from a place on, and give back the files that they kept."""
+    """Write what became of lines from a place on, and give back the files that they kept.
+
+    But for those that a later line of the round needs too: two lines may name one upload.
+    """
     data = encode({"lines": [it.to_json() for it in done]})
     cluster.store.put(places.piece(turn, first), data)
     written = rounds.take_piece(turn, first)  # an earlier process may have written another one
     lines = rounds.lines(record)
+    later = rounds.wanted(record, turn)[first + len(written) :]
+    needed = {it for each in later for it in contents_of(lines[each.number], record.tenant)}
     for outcome in written:
         for content in contents_of(lines[outcome.number], record.tenant):
+            if content in needed:
+                continue
             if outcome.job is not None:  # it has a claim of its own
                 cluster.store.delete(keys.uses(record.tenant, content) + record.id)
             elif outcome.error is not None:

@@ -185,6 +185,22 @@ def test_after_a_wipe_of_redis_every_line_is_known_again(cluster: Cluster) -> No
     }  # fmt: skip
 
 
+def test_an_upload_of_two_lines_is_kept_until_the_later_one_is_a_job(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = announce(cluster, TENANT, "a.wav", 5)
+    take_upload(cluster, TENANT, upload, io.BytesIO(b"sound"))
+    collection = accepted(cluster, [{"upload_id": upload.id}, {"upload_id": upload.id}])
+    claim = keys.uses(TENANT, upload.id) + collection.id
+    monkeypatch.setattr(making, "PIECE", 1)
+    rounds, turn = Rounds(cluster), Run(TENANT, collection.id, 1)
+    making.make_some(cluster, rounds, collection, turn)
+    assert exists(cluster.store, claim)
+    making.make_some(cluster, rounds, collection, turn)
+    assert not exists(cluster.store, claim)
+    assert counts(cluster, collection) == {"total": 2, "queued": 2}
+
+
 def test_an_upload_is_kept_until_its_turn_comes(cluster: Cluster) -> None:
     upload = announce(cluster, TENANT, "a.wav", 5)
     take_upload(cluster, TENANT, upload, io.BytesIO(b"sound"))
