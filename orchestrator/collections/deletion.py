@@ -5,6 +5,7 @@ From the call on the collection is unknown. The jobs go one after the other, by 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,11 +21,13 @@ from orchestrator.jobs.holds import JobHeld, is_held
 from orchestrator.jobs.ids import forget_key
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode
 from tasks.runs import keys
-from tasks.runs.json_artifacts import read_record
+from tasks.runs.json_artifacts import json_object, read_record
 from tasks.runs.units import Run
 from tasks.state.claims import release
 
 THREADS = 4  # jobs that are deleted at once
+# A line that was being submitted when its collection was deleted is a job by then.
+SETTLES_SECONDS = 10.0
 
 
 def delete(cluster: Cluster, tenant: str, collection: str) -> None:
@@ -35,7 +38,7 @@ def delete(cluster: Cluster, tenant: str, collection: str) -> None:
     record = get(cluster, tenant, collection)
     if is_held(cluster.store, tenant, collection):
         raise JobHeld(f"There is a legal hold on the tenant of collection {collection}.")
-    stone = encode(record.model_dump(mode="json"))
+    stone = encode(record.model_dump(mode="json") | {"deleted_at": time.time()})
     cluster.store.put(places.deleted(tenant, collection), stone)
     cluster.store.delete(places.record(tenant, collection))
 
@@ -61,8 +64,11 @@ def erase(
     store = cluster.store
     try:
         key = places.deleted(tenant, collection)
-        record: Collection = read_record(store, key, Collection.of_artifact)
+        stone = read_record(store, key, json_object)
+        record = Collection.of_artifact(stone)
     except ArtifactMissing:
+        return
+    if 0 <= time.time() - stone.get("deleted_at", 0.0) < SETTLES_SECONDS:
         return
     store.delete(places.record(tenant, collection))
     newest = places.newest_round(store, tenant, collection)

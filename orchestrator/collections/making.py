@@ -29,7 +29,7 @@ from orchestrator.jobs.options import with_allowed_lane
 from orchestrator.jobs.sources import display_name, named_source
 from orchestrator.jobs.submission import IdempotencyConflict, submit
 from orchestrator.jobs.uploads import submitted, uploaded
-from tasks.artifacts import encode
+from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.runs.units import Run
@@ -102,6 +102,8 @@ def _one(
 ) -> Outcome:
     """Submit or retry one line. Raises NoRoom, and what only passes or an operator must repair."""
     line = rounds.lines(record)[wanted.number]
+    if not exists(cluster.store, places.record(record.tenant, record.id)):
+        raise NoRoom  # the collection was deleted since this step began
     try:
         if wanted.job is not None:
             return _retried(cluster, record.tenant, wanted, wanted.job, quota)

@@ -9,7 +9,7 @@ import pytest
 
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
-from orchestrator.collections import making, places
+from orchestrator.collections import deletion, making, places
 from orchestrator.collections.rounds import Rounds
 from orchestrator.collections.states import States
 from orchestrator.jobs import submission
@@ -183,6 +183,14 @@ def test_after_a_wipe_of_redis_every_line_is_known_again(cluster: Cluster) -> No
     assert counts(cluster, collection) == before == {
         "total": 6, "completed": 4, "failed": 1, "refused": 1,
     }  # fmt: skip
+
+
+def test_a_step_makes_no_job_of_a_collection_that_was_deleted_meanwhile(cluster: Cluster) -> None:
+    collection = accepted(cluster, addresses(3))
+    deletion.delete(cluster, TENANT, collection.id)
+    turn = Run(TENANT, collection.id, 1)
+    assert not making.make_some(cluster, Rounds(cluster), collection, turn)
+    assert cluster.jobs.open_runs() == []
 
 
 def test_an_upload_of_two_lines_is_kept_until_the_later_one_is_a_job(
