@@ -355,7 +355,7 @@ def test_a_failure_says_what_to_do_and_a_job_is_canceled_tried_again_and_deleted
         assert unreadable.error is not None
         page.wait_for_selector(f"text={unreadable.error['message']}")
         page.wait_for_selector(f"text={unreadable.error['hint']}")
-        page.click("text=All transcripts")
+        page.click("#job-view .back")
         page.select_option("#filter-status", "")
         upload(page, sound, chunk_seconds=1)  # too short
         page.wait_for_selector(".upload.failed >> text=chunk_seconds")
