@@ -57,6 +57,7 @@ def test_json_lines_are_objects_or_addresses() -> None:
         (b'{"source": "s3://a/1", "options": []}', "unreadable_line"),
         (b'{"source": "s3://a/1", "options": 7}', "unreadable_line"),
         (b'{"source": "s3://a/1", "webhook_url": "https://a.example/"}', "unreadable_line"),
+        (b'{"source": "s3://a/1", "ready_by": 3600}', "unreadable_line"),
         (b'{"source": "s3://a/1", "options": {"beam_size": "x"}}', "invalid_option"),
         (b'{"source": "s3://a/1", "options": {"language": "zz"}}', "invalid_option"),
     ],

@@ -11,7 +11,7 @@ from orchestrator.cluster.queues import queued_units
 from orchestrator.open_runs.survey import RunSurvey, Surveyor
 from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler import hurrying as module
-from orchestrator.reconciler.hurrying import Hurrying
+from orchestrator.reconciler.hurrying import AGAIN_SECONDS, Hurrying
 from orchestrator.reconciler.leading import Leading
 from tasks.artifacts import encode
 from tasks.fair_queue import early, lists
@@ -98,6 +98,21 @@ def test_it_moves_up_once_when_its_slack_is_short(connection: Cluster, job: Mani
         assert waiting(connection) == EARLY | HURRIED
     assert late.moved_units == 4
     assert queued_units(connection.redis) == {a_unit(index=index) for index in range(4)}
+
+
+def test_a_unit_that_still_waits_after_ten_minutes_is_issued_once_more(
+    connection: Cluster, job: Manifest
+) -> None:
+    """Its newer message may be lost; the older one hides that."""
+    assert job.ready_by is not None
+    leading, clock = Leading(connection.redis, 1.0), Clock()
+    assert leading.take()
+    clock.now = job.ready_by - MARGIN_SECONDS
+    late = Hurrying(connection, leading, clock)
+    for seconds, moved in ((0.0, 4), (AGAIN_SECONDS - 1, 4), (1.0, 8)):
+        clock.now += seconds
+        late.hurry(survey(connection), is_crowded=False)
+        assert late.moved_units == moved
 
 
 def test_what_a_worker_has_or_has_done_does_not_move(connection: Cluster, job: Manifest) -> None:
