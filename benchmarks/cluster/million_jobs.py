@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -21,17 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from fastapi.testclient import TestClient
-from pydantic import SecretStr
 
-from benchmarks.fleet.slow_store import SlowStore, slowed, write
+from benchmarks.fleet.slow_store import slow_cluster, write
 from benchmarks.machine import describe_machine, print_machine
-from config.settings import Settings
 from gpu_worker.pcm import Span
 from orchestrator.api.application import make_application
 from orchestrator.api.listing import cursor_of
-from orchestrator.cluster.connection import Cluster, open_cluster
+from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status, Summary
-from orchestrator.local.redis_server import RedisServer
 from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan, Source
@@ -157,20 +153,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULTS)
     given = parser.parse_args()
     print_machine()
-    with tempfile.TemporaryDirectory() as directory:
-        home = Path(directory)
-        root = home / "store"
-        root.mkdir()
-        server = RedisServer(home)
-        server.start()
-        try:
-            settings = Settings(
-                redis_url=SecretStr(server.url), store_url=root.as_uri(), allow_anonymous=True
-            )
-            store = SlowStore(root, given.milliseconds / 1000)
-            found = measured(slowed(open_cluster(settings), store), root, given.ended, given.open)
-        finally:
-            server.stop()
+    with slow_cluster(given.milliseconds, allow_anonymous=True) as (cluster, _, root):
+        found = measured(cluster, root, given.ended, given.open)
     for what, value in found.items():
         print(f"{what:<34} {value}")
     sizes = {name: getattr(given, name) for name in ("ended", "open", "milliseconds")}

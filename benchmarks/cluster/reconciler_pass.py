@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import statistics
-import tempfile
 import threading
 import time
 from base64 import b64decode, b64encode
@@ -24,14 +23,10 @@ from itertools import pairwise, starmap
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
-from benchmarks.fleet.slow_store import SlowStore, slowed, write
+from benchmarks.fleet.slow_store import SlowStore, slow_cluster, write
 from benchmarks.machine import describe_machine, print_machine, resident_mb
-from config.settings import Settings
 from gpu_worker.pcm import Span
-from orchestrator.cluster.connection import Cluster, open_cluster
-from orchestrator.local.redis_server import RedisServer
+from orchestrator.cluster.connection import Cluster
 from orchestrator.reconciler import Reconciler
 from tasks.artifacts import encode
 from tasks.broker import SENT_AT
@@ -60,24 +55,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULTS)
     given = parser.parse_args()
     print_machine()
-    with tempfile.TemporaryDirectory() as directory:
-        home = Path(directory)
-        root = home / "store"
-        root.mkdir()
-        server = RedisServer(home)
-        server.start()
-        try:
-            settings = Settings(redis_url=SecretStr(server.url), store_url=root.as_uri())
-            store = SlowStore(root, given.milliseconds / 1000)
-            cluster: Cluster = slowed(open_cluster(settings), store)
-            for number in range(given.jobs):
-                open_job(cluster, root, number, given.chunks)
-            send(cluster, given.jobs, given.chunks)
-            cluster.jobs.restored()
-            found = measure(cluster, store, given.passes)
-            found["redis_mb"] = round(cluster.redis.info("memory")["used_memory"] / 1e6)
-        finally:
-            server.stop()
+    with slow_cluster(given.milliseconds) as (cluster, store, root):
+        for number in range(given.jobs):
+            open_job(cluster, root, number, given.chunks)
+        send(cluster, given.jobs, given.chunks)
+        cluster.jobs.restored()
+        found = measure(cluster, store, given.passes)
+        found["redis_mb"] = round(cluster.redis.info("memory")["used_memory"] / 1e6)
     for what, value in found.items():
         print(f"{what:<28} {value}")
     sizes = {name: getattr(given, name) for name in ("jobs", "chunks", "milliseconds")}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,28 @@ def write(root: Path, key: str, data: bytes) -> None:
     path = root / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
+
+
+@contextmanager
+def slow_cluster(milliseconds: float, **settings: Any) -> Iterator[tuple[Any, SlowStore, Path]]:
+    """Yield a cluster with a Redis of its own, its slow store, and the store's root."""
+    from pydantic import SecretStr
+
+    from config.settings import Settings
+    from orchestrator.cluster.connection import open_cluster
+    from orchestrator.local.redis_server import RedisServer
+
+    with tempfile.TemporaryDirectory(prefix="scriptorium-slow-") as directory:
+        root = Path(directory) / "store"
+        root.mkdir()
+        server = RedisServer(Path(directory))
+        server.start()
+        try:
+            url, store = SecretStr(server.url), SlowStore(root, milliseconds / 1000)
+            values = Settings(redis_url=url, store_url=root.as_uri(), **settings)
+            yield slowed(open_cluster(values), store), store, root
+        finally:
+            server.stop()
 
 
 def slowed(cluster: Any, store: SlowStore) -> Any:

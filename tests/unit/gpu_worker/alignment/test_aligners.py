@@ -52,7 +52,7 @@ def whisperx() -> Aligner:
 
 
 def spoken(text: str, seconds: float = 3.0) -> SpokenWindow:
-    """A window of speech, whatever was really said in it."""
+    """A window of speech; what was really said in it does not matter."""
     audio = heldout("en")[0].samples
     return SpokenWindow(np.resize(audio, int(seconds * SAMPLE_RATE)), tuple(text.split(" ")))
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow  # it imports torch and transformers
 
 
 def spoken(text: str, seconds: float) -> SpokenWindow:
-    """A window of speech, whatever was really said in it."""
+    """A window of speech; what was really said in it does not matter."""
     audio = heldout("en")[0].samples
     return SpokenWindow(np.resize(audio, int(seconds * SAMPLE_RATE)), tuple(text.split()))
 

@@ -1,4 +1,4 @@
-"""A collection is accepted once, canceled, retried and deleted, whatever dies in between."""
+"""A collection is accepted once, canceled, retried and deleted, also if a process dies."""
 
 from __future__ import annotations
 

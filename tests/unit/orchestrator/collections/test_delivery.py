@@ -1,4 +1,4 @@
-"""One webhook when all lines of a collection have ended, whoever dies and whatever is wiped."""
+"""One webhook when all lines of a collection have ended, also after deaths and a wipe."""
 
 from __future__ import annotations
 
