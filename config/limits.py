@@ -26,8 +26,9 @@ class Limits(BaseSettings):
     )
     quotas: dict[str, dict[str, float]] = Field(
         default={},
-        description="Limits by tenant, as JSON: jobs_in_flight, audio_seconds, source_bytes, "
-        "pending_uploads, pending_upload_bytes; and weight, its share of the workers beside "
+        description="Limits by tenant (*: all others), as JSON: jobs_in_flight, audio_seconds, "
+        "source_bytes, pending_uploads, pending_upload_bytes; of its open jobs units_in_flight, "
+        "audio_seconds_in_flight, bytes_in_flight; and weight, its share of the workers beside "
         "others that wait: 0.01 to 100, by default 1.",
     )
     max_audio_seconds: float = Field(

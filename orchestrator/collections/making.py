@@ -175,4 +175,11 @@ def _share_of(quota: Quota) -> Quota:
         quota,
         jobs_in_flight=max(1, int(quota.jobs_in_flight * SHARE)),
         open_jobs=max(1, int(quota.open_jobs * SHARE)),
+        units_in_flight=_share(quota.units_in_flight),
+        audio_seconds_in_flight=_share(quota.audio_seconds_in_flight),
+        bytes_in_flight=_share(quota.bytes_in_flight),
     )
+
+
+def _share(bound: float | None) -> float | None:
+    return None if bound is None else bound * SHARE

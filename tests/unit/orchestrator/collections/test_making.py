@@ -12,7 +12,7 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.collections import deletion, making, places
 from orchestrator.collections.rounds import Rounds
 from orchestrator.collections.states import States
-from orchestrator.jobs import submission
+from orchestrator.jobs import acceptance, submission
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.requests import JobRequest
 from orchestrator.jobs.submitter import Submitter
@@ -90,6 +90,19 @@ def test_a_full_quota_is_no_failure_and_lines_follow_as_room_frees(cluster: Clus
     assert shown(small, collection)["status"] == "completed"
 
 
+def test_lines_wait_for_room_for_their_audio(cluster: Cluster) -> None:
+    small = with_settings(cluster, quotas={TENANT: {"audio_seconds_in_flight": 2000.0}})
+    collection = accepted(small, addresses(5))  # ten minutes each, as long as nothing is known
+    duty = collecting(small)
+    duty.go_on()
+    duty.go_on()
+    assert small.jobs.in_flight(TENANT).audio_seconds == 1800.0  # the rest is for single files
+    assert counts(small, collection)["waiting"] >= 2
+    end_jobs(small)
+    duty.go_on()
+    assert counts(small, collection) == {"total": 5, "completed": 3, "queued": 2}
+
+
 def test_a_spent_budget_is_no_failure_and_lines_wait(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,7 +135,7 @@ def test_a_step_that_is_cut_off_goes_on_with_the_same_jobs(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collection = accepted(cluster, addresses(30))
-    real, calls = submission._accept, []
+    real, calls = acceptance.accept, []
 
     def accept_some(*given: Any, **named: Any) -> Any:
         calls.append(given)
@@ -130,7 +143,7 @@ def test_a_step_that_is_cut_off_goes_on_with_the_same_jobs(
             raise StoreUnavailable("The store is away.")
         return real(*given, **named)
 
-    monkeypatch.setattr(submission, "_accept", accept_some)
+    monkeypatch.setattr(submission, "accept", accept_some)
     with pytest.raises(StoreUnavailable):
         collecting(cluster).go_on()
     before = {run.job for run in cluster.jobs.open_runs()}
