@@ -42,7 +42,9 @@ class Limits(BaseSettings):
     )
 
     max_chunks: int = Field(
-        default=20_000, ge=1, description="Chunks of a job, of all its split channels together."
+        default=20_000,
+        ge=1,
+        description="Chunks of a job, of all its split channels together; shards likewise.",
     )
     pending_uploads: int = Field(
         default=1_000, ge=1, description="Uploads of one tenant that wait for their job."

@@ -28,6 +28,7 @@ from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions
+from tasks.runs.pieces import check_pieces
 from tasks.runs.submitted_options import changed_options
 from tasks.runs.units import Run
 from tasks.telemetry.tracing import submission_span
@@ -182,6 +183,9 @@ def _run_again(
 ) -> Job:
     tenant, options, known = manifest.tenant, manifest.options, None
     plan = keys.plan(tenant, first.job)
+    if (heard := cluster.plan(tenant, first.job)) is not None:
+        parts = len(set(heard.channels)) if options.channels == "split" else 1
+        check_pieces(options, heard.seconds, max(1, parts), cluster.settings.max_chunks)
     same = (getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS)
     if exists(cluster.store, plan) and all(same):
         known = cluster.records.plan(tenant, first.job)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gpu_worker.errors import InvalidOption
 from orchestrator.access import QuotaExceeded
 from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster
@@ -144,3 +145,13 @@ def test_a_refused_submission_leaves_nothing_behind(connection: Cluster) -> None
         submitted(cluster)
     assert sorted(cluster.store.list("")) == before
     assert cluster.jobs.in_flight(TENANT).audio_seconds == 600.0
+
+
+def test_a_rerun_whose_length_is_known_is_refused_at_once(connection: Cluster) -> None:
+    first = submitted(connection)
+    plan = a_plan(4000.0)
+    connection.store.put(keys.plan(TENANT, first), encode(plan.model_dump(mode="json")))
+    cancel(connection, TENANT, first)
+    with pytest.raises(InvalidOption, match="chunk_seconds"):
+        rerun(connection, TENANT, first, {"chunk_seconds": 5})
+    assert connection.jobs.open_runs() == []
