@@ -33,7 +33,7 @@ from tasks.runs.submitted_options import changed_options
 from tasks.runs.units import Run
 from tasks.telemetry.tracing import submission_span
 
-_SUBMITTED = ("source", "options", "metadata", "webhook_url", "output")  # equal: the same
+_SUBMITTED = ("source", "options", "metadata", "labels", "webhook_url", "output")  # equal: the same
 _PLAN_OPTIONS = ("audio_track", "channel", "channels", "chunk_seconds")  # that change the plan
 
 
@@ -52,6 +52,7 @@ def submit(
     tenant: str,
     idempotency_key: str | None = None,
     metadata: dict[str, str] | None = None,
+    labels: dict[str, str] | None = None,
     webhook_url: str | None = None,
     ready_by: float | None = None,
     output: Output | None = None,
@@ -77,6 +78,7 @@ def submit(
             options=accepted,
             idempotency_key=idempotency_key,
             metadata=metadata or {},
+            labels=labels or {},
             webhook_url=webhook_url,
             output=output,
             max_audio_seconds=quota.audio_seconds if quota else None,

@@ -45,11 +45,18 @@ def test_each_line_is_a_job_or_a_named_refusal(cluster: Cluster) -> None:
         "s3://calls/a.wav",
         "s3://elsewhere/b.wav",
         {"source": "s3://calls/c.wav", "options": {"beam_size": 0}},
-        {"source": "s3://calls/d.wav", "options": {"language": "de"}, "metadata": {"order": "7"}},
+        {
+            "source": "s3://calls/d.wav",
+            "options": {"language": "de"},
+            "metadata": {"order": "7"},
+            "labels": {"team": "red"},
+        },
         "d.wav",
         {"source": "s3://calls/e.wav", "options": {"model": "unheard-of"}},
     ]
-    collection = accepted(cluster, items, metadata={"team": "sales", "order": "0"})
+    collection = accepted(
+        cluster, items, metadata={"team": "sales", "order": "0"}, labels={"team": "blue", "x": "1"}
+    )
     assert counts(cluster, collection) == {"total": 6, "waiting": 6}
     collecting(cluster).go_on()
     assert counts(cluster, collection) == {"total": 6, "queued": 2, "refused": 4}
@@ -67,6 +74,7 @@ def test_each_line_is_a_job_or_a_named_refusal(cluster: Cluster) -> None:
     manifest = cluster.records.manifest(TENANT, second["job"])
     assert manifest.options.language == "de"
     assert manifest.metadata == {"team": "sales", "order": "7"}
+    assert manifest.labels == {"team": "red", "x": "1"}
     end_jobs(cluster)
     collecting(cluster).go_on()
     assert shown(cluster, collection)["status"] == "partial"
