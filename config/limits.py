@@ -26,8 +26,9 @@ class Limits(BaseSettings):
     )
     quotas: dict[str, dict[str, float]] = Field(
         default={},
-        description="Limits by tenant, as JSON: jobs_in_flight, audio_seconds, source_bytes, "
-        "pending_uploads, pending_upload_bytes; and weight, its share of the workers beside "
+        description="Limits by tenant (*: all others), as JSON: jobs_in_flight, audio_seconds, "
+        "source_bytes, pending_uploads, pending_upload_bytes; of its open jobs units_in_flight, "
+        "audio_seconds_in_flight, bytes_in_flight; and weight, its share of the workers beside "
         "others that wait: 0.01 to 100, by default 1.",
     )
     max_audio_seconds: float = Field(
@@ -41,7 +42,9 @@ class Limits(BaseSettings):
     )
 
     max_chunks: int = Field(
-        default=20_000, ge=1, description="Chunks of a job, of all its split channels together."
+        default=20_000,
+        ge=1,
+        description="Chunks of a job, of all its split channels together; shards likewise.",
     )
     pending_uploads: int = Field(
         default=1_000, ge=1, description="Uploads of one tenant that wait for their job."

@@ -7,7 +7,7 @@ ScriptoriumError
     ├── SourceNotAllowed      source_not_allowed   an address that jobs may not use
     └── TooManyKeys           too_many_keys        the tenant has as many keys as it may make
 └── TransientError
-    ├── QuotaExceeded         quota_exceeded       the tenant has too many jobs in flight
+    ├── QuotaExceeded         quota_exceeded       the tenant has too much in flight
     ├── BudgetSpent           budget_spent         the tenant has used what it may for now
     ├── TooManyWrongKeys      too_many_wrong_keys  the address has sent too many wrong keys
     └── ClusterFull           cluster_full         the cluster has too many open jobs
@@ -83,7 +83,7 @@ class TooManyWrongKeys(TransientError):
 
 
 class QuotaExceeded(TransientError):
-    """The tenant has as many jobs in flight as its quota allows."""
+    """The tenant has as many jobs in flight, or as much of them, as its quota allows."""
 
     code = "quota_exceeded"
     hint = "Wait until some of them have ended and submit again."

@@ -42,6 +42,7 @@ class CollectionReply(BaseModel):
     created_at: float = Field(description="Seconds since 1970.")
     ended_at: float | None = Field(description="Of the newest round; null while it goes on.")
     metadata: dict[str, str]
+    labels: dict[str, str]
 
 
 class CollectionList(BaseModel):

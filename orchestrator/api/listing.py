@@ -7,18 +7,21 @@ between do not shift the pages.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import compress, islice
 from math import isfinite
+from types import MappingProxyType
 
 from fastapi.exceptions import RequestValidationError
 
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Job, Status
 from orchestrator.cluster.job_lists import LISTED_APART
+from orchestrator.jobs.labels import has_labels
 
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 SCANNED = 500  # jobs that one request reads to find those of a status
 _PIECE = 200  # ids that are read at once
 _READ_AT_ONCE = 50  # jobs: for one that ended long ago there are seven requests to the store
@@ -27,11 +30,16 @@ Position = tuple[float, str]
 
 
 def page(
-    cluster: Cluster, tenant: str, limit: int, before: Position | None, status: Status | None
+    cluster: Cluster,
+    tenant: str,
+    limit: int,
+    before: Position | None,
+    status: Status | None,
+    labels: Mapping[str, str] = NO_LABELS,
 ) -> tuple[list[Job], Position | None]:
     """Return up to `limit` jobs after a place, and the place of the next page or None.
 
-    With a status, a page may be short, even empty, and still not be the last.
+    With a status or labels, a page may be short, even empty, and still not be the last.
     """
     found: list[Job] = []
     rest, scanned = _candidates(cluster, tenant, before, status), 0
@@ -45,7 +53,13 @@ def page(
             last, time = part[-1]
             before = time, last
             jobs = threads.map(read, [job for job, _ in part])
-            found += [job for job in jobs if job is not None and status in (None, job.status)]
+            found += [
+                job
+                for job in jobs
+                if job is not None
+                and status in (None, job.status)
+                and has_labels(job.labels, labels)
+            ]
     return found, before if next(rest, None) else None
 
 

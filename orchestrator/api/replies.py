@@ -86,6 +86,7 @@ class JobReply(BaseModel):
     warnings: list[Warned]
     error: Failure | None
     metadata: dict[str, str]
+    labels: dict[str, str]
 
 
 class JobList(BaseModel):

@@ -20,7 +20,7 @@ from orchestrator.cluster.job import Job
 from orchestrator.jobs.requests import FormRequest, JobRequest
 from orchestrator.jobs.submitter import Submitter
 
-_JSON_FIELDS = ("options", "metadata")  # of a form
+_JSON_FIELDS = ("options", "metadata", "labels")  # of a form
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 

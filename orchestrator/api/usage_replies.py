@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
-
-from orchestrator.usage.report import Dimension
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class UsageRow(BaseModel):
-    """What was used on a day, by a tenant, in a stage, or all together."""
+    """What was used on a day, by a tenant, in a stage, with a label, or all together.
+
+    By a label it has a field `label:KEY`, empty for jobs without that label.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     day: str | None = None
     tenant: str | None = None
@@ -33,7 +36,7 @@ class UsageReply(BaseModel):
     object: Literal["usage"]
     from_: str = Field(alias="from", description="The first day.")
     to: str = Field(description="The last day.")
-    by: list[Dimension]
+    by: list[str]
     currency: str | None
     data: list[UsageRow]
     total: UsageRow

@@ -25,6 +25,7 @@ from orchestrator.cli.context import (
     print_json,
     tenant,
 )
+from orchestrator.cli.labels import Labels
 from orchestrator.cli.options import with_job_options
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
@@ -34,6 +35,7 @@ from orchestrator.collections.lists import checked_lines, read_list
 from orchestrator.collections.local_lists import stored
 from orchestrator.collections.objects import below
 from orchestrator.collections.records import CollectionOutOfBounds, Line
+from orchestrator.jobs.labels import parse_labels
 from tasks.runs.options import JobOptions
 
 CollectionId = Annotated[str, typer.Argument(metavar="COLLECTION", show_default=False)]
@@ -56,21 +58,19 @@ def submit(
     ],
     options: JobOptions,
     suffix: Annotated[
-        list[str] | None,
-        typer.Option(help="Of a prefix: only objects that end with it; repeatable."),
+        list[str] | None, typer.Option(help="Of a prefix: objects that end so; repeatable.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Of the collection, for people.")] = None,
     idempotency_key: Annotated[
-        str | None,
-        typer.Option(help="A text of yours: the same text gives the same collection."),
+        str | None, typer.Option(help="A text of yours: the same gives the same collection.")
     ] = None,
+    label: Labels = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all have ended.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit many files and print the collection's id. A bad line stops no other."""
-    to = opened_cluster()
-    common = options.model_dump(mode="json", exclude_unset=True)
-    first = sources[0]
+    labels, to = parse_labels(label or ()), opened_cluster()
+    common, first = options.model_dump(mode="json", exclude_unset=True), sources[0]
     is_prefix = len(sources) == 1 and first.startswith("s3://") and first.endswith("/")
     is_list = len(sources) == 1 and first.lower().endswith(LISTS) and "://" not in first
     if suffix and not is_prefix:
@@ -86,6 +86,7 @@ def submit(
     asked = Asked(
         name=name or (Path(first).name if is_list else first),
         options=common,
+        labels=labels,
         idempotency_key=idempotency_key,
         is_operators=True,
         lines_from=repr([line.to_json() for line in lines] if not is_prefix else sources),
@@ -123,8 +124,7 @@ def list_collections(
         return
     table = Table(Column("collection", no_wrap=True), "name", "status", "done", box=None)
     for it in found:
-        counts = it["counts"]
-        done = f"{counts['completed']} of {counts['total']}"
+        done = "{completed} of {total}".format_map(it["counts"])
         table.add_row(it["id"], repr(it["name"])[1:-1], it["status"], done)
     Console(highlight=False, markup=False).print(table)
 

@@ -16,6 +16,7 @@ from gpu_worker.errors import InvalidOption
 from orchestrator.cli.audit import enter
 from orchestrator.cli.bars import describe, watch_jobs
 from orchestrator.cli.context import AsJson, exit_status, opened_cluster, print_json, tenant
+from orchestrator.cli.labels import Labels
 from orchestrator.cli.options import with_job_options
 from orchestrator.cli.speakers import (
     KnownSpeakers,
@@ -29,6 +30,7 @@ from orchestrator.cluster.job import Job
 from orchestrator.jobs import runs, submission
 from orchestrator.jobs.dead_letters import read_dead_letters
 from orchestrator.jobs.deletion import delete_job
+from orchestrator.jobs.labels import has_labels, parse_labels
 from orchestrator.jobs.local_files import local_path
 from orchestrator.jobs.ready_by import moment
 from orchestrator.jobs.sources import upload
@@ -57,12 +59,14 @@ def submit(
             help="When it should be ready: a time with its zone, or seconds from now.",
         ),
     ] = None,
+    label: Labels = None,
     known_speaker: KnownSpeakers = None,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit one file to the cluster and print the job's id; `-` is standard input."""
     due = None if ready_by is None else _moment(ready_by)
+    labels = parse_labels(label or ())
     to = opened_cluster()
     job = submission.submit(
         to,
@@ -70,6 +74,7 @@ def submit(
         with_known_speakers(to, tenant(), options, known_speaker),
         tenant=tenant(),
         idempotency_key=idempotency_key,
+        labels=labels,
         ready_by=due,
     )
     enter(to, "job.submit", tenant(), job.id)
@@ -134,14 +139,18 @@ def get(
 
 def list_jobs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of jobs to show.")] = 20,
+    label: Labels = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the newest jobs."""
+    """Show the newest jobs; with labels, those of them that have all of these."""
+    wanted = parse_labels(label or ())
     to = opened_cluster()
     found = []
     for identifier, _ in to.jobs.newest(tenant(), limit):
         with suppress(UnknownJob):  # deleted since it was listed
-            found.append(to.job(tenant(), identifier))
+            job = to.job(tenant(), identifier)
+            if has_labels(job.labels, wanted):
+                found.append(job)
     if as_json:
         print_json([job.to_json() for job in found])
         return

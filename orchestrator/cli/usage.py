@@ -12,7 +12,15 @@ from rich.table import Column, Table
 from gpu_worker.errors import InvalidOption
 from orchestrator.cli.context import AsJson, checked_tenant, opened_cluster, print_json
 from orchestrator.usage.prices import prices_of
-from orchestrator.usage.report import Dimension, Report, make_report, period
+from orchestrator.usage.report import (
+    BY_HELP,
+    LABEL,
+    Dimension,
+    Report,
+    dimension,
+    make_report,
+    period,
+)
 from orchestrator.usage.table import cells_of, columns, report_csv, report_json
 
 _TEXTS = frozenset(Dimension)
@@ -30,9 +38,7 @@ def usage(
         str | None, typer.Option("--from", help="First day (UTC), by default that of the month.")
     ] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day; by default today.")] = None,
-    by: Annotated[
-        list[Dimension] | None, typer.Option(help="day, tenant or stage; repeatable.")
-    ] = None,
+    by: Annotated[list[str] | None, typer.Option(help=BY_HELP)] = None,
     of: Annotated[
         str | None, typer.Option("--tenant", help="Only this tenant; by default all.")
     ] = None,
@@ -46,7 +52,9 @@ def usage(
     tenant = checked_tenant(of) if of is not None else None
     to = opened_cluster()
     prices = prices_of(to.settings)
-    report = make_report(to.books.reader.accounts(*days, tenant), days, by or (), prices)
+    report = make_report(
+        to.books.reader.accounts(*days, tenant), days, [dimension(it) for it in by or ()], prices
+    )
     if as_json:
         print_json(report_json(report))
     elif as_csv:
@@ -58,13 +66,17 @@ def usage(
 def _print(report: Report) -> None:
     names = columns(report)
     kinds = [
-        Column(_title(it, report), justify="left" if it in _TEXTS else "right") for it in names
+        Column(_title(it, report), justify="left" if _is_text(it) else "right") for it in names
     ]
     table = Table(*kinds, box=None)
     for row in (*report.rows, report.total):
         cells = cells_of(report, row)
         table.add_row(*(_text(name, cells.get(name, "")) for name in names))
     Console(highlight=False, markup=False).print(table)
+
+
+def _is_text(column: str) -> bool:
+    return column in _TEXTS or column.startswith(LABEL)
 
 
 def _title(name: str, report: Report) -> str:

@@ -116,6 +116,7 @@ class Job:
     warnings: tuple[dict[str, Any], ...] = ()
     error: dict[str, Any] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as the command line's `--json` and the API show them."""
@@ -141,6 +142,7 @@ class Job:
             "warnings": list(self.warnings),
             "error": self.error,
             "metadata": dict(self.metadata),
+            "labels": dict(self.labels),
         }
 
 
@@ -176,6 +178,7 @@ def describe_job(
         warnings=summary.warnings if summary else (),
         error=summary.error if summary else None,
         metadata=manifest.metadata,
+        labels=manifest.labels,
     )
 
 

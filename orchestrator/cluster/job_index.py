@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from redis import Redis
-
+from orchestrator.cluster.admissions import Admissions, admitted_of
+from orchestrator.cluster.costs import UNKNOWN, Cost
 from orchestrator.cluster.job import Summary
-from orchestrator.cluster.job_lists import LISTED_APART, OPEN, JobLists, listing, open_of
+from orchestrator.cluster.job_lists import LISTED_APART, OPEN, listing, open_of
 from orchestrator.cluster.unreadable import FAULTS, note, parsed_runs
 from tasks.artifacts import ArtifactStore
 from tasks.runs import keys
@@ -26,53 +26,15 @@ from tasks.state.receipts import CHANGED, kept_of
 LISTS_ALL = "scriptorium:known"  # 1: all jobs of the store are listed; absent: Redis was wiped
 _OPEN_ALONE = b"open"  # its value while jobs that have ended are not indexed again
 ENDED_SECONDS = 24 * 3600  # for which the details of a job that has ended are kept
-_ADMITTED_SECONDS = 60.0  # an admitted submission that is never added loses its place after this
-
-# One script counts and admits, so that parallel submissions cannot pass the limit together.
-_ADMIT = """
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2] - ARGV[3])
-if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then return 'admitted' end
-if redis.call('SCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 'full' end
-local own = redis.call('SCARD', KEYS[2]) + redis.call('ZCARD', KEYS[3])
-if own >= tonumber(ARGV[5]) and not redis.call('ZSCORE', KEYS[3], ARGV[1]) then return 'quota' end
-redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
-return 'admitted'
-"""
 
 
-class JobIndex(JobLists):
+class JobIndex(Admissions):
     """An index in Redis over the jobs of the store."""
 
-    def __init__(self, redis: Redis) -> None:
-        super().__init__(redis)
-        self._admit = redis.register_script(_ADMIT)
-
-    def admit(self, tenant: str, job: str, *, in_all: int, in_flight: int, now: float) -> str:
-        """Reserve a place for a job before it is added; return `admitted`, `full` or `quota`.
-
-        `full`: the cluster has `in_all` open runs. `quota`: the tenant has `in_flight` open runs.
-        """
-        answer: Any = self._admit(
-            keys=[OPEN, open_of(tenant), _admitted(tenant)],
-            args=[f"{tenant}/{job}/1", now, _ADMITTED_SECONDS, in_all, in_flight],
-        )
-        return str(answer.decode())
-
-    def room(self, tenant: str, *, in_all: int, in_flight: int) -> int:
-        """Return how many jobs `admit` would admit now, if no other process submits."""
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.scard(OPEN)
-        pipe.scard(open_of(tenant))
-        pipe.zcard(_admitted(tenant))
-        every, own, admitted = pipe.execute()
-        return max(0, min(in_all - int(every), in_flight - int(own) - int(admitted)))
-
-    def refuse(self, tenant: str, job: str) -> None:
-        """Give back the place of a job that was admitted but not added."""
-        self._redis.zrem(_admitted(tenant), f"{tenant}/{job}/1")
-
-    def add(self, manifest: Manifest, run: Run, *, is_open: bool = True) -> None:
-        """Index a job, or its next run."""
+    def add(
+        self, manifest: Manifest, run: Run, *, is_open: bool = True, cost: Cost = UNKNOWN
+    ) -> None:
+        """Index a job, or its next run; `cost` counts against quotas while the run is open."""
         pipe = self._redis.pipeline()
         name = _job(manifest.tenant, manifest.job)
         pipe.hset(name, mapping={"manifest": manifest.model_dump_json(), "run": run.number})
@@ -83,7 +45,8 @@ class JobIndex(JobLists):
                 pipe.zrem(listing(manifest.tenant, status), manifest.job)
             pipe.sadd(OPEN, run.name)
             pipe.sadd(open_of(manifest.tenant), run.name)
-            pipe.zrem(_admitted(manifest.tenant), run.name)
+            pipe.zrem(admitted_of(manifest.tenant), run.name)
+            self.put_cost(run, cost, pipe)
         pipe.publish(CHANGED, f"{manifest.tenant}/{manifest.job}")
         pipe.execute()
 
@@ -125,6 +88,7 @@ class JobIndex(JobLists):
             pipe.zadd(listing(run.tenant, summary.status), {run.job: created})
         pipe.srem(OPEN, run.name)
         pipe.srem(open_of(run.tenant), run.name)
+        self.drop_cost(run, pipe)
         pipe.publish(CHANGED, f"{run.tenant}/{run.job}")
         pipe.execute()
 
@@ -133,6 +97,7 @@ class JobIndex(JobLists):
         pipe = self._redis.pipeline()
         pipe.srem(OPEN, run.name)
         pipe.srem(open_of(run.tenant), run.name)
+        self.drop_cost(run, pipe)
         pipe.execute()
 
     def forget(self, tenant: str, job: str) -> None:
@@ -142,9 +107,10 @@ class JobIndex(JobLists):
         pipe.delete(_job(tenant, job))
         for status in (None, *LISTED_APART):
             pipe.zrem(listing(tenant, status), job)
-        for run in range(1, newest + 1):
-            pipe.srem(OPEN, f"{tenant}/{job}/{run}")
-            pipe.srem(open_of(tenant), f"{tenant}/{job}/{run}")
+        for run in (Run(tenant, job, number) for number in range(1, newest + 1)):
+            pipe.srem(OPEN, run.name)
+            pipe.srem(open_of(tenant), run.name)
+            self.drop_cost(run, pipe)
         pipe.publish(CHANGED, f"{tenant}/{job}")
         pipe.execute()
 
@@ -200,7 +166,3 @@ def _summary(data: dict[str, Any]) -> Summary:
 
 def _job(tenant: str, job: str) -> str:
     return f"scriptorium:job:{tenant}/{job}"
-
-
-def _admitted(tenant: str) -> str:
-    return f"scriptorium:admitted:{tenant}"

@@ -44,6 +44,7 @@ class Asked:
     name: str
     options: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     webhook_url: str | None = None
     idempotency_key: str | None = None
     is_operators: bool = False
@@ -87,6 +88,7 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
         lines=len(lines),
         options=asked.options,
         metadata=asked.metadata,
+        labels=asked.labels,
         webhook_url=asked.webhook_url,
         idempotency_key=key,
         asked=mark,
@@ -136,8 +138,9 @@ def _claim(cluster: Cluster, tenant: str, name: str, lines: Sequence[Line]) -> N
 
 def _digest(asked: Asked) -> str:
     """Return what tells a request from another; below a prefix the objects may change meanwhile."""
+    labels = (asked.labels,) if asked.labels else ()  # an earlier release knew none
     parts = (asked.name, asked.options, asked.metadata, asked.webhook_url, asked.lines_from)
-    return sha256(encode({"parts": parts})).hexdigest()[:32]
+    return sha256(encode({"parts": [*parts, *labels]})).hexdigest()[:32]
 
 
 def _same(known: Collection, mark: str) -> Collection:

@@ -71,6 +71,7 @@ def describe(
         "created_at": record.created_at,
         "ended_at": facts.ended_at,
         "metadata": record.metadata,
+        "labels": record.labels,
     }
 
 

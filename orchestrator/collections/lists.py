@@ -20,6 +20,7 @@ from tasks.runs.options import JobOptions
 from tasks.runs.submitted_options import job_options
 
 METADATA = "metadata."  # how a column of metadata begins
+LABEL = "label."  # likewise
 _PLACES = ("source", "upload_id", "name")
 _COLUMNS = (*_PLACES, *JobOptions.model_fields)
 LONGEST_SHOWN = 200  # characters of a wrong line
@@ -70,6 +71,7 @@ def checked(number: int, values: Any, common: Mapping[str, Any]) -> Line:
         name=asked.name,
         options=own,
         metadata=dict(asked.metadata),
+        labels=dict(asked.labels),
     )
 
 
@@ -116,11 +118,11 @@ def _csv_lines(
     first = _cells(texts[0][1]) or []
     is_headed = any(cell.strip() in _PLACES[:2] for cell in first)
     columns = [cell.strip() for cell in first] if is_headed else ["source"]
-    wrong = [it for it in columns if it not in _COLUMNS and not it.startswith(METADATA)]
+    wrong = [it for it in columns if it not in _COLUMNS and not it.startswith((METADATA, LABEL))]
     if wrong or len(set(columns)) < len(columns):
         raise InvalidOption(
             f"The list has a column {wrong[0]!r}." if wrong else "The list has a column twice.",
-            hint="Columns are source, upload_id, name, options of a job, and metadata.…",
+            hint="Columns are source, upload_id, name, options of a job, metadata.… and label.…",
         )
     for number, text in texts[is_headed:]:
         cells = _cells(text)
@@ -133,7 +135,7 @@ def _csv_lines(
 
 
 def _values(columns: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {"options": {}, "metadata": {}}
+    values: dict[str, Any] = {"options": {}, "metadata": {}, "labels": {}}
     for column, cell in zip(columns, cells, strict=False):
         if not cell.strip():  # the common value
             continue
@@ -141,6 +143,8 @@ def _values(columns: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
             values[column] = cell.strip()
         elif column.startswith(METADATA):
             values["metadata"][column.removeprefix(METADATA)] = cell
+        elif column.startswith(LABEL):
+            values["labels"][column.removeprefix(LABEL)] = cell.strip()
         else:
             values["options"][column] = _value(cell.strip())
     return values

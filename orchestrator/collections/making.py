@@ -25,6 +25,7 @@ from orchestrator.collections.rounds import Rounds, Wanted
 from orchestrator.jobs import runs
 from orchestrator.jobs.admission import room
 from orchestrator.jobs.ids import keyed_job
+from orchestrator.jobs.labels import checked_labels
 from orchestrator.jobs.options import with_allowed_lane
 from orchestrator.jobs.sources import display_name, named_source
 from orchestrator.jobs.submission import IdempotencyConflict, submit
@@ -128,6 +129,7 @@ def _submitted(cluster: Cluster, record: Collection, line: Line, quota: Quota) -
         "source": _source(cluster, record, line),
         "options": line.job_options(record.options),
         "metadata": record.metadata | line.metadata,
+        "labels": checked_labels(record.labels | line.labels),
     }
     if not record.is_operators:
         given["options"] = with_allowed_lane(given["options"], tenant, settings)
@@ -175,4 +177,11 @@ def _share_of(quota: Quota) -> Quota:
         quota,
         jobs_in_flight=max(1, int(quota.jobs_in_flight * SHARE)),
         open_jobs=max(1, int(quota.open_jobs * SHARE)),
+        units_in_flight=_share(quota.units_in_flight),
+        audio_seconds_in_flight=_share(quota.audio_seconds_in_flight),
+        bytes_in_flight=_share(quota.bytes_in_flight),
     )
+
+
+def _share(bound: float | None) -> float | None:
+    return None if bound is None else bound * SHARE

@@ -54,6 +54,7 @@ class Collection(Record):
     lines: int
     options: dict[str, Any] = Field(default_factory=dict)
     metadata: dict[str, str] = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
     webhook_url: str | None = None
     idempotency_key: str | None = None
     asked: str = ""  # a digest of the request, to tell a repetition from another request
@@ -71,6 +72,7 @@ class Line:
     name: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     error: dict[str, Any] | None = None
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from orchestrator.collections.records import RetryStatus
-from orchestrator.jobs.requests import Address, Body, Metadata, Text
+from orchestrator.jobs.requests import Address, Body, Labels, Metadata, Text
 from tasks.runs.options import JobOptions
 
 
@@ -19,11 +19,12 @@ class CollectionRequest(Body):
     lines: list[Any] | None = Field(
         None,
         description="Each an address, or the fields of a job: source or upload_id, name, options, "
-        "metadata. A wrong one is refused by itself.",
+        "metadata, labels. A wrong one is refused by itself.",
     )
     name: Text | None = Field(None, description="Of the collection, for people.")
     options: JobOptions = Field(default_factory=JobOptions, description="Of lines without own.")
     metadata: Metadata = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict, description="Of each job, besides its line's own.")
     webhook_url: Address | None = Field(None, description="Called once, when all have ended.")
 
     @model_validator(mode="after")

@@ -7,18 +7,25 @@ from redis.exceptions import RedisError
 from gpu_worker.errors import RedisUnavailable
 from orchestrator.access import ClusterFull, QuotaExceeded
 from orchestrator.access.quotas import Quota
+from orchestrator.cluster.admissions import Admission
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.costs import Cost
+from orchestrator.jobs.costing import bounds_of
 
 
 def room(cluster: Cluster, tenant: str, quota: Quota, now: float) -> int:
-    """Return how many jobs `admit` would admit now: none if a budget is spent."""
+    """Return how many jobs `admit` would admit now, or fewer; none if a budget is spent."""
     if any(spent.is_over for spent in cluster.books.budgets.spent(tenant, now)):
         return 0
-    return cluster.jobs.room(tenant, in_all=quota.open_jobs, in_flight=quota.jobs_in_flight)
+    return cluster.jobs.room(
+        tenant, in_all=quota.open_jobs, in_flight=quota.jobs_in_flight, bounds=bounds_of(quota)
+    )
 
 
-def admit(cluster: Cluster, tenant: str, job: str, quota: Quota | None, now: float) -> None:
-    """Reserve a place for a run of the job; `now` is in seconds since 1970.
+def admit(
+    cluster: Cluster, tenant: str, job: str, quota: Quota | None, now: float, cost: Cost
+) -> None:
+    """Reserve a place for a run of the job, which costs so much; `now` is in seconds since 1970.
 
     Without a quota, as for operators, there is always a place. Raises QuotaExceeded, ClusterFull,
     BudgetSpent or RedisUnavailable, and what the store raises.
@@ -27,12 +34,49 @@ def admit(cluster: Cluster, tenant: str, job: str, quota: Quota | None, now: flo
         return
     cluster.books.budgets.check(tenant, now)
     try:
-        answer = cluster.jobs.admit(
-            tenant, job, in_all=quota.open_jobs, in_flight=quota.jobs_in_flight, now=now
+        admission = cluster.jobs.admit(
+            tenant,
+            job,
+            in_all=quota.open_jobs,
+            in_flight=quota.jobs_in_flight,
+            now=now,
+            cost=cost,
+            bounds=bounds_of(quota),
         )
     except RedisError as error:
         raise RedisUnavailable("Redis cannot be reached, so the job was not accepted.") from error
-    if answer == "full":
+    if admission.answer == "full":
         raise ClusterFull()
-    if answer == "quota":
-        raise QuotaExceeded(f"There are {quota.jobs_in_flight} jobs in flight already.")
+    if admission.answer != "admitted":
+        raise _exceeded(admission, quota, cost)
+
+
+def _exceeded(admission: Admission, quota: Quota, cost: Cost) -> QuotaExceeded:
+    """Return the error, which names the entry of the quota and how much is in flight."""
+    if admission.answer == "quota":
+        return QuotaExceeded(f"There are {quota.jobs_in_flight} jobs in flight already.")
+    used = admission.in_flight
+    entry, name, most, others, own = {
+        "units": ("units_in_flight", "units", quota.units_in_flight, used.units, cost.units),
+        "audio_seconds": (
+            "audio_seconds_in_flight",
+            "seconds of audio",
+            quota.audio_seconds_in_flight,
+            used.audio_seconds,
+            cost.audio_seconds,
+        ),
+        "stored_bytes": (
+            "bytes_in_flight",
+            "bytes",
+            quota.bytes_in_flight,
+            used.stored_bytes,
+            cost.stored_bytes,
+        ),
+    }[admission.answer]
+    some = "" if cost.is_measured else "about "
+    return QuotaExceeded(
+        f"At most {most:.0f} {name} may be in flight ({entry}): {others:.0f} are, and this job has "
+        f"{some}{own:.0f}.",
+        hint="Wait until some of the open jobs have ended and submit again, or ask the operator "
+        "for a larger quota.",
+    )

@@ -18,6 +18,12 @@ Address = Annotated[str, StringConstraints(max_length=2048, min_length=1, patter
 MetadataKey = Annotated[str, StringConstraints(max_length=64, min_length=1, pattern=PLAIN_TEXT)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512, pattern=PLAIN_TEXT)]
 Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=METADATA_ENTRIES)]
+LABELS = 10
+# No colon and no equals sign, so that `key:value` and `key=value` can be read.
+LABEL_KEY = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$"
+LabelKey = Annotated[str, StringConstraints(pattern=LABEL_KEY)]
+LabelValue = Annotated[str, StringConstraints(max_length=100, min_length=1, pattern=PLAIN_TEXT)]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=LABELS)]
 UploadId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{23}$")]
 
 
@@ -37,6 +43,11 @@ class JobRequest(Body):
     metadata: Metadata = Field(
         default_factory=dict, description="Your own values; returned as sent."
     )
+    labels: Labels = Field(
+        default_factory=dict,
+        description="Up to 10 short texts, such as a project: jobs can be listed and their usage "
+        "summed by them. They stay in usage records when the job is deleted.",
+    )
     webhook_url: Address | None = Field(None, description="Called when the job has ended.")
     ready_by: ReadyBy | None = Field(
         None, description="When it should be ready: a time with its zone, or seconds from now."
@@ -55,5 +66,6 @@ class FormRequest(Body):
     name: Text | None = None
     options: JobOptions = Field(default_factory=JobOptions)
     metadata: Metadata = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
     webhook_url: Address | None = None
     ready_by: ReadyBy | None = None

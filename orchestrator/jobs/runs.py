@@ -10,8 +10,10 @@ from redis.exceptions import RedisError
 from gpu_worker.errors import PermanentError, RedisUnavailable, ScriptoriumError, SourceMissing
 from orchestrator.access.quotas import Quota
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.costs import Cost
 from orchestrator.cluster.job import TRANSITIONS, Job, Status
 from orchestrator.jobs.admission import admit
+from orchestrator.jobs.costing import cost_of
 from tasks.artifacts import encode, exists
 from tasks.broker import BrokerUnavailable
 from tasks.runs import keys
@@ -65,7 +67,9 @@ def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None
             hint="`scriptorium rerun JOB` computes what its warnings say is missing.",
         )
     _allow(current, Status.QUEUED, "retried")
-    admit(cluster, tenant, job, quota, time.time())
+    manifest, plan = cluster.records.manifest(tenant, job), cluster.plan(tenant, job)
+    cost = cost_of(cluster, manifest, plan)
+    admit(cluster, tenant, job, quota, time.time(), cost)
     run = Run(tenant, job, current.run + 1)
     # The run exists from here on, so that it is taken up if this process dies at the next step.
     cluster.store.put(keys.open_run(run), b"")
@@ -73,8 +77,7 @@ def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None
     cluster.store.put(keys.of_run(run, "started.json"), encode({"started_at": time.time()}))
     for letter in cluster.store.list(f"{keys.DEAD_LETTERS}{tenant}/{job}/"):
         cluster.store.delete(letter)
-    manifest = cluster.records.manifest(tenant, job)
-    issue(cluster, manifest, run, prepared=cluster.plan(tenant, job) is not None)
+    issue(cluster, manifest, run, cost, prepared=plan is not None)
     cluster.jobs.refuse(tenant, job)  # the run is open now: its place need not be kept
     return cluster.job(tenant, job)
 
@@ -107,10 +110,12 @@ def _allow(job: Job, target: Status, verb: str) -> None:
         raise IllegalTransition(f"Job {job.id} is {job.status.value}; it cannot be {verb}.")
 
 
-def issue(cluster: Cluster, manifest: Manifest, run: Run, *, prepared: bool = False) -> None:
+def issue(
+    cluster: Cluster, manifest: Manifest, run: Run, cost: Cost, *, prepared: bool = False
+) -> None:
     """Index a run and send its first message. Raises RedisUnavailable or BrokerUnavailable."""
     try:
-        cluster.jobs.add(manifest, run)
+        cluster.jobs.add(manifest, run, cost=cost)
         if prepared:
             cluster.ledger.record(
                 run.unit(Stage.PREPARE), Receipt("cached", finished_at=time.time())

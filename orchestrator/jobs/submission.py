@@ -8,35 +8,32 @@ idempotency key continues where the first one stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
-from redis.exceptions import RedisError
-
-from gpu_worker.errors import PermanentError, ScriptoriumError, SourceMissing
+from gpu_worker.errors import PermanentError, SourceMissing
 from orchestrator.access.quotas import Quota, weight_of
 from orchestrator.cluster.connection import Cluster
-from orchestrator.cluster.job import Job, describe_job
+from orchestrator.cluster.job import Job
+from orchestrator.jobs.acceptance import accept
 from orchestrator.jobs.admission import admit
+from orchestrator.jobs.costing import cost_of
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options, with_allowed_lane
 from orchestrator.jobs.ready_by import check_ready_by
 from orchestrator.jobs.refusals import give_back, keep
-from orchestrator.jobs.runs import IllegalTransition, issue
+from orchestrator.jobs.runs import IllegalTransition
 from orchestrator.jobs.sources import clip_keys, uploaded_keys
 from orchestrator.jobs.trial import divided, submitted_again
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions
+from tasks.runs.pieces import check_pieces
 from tasks.runs.submitted_options import changed_options
 from tasks.runs.units import Run
-from tasks.state.claims import claim
 from tasks.telemetry.tracing import submission_span
 
-_UPLOAD_AGAIN = "Upload the file again and submit it then."
-_SUBMITTED = ("source", "options", "metadata", "webhook_url", "output")  # equal: the same
+_SUBMITTED = ("source", "options", "metadata", "labels", "webhook_url", "output")  # equal: the same
 _PLAN_OPTIONS = ("audio_track", "channel", "channels", "chunk_seconds")  # that change the plan
 
 
@@ -55,6 +52,7 @@ def submit(
     tenant: str,
     idempotency_key: str | None = None,
     metadata: dict[str, str] | None = None,
+    labels: dict[str, str] | None = None,
     webhook_url: str | None = None,
     ready_by: float | None = None,
     output: Output | None = None,
@@ -80,6 +78,7 @@ def submit(
             options=accepted,
             idempotency_key=idempotency_key,
             metadata=metadata or {},
+            labels=labels or {},
             webhook_url=webhook_url,
             output=output,
             max_audio_seconds=quota.audio_seconds if quota else None,
@@ -96,10 +95,12 @@ def _submit(
     cluster: Cluster, manifest: Manifest, given: JobOptions, quota: Quota | None, way: str | None
 ) -> Job:
     store, tenant, idempotency_key = cluster.store, manifest.tenant, manifest.idempotency_key
+    cost = None
     key = keys.manifest(tenant, manifest.job)
     if idempotency_key is None or not exists(store, key):  # else it has a place, or has ended
         check_ready_by(manifest.ready_by, manifest.created_at)
-        admit(cluster, tenant, manifest.job, quota, manifest.created_at)
+        cost = cost_of(cluster, manifest, None)
+        admit(cluster, tenant, manifest.job, quota, manifest.created_at, cost)
     is_first = store.put(key, encode(manifest.model_dump(mode="json")))
     if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
         # Deleted after its id was read for the key: submit again, which makes a new job.
@@ -116,7 +117,7 @@ def _submit(
             return cluster.job(tenant, manifest.job)
     needed = uploaded_keys(manifest)
     try:
-        job = _accept(cluster, manifest, needed, way)
+        job = accept(cluster, manifest, needed, way, cost=cost)
     except SourceMissing:
         if idempotency_key is not None and is_first:
             give_back(cluster, manifest, idempotency_key, needed)
@@ -182,20 +183,23 @@ def _run_again(
     quota: Quota | None,
     way: str | None,
 ) -> Job:
-    tenant, options = manifest.tenant, manifest.options
-    admit(cluster, tenant, manifest.job, quota, manifest.created_at)
+    tenant, options, known = manifest.tenant, manifest.options, None
     plan = keys.plan(tenant, first.job)
-    prepared = exists(cluster.store, plan) and all(
-        getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS
-    )
+    if (heard := cluster.plan(tenant, first.job)) is not None:
+        parts = len(set(heard.channels)) if options.channels == "split" else 1
+        check_pieces(options, heard.seconds, max(1, parts), cluster.settings.max_chunks)
+    same = (getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS)
+    if exists(cluster.store, plan) and all(same):
+        known = cluster.records.plan(tenant, first.job)
+    cost = cost_of(cluster, manifest, known)
+    admit(cluster, tenant, manifest.job, quota, manifest.created_at, cost)
     cluster.store.put(keys.manifest(tenant, manifest.job), encode(manifest.model_dump(mode="json")))
     needed = uploaded_keys(manifest)
-    if prepared:  # the decoded audio is enough; the source may be deleted
-        known = cluster.records.plan(tenant, first.job)
-        needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
-        needed += clip_keys(manifest)
+    if known is not None:  # the decoded audio is enough; the source may be deleted
+        audios = {known.audio, *known.channels}
+        needed = [*(keys.pcm(tenant, audio) for audio in audios), *clip_keys(manifest)]
         cluster.store.put(keys.plan(tenant, manifest.job), cluster.store.get(plan))
-    return _accept(cluster, manifest, needed, way, prepared=prepared)
+    return accept(cluster, manifest, needed, way, prepared=known is not None, cost=cost)
 
 
 def _first(cluster: Cluster, manifest: Manifest, given: JobOptions) -> Manifest:
@@ -206,42 +210,3 @@ def _first(cluster: Cluster, manifest: Manifest, given: JobOptions) -> Manifest:
     if any(getattr(first, name) != getattr(again, name) for name in _SUBMITTED):
         raise IdempotencyConflict()
     return first
-
-
-def _accept(
-    cluster: Cluster,
-    manifest: Manifest,
-    needed: Sequence[str],
-    way: str | None,
-    *,
-    prepared: bool = False,
-) -> Job:
-    """Start the first run of a job whose manifest is in the store; `needed`: keys it depends on."""
-    tenant, job = manifest.tenant, manifest.job
-    run = Run(tenant, job, 1)
-    open_run = keys.open_run(run)
-    contents = [keys.content(key) for key in needed]
-    uses = [keys.uses(tenant, content) + job for content in contents]
-    try:
-        claim(cluster.store, cluster.leases, tenant, job, contents)
-        for key in needed:
-            if not exists(cluster.store, key):
-                raise SourceMissing(
-                    "An uploaded file of this job is not in the store.", hint=_UPLOAD_AGAIN
-                )
-        cluster.store.put(open_run, b"")
-        issue(cluster, manifest, run, prepared=prepared)
-    except ScriptoriumError:
-        if manifest.idempotency_key is None:  # cannot be submitted again: must not run later
-            own = (open_run, *uses, keys.plan(tenant, job), keys.manifest(tenant, job))
-            with suppress(ScriptoriumError, RedisError):
-                for key in own:
-                    cluster.store.delete(key)
-                cluster.jobs.refuse(tenant, job)
-                cluster.jobs.forget(tenant, job)
-        raise
-    if way is not None:
-        from tasks.telemetry.metrics import JOBS_SUBMITTED  # most commands do not need it
-
-        JOBS_SUBMITTED.labels(way).inc()
-    return describe_job(manifest, 1, {}, None, None, time.time())

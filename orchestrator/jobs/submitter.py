@@ -39,6 +39,7 @@ class Submitter:
             tenant=self.tenant,
             idempotency_key=self.idempotency_key,
             metadata=asked.metadata,
+            labels=asked.labels,
             webhook_url=asked.webhook_url,
             ready_by=asked.ready_by,
             quota=quota_of(settings, self.tenant),

@@ -24,6 +24,7 @@ from orchestrator.open_runs.survey import Surveyor
 from orchestrator.reconciler.accounting import PACK_SECONDS, Accounting
 from orchestrator.reconciler.cataloguing import Cataloguing
 from orchestrator.reconciler.collecting import COLLECTIONS_SECONDS, Collecting
+from orchestrator.reconciler.costing import COSTS_SECONDS, Costing
 from orchestrator.reconciler.duty import Duty
 from orchestrator.reconciler.housekeeping import UPLOADS_SECONDS, Housekeeping
 from orchestrator.reconciler.hurrying import Hurrying
@@ -64,7 +65,8 @@ class Reconciler:
         retaining = Retaining(cluster, self._leading)
         accounting = Accounting(cluster, self._leading)
         self._audit = Duty("audit", self._restoring.restore, settings.audit_seconds)
-        self._beside = [self._audit]
+        costing = Costing(cluster, self._leading)
+        self._beside = [self._audit, Duty("costs", costing.measure, COSTS_SECONDS)]
         if adopt:
             collecting = Collecting(cluster, self._leading)
             self._beside += [

@@ -17,6 +17,7 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_folder import JobFolder, job_folder
 from orchestrator.cluster.job_index import open_runs
 from orchestrator.cluster.unreadable import FAULTS, note
+from orchestrator.jobs.costing import cost_of
 from orchestrator.reconciler.leading import Leading, LeadLost
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
@@ -106,8 +107,8 @@ class Restoring:
         if folder.has(newest, "canceled"):
             cluster.cancellations.flag(newest)
         # The receipts first: once the run is in the index a pass looks at what it needs.
+        plan = cluster.plan(run.tenant, run.job) if folder.is_prepared else None
         if folder.is_prepared:
-            cluster.plan(run.tenant, run.job)  # read here, where many are read at once
             cluster.ledger.record(
                 newest.unit(Stage.PREPARE), Receipt("cached", finished_at=time.time())
             )
@@ -115,7 +116,8 @@ class Restoring:
         for stage, index in given_up:
             cluster.ledger.record(newest.unit(stage, index), Receipt("failed"))
         ended = [one for one in {run, newest} if _has_end(folder, one)]
-        cluster.jobs.add(manifest, newest, is_open=newest not in ended)
+        cost = cost_of(cluster, manifest, plan)
+        cluster.jobs.add(manifest, newest, is_open=newest not in ended, cost=cost)
         for one in ended:
             cluster.settle(one)
         if newest in ended:

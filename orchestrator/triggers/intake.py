@@ -115,6 +115,7 @@ class Intake:
             "source": Source(name=event.key.rpartition("/")[2], url=url),
             "options": rule.options,
             "metadata": rule.metadata,
+            "labels": rule.labels,
             "webhook_url": rule.webhook_url,
             "output": rule.output_of(event.key),
         }

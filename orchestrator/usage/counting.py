@@ -30,6 +30,7 @@ class Counting:
         self, store: ArtifactStore, records: Records, clock: Callable[[], float] = time.time
     ) -> None:
         self._store = store
+        self._records = records
         self._evidence = Evidence(store, records)
         self._clock = clock
 
@@ -79,10 +80,11 @@ class Counting:
             return
         try:
             receipts = self._evidence.receipts(run)
+            labels = self._records.manifest(run.tenant, run.job).labels
         except UnreadableRecord as error:
             log.warning("usage_unreadable", run=run.name, reason=str(error))
             return
-        usage = run_usage(run, receipts, ended_at, cached_until=ended_at)
+        usage = run_usage(run, receipts, ended_at, cached_until=ended_at, labels=labels)
         if usage.figures:  # of what used nothing there is nothing to write down
             self._store.put(usage_keys.used(run), usage.to_bytes())
 

@@ -49,7 +49,7 @@ class UsageReader:
             packed |= pack.names
             for name, account in pack.tenants.items():
                 if tenant in (None, name):
-                    found.setdefault((day, name), Account()).add(account.runs, account.figures)
+                    found.setdefault((day, name), Account()).merge(account)
         for record in records:
             if record.run.name not in packed:
                 add_record(found, record)

@@ -1,7 +1,8 @@
-"""Rows of what was used, by day, tenant and stage, with what they cost. Pure."""
+"""Rows of what was used, by day, tenant, stage and labels, with what they cost. Pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -28,6 +29,11 @@ class Dimension(StrEnum):
     STAGE = "stage"
 
 
+LABEL = "label:"  # before a label's key: rows are by its values
+BY_PATTERN = r"^(day|tenant|stage|label:[A-Za-z0-9][A-Za-z0-9._/-]{0,62})$"
+BY_HELP = "day, tenant, stage or label:KEY; repeatable."
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """What was used on a day, by a tenant, in a stage, or all together."""
@@ -45,7 +51,7 @@ class Report:
 
     first: str
     last: str
-    by: tuple[Dimension, ...]
+    by: tuple[str, ...]  # names of Dimension, or `label:` and a key
     currency: str
     rows: tuple[Row, ...]
     total: Row
@@ -64,23 +70,34 @@ def period(first: str | None, last: str | None, now: float) -> tuple[str, str]:
     return begin.isoformat(), end.isoformat()
 
 
+def dimension(name: str) -> str:
+    """Return what rows are by, from a text. Raises InvalidOption."""
+    if not re.fullmatch(BY_PATTERN, name):
+        raise InvalidOption(f"Rows cannot be by {name[:80]!r}.", hint=f"Give {BY_HELP}")
+    return name
+
+
 def make_report(
     accounts: Accounts,
     days: tuple[str, str],
-    by: Sequence[Dimension],
+    by: Sequence[str],
     prices: Prices | None,
 ) -> Report:
     """Make the report of accounts."""
-    dimensions = tuple(dict.fromkeys(by)) or (Dimension.DAY,)
+    dimensions = tuple(dict.fromkeys(map(str, by))) or (Dimension.DAY.value,)
+    by_label = any(it.startswith(LABEL) for it in dimensions)
     groups: dict[tuple[str, ...], Account] = {}
     total = Account()
     for (day, tenant), account in accounts.items():
         total.add(account.runs, account.figures)
-        names = {Dimension.DAY: day, Dimension.TENANT: tenant}
-        for stage, figures in _parts(account, by_stage=Dimension.STAGE in dimensions):
-            named = names | {Dimension.STAGE: stage}
-            group = groups.setdefault(tuple(named[it] for it in dimensions), Account())
-            group.add(account.runs, figures)
+        parts = account.by_labels() if by_label else {(): account}
+        for labels, part in parts.items():
+            names: dict[str, str] = {Dimension.DAY: day, Dimension.TENANT: tenant}
+            names |= {f"{LABEL}{key}": value for key, value in labels}
+            for stage, figures in _parts(part, by_stage=Dimension.STAGE in dimensions):
+                named = names | {Dimension.STAGE: stage}
+                group = groups.setdefault(tuple(named.get(it, "") for it in dimensions), Account())
+                group.add(part.runs, figures)
     rows = [_row(dimensions, names, group, prices) for names, group in groups.items()]
     rows.sort(key=lambda row: [_order(it, row.keys[it]) for it in dimensions])
     return Report(
@@ -105,7 +122,7 @@ def _parts(account: Account, *, by_stage: bool) -> list[tuple[str, Mapping[Place
 
 
 def _row(
-    dimensions: Sequence[Dimension], names: Sequence[str], group: Account, prices: Prices | None
+    dimensions: Sequence[str], names: Sequence[str], group: Account, prices: Prices | None
 ) -> Row:
     by_stage = Dimension.STAGE in dimensions
     devices: dict[str, float] = {}
@@ -116,7 +133,7 @@ def _row(
     audio: Figures = reduce(add, heard, Figures())
     figures: Figures = reduce(add, group.figures.values(), Figures())
     return Row(
-        keys={it.value: name for it, name in zip(dimensions, names, strict=True)},
+        keys=dict(zip(dimensions, names, strict=True)),
         runs=None if by_stage else group.runs,
         figures=replace(
             figures,

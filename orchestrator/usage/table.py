@@ -17,7 +17,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "object": "usage",
         "from": report.first,
         "to": report.last,
-        "by": [it.value for it in report.by],
+        "by": list(report.by),
         "currency": report.currency or None,
         "data": [row_json(row) for row in report.rows],
         "total": row_json(report.total),

@@ -55,6 +55,7 @@ class Manifest(Record):
     idempotency_key: str | None = None
     rerun_of: str | None = None  # the job whose source and plan this one has
     metadata: dict[str, str] = Field(default_factory=dict)  # the submitter's; returned as given
+    labels: dict[str, str] = Field(default_factory=dict)  # likewise; they are in usage records too
     webhook_url: str | None = None  # called when the job has ended
     output: Output | None = None
     max_audio_seconds: float | None = None  # the tenant's quota
@@ -66,14 +67,14 @@ class Manifest(Record):
 
     @model_serializer(mode="wrap")
     def _without_what_is_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what is None by default, of the newer fields and the options, where not set.
+        """Leave out what is not set of the newer fields and of the options with the default None.
 
         Workers of the first releases refuse a field that they do not know. So give a new option
         the default None: during an upgrade they then do all jobs that do not set it.
         """
         data: dict[str, Any] = write(self)
-        for name in ("traceparent", "trial", "weight", "ready_by"):
-            if getattr(self, name) is None:
+        for name in ("traceparent", "trial", "weight", "ready_by", "labels"):
+            if getattr(self, name) in (None, {}):
                 data.pop(name, None)
         for name, field in JobOptions.model_fields.items():
             if field.default is None and getattr(self.options, name) is None:

@@ -73,7 +73,7 @@ def _result(place: Workplace, unit: Unit) -> dict[str, Any] | None:
     # Before the commit, so that no run with a transcript is ever without its record.
     if detected := evidence.detected(unit.run):
         receipts[Stage.DETECT_LANGUAGE] = [detected]
-    used = run_usage(unit.run, receipts, _begun_at(manifest, unit.run))
+    used = run_usage(unit.run, receipts, _begun_at(manifest, unit.run), labels=manifest.labels)
     place.store.put(usage_keys.used(unit.run), used.to_bytes())
     if findings.chunks and not any(findings.chunks):
         return result_record(error=failed[Stage.TRANSCRIBE, 0])

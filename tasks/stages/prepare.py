@@ -7,7 +7,6 @@ artifact of its own, so a file that is submitted again is neither fetched nor de
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from hashlib import file_digest
 from pathlib import Path
@@ -19,7 +18,7 @@ from gpu_worker.audio.chunking import ChunkingOptions, plan_chunks
 from gpu_worker.audio.decoded import AudioLimits, DecodedAudio
 from gpu_worker.audio.decoding import decode, decode_channels
 from gpu_worker.audio.vad import speech_likelihood
-from gpu_worker.errors import AudioOutOfBounds, InvalidOption, SourceMissing
+from gpu_worker.errors import AudioOutOfBounds, SourceMissing
 from gpu_worker.pcm import Span
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, encode, exists
@@ -29,6 +28,7 @@ from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.options import JobOptions
+from tasks.runs.pieces import check_pieces
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 from tasks.state.claims import claim
@@ -64,7 +64,8 @@ def _describe(place: Workplace, unit: Unit) -> Work:
 
 def _plan(place: Workplace, manifest: Manifest, scratch: Path, stored: list[int]) -> Plan:
     decoded = _decoded(place, manifest, scratch, stored)
-    _check_chunks(decoded, manifest.options, place.settings.max_chunks)
+    audios, most = len(_audios(decoded)), place.settings.max_chunks
+    check_pieces(manifest.options, decoded.seconds, audios, most)
     # Equal channels are transcribed once, as the first one: mono is often stored as stereo.
     spans = {
         audio: _chunks(place, manifest.tenant, audio, manifest.options, scratch / audio)
@@ -80,17 +81,6 @@ def _plan(place: Workplace, manifest: Manifest, scratch: Path, stored: list[int]
             decoded.split.index(audio) for audio, own in spans.items() for _ in own if decoded.split
         ),
     )
-
-
-def _check_chunks(decoded: DecodedAudio, options: JobOptions, most: int) -> None:
-    """Raise InvalidOption if the audio would be cut into more than `most` chunks."""
-    chunks = math.ceil(decoded.seconds / options.chunk_seconds) * len(_audios(decoded))
-    if chunks > most:
-        raise InvalidOption(
-            f"With chunk_seconds={options.chunk_seconds:g} the audio has {chunks} chunks; at most "
-            f"{most} are accepted.",
-            hint="Give a larger chunk_seconds, or leave it out.",
-        )
 
 
 def _audios(decoded: DecodedAudio) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The record of what one run used. Pure.
 
-It has no content: no name of a file, no text, no option. So it stays when its job is deleted.
+It has no content: no name of a file, no text, no option; but the job's labels, by which sums are
+asked for. So it stays when its job is deleted.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from tasks.artifacts import encode
@@ -19,6 +21,7 @@ VERSION = 1
 UNKNOWN_DEVICE = "unknown"  # of units that an earlier release computed
 NO_DEVICE = ""  # of cache hits
 Place = tuple[str, str]  # a stage and a device
+Labels = tuple[tuple[str, str], ...]  # keys and values, sorted
 Receipts = Mapping[Stage, Iterable[Mapping[str, Any]]]  # as they are in artifacts
 
 
@@ -29,6 +32,7 @@ class RunUsage:
     run: Run
     ended_at: float  # seconds since 1970, when the last of its units ended
     figures: Mapping[Place, Figures]
+    labels: Labels = ()  # of its job
 
     @property
     def day(self) -> str:
@@ -41,7 +45,8 @@ class RunUsage:
             {"stage": stage, "device": device} | figures.to_json()
             for (stage, device), figures in sorted(self.figures.items())
         ]
-        return encode({"version": VERSION, "ended_at": self.ended_at, "use": rows})
+        labels = {"labels": dict(self.labels)} if self.labels else {}
+        return encode({"version": VERSION, "ended_at": self.ended_at, "use": rows, **labels})
 
     @classmethod
     def of_artifact(cls, run: Run, data: Mapping[str, Any]) -> RunUsage:
@@ -49,7 +54,12 @@ class RunUsage:
         figures = {
             (str(row["stage"]), str(row["device"])): Figures.from_json(row) for row in data["use"]
         }
-        return cls(run, float(data["ended_at"]), figures)
+        return cls(run, float(data["ended_at"]), figures, labels_of(data.get("labels", {})))
+
+
+def labels_of(labels: Mapping[str, Any]) -> Labels:
+    """Return a job's labels in the form in which runs are grouped by them."""
+    return tuple(sorted((str(key), str(value)) for key, value in labels.items()))
 
 
 def day_of(time: float) -> str:
@@ -58,7 +68,12 @@ def day_of(time: float) -> str:
 
 
 def run_usage(
-    run: Run, receipts: Receipts, ended_at: float, *, cached_until: float | None = None
+    run: Run,
+    receipts: Receipts,
+    ended_at: float,
+    *,
+    cached_until: float | None = None,
+    labels: Mapping[str, str] = MappingProxyType({}),
 ) -> RunUsage:
     """Make a run's record from the receipts of all its units that have an artifact.
 
@@ -82,7 +97,8 @@ def run_usage(
                 continue
             place = (stage.value, device)
             found[place] = found.get(place, Figures()) + figures
-    return RunUsage(run, round(max(ends, default=0.0) or ended_at, 3), found)
+    ended = round(max(ends, default=0.0) or ended_at, 3)
+    return RunUsage(run, ended, found, labels_of(labels))
 
 
 def _own(receipt: Mapping[str, Any]) -> tuple[str, Figures]:

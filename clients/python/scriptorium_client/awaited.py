@@ -47,6 +47,7 @@ class AsyncClient(AwaitedCollections):
         source: Source,
         *,
         metadata: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
         webhook_url: str | None = None,
         ready_by: datetime | str | float | None = None,
         idempotency_key: str | None = None,
@@ -57,7 +58,9 @@ class AsyncClient(AwaitedCollections):
         The job is durable when this returns. `options` are those of a job: model, language, …
         `ready_by`: a time with its zone, or seconds from now; the job may wait until then.
         """
-        call = calls.submit_call(source, options, metadata, webhook_url, ready_by, idempotency_key)
+        call = calls.submit_call(
+            source, options, metadata, webhook_url, ready_by, idempotency_key, labels
+        )
         if calls.is_address(source):
             return await self._job(call)
         with calls.opened(source) as file:
@@ -67,11 +70,13 @@ class AsyncClient(AwaitedCollections):
         """Return a job as it is now."""
         return await self._job(calls.job_call(job))
 
-    async def jobs(self, status: Status | None = None) -> AsyncIterator[Job]:
-        """Yield all jobs, newest first; fetch them page by page."""
+    async def jobs(
+        self, status: Status | None = None, *, labels: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Job]:
+        """Yield all jobs, or those with a status and labels, newest first, page by page."""
         cursor: str | None = None
         while True:
-            page = await self._json(calls.page_call(status, cursor))
+            page = await self._json(calls.page_call(status, cursor, labels))
             for job in page["data"]:
                 yield Job.from_json(job)
             cursor = page["next_cursor"]

@@ -45,6 +45,7 @@ class Client(BlockingCollections):
         source: Source,
         *,
         metadata: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
         webhook_url: str | None = None,
         ready_by: datetime | str | float | None = None,
         idempotency_key: str | None = None,
@@ -55,7 +56,9 @@ class Client(BlockingCollections):
         The job is durable when this returns. `options` are those of a job: model, language, …
         `ready_by`: a time with its zone, or seconds from now; the job may wait until then.
         """
-        call = calls.submit_call(source, options, metadata, webhook_url, ready_by, idempotency_key)
+        call = calls.submit_call(
+            source, options, metadata, webhook_url, ready_by, idempotency_key, labels
+        )
         if calls.is_address(source):
             return self._job(call)
         with calls.opened(source) as file:
@@ -65,11 +68,13 @@ class Client(BlockingCollections):
         """Return a job as it is now."""
         return self._job(calls.job_call(job))
 
-    def jobs(self, status: Status | None = None) -> Iterator[Job]:
-        """Yield all jobs, newest first; fetch them page by page."""
+    def jobs(
+        self, status: Status | None = None, *, labels: Mapping[str, str] | None = None
+    ) -> Iterator[Job]:
+        """Yield all jobs, or those with a status and labels, newest first, page by page."""
         cursor: str | None = None
         while True:
-            page = self._json(calls.page_call(status, cursor))
+            page = self._json(calls.page_call(status, cursor, labels))
             yield from map(Job.from_json, page["data"])
             cursor = page["next_cursor"]
             if cursor is None:

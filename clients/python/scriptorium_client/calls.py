@@ -93,6 +93,7 @@ def submit_call(
     webhook_url: str | None,
     ready_by: datetime | str | float | None,
     idempotency_key: str | None,
+    labels: Mapping[str, str] | None = None,
 ) -> Call:
     """Make the request that submits a job.
 
@@ -100,6 +101,8 @@ def submit_call(
     An empty key is sent as it is, and the server refuses it.
     """
     fields: dict[str, Any] = {"options": dict(options), "metadata": dict(metadata or {})}
+    if labels:
+        fields["labels"] = dict(labels)
     if webhook_url is not None:
         fields["webhook_url"] = webhook_url
     if ready_by is not None:
@@ -121,9 +124,12 @@ def job_call(job: str, what: str = "", method: str = "GET", **params: str) -> Ca
     return Call(method, path, params=params, repeatable=method != "POST")
 
 
-def page_call(status: str | None, cursor: str | None) -> Call:
+def page_call(
+    status: str | None, cursor: str | None, labels: Mapping[str, str] | None = None
+) -> Call:
     """Make the request for one page of the jobs."""
-    params = {"limit": str(PAGE), "status": status, "cursor": cursor}
+    wanted = [f"{key}:{value}" for key, value in (labels or {}).items()] or None
+    params = {"limit": str(PAGE), "status": status, "cursor": cursor, "label": wanted}
     return Call("GET", "/v1/jobs", {name: it for name, it in params.items() if it is not None})
 
 

@@ -32,6 +32,7 @@ class Collection:
     eta_seconds: float | None = None
     ended_at: float | None = None  # None while the round goes on
     metadata: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def final(self) -> bool:
@@ -71,15 +72,14 @@ def submit_collection_call(
     given: Mapping[str, Any],
     idempotency_key: str | None,
 ) -> Call:
-    """Make the request that submits a collection; `given`: name, suffix, metadata, webhook_url.
+    """Make the request that submits a collection; `given`: name, suffix, metadata, labels, …
 
     What is None of these is left out. Without a key of the caller it gets a random one.
     """
     fields_of = {name: it for name, it in given.items() if it is not None}
     if is_list_file(source):
-        call = submit_call(
-            "", options, fields_of.pop("metadata", None), None, None, idempotency_key
-        )
+        metadata, labels = fields_of.pop("metadata", None), fields_of.pop("labels", None)
+        call = submit_call("", options, metadata, None, None, idempotency_key, labels)
         form = {**(call.form or {}), **fields_of}  # a list has no suffix: the server refuses one
         return Call("POST", _PATH, headers=call.headers, form=form)
     where: dict[str, Any] = {"lines": list(source) if isinstance(source, Sequence) else []}

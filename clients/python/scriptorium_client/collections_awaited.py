@@ -40,6 +40,7 @@ class AwaitedCollections:
         name: str | None = None,
         suffix: Sequence[str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
         webhook_url: str | None = None,
         idempotency_key: str | None = None,
         **options: Any,
@@ -52,6 +53,7 @@ class AwaitedCollections:
             "name": name,
             "suffix": None if suffix is None else list(suffix),
             "metadata": None if metadata is None else dict(metadata),
+            "labels": dict(labels) if labels else None,
             "webhook_url": webhook_url,
         }
         call = submit_collection_call(source, options, given, idempotency_key)

@@ -39,6 +39,7 @@ class BlockingCollections:
         name: str | None = None,
         suffix: Sequence[str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
         webhook_url: str | None = None,
         idempotency_key: str | None = None,
         **options: Any,
@@ -51,6 +52,7 @@ class BlockingCollections:
             "name": name,
             "suffix": None if suffix is None else list(suffix),
             "metadata": None if metadata is None else dict(metadata),
+            "labels": dict(labels) if labels else None,
             "webhook_url": webhook_url,
         }
         call = submit_collection_call(source, options, given, idempotency_key)

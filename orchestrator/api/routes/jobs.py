@@ -17,6 +17,7 @@ from orchestrator.cluster.job import Job, Status
 from orchestrator.events import job_json
 from orchestrator.jobs import runs, submission
 from orchestrator.jobs.deletion import delete_job
+from orchestrator.jobs.labels import parse_labels
 from orchestrator.jobs.requests import FormRequest
 
 MAX_PAGE = 100
@@ -43,6 +44,7 @@ _SUBMIT_BODY = {
                         "name": {"type": "string", "minLength": 1, "maxLength": 255},
                         "options": {"$ref": "#/components/schemas/JobOptions"},
                         "metadata": _FORM["properties"]["metadata"],
+                        "labels": _FORM["properties"]["labels"],
                         "webhook_url": {"type": "string", "minLength": 1, "maxLength": 2048},
                         "ready_by": _FORM["properties"]["ready_by"],
                     },
@@ -50,6 +52,7 @@ _SUBMIT_BODY = {
                 "encoding": {
                     "options": {"contentType": "application/json"},
                     "metadata": {"contentType": "application/json"},
+                    "labels": {"contentType": "application/json"},
                 },
             },
         },
@@ -85,9 +88,14 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: Annotated[str | None, Query(max_length=255, description="A next_cursor.")] = None,
     status: Annotated[Status | None, Query(description="Jobs of this status only.")] = None,
+    label: Annotated[
+        list[str] | None,
+        Query(description="Jobs with this label only, as KEY:VALUE; repeatable: with all."),
+    ] = None,
 ) -> Response:
-    """List jobs, newest first. With `status` a page may be short and not be the last."""
-    found, behind = page(cluster, caller.tenant, limit, place_of(cursor), status)
+    """List jobs, newest first. With `status` or `label` a page may be short and not be the last."""
+    wanted = parse_labels(label or (), ":")
+    found, behind = page(cluster, caller.tenant, limit, place_of(cursor), status, wanted)
     data = [job_json(job) for job in found]
     return JSONResponse({"object": "list", "data": data, "next_cursor": cursor_of(behind)})
 

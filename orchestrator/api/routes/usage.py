@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
+from pydantic import StringConstraints
 
 from config.settings import TENANT_PATTERN
 from orchestrator.access import NotAllowed, Principal, Scope
@@ -14,7 +15,7 @@ from orchestrator.api.authentication import CurrentCluster, having
 from orchestrator.api.replies import error_replies
 from orchestrator.api.usage_replies import UsageReply
 from orchestrator.usage.prices import prices_of
-from orchestrator.usage.report import Dimension, make_report, period
+from orchestrator.usage.report import BY_PATTERN, make_report, period
 from orchestrator.usage.table import report_csv, report_json
 
 CSV = "text/csv; charset=utf-8"
@@ -36,7 +37,8 @@ def usage(
     first: Annotated[str | None, Query(alias="from", description=f"{_A_DAY} The first.")] = None,
     last: Annotated[str | None, Query(alias="to", description=f"{_A_DAY} The last.")] = None,
     by: Annotated[
-        list[Dimension] | None, Query(description="What rows are by; repeatable. Else day.")
+        list[Annotated[str, StringConstraints(pattern=BY_PATTERN)]] | None,
+        Query(description="What rows are by: day, tenant, stage or label:KEY; repeatable."),
     ] = None,
     tenant: Annotated[
         str | None, Query(description="Only this tenant.", pattern=TENANT_PATTERN)

@@ -157,7 +157,7 @@ def test_a_run_whose_retry_died_halfway_is_the_newest_while_it_is_open_and_after
 def admit(
     jobs: JobIndex, job: str, *, in_all: int = 9, in_flight: int = 9, now: float = 0.0
 ) -> str:
-    return jobs.admit(TENANT, job, in_all=in_all, in_flight=in_flight, now=now)
+    return jobs.admit(TENANT, job, in_all=in_all, in_flight=in_flight, now=now).answer
 
 
 def test_a_tenant_has_no_more_places_than_its_quota_however_many_ask_at_once(

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from orchestrator.cluster.connection import Cluster, open_cluster
+from orchestrator.cluster.costs import UNKNOWN
 from orchestrator.cluster.rabbitmq import FORGET_SECONDS, AmqpQueues
 from orchestrator.cluster.turns import MARGIN_SECONDS
 from orchestrator.jobs.runs import issue
@@ -190,7 +191,7 @@ def test_a_connection_that_was_lost_meanwhile_is_made_again(
     with pytest.raises(BrokerUnavailable):
         cluster.queues.lengths()
     with pytest.raises(BrokerUnavailable, match="not accepted"):
-        issue(cluster, a_manifest(), a_run())
+        issue(cluster, a_manifest(), a_run(), UNKNOWN)
     rabbit.start()
     assert cluster.queues.lengths()["transcribe.interactive"] == 1
     assert is_queued(cluster, a_unit())

@@ -12,7 +12,7 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.collections import deletion, making, places
 from orchestrator.collections.rounds import Rounds
 from orchestrator.collections.states import States
-from orchestrator.jobs import submission
+from orchestrator.jobs import acceptance, submission
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.requests import JobRequest
 from orchestrator.jobs.submitter import Submitter
@@ -45,11 +45,18 @@ def test_each_line_is_a_job_or_a_named_refusal(cluster: Cluster) -> None:
         "s3://calls/a.wav",
         "s3://elsewhere/b.wav",
         {"source": "s3://calls/c.wav", "options": {"beam_size": 0}},
-        {"source": "s3://calls/d.wav", "options": {"language": "de"}, "metadata": {"order": "7"}},
+        {
+            "source": "s3://calls/d.wav",
+            "options": {"language": "de"},
+            "metadata": {"order": "7"},
+            "labels": {"team": "red"},
+        },
         "d.wav",
         {"source": "s3://calls/e.wav", "options": {"model": "unheard-of"}},
     ]
-    collection = accepted(cluster, items, metadata={"team": "sales", "order": "0"})
+    collection = accepted(
+        cluster, items, metadata={"team": "sales", "order": "0"}, labels={"team": "blue", "x": "1"}
+    )
     assert counts(cluster, collection) == {"total": 6, "waiting": 6}
     collecting(cluster).go_on()
     assert counts(cluster, collection) == {"total": 6, "queued": 2, "refused": 4}
@@ -67,6 +74,7 @@ def test_each_line_is_a_job_or_a_named_refusal(cluster: Cluster) -> None:
     manifest = cluster.records.manifest(TENANT, second["job"])
     assert manifest.options.language == "de"
     assert manifest.metadata == {"team": "sales", "order": "7"}
+    assert manifest.labels == {"team": "red", "x": "1"}
     end_jobs(cluster)
     collecting(cluster).go_on()
     assert shown(cluster, collection)["status"] == "partial"
@@ -88,6 +96,19 @@ def test_a_full_quota_is_no_failure_and_lines_follow_as_room_frees(cluster: Clus
         duty.go_on()
     assert counts(small, collection) == {"total": 8, "completed": 8}
     assert shown(small, collection)["status"] == "completed"
+
+
+def test_lines_wait_for_room_for_their_audio(cluster: Cluster) -> None:
+    small = with_settings(cluster, quotas={TENANT: {"audio_seconds_in_flight": 2000.0}})
+    collection = accepted(small, addresses(5))  # ten minutes each, as long as nothing is known
+    duty = collecting(small)
+    duty.go_on()
+    duty.go_on()
+    assert small.jobs.in_flight(TENANT).audio_seconds == 1800.0  # the rest is for single files
+    assert counts(small, collection)["waiting"] >= 2
+    end_jobs(small)
+    duty.go_on()
+    assert counts(small, collection) == {"total": 5, "completed": 3, "queued": 2}
 
 
 def test_a_spent_budget_is_no_failure_and_lines_wait(
@@ -122,7 +143,7 @@ def test_a_step_that_is_cut_off_goes_on_with_the_same_jobs(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collection = accepted(cluster, addresses(30))
-    real, calls = submission._accept, []
+    real, calls = acceptance.accept, []
 
     def accept_some(*given: Any, **named: Any) -> Any:
         calls.append(given)
@@ -130,7 +151,7 @@ def test_a_step_that_is_cut_off_goes_on_with_the_same_jobs(
             raise StoreUnavailable("The store is away.")
         return real(*given, **named)
 
-    monkeypatch.setattr(submission, "_accept", accept_some)
+    monkeypatch.setattr(submission, "accept", accept_some)
     with pytest.raises(StoreUnavailable):
         collecting(cluster).go_on()
     before = {run.job for run in cluster.jobs.open_runs()}

@@ -25,7 +25,7 @@ from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status, Summary
 from orchestrator.cluster.queues import queued_units
-from orchestrator.jobs import submission
+from orchestrator.jobs import acceptance, submission
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.ids import UnusableIdempotencyKey, job_id, keyed_job
 from orchestrator.jobs.runs import IllegalTransition, cancel, retry
@@ -122,17 +122,17 @@ def test_a_refused_submission_does_not_keep_its_key(connection: Cluster) -> None
 def test_a_submission_that_another_process_accepts_meanwhile_is_not_given_back(
     connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accept = submission._accept
+    accept = acceptance.accept
     accepted: list[Job] = []
 
-    def late(cluster: Cluster, manifest: Manifest, *given: Any) -> Job:
+    def late(cluster: Cluster, manifest: Manifest, *given: Any, **named: Any) -> Job:
         if not accepted:  # the first process is refused while the second one is quicker
             connection.store.put(keys.source(TENANT, "ab"), b"x")
-            accepted.append(accept(cluster, manifest, *given))
+            accepted.append(accept(cluster, manifest, *given, **named))
             raise SourceMissing("It was not there.")
-        return accept(cluster, manifest, *given)
+        return accept(cluster, manifest, *given, **named)
 
-    monkeypatch.setattr(submission, "_accept", late)
+    monkeypatch.setattr(submission, "accept", late)
     with pytest.raises(SourceMissing):
         taken(connection, "key", UPLOADED)
     assert taken(connection, "key", UPLOADED).id == accepted[0].id

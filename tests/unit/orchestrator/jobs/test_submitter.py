@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cluster.connection import Cluster
-from orchestrator.jobs import submission
+from orchestrator.jobs import acceptance
 from orchestrator.jobs.requests import FormRequest
 from orchestrator.jobs.submitter import Submitter
 from tasks.artifacts import exists
@@ -30,7 +30,7 @@ def test_a_file_that_goes_with_another_job_before_it_is_claimed_is_put_again(
         real(store, leases, tenant, job, contents)
 
     real = claims_module.claim
-    monkeypatch.setattr(submission, "claim", claim)
+    monkeypatch.setattr(acceptance, "claim", claim)
     submitter = Submitter(connection, TENANT, key, "api")
     job = submitter.submit_file(io.BytesIO(b"sound"), "a.wav", FormRequest.model_validate({}))
     assert len(claims) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import SecretStr
 
@@ -176,11 +178,11 @@ def test_a_fault_does_not_start_it_over(
     add, faults = connection.jobs.add, [StoreUnavailable("it is away")]
     added: list[str] = []
 
-    def fail_once(manifest: Manifest, run: Run, *, is_open: bool = True) -> None:
+    def fail_once(manifest: Manifest, run: Run, **named: Any) -> None:
         if run.job == "b" and faults:
             raise faults.pop()
         added.append(run.job)
-        add(manifest, run, is_open=is_open)
+        add(manifest, run, **named)
 
     monkeypatch.setattr(connection.jobs, "add", fail_once)
     monkeypatch.setattr(restoring, "THREADS", 1)

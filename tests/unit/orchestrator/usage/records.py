@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tasks.runs.units import Run
 from tasks.usage.figures import Figures
-from tasks.usage.record import Place, RunUsage
+from tasks.usage.record import Labels, Place, RunUsage
 
 DAY = 24 * 3600.0
 FIGURES: Mapping[Place, Figures] = {
@@ -28,6 +28,7 @@ def a_record(
     run: int = 1,
     ended_at: float = 100 * DAY,
     figures: Mapping[Place, Figures] = FIGURES,
+    labels: Labels = (),
 ) -> RunUsage:
     """A run on a card, a third of which was found; it ended on 1970-04-11."""
-    return RunUsage(Run(tenant, job, run), ended_at, figures)
+    return RunUsage(Run(tenant, job, run), ended_at, figures, labels)

@@ -10,7 +10,7 @@ import pytest
 from gpu_worker.errors import InvalidOption
 from orchestrator.usage.accounts import Accounts, add_record
 from orchestrator.usage.prices import Prices
-from orchestrator.usage.report import Dimension, Report, make_report, period
+from orchestrator.usage.report import Dimension, Report, dimension, make_report, period
 from orchestrator.usage.table import report_csv, report_json
 from tests.unit.orchestrator.usage.records import DAY, a_record
 
@@ -99,3 +99,25 @@ def test_the_period_is_this_month_until_today_if_none_is_given() -> None:
 def test_a_period_that_is_none_is_refused(first: str | None, last: str | None) -> None:
     with pytest.raises(InvalidOption):
         period(first, last, 101.5 * DAY)
+
+
+def test_by_label_jobs_without_it_are_a_row_and_all_rows_are_the_total() -> None:
+    accounts: Accounts = {}
+    for number, labels in enumerate(
+        [(), (("team", "red"),), (("team", "red"), ("x", "1")), (("x", "1"),)]
+    ):
+        add_record(accounts, a_record(f"{number}", labels=labels))
+    found = make_report(accounts, DAYS, ["label:team", Dimension.TENANT], PRICES)
+    assert [(*row.keys.values(), row.runs) for row in found.rows] == [
+        ("", "acme", 2), ("red", "acme", 2),
+    ]  # fmt: skip
+    assert sum(row.figures.audio_seconds for row in found.rows) == found.total.figures.audio_seconds
+    assert report_csv(found).startswith("label:team,tenant,runs,")
+    staged = make_report(accounts, DAYS, ["label:x", Dimension.STAGE], None)
+    assert {row.keys["label:x"] for row in staged.rows} == {"", "1"}
+
+
+@pytest.mark.parametrize("name", ["hour", "label:", "label", "label:a b", "label:-", "DAY"])
+def test_rows_are_by_nothing_else(name: str) -> None:
+    with pytest.raises(InvalidOption):
+        dimension(name)

@@ -407,3 +407,15 @@ def test_a_webhook_is_taken_where_the_operator_allows_them(
         inside = http.post("/v1/jobs", files=FILE, data={"webhook_url": "https://127.0.0.1/"})
         assert error(inside)[:2] == (403, "address_not_allowed")
     calling.close()
+
+
+def test_jobs_are_listed_by_their_labels(http: TestClient) -> None:
+    for labels in ({"team": "red"}, {"team": "red", "x": "1"}, {}):
+        form = {"options": json.dumps(OPTIONS), "labels": json.dumps(labels)}
+        assert http.post("/v1/jobs", files=FILE, data=form).status_code == 202
+    listed = [
+        [job["labels"] for job in http.get("/v1/jobs", params=params).json()["data"]]
+        for params in ({"label": "team:red"}, {"label": ["team:red", "x:1"]}, {"label": "x:2"})
+    ]
+    assert listed == [[{"team": "red", "x": "1"}, {"team": "red"}], [{"team": "red", "x": "1"}], []]
+    assert error(http.get("/v1/jobs?label=team"))[1:] == ("invalid_option", "label")

@@ -1,0 +1,67 @@
+"""Start the first run of a job whose manifest is in the store: then it is accepted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from redis.exceptions import RedisError
+
+from gpu_worker.errors import ScriptoriumError, SourceMissing
+from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.costs import Cost
+from orchestrator.cluster.job import Job, describe_job
+from orchestrator.jobs.costing import cost_of
+from orchestrator.jobs.runs import issue
+from tasks.artifacts import exists
+from tasks.runs import keys
+from tasks.runs.manifest import Manifest
+from tasks.runs.units import Run
+from tasks.state.claims import claim
+
+_UPLOAD_AGAIN = "Upload the file again and submit it then."
+
+
+def accept(
+    cluster: Cluster,
+    manifest: Manifest,
+    needed: Sequence[str],
+    way: str | None,
+    *,
+    prepared: bool = False,
+    cost: Cost | None = None,
+) -> Job:
+    """Start the first run of a job; `needed`: keys it depends on, `way`: as for `submit`.
+
+    Raises SourceMissing, RedisUnavailable, BrokerUnavailable or StoreUnavailable.
+    """
+    tenant, job = manifest.tenant, manifest.job
+    run = Run(tenant, job, 1)
+    open_run = keys.open_run(run)
+    contents = [keys.content(key) for key in needed]
+    uses = [keys.uses(tenant, content) + job for content in contents]
+    try:
+        claim(cluster.store, cluster.leases, tenant, job, contents)
+        for key in needed:
+            if not exists(cluster.store, key):
+                raise SourceMissing(
+                    "An uploaded file of this job is not in the store.", hint=_UPLOAD_AGAIN
+                )
+        cluster.store.put(open_run, b"")
+        cost = cost or cost_of(cluster, manifest, None)
+        issue(cluster, manifest, run, cost, prepared=prepared)
+    except ScriptoriumError:
+        if manifest.idempotency_key is None:  # cannot be submitted again: must not run later
+            own = (open_run, *uses, keys.plan(tenant, job), keys.manifest(tenant, job))
+            with suppress(ScriptoriumError, RedisError):
+                for key in own:
+                    cluster.store.delete(key)
+                cluster.jobs.refuse(tenant, job)
+                cluster.jobs.forget(tenant, job)
+        raise
+    if way is not None:
+        from tasks.telemetry.metrics import JOBS_SUBMITTED  # most commands do not need it
+
+        JOBS_SUBMITTED.labels(way).inc()
+    return describe_job(manifest, 1, {}, None, None, time.time())
