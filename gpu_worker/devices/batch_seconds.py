@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 _MEMORY = 0.9  # how much a batch still counts when the next one is measured
-# Of the square of the sizes: below it they were too alike to tell what is fixed. Then the next batch
-# is as short as if nothing were, and tells it: one in some 45, if no other one is of another size.
+# Of the square of the sizes: below it they were too alike to tell what is fixed. The next batch is
+# then as short as if nothing were, and tells it: one in some 45, if all others are of one size.
 _SPREAD = 0.01
 
 
