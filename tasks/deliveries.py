@@ -24,9 +24,6 @@ from redis.exceptions import RedisError
 from tasks import fair_queue
 from tasks.ramp import Ramp
 
-# A worker whose last slot is for other tenants looks so often for a message of theirs.
-LOOK_SECONDS = 0.2
-
 log = structlog.get_logger(__name__)
 
 
@@ -39,7 +36,6 @@ class Deliveries(transport.QoS):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
         self._ramp = Ramp()
-        self._looks_at = 0.0  # when to look again, by the monotonic clock
 
     def can_consume(self) -> bool:
         """Tell whether the consumer asks Redis for a message now."""
@@ -63,26 +59,13 @@ class Deliveries(transport.QoS):
         ]
         return fair_queue.tenant_at_limit(held, self.prefetch_count)
 
-    def found_nothing(self) -> bool:
-        """Tell whether a bell may wake the worker; otherwise it looks again in a moment.
-
-        The bell rings for each message, also of the tenant that has all slots but one.
-        """
-        if self.tenant_at_limit() is None or get_event_loop() is None:
-            return True
-        self._looks_at = time.monotonic() + LOOK_SECONDS
-        self._look_later()
-        return False
-
     def _look_later(self) -> None:
         wait, loop = self._wait(), get_event_loop()
         if wait > 0 and loop is not None:
             loop.call_later(wait, _look_again)  # type: ignore[no-untyped-call]
 
     def _wait(self) -> float:
-        now = time.monotonic()
-        wait = self._ramp.wait(len(self._delivered) - len(self._dirty), now)
-        return max(wait, self._looks_at - now)
+        return self._ramp.wait(len(self._delivered) - len(self._dirty), time.monotonic())
 
     def ack(self, delivery_tag: str) -> None:
         """Delete a message that is done, and free its slot, also if Redis refuses."""
@@ -90,6 +73,7 @@ class Deliveries(transport.QoS):
             super().ack(delivery_tag)  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as error:
             self._free(delivery_tag, error)
+        self.channel.slot_is_free()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Delete or return a message, and free its slot, also if Redis refuses.
@@ -101,6 +85,7 @@ class Deliveries(transport.QoS):
             super().reject(delivery_tag, requeue=requeue)  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as error:
             self._free(delivery_tag, error)
+        self.channel.slot_is_free()
 
     def _free(self, delivery_tag: str, error: Exception) -> None:
         log.warning("message_not_deleted", reason=str(error))

@@ -3,30 +3,34 @@
 Queues of stages are fair; all others, such as those of Celery's remote control, stay as they are.
 kombu sends a command that waits for a message, and reads its reply when the socket has one. A
 script cannot wait. So this channel sends the script, and if there is no message, it waits for
-the bell of one of its queues and sends the script again.
+the bell of one of its queues and sends the script again. If it may take no more messages of one
+tenant, it waits for the bells of guests, and for one of its own that rings when it may again.
 
 It builds on the inside of kombu 5.7, to which the package is pinned.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from queue import Empty
 from time import monotonic
 from typing import Any
+from uuid import uuid4
 
 from kombu.transport import redis as transport
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from redis.commands.core import Script
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from tasks import fair_queue
 from tasks.deliveries import Deliveries
-from tasks.fair_queue import NONE, PUT, TAKE, Share, bell, put_arguments
+from tasks.fair_queue import NONE, PUT, TAKE, Share, bell, guests_bell, put_arguments
 from tasks.runs.stages import queues
 
 FAIR = frozenset(queues())
+_OWN_BELL_SECONDS = 60  # after which a ring that was not heard is forgotten
 
 
 class FairChannel(transport.Channel):
@@ -35,7 +39,9 @@ class FairChannel(transport.Channel):
     QoS = Deliveries
     _in_poll: Any
     _brpop_sent_at: Any
-    _waits_for_bell = False
+    _left_out = NONE  # the tenant whose messages the script was to leave
+    _waits_for_bell = False  # there was no message: wait before the script is sent again
+    _is_among_guests = False  # its connection waits for the bells of guests
     _asked = ""  # the command whose reply is awaited; empty: kombu's own
 
     @cached_property
@@ -82,12 +88,15 @@ class FairChannel(transport.Channel):
         if not names or not FAIR.issuperset(names):
             super()._brpop_start(timeout)
             return
-        if self._waits_for_bell:
-            command = ["BRPOP", *map(bell, names), timeout or self.brpop_timeout]
+        at_limit = self._at_limit
+        if self._waits_for_bell and at_limit == self._left_out:
+            self._is_among_guests = at_limit != NONE
+            bells = map(guests_bell if self._is_among_guests else bell, names)
+            own = [self._own_bell] if self._is_among_guests else []
+            command = ["BRPOP", *bells, *own, timeout or self.brpop_timeout]
         else:
-            crowding = self.qos.tenant_at_limit()
-            tenant = NONE if crowding is None else crowding
-            command = ["EVALSHA", self._take_script.sha, len(names), *names, tenant]
+            self._left_out = at_limit
+            command = ["EVALSHA", self._take_script.sha, len(names), *names, at_limit]
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
         self._asked = str(command[0])
@@ -96,7 +105,7 @@ class FairChannel(transport.Channel):
     def _brpop_read(self, **options: Any) -> bool:
         if not self._asked:
             return bool(super()._brpop_read(**options))
-        self._waits_for_bell = False
+        self._waits_for_bell = self._is_among_guests = False
         try:
             found = self.client.parse_response(self.client.connection, self._asked, **options)
         except self.connection_errors:
@@ -112,13 +121,31 @@ class FairChannel(transport.Channel):
         if self._asked == "BRPOP":
             raise Empty
         if not found:
-            self._waits_for_bell = self.qos.found_nothing()
+            self._waits_for_bell = True
             raise Empty
         queue, message = found
         queue = bytes_to_str(queue)
         self._queue_cycle.rotate(queue)
         self.connection._deliver(loads(bytes_to_str(message)), queue)
         return True
+
+    @property
+    def _at_limit(self) -> str:
+        tenant = self.qos.tenant_at_limit()
+        return NONE if tenant is None else tenant
+
+    @cached_property
+    def _own_bell(self) -> str:
+        return f"{guests_bell(min(self.active_queues))}:{uuid4().hex}"
+
+    def slot_is_free(self) -> None:
+        """Let a channel that waits for guests alone take other messages, if it may again."""
+        if not self._is_among_guests or self._at_limit == self._left_out:
+            return
+        self._is_among_guests = False  # rung once
+        with suppress(RedisError, OSError), self.conn_or_acquire() as client:
+            pipe = client.pipeline()
+            pipe.lpush(self._own_bell, "").expire(self._own_bell, _OWN_BELL_SECONDS).execute()
 
     def _get(self, queue: str, timeout: Any = None) -> Any:
         if queue not in FAIR:

@@ -11,6 +11,9 @@ credit for that, and one that was served keeps its debt until the virtual time h
     <queue>:of:<tenant>      its messages, each behind its cost and a space
     <queue>:past             tenant -> virtual time of those that wait no more; expires
     <queue>:bell             rung for each message, to wake waiting workers; expires
+    <queue>:guests           rung for the first messages of each tenant, to wake workers of which
+                             one slot is free, for other tenants than the one that has the rest;
+                             expires
 
 Both scripts are atomic. They know nothing of workers and of what is in a message.
 """
@@ -26,8 +29,12 @@ from redis import Redis
 
 SHARE = "scriptorium_share"  # header of a message: tenant and cost
 NONE = " "  # in the place of a tenant's name, which has no space
+_PARTS = ("tenants", "past", "bell", "guests")  # of a queue, besides its messages
 _EXPIRES = 3600  # seconds; longer than a tenant's debt matters
 _MOST_RINGS = 100  # kept, so that a bell that no worker hears stays small
+# Of a tenant's messages so many ring for workers that are kept for guests: a tenant with more of
+# them in a queue has workers enough, and a flood must not wake those that it may not have.
+_GUESTS = 32
 
 PUT = f"""
 local tenants, past = KEYS[1] .. ':tenants', KEYS[1] .. ':past'
@@ -42,10 +49,14 @@ if not redis.call('zscore', tenants, ARGV[1]) then
   end
   redis.call('zadd', tenants, start, ARGV[1])
 end
-redis.call(ARGV[4], KEYS[1] .. ':of:' .. ARGV[1], ARGV[2] .. ' ' .. ARGV[3])
-redis.call('lpush', KEYS[1] .. ':bell', '')
-redis.call('ltrim', KEYS[1] .. ':bell', 0, {_MOST_RINGS - 1})
-redis.call('expire', KEYS[1] .. ':bell', {_EXPIRES})
+local length = redis.call(ARGV[4], KEYS[1] .. ':of:' .. ARGV[1], ARGV[2] .. ' ' .. ARGV[3])
+local function ring(bell, most)
+  redis.call('lpush', bell, '')
+  redis.call('ltrim', bell, 0, most - 1)
+  redis.call('expire', bell, {_EXPIRES})
+end
+ring(KEYS[1] .. ':bell', {_MOST_RINGS})
+if length <= {_GUESTS} then ring(KEYS[1] .. ':guests', {_GUESTS}) end
 """
 
 # What is in the plain list was sent by a release that had no turns: it goes first.
@@ -54,7 +65,8 @@ redis.call('expire', KEYS[1] .. ':bell', {_EXPIRES})
 TAKE = f"""
 local lists, bells = {{}}, {{}}
 for i, queue in ipairs(KEYS) do
-  lists[2 * i - 1], lists[2 * i], bells[i] = queue, queue .. ':tenants', queue .. ':bell'
+  lists[2 * i - 1], lists[2 * i] = queue, queue .. ':tenants'
+  bells[2 * i - 1], bells[2 * i] = queue .. ':bell', queue .. ':guests'
 end
 if redis.call('exists', unpack(lists)) == 0 then
   redis.call('del', unpack(bells))
@@ -148,6 +160,11 @@ def bell(queue: str) -> str:
     return f"{queue}:bell"
 
 
+def guests_bell(queue: str) -> str:
+    """Return the key of the queue's bell for workers that are kept for guests."""
+    return f"{queue}:guests"
+
+
 def lists(redis: Redis, queues: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return the keys of the lists that hold messages, with their queue and tenant.
 
@@ -180,6 +197,6 @@ def clear(redis: Redis, queues: Sequence[str]) -> int:
     """Delete all messages of some queues, and return how many there were."""
     keys = lists(redis, queues)
     count = sum(lengths(redis, keys).values())
-    parts = (f"{queue}:{part}" for queue in queues for part in ("tenants", "past", "bell"))
+    parts = (f"{queue}:{part}" for queue in queues for part in _PARTS)
     redis.delete(*keys, *parts)
     return count

@@ -15,11 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from gpu_worker.devices.batch_size import BatchSize
+from gpu_worker.devices.batch_choice import BatchChoice
 from gpu_worker.devices.faults import told
-from gpu_worker.devices.requests import ANY_STANDING, Place, Request, Standing, in_turn
+from gpu_worker.devices.requests import ANY_STANDING, Place, Request, Standing
 from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.errors import DeviceFault, DevicePoisoned
 
@@ -62,9 +62,8 @@ class Batcher(Generic[Key, Item, Result]):
         self._model = run
         self._memory_ratio = memory_ratio
         self._on_batch = on_batch
-        self._size = BatchSize()
+        self._choice = BatchChoice(owners_apart=owners_apart)
         self._shares_cores = shares_cores
-        self._owners_apart = owners_apart
         self._device = device or threading.Lock()
         self._preparing = threading.Semaphore(prepared_at_once)
         self._changed = threading.Condition()
@@ -106,7 +105,7 @@ class Batcher(Generic[Key, Item, Result]):
         """Return one result for each item, in order, from batches of at most `largest`.
 
         Urgent items go before those that are not; then owners take turns, and of an owner the
-        thread that came first is first.
+        thread that came first is first. While several owners are here, batches are short.
         `before_batch` may raise to stop this thread's items between two batches. Raises OutOfMemory
         when a single item does not fit, and what the model raises for one of these items.
         """
@@ -177,9 +176,9 @@ class Batcher(Generic[Key, Item, Result]):
             waits = min(waits, _WAITED_RATIO * self._last_seconds)
         until = time.monotonic() + waits
         while True:
-            requests, size = self._compatible()
-            missing = size - sum(request.left for request in requests)
             now = time.monotonic()
+            requests, size = self._choice.compatible(self._requests, now)
+            missing = size - sum(request.left for request in requests)
             left = (until if self._coming else min(until, self._left_at + _BACK_SECONDS)) - now
             if missing <= 0 or left <= 0:
                 break
@@ -189,21 +188,8 @@ class Batcher(Generic[Key, Item, Result]):
             count = min(request.left, size - len(places))
             places += [(request, request.taken + index) for index in range(count)]
             request.taken += count
+        self._choice.taken(places)
         return places, size
-
-    def _compatible(self) -> tuple[list[Request], int]:
-        """Return the first request and those that may share its batch, and the batch's size.
-
-        A request that wants small batches shares none with those that take large ones.
-        """
-        left = in_turn(request for request in self._requests if request.left)
-        first = self._kind(left[0])
-        found = [request for request in left if self._kind(request) == first]
-        return found, min(self._size.size, left[0].largest)
-
-    def _kind(self, request: Request) -> tuple[Any, ...]:
-        owner = request.standing.owner if self._owners_apart else None
-        return request.key, request.largest, owner
 
     def _run(self, places: Sequence[Place]) -> None:
         """Run a batch, in halves if it fails, and keep its results and errors."""
@@ -211,6 +197,7 @@ class Batcher(Generic[Key, Item, Result]):
         if not places:
             return
         items = [request.items[index] for request, index in places]
+        began = time.monotonic()
         try:
             results = self._model(items, places[0][0].key)
         except (DevicePoisoned, DeviceFault) as error:  # no smaller batch helps
@@ -219,7 +206,7 @@ class Batcher(Generic[Key, Item, Result]):
             return
         except Exception as error:
             if isinstance(error, MemoryError):
-                self._size.refused(len(places))
+                self._choice.size.refused(len(places))
             if len(places) == 1:
                 places[0][0].error = told(error)
                 return
@@ -229,7 +216,8 @@ class Batcher(Generic[Key, Item, Result]):
             self._run(places[:middle])
             self._run(places[middle:])
             return
-        self._size.fitted(len(places), self._memory_ratio())
+        self._choice.took(places[0][0], len(places), time.monotonic() - began)
+        self._choice.size.fitted(len(places), self._memory_ratio())
         for (request, index), result in zip(places, results, strict=True):
             request.results[index] = result
 

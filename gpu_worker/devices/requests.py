@@ -47,14 +47,20 @@ class Request:
 Place = tuple[Request, int]  # one item: its request and its index there
 
 
-def in_turn(requests: Iterable[Request]) -> list[Request]:
+def in_turn(
+    requests: Iterable[Request], last_batch: Callable[[str], int] = lambda owner: 0
+) -> list[Request]:
     """Return the requests, oldest first, in the order in which batches take their items. Pure.
 
-    The first request of each owner goes before the second of any, and so on.
+    The first request of each owner goes before the second of any, and so on; of them, the one
+    whose owner's `last_batch` is the lowest is first: a request of many batches takes them in turn
+    with the other owners.
     """
     before: Counter[Standing] = Counter()
-    order: list[tuple[bool, int, Request]] = []
+    order: list[tuple[bool, int, int, Request]] = []
     for request in requests:
-        order.append((not request.standing.is_urgent, before[request.standing], request))
-        before[request.standing] += 1
-    return [request for *_, request in sorted(order, key=lambda it: it[:2])]
+        standing = request.standing
+        owner_turn = last_batch(standing.owner)
+        order.append((not standing.is_urgent, before[standing], owner_turn, request))
+        before[standing] += 1
+    return [request for *_, request in sorted(order, key=lambda it: it[:3])]

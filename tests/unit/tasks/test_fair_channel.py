@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from queue import Empty
 from typing import Any
 
@@ -89,6 +90,53 @@ def test_a_waiting_consumer_is_woken_by_a_message(celery: Celery, channel: Any) 
     waited = time.monotonic() - sent[0]
     thread.join()
     assert waited < 0.9  # no poll's second
+
+
+class Crowded:
+    """A consumer of three slots, of which one tenant has two and has more messages waiting."""
+
+    def __init__(self, celery: Celery, channel: Any) -> None:
+        for index in range(4):
+            send(celery, "flood", index)
+        self._channel = channel
+        self.held: list[Any] = []
+        channel.basic_qos(0, 3, False)
+        self.consumer = Consumer(
+            channel, [celery.amqp.queues[QUEUE]], on_message=self.held.append, accept=["json"]
+        )
+        self.consumer.consume()
+        while len(self.held) < 2:
+            self.look(5.0)
+
+    def look(self, seconds: float) -> float:
+        """Take messages until one more is here; return the seconds it took, or all of them."""
+        began, count = time.monotonic(), len(self.held)
+        while len(self.held) == count and time.monotonic() - began < seconds:
+            with suppress(TimeoutError):
+                self._channel.connection.client.drain_events(timeout=0.05)
+        return time.monotonic() - began
+
+    @property
+    def tenants(self) -> list[str]:
+        return [message.headers["scriptorium_share"][0] for message in self.held]
+
+
+def test_a_worker_kept_for_guests_takes_their_message_at_once(celery: Celery, channel: Any) -> None:
+    crowded = Crowded(celery, channel)
+    assert crowded.look(1.5) > 1.4 and crowded.tenants == ["flood"] * 2
+    send(celery, "guest", 0)
+    assert crowded.look(3.0) < 0.2
+    assert crowded.tenants == ["flood", "flood", "guest"]
+
+
+def test_a_worker_kept_for_guests_takes_a_message_of_the_flood_as_soon_as_one_is_done(
+    celery: Celery, channel: Any
+) -> None:
+    crowded = Crowded(celery, channel)
+    crowded.look(0.3)  # it waits for guests
+    crowded.held[0].ack()
+    assert crowded.look(3.0) < 0.2
+    assert crowded.tenants == ["flood"] * 3
 
 
 def test_a_redis_that_forgot_the_scripts_gets_them_again(

@@ -20,6 +20,7 @@ from tasks.fair_queue import (
     Share,
     bell,
     clear,
+    guests_bell,
     lengths,
     lists,
     message_of,
@@ -147,10 +148,24 @@ def test_an_empty_queue_leaves_nothing_that_does_not_expire(queue: Queue, redis:
         queue.put(f"tenant{number % 5}", f"{number}")
     assert 0 < redis.llen(bell(QUEUE)) <= 100
     queue.rest()
-    assert redis.llen(bell(QUEUE)) == 0  # nothing waits, so the bell is silent
+    for silent in (bell(QUEUE), guests_bell(QUEUE)):
+        assert redis.llen(silent) == 0  # nothing waits
     left: Any = redis.keys(f"{QUEUE}*")
     kept = [key for key in left if redis.ttl(key) < 0]
     assert kept == []
+
+
+def test_the_first_messages_of_each_tenant_ring_for_guests_and_those_of_a_flood_do_not(
+    queue: Queue, redis: Redis
+) -> None:
+    for number in range(40):
+        queue.put("flood", f"f{number}")
+    assert redis.llen(guests_bell(QUEUE)) == 32
+    redis.delete(guests_bell(QUEUE))
+    queue.put("flood", "one more")
+    assert redis.llen(guests_bell(QUEUE)) == 0
+    queue.put("b", "b0")
+    assert redis.llen(guests_bell(QUEUE)) == 1
 
 
 def test_a_list_that_was_lost_holds_up_nothing(queue: Queue, redis: Redis) -> None:
