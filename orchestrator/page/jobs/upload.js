@@ -3,7 +3,7 @@
 import { errorOf, unreachable } from "../api.js";
 import { byId, element } from "../element.js";
 import { announce } from "../notices.js";
-import { chosenOptions } from "./options.js";
+import { chosenOptions, chosenReadyBy } from "./options.js";
 import { size } from "../labels.js";
 
 const LIST = /\.(csv|jsonl)$/i; // a list of files, which becomes a collection
@@ -63,6 +63,7 @@ class Upload {
   constructor(file, options, accepted) {
     this.file = file;
     this.options = options;
+    this.readyBy = chosenReadyBy();
     this.accepted = accepted;
     this.key = newKey();
     this.build();
@@ -104,6 +105,7 @@ class Upload {
   transfer() {
     const form = new FormData(); // the options before the file: the server reads in this order
     form.append("options", JSON.stringify(this.options));
+    if (this.readyBy) form.append("ready_by", this.readyBy);
     form.append("file", this.file, this.file.name);
     const call = new XMLHttpRequest(); // fetch does not report how much was sent
     this.call = call;
@@ -143,6 +145,7 @@ class Upload {
   retry() {
     if (this.isRefused) {
       this.options = chosenOptions();
+      this.readyBy = chosenReadyBy();
       this.key = newKey();
     }
     waiting.push(this);
