@@ -113,7 +113,7 @@ def test_several_recordings_and_a_folder_of_a_bucket_are_collections_on_the_page
         soon = (datetime.now() + timedelta(hours=5)).strftime("%Y-%m-%dT%H:%M")
         page.fill("#option-ready-by", soon)
         visitor.picture("collection-4-options", whole=True)
-        page.route("**/v1/uploads", lambda route: (time.sleep(0.4), route.continue_()))
+        page.route("**/v1/uploads", delayed)
         page.set_input_files("#files", [str(path) for path in files])
         page.fill(".upload-group input", "Calls of May")
         visitor.picture("collection-5-uploads", whole=True)
@@ -150,3 +150,9 @@ def test_several_recordings_and_a_folder_of_a_bucket_are_collections_on_the_page
         row = page.locator("#collection-rows .row", has_text="A folder")
         row.locator(".status-completed").wait_for(timeout=MINUTES_20)
         assert "3 of 3 done" in row.inner_text()
+
+
+def delayed(route: Any) -> None:
+    """Let the request go on after a moment, in which the page can be looked at."""
+    time.sleep(0.4)
+    route.continue_()
