@@ -18,6 +18,8 @@ from tasks.runs import keys
 from tasks.runs.units import Run
 
 DUE = "scriptorium:outbox"
+DUE_ROUNDS = "scriptorium:outbox:collections"
+OUTBOXES = (DUE, DUE_ROUNDS)
 _NOW = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000

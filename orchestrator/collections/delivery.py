@@ -33,6 +33,7 @@ from orchestrator.outbox.schedule import (
 from orchestrator.outbox.webhooks import send
 from tasks.artifacts import encode, exists
 from tasks.runs.units import Run
+from tasks.telemetry.metrics import DELIVERIES_GIVEN_UP
 
 BUSY_SECONDS = 30.0  # pause after another process has counted the same try
 log = structlog.get_logger(__name__)
@@ -89,6 +90,8 @@ def deliver_round(
     else:
         log.warning("delivery_failed", **named, reason=outcome.reason)
     if following.final:
+        if not outcome.done:
+            DELIVERIES_GIVEN_UP.inc()
         how = {
             "status": "delivered" if outcome.done else "failed",
             "tries": tries,

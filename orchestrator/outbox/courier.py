@@ -30,6 +30,7 @@ from orchestrator.outbox.waiting import REMEMBERED, THREADS, Line, Waiting
 from orchestrator.outbox.webhooks import webhook_pool
 from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.units import Run
+from tasks.telemetry.metrics import DELIVERY_TRIES
 
 PAGE = 500  # due runs in one look at Redis; as many looks as there are pages
 PAUSE_SECONDS = 0.5  # between two looks at the outbox, when it has shown all
@@ -167,6 +168,8 @@ class Courier:
         began, is_quick = time.monotonic(), False
         try:
             step = self._step(self._cluster, run, self._webhooks)
+            if step.has_answered is not None:
+                DELIVERY_TRIES.labels("answered" if step.has_answered else "failed").inc()
             is_quick = time.monotonic() - began < QUICK_SECONDS
             if line is not None and step.has_answered is not None:
                 self._told(line, has_answered=step.has_answered)

@@ -35,6 +35,7 @@ from tasks.runs import keys
 from tasks.runs.json_artifacts import read_record
 from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
+from tasks.telemetry.metrics import DELIVERIES_GIVEN_UP
 
 OUTPUT, WEBHOOK = "output", "webhook"  # in this order: a webhook's receiver finds the files
 BUSY_SECONDS = 30.0  # pause after another process has counted the same try
@@ -83,6 +84,8 @@ def deliver(
     following = verdict(outcome, tries, cluster.settings.redelivery_factor)
     _log(run, part, tries, outcome)
     if following.final:
+        if not outcome.done:
+            DELIVERIES_GIVEN_UP.inc()
         store.put(keys.delivered(run, part), encode(_record(outcome, tries)))
         delay = 0.0 if len(parts) > 1 else None
     else:

@@ -24,6 +24,7 @@ from tasks.runs.dependencies import downstream
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.stages import HEADER_STAGES
 from tasks.runs.units import Run, Unit
+from tasks.telemetry.metrics import MOVED_UNITS
 
 # A unit that still waits after so long is issued once more: its newer message may be lost, and the
 # older one, behind all other work, hides that from the search for lost messages.
@@ -89,6 +90,7 @@ class Hurrying:
             self._cluster.queues.issued(unit)
             moved.update(dict.fromkeys(units, now))
             self.moved_units += 1
+            MOVED_UNITS.labels(place.lane.value).inc()
         return len(waiting[:most])
 
     def _place(
