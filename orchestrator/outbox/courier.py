@@ -26,7 +26,7 @@ from orchestrator.cluster.unreadable import note
 from orchestrator.outbox.circuit import CLOSED, Circuit, begun, is_long_dead, told, wait_seconds
 from orchestrator.outbox.delivery import deliver, receiver
 from orchestrator.outbox.schedule import Step
-from orchestrator.outbox.waiting import REMEMBERED, THREADS, Line, Waiting
+from orchestrator.outbox.waiting import REMEMBERED, THREADS, Destination, Waiting
 from orchestrator.outbox.webhooks import webhook_pool
 from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.units import Run
@@ -76,7 +76,9 @@ class Courier:
         self._outbox = outbox or cluster.outbox
         self._step, self._receiver_of = step, receiver_of
         self._waiting = Waiting(THREADS)
-        self._circuits: LRUCache[Line, Circuit] = LRUCache(REMEMBERED)  # of receivers that fail
+        self._circuits: LRUCache[Destination, Circuit] = LRUCache(
+            REMEMBERED
+        )  # of receivers that fail
         self._lock = threading.Lock()  # guards both, and the due times of the runs that wait
         self._is_ending = False
         self._renewed_at = float("-inf")
@@ -108,12 +110,12 @@ class Courier:
         outbox, seconds = self._outbox, self._cluster.settings.lease_seconds
         with self._lock:
             if time.monotonic() - self._renewed_at > seconds / 3:
-                outbox.hold(self._waiting, seconds)
+                outbox.keep(self._waiting, seconds)
                 self._renewed_at = time.monotonic()
             self._begin(threads)
             taken = outbox.take(PAGE, seconds)
             too_many = [run for run in taken if not self._waiting.admit(run)]
-            outbox.hold(too_many, random.uniform(*PARKED_SECONDS))
+            outbox.keep(too_many, random.uniform(*PARKED_SECONDS))
             self._begin(threads)
         return len(taken) == PAGE
 
@@ -122,17 +124,17 @@ class Courier:
         while not self._is_ending and (found := self._waiting.next()) is not None:
             threads.submit(self._work, threads, *found)
 
-    def _work(self, threads: ThreadPoolExecutor, run: Run, line: Line | None) -> None:
+    def _work(self, threads: ThreadPoolExecutor, run: Run, destination: Destination | None) -> None:
         """Make one try, or leave the run waiting for its receiver; then begin what follows."""
         delay: float | None = FAULT_SECONDS
         try:
-            if line is None and (name := self._receiver_of(self._cluster, run)) is not None:
-                line = Line(run.tenant, name)
+            if destination is None and (name := self._receiver_of(self._cluster, run)) is not None:
+                destination = Destination(run.tenant, name)
                 with self._lock:
-                    if not self._waiting.enter(run, line):
+                    if not self._waiting.enter(run, destination):
                         self._begin(threads)
                         return
-            delay = self._tried(run, line)
+            delay = self._tried(run, destination)
             if delay is None:
                 self._outbox.remove(run)
         except UnreadableRecord as error:
@@ -153,14 +155,14 @@ class Courier:
                     self._postpone(run, delay)
             self._begin(threads)
 
-    def _tried(self, run: Run, line: Line | None) -> float | None:
+    def _tried(self, run: Run, destination: Destination | None) -> float | None:
         """Make one try unless its receiver is dead, and see how quick that is.
 
         Return the seconds until the next step. Raises what the step does.
         """
-        wait = 0.0 if line is None else self._asked(line)
+        wait = 0.0 if destination is None else self._asked(destination)
         if wait:
-            if line is not None and is_long_dead(self._circuits.get(line, CLOSED)):
+            if destination is not None and is_long_dead(self._circuits.get(destination, CLOSED)):
                 left = self._step(self._cluster, run, self._webhooks, may_try=False).delay_seconds
                 if not left:  # given up; 0: it owes another receiver
                     return left
@@ -171,34 +173,38 @@ class Courier:
             if step.has_answered is not None:
                 DELIVERY_TRIES.labels("answered" if step.has_answered else "failed").inc()
             is_quick = time.monotonic() - began < QUICK_SECONDS
-            if line is not None and step.has_answered is not None:
-                self._told(line, has_answered=step.has_answered)
+            if destination is not None and step.has_answered is not None:
+                self._told(destination, has_answered=step.has_answered)
             return step.delay_seconds
         finally:
-            if line is not None:
+            if destination is not None:
                 with self._lock:
-                    self._waiting.judge(line, is_quick=is_quick)
+                    self._waiting.judge(destination, is_quick=is_quick)
 
-    def _asked(self, line: Line) -> float:
+    def _asked(self, destination: Destination) -> float:
         """Return how long a receiver's deliveries have to wait; 0: this one begins."""
         now = time.monotonic()
         with self._lock:
-            circuit = self._circuits.get(line, CLOSED)
+            circuit = self._circuits.get(destination, CLOSED)
             if (wait := wait_seconds(circuit, now)) == 0.0 and circuit.is_open:
-                self._circuits[line] = begun(circuit, now)
+                self._circuits[destination] = begun(circuit, now)
             return wait
 
-    def _told(self, line: Line, *, has_answered: bool) -> None:
+    def _told(self, destination: Destination, *, has_answered: bool) -> None:
         factor = self._cluster.settings.redelivery_factor
         with self._lock:
-            before = self._circuits.pop(line, CLOSED)
+            before = self._circuits.pop(destination, CLOSED)
             after = told(before, time.monotonic(), has_answered=has_answered, factor=factor)
             if after != CLOSED:
-                self._circuits[line] = after
+                self._circuits[destination] = after
         if after.is_open and not before.is_open:
-            log.warning("receiver_is_dead", tenant=line.tenant, receiver=line.receiver)
+            log.warning(
+                "receiver_is_dead", tenant=destination.tenant, receiver=destination.receiver
+            )
         elif before.is_open and not after.is_open:
-            log.info("receiver_answers_again", tenant=line.tenant, receiver=line.receiver)
+            log.info(
+                "receiver_answers_again", tenant=destination.tenant, receiver=destination.receiver
+            )
 
     def _give_back(self) -> None:
         """Make due at once, for others, what waits and was not begun."""
@@ -206,7 +212,7 @@ class Courier:
             self._is_ending = True
             idle = self._waiting.drop_idle()
             try:
-                self._outbox.hold(idle, 0.0)
+                self._outbox.keep(idle, 0.0)
             except RedisError as error:  # they become due by themselves
                 log.warning("runs_not_given_back", reason=str(error))
 
