@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -113,11 +112,15 @@ def test_several_recordings_and_a_folder_of_a_bucket_are_collections_on_the_page
         soon = (datetime.now() + timedelta(hours=5)).strftime("%Y-%m-%dT%H:%M")
         page.fill("#option-ready-by", soon)
         visitor.picture("collection-4-options", whole=True)
-        page.route("**/v1/uploads", delayed)
+        held: list[Any] = []  # the first upload waits until the page was looked at
+        page.route("**/v1/uploads", held.append)
         page.set_input_files("#files", [str(path) for path in files])
         page.fill(".upload-group input", "Calls of May")
         visitor.picture("collection-5-uploads", whole=True)
         assert visitor.accessibility_violations() == []
+        page.unroute("**/v1/uploads")
+        visitor.wait_until("document.querySelectorAll('.upload-group .upload').length === 3")
+        held[0].continue_()
         row = page.locator("#collection-rows .row", has_text="Calls of May")
         row.locator(".status-partial").wait_for(timeout=MINUTES_20)
         assert "ready by" in row.inner_text()
@@ -150,9 +153,3 @@ def test_several_recordings_and_a_folder_of_a_bucket_are_collections_on_the_page
         row = page.locator("#collection-rows .row", has_text="A folder")
         row.locator(".status-completed").wait_for(timeout=MINUTES_20)
         assert "3 of 3 done" in row.inner_text()
-
-
-def delayed(route: Any) -> None:
-    """Let the request go on after a moment, in which the page can be looked at."""
-    time.sleep(0.4)
-    route.continue_()
