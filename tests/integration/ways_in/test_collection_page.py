@@ -113,14 +113,13 @@ def test_several_recordings_and_a_folder_of_a_bucket_are_collections_on_the_page
         page.fill("#option-ready-by", soon)
         visitor.picture("collection-4-options", whole=True)
         held: list[Any] = []  # the first upload waits until the page was looked at
-        page.route("**/v1/uploads", held.append)
+        page.route("**/v1/uploads", lambda route: held.append(route))
         page.set_input_files("#files", [str(path) for path in files])
         page.fill(".upload-group input", "Calls of May")
         visitor.picture("collection-5-uploads", whole=True)
         assert visitor.accessibility_violations() == []
         page.unroute("**/v1/uploads")
         visitor.wait_until("document.querySelectorAll('.upload-group .upload').length === 3")
-        held[0].continue_()
         row = page.locator("#collection-rows .row", has_text="Calls of May")
         row.locator(".status-partial").wait_for(timeout=MINUTES_20)
         assert "ready by" in row.inner_text()
