@@ -56,6 +56,7 @@ class Collection(Record):
     metadata: dict[str, str] = Field(default_factory=dict)
     labels: dict[str, str] = Field(default_factory=dict)
     webhook_url: str | None = None
+    ready_by: float | None = None  # of lines without their own; seconds since 1970
     idempotency_key: str | None = None
     asked: str = ""  # a digest of the request, to tell a repetition from another request
     is_operators: bool = False  # from the command line: its sources need no permission
@@ -73,6 +74,7 @@ class Line:
     options: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    ready_by: float | None = None  # seconds since 1970
     error: dict[str, Any] | None = None
 
     @property
@@ -87,6 +89,10 @@ class Line:
     def to_json(self) -> dict[str, Any]:
         """Return the fields that are set."""
         return {name: value for name in self.__slots__ if (value := getattr(self, name))}
+
+    def asked(self) -> dict[str, Any]:
+        """Return what tells a line from another; "in 2 h" is another time at each repetition."""
+        return {name: value for name, value in self.to_json().items() if name != "ready_by"}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Line:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from orchestrator.collections.records import RetryStatus
+from orchestrator.jobs.ready_by import ReadyBy
 from orchestrator.jobs.requests import Address, Body, Labels, Metadata, Text
 from tasks.runs.options import JobOptions
 
@@ -26,6 +27,10 @@ class CollectionRequest(Body):
     metadata: Metadata = Field(default_factory=dict)
     labels: Labels = Field(default_factory=dict, description="Of each job, besides its line's own.")
     webhook_url: Address | None = Field(None, description="Called once, when all have ended.")
+
+    ready_by: ReadyBy | None = Field(
+        None, description="When it should be ready; of lines without their own."
+    )
 
     @model_validator(mode="after")
     def _one_list(self) -> Self:

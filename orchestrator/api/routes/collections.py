@@ -76,6 +76,7 @@ _SUBMIT_BODY: dict[str, Any] = {
                         "metadata": _FORM["properties"]["metadata"],
                         "labels": _FORM["properties"]["labels"],
                         "webhook_url": {"type": "string", "minLength": 1, "maxLength": 2048},
+                        "ready_by": _FORM["properties"]["ready_by"],
                     },
                 },
                 "encoding": {
@@ -226,6 +227,7 @@ def _accept(
         metadata=asked.metadata,
         labels=asked.labels,
         webhook_url=asked.webhook_url,
+        ready_by=asked.ready_by,
         idempotency_key=idempotency_key,
         lines_from=mark,
     )
