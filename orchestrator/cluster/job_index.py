@@ -8,13 +8,13 @@ bytes. What is asked about later is read from the store again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from redis import Redis
 
-from orchestrator.cluster.job import Summary
+from orchestrator.cluster.job import Status, Summary
 from orchestrator.cluster.job_lists import LISTED_APART, OPEN, JobLists, listing, open_of
 from orchestrator.cluster.unreadable import FAULTS, note, parsed_runs
 from tasks.artifacts import ArtifactStore
@@ -39,6 +39,16 @@ redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 return 'admitted'
 """
 
+# In one script, so that a retry cannot begin between the look and the entry.
+_ENLIST_ENDED = """
+for i = 2, #ARGV, 3 do
+  local run = redis.call('HGET', ARGV[1] .. '/' .. ARGV[i], 'run')
+  if not run or tonumber(run) <= tonumber(ARGV[i + 1]) then
+    redis.call('ZADD', KEYS[1], 'NX', ARGV[i + 2], ARGV[i])
+  end
+end
+"""
+
 
 class JobIndex(JobLists):
     """An index in Redis over the jobs of the store."""
@@ -46,6 +56,20 @@ class JobIndex(JobLists):
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis)
         self._admit = redis.register_script(_ADMIT)
+        self._enlist_ended = redis.register_script(_ENLIST_ENDED)
+
+    def enlist_ended(self, tenant: str, status: Status, ended: Mapping[Run, float]) -> None:
+        """Add jobs to the list of those whose newest run ended so, with their times of creation.
+
+        `ended`: these runs. A job that runs again by now, or did, is not added. `status`: one of
+        LISTED_APART.
+        """
+        if ended:
+            rows = [(run.job, run.number, created) for run, created in ended.items()]
+            self._enlist_ended(
+                keys=[listing(tenant, status)],
+                args=[_job(tenant, "").removesuffix("/"), *(it for row in rows for it in row)],
+            )
 
     def admit(self, tenant: str, job: str, *, in_all: int, in_flight: int, now: float) -> str:
         """Reserve a place for a job before it is added; return `admitted`, `full` or `quota`.
