@@ -109,6 +109,8 @@ def retry(
     # The marker first: the reconciler passes over one whose lines are not written yet.
     store.put(places.open_round(following), places.marker(time.time()))
     store.put(places.wanted(following), encode({"began_at": time.time(), "lines": lines}))
+    # And again: that of a request that died long ago was perhaps removed just then.
+    store.put(places.open_round(following), places.marker(time.time()))
     return _shown(cluster, record)
 
 
