@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import PermanentError, ScriptoriumError, SourceMissing
 from orchestrator.access.quotas import Quota, weight_of
-from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Job, describe_job
 from orchestrator.jobs.admission import admit
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
@@ -26,7 +26,7 @@ from orchestrator.jobs.refusals import give_back, keep
 from orchestrator.jobs.runs import IllegalTransition, issue
 from orchestrator.jobs.sources import clip_keys, uploaded_keys
 from orchestrator.jobs.trial import divided, submitted_again
-from tasks.artifacts import encode, exists
+from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions
@@ -154,7 +154,10 @@ def rerun(
     current = cluster.job(tenant, job)
     if not current.status.final:
         raise IllegalTransition(f"Job {job} is {current.status.value}; it cannot be run again yet.")
-    first = cluster.records.manifest(tenant, job)
+    try:
+        first = cluster.records.manifest(tenant, job)
+    except ArtifactMissing as error:  # deleted just now
+        raise UnknownJob(f"There is no job {job!r}.") from error
     options = accepted_options(changed_options(first.options, changes), cluster.settings)
     if quota is not None:
         options = with_allowed_lane(options, tenant, cluster.settings)
@@ -183,19 +186,19 @@ def _run_again(
     way: str | None,
 ) -> Job:
     tenant, options = manifest.tenant, manifest.options
+    needed, plan = uploaded_keys(manifest), b""  # all is read before anything is written
+    with suppress(ArtifactMissing):  # it was not prepared, or is deleted just now
+        if all(getattr(options, it) == getattr(first.options, it) for it in _PLAN_OPTIONS):
+            known = cluster.records.plan(tenant, first.job)
+            plan = cluster.store.get(keys.plan(tenant, first.job))
+            # The decoded audio is enough; the source may be deleted
+            needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
+            needed += clip_keys(manifest)
     admit(cluster, tenant, manifest.job, quota, manifest.created_at)
-    plan = keys.plan(tenant, first.job)
-    prepared = exists(cluster.store, plan) and all(
-        getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS
-    )
     cluster.store.put(keys.manifest(tenant, manifest.job), encode(manifest.model_dump(mode="json")))
-    needed = uploaded_keys(manifest)
-    if prepared:  # the decoded audio is enough; the source may be deleted
-        known = cluster.records.plan(tenant, first.job)
-        needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
-        needed += clip_keys(manifest)
-        cluster.store.put(keys.plan(tenant, manifest.job), cluster.store.get(plan))
-    return _accept(cluster, manifest, needed, way, prepared=prepared)
+    if plan:
+        cluster.store.put(keys.plan(tenant, manifest.job), plan)
+    return _accept(cluster, manifest, needed, way, prepared=bool(plan))
 
 
 def _first(cluster: Cluster, manifest: Manifest, given: JobOptions) -> Manifest:

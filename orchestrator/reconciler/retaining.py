@@ -1,7 +1,8 @@
 """Walk over the jobs that are old enough for a rule of retention, oldest first, and apply it.
 
 A pass works for PASS_SECONDS at most and goes on where the last one stopped; a walk over all
-tenants begins WALK_SECONDS after the last one has ended. Ids sort by time, so young jobs are not
+tenants begins WALK_SECONDS after the last one has ended, or earlier if a rule's age is so short
+that an hour would be much beside it. Ids sort by time, so young jobs are not
 looked at. The place is kept in memory alone: what was deleted is not met again.
 """
 
@@ -12,15 +13,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, takewhile
 
+from config.settings import Settings
 from orchestrator.access.tenants import known_tenants
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_folder import JobFolder, job_folders
 from orchestrator.cluster.unreadable import FAULTS, note
-from orchestrator.jobs.retention import Retention, ages
+from orchestrator.jobs.retention import DAY_SECONDS, Retention, ages
 from orchestrator.reconciler.leading import Leading
 
 PASS_SECONDS = 20.0  # of work in one pass
 WALK_SECONDS = 3600.0  # between the end of a walk and the next one
+WALK_SHARE = 0.1  # of the shortest age that a rule has, if that is less
 PAGE = 64  # jobs that are looked at before the time is
 THREADS = 8
 
@@ -60,7 +63,7 @@ class Retaining:
                 if time.monotonic() - began > PASS_SECONDS:
                     return
         self._tenant, self._job = "", ""
-        self._rests_until = time.monotonic() + WALK_SECONDS
+        self._rests_until = time.monotonic() + _rest(self._cluster.settings)
 
     def _apply(self, folder: JobFolder) -> None:
         """Apply the rules to a job; what cannot be read of it is its own trouble."""
@@ -68,3 +71,9 @@ class Retaining:
             self._retention.apply(folder)
         except FAULTS as error:
             note(f"{folder.tenant}/{folder.job}", error)
+
+
+def _rest(settings: Settings) -> float:
+    """Return the seconds between two walks: what is due waits for little beside its age."""
+    days = [it for kinds in settings.retention.values() for it in kinds.values()]
+    return min([WALK_SECONDS, *(WALK_SHARE * it * DAY_SECONDS for it in days)])

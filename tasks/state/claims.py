@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -46,11 +46,28 @@ def claim(
     claimed = list(contents)
     for content in claimed:
         store.put(keys.uses(tenant, content) + job, b"")
+    await_releases(store, leases, tenant, claimed)
+
+
+def await_releases(
+    store: ArtifactStore, leases: Leases, tenant: str, contents: Sequence[str]
+) -> None:
+    """Wait up to PATIENCE_SECONDS for releases in progress. Raises StoreUnavailable after that."""
     ends_at = time.monotonic() + PATIENCE_SECONDS
-    while _is_released(store, leases, tenant, claimed):
+    while _is_released(store, leases, tenant, contents):
         if time.monotonic() > ends_at:
             raise StoreUnavailable("What the job needs is just being deleted with another.")
         time.sleep(0.05)
+
+
+@contextmanager
+def marked(store: ArtifactStore, leases: Leases, tenant: str, content: str) -> Iterator[bool]:
+    """Hold off all who wait for releases of a content; yield False if another does so already."""
+    held = _Release(store, leases, tenant, (content,))
+    try:
+        yield held.begin()
+    finally:
+        held.end()
 
 
 def release(
