@@ -16,9 +16,10 @@ from orchestrator.cli.context import AsJson, opened_cluster, print_json, tenant
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_folder import job_folders
 from orchestrator.cluster.unreadable import FAULTS, note
+from orchestrator.collections.retention import CollectionRetention
 from orchestrator.jobs.holds import end_hold, hold_key, holds
 from orchestrator.jobs.holds import hold as put_hold
-from orchestrator.jobs.retention import Gone, Retention
+from orchestrator.jobs.retention import TRANSCRIPTS, Gone, Retention
 from tasks.artifacts import exists
 from tasks.runs import keys
 
@@ -82,12 +83,23 @@ def hold(
 
 
 def _due(to: Cluster, of: str | None) -> Iterator[Gone]:
-    rules = Retention(to)
+    rules, collections = Retention(to), CollectionRetention(to)
     for owner in [of] if of else known_tenants(to.store):
+        going = set[str]()
         for folder in job_folders(to.store, owner):
             if rules.is_young(owner, folder.job):
                 break  # ids sort by time
             try:
-                yield from rules.apply(folder, dry_run=True)
+                for one in rules.apply(folder, dry_run=True):
+                    going.update([one.job] if one.kind == TRANSCRIPTS else [])
+                    yield one
             except FAULTS as error:
                 note(f"{owner}/{folder.job}", error)
+        for name in collections.old(owner):
+            try:
+                gone = collections.apply(owner, name, dry_run=True, going=going)
+            except FAULTS as error:
+                note(f"{owner}/{name}", error)
+                continue
+            if gone is not None:
+                yield gone

@@ -32,16 +32,17 @@ from tasks.runs.units import created_at
 from tasks.state.claims import expire, marked
 
 SOURCE, AUDIO, CHECKPOINTS, TRANSCRIPTS = "source", "audio", "checkpoints", "transcripts"
+COLLECTION = "collection"  # goes by the rule of transcripts
 OF_CONTENTS = (SOURCE, AUDIO, CHECKPOINTS)
 DAY_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """What went by the rules, or would go: a kind of one job."""
+    """What went by the rules, or would go: a kind of one job, or a collection."""
 
     tenant: str
-    job: str
+    job: str  # or a collection's id
     kind: str
     artifacts: int
     age_seconds: float
@@ -90,7 +91,7 @@ class Retention:
         made = [Gone(folder.tenant, folder.job, kind, count, age) for kind, count in gone.items()]
         if not dry_run:
             for one in made:
-                self._note(one)
+                note_gone(self._cluster, one)
         return made
 
     def _delete(self, folder: JobFolder, rule: float) -> bool:
@@ -192,8 +193,13 @@ class Retention:
         owed = self._cluster.store.list(f"{keys.OUTBOX}{folder.tenant}/{folder.job}/")
         return next(iter(owed), None) is not None
 
-    def _note(self, one: Gone) -> None:
-        days = one.age_seconds // DAY_SECONDS
-        details = {"kind": one.kind, "artifacts": one.artifacts, "age_days": days}
-        entry = Entry("retention.delete", one.tenant, "scriptorium", job=one.job, details=details)
-        self._cluster.trail.note(entry)
+
+def note_gone(cluster: Cluster, one: Gone) -> None:
+    """Enter what went into the audit trail."""
+    days = one.age_seconds // DAY_SECONDS
+    details = {"kind": one.kind, "artifacts": one.artifacts, "age_days": days}
+    job: str | None = one.job
+    if one.kind == COLLECTION:
+        job, details = None, {"collection": one.job, **details}
+    entry = Entry("retention.delete", one.tenant, "scriptorium", job=job, details=details)
+    cluster.trail.note(entry)

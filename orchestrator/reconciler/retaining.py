@@ -1,5 +1,7 @@
 """Walk over the jobs that are old enough for a rule of retention, oldest first, and apply it.
 
+Behind the jobs of a tenant come its collections: those go of which no job is left.
+
 A pass works for PASS_SECONDS at most and goes on where the last one stopped; a walk over all
 tenants begins WALK_SECONDS after the last one has ended, or earlier if a rule's age is so short
 that an hour would be much beside it. Ids sort by time, so young jobs are not
@@ -18,6 +20,7 @@ from orchestrator.access.tenants import known_tenants
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_folder import JobFolder, job_folders
 from orchestrator.cluster.unreadable import FAULTS, note
+from orchestrator.collections.retention import CollectionRetention
 from orchestrator.jobs.retention import DAY_SECONDS, Retention, ages
 from orchestrator.reconciler.leading import Leading
 
@@ -37,7 +40,8 @@ class Retaining:
         self._cluster = cluster
         self._leading = leading
         self._retention = Retention(cluster, clock)
-        self._tenant, self._job = "", ""  # where the next pass goes on
+        self._collections = CollectionRetention(cluster, clock)
+        self._tenant, self._job, self._collection = "", "", ""  # where the next pass goes on
         self._rests_until = float("-inf")
 
     def sweep(self) -> None:
@@ -48,13 +52,13 @@ class Retaining:
         if self._cluster.jobs.is_wiped():
             return
         for tenant in self._leading.while_held(known_tenants(self._cluster.store, self._tenant)):
-            after = self._job if tenant == self._tenant else ""
-            self._tenant, self._job = tenant, after
+            if tenant != self._tenant:
+                self._tenant, self._job, self._collection = tenant, "", ""
             if not ages(self._cluster.settings, tenant):
                 continue
             folders = takewhile(
                 lambda it: not self._retention.is_young(it.tenant, it.job),
-                job_folders(self._cluster.store, tenant, after),
+                job_folders(self._cluster.store, tenant, self._job),
             )
             while page := list(islice(folders, PAGE)):
                 with ThreadPoolExecutor(THREADS, "retention") as threads:
@@ -62,7 +66,13 @@ class Retaining:
                 self._job = page[-1].job
                 if time.monotonic() - began > PASS_SECONDS:
                     return
-        self._tenant, self._job = "", ""
+            old = self._collections.old(tenant, self._collection)
+            for collection in self._leading.while_held(old):
+                self._apply_to_collection(tenant, collection)
+                self._collection = collection
+                if time.monotonic() - began > PASS_SECONDS:
+                    return
+        self._tenant, self._job, self._collection = "", "", ""
         self._rests_until = time.monotonic() + _rest(self._cluster.settings)
 
     def _apply(self, folder: JobFolder) -> None:
@@ -71,6 +81,12 @@ class Retaining:
             self._retention.apply(folder)
         except FAULTS as error:
             note(f"{folder.tenant}/{folder.job}", error)
+
+    def _apply_to_collection(self, tenant: str, collection: str) -> None:
+        try:
+            self._collections.apply(tenant, collection)
+        except FAULTS as error:
+            note(f"{tenant}/{collection}", error)
 
 
 def _rest(settings: Settings) -> float:

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from orchestrator.cluster.connection import Cluster
+from orchestrator.collections import places
+from orchestrator.collections.records import Collection
 from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.records import result_record
@@ -37,6 +39,27 @@ def test_a_dry_run_tells_what_the_rules_would_delete(
     assert old in run("retention", "--dry-run", "--tenant", due["tenant"]).out
     assert run("retention", "--dry-run", "--tenant", "other").out == ""
     assert cluster.store.size(keys.manifest(due["tenant"], old)) is not None
+
+
+def test_a_dry_run_names_the_collections_whose_jobs_would_all_go(
+    run: Run, cluster: Cluster, old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = a_run(job="c-" + job_id_of(1e9))
+    record = Collection(tenant=first.tenant, id=first.job, created_at=1e9, name="calls", lines=1)
+    cluster.store.put(places.record(first.tenant, first.job), encode(record.model_dump()))
+    cluster.store.put(places.piece(first, 0), encode({"lines": [{"number": 1, "job": old}]}))
+    monkeypatch.setenv("SCRIPTORIUM_RETENTION", '{"*": {"audio": 30}}')
+    assert run("retention", "--dry-run", "--json").json == []
+    monkeypatch.setenv("SCRIPTORIUM_RETENTION", '{"*": {"transcripts": 30}}')
+    due = run("retention", "--dry-run", "--json").json
+    assert [(it["job"], it["kind"]) for it in due] == [
+        (old, "transcripts"),
+        (first.job, "collection"),
+    ]
+
+
+def job_id_of(created_at: float) -> str:
+    return f"{int(created_at * 1000):011x}{'0' * 12}"
 
 
 def test_a_hold_is_put_listed_heeded_and_released(run: Run, cluster: Cluster, old: str) -> None:
