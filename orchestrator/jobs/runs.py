@@ -12,6 +12,7 @@ from orchestrator.access.quotas import Quota
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import TRANSITIONS, Job, Status
 from orchestrator.jobs.admission import admit
+from orchestrator.jobs.sources import clip_keys, uploaded_keys
 from tasks.artifacts import encode, exists
 from tasks.broker import BrokerUnavailable
 from tasks.runs import keys
@@ -93,18 +94,17 @@ def _keep(cluster: Cluster, run: Run) -> None:
 
 
 def _keep_contents(cluster: Cluster, run: Run) -> None:
-    """Claim again what the job's chunks are made of, which rules of retention may have deleted.
+    """Claim again what the run is made of, which rules of retention may have deleted.
 
     The open marker is there already, so a deletion that begins now sees it; the claim waits for one
     that has begun. Raises SourceMissing or StoreUnavailable.
     """
     tenant, job, store = run.tenant, run.job, cluster.store
-    plan = cluster.plan(tenant, job)
-    if plan is None:  # `prepare` claims, and says what is missing
-        return
-    needed = [keys.pcm(tenant, audio) for audio in dict.fromkeys((plan.audio, *plan.channels))]
-    clips = cluster.records.manifest(tenant, job).options.known_speakers
-    needed += [keys.source(tenant, known.clip) for known in clips]
+    plan, manifest = cluster.plan(tenant, job), cluster.records.manifest(tenant, job)
+    needed = uploaded_keys(manifest)  # `prepare` reads these; what is made of them, others
+    if plan is not None:
+        needed = [keys.pcm(tenant, audio) for audio in dict.fromkeys((plan.audio, *plan.channels))]
+        needed += clip_keys(manifest)
     claim(store, cluster.leases, tenant, job, [keys.content(key) for key in needed])
     if not all(exists(store, key) for key in needed):
         raise SourceMissing(f"The audio of job {job} is deleted.", hint=_SUBMIT_AGAIN)

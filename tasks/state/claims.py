@@ -108,9 +108,11 @@ def expire(
     """
     held = _Release(store, leases, tenant, tuple(parts))
     try:
-        if not held.begin() or not is_free(set.intersection(*held.users())):
+        if not held.begin():
             return False
-        looked_at = time.monotonic()
+        looked_at = time.monotonic()  # before the look: a process may be stopped at any moment
+        if not is_free(set.intersection(*held.users())):
+            return False
         for number, key in enumerate(gone):
             due = number % LOOK_EVERY == LOOK_EVERY - 1
             if due or time.monotonic() - looked_at > LOOK_SECONDS:
@@ -125,6 +127,7 @@ def expire(
 
 def _release(held: _Release, job: str | None, content: str) -> int:
     store, tenant = held.store, held.tenant
+    looked_at = time.monotonic()
     users = held.users()
     own = keys.uses(tenant, content) + (job or "")
     gone = [own] if len(users) == 1 and job in users[0] else []
@@ -133,7 +136,6 @@ def _release(held: _Release, job: str | None, content: str) -> int:
         gone += [key for key in whole if exists(store, key)]
         for folder in keys.made_of(tenant, content):
             gone += store.list(folder)
-    looked_at = time.monotonic()
     for number, key in enumerate(gone):
         due = number % LOOK_EVERY == LOOK_EVERY - 1 or time.monotonic() - looked_at > LOOK_SECONDS
         if due and key != own:

@@ -36,6 +36,7 @@ from tests.integration.cluster import ClusterUnderTest
 OPTIONS: dict[str, Any] = {
     "model": "fake-20x", "chunk_seconds": 5.0, "language": "en", "aligner": "cross_attention",
 }  # fmt: skip
+KEEPER = "keeper"  # the reconciler, among what is killed
 HELD = 2  # jobs of a tenant, at most
 MARK_SECONDS = 3.0  # in place of the ten minutes for which a dead process's mark counts
 
@@ -190,8 +191,10 @@ class Tenants:
         one.was_whole, one.is_canceled = True, False
 
     def killed(self, name: str) -> None:
-        """Take note of a kill: what the dead process was deleting has a mark that must age."""
+        """Take note of a kill: what a dead reconciler was deleting has a mark that must age."""
         self.tally.add(self.tally.kills, name.partition("@")[0].partition("-")[0])
+        if name != KEEPER:  # else the marks are of one that lives
+            return
         for tenant in self._names:
             for key in self._to.store.list(keys.releasing(tenant, "")):
                 self._marks.append((time.monotonic(), key, self._owner(key)))

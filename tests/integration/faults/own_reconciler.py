@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 from orchestrator.local.process import Child
 from orchestrator.local.programs import settings_environment
@@ -34,9 +35,10 @@ class ReconcilerProcess:
         command = (sys.executable, "-m", "orchestrator.cli", "reconciler")
         return Child("reconciler", command, self._log, environment)
 
-    def kill(self) -> None:
-        """kill -9, then a new one, as a container's restart does."""
+    def kill(self, looks: Callable[[], None]) -> None:
+        """kill -9, then a look around, then a new one, as a container's restart does."""
         self.end()
+        looks()
         self._child = self._started()
 
     def end(self) -> None:

@@ -15,7 +15,7 @@ from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
 from tests.integration.faults.conftest import Figure
-from tests.integration.faults.keeping import OPTIONS, Tenants
+from tests.integration.faults.keeping import KEEPER, OPTIONS, Tenants
 from tests.integration.faults.own_reconciler import NoReconciler, ReconcilerProcess
 
 AGES = {  # in seconds
@@ -40,7 +40,7 @@ def storm(
 ) -> None:  # fmt: skip
     """Kill and wipe at moments that the dice give, while the tenants go on."""
     began = time.monotonic()
-    what = ["keeper", "worker", *(dice.choice(["keeper", "worker"]) for _ in range(kills - 2))]
+    what = [KEEPER, "worker", *(dice.choice([KEEPER, "worker"]) for _ in range(kills - 2))]
     plan = sorted((dice.uniform(0.1, 0.9) * seconds, name) for name in (*what, "wipe"))
     while time.monotonic() - began < seconds:
         tenants.step()
@@ -49,9 +49,8 @@ def storm(
             _, name = plan.pop(0)
             if name == "wipe":
                 cluster.connection.redis.flushall()
-            elif name == "keeper":
-                keeper.kill()
-                tenants.killed(name)
+            elif name == KEEPER:
+                keeper.kill(looks=lambda: tenants.killed(KEEPER))
             elif cluster.local.supervisor.children():
                 tenants.killed(cluster.kill_random_worker(dice))
     assert not plan

@@ -188,6 +188,28 @@ def test_a_job_whose_audio_has_gone_cannot_be_retried_and_says_so(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("days", [9, 11])
+def test_a_job_that_was_not_decoded_is_retried_only_while_its_file_is_there(
+    cluster: Cluster, clock: Clock, talk: Path, days: int
+) -> None:
+    job = submitted(cluster, talk)
+    cancel(cluster, TENANT, job.id)
+    clock.now += days * DAY_SECONDS
+    rules = Retention(cluster, clock)
+    rules.apply(job_folder(cluster.store, TENANT, job.id))
+    if days > 10:
+        with pytest.raises(SourceMissing):
+            retry(cluster, TENANT, job.id)
+        assert list(cluster.store.list(keys.OPEN)) == []
+        return
+    again = retry(cluster, TENANT, job.id)
+    clock.now += 50 * DAY_SECONDS
+    assert rules.apply(job_folder(cluster.store, TENANT, job.id)) == []
+    run_job(cluster.redis, again)
+    assert cluster.job(TENANT, job.id).status is Status.COMPLETED
+
+
+@pytest.mark.slow
 def test_a_retry_makes_a_job_young_again(cluster: Cluster, clock: Clock, talk: Path) -> None:
     job = partial(cluster, talk)
     again = retry(cluster, TENANT, job.id)
