@@ -74,6 +74,18 @@ def test_a_hold_is_put_listed_heeded_and_released(run: Run, cluster: Cluster, ol
     assert told == ["hold.put", "hold.release", "job.delete"]
 
 
+def test_the_rules_of_a_bucket_are_printed_and_a_directory_has_none(
+    run: Run, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = run("retention", "--lifecycle")
+    assert refused.status == 2 and "directory" in refused.err
+    monkeypatch.setenv("SCRIPTORIUM_STORE_URL", "s3://calls/cluster")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    rules = run("retention", "--lifecycle", "--audit-days", "400").json["Rules"]
+    prefixes = {it["Filter"]["Prefix"] for it in rules}
+    assert {"cluster/", "cluster/audit/"} < prefixes
+
+
 def test_wrong_kinds_are_refused_at_the_start(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCRIPTORIUM_RETENTION", '{"*": {"pictures": 3}}')
     assert run("retention").status == 2
