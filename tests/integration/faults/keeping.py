@@ -19,6 +19,9 @@ from redis.exceptions import RedisError
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Job, Status
+from orchestrator.collections import control, places
+from orchestrator.collections.acceptance import Asked, accept
+from orchestrator.collections.records import Line, UnknownCollection
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.holds import hold
 from orchestrator.jobs.retention import TRANSCRIPTS, ages
@@ -76,11 +79,15 @@ class Tenants:
         dice: random.Random,
         files: dict[Path, list[dict[str, Any]]],
         names: Sequence[str],
+        *,
+        collects: bool,
     ) -> None:
         self._to: Cluster = cluster.connection
         self._cluster, self._dice = cluster, dice
         self._files, self._names = files, names
         self.promises: list[Promise] = []
+        self.collections: list[Promise] = []  # `job` is the collection's id
+        self._collects = collects
         self.tally = Tally()
         self._marks: list[tuple[float, str, str]] = []  # time, key and owner
 
@@ -88,8 +95,11 @@ class Tenants:
         """Do one thing for one tenant, and then look at every job."""
         tenant = self._dice.choice(self._names)
         does = self._dice.choices(
-            [self._submit, self._hold, self._rerun, self._cancel, self._retry, self._delete],
-            [5, 1, 3, 2, 4, 1],
+            [
+                *(self._submit, self._hold, self._rerun, self._cancel, self._retry, self._delete),
+                self._collect,
+            ],
+            [5, 1, 3, 2, 4, 1, int(self._collects)],
         )[0]
         try:
             does(tenant)
@@ -122,6 +132,31 @@ class Tenants:
             one = self._submit(tenant)
             hold(self._to.store, tenant, one.job, "case 7", time.time())
             one.is_held = True
+
+    def _collect(self, tenant: str) -> None:
+        """Submit a collection, as the command line does: its files are in the store."""
+        path, since = self._dice.choice(list(self._files)), time.time()
+        source = upload(self._to, path, tenant)
+        lines = [Line(it, artifact=source.artifact, name=path.name) for it in (1, 2)]
+        asked = Asked(name="calls", options=OPTIONS, is_operators=True)
+        found = accept(self._to, tenant, asked, lines)
+        self.collections.append(Promise(tenant, found.id, path, since))
+
+    def _look_at_collection(self, one: Promise) -> None:
+        """Expect of each job of its lines what is expected of the others."""
+        try:
+            lines, _ = control.lines_of(self._to, one.tenant, one.job, (), 9)
+        except UnknownCollection:
+            rule = ages(self._to.settings, one.tenant)[TRANSCRIPTS]
+            assert time.time() - one.since >= rule, one
+            one.is_gone = True
+            return
+        known = {it.job for it in self.promises}
+        for line in lines:
+            assert line["job"] is not None, line
+            if line["job"] not in known and line["status"] != "deleted":
+                self.promises.append(Promise(one.tenant, line["job"], one.path, one.since))
+        one.was_whole = len(lines) == 2
 
     def _rerun(self, tenant: str) -> None:
         one, since = self._any(tenant, lambda it: it.was_whole), time.time()
@@ -161,6 +196,9 @@ class Tenants:
 
     def look(self) -> None:
         """Check all that is promised, as far as it can be told now."""
+        for one in self.collections:
+            if not one.is_gone:
+                self._look_at_collection(one)
         for one in self.living():
             if not one.was_whole:
                 self._look_at(one)
@@ -215,7 +253,8 @@ class Tenants:
     def settled(self) -> bool:
         """Look at all; return whether each job has ended, or is gone by a rule."""
         self.look()
-        return all(it.was_whole or it.is_canceled for it in self.living())
+        are_whole = all(it.was_whole or it.is_gone for it in self.collections)
+        return are_whole and all(it.was_whole or it.is_canceled for it in self.living())
 
     def due(self) -> Iterator[str]:
         """Yield what should have gone by now: every rule's age is over for every job."""
@@ -230,7 +269,10 @@ class Tenants:
                     continue
                 if everything or key.endswith("/pcm") or "/prepared/" in key:
                     yield key
-        for folder in (keys.OPEN, keys.OUTBOX, keys.DELETED):
+            if everything:
+                yield from self._to.store.list(f"{places.ACCEPTED}{tenant}/")
+        ways = (places.OPEN, places.OWED, places.DELETED)
+        for folder in (keys.OPEN, keys.OUTBOX, keys.DELETED, *ways):
             yield from self._to.store.list(folder)
 
     def contents(self, one: Promise) -> tuple[str, ...]:

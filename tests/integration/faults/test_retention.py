@@ -57,7 +57,7 @@ def storm(
 
 
 def retained(
-    start_cluster: StartCluster, folder: Path, seed: int, seconds: float, kills: int
+    start_cluster: StartCluster, folder: Path, seed: int, seconds: float, kills: int, collects: bool
 ) -> str:
     """Make the storm, check all that is promised, and return the figures."""
     dice, cluster = random.Random(seed), start_cluster(workers=2, **QUICK)
@@ -75,7 +75,7 @@ def retained(
             for path, job in zip(paths, calm, strict=True)
         }
         assert all(files.values())
-        tenants = Tenants(cluster, dice, files, tuple(AGES))
+        tenants = Tenants(cluster, dice, files, tuple(AGES), collects=collects)
         storm(cluster, keeper, tenants, dice, seconds, kills)
         after = time.monotonic()
         assert eventually(tenants.settled, within=120.0), tenants.living()
@@ -92,7 +92,8 @@ def retained(
     seen = sum(it.was_whole for it in gone)
     assert gone and seen
     return (
-        f"seed {seed}: {len(tenants.promises)} jobs in {seconds:.0f} s, {len(gone)} gone by rule "
+        f"seed {seed}: {len(tenants.promises)} jobs and {len(tenants.collections)} collections in "
+        f"{seconds:.0f} s, {len(gone)} jobs gone by rule "
         f"({seen} of them seen whole), {sum(it.is_deleted for it in tenants.promises)} deleted, "
         f"{sum(it.is_held for it in tenants.promises)} held, refused {tenants.tally.refused}, "
         f"killed {tenants.tally.kills}, all done {after:.0f} s after the load"
@@ -111,7 +112,7 @@ def only_the_process_reconciles(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rules_run_beside_load_kills_and_a_wipe(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:
-    figure(retained(start_cluster, tmp_path, seed=1, seconds=10.0, kills=3))
+    figure(retained(start_cluster, tmp_path, seed=1, seconds=10.0, kills=3, collects=False))
 
 
 @pytest.mark.fault(
@@ -124,4 +125,4 @@ def test_rules_run_beside_load_kills_and_a_wipe(
 def test_rules_run_beside_a_longer_storm(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure, seed: int
 ) -> None:
-    figure(retained(start_cluster, tmp_path, seed=seed, seconds=60.0, kills=12))
+    figure(retained(start_cluster, tmp_path, seed=seed, seconds=60.0, kills=12, collects=True))
