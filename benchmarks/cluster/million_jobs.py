@@ -106,8 +106,8 @@ def enlist(cluster: Cluster, numbers: range) -> None:
         part = range(first, min(first + AT_ONCE, numbers.stop))
         times = {run_of(number).job: FIRST + APART * number for number in part}
         cluster.jobs.enlist(TENANT, times)
-        bad = {run_of(number).job: FIRST + APART * number for number in part if is_bad(number)}
-        cluster.jobs.enlist(TENANT, bad, Status.FAILED)
+        bad = {run_of(number): FIRST + APART * number for number in part if is_bad(number)}
+        cluster.jobs.enlist_ended(TENANT, Status.FAILED, bad)
 
 
 def lasting_keys(cluster: Cluster) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""`retention`: what the rules would delete; `hold`: legal holds on jobs and tenants."""
+"""`retention`: what rules would delete, and what a bucket can by itself; `hold`: legal holds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ from orchestrator.cli.context import AsJson, opened_cluster, print_json, tenant
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_folder import job_folders
 from orchestrator.cluster.unreadable import FAULTS, note
+from orchestrator.collections.retention import CollectionRetention
 from orchestrator.jobs.holds import end_hold, hold_key, holds
 from orchestrator.jobs.holds import hold as put_hold
-from orchestrator.jobs.retention import Gone, Retention
+from orchestrator.jobs.lifecycle import BUDGET_DAYS
+from orchestrator.jobs.lifecycle import lifecycle as lifecycle_rules
+from orchestrator.jobs.retention import TRANSCRIPTS, Gone, Retention
+from orchestrator.jobs.sources import own_place
 from tasks.artifacts import exists
 from tasks.runs import keys
 
@@ -31,12 +35,30 @@ def retention(
         str | None, typer.Option("--tenant", help="Of this tenant; by default of all.")
     ] = None,
     as_json: AsJson = False,
+    lifecycle: Annotated[
+        bool,
+        typer.Option("--lifecycle", help="Print what the store's bucket can delete, as S3's JSON."),
+    ] = False,
+    audit_days: Annotated[
+        int | None, typer.Option(min=1, help="There: keep the audit trail so long.")
+    ] = None,
+    usage_days: Annotated[
+        int | None,
+        typer.Option(min=BUDGET_DAYS, help="There: keep the records of what tenants used so long."),
+    ] = None,
+    version_days: Annotated[
+        int | None, typer.Option(min=1, help="There: keep versions that were deleted so long.")
+    ] = None,
 ) -> None:
     """Show the rules of SCRIPTORIUM_RETENTION, or with --dry-run what they would delete.
 
     The reconciler deletes. Give this command its settings.
     """
     to = opened_cluster()
+    if lifecycle:
+        asked = {"trail_days": audit_days, "usage_days": usage_days, "version_days": version_days}
+        print_json(lifecycle_rules(_prefix(to), **asked))
+        return
     if not dry_run:
         print_json(to.settings.retention)
         return
@@ -81,13 +103,34 @@ def hold(
     typer.echo(f"There is a hold on {named}.")
 
 
+def _prefix(to: Cluster) -> str:
+    bucket, prefix = own_place(to.settings)
+    if bucket is None:
+        raise InvalidOption(
+            "The store is a directory; lifecycle rules are for buckets.",
+            hint="A directory needs none: Scriptorium removes unfinished uploads there.",
+        )
+    return prefix
+
+
 def _due(to: Cluster, of: str | None) -> Iterator[Gone]:
-    rules = Retention(to)
+    rules, collections = Retention(to), CollectionRetention(to)
     for owner in [of] if of else known_tenants(to.store):
+        going = set[str]()
         for folder in job_folders(to.store, owner):
             if rules.is_young(owner, folder.job):
                 break  # ids sort by time
             try:
-                yield from rules.apply(folder, dry_run=True)
+                for one in rules.apply(folder, dry_run=True):
+                    going.update([one.job] if one.kind == TRANSCRIPTS else [])
+                    yield one
             except FAULTS as error:
                 note(f"{owner}/{folder.job}", error)
+        for name in collections.old(owner):
+            try:
+                gone = collections.apply(owner, name, dry_run=True, going=going)
+            except FAULTS as error:
+                note(f"{owner}/{name}", error)
+                continue
+            if gone is not None:
+                yield gone

@@ -8,13 +8,15 @@ bytes. What is asked about later is read from the store again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from redis import Redis
+
 from orchestrator.cluster.admissions import Admissions, admitted_of
 from orchestrator.cluster.costs import UNKNOWN, Cost
-from orchestrator.cluster.job import Summary
+from orchestrator.cluster.job import Status, Summary
 from orchestrator.cluster.job_lists import LISTED_APART, OPEN, listing, open_of
 from orchestrator.cluster.unreadable import FAULTS, note, parsed_runs
 from tasks.artifacts import ArtifactStore
@@ -27,9 +29,36 @@ LISTS_ALL = "scriptorium:known"  # 1: all jobs of the store are listed; absent: 
 _OPEN_ALONE = b"open"  # its value while jobs that have ended are not indexed again
 ENDED_SECONDS = 24 * 3600  # for which the details of a job that has ended are kept
 
+# In one script, so that a retry cannot begin between the look and the entry.
+_ENLIST_ENDED = """
+for i = 2, #ARGV, 3 do
+  local run = redis.call('HGET', ARGV[1] .. '/' .. ARGV[i], 'run')
+  if not run or tonumber(run) <= tonumber(ARGV[i + 1]) then
+    redis.call('ZADD', KEYS[1], 'NX', ARGV[i + 2], ARGV[i])
+  end
+end
+"""
+
 
 class JobIndex(Admissions):
     """An index in Redis over the jobs of the store."""
+
+    def __init__(self, redis: Redis) -> None:
+        super().__init__(redis)
+        self._enlist_ended = redis.register_script(_ENLIST_ENDED)
+
+    def enlist_ended(self, tenant: str, status: Status, ended: Mapping[Run, float]) -> None:
+        """Add jobs to the list of those whose newest run ended so, with their times of creation.
+
+        `ended`: these runs. A job that runs again by now, or did, is not added. `status`: one of
+        LISTED_APART.
+        """
+        if ended:
+            rows = [(run.job, run.number, created) for run, created in ended.items()]
+            self._enlist_ended(
+                keys=[listing(tenant, status)],
+                args=[_job(tenant, "").removesuffix("/"), *(it for row in rows for it in row)],
+            )
 
     def add(
         self, manifest: Manifest, run: Run, *, is_open: bool = True, cost: Cost = UNKNOWN

@@ -25,14 +25,13 @@ class JobLists:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    def enlist(self, tenant: str, jobs: Mapping[str, float], status: Status | None = None) -> None:
+    def enlist(self, tenant: str, jobs: Mapping[str, float]) -> None:
         """Add jobs to the tenant's listing alone, each with its time of creation.
 
-        With one of LISTED_APART, to that of jobs that ended so. Their details are added as soon as
-        they are asked for. What is listed stays as it is.
+        Their details are added as soon as they are asked for. What is listed stays as it is.
         """
         if jobs:
-            self._redis.zadd(listing(tenant, status), jobs, nx=True)
+            self._redis.zadd(listing(tenant), jobs, nx=True)
 
     def newest(
         self,

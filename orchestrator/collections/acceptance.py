@@ -1,7 +1,10 @@
-"""Accept a collection: its lines are written, then its first round is opened, then its record.
+"""Accept a collection: its first round is opened, its lines are written, then its record.
 
 The record is the commit point. A crash before it loses nothing that was promised: the same request
-with the same idempotency key goes on, and without one the reconciler removes what was written.
+with the same idempotency key goes on, and SETTLED_SECONDS later the reconciler removes what was
+written. It writes a record of its own first, which says `is_dropped`, and then looks at the marker
+of the round again; a request makes that marker young first, and then looks for such a record and
+the note of a deletion. So of both at least one sees the other.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from gpu_worker.errors import StoreUnavailable
 from orchestrator.access import QuotaExceeded
 from orchestrator.cluster.connection import Cluster
 from orchestrator.collections import places
@@ -27,7 +31,7 @@ from orchestrator.collections.records import (
 from orchestrator.jobs.ids import job_id
 from orchestrator.jobs.ready_by import check_ready_by
 from orchestrator.jobs.submission import IdempotencyConflict
-from tasks.artifacts import ArtifactMissing, encode
+from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.runs import keys
 from tasks.runs.json_artifacts import read_record
 from tasks.runs.submitted_options import job_options
@@ -36,6 +40,8 @@ from tasks.state.claims import claim
 
 OPEN_AT_ONCE = 100  # collections of one tenant that have not ended
 THREADS = 16  # claims that are written at once
+SETTLED_SECONDS = 600.0  # a request that writes a collection or a retry is over after this
+_BEING_DELETED = "What was written with this key earlier is just being deleted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +79,20 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
     known = find(cluster, tenant, name)
     if known is not None:
         return _same(known, mark)
+    _check_not_removed(cluster, tenant, name)
     check_ready_by(asked.ready_by, time.time())
     if sum(1 for _ in places.names_of(store, places.OPEN, tenant)) >= OPEN_AT_ONCE:
         raise QuotaExceeded(
             f"{OPEN_AT_ONCE} collections have not ended yet.", hint="Wait until one has ended."
         )
-    _claim(cluster, tenant, name, lines)
-    first = Run(tenant, name, 1)
-    if not store.put(places.lines(tenant, name), write_lines(lines)):  # an earlier try's
+    first, began = Run(tenant, name, 1), time.monotonic()
+    if not store.put(places.open_round(first), places.marker(time.time())):  # an earlier try's
+        store.delete(places.open_round(first))
+        store.put(places.open_round(first), places.marker(time.time()))
+    _check_not_removed(cluster, tenant, name)
+    if not store.put(places.lines(tenant, name), write_lines(lines)):
         lines = read_lines(store.get(places.lines(tenant, name)))
-    store.put(places.open_round(first), places.marker(time.time()))
+    _claim(cluster, tenant, name, lines)
     record = Collection(
         tenant=tenant,
         id=name,
@@ -98,9 +108,23 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
         asked=mark,
         is_operators=asked.is_operators,
     )
+    store.put(places.open_round(first), places.marker(time.time()))  # if it was removed just then
+    if time.monotonic() - began > SETTLED_SECONDS / 2:
+        raise StoreUnavailable("The store was too slow to accept the collection.")
     if not store.put(places.record(tenant, name), encode(record.model_dump(mode="json"))):
-        return _same(get(cluster, tenant, name), mark)
+        known = find(cluster, tenant, name)
+        if known is None:
+            raise StoreUnavailable(_BEING_DELETED)
+        return _same(known, mark)
     return record
+
+
+def _check_not_removed(cluster: Cluster, tenant: str, name: str) -> None:
+    """Raise StoreUnavailable while a collection is deleted, or what an earlier try has left."""
+    found = read(cluster, tenant, name)
+    is_dropped = found is not None and found.is_dropped
+    if is_dropped or exists(cluster.store, places.deleted(tenant, name)):
+        raise StoreUnavailable(_BEING_DELETED)
 
 
 def get(cluster: Cluster, tenant: str, collection: str) -> Collection:
@@ -113,6 +137,12 @@ def get(cluster: Cluster, tenant: str, collection: str) -> Collection:
 
 def find(cluster: Cluster, tenant: str, collection: str) -> Collection | None:
     """Return a collection, or None. Raises UnreadableRecord."""
+    found = read(cluster, tenant, collection)
+    return None if found is None or found.is_dropped else found
+
+
+def read(cluster: Cluster, tenant: str, collection: str) -> Collection | None:
+    """Return the record of a collection, also one that says `is_dropped`, or None."""
     try:
         key = places.record(tenant, collection)
         found: Collection = read_record(cluster.store, key, Collection.of_artifact)

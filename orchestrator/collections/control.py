@@ -7,7 +7,7 @@ from collections.abc import Collection as Several
 from dataclasses import asdict
 from typing import Any
 
-from gpu_worker.errors import InvalidOption
+from gpu_worker.errors import InvalidOption, ScriptoriumError
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.collections import places
 from orchestrator.collections.acceptance import find, get
@@ -18,6 +18,7 @@ from orchestrator.collections.states import CANCELED, FAILED, PARTIAL, REFUSED, 
 from orchestrator.jobs.runs import IllegalTransition
 from tasks.artifacts import encode, exists
 from tasks.runs.units import Run
+from tasks.state.claims import await_releases
 
 _LETTERS = {"failed": (FAILED, REFUSED), "partial": (PARTIAL,), "canceled": (CANCELED,)}
 
@@ -108,8 +109,21 @@ def retry(
     lines = [asdict(it) for it in sorted(wanted, key=lambda it: it.number)]
     # The marker first: the reconciler passes over one whose lines are not written yet.
     store.put(places.open_round(following), places.marker(time.time()))
+    _keep(cluster, following)
     store.put(places.wanted(following), encode({"began_at": time.time(), "lines": lines}))
+    # And again: that of a request that died long ago was perhaps removed just then.
+    store.put(places.open_round(following), places.marker(time.time()))
     return _shown(cluster, record)
+
+
+def _keep(cluster: Cluster, turn: Run) -> None:
+    """Wait for a rule of retention that deletes the collection; a later one sees the marker."""
+    try:
+        await_releases(cluster.store, cluster.leases, turn.tenant, [turn.job])
+        get(cluster, turn.tenant, turn.job)
+    except ScriptoriumError:
+        cluster.store.delete(places.open_round(turn))
+        raise
 
 
 _LOOK = "`scriptorium collections status COLLECTION` shows where it stands."

@@ -12,14 +12,14 @@ from contextlib import suppress
 
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.collections import places
-from orchestrator.collections.acceptance import contents_of, get
+from orchestrator.collections.acceptance import contents_of, get, read
 from orchestrator.collections.making import PIECE
 from orchestrator.collections.records import Collection, Line, read_lines
 from orchestrator.collections.rounds import Rounds
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.holds import JobHeld, is_held
 from orchestrator.jobs.ids import forget_key
-from tasks.artifacts import ArtifactMissing, ArtifactStore, encode
+from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
 from tasks.runs import keys
 from tasks.runs.json_artifacts import json_object, read_record
 from tasks.runs.units import Run
@@ -38,6 +38,32 @@ def delete(cluster: Cluster, tenant: str, collection: str) -> None:
     record = get(cluster, tenant, collection)
     if is_held(cluster.store, tenant, collection):
         raise JobHeld(f"There is a legal hold on the tenant of collection {collection}.")
+    _entomb(cluster, record)
+
+
+def drop(cluster: Cluster, turn: Run, is_old: Callable[[], bool]) -> bool:
+    """Remove what a request has left that died before its collection was accepted.
+
+    Returns False if it is accepted by now, or by a look with `is_old` a request goes on with it.
+    `acceptance.py` says why nothing of an accepted one is lost.
+    """
+    store, key = cluster.store, places.record(turn.tenant, turn.job)
+    dropped = Collection(
+        tenant=turn.tenant, id=turn.job, created_at=0.0, name="", lines=0, is_dropped=True
+    )
+    store.put(key, encode(dropped.model_dump(mode="json")))
+    known = read(cluster, turn.tenant, turn.job)  # ours, or of a process that died here
+    if known is None or not known.is_dropped:
+        return False
+    if not is_old():
+        store.delete(key)
+        return False
+    _entomb(cluster, dropped)
+    return True
+
+
+def _entomb(cluster: Cluster, record: Collection) -> None:
+    tenant, collection = record.tenant, record.id
     stone = encode(record.model_dump(mode="json") | {"deleted_at": time.time()})
     cluster.store.put(places.deleted(tenant, collection), stone)
     cluster.store.delete(places.record(tenant, collection))
@@ -85,7 +111,7 @@ def erase(
     for job, own_key in jobs.items():  # there may be a key without a job
         if own_key is not None:
             forget_key(store, tenant, job, own_key)
-    release_lines(cluster, tenant, collection)
+    _release_lines(cluster, record)
     if record.idempotency_key is not None:
         forget_key(
             store,
@@ -99,11 +125,19 @@ def erase(
     store.delete(places.deleted(tenant, collection))
 
 
-def release_lines(cluster: Cluster, tenant: str, collection: str) -> None:
-    """Give up the files that the collection has kept for lines without a job."""
-    for line in _lines(cluster, tenant, collection):
+def _release_lines(cluster: Cluster, record: Collection) -> None:
+    """Give up the files that the collection has kept for lines without a job.
+
+    What was uploaded for one that was not accepted stays for its day, as any upload.
+    """
+    tenant, store = record.tenant, cluster.store
+    for line in _lines(cluster, tenant, record.id):
+        is_pending = line.upload_id and exists(store, keys.pending(tenant, line.upload_id))
         for content in contents_of(line, tenant):
-            release(cluster.store, cluster.leases, tenant, collection, content)
+            if record.is_dropped and is_pending:
+                store.delete(keys.uses(tenant, content) + record.id)
+            else:
+                release(store, cluster.leases, tenant, record.id, content)
 
 
 def _lines(cluster: Cluster, tenant: str, collection: str) -> list[Line]:

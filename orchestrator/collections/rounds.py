@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -79,6 +79,12 @@ class Rounds:
                 pieces = list(threads.map(lambda it, of=turn: self._piece(of, it), starts))
             done = [outcome for piece in pieces for outcome in piece]
             self.states.add(turn, done, len(done))
+
+    def outcomes(self, turn: Run) -> Iterator[Outcome]:
+        """Yield what became of a round's lines, piece by piece from the store."""
+        folder = places.made(turn)
+        for key in self._store.list(folder):
+            yield from self._piece(turn, _start_of(key, folder))
 
     def take_piece(self, turn: Run, start: int) -> list[Outcome]:
         """Read the piece that begins at a place, and tell Redis what it says."""

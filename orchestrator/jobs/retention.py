@@ -7,7 +7,8 @@
 
 A job's age is the time since its submission, or since its last retry. Contents are shared, so a
 content goes when all jobs that claim it are over and old enough; it goes under the mark that
-every claim waits for (`tasks/state/claims.py`). A run that begins meanwhile has its open marker
+every claim waits for (`tasks/state/claims.py`), and a whole job under a mark of its own, which
+every retry waits for. A run that begins meanwhile has its open marker
 before its claim, and a deletion looks for such markers again and again: of both at least one sees
 the other.
 """
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from config.settings import Settings
-from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_folder import JobFolder, job_folder
 from orchestrator.jobs.deletion import contents_of, delete_job
 from orchestrator.jobs.holds import JobHeld, is_held
@@ -28,19 +29,20 @@ from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
 from tasks.runs.json_artifacts import read_record
 from tasks.runs.units import created_at
-from tasks.state.claims import expire
+from tasks.state.claims import expire, marked
 
 SOURCE, AUDIO, CHECKPOINTS, TRANSCRIPTS = "source", "audio", "checkpoints", "transcripts"
+COLLECTION = "collection"  # goes by the rule of transcripts
 OF_CONTENTS = (SOURCE, AUDIO, CHECKPOINTS)
 DAY_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """What went by the rules, or would go: a kind of one job."""
+    """What went by the rules, or would go: a kind of one job, or a collection."""
 
     tenant: str
-    job: str
+    job: str  # or a collection's id
     kind: str
     artifacts: int
     age_seconds: float
@@ -82,18 +84,27 @@ class Retention:
             return []
         if TRANSCRIPTS in due and not self._is_owed(folder):
             gone = {TRANSCRIPTS: len(folder.names)}
-            try:
-                if not dry_run:
-                    delete_job(self._cluster, folder.tenant, folder.job)
-            except JobHeld:  # since just now
+            if not dry_run and not self._delete(folder, rules[TRANSCRIPTS]):
                 return []
         else:
             gone = self._expired(folder, [kind for kind in OF_CONTENTS if kind in due], dry_run)
         made = [Gone(folder.tenant, folder.job, kind, count, age) for kind, count in gone.items()]
         if not dry_run:
             for one in made:
-                self._note(one)
+                note_gone(self._cluster, one)
         return made
+
+    def _delete(self, folder: JobFolder, rule: float) -> bool:
+        """Delete a job, unless it runs again since it was looked at: a retry waits, or is seen."""
+        cluster, tenant, job = self._cluster, folder.tenant, folder.job
+        with marked(cluster.store, cluster.leases, tenant, job) as is_ours:
+            if not is_ours or not self._is_past(tenant, job, rule):
+                return False
+            try:
+                delete_job(cluster, tenant, job)
+            except (JobHeld, UnknownJob):  # held, or deleted, since just now
+                return False
+        return True
 
     def _is_done(self, folder: JobFolder, rules: dict[str, float]) -> bool:
         """Tell, by names alone, whether all that can be due of a job has gone already."""
@@ -182,8 +193,13 @@ class Retention:
         owed = self._cluster.store.list(f"{keys.OUTBOX}{folder.tenant}/{folder.job}/")
         return next(iter(owed), None) is not None
 
-    def _note(self, one: Gone) -> None:
-        days = one.age_seconds // DAY_SECONDS
-        details = {"kind": one.kind, "artifacts": one.artifacts, "age_days": days}
-        entry = Entry("retention.delete", one.tenant, "scriptorium", job=one.job, details=details)
-        self._cluster.trail.note(entry)
+
+def note_gone(cluster: Cluster, one: Gone) -> None:
+    """Enter what went into the audit trail."""
+    days = one.age_seconds // DAY_SECONDS
+    details = {"kind": one.kind, "artifacts": one.artifacts, "age_days": days}
+    job: str | None = one.job
+    if one.kind == COLLECTION:
+        job, details = None, {"collection": one.job, **details}
+    entry = Entry("retention.delete", one.tenant, "scriptorium", job=job, details=details)
+    cluster.trail.note(entry)

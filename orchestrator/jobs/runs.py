@@ -9,11 +9,12 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import PermanentError, RedisUnavailable, ScriptoriumError, SourceMissing
 from orchestrator.access.quotas import Quota
-from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.costs import Cost
 from orchestrator.cluster.job import TRANSITIONS, Job, Status
 from orchestrator.jobs.admission import admit
 from orchestrator.jobs.costing import cost_of
+from orchestrator.jobs.sources import clip_keys, uploaded_keys
 from tasks.artifacts import encode, exists
 from tasks.broker import BrokerUnavailable
 from tasks.runs import keys
@@ -22,7 +23,7 @@ from tasks.runs.manifest import Manifest
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
-from tasks.state.claims import claim
+from tasks.state.claims import await_releases, claim
 from tasks.state.receipts import Receipt
 
 _SUBMIT_AGAIN = "Submit the file again; what was transcribed and is still there is found."
@@ -73,7 +74,7 @@ def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None
     run = Run(tenant, job, current.run + 1)
     # The run exists from here on, so that it is taken up if this process dies at the next step.
     cluster.store.put(keys.open_run(run), b"")
-    _keep_contents(cluster, run)
+    _keep(cluster, run)
     cluster.store.put(keys.of_run(run, "started.json"), encode({"started_at": time.time()}))
     for letter in cluster.store.list(f"{keys.DEAD_LETTERS}{tenant}/{job}/"):
         cluster.store.delete(letter)
@@ -82,27 +83,34 @@ def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None
     return cluster.job(tenant, job)
 
 
+def _keep(cluster: Cluster, run: Run) -> None:
+    """Keep the job and its contents, or raise UnknownJob or SourceMissing: then there is no run."""
+    try:
+        await_releases(cluster.store, cluster.leases, run.tenant, [run.job])
+        if exists(cluster.store, keys.tombstone(run.tenant, run.job)):
+            raise UnknownJob(f"There is no job {run.job!r}.")
+        _keep_contents(cluster, run)
+    except ScriptoriumError:
+        cluster.store.delete(keys.open_run(run))
+        cluster.jobs.refuse(run.tenant, run.job)
+        raise
+
+
 def _keep_contents(cluster: Cluster, run: Run) -> None:
-    """Claim again what the job's chunks are made of, which rules of retention may have deleted.
+    """Claim again what the run is made of, which rules of retention may have deleted.
 
     The open marker is there already, so a deletion that begins now sees it; the claim waits for one
-    that has begun. Raises SourceMissing, and then there is no run.
+    that has begun. Raises SourceMissing or StoreUnavailable.
     """
     tenant, job, store = run.tenant, run.job, cluster.store
-    plan = cluster.plan(tenant, job)
-    if plan is None:  # `prepare` claims, and says what is missing
-        return
-    needed = [keys.pcm(tenant, audio) for audio in dict.fromkeys((plan.audio, *plan.channels))]
-    clips = cluster.records.manifest(tenant, job).options.known_speakers
-    needed += [keys.source(tenant, known.clip) for known in clips]
-    try:
-        claim(store, cluster.leases, tenant, job, [keys.content(key) for key in needed])
-        if not all(exists(store, key) for key in needed):
-            raise SourceMissing(f"The audio of job {job} is deleted.", hint=_SUBMIT_AGAIN)
-    except ScriptoriumError:
-        store.delete(keys.open_run(run))
-        cluster.jobs.refuse(tenant, job)
-        raise
+    plan, manifest = cluster.plan(tenant, job), cluster.records.manifest(tenant, job)
+    needed = uploaded_keys(manifest)  # `prepare` reads these; what is made of them, others
+    if plan is not None:
+        needed = [keys.pcm(tenant, audio) for audio in dict.fromkeys((plan.audio, *plan.channels))]
+        needed += clip_keys(manifest)
+    claim(store, cluster.leases, tenant, job, [keys.content(key) for key in needed])
+    if not all(exists(store, key) for key in needed):
+        raise SourceMissing(f"The audio of job {job} is deleted.", hint=_SUBMIT_AGAIN)
 
 
 def _allow(job: Job, target: Status, verb: str) -> None:

@@ -107,7 +107,7 @@ def _check_object(settings: Settings, bucket: str, key: str) -> None:
             hint="Use one of at most 1024 bytes, without empty, `.` or `..` parts, control "
             "characters, or percent signs that hide these.",
         ) from None
-    own, prefix = _own_place(settings)
+    own, prefix = own_place(settings)
     if own == bucket and any(f"{reading}/".startswith(prefix) for reading in readings):
         raise SourceNotAllowed("The cluster's own artifacts are no sources.")
 
@@ -123,7 +123,7 @@ def _readings(key: str) -> Iterator[str]:
         key = decoded
 
 
-def _own_place(settings: Settings) -> tuple[str | None, str]:
+def own_place(settings: Settings) -> tuple[str | None, str]:
     """Return bucket and key prefix of the cluster's store; None and "" for a directory."""
     parts = urlsplit(settings.store_url or "")
     if parts.scheme != "s3":

@@ -8,11 +8,12 @@ idempotency key continues where the first one stopped.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from gpu_worker.errors import PermanentError, SourceMissing
 from orchestrator.access.quotas import Quota, weight_of
-from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Job
 from orchestrator.jobs.acceptance import accept
 from orchestrator.jobs.admission import admit
@@ -24,7 +25,7 @@ from orchestrator.jobs.refusals import give_back, keep
 from orchestrator.jobs.runs import IllegalTransition
 from orchestrator.jobs.sources import clip_keys, uploaded_keys
 from orchestrator.jobs.trial import divided, submitted_again
-from tasks.artifacts import encode, exists
+from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions
@@ -157,7 +158,10 @@ def rerun(
     current = cluster.job(tenant, job)
     if not current.status.final:
         raise IllegalTransition(f"Job {job} is {current.status.value}; it cannot be run again yet.")
-    first = cluster.records.manifest(tenant, job)
+    try:
+        first = cluster.records.manifest(tenant, job)
+    except ArtifactMissing as error:  # deleted just now
+        raise UnknownJob(f"There is no job {job!r}.") from error
     options = accepted_options(changed_options(first.options, changes), cluster.settings)
     if quota is not None:
         options = with_allowed_lane(options, tenant, cluster.settings)
@@ -185,24 +189,25 @@ def _run_again(
     quota: Quota | None,
     way: str | None,
 ) -> Job:
-    tenant, options, known = manifest.tenant, manifest.options, None
+    tenant, options = manifest.tenant, manifest.options
     check_ready_by(manifest.ready_by, manifest.created_at)
-    plan = keys.plan(tenant, first.job)
     if (heard := cluster.plan(tenant, first.job)) is not None:
         parts = len(set(heard.channels)) if options.channels == "split" else 1
         check_pieces(options, heard.seconds, max(1, parts), cluster.settings.max_chunks)
-    same = (getattr(options, name) == getattr(first.options, name) for name in _PLAN_OPTIONS)
-    if exists(cluster.store, plan) and all(same):
-        known = cluster.records.plan(tenant, first.job)
+    known, plan, needed = None, b"", uploaded_keys(manifest)  # all is read before it is written
+    with suppress(ArtifactMissing):  # it was not prepared, or is deleted just now
+        if all(getattr(options, it) == getattr(first.options, it) for it in _PLAN_OPTIONS):
+            known = cluster.records.plan(tenant, first.job)
+            plan = cluster.store.get(keys.plan(tenant, first.job))
+            # The decoded audio is enough; the source may be deleted
+            needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
+            needed += clip_keys(manifest)
     cost = cost_of(cluster, manifest, known)
     admit(cluster, tenant, manifest.job, quota, manifest.created_at, cost)
     cluster.store.put(keys.manifest(tenant, manifest.job), encode(manifest.model_dump(mode="json")))
-    needed = uploaded_keys(manifest)
-    if known is not None:  # the decoded audio is enough; the source may be deleted
-        audios = {known.audio, *known.channels}
-        needed = [*(keys.pcm(tenant, audio) for audio in audios), *clip_keys(manifest)]
-        cluster.store.put(keys.plan(tenant, manifest.job), cluster.store.get(plan))
-    return accept(cluster, manifest, needed, way, prepared=known is not None, cost=cost)
+    if plan:
+        cluster.store.put(keys.plan(tenant, manifest.job), plan)
+    return accept(cluster, manifest, needed, way, prepared=bool(plan), cost=cost)
 
 
 def _first(cluster: Cluster, manifest: Manifest, given: JobOptions) -> Manifest:

@@ -26,7 +26,7 @@ from orchestrator.reconciler.restoring import Restoring
 from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
 from tasks.runs.json_artifacts import UnreadableRecord, read_record
-from tasks.runs.units import created_at
+from tasks.runs.units import Run, created_at
 
 EVERY_SECONDS = 24 * 3600.0  # between two walks over everything
 PAGE = 500  # jobs after which the place is kept
@@ -110,12 +110,16 @@ class Cataloguing:
         jobs, tenant = self._cluster.jobs, folders[0].tenant
         times = {folder.job: self._created_at(folder) for folder in folders}
         jobs.enlist(tenant, times)
-        apart: dict[Status, dict[str, float]] = {}
+        apart: dict[Status, dict[Run, float]] = {}
         for folder in folders:
             if (status := self._ended_badly(folder)) is not None:
-                apart.setdefault(status, {})[folder.job] = times[folder.job]
+                apart.setdefault(status, {})[folder.newest] = times[folder.job]
         for status, ended in apart.items():
-            jobs.enlist(tenant, ended, status)
+            jobs.enlist_ended(tenant, status, ended)
+        # A deletion that began since the folders were listed has perhaps emptied the lists before.
+        for job in _jobs_below(self._cluster.store.list(f"{keys.DELETED}{tenant}/")):
+            if job in times:
+                jobs.forget(tenant, job)
 
     def _ended_badly(self, folder: JobFolder) -> Status | None:
         """Return the status of a job that has ended and is not completed.

@@ -16,8 +16,8 @@ from gpu_worker.errors import ScriptoriumError
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.unreadable import FAULTS, note, parsed_runs
 from orchestrator.collections import places
-from orchestrator.collections.acceptance import find
-from orchestrator.collections.deletion import deleted_collections, erase, release_lines
+from orchestrator.collections.acceptance import SETTLED_SECONDS, find
+from orchestrator.collections.deletion import deleted_collections, drop, erase
 from orchestrator.collections.ending import cancel_rest, end
 from orchestrator.collections.making import make_some
 from orchestrator.collections.rounds import Rounds
@@ -29,7 +29,6 @@ from tasks.runs.units import Run
 COLLECTIONS_SECONDS = (
     2.0  # between looks at the open collections; the next pass of the loop begins it
 )
-SETTLED_SECONDS = 600.0  # a request that writes a collection or a retry is over after this
 log = structlog.get_logger(__name__)
 
 
@@ -100,15 +99,23 @@ class Collecting:
 
     def _drop_if_old(self, turn: Run) -> None:
         """Remove what a request has left that died before its collection or retry was accepted."""
-        store, key = self._cluster.store, places.open_round(turn)
-        try:
-            since = read_record(store, key, lambda data: float(data["since"]))
-        except ArtifactMissing:  # it was deleted meanwhile
+        if not self._is_old(turn):
             return
-        if self._clock() - since < SETTLED_SECONDS:
+        store, key = self._cluster.store, places.open_round(turn)
+        if turn.number == 1:
+            if drop(self._cluster, turn, lambda: self._is_old(turn)):
+                log.warning("collection_not_accepted", round=turn.name)
             return
         log.warning("collection_not_accepted", round=turn.name)
         store.delete(key)
-        if turn.number == 1:
-            release_lines(self._cluster, turn.tenant, turn.job)
-            store.delete(places.lines(turn.tenant, turn.job))
+        if self._is_written(turn):  # by a request that found the marker: it puts one, or we do
+            store.put(key, places.marker(self._clock()))
+
+    def _is_old(self, turn: Run) -> bool:
+        """Tell whether the request that has opened a round is over, by the time of its marker."""
+        try:
+            key = places.open_round(turn)
+            since = read_record(self._cluster.store, key, lambda data: float(data["since"]))
+        except ArtifactMissing:  # it was deleted meanwhile
+            return False
+        return self._clock() - since >= SETTLED_SECONDS

@@ -1,7 +1,10 @@
 """Walk over the jobs that are old enough for a rule of retention, oldest first, and apply it.
 
+Behind the jobs of a tenant come its collections: those go of which no job is left.
+
 A pass works for PASS_SECONDS at most and goes on where the last one stopped; a walk over all
-tenants begins WALK_SECONDS after the last one has ended. Ids sort by time, so young jobs are not
+tenants begins WALK_SECONDS after the last one has ended, or earlier if a rule's age is so short
+that an hour would be much beside it. Ids sort by time, so young jobs are not
 looked at. The place is kept in memory alone: what was deleted is not met again.
 """
 
@@ -12,16 +15,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, takewhile
 
+from config.settings import Settings
 from orchestrator.access.tenants import known_tenants
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_folder import JobFolder, job_folders
 from orchestrator.cluster.unreadable import FAULTS, note
-from orchestrator.jobs.retention import Retention, ages
+from orchestrator.collections.retention import CollectionRetention
+from orchestrator.jobs.retention import DAY_SECONDS, Retention, ages
 from orchestrator.reconciler.leading import Leading
 from tasks.telemetry.metrics import RETENTION_DELETED, RETENTION_ERRORS, RETENTION_SECONDS
 
 PASS_SECONDS = 20.0  # of work in one pass
 WALK_SECONDS = 3600.0  # between the end of a walk and the next one
+WALK_SHARE = 0.1  # of the shortest age that a rule has, if that is less
 PAGE = 64  # jobs that are looked at before the time is
 THREADS = 8
 
@@ -35,7 +41,8 @@ class Retaining:
         self._cluster = cluster
         self._leading = leading
         self._retention = Retention(cluster, clock)
-        self._tenant, self._job = "", ""  # where the next pass goes on
+        self._collections = CollectionRetention(cluster, clock)
+        self._tenant, self._job, self._collection = "", "", ""  # where the next pass goes on
         self._rests_until = float("-inf")
 
     def sweep(self) -> None:
@@ -50,13 +57,13 @@ class Retaining:
 
     def _walk(self, began: float) -> None:
         for tenant in self._leading.while_held(known_tenants(self._cluster.store, self._tenant)):
-            after = self._job if tenant == self._tenant else ""
-            self._tenant, self._job = tenant, after
+            if tenant != self._tenant:
+                self._tenant, self._job, self._collection = tenant, "", ""
             if not ages(self._cluster.settings, tenant):
                 continue
             folders = takewhile(
                 lambda it: not self._retention.is_young(it.tenant, it.job),
-                job_folders(self._cluster.store, tenant, after),
+                job_folders(self._cluster.store, tenant, self._job),
             )
             while page := list(islice(folders, PAGE)):
                 with ThreadPoolExecutor(THREADS, "retention") as threads:
@@ -64,8 +71,14 @@ class Retaining:
                 self._job = page[-1].job
                 if time.monotonic() - began > PASS_SECONDS:
                     return
-        self._tenant, self._job = "", ""
-        self._rests_until = time.monotonic() + WALK_SECONDS
+            old = self._collections.old(tenant, self._collection)
+            for collection in self._leading.while_held(old):
+                self._apply_to_collection(tenant, collection)
+                self._collection = collection
+                if time.monotonic() - began > PASS_SECONDS:
+                    return
+        self._tenant, self._job, self._collection = "", "", ""
+        self._rests_until = time.monotonic() + _rest(self._cluster.settings)
 
     def _apply(self, folder: JobFolder) -> None:
         """Apply the rules to a job; what cannot be read of it is its own trouble."""
@@ -75,3 +88,15 @@ class Retaining:
         except FAULTS as error:
             RETENTION_ERRORS.inc()
             note(f"{folder.tenant}/{folder.job}", error)
+
+    def _apply_to_collection(self, tenant: str, collection: str) -> None:
+        try:
+            self._collections.apply(tenant, collection)
+        except FAULTS as error:
+            note(f"{tenant}/{collection}", error)
+
+
+def _rest(settings: Settings) -> float:
+    """Return the seconds between two walks: what is due waits for little beside its age."""
+    days = [it for kinds in settings.retention.values() for it in kinds.values()]
+    return min([WALK_SECONDS, *(WALK_SHARE * it * DAY_SECONDS for it in days)])

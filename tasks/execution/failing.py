@@ -18,7 +18,7 @@ from gpu_worker.errors import (
     ScriptoriumError,
     StoreRefused,
 )
-from tasks.artifacts import encode
+from tasks.artifacts import encode, exists
 from tasks.execution.retries import (
     EndProcess,
     Fail,
@@ -123,8 +123,12 @@ def _retry(
 def _give_up(place: Workplace, unit: Unit, error: ScriptoriumError) -> None:
     """Write the failure to the store; if it is not the submitter's fault, a dead letter too.
 
-    Without its last stage a run has no other end, so the failure of that is its result.
+    Without its last stage a run has no other end, so the failure of that is its result. Of a job
+    that is deleted nothing is written: it would stay for ever. Its messages may come hours later.
     """
+    if not exists(place.store, keys.manifest(unit.run.tenant, unit.run.job)):
+        log.info("unit_of_no_job")
+        return
     data = encode(error.to_json())
     place.store.put(keys.failed(unit), data)
     if unit.stage is Stage.ASSEMBLE:

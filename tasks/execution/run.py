@@ -61,7 +61,9 @@ def run_unit(task: Any, unit: Unit, describe: Callable[[Workplace, Unit], Work])
         work: Work | None = None
         hold: Hold | None = None
         try:
-            _check(place, unit)  # first: `describe` reads records, and a deleted job has none
+            check_canceled(
+                place, unit
+            )  # first: `describe` reads records, and a deleted job has none
             work = describe(place, unit)
             receipt, hold = _done(place, unit, work, task.request)
         except Canceled:
@@ -176,7 +178,7 @@ def _computed(place: Workplace, unit: Unit, work: Work, retries: int) -> Receipt
         detail={"unit": unit.name},
         use=use.to_json(),
     )
-    _check(place, unit)
+    check_canceled(place, unit)
     if not place.store.put(work.key, _body(place, work, data, receipt)):
         return replace(receipt, outcome="cached")  # another worker was first
     if work.on_commit is not None:
@@ -192,7 +194,7 @@ def _body(place: Workplace, work: Work, data: dict[str, Any] | bytes, receipt: R
     return encode(data | {"receipt": receipt.to_json()} if work.timed else data)
 
 
-def _check(place: Workplace, unit: Unit) -> None:
+def check_canceled(place: Workplace, unit: Unit) -> None:
     """Raise Canceled if the run is. Where Redis cannot say so, it is not."""
     with suppress(RedisError):
         if place.cancellations.is_canceled(unit.run):
@@ -208,7 +210,7 @@ class _Looks:
 
     def __call__(self) -> None:
         if time.monotonic() >= self._next:
-            _check(self._place, self._unit)
+            check_canceled(self._place, self._unit)
             self._next = time.monotonic() + LOOK_SECONDS
 
 

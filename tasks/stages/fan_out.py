@@ -14,6 +14,7 @@ from tasks.app import app
 from tasks.artifacts.presence import present
 from tasks.execution.ending import begin, end_found
 from tasks.execution.failing import settle
+from tasks.execution.run import check_canceled
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.canvas import assembly, cost_of, fan_out_canvas
@@ -21,6 +22,7 @@ from tasks.runs.deadline import place_of
 from tasks.runs.dependencies import fan_in, header_chains
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
+from tasks.state.cancellations import Canceled
 from tasks.state.receipts import Receipt
 
 
@@ -31,8 +33,12 @@ def fan_out(self: Any, tenant: str, job: str, run: int) -> Any:
     with begin(self, unit) as (place, end), _lease(place, unit):
         started = time.perf_counter()
         try:
+            check_canceled(place, unit)  # first: a deleted job has no records
             canvas = _canvas(place, unit)
             end(Receipt("computed", seconds=round(time.perf_counter() - started, 4)))
+        except Canceled:
+            end(Receipt("canceled"))
+            canvas = assembly(self.app, unit.run)  # which ends at once, likewise
         except Exception as error:
             end(settle(self, place, unit, error))
             canvas = assembly(self.app, unit.run)  # it publishes the failure

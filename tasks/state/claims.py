@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -46,11 +46,28 @@ def claim(
     claimed = list(contents)
     for content in claimed:
         store.put(keys.uses(tenant, content) + job, b"")
+    await_releases(store, leases, tenant, claimed)
+
+
+def await_releases(
+    store: ArtifactStore, leases: Leases, tenant: str, contents: Sequence[str]
+) -> None:
+    """Wait up to PATIENCE_SECONDS for releases in progress. Raises StoreUnavailable after that."""
     ends_at = time.monotonic() + PATIENCE_SECONDS
-    while _is_released(store, leases, tenant, claimed):
+    while _is_released(store, leases, tenant, contents):
         if time.monotonic() > ends_at:
             raise StoreUnavailable("What the job needs is just being deleted with another.")
         time.sleep(0.05)
+
+
+@contextmanager
+def marked(store: ArtifactStore, leases: Leases, tenant: str, content: str) -> Iterator[bool]:
+    """Hold off all who wait for releases of a content; yield False if another does so already."""
+    held = _Release(store, leases, tenant, (content,))
+    try:
+        yield held.begin()
+    finally:
+        held.end()
 
 
 def release(
@@ -91,9 +108,11 @@ def expire(
     """
     held = _Release(store, leases, tenant, tuple(parts))
     try:
-        if not held.begin() or not is_free(set.intersection(*held.users())):
+        if not held.begin():
             return False
-        looked_at = time.monotonic()
+        looked_at = time.monotonic()  # before the look: a process may be stopped at any moment
+        if not is_free(set.intersection(*held.users())):
+            return False
         for number, key in enumerate(gone):
             due = number % LOOK_EVERY == LOOK_EVERY - 1
             if due or time.monotonic() - looked_at > LOOK_SECONDS:
@@ -108,6 +127,7 @@ def expire(
 
 def _release(held: _Release, job: str | None, content: str) -> int:
     store, tenant = held.store, held.tenant
+    looked_at = time.monotonic()
     users = held.users()
     own = keys.uses(tenant, content) + (job or "")
     gone = [own] if len(users) == 1 and job in users[0] else []
@@ -116,7 +136,6 @@ def _release(held: _Release, job: str | None, content: str) -> int:
         gone += [key for key in whole if exists(store, key)]
         for folder in keys.made_of(tenant, content):
             gone += store.list(folder)
-    looked_at = time.monotonic()
     for number, key in enumerate(gone):
         due = number % LOOK_EVERY == LOOK_EVERY - 1 or time.monotonic() - looked_at > LOOK_SECONDS
         if due and key != own:

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from orchestrator.cluster.connection import Cluster
+from orchestrator.collections import places
+from orchestrator.collections.records import Collection
 from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.records import result_record
@@ -39,6 +41,27 @@ def test_a_dry_run_tells_what_the_rules_would_delete(
     assert cluster.store.size(keys.manifest(due["tenant"], old)) is not None
 
 
+def test_a_dry_run_names_the_collections_whose_jobs_would_all_go(
+    run: Run, cluster: Cluster, old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = a_run(job="c-" + job_id_of(1e9))
+    record = Collection(tenant=first.tenant, id=first.job, created_at=1e9, name="calls", lines=1)
+    cluster.store.put(places.record(first.tenant, first.job), encode(record.model_dump()))
+    cluster.store.put(places.piece(first, 0), encode({"lines": [{"number": 1, "job": old}]}))
+    monkeypatch.setenv("SCRIPTORIUM_RETENTION", '{"*": {"audio": 30}}')
+    assert run("retention", "--dry-run", "--json").json == []
+    monkeypatch.setenv("SCRIPTORIUM_RETENTION", '{"*": {"transcripts": 30}}')
+    due = run("retention", "--dry-run", "--json").json
+    assert [(it["job"], it["kind"]) for it in due] == [
+        (old, "transcripts"),
+        (first.job, "collection"),
+    ]
+
+
+def job_id_of(created_at: float) -> str:
+    return f"{int(created_at * 1000):011x}{'0' * 12}"
+
+
 def test_a_hold_is_put_listed_heeded_and_released(run: Run, cluster: Cluster, old: str) -> None:
     assert run("hold", old, "--reason", "case 7").status == 0
     assert old in run("hold", "--list").out
@@ -49,6 +72,18 @@ def test_a_hold_is_put_listed_heeded_and_released(run: Run, cluster: Cluster, ol
     assert run("delete", old).status == 0
     told = [json.loads(line)["action"] for line in run("audit", "--json").out.splitlines()]
     assert told == ["hold.put", "hold.release", "job.delete"]
+
+
+def test_the_rules_of_a_bucket_are_printed_and_a_directory_has_none(
+    run: Run, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = run("retention", "--lifecycle")
+    assert refused.status == 2 and "directory" in refused.err
+    monkeypatch.setenv("SCRIPTORIUM_STORE_URL", "s3://calls/cluster")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    rules = run("retention", "--lifecycle", "--audit-days", "400").json["Rules"]
+    prefixes = {it["Filter"]["Prefix"] for it in rules}
+    assert {"cluster/", "cluster/audit/"} < prefixes
 
 
 def test_wrong_kinds_are_refused_at_the_start(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,10 +73,15 @@ def test_a_request_that_died_is_finished_by_its_repetition(cluster: Cluster) -> 
     assert counts(cluster, collection) == {"total": 3, "queued": 3}
 
 
-def test_what_a_request_leaves_that_is_never_repeated_is_removed(cluster: Cluster) -> None:
+def test_what_a_request_leaves_that_is_never_repeated_is_removed(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion, "SETTLES_SECONDS", 0.0)
     with pytest.raises(SystemExit):
         accepted(dying(cluster), [{"upload_id": "0" * 23}])
-    collecting(cluster, clock=lambda: time.time() + 1000).go_on()
+    duty = collecting(cluster, clock=lambda: time.time() + 1000)
+    duty.go_on()
+    duty.end_deletions()
     left = [key for key in cluster.store.list("") if "/idempotency/" not in key]
     assert left == []
 

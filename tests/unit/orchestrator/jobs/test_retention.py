@@ -14,10 +14,11 @@ import pytest
 from redis import Redis
 
 from config.settings import Settings
-from gpu_worker.errors import ScriptoriumError, SourceMissing
+from gpu_worker.errors import ScriptoriumError, SourceMissing, StoreUnavailable
 from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status
-from orchestrator.cluster.job_folder import job_folder
+from orchestrator.cluster.job_folder import JobFolder, job_folder
+from orchestrator.jobs import retention
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.holds import JobHeld, end_hold, hold, holds
 from orchestrator.jobs.retention import DAY_SECONDS, Retention, ages
@@ -29,6 +30,7 @@ from orchestrator.reconciler.retaining import Retaining
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.records import result_record
+from tasks.state import claims
 from tests.inputs.examples import TENANT
 from tests.inputs.speech import recording, write_wav
 from tests.unit.orchestrator.jobs.test_deletion import Clock, completed, submitted
@@ -186,6 +188,28 @@ def test_a_job_whose_audio_has_gone_cannot_be_retried_and_says_so(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("days", [9, 11])
+def test_a_job_that_was_not_decoded_is_retried_only_while_its_file_is_there(
+    cluster: Cluster, clock: Clock, talk: Path, days: int
+) -> None:
+    job = submitted(cluster, talk)
+    cancel(cluster, TENANT, job.id)
+    clock.now += days * DAY_SECONDS
+    rules = Retention(cluster, clock)
+    rules.apply(job_folder(cluster.store, TENANT, job.id))
+    if days > 10:
+        with pytest.raises(SourceMissing):
+            retry(cluster, TENANT, job.id)
+        assert list(cluster.store.list(keys.OPEN)) == []
+        return
+    again = retry(cluster, TENANT, job.id)
+    clock.now += 50 * DAY_SECONDS
+    assert rules.apply(job_folder(cluster.store, TENANT, job.id)) == []
+    run_job(cluster.redis, again)
+    assert cluster.job(TENANT, job.id).status is Status.COMPLETED
+
+
+@pytest.mark.slow
 def test_a_retry_makes_a_job_young_again(cluster: Cluster, clock: Clock, talk: Path) -> None:
     job = partial(cluster, talk)
     again = retry(cluster, TENANT, job.id)
@@ -196,6 +220,73 @@ def test_a_retry_makes_a_job_young_again(cluster: Cluster, clock: Clock, talk: P
     assert cluster.job(TENANT, job.id).status is Status.COMPLETED
     clock.now = time.time() + 4 * DAY_SECONDS
     assert rules.apply(job_folder(cluster.store, TENANT, job.id)) == []
+
+
+@pytest.mark.slow
+def test_a_retry_while_the_whole_job_is_deleted_is_refused(
+    cluster: Cluster, clock: Clock, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = partial(cluster, talk)
+    clock.now += 101 * DAY_SECONDS
+    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.1)
+
+    def delete(*given: Any) -> None:
+        with pytest.raises(StoreUnavailable):
+            retry(cluster, TENANT, job.id)
+        delete_job(*given)
+        with pytest.raises(UnknownJob):
+            retry(cluster, TENANT, job.id)
+
+    monkeypatch.setattr(retention, "delete_job", delete)
+    Retention(cluster, clock).apply(job_folder(cluster.store, TENANT, job.id))
+    assert list(cluster.store.list(keys.OPEN)) == []
+    assert kinds(cluster) == set()
+
+
+@pytest.mark.slow
+def test_a_job_that_is_retried_after_its_age_was_read_stays(
+    cluster: Cluster, clock: Clock, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = partial(cluster, talk)
+    clock.now += 101 * DAY_SECONDS
+    rules, is_owed = Retention(cluster, clock), Retention._is_owed
+
+    def retried(self: Retention, folder: JobFolder) -> bool:
+        retry(cluster, TENANT, job.id)
+        return is_owed(self, folder)
+
+    monkeypatch.setattr(Retention, "_is_owed", retried)
+    assert rules.apply(job_folder(cluster.store, TENANT, job.id)) == []
+    run_job(cluster.redis, cluster.job(TENANT, job.id))
+    assert cluster.job(TENANT, job.id).status is Status.COMPLETED
+
+
+@pytest.mark.slow
+def test_a_rerun_of_a_job_that_is_deleted_at_that_moment_leaves_nothing_half_written(
+    cluster: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = completed(cluster, talk)
+    get, late = cluster.store.get, [keys.plan(TENANT, job.id)]
+
+    def deleted(key: str) -> bytes:
+        if key in late:
+            late.clear()
+            delete_job(cluster, TENANT, job.id)
+        return get(key)
+
+    monkeypatch.setattr(cluster.store, "get", deleted)
+    with pytest.raises(SourceMissing):
+        rerun(cluster, TENANT, job.id, {"beam_size": 2})
+    assert not late
+    assert [key for key in cluster.store.list(keys.jobs(TENANT)) if job.id not in key] == []
+
+
+def test_what_is_due_after_minutes_does_not_wait_for_an_hour(settings: Settings) -> None:
+    for days, seconds in ((1.0, 3600.0), (0.1, 864.0), (1e-4, 0.864)):
+        rules = {"*": {"transcripts": 30.0}, "acme": {"audio": days}, "kept": {}}
+        changed = settings.model_copy(update={"retention": rules})
+        assert retaining._rest(changed) == pytest.approx(seconds)
+    assert retaining._rest(settings) == 3600.0
 
 
 def partial(cluster: Cluster, path: Path) -> Job:
@@ -297,8 +388,8 @@ def test_under_load_with_kills_and_a_wipe_nothing_needed_goes_and_nothing_due_st
         if job.id in needed or not folder.is_accepted:
             continue
         plan = cluster.records.plan(TENANT, job.id)
-        claims = cluster.store.list(keys.uses(TENANT, plan.audio))
-        is_shared = any(key.rpartition("/")[2] in needed for key in claims)
+        users = cluster.store.list(keys.uses(TENANT, plan.audio))
+        is_shared = any(key.rpartition("/")[2] in needed for key in users)
         stayed.append(exists(cluster.store, keys.pcm(TENANT, plan.audio)))
         assert stayed[-1] == is_shared
     assert True in stayed and False in stayed

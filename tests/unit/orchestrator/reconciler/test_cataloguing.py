@@ -9,7 +9,9 @@ import pytest
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
+from orchestrator.cluster.job_folder import JobFolder
 from orchestrator.cluster.job_lists import LISTED_APART
+from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.runs import retry
 from orchestrator.reconciler import cataloguing
 from orchestrator.reconciler.cataloguing import EVERY_SECONDS, Cataloguing
@@ -217,3 +219,42 @@ def test_after_a_wipe_jobs_are_listed_by_how_they_ended(
     }
     assert found == {Status.CANCELED: ["b"], Status.FAILED: ["c"], Status.PARTIAL: ["d"]}
     assert connection.jobs.completed(TENANT, list("abcd")) == [True, False, False, False]
+
+
+@pytest.mark.parametrize("again", ["retried", "retried and completed"])
+def test_a_job_that_runs_again_since_it_was_looked_at_is_not_listed_as_failed(
+    connection: Cluster, catalog: Cataloguing, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    write_records(connection.store, a_manifest())
+    error = encode(result_record(error={"code": "unreadable_audio"}))
+    connection.store.put(keys.of_run(a_run(), keys.RESULT), error)
+    look = catalog._ended_badly
+
+    def run_again(folder: JobFolder) -> Status | None:
+        found = look(folder)
+        retry(connection, TENANT, JOB)
+        if again == "retried and completed":
+            result = encode(result_record(transcript={}))
+            connection.store.put(keys.of_run(a_run(2), keys.RESULT), result)
+            connection.settle(a_run(2))
+        return found
+
+    monkeypatch.setattr(catalog, "_ended_badly", run_again)
+    catalog.walk()
+    assert listed(connection) == [JOB]
+    assert connection.jobs.newest(TENANT, 9, status=Status.FAILED) == []
+
+
+def test_a_job_that_is_deleted_while_it_is_looked_at_is_not_listed_again(
+    connection: Cluster, catalog: Cataloguing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(connection, JOB)
+    enlist = connection.jobs.enlist
+
+    def delete(tenant: str, jobs: dict[str, float]) -> None:
+        delete_job(connection, TENANT, JOB)
+        enlist(tenant, jobs)
+
+    monkeypatch.setattr(connection.jobs, "enlist", delete)
+    catalog.walk()
+    assert listed(connection) == []

@@ -34,11 +34,17 @@ from tasks.runs.units import Unit
 from tasks.state.attempts import Attempts, Deaths
 from tasks.state.cancellations import Cancellations
 from tasks.state.receipts import Receipt
-from tests.inputs.examples import a_run, a_unit
+from tests.inputs.examples import JOB, TENANT, a_run, a_unit
 
 KEY = "artifact"
 Compute = Callable[[Callable[[], None]], dict[str, Any] | None]
 celery = Celery("execution")
+
+
+@pytest.fixture(autouse=True)
+def accepted(place: Workplace) -> None:
+    """A unit of a job that has no manifest, since it is deleted, leaves nothing."""
+    place.store.put(keys.manifest(TENANT, JOB), b"{}")
 
 
 @celery.task(name="unit", bind=True, shared=False)
@@ -280,7 +286,7 @@ def test_a_worker_s_fault_is_not_charged_to_the_unit(
         run(Failing(DeviceFault("no driver")))
     assert place.attempts.deaths(a_unit()).of_unit == 0
     assert place.ledger.read(a_run()) == {}
-    assert list(place.store.list("")) == []
+    assert list(place.store.list("")) == [keys.manifest(TENANT, JOB)]
 
 
 def test_a_fault_of_the_device_on_a_worker_that_is_fit_is_charged(place: Workplace) -> None:

@@ -116,3 +116,20 @@ def test_a_failure_before_it_needs_no_chunks(place: Workplace) -> None:
     place.store.put(keys.failed(a_unit(Stage.PREPARE)), encode(error))
     run_task(a_unit(Stage.ASSEMBLE))
     assert b"source_missing" in place.store.get(keys.of_run(UNIT.run, keys.RESULT))
+
+
+def test_of_a_canceled_run_no_chunk_is_asked_for(
+    place: Workplace, asked: list[tuple[str, int]]
+) -> None:
+    place.cancellations.flag(UNIT.run)  # its job may be deleted, and have no records
+    run_task(UNIT)
+    assert asked == [("assemble", 0)]
+    assert list(place.store.list("")) == []
+
+
+def test_a_message_of_a_job_that_is_gone_leaves_nothing_though_redis_was_wiped(
+    place: Workplace,
+) -> None:
+    for unit in (UNIT, a_unit(Stage.PREPARE), a_unit(), a_unit(Stage.ASSEMBLE)):
+        run_task(unit)
+        assert list(place.store.list("")) == []
