@@ -102,6 +102,12 @@ class Deliveries(transport.QoS):
         except (RedisError, OSError) as error:
             self._free(delivery_tag, error)
 
+    def hand_back(self) -> None:
+        """Put back what is held, in front of its tenants' lists. May raise redis.RedisError."""
+        for tag in tuple(self._delivered):
+            if tag not in self._dirty:
+                self.restore_by_tag(tag)  # type: ignore[no-untyped-call]
+
     def _free(self, delivery_tag: str, error: Exception) -> None:
         log.warning("message_not_deleted", reason=str(error))
         with self._lock:
