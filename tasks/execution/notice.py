@@ -32,7 +32,7 @@ from tasks.execution.workplace import workplace
 HAND_BACK_SECONDS = 5.0  # of the notice: to write to Redis, and to end
 LOOK_SECONDS = 0.2
 STOP_SECONDS = 3.0  # in which the worker's loop must have stopped to take messages
-UNWIND_SECONDS = 1.0  # in which a child that was told to end releases its leases
+UNWIND_SECONDS = 0.5  # in which a child that was told to end releases its leases
 log = structlog.get_logger(__name__)
 
 
