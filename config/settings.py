@@ -144,6 +144,11 @@ class Settings(ModelSettings, Limits):
     deadline_factor: float = Field(
         default=10.0, gt=0, description="Seconds a unit may take for each second of its audio."
     )
+    notice_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="Time from SIGTERM to a worker's end: what runs then is handed back before it.",
+    )
     reconcile_seconds: float = Field(
         default=2.0, gt=0, description="Time between two passes of the reconciler."
     )

@@ -9,10 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from celery.backends.redis import RedisBackend
+from redis import BlockingConnectionPool
+
+from tasks.connections import MOST_RESULTS, PATIENCE_SECONDS, RESULTS
 
 
 class ChordCounts(RedisBackend):
     """Results in Redis that are written and counted, and for which this process does not wait."""
+
+    def _get_pool(self, **parameters: Any) -> BlockingConnectionPool:
+        named = {**parameters, "client_name": RESULTS, "max_connections": MOST_RESULTS}
+        return BlockingConnectionPool(timeout=PATIENCE_SECONDS, **named)  # type: ignore[no-untyped-call]
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Send a message without listening for its result."""

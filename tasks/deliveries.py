@@ -87,6 +87,12 @@ class Deliveries(transport.QoS):
             self._free(delivery_tag, error)
         self.channel.slot_is_free()
 
+    def hand_back(self) -> None:
+        """Put back what is held, in front of its tenants' lists. May raise redis.RedisError."""
+        for tag in tuple(self._delivered):
+            if tag not in self._dirty:
+                self.restore_by_tag(tag)  # type: ignore[no-untyped-call]
+
     def _free(self, delivery_tag: str, error: Exception) -> None:
         log.warning("message_not_deleted", reason=str(error))
         with self._lock:

@@ -21,10 +21,12 @@ from uuid import uuid4
 from kombu.transport import redis as transport
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
+from redis import ConnectionPool
 from redis.commands.core import Script
 from redis.exceptions import NoScriptError, RedisError
 
 from tasks import fair_queue
+from tasks.connections import WAITING, shared_pool
 from tasks.deliveries import Deliveries
 from tasks.fair_queue import NONE, PUT, TAKE, Share, bell, guests_bell, put_arguments
 from tasks.runs.stages import queues
@@ -43,6 +45,22 @@ class FairChannel(transport.Channel):
     _waits_for_bell = False  # there was no message: wait before the script is sent again
     _is_among_guests = False  # its connection waits for the bells of guests
     _asked = ""  # the command whose reply is awaited; empty: kombu's own
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Open the channel, and close what it was tried with: most channels only send."""
+        super().__init__(*args, **kwargs)
+        self.async_pool.disconnect(inuse_connections=False)
+
+    def _get_pool(self, asynchronous: bool = False) -> Any:
+        parameters = self._connparams(asynchronous=asynchronous)
+        self.keyprefix_fanout = self.keyprefix_fanout.format(db=parameters["db"])
+        if not asynchronous:
+            return shared_pool(parameters)
+        return ConnectionPool(**{**parameters, "client_name": WAITING})
+
+    def _disconnect_pools(self) -> None:
+        self._pool = None  # others use it
+        super()._disconnect_pools()
 
     @cached_property
     def _put_script(self) -> Script:

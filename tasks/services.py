@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from redis import Redis
+from redis import BlockingConnectionPool, ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -19,6 +19,7 @@ from tasks.artifacts.cached import CachedStore
 from tasks.artifacts.cached_files import CachedFiles
 from tasks.artifacts.opening import PATIENT, Patience, open_store
 from tasks.broker import redis_address
+from tasks.connections import STATE
 from tasks.redis_address import RedisAddress
 from tasks.runs import keys
 from tasks.runs.records import REMEMBERED, Records
@@ -54,14 +55,16 @@ def open_services(
     packed_bytes: int = 0,
     patience: Patience = PATIENT,
     count_read: Callable[[str, bool], None] | None = None,
+    most_connections: int | None = None,
 ) -> Services:
     """Open the services as the settings say; keep so many records in memory, as `Records` does.
 
-    `patience` is that with the store. With `count_read` the reads of the store are cached; it is
+    `patience` is that with the store. `most_connections` to Redis are open at once: a command waits
+    for one. With `count_read` the reads of the store are cached; it is
     told each look at a level of the cache, as `CachedStore` does.
     Sends nothing to Redis yet. Raises InvalidOption or StoreUnavailable.
     """
-    redis = open_redis(redis_address(settings))
+    redis = open_redis(redis_address(settings), most_connections=most_connections)
     store = open_store(
         settings.store_url or "", endpoint_url=settings.s3_endpoint_url, patience=patience
     )
@@ -98,18 +101,31 @@ def _cached(
 
 
 def open_redis(
-    address: RedisAddress, patience_seconds: float = PATIENCE_SECONDS, *, tries_again: bool = True
+    address: RedisAddress,
+    patience_seconds: float = PATIENCE_SECONDS,
+    *,
+    tries_again: bool = True,
+    most_connections: int | None = None,
 ) -> Redis:
     """Return a client that gives up on a silent server instead of hanging on it.
 
     It connects at its first command. An idle connection is tested before it is used again.
     """
-    options: dict[str, Any] = {} if tries_again else {"retry": Retry(NoBackoff(), 0)}
-    client: Redis = Redis.from_url(
-        address.client_url,
-        socket_timeout=patience_seconds,
-        socket_connect_timeout=min(5.0, patience_seconds),
-        health_check_interval=25,
-        **options,
+    options: dict[str, Any] = {
+        "socket_timeout": patience_seconds,
+        "socket_connect_timeout": min(5.0, patience_seconds),
+        "health_check_interval": 25,
+        "client_name": STATE,
+    }
+    if not tries_again:
+        options["retry"] = Retry(NoBackoff(), 0)
+    if most_connections is None:
+        return Redis.from_pool(ConnectionPool.from_url(address.client_url, **options))
+    return Redis.from_pool(
+        BlockingConnectionPool.from_url(
+            address.client_url,
+            max_connections=most_connections,
+            timeout=patience_seconds,
+            **options,
+        )
     )
-    return client

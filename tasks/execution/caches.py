@@ -9,6 +9,7 @@ import structlog
 from config.settings import Settings
 from gpu_worker.errors import ScriptoriumError
 from tasks.artifacts.cached import CachedStore
+from tasks.connections import MOST_STATE
 from tasks.services import Services, open_services
 from tasks.telemetry.counts import count_read
 
@@ -18,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 def open_cached_services(settings: Settings) -> Services:
     """Open the services of a worker. Raises InvalidOption or StoreUnavailable."""
-    services = open_services(settings, count_read=count_read)
+    services = open_services(settings, count_read=count_read, most_connections=MOST_STATE)
     if isinstance(services.store, CachedStore):
         threading.Thread(
             target=keep_tidy,

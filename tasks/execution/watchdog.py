@@ -52,6 +52,8 @@ class Watchdog:
         self._running: dict[str, _Running] = {}
         self._lost: set[str] = set()  # owners of running units whose lease is lost
         self._lock = threading.Lock()
+        self._renewing = threading.Lock()
+        self._has_let_go = False
         self._thread: threading.Thread | None = None
 
     @contextmanager
@@ -139,7 +141,10 @@ class Watchdog:
     def _renew(self, running: Sequence[_Running]) -> None:
         """Renew all leases in one request: a worker has several units for as long as each takes."""
         try:
-            renewed = self._leases.renew([(unit.key, unit.owner) for unit in running])
+            with self._renewing:
+                if self._has_let_go:  # to renew a lease that was released would take it again
+                    return
+                renewed = self._leases.renew([(unit.key, unit.owner) for unit in running])
         except RedisError as error:  # the work goes on; its artifact does not need Redis
             log.warning("lease_not_renewed", leases=len(running), reason=str(error))
             return
@@ -159,6 +164,8 @@ class Watchdog:
 
     def release_all(self) -> None:
         """Release the leases of all units of this process, which is about to end."""
+        with self._renewing:
+            self._has_let_go = True
         with self._lock:
             running = list(self._running.values())
         with suppress(RedisError):  # they expire by themselves

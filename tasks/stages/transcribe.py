@@ -10,7 +10,10 @@ from gpu_worker.devices.requests import Standing
 from gpu_worker.transcription.chunk import transcribe_chunk
 from tasks.app import app
 from tasks.artifacts.pcm import read_audio
-from tasks.execution import prefetching  # noqa: F401 - listens to Celery's signals
+from tasks.execution import (
+    notice,  # noqa: F401 - likewise
+    prefetching,  # noqa: F401 - listens to Celery's signals
+)
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys

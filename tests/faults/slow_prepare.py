@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tasks.execution.workplace import Workplace
 from tasks.runs.manifest import Manifest, Plan
 from tasks.stages import prepare
 
-SECONDS = 4.0
+SECONDS = float(os.environ.get("SLOW_PREPARE_SECONDS", "4"))
 _plan = prepare._plan
 
 

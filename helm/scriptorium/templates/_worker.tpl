@@ -4,7 +4,14 @@
 {{- define "scriptorium.worker" -}}
 {{- $given := index .root.Values.workers .pool }}
 {{- $worker := mergeOverwrite (deepCopy (index .root.Values.workerDefaults $given.kind)) (deepCopy $given) }}
-{{- if not $worker.terminationGracePeriodSeconds }}
+{{- if and $worker.noticeSeconds $worker.terminationGracePeriodSeconds }}
+{{- if ge (int $worker.noticeSeconds) (int $worker.terminationGracePeriodSeconds) }}
+{{- fail (printf "workers.%s: noticeSeconds must be less than terminationGracePeriodSeconds, or the worker is killed before it hands its units back." .pool) }}
+{{- end }}
+{{- else if $worker.noticeSeconds }}
+{{- /* It has handed back and ended by then; no machine waits longer. */}}
+{{- $_ := set $worker "terminationGracePeriodSeconds" (add (int $worker.noticeSeconds) 5) }}
+{{- else if not $worker.terminationGracePeriodSeconds }}
 {{- /* A unit past its deadline ends its process itself; until then it is given time. */}}
 {{- $deadline := .root.Values.settings.deadlineFloorSeconds | default 600 }}
 {{- $_ := set $worker "terminationGracePeriodSeconds" (ternary (add (ceil $deadline | int) 60) 60 (eq $worker.kind "gpu")) }}
@@ -75,6 +82,10 @@ spec:
     resourceFieldRef:
       resource: requests.cpu
       divisor: "1"
+{{- end }}
+{{- with (fromYaml (include "scriptorium.worker" .)).noticeSeconds }}
+- name: SCRIPTORIUM_NOTICE_SECONDS
+  value: {{ int . | quote }}
 {{- end }}
 {{- include "scriptorium.secretVariable" (dict "root" .root "name" "HF_TOKEN" "secret" .root.Values.huggingFace.token) }}
 {{- end }}

@@ -149,6 +149,10 @@ def test_alerts_and_dashboards_are_the_files_of_the_chart() -> None:
             {"triggers": {"sqs": {"enabled": True}, "existingRules": "rules"}},
             "Set triggers.sqs.queueUrl",
         ),
+        (
+            {"workers": {"gpu": {"noticeSeconds": 60, "terminationGracePeriodSeconds": 60}}},
+            "noticeSeconds must be less than",
+        ),
     ],
 )
 def test_what_is_missing_is_told_in_a_sentence(changes: dict[str, Any], sentence: str) -> None:

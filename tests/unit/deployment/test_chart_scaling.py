@@ -184,6 +184,21 @@ def test_a_gpu_worker_is_given_the_time_that_a_unit_may_take() -> None:
         assert one["spec"]["progressDeadlineSeconds"] > seconds + 600
 
 
+def test_a_worker_hands_back_before_kubernetes_kills_it() -> None:
+    workers = {"cpu": {}, "gpu": {"noticeSeconds": 25}}
+    pods = {
+        name: one["spec"]["template"]["spec"]
+        for name, one in workers_of(objects(values_of(workers=workers))).items()
+    }
+    variables = {
+        name: {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        for name, pod in pods.items()
+    }
+    assert variables["gpu"]["SCRIPTORIUM_NOTICE_SECONDS"] == "25"
+    assert pods["gpu"]["terminationGracePeriodSeconds"] == 30
+    assert "SCRIPTORIUM_NOTICE_SECONDS" not in variables["cpu"]
+
+
 def test_the_notes_tell_of_a_stage_that_nobody_does() -> None:
     def notes(values: Object) -> str:
         return rendered(values)["scriptorium/templates/NOTES.txt"]

@@ -66,6 +66,20 @@ def test_a_refused_deletion_frees_the_slot_and_is_done_with_the_next_message(
     assert redis.hlen("unacked") == 0
 
 
+def test_what_is_handed_back_is_taken_next_and_what_was_done_is_not(
+    channel: Any, redis: Redis
+) -> None:
+    channel.basic_qos(0, 3, False)
+    take(channel).ack()
+    held = take(channel)
+    queue = Queue(QUEUE, channel=channel)
+    channel.qos.hand_back()
+    assert redis.hlen("unacked") == 0
+    again = queue.get(no_ack=False)
+    assert again is not None and again.delivery_tag == held.delivery_tag
+    assert queue.get(no_ack=False) is None
+
+
 def test_a_message_that_redis_deletes_is_forgotten_at_once(channel: Any, redis: Redis) -> None:
     take(channel).ack()
     assert channel.qos.can_consume()

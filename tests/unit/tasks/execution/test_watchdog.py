@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,6 +49,17 @@ def test_nothing_is_renewed_after_the_work(redis: Redis) -> None:
     with watchdog.watch("other", "me:2", 60.0):
         assert eventually(lambda: leases.held(["other"]) == [True])
         assert leases.held(["key"]) == [False]
+
+
+def test_leases_that_were_let_go_are_not_taken_again(redis: Redis) -> None:
+    leases = Counted(redis, 30.0)
+    watchdog = Watchdog(leases, Attempts(redis), BEAT)
+    with watchdog.watch("key", "me:1", 60.0):
+        assert eventually(lambda: leases.held(["key"]) == [True])
+        watchdog.release_all()
+        beats = leases.beats
+        time.sleep(20 * BEAT)
+        assert leases.held(["key"]) == [False] and leases.beats == beats
 
 
 class Counted(Leases):
