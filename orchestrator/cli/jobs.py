@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ from orchestrator.cli.spellings import spellings
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
 from orchestrator.cluster.connection import UnknownJob
 from orchestrator.cluster.job import Job
+from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.jobs import runs, submission
 from orchestrator.jobs.dead_letters import read_dead_letters
 from orchestrator.jobs.deletion import delete_job
@@ -139,7 +141,7 @@ def list_jobs(
     """Show the newest jobs."""
     to = opened_cluster()
     found = []
-    for identifier, _ in to.jobs.newest(tenant(), limit):
+    for _, identifier in islice(listed_jobs(to, tenant(), limit), limit):
         with suppress(UnknownJob):  # deleted since it was listed
             found.append(to.job(tenant(), identifier))
     if as_json:

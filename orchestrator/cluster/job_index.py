@@ -1,8 +1,8 @@
 """The index of jobs in Redis: quick to list and to read; rebuilt from the store after a wipe.
 
 Every method may raise redis.RedisError. Nothing is kept here alone: the artifacts are the facts.
-All that is known of a job that has ended expires after a day, but its id and its time: some 100
-bytes. What is asked about later is read from the store again.
+All that is known of a job that has ended expires after a day. Such jobs are listed from the store's
+own index (orchestrator/cluster/ended_jobs.py), and what is asked about later is read from there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 from redis import Redis
 
 from orchestrator.cluster.job import Summary
-from orchestrator.cluster.job_lists import LISTED_APART, OPEN, JobLists, listing, open_of
+from orchestrator.cluster.job_lists import JOB, OPEN, JobLists, listing, open_of
+from orchestrator.cluster.job_order import place_of
 from orchestrator.cluster.unreadable import FAULTS, note, parsed_runs
 from tasks.artifacts import ArtifactStore
 from tasks.runs import keys
@@ -23,8 +24,8 @@ from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
 from tasks.state.receipts import CHANGED, kept_of
 
-LISTS_ALL = "scriptorium:known"  # 1: all jobs of the store are listed; absent: Redis was wiped
-_OPEN_ALONE = b"open"  # its value while jobs that have ended are not indexed again
+_KNOWN = "scriptorium:known"  # absent: Redis was wiped
+_OPEN_ALONE = b"open"  # its value until the walk has looked at all jobs of the store
 ENDED_SECONDS = 24 * 3600  # for which the details of a job that has ended are kept
 _ADMITTED_SECONDS = 60.0  # an admitted submission that is never added loses its place after this
 
@@ -72,15 +73,14 @@ class JobIndex(JobLists):
         self._redis.zrem(_admitted(tenant), f"{tenant}/{job}/1")
 
     def add(self, manifest: Manifest, run: Run, *, is_open: bool = True) -> None:
-        """Index a job, or its next run."""
+        """Index a job, or its next run; list it if that is open."""
         pipe = self._redis.pipeline()
         name = _job(manifest.tenant, manifest.job)
         pipe.hset(name, mapping={"manifest": manifest.model_dump_json(), "run": run.number})
-        pipe.zadd(listing(manifest.tenant), {manifest.job: manifest.created_at})
         if is_open:
+            time, job = place_of(manifest.job, manifest.created_at)
+            pipe.zadd(listing(manifest.tenant), {job: time})
             pipe.persist(name)
-            for status in LISTED_APART:
-                pipe.zrem(listing(manifest.tenant, status), manifest.job)
             pipe.sadd(OPEN, run.name)
             pipe.sadd(open_of(manifest.tenant), run.name)
             pipe.zrem(_admitted(manifest.tenant), run.name)
@@ -111,25 +111,21 @@ class JobIndex(JobLists):
         return int(found) if found and found.isdigit() else 1
 
     def close(self, run: Run, summary: Summary) -> None:
-        """Store the summary of a run that has its result, and remove it from the open runs."""
-        created: Any = self._redis.zscore(listing(run.tenant), run.job)
+        """Store the summary of a run that has its result, and remove it from what is open."""
         is_newest = self.run_number(run.tenant, run.job) <= run.number  # else it runs again already
         pipe = self._redis.pipeline()
         pipe.hset(_job(run.tenant, run.job), f"summary/{run.number}", json.dumps(asdict(summary)))
         for key in (*((_job(run.tenant, run.job),) if is_newest else ()), *kept_of(run)):
             pipe.expire(key, ENDED_SECONDS)
         if is_newest:
-            for status in LISTED_APART:
-                pipe.zrem(listing(run.tenant, status), run.job)
-        if is_newest and created is not None and summary.status in LISTED_APART:
-            pipe.zadd(listing(run.tenant, summary.status), {run.job: created})
+            pipe.zrem(listing(run.tenant), run.job)
         pipe.srem(OPEN, run.name)
         pipe.srem(open_of(run.tenant), run.name)
         pipe.publish(CHANGED, f"{run.tenant}/{run.job}")
         pipe.execute()
 
     def drop(self, run: Run) -> None:
-        """Remove a run from the open ones; its job stays indexed."""
+        """Remove a run from the open ones; what is known of its job stays."""
         pipe = self._redis.pipeline()
         pipe.srem(OPEN, run.name)
         pipe.srem(open_of(run.tenant), run.name)
@@ -140,8 +136,7 @@ class JobIndex(JobLists):
         newest = self.run_number(tenant, job)
         pipe = self._redis.pipeline()
         pipe.delete(_job(tenant, job))
-        for status in (None, *LISTED_APART):
-            pipe.zrem(listing(tenant, status), job)
+        pipe.zrem(listing(tenant), job)
         for run in range(1, newest + 1):
             pipe.srem(OPEN, f"{tenant}/{job}/{run}")
             pipe.srem(open_of(tenant), f"{tenant}/{job}/{run}")
@@ -160,18 +155,18 @@ class JobIndex(JobLists):
 
     def is_wiped(self) -> bool:
         """Return whether Redis has lost its data since `restored` was called."""
-        return not self._redis.exists(LISTS_ALL)
+        return not self._redis.exists(_KNOWN)
 
     def restored(self, *, lists_ended: bool = True) -> None:
         """Set the mark whose absence later means that Redis was wiped.
 
-        Without `lists_ended` the jobs that have ended are still to be added.
+        Without `lists_ended` the walk is still to look at the jobs that seem to have ended.
         """
-        self._redis.set(LISTS_ALL, 1 if lists_ended else _OPEN_ALONE)
+        self._redis.set(_KNOWN, 1 if lists_ended else _OPEN_ALONE)
 
     def lacks_ended(self) -> bool:
-        """Return whether the open runs were restored and the jobs that have ended were not yet."""
-        return self._redis.get(LISTS_ALL) == _OPEN_ALONE
+        """Return whether the open runs were restored and the walk has not been over all since."""
+        return self._redis.get(_KNOWN) == _OPEN_ALONE
 
 
 def open_runs(store: ArtifactStore) -> Iterator[Run]:
@@ -199,7 +194,7 @@ def _summary(data: dict[str, Any]) -> Summary:
 
 
 def _job(tenant: str, job: str) -> str:
-    return f"scriptorium:job:{tenant}/{job}"
+    return f"{JOB}{tenant}/{job}"
 
 
 def _admitted(tenant: str) -> str:

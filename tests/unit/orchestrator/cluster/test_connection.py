@@ -31,7 +31,7 @@ def test_a_job_that_redis_forgot_is_told_from_the_store(connection: Cluster) -> 
     write_records(connection.store, a_manifest(), a_plan(10, 10))
     job = connection.job(TENANT, JOB)
     assert (job.status, job.chunks.total) == (Status.QUEUED, 2)
-    assert connection.jobs.newest(TENANT, 9) == [(JOB, 1000.0)]
+    assert connection.jobs.newest(TENANT, 9) == []
     assert connection.jobs.open_runs() == []
 
 
@@ -137,7 +137,8 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
 
 
 def test_a_listed_job_that_the_store_does_not_have_leaves_the_list(connection: Cluster) -> None:
-    connection.jobs.enlist(TENANT, {JOB: 1000.0})
+    connection.jobs.add(a_manifest(), a_run())
+    connection.redis.delete(f"scriptorium:job:{TENANT}/{JOB}")
     with pytest.raises(UnknownJob):
         connection.job(TENANT, JOB)
     assert connection.jobs.newest(TENANT, 9) == []
