@@ -39,8 +39,7 @@ from tasks.services import Services, open_services
 
 # The reconciler looks at a part of the open jobs at a time; their records are parsed.
 REMEMBERED_RECORDS = 8_000
-# Manifest and plan of 50,000 open jobs, so that they are read from the store once.
-PACKED_BYTES = 128 << 20
+PACKED_BYTES = 128 << 20  # manifest and plan of 50,000 open jobs: they are read once
 
 
 class UnknownJob(PermanentError):
@@ -215,8 +214,9 @@ class Cluster(Services):
         except ValueError as error:  # it is not even a name
             raise UnknownJob(f"There is no job {job!r}.") from error
         run = newest_run(self.store, tenant, job)
+        summary = self.settle(run)  # first: what dies here has told Redis of no run without an end
         self.jobs.add(manifest, run, is_open=False)
-        return manifest, run, self.settle(run)
+        return manifest, run, summary
 
 
 def open_cluster(settings: Settings, patience: Patience = PATIENT) -> Cluster:
