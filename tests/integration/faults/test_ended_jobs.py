@@ -72,6 +72,7 @@ def paged(http: TestClient, **query: Any) -> list[tuple[str, str]]:
     "the reconciler is killed while it ends jobs, and Redis is wiped, then stopped",
     "each job is in the index once and listed as it ended",
 )
+@pytest.mark.heavy
 def test_every_ended_job_is_listed_once_through_kills_a_wipe_and_without_redis(
     own_redis: OwnRedis, tmp_path: Path
 ) -> None:
