@@ -53,10 +53,8 @@ def _candidates(
     if status is None:
         yield from listed_jobs(cluster, tenant, size, before)
         return
-    if not status.final:
-        yield from cluster.jobs.open_jobs(tenant, before)
-        return
-    while piece := cluster.ended.newest(tenant, size, before, [status]):
+    read = partial(cluster.ended.newest, statuses=[status]) if status.final else cluster.jobs.newest
+    while piece := read(tenant, size, before):
         yield from piece
         before = piece[-1]
 

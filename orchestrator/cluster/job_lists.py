@@ -7,15 +7,12 @@ here for ever; the daily walk removes those.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import compress
 from typing import Any
 
 from redis import Redis
 
 from orchestrator.cluster.job import Status
 from orchestrator.cluster.job_order import Place, in_order, place_of
-from orchestrator.cluster.unreadable import parsed_runs
 
 OPEN = "scriptorium:open"
 JOB = "scriptorium:job:"  # begins the key of what is known of a job
@@ -61,13 +58,6 @@ class JobLists:
             found += [(float(score), job.decode()) for job, score in rows]
         return sorted((place_of(job, time) for time, job in found), key=in_order)[:limit]
 
-    def open_jobs(self, tenant: str, before: Place | None = None) -> Iterator[Place]:
-        """Yield the jobs of a tenant behind a place that have an open run, newest first."""
-        open_jobs = self._open_jobs(tenant)
-        while piece := self.newest(tenant, _PIECE, before):
-            yield from compress(piece, (job in open_jobs for _, job in piece))
-            before = piece[-1]
-
     def tidy(self, tenant: str) -> int:
         """Remove all from the list that is not open; return how many jobs that were."""
         first = removed = 0
@@ -87,10 +77,6 @@ class JobLists:
     def _same(self, key: str, time: float) -> list[Place]:
         jobs: Any = self._redis.zrangebyscore(key, time, time)
         return [(time, job.decode()) for job in jobs]
-
-    def _open_jobs(self, tenant: str) -> set[str]:
-        names: Any = self._redis.smembers(open_of(tenant))
-        return {run.job for run in parsed_runs(name.decode("utf-8", "replace") for name in names)}
 
 
 def open_of(tenant: str) -> str:
