@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 
 from orchestrator.cluster.job import Summary
 from orchestrator.cluster.job_lists import JOB, OPEN, JobLists, listing, open_of
@@ -112,17 +113,24 @@ class JobIndex(JobLists):
 
     def close(self, run: Run, summary: Summary) -> None:
         """Store the summary of a run that has its result, and remove it from what is open."""
-        is_newest = self.run_number(run.tenant, run.job) <= run.number  # else it runs again already
-        pipe = self._redis.pipeline()
-        pipe.hset(_job(run.tenant, run.job), f"summary/{run.number}", json.dumps(asdict(summary)))
-        for key in (*((_job(run.tenant, run.job),) if is_newest else ()), *kept_of(run)):
-            pipe.expire(key, ENDED_SECONDS)
-        if is_newest:
-            pipe.zrem(listing(run.tenant), run.job)
-        pipe.srem(OPEN, run.name)
-        pipe.srem(open_of(run.tenant), run.name)
-        pipe.publish(CHANGED, f"{run.tenant}/{run.job}")
-        pipe.execute()
+        name = _job(run.tenant, run.job)
+
+        def change(pipe: Pipeline) -> None:
+            found: Any = pipe.hget(name, "run")
+            newest = int(found) if found and found.isdigit() else 1
+            is_newest = newest <= run.number  # else it runs again already
+            pipe.multi()
+            pipe.hset(name, f"summary/{run.number}", json.dumps(asdict(summary)))
+            for key in (*((name,) if is_newest else ()), *kept_of(run)):
+                pipe.expire(key, ENDED_SECONDS)
+            if is_newest:
+                pipe.zrem(listing(run.tenant), run.job)
+            pipe.srem(OPEN, run.name)
+            pipe.srem(open_of(run.tenant), run.name)
+            pipe.publish(CHANGED, f"{run.tenant}/{run.job}")
+
+        # Watched: a retry in between would lose its place in the list.
+        self._redis.transaction(change, name)
 
     def drop(self, run: Run) -> None:
         """Remove a run from the open ones; what is known of its job stays."""

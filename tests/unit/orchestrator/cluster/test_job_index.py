@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.client import Pipeline
 
 from orchestrator.cluster.job import Summary
 from orchestrator.cluster.job_index import ENDED_SECONDS, JobIndex, newest_run, open_runs
@@ -81,6 +82,25 @@ def test_the_late_end_of_an_earlier_run_changes_nothing_of_the_next(
     assert jobs.newest(TENANT, 10) == [(1000.0, JOB)]
     jobs.close(a_run(2), Summary(canceled=True))
     assert jobs.newest(TENANT, 10) == []
+
+
+def test_a_retry_while_its_last_run_is_closed_once_more_stays_listed(
+    jobs: JobIndex, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.add(a_manifest(), a_run())
+    jobs.close(a_run(), SUMMARY)
+    multi = Pipeline.multi
+
+    def retry_first(pipe: Pipeline) -> None:
+        if jobs.run_number(TENANT, JOB) == 1:
+            JobIndex(redis).add(a_manifest(), a_run(2))
+        multi(pipe)
+
+    monkeypatch.setattr(Pipeline, "multi", retry_first)
+    jobs.close(a_run(), SUMMARY)
+    assert jobs.newest(TENANT, 10) == [(1000.0, JOB)]
+    assert jobs.open_runs() == [a_run(2)]
+    assert redis.ttl(f"scriptorium:job:{TENANT}/{JOB}") == -1
 
 
 def test_a_list_of_an_earlier_release_is_tidied_and_what_is_open_stays(
