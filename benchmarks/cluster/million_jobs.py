@@ -3,9 +3,9 @@
     python -m benchmarks.cluster.million_jobs [--ended 1000000] [--open 10000] [--milliseconds 15]
 
 Real Redis and API, and a store on the disk that takes that many milliseconds longer for each
-request. A thirtieth of the ended jobs, as of the last day of a month, is indexed as a job's life
-does it; of the others that is left which is left after a day. Pages are asked for by HTTP, at the
-newest jobs, in the middle, where Redis has no details, and by status.
+request. A thirtieth of the ended jobs, as of the last day of a month, is put into Redis as a job's
+life does it; of the others there are their names in the store's index. Pages are asked for by
+HTTP, at the newest jobs, in the middle, where Redis has no details, and by status.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from gpu_worker.pcm import Span
 from orchestrator.api.application import make_application
 from orchestrator.api.listing import cursor_of
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.ended_jobs import ended_key
 from orchestrator.cluster.job import Status, Summary
 from tasks.artifacts import encode
 from tasks.runs import keys
@@ -44,7 +45,6 @@ BAD = 50  # one job of so many failed
 CHUNKS = 4
 ASKED = 20  # times for each page
 PAGE = 50
-AT_ONCE = 1000
 RESULTS = Path(__file__).parents[1] / "results" / "million_jobs.json"
 ERROR = {"type": "audio", "code": "unreadable_audio", "message": "It cannot be read."}
 
@@ -100,14 +100,12 @@ def live(cluster: Cluster, number: int, *, ends: bool) -> None:
         cluster.jobs.close(run, Summary(error=ERROR if is_bad(number) else None, language="en"))
 
 
-def enlist(cluster: Cluster, numbers: range) -> None:
-    """Leave of ended jobs what is left after a day."""
-    for first in range(numbers.start, numbers.stop, AT_ONCE):
-        part = range(first, min(first + AT_ONCE, numbers.stop))
-        times = {run_of(number).job: FIRST + APART * number for number in part}
-        cluster.jobs.enlist(TENANT, times)
-        bad = {run_of(number): FIRST + APART * number for number in part if is_bad(number)}
-        cluster.jobs.enlist_ended(TENANT, Status.FAILED, bad)
+def index(root: Path, numbers: range) -> None:
+    """Write the names of ended jobs, as the store has them."""
+    for number in numbers:
+        place = FIRST + APART * number, run_of(number).job
+        status = Status.FAILED if is_bad(number) else Status.COMPLETED
+        write(root, ended_key(TENANT, place, status), b"")
 
 
 def lasting_keys(cluster: Cluster) -> dict[str, int]:
@@ -165,7 +163,7 @@ def main() -> None:
 def measured(cluster: Cluster, root: Path, ended: int, opened: int) -> dict[str, Any]:
     """Fill the cluster, and measure it."""
     lately = ended - ended // 30
-    enlist(cluster, range(lately))
+    index(root, range(ended))
     for number in range(lately, ended):
         live(cluster, number, ends=True)
     for number in range(ended, ended + opened):

@@ -87,6 +87,7 @@ def slowed(cluster: Any, store: SlowStore) -> Any:
     from dataclasses import replace
 
     from orchestrator.cluster.connection import REMEMBERED_RECORDS
+    from orchestrator.cluster.ended_jobs import EndedJobs
     from orchestrator.cluster.outbox import Outbox
     from orchestrator.usage.books import Books
     from tasks.runs.records import Records
@@ -95,7 +96,8 @@ def slowed(cluster: Any, store: SlowStore) -> Any:
     changed = replace(
         cluster,
         store=store,
-        records=Records(store, REMEMBERED_RECORDS),
+        records=(records := Records(store, REMEMBERED_RECORDS)),
+        ended=EndedJobs(store, records),
         outbox=Outbox(store, cluster.redis),
         cancellations=Cancellations(cluster.redis),
     )

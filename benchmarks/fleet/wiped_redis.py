@@ -26,6 +26,7 @@ from benchmarks.machine import describe_machine, print_machine
 from config.settings import Settings
 from gpu_worker.pcm import Span
 from orchestrator.cluster.connection import Cluster, open_cluster
+from orchestrator.cluster.ended_jobs import ENDED
 from orchestrator.local.redis_server import RedisServer
 from orchestrator.reconciler import Reconciler
 from tasks.artifacts import encode
@@ -132,7 +133,7 @@ def measure(redis_url: str, root: Path, seconds: float, open_jobs: int) -> dict[
     time.sleep(12.0)  # a few more passes, over all open runs
     stop.set()
     thread.join()
-    listed = cluster.redis.zcard(f"scriptorium:jobs:{TENANT}")
+    listed = cluster.redis.zcard(f"scriptorium:jobs:{TENANT}") + len(list(store.list(ENDED)))
     waiting = sum(cluster.redis.llen(queue) for queue in queues())
     cluster.close()
     return {

@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import compress, islice
+from itertools import islice
 from math import isfinite
 from types import MappingProxyType
 
@@ -18,31 +18,29 @@ from fastapi.exceptions import RequestValidationError
 
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Job, Status
-from orchestrator.cluster.job_lists import LISTED_APART
+from orchestrator.cluster.job_order import Place
+from orchestrator.cluster.listed_jobs import listed_job, listed_jobs
 from orchestrator.jobs.labels import has_labels
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 SCANNED = 500  # jobs that one request reads to find those of a status
-_PIECE = 200  # ids that are read at once
 _READ_AT_ONCE = 50  # jobs: for one that ended long ago there are seven requests to the store
-
-Position = tuple[float, str]
 
 
 def page(
     cluster: Cluster,
     tenant: str,
     limit: int,
-    before: Position | None,
+    before: Place | None,
     status: Status | None,
     labels: Mapping[str, str] = NO_LABELS,
-) -> tuple[list[Job], Position | None]:
+) -> tuple[list[Job], Place | None]:
     """Return up to `limit` jobs after a place, and the place of the next page or None.
 
     With a status or labels, a page may be short, even empty, and still not be the last.
     """
     found: list[Job] = []
-    rest, scanned = _candidates(cluster, tenant, before, status), 0
+    rest, scanned = _candidates(cluster, tenant, limit + 1, before, status), 0
     read = partial(_job, cluster, tenant)
     with ThreadPoolExecutor(_READ_AT_ONCE) as threads:
         while len(found) < limit and scanned < SCANNED:
@@ -50,9 +48,8 @@ def page(
             if not part:
                 return found, None
             scanned += len(part)
-            last, time = part[-1]
-            before = time, last
-            jobs = threads.map(read, [job for job, _ in part])
+            before = part[-1]
+            jobs = threads.map(read, [job for _, job in part])
             found += [
                 job
                 for job in jobs
@@ -64,30 +61,26 @@ def page(
 
 
 def _candidates(
-    cluster: Cluster, tenant: str, before: Position | None, status: Status | None
-) -> Iterator[tuple[str, float]]:
-    """Yield the jobs after a place that may have the status, newest first, with their times."""
-    if status is not None and not status.final:
-        yield from cluster.jobs.open_jobs(tenant, before)
+    cluster: Cluster, tenant: str, size: int, before: Place | None, status: Status | None
+) -> Iterator[Place]:
+    """Yield the jobs after a place that may have the status, newest first."""
+    if status is None:
+        yield from listed_jobs(cluster, tenant, size, before)
         return
-    apart = status if status in LISTED_APART else None
-    while piece := cluster.jobs.newest(tenant, _PIECE, before, apart):
-        before = piece[-1][1], piece[-1][0]
-        if status is Status.COMPLETED:
-            ended = cluster.jobs.completed(tenant, [job for job, _ in piece])
-            yield from compress(piece, ended)
-        else:
-            yield from piece
+    read = partial(cluster.ended.newest, statuses=[status]) if status.final else cluster.jobs.newest
+    while piece := read(tenant, size, before):
+        yield from piece
+        before = piece[-1]
 
 
-def cursor_of(place: Position | None) -> str | None:
+def cursor_of(place: Place | None) -> str | None:
     """Encode a place for clients."""
     if place is None:
         return None
     return urlsafe_b64encode(f"{place[0]!r} {place[1]}".encode()).decode().rstrip("=")
 
 
-def place_of(cursor: str | None) -> Position | None:
+def place_of(cursor: str | None) -> Place | None:
     """Decode what `cursor_of` gives. Raises RequestValidationError for any other text."""
     if cursor is None:
         return None
@@ -110,6 +103,6 @@ def job_like(text: str) -> bool:
 
 def _job(cluster: Cluster, tenant: str, job: str) -> Job | None:
     try:
-        return cluster.job(tenant, job)
+        return listed_job(cluster, tenant, job)
     except UnknownJob:  # deleted since it was listed
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ from orchestrator.cli.spellings import spellings
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
 from orchestrator.cluster.connection import UnknownJob
 from orchestrator.cluster.job import Job
+from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.jobs import runs, submission
 from orchestrator.jobs.dead_letters import read_dead_letters
 from orchestrator.jobs.deletion import delete_job
@@ -140,7 +142,7 @@ def list_jobs(
     wanted = parse_labels(label or ())
     to = opened_cluster()
     found = []
-    for identifier, _ in to.jobs.newest(tenant(), limit):
+    for _, identifier in islice(listed_jobs(to, tenant(), limit), limit):
         with suppress(UnknownJob):  # deleted since it was listed
             job = to.job(tenant(), identifier)
             if has_labels(job.labels, wanted):

@@ -15,6 +15,7 @@ from redis.exceptions import NoPermissionError, RedisError
 from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
 from gpu_worker.models.whisper import AUTO
+from orchestrator.cluster.ended_jobs import EndedJobs
 from orchestrator.cluster.job import Job, Receipts, Summary, describe_job
 from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
@@ -38,8 +39,7 @@ from tasks.services import Services, open_services
 
 # The reconciler looks at a part of the open jobs at a time; their records are parsed.
 REMEMBERED_RECORDS = 8_000
-# Manifest and plan of 50,000 open jobs, so that they are read from the store once.
-PACKED_BYTES = 128 << 20
+PACKED_BYTES = 128 << 20  # manifest and plan of 50,000 open jobs: they are read once
 
 
 class UnknownJob(PermanentError):
@@ -62,6 +62,7 @@ class Cluster(Services):
 
     celery: Celery
     jobs: JobIndex
+    ended: EndedJobs
     outbox: Outbox
     queues: Queues
     trail: Trail
@@ -172,10 +173,11 @@ class Cluster(Services):
             self.store.put(keys.of_run(run, keys.RESULT), encode(result))
             return self.settle(run)  # with the first result, if another process wrote one
         summary = Summary.of_result(result)
-        # These first: after a crash here the run is still open and is settled again.
-        self._owe(run)
-        self.books.counting.note_end(run)
-        self.store.delete(keys.open_run(run))
+        if exists(self.store, keys.open_run(run)):  # after a crash it is still, and settled again
+            self._owe(run)
+            self.books.counting.note_end(run)
+            self.ended.end(run, summary.status)
+            self.store.delete(keys.open_run(run))
         self.jobs.close(run, summary)
         return summary
 
@@ -194,12 +196,10 @@ class Cluster(Services):
 
     def _owe(self, run: Run) -> None:
         """Add the run to the outbox if its job has a webhook or an output."""
-        try:
+        with suppress(ArtifactMissing, UnreadableRecord):  # deleted; or to whom it is owed is lost
             manifest = self.records.manifest(run.tenant, run.job)
-        except (ArtifactMissing, UnreadableRecord):  # deleted; or to whom it is owed is lost
-            return
-        if (manifest.output or manifest.webhook_url) and exists(self.store, keys.open_run(run)):
-            self.outbox.add(run)
+            if manifest.output or manifest.webhook_url:
+                self.outbox.add(run)
 
     def _restore(self, tenant: str, job: str) -> tuple[Manifest, Run, Summary | None]:
         """Index a job that Redis does not know, from the store. Raises UnknownJob."""
@@ -214,8 +214,9 @@ class Cluster(Services):
         except ValueError as error:  # it is not even a name
             raise UnknownJob(f"There is no job {job!r}.") from error
         run = newest_run(self.store, tenant, job)
+        summary = self.settle(run)  # first: what dies here has told Redis of no run without an end
         self.jobs.add(manifest, run, is_open=False)
-        return manifest, run, self.settle(run)
+        return manifest, run, summary
 
 
 def open_cluster(settings: Settings, patience: Patience = PATIENT) -> Cluster:
@@ -230,6 +231,7 @@ def open_cluster(settings: Settings, patience: Patience = PATIENT) -> Cluster:
         **services.parts(),
         celery=celery,
         jobs=JobIndex(services.redis),
+        ended=EndedJobs(services.store, services.records),
         outbox=Outbox(services.store, services.redis),
         queues=AmqpQueues(celery, services.records)
         if settings.broker_url

@@ -1,23 +1,24 @@
 """The index of jobs in Redis: quick to list and to read; rebuilt from the store after a wipe.
 
 Every method may raise redis.RedisError. Nothing is kept here alone: the artifacts are the facts.
-All that is known of a job that has ended expires after a day, but its id and its time: some 100
-bytes. What is asked about later is read from the store again.
+All that is known of a job that has ended expires after a day. Such jobs are listed from the store's
+own index (orchestrator/cluster/ended_jobs.py), and what is asked about later is read from there.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from redis import Redis
+from redis.client import Pipeline
 
 from orchestrator.cluster.admissions import Admissions, admitted_of
 from orchestrator.cluster.costs import UNKNOWN, Cost
-from orchestrator.cluster.job import Status, Summary
-from orchestrator.cluster.job_lists import LISTED_APART, OPEN, listing, open_of
+from orchestrator.cluster.job import Summary
+from orchestrator.cluster.job_lists import JOB, OPEN, listing, open_of
+from orchestrator.cluster.job_order import place_of
 from orchestrator.cluster.unreadable import FAULTS, note, parsed_runs
 from tasks.artifacts import ArtifactStore
 from tasks.runs import keys
@@ -25,53 +26,28 @@ from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
 from tasks.state.receipts import CHANGED, kept_of
 
-LISTS_ALL = "scriptorium:known"  # 1: all jobs of the store are listed; absent: Redis was wiped
-_OPEN_ALONE = b"open"  # its value while jobs that have ended are not indexed again
+_KNOWN = "scriptorium:known"  # absent: Redis was wiped
+_OPEN_ALONE = b"open"  # its value until the walk has looked at all jobs of the store
 ENDED_SECONDS = 24 * 3600  # for which the details of a job that has ended are kept
-
-# In one script, so that a retry cannot begin between the look and the entry.
-_ENLIST_ENDED = """
-for i = 2, #ARGV, 3 do
-  local run = redis.call('HGET', ARGV[1] .. '/' .. ARGV[i], 'run')
-  if not run or tonumber(run) <= tonumber(ARGV[i + 1]) then
-    redis.call('ZADD', KEYS[1], 'NX', ARGV[i + 2], ARGV[i])
-  end
-end
-"""
 
 
 class JobIndex(Admissions):
     """An index in Redis over the jobs of the store."""
 
-    def __init__(self, redis: Redis) -> None:
-        super().__init__(redis)
-        self._enlist_ended = redis.register_script(_ENLIST_ENDED)
-
-    def enlist_ended(self, tenant: str, status: Status, ended: Mapping[Run, float]) -> None:
-        """Add jobs to the list of those whose newest run ended so, with their times of creation.
-
-        `ended`: these runs. A job that runs again by now, or did, is not added. `status`: one of
-        LISTED_APART.
-        """
-        if ended:
-            rows = [(run.job, run.number, created) for run, created in ended.items()]
-            self._enlist_ended(
-                keys=[listing(tenant, status)],
-                args=[_job(tenant, "").removesuffix("/"), *(it for row in rows for it in row)],
-            )
-
     def add(
         self, manifest: Manifest, run: Run, *, is_open: bool = True, cost: Cost = UNKNOWN
     ) -> None:
-        """Index a job, or its next run; `cost` counts against quotas while the run is open."""
+        """Index a job, or its next run, and list it if that is open.
+
+        `cost` counts against quotas while the run is open.
+        """
         pipe = self._redis.pipeline()
         name = _job(manifest.tenant, manifest.job)
         pipe.hset(name, mapping={"manifest": manifest.model_dump_json(), "run": run.number})
-        pipe.zadd(listing(manifest.tenant), {manifest.job: manifest.created_at})
         if is_open:
+            time, job = place_of(manifest.job, manifest.created_at)
+            pipe.zadd(listing(manifest.tenant), {job: time})
             pipe.persist(name)
-            for status in LISTED_APART:
-                pipe.zrem(listing(manifest.tenant, status), manifest.job)
             pipe.sadd(OPEN, run.name)
             pipe.sadd(open_of(manifest.tenant), run.name)
             pipe.zrem(admitted_of(manifest.tenant), run.name)
@@ -103,26 +79,29 @@ class JobIndex(Admissions):
         return int(found) if found and found.isdigit() else 1
 
     def close(self, run: Run, summary: Summary) -> None:
-        """Store the summary of a run that has its result, and remove it from the open runs."""
-        created: Any = self._redis.zscore(listing(run.tenant), run.job)
-        is_newest = self.run_number(run.tenant, run.job) <= run.number  # else it runs again already
-        pipe = self._redis.pipeline()
-        pipe.hset(_job(run.tenant, run.job), f"summary/{run.number}", json.dumps(asdict(summary)))
-        for key in (*((_job(run.tenant, run.job),) if is_newest else ()), *kept_of(run)):
-            pipe.expire(key, ENDED_SECONDS)
-        if is_newest:
-            for status in LISTED_APART:
-                pipe.zrem(listing(run.tenant, status), run.job)
-        if is_newest and created is not None and summary.status in LISTED_APART:
-            pipe.zadd(listing(run.tenant, summary.status), {run.job: created})
-        pipe.srem(OPEN, run.name)
-        pipe.srem(open_of(run.tenant), run.name)
-        self.drop_cost(run, pipe)
-        pipe.publish(CHANGED, f"{run.tenant}/{run.job}")
-        pipe.execute()
+        """Store the summary of a run that has its result, and remove it from what is open."""
+        name = _job(run.tenant, run.job)
+
+        def change(pipe: Pipeline) -> None:
+            found: Any = pipe.hget(name, "run")
+            newest = int(found) if found and found.isdigit() else 1
+            is_newest = newest <= run.number  # else it runs again already
+            pipe.multi()
+            pipe.hset(name, f"summary/{run.number}", json.dumps(asdict(summary)))
+            for key in (*((name,) if is_newest else ()), *kept_of(run)):
+                pipe.expire(key, ENDED_SECONDS)
+            if is_newest:
+                pipe.zrem(listing(run.tenant), run.job)
+            pipe.srem(OPEN, run.name)
+            pipe.srem(open_of(run.tenant), run.name)
+            self.drop_cost(run, pipe)
+            pipe.publish(CHANGED, f"{run.tenant}/{run.job}")
+
+        # Watched: a retry in between would lose its place in the list.
+        self._redis.transaction(change, name)
 
     def drop(self, run: Run) -> None:
-        """Remove a run from the open ones; its job stays indexed."""
+        """Remove a run from the open ones; what is known of its job stays."""
         pipe = self._redis.pipeline()
         pipe.srem(OPEN, run.name)
         pipe.srem(open_of(run.tenant), run.name)
@@ -134,8 +113,7 @@ class JobIndex(Admissions):
         newest = self.run_number(tenant, job)
         pipe = self._redis.pipeline()
         pipe.delete(_job(tenant, job))
-        for status in (None, *LISTED_APART):
-            pipe.zrem(listing(tenant, status), job)
+        pipe.zrem(listing(tenant), job)
         for run in (Run(tenant, job, number) for number in range(1, newest + 1)):
             pipe.srem(OPEN, run.name)
             pipe.srem(open_of(tenant), run.name)
@@ -155,18 +133,18 @@ class JobIndex(Admissions):
 
     def is_wiped(self) -> bool:
         """Return whether Redis has lost its data since `restored` was called."""
-        return not self._redis.exists(LISTS_ALL)
+        return not self._redis.exists(_KNOWN)
 
     def restored(self, *, lists_ended: bool = True) -> None:
         """Set the mark whose absence later means that Redis was wiped.
 
-        Without `lists_ended` the jobs that have ended are still to be added.
+        Without `lists_ended` the walk is still to look at the jobs that seem to have ended.
         """
-        self._redis.set(LISTS_ALL, 1 if lists_ended else _OPEN_ALONE)
+        self._redis.set(_KNOWN, 1 if lists_ended else _OPEN_ALONE)
 
     def lacks_ended(self) -> bool:
-        """Return whether the open runs were restored and the jobs that have ended were not yet."""
-        return self._redis.get(LISTS_ALL) == _OPEN_ALONE
+        """Return whether the open runs were restored and the walk has not been over all since."""
+        return self._redis.get(_KNOWN) == _OPEN_ALONE
 
 
 def open_runs(store: ArtifactStore) -> Iterator[Run]:
@@ -194,4 +172,4 @@ def _summary(data: dict[str, Any]) -> Summary:
 
 
 def _job(tenant: str, job: str) -> str:
-    return f"scriptorium:job:{tenant}/{job}"
+    return f"{JOB}{tenant}/{job}"

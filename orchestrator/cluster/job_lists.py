@@ -1,22 +1,36 @@
-"""The lists of a tenant's jobs in Redis: all of them, those that ended badly, those that are open.
+"""The list of a tenant's jobs that are open, in Redis; methods may raise redis.RedisError.
 
-Each is a sorted set of ids with their times, or a set; some 100 bytes a job. Methods may raise
-redis.RedisError.
+It is a sorted set of ids with their times, some 100 bytes a job. A job leaves it when it ends, and
+is then in the store's index (orchestrator/cluster/ended_jobs.py). Earlier releases kept all jobs
+here for ever; the daily walk removes those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from redis import Redis
 
 from orchestrator.cluster.job import Status
-from orchestrator.cluster.unreadable import parsed_runs
+from orchestrator.cluster.job_order import Place, in_order, place_of
 
 OPEN = "scriptorium:open"
-# Ended, and few: each has a list of its own. Most jobs are completed; those are the other ones.
-LISTED_APART = (Status.FAILED, Status.PARTIAL, Status.CANCELED)
+JOB = "scriptorium:job:"  # begins the key of what is known of a job
+_PIECE = 500  # jobs that one request asks about
+# Of earlier releases: lists of the jobs that ended so.
+_EARLIER = (Status.FAILED, Status.PARTIAL, Status.CANCELED)
+# A script, since a job that is retried just now is listed and opened in one transaction.
+_TIDY = """
+local jobs, gone = redis.call('ZRANGE', KEYS[1], ARGV[1], ARGV[2]), 0
+for _, job in ipairs(jobs) do
+  local name = ARGV[3] .. '/' .. job
+  local run = redis.call('HGET', ARGV[4] .. name, 'run')
+  if not run or redis.call('SISMEMBER', KEYS[2], name .. '/' .. run) == 0 then
+    gone = gone + redis.call('ZREM', KEYS[1], job)
+  end
+end
+return {#jobs, gone}
+"""
 
 
 class JobLists:
@@ -24,73 +38,45 @@ class JobLists:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._tidy = redis.register_script(_TIDY)
 
-    def enlist(self, tenant: str, jobs: Mapping[str, float]) -> None:
-        """Add jobs to the tenant's listing alone, each with its time of creation.
-
-        Their details are added as soon as they are asked for. What is listed stays as it is.
-        """
-        if jobs:
-            self._redis.zadd(listing(tenant), jobs, nx=True)
-
-    def newest(
-        self,
-        tenant: str,
-        limit: int,
-        before: tuple[float, str] | None = None,
-        status: Status | None = None,
-    ) -> list[tuple[str, float]]:
-        """Return job ids and creation times (seconds since 1970), newest first.
-
-        `before`: the time and id of the last job of the previous page. `status`: one of
-        LISTED_APART, for jobs that ended so.
-        """
-        key, found = listing(tenant, status), []
-        if before is None:
-            found = self._page(key, "+inf", limit)
-        else:
+    def newest(self, tenant: str, limit: int, before: Place | None = None) -> list[Place]:
+        """Return the jobs behind a place, newest first, at most `limit`."""
+        key, found, highest = listing(tenant), list[Place](), "+inf"
+        if before is not None:
             time, last = before
-            # Jobs of the same time sort by id, so those at the mark's time are filtered by id.
-            same: Any = self._redis.zrevrangebyscore(key, time, time)
-            found = [(job.decode(), time) for job in same if job.decode() < last]
-            found += self._page(key, f"({time!r}", limit)
-        return found[:limit]
-
-    def completed(self, tenant: str, jobs: Sequence[str]) -> list[bool]:
-        """Tell of each of these listed jobs whether it has ended, and in none of LISTED_APART."""
-        if not jobs:
-            return []
-        open_jobs = self._open_jobs(tenant)
-        pipe = self._redis.pipeline(transaction=False)
-        for status in LISTED_APART:
-            for job in jobs:
-                pipe.zscore(listing(tenant, status), job)
-        apart = pipe.execute()
-        return [
-            job not in open_jobs and all(score is None for score in apart[index :: len(jobs)])
-            for index, job in enumerate(jobs)
-        ]
-
-    def open_jobs(
-        self, tenant: str, before: tuple[float, str] | None = None
-    ) -> Iterator[tuple[str, float]]:
-        """Yield the jobs of a tenant that have an open run, with their times, newest first."""
-        for job in sorted(self._open_jobs(tenant), reverse=True):  # ids begin with their time
-            if before is not None and job >= before[1]:
-                continue
-            time: Any = self._redis.zscore(listing(tenant), job)
-            if time is not None:
-                yield job, time
-
-    def _open_jobs(self, tenant: str) -> set[str]:
-        names: Any = self._redis.smembers(open_of(tenant))
-        return {run.job for run in parsed_runs(name.decode("utf-8", "replace") for name in names)}
-
-    def _page(self, key: str, highest: str, limit: int) -> list[tuple[str, float]]:
+            found = [place for place in self._same(key, time) if place[1] > last]
+            highest = f"({time!r}"
         rows: Any = self._redis.zrevrangebyscore(
             key, highest, "-inf", start=0, num=limit, withscores=True
         )
-        return [(job.decode(), time) for job, time in rows]
+        if len(rows) == limit:  # there may be more of its last time, and they may come first
+            time = rows[-1][1]
+            found += [(float(score), job.decode()) for job, score in rows if score > time]
+            found += self._same(key, time)
+        else:
+            found += [(float(score), job.decode()) for job, score in rows]
+        return sorted((place_of(job, time) for time, job in found), key=in_order)[:limit]
+
+    def tidy(self, tenant: str) -> int:
+        """Remove all from the list that is not open; return how many jobs that were."""
+        first = removed = 0
+        while True:
+            found: Any = self._tidy(
+                keys=[listing(tenant), OPEN],
+                args=[first, first + _PIECE - 1, tenant, JOB],
+            )
+            seen, gone = int(found[0]), int(found[1])
+            removed += gone
+            first += seen - gone
+            if seen < _PIECE:
+                break
+        self._redis.delete(*(f"scriptorium:jobs:{status.value}/{tenant}" for status in _EARLIER))
+        return removed
+
+    def _same(self, key: str, time: float) -> list[Place]:
+        jobs: Any = self._redis.zrangebyscore(key, time, time)
+        return [(time, job.decode()) for job in jobs]
 
 
 def open_of(tenant: str) -> str:
@@ -98,6 +84,6 @@ def open_of(tenant: str) -> str:
     return f"{OPEN}:{tenant}"
 
 
-def listing(tenant: str, status: Status | None = None) -> str:
-    """Return the key of all jobs of a tenant, or of those that ended in one of LISTED_APART."""
-    return f"scriptorium:jobs:{tenant}" if status is None else f"scriptorium:jobs:{status}/{tenant}"
+def listing(tenant: str) -> str:
+    """Return the key of the list of a tenant's jobs."""
+    return f"scriptorium:jobs:{tenant}"

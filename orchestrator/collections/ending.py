@@ -52,11 +52,11 @@ def cancel_rest(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run)
 def end(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run) -> None:
     """End a round if all of its lines have: write how, then owe the webhook.
 
-    Looks up the jobs that Redis has lost, some at each call. Raises redis.RedisError and the
+    Looks up the jobs that Redis has not, some at each call. Raises redis.RedisError and the
     store's errors: what was written is not written again by the next call.
     """
     if rounds.ended(turn) is None:
-        states = list(rounds.states.read(turn))
+        states = rounds.with_ended(turn, list(rounds.states.read(turn)), noting=True)
         lost = [it for it in states if it.letter == UNKNOWN]
         if lost:
             _each(lambda state: _look_up(cluster, rounds, turn, state), lost)
@@ -87,10 +87,10 @@ def _look_up(cluster: Cluster, rounds: Rounds, turn: Run, state: State) -> None:
     try:
         found = cluster.job(turn.tenant, job)
     except UnknownJob:
-        rounds.states.note(turn, state.number, DELETED)
+        rounds.states.note(turn, {state.number: DELETED})
         return
     if found.status.final and cluster.jobs.find(turn.tenant, job) is None:
-        rounds.states.note(turn, state.number, FAILED)
+        rounds.states.note(turn, {state.number: FAILED})
 
 
 def _each(work: Callable[[State], None], states: Iterable[State]) -> None:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from cachetools import LRUCache
 
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.job_order import place_of
 from orchestrator.collections import places
 from orchestrator.collections.records import Collection, Line, Outcome, numbered
-from orchestrator.collections.states import COMPLETED, UNKNOWN, State, States
+from orchestrator.collections.states import COMPLETED, LETTERS, UNKNOWN, State, States
 from tasks.artifacts import ArtifactMissing
 from tasks.runs.json_artifacts import json_object, read_record
-from tasks.runs.units import Run
+from tasks.runs.units import Run, created_at
 
 LISTS = 4  # whose lines are kept in memory
 THREADS = 16  # pieces that are read at once
+LOOKED_UP = 20_000  # jobs that one call looks for in the index of those that have ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Rounds:
 
     def __init__(self, cluster: Cluster) -> None:
         self._store = cluster.store
+        self._ended = cluster.ended
         self.states = States(cluster.redis)
         self._lines: LRUCache[str, Mapping[int, Line]] = LRUCache(LISTS)
         self._wanted: LRUCache[Run, Sequence[Wanted]] = LRUCache(LISTS)
@@ -104,13 +108,25 @@ class Rounds:
         self.until(record, turn)  # restores what Redis has lost
         found = list(self.states.read(turn))
         if ended is None:
-            return found
+            return self.with_ended(turn, found)
         known = {number: letter for letter, them in ended["states"].items() for number in them}
-        unsure = (UNKNOWN, COMPLETED)  # all of whose details have expired may seem completed
         return [
-            State(it.number, known.get(it.number, "c"), it.job) if it.letter in unsure else it
+            replace(it, letter=known.get(it.number, COMPLETED)) if it.letter == UNKNOWN else it
             for it in found
         ]
+
+    def with_ended(self, turn: Run, states: list[State], *, noting: bool = False) -> list[State]:
+        """Look in the index of ended jobs for those that Redis has not: they ended over a day ago.
+
+        Of very many some stay unknown. With `noting` Redis keeps what was found.
+        """
+        lost = {it.job: it.number for it in states if it.letter == UNKNOWN and it.job is not None}
+        some = [place_of(job, 0.0) for job in islice(lost, LOOKED_UP) if created_at(job)]
+        found = self._ended.statuses(turn.tenant, some)
+        letters = {lost[job]: LETTERS[status] for job, status in found.items()}
+        if noting:
+            self.states.note(turn, letters)
+        return [replace(it, letter=letters.get(it.number, it.letter)) for it in states]
 
     def _piece(self, turn: Run, start: int) -> list[Outcome]:
         data = json.loads(self._store.get(places.piece(turn, start)))

@@ -7,30 +7,23 @@ the store after a wipe, and expire when a collection was not looked at for a wee
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
 
-from orchestrator.cluster.job_index import LISTS_ALL
-from orchestrator.cluster.job_lists import LISTED_APART, listing
+from orchestrator.cluster.job import Status
+from orchestrator.cluster.job_lists import JOB
 from orchestrator.collections.records import Outcome
 from tasks.runs.units import Run
 from tasks.state.receipts import RECEIPTS
 
 PAGE = 1000  # jobs in one request
 KEPT_SECONDS = 7 * 24 * 3600
-# A letter for each job: queued, running, completed, partial, failed, canceled (x), not in Redis. Of
-# a job that ended over a day ago only the lists are left (orchestrator/cluster/job_index.py).
+# A letter for each job: queued, running, completed, partial, failed, canceled (x), not in Redis, as
+# those that ended over a day ago.
 _STATES = """
-local function ended(job)
-  if redis.call('GET', KEYS[2]) ~= '1' or not redis.call('ZSCORE', KEYS[3], job) then return '?' end
-  if redis.call('ZSCORE', KEYS[4], job) then return 'f' end
-  if redis.call('ZSCORE', KEYS[5], job) then return 'p' end
-  if redis.call('ZSCORE', KEYS[6], job) then return 'x' end
-  return 'c'
-end
 local rows = redis.call('ZRANGE', KEYS[1], ARGV[1], ARGV[2], 'WITHSCORES')
 local letters = {}
 for i = 1, #rows, 2 do
@@ -47,13 +40,19 @@ for i = 1, #rows, 2 do
       else letter = 'c' end
     elseif redis.call('EXISTS', ARGV[5] .. name .. '/' .. run) == 1 then letter = 'r'
     else letter = 'q' end
-  else letter = ended(rows[i]) end
+  end
   letters[#letters + 1] = letter
 end
 return {table.concat(letters), rows}
 """
 QUEUED, RUNNING, COMPLETED, PARTIAL, FAILED, CANCELED = "qrcpfx"
 REFUSED, DELETED, UNKNOWN = "nd?"
+LETTERS = {
+    Status.COMPLETED: COMPLETED,
+    Status.PARTIAL: PARTIAL,
+    Status.FAILED: FAILED,
+    Status.CANCELED: CANCELED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +96,11 @@ class States:
         found: Any = self._redis.hget(self._names(turn)[1], f"until/{turn.number}")
         return None if found is None else int(found)
 
-    def note(self, turn: Run, number: int, letter: str) -> None:
-        """Note the state of a job that Redis cannot know: it was deleted, or cannot be read."""
-        self._redis.hset(self._names(turn)[1], str(number), json.dumps({"letter": letter}))
+    def note(self, turn: Run, letters: Mapping[int, str]) -> None:
+        """Note by lines how jobs ended that Redis does not know any more, or that are deleted."""
+        if letters:
+            notes: Any = {str(number): json.dumps({"letter": it}) for number, it in letters.items()}
+            self._redis.hset(self._names(turn)[1], mapping=notes)
 
     def notes(self, turn: Run) -> dict[int, dict[str, Any]]:
         """Return what is noted of lines without a job: the outcome's fields, or a letter."""
@@ -108,17 +109,22 @@ class States:
 
     def read(self, turn: Run) -> Iterator[State]:
         """Yield the state of each line that has an outcome, those with jobs first."""
-        jobs, _ = self._names(turn)
+        jobs, notes_name = self._names(turn)
         notes = self.notes(turn)
         first = 0
         while True:
             letters, rows = self._page(jobs, turn.tenant, first)
+            changed = list[str]()
             for place, letter in enumerate(letters):
                 number = int(rows[2 * place + 1])
                 noted = notes.pop(number, {})
                 if letter == UNKNOWN:
                     letter = noted.get("letter", UNKNOWN)
+                elif "letter" in noted:  # it was retried by itself: what is noted is not so now
+                    changed.append(str(number))
                 yield State(number, letter, rows[2 * place].decode())
+            if changed:
+                self._redis.hdel(notes_name, *changed)
             if len(letters) < PAGE:
                 break
             first += PAGE
@@ -131,11 +137,8 @@ class States:
 
     def _page(self, jobs: str, tenant: str, first: int) -> tuple[str, list[Any]]:
         found: Any = self._states(
-            keys=[
-                *(jobs, LISTS_ALL, listing(tenant)),
-                *(listing(tenant, status) for status in LISTED_APART),
-            ],
-            args=[first, first + PAGE - 1, "scriptorium:job:", tenant, RECEIPTS],
+            keys=[jobs],
+            args=[first, first + PAGE - 1, JOB, tenant, RECEIPTS],
         )
         return found[0].decode(), found[1]
 

@@ -96,6 +96,7 @@ def erase(cluster: Cluster, stone: Tombstone, outside: Sequence[str] | None = No
         cluster.cancellations.flag(run)
         cluster.ledger.forget(run)
     cluster.jobs.forget(tenant, job)
+    cluster.ended.remove(tenant, cluster.ended.place(tenant, job))
     own = list(store.list(keys.job(tenant, job)))
     naming = (keys.plan(tenant, job), keys.manifest(tenant, job))
     if naming[1] in own:

@@ -1,9 +1,9 @@
 """Walk over all jobs that the store has, once after a wipe and then once a day.
 
-The walk lists jobs by the names of their objects and reads none, so a million jobs are some
-thousand requests. It puts each job into the index, where its details are filled in as soon as
-they are asked for, and opens again what has no end and no open marker. It keeps its place in
-Redis, so that a fault or a new leader goes on from there.
+The walk lists jobs by the names of their objects and reads few, so a million jobs are some
+thousand requests. It makes the store's index of ended jobs complete, opens again what has no end
+and no open marker, and removes from Redis's list what is not open. It keeps its place in Redis, so
+that a fault or a new leader goes on from there.
 """
 
 from __future__ import annotations
@@ -11,26 +11,22 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
 from orchestrator.access.tenants import known_tenants
 from orchestrator.cluster.connection import Cluster
-from orchestrator.cluster.job import Status, Summary
-from orchestrator.cluster.job_folder import JobFolder, job_folders
-from orchestrator.cluster.job_lists import LISTED_APART
-from orchestrator.cluster.unreadable import FAULTS, note
+from orchestrator.cluster.job_folder import job_folders
+from orchestrator.reconciler.indexing import Indexing
 from orchestrator.reconciler.leading import Leading, LeadLost
 from orchestrator.reconciler.restoring import Restoring
-from tasks.artifacts import ArtifactMissing
 from tasks.runs import keys
-from tasks.runs.json_artifacts import UnreadableRecord, read_record
-from tasks.runs.units import Run, created_at
 
 EVERY_SECONDS = 24 * 3600.0  # between two walks over everything
 PAGE = 500  # jobs after which the place is kept
-_PLACE = "scriptorium:catalog:2"  # 2: with the lists of those that ended badly
+_PLACE = "scriptorium:catalog:3"  # 3: with the index in the store
+_EARLIER = "scriptorium:catalog:2"
 # The place is replaced, not written: after a wipe meanwhile the walk has to begin anew.
 _MOVE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -53,6 +49,7 @@ class Cataloguing:
         self._cluster = cluster
         self._leading = leading
         self._restoring = restoring
+        self._indexing = Indexing(cluster, restoring)
         self._clock = clock
         self._redis = cluster.redis
         self._replace = cluster.redis.register_script(_MOVE)
@@ -74,6 +71,7 @@ class Cataloguing:
         if not place:
             place = {"walk": secrets.token_hex(8)}
             self._redis.set(_PLACE, json.dumps(place))
+            self._redis.delete(_EARLIER)
         begins_with = str(place.get("tenant", ""))
         for tenant in known_tenants(self._cluster.store, begins_with):
             if tenant != begins_with:
@@ -87,14 +85,17 @@ class Cataloguing:
         store = self._cluster.store
         is_open = _jobs_below(store.list(f"{keys.OPEN}{tenant}/"))
         is_deleted = _jobs_below(store.list(f"{keys.DELETED}{tenant}/"))
-        folders = job_folders(store, tenant, str(place.get("job", "")))
+        after = str(place.get("job", ""))
+        folders = job_folders(store, tenant, after)
         while page := list(islice(folders, PAGE)):
+            self._indexing.compare(tenant, after, page, is_open | is_deleted)
             found = [it for it in page if it.is_accepted and it.job not in is_deleted]
-            self._index(found)
             ended = keys.RESULT
             ours = (it for it in found if it.job not in is_open and not it.has(it.newest, ended))
             self._restoring.each(self._restoring.reopen, ours, lambda it: it.newest.name)
-            place = self._move(place, {"tenant": tenant, "job": page[-1].job})
+            after = page[-1].job
+            place = self._move(place, {"tenant": tenant, "job": after})
+        self._cluster.jobs.tidy(tenant)  # what has ended can be found in the store by now
         return place
 
     def _move(self, place: Place, changes: Place) -> Place:
@@ -103,53 +104,6 @@ class Cataloguing:
         if not self._replace(keys=[_PLACE], args=[json.dumps(place), json.dumps(following)]):
             raise LeadLost
         return following
-
-    def _index(self, folders: Sequence[JobFolder]) -> None:
-        if not folders:
-            return
-        jobs, tenant = self._cluster.jobs, folders[0].tenant
-        times = {folder.job: self._created_at(folder) for folder in folders}
-        jobs.enlist(tenant, times)
-        apart: dict[Status, dict[Run, float]] = {}
-        for folder in folders:
-            if (status := self._ended_badly(folder)) is not None:
-                apart.setdefault(status, {})[folder.newest] = times[folder.job]
-        for status, ended in apart.items():
-            jobs.enlist_ended(tenant, status, ended)
-        # A deletion that began since the folders were listed has perhaps emptied the lists before.
-        for job in _jobs_below(self._cluster.store.list(f"{keys.DELETED}{tenant}/")):
-            if job in times:
-                jobs.forget(tenant, job)
-
-    def _ended_badly(self, folder: JobFolder) -> Status | None:
-        """Return the status of a job that has ended and is not completed.
-
-        Such a run was canceled, and has no timings, or units of it were given up: only then the
-        result is read.
-        """
-        run = folder.newest
-        if not folder.has(run, keys.RESULT):
-            return None
-        if folder.has(run, "timings.json") and not any(folder.given_up(run)):
-            return None
-        try:
-            key = keys.of_run(run, keys.RESULT)
-            status = read_record(self._cluster.store, key, Summary.of_result).status
-        except (ArtifactMissing, UnreadableRecord):
-            return None
-        return status if status in LISTED_APART else None
-
-    def _created_at(self, folder: JobFolder) -> float:
-        created = created_at(folder.job)
-        if created is None:  # an id that was not made by us: its manifest says it
-            try:
-                created = self._cluster.records.manifest(folder.tenant, folder.job).created_at
-            except ArtifactMissing:
-                return 0.0
-            except FAULTS as error:
-                note(f"{folder.tenant}/{folder.job}", error)
-                return 0.0
-        return created
 
     def _place(self) -> Place:
         found: Any = self._redis.get(_PLACE)

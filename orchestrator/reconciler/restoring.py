@@ -116,10 +116,10 @@ class Restoring:
         for stage, index in given_up:
             cluster.ledger.record(newest.unit(stage, index), Receipt("failed"))
         ended = [one for one in {run, newest} if _has_end(folder, one)]
+        for one in ended:  # first: what dies here has told Redis of no run without an end
+            cluster.settle(one)
         cost = cost_of(cluster, manifest, plan)
         cluster.jobs.add(manifest, newest, is_open=newest not in ended, cost=cost)
-        for one in ended:
-            cluster.settle(one)
         if newest in ended:
             return
         log.info("run_restored", run=newest.name)

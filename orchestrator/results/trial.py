@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
 from gpu_worker.accuracy.word_error import WordError
 from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob
 from orchestrator.cluster.job import Status
+from orchestrator.cluster.listed_jobs import listed_jobs
 from tasks.artifacts import ArtifactMissing
 from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.manifest import TrialSide
@@ -65,7 +67,7 @@ class TrialReport:
 def tried_jobs(cluster: Cluster, tenant: str, limit: int) -> list[TriedJob]:
     """Return those of the tenant's `limit` newest jobs that are completed and of a trial."""
     found = []
-    for job, _ in cluster.jobs.newest(tenant, limit):
+    for _, job in islice(listed_jobs(cluster, tenant, limit), limit):
         with suppress(UnknownJob, NotFinished, ArtifactMissing, UnreadableRecord):
             tried = _tried_job(cluster, tenant, job)
             if tried is not None:

@@ -10,7 +10,7 @@ the store of a URL.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -53,6 +53,9 @@ class ArtifactStore(Protocol):
 
     def list(self, prefix: str, after: str = "") -> Iterator[str]:
         """Yield every key that starts with `prefix` and sorts behind `after`, in lexical order."""
+
+    def first(self, prefix: str, limit: int, after: str = "") -> Sequence[str]:
+        """Return what `list` yields first, at most `limit` and 1,000 keys: one request."""
 
     def delete(self, key: str) -> None:
         """Delete the artifact; do nothing if it is not there."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -149,6 +149,9 @@ class CachedStore:
 
     def list(self, prefix: str, after: str = "") -> Iterator[str]:
         return self._store.list(prefix, after)
+
+    def first(self, prefix: str, limit: int, after: str = "") -> Sequence[str]:
+        return self._store.first(prefix, limit, after)
 
     def delete(self, key: str) -> None:
         """Delete the artifact, and drop all copies that have its anchor."""

@@ -12,8 +12,9 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -85,6 +86,9 @@ class LocalStore:
         with disk_faults(self.url):
             root = self._safe(self._root / folder)
             yield from self._walk(root, folder + slash, beginning, after)
+
+    def first(self, prefix: str, limit: int, after: str = "") -> Sequence[str]:
+        return list(islice(self.list(prefix, after), limit))
 
     def delete(self, key: str) -> None:
         path = self._place(key)

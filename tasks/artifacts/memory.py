@@ -6,7 +6,8 @@ name share their artifacts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
@@ -59,6 +60,9 @@ class MemoryStore:
         with self._lock:
             keys = sorted(key for key in self._artifacts if key.startswith(prefix) and key > after)
         yield from keys
+
+    def first(self, prefix: str, limit: int, after: str = "") -> Sequence[str]:
+        return list(islice(self.list(prefix, after), limit))
 
     def delete(self, key: str) -> None:
         with self._lock:

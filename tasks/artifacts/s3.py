@@ -9,7 +9,7 @@ boto3 takes a while to import, so only an `s3://` URL imports this module.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -164,6 +164,17 @@ class S3Store:
             for page in pages:
                 for item in page.get("Contents", ()):
                     yield item["Key"].removeprefix(self._root)
+
+    def first(self, prefix: str, limit: int, after: str = "") -> Sequence[str]:
+        behind = {"StartAfter": self._root + after} if after else {}
+        with s3_faults(self._bucket):
+            page = self._client.list_objects_v2(
+                Bucket=self._bucket,
+                Prefix=self._root + checked_prefix(prefix),
+                MaxKeys=limit,
+                **behind,
+            )
+        return [item["Key"].removeprefix(self._root) for item in page.get("Contents", ())]
 
     def delete(self, key: str) -> None:
         with s3_faults(self._bucket, key):

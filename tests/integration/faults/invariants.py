@@ -17,7 +17,7 @@ from tests.integration.cluster import ClusterUnderTest
 LASTING = (
     *("scriptorium:job:", "scriptorium:jobs:", "scriptorium:known", "_kombu.binding"),
     *("scriptorium:speeds", "scriptorium:load", "scriptorium:earlier-uploads:"),
-    "scriptorium:catalog:2",
+    "scriptorium:catalog:3",
 )
 
 

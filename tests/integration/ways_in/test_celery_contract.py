@@ -18,6 +18,7 @@ from celery import Celery
 from celery.exceptions import TimeoutError as NoReply
 from redis import Redis
 
+from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.local.cluster import LocalCluster
 from tests import ROOT
 from tests.eventually import eventually
@@ -98,7 +99,7 @@ def test_whatever_is_sent_is_answered(sender: Celery, source: str, cluster: Loca
     assert positional.get(timeout=60)["error"]["code"] == "invalid_request"
     gone = send(sender, "scriptorium.status", job="nothing")
     assert gone["error"]["code"] == "unknown_job"
-    assert cluster.services.jobs.newest(TENANT, 9) == []
+    assert list(listed_jobs(cluster.services, TENANT, 9)) == []
     assert "canary" not in (cluster.logs / "submit.log").read_text()
 
 
@@ -154,7 +155,7 @@ def test_a_killed_trigger_loses_no_message_and_makes_no_job_twice(
             redis.zadd("submit.unacked_index", {tag: 0})
         assert eventually(lambda: not redis.zcard("submit.unacked_index"))
         assert eventually(lambda: not redis.llen("submit"))
-    jobs = [job for job, _ in cluster.services.jobs.newest(TENANT, 10 * MESSAGES)]
+    jobs = [job for _, job in listed_jobs(cluster.services, TENANT, 10 * MESSAGES)]
     assert len(jobs) == MESSAGES
     assert {job for told in replies.values() for job in told} == set(jobs)
     assert all(len(set(told)) == 1 for told in replies.values())

@@ -16,6 +16,7 @@ import boto3.session
 import pytest
 
 from orchestrator.cluster.job import Job, Status
+from orchestrator.cluster.listed_jobs import listed_jobs
 from tasks.runs import keys
 from tests.inputs.event_bodies import event_bridge, minio, raw, sns
 from tests.inputs.speech import recording, write_wav
@@ -145,8 +146,8 @@ def put(account: Account, path: Path, key: str, seed: int) -> None:
 
 
 def jobs(cluster: ClusterUnderTest) -> list[Job]:
-    found = cluster.connection.jobs.newest(TENANT, 1000)
-    return [cluster.connection.job(TENANT, job) for job, _ in found]
+    found = listed_jobs(cluster.connection, TENANT, 1000)
+    return [cluster.connection.job(TENANT, job) for _, job in found]
 
 
 def _has_more_sources(cluster: ClusterUnderTest, than: int) -> bool:
@@ -155,9 +156,9 @@ def _has_more_sources(cluster: ClusterUnderTest, than: int) -> bool:
 
 def sources(cluster: ClusterUnderTest) -> list[str]:
     """What every job was made of, in order."""
-    found = cluster.connection.jobs.newest(TENANT, 1000)
+    found = listed_jobs(cluster.connection, TENANT, 1000)
     records = cluster.connection.records
-    return sorted(str(records.manifest(TENANT, job).source.url) for job, _ in found)
+    return sorted(str(records.manifest(TENANT, job).source.url) for _, job in found)
 
 
 def all_ended(cluster: ClusterUnderTest) -> bool:

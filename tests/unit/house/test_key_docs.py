@@ -8,6 +8,8 @@ from hashlib import sha256
 
 import pytest
 
+from orchestrator.cluster.ended_jobs import ended_key
+from orchestrator.cluster.job import Status
 from orchestrator.collections import places
 from orchestrator.jobs.holds import hold_key
 from tasks.runs import keys, usage_keys
@@ -77,6 +79,7 @@ COLLECTIONS = [
     places.tries(TURN) + "1",
 ]
 TRAIL = "audit/2026-11-29/1795960793.123-api-17-1.jsonl"  # as orchestrator/trail/writing.py has it
+ENDED_JOB = ended_key(TENANT, (1795960793.123, JOB), Status.FAILED)
 # Parts of keys
 OTHER_FUNCTIONS = {"anchor", "behind", "claims", "content", "digest", "jobs", "made_of"}
 OTHER_FUNCTIONS |= {"day_of", "marked_chunk", "run_of", "runs"}
@@ -120,7 +123,7 @@ def test_every_line_of_a_table_is_a_key_and_every_key_has_one_line(table: int) -
     lines = documented(table)
     made = (
         [key for some in MADE.values() for key in some],
-        [*COLLECTIONS, hold_key(TENANT, JOB), hold_key(TENANT, None), TRAIL],
+        [*COLLECTIONS, hold_key(TENANT, JOB), hold_key(TENANT, None), ENDED_JOB, TRAIL],
     )[table]
     for line in lines:
         assert len([key for key in made if line.fullmatch(key)]) == 1, line.pattern

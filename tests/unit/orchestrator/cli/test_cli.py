@@ -466,7 +466,7 @@ def test_an_interruption_cancels_the_jobs(
     ended = run("transcribe", talk, "--model", "fake")
     assert ended.status == 130
     assert "Stopped." in ended.err
-    ((job, _),) = cluster.jobs.newest(TENANT, 9)
+    ((_, job),) = cluster.jobs.newest(TENANT, 9)
     assert cluster.job(TENANT, job).status.value == "canceled"
 
 

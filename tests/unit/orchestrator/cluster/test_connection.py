@@ -12,12 +12,15 @@ from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.cli.cluster import masked
 from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob, open_cluster
 from orchestrator.cluster.job import Status
+from orchestrator.cluster.job_index import JobIndex
+from orchestrator.cluster.listed_jobs import listed_jobs
 from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.state.receipts import Receipt
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
+from tests.unit.orchestrator.reconciler.passes import restore
 
 UNIT = a_unit(Stage.ASSEMBLE)
 
@@ -31,7 +34,7 @@ def test_a_job_that_redis_forgot_is_told_from_the_store(connection: Cluster) -> 
     write_records(connection.store, a_manifest(), a_plan(10, 10))
     job = connection.job(TENANT, JOB)
     assert (job.status, job.chunks.total) == (Status.QUEUED, 2)
-    assert connection.jobs.newest(TENANT, 9) == [(JOB, 1000.0)]
+    assert connection.jobs.newest(TENANT, 9) == []
     assert connection.jobs.open_runs() == []
 
 
@@ -39,6 +42,47 @@ def test_an_ended_job_that_redis_forgot_has_still_ended(connection: Cluster) -> 
     write_records(connection.store, a_manifest(), a_plan())
     publish(connection)
     assert connection.job(TENANT, JOB).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("dies_in", ["add", "close"])
+@pytest.mark.parametrize("by", ["request", "restoring"])
+def test_a_process_that_dies_while_it_restores_an_ended_job_leaves_it_ended(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch, dies_in: str, by: str
+) -> None:
+    write_records(connection.store, a_manifest(), a_plan())
+    connection.store.put(keys.open_run(UNIT.run), b"")
+    publish(connection)
+
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobIndex, dies_in, die)
+        with pytest.raises(SystemExit):
+            connection.job(TENANT, JOB) if by == "request" else restore(connection)
+    connection.redis.delete("scriptorium:reconciler")
+    assert connection.job(TENANT, JOB).status is Status.COMPLETED
+    restore(connection)
+    assert [job for _, job in listed_jobs(connection, TENANT, 9)] == [JOB]
+    assert connection.jobs.open_runs() == []
+
+
+def test_a_job_that_ended_before_its_open_marker_went_is_in_the_index_before_it(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_records(connection.store, a_manifest(), a_plan())
+    connection.store.put(keys.open_run(UNIT.run), b"")
+    publish(connection)
+    delete, seen = connection.store.delete, list[list[str]]()
+
+    def look(key: str) -> None:
+        if key == keys.open_run(UNIT.run):
+            seen.append([job for _, job in connection.ended.newest(TENANT, 9)])
+        delete(key)
+
+    monkeypatch.setattr(connection.store, "delete", look)
+    connection.settle(UNIT.run)
+    assert seen == [[JOB]]
 
 
 def test_a_run_is_closed_as_soon_as_somebody_asks_after_its_result(
@@ -137,7 +181,8 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
 
 
 def test_a_listed_job_that_the_store_does_not_have_leaves_the_list(connection: Cluster) -> None:
-    connection.jobs.enlist(TENANT, {JOB: 1000.0})
+    connection.jobs.add(a_manifest(), a_run())
+    connection.redis.delete(f"scriptorium:job:{TENANT}/{JOB}")
     with pytest.raises(UnknownJob):
         connection.job(TENANT, JOB)
     assert connection.jobs.newest(TENANT, 9) == []

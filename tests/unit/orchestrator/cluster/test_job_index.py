@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.client import Pipeline
 
-from orchestrator.cluster.job import Status, Summary
+from orchestrator.cluster.job import Summary
 from orchestrator.cluster.job_index import ENDED_SECONDS, JobIndex, newest_run, open_runs
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
@@ -53,24 +54,22 @@ def test_a_run_closed_before_its_job_is_indexed_is_not_found(jobs: JobIndex) -> 
     assert jobs.find(TENANT, JOB) is None
 
 
-def test_what_is_known_of_an_ended_job_expires_but_its_place_in_the_list(
-    jobs: JobIndex, redis: Redis
-) -> None:
+def test_all_that_is_known_of_an_ended_job_expires(jobs: JobIndex, redis: Redis) -> None:
     jobs.add(a_manifest(), a_run())
     Ledger(redis).record(a_unit(), Receipt("computed"))
     assert redis.ttl(f"scriptorium:job:{TENANT}/{JOB}") == -1
     jobs.close(a_run(), SUMMARY)
     left: Any = redis.keys("scriptorium:*")
-    lasting = {key.decode() for key in left if not 0 < redis.ttl(key) <= ENDED_SECONDS}
-    assert lasting == {f"scriptorium:jobs:{TENANT}", f"scriptorium:jobs:partial/{TENANT}"}
+    assert not [key for key in left if not 0 < redis.ttl(key) <= ENDED_SECONDS]
 
 
 def test_a_job_that_runs_again_is_kept_until_it_ends(jobs: JobIndex, redis: Redis) -> None:
     jobs.add(a_manifest(), a_run())
     jobs.close(a_run(), SUMMARY)
+    assert jobs.newest(TENANT, 10) == []
     jobs.add(a_manifest(), a_run(2))
     assert redis.ttl(f"scriptorium:job:{TENANT}/{JOB}") == -1
-    assert jobs.newest(TENANT, 10, status=Status.PARTIAL) == []
+    assert jobs.newest(TENANT, 10) == [(1000.0, JOB)]
 
 
 def test_the_late_end_of_an_earlier_run_changes_nothing_of_the_next(
@@ -80,21 +79,44 @@ def test_the_late_end_of_an_earlier_run_changes_nothing_of_the_next(
     jobs.add(a_manifest(), a_run(2))
     jobs.close(a_run(), SUMMARY)
     assert redis.ttl(f"scriptorium:job:{TENANT}/{JOB}") == -1
-    assert jobs.newest(TENANT, 10, status=Status.PARTIAL) == []
+    assert jobs.newest(TENANT, 10) == [(1000.0, JOB)]
     jobs.close(a_run(2), Summary(canceled=True))
-    assert jobs.completed(TENANT, [JOB]) == [False]
+    assert jobs.newest(TENANT, 10) == []
 
 
-def test_ended_jobs_are_told_apart(jobs: JobIndex) -> None:
-    for number, summary in enumerate((SUMMARY, Summary(), Summary(canceled=True))):
+def test_a_retry_while_its_last_run_is_closed_once_more_stays_listed(
+    jobs: JobIndex, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.add(a_manifest(), a_run())
+    jobs.close(a_run(), SUMMARY)
+    multi = Pipeline.multi
+
+    def retry_first(pipe: Pipeline) -> None:
+        if jobs.run_number(TENANT, JOB) == 1:
+            JobIndex(redis).add(a_manifest(), a_run(2))
+        multi(pipe)
+
+    monkeypatch.setattr(Pipeline, "multi", retry_first)
+    jobs.close(a_run(), SUMMARY)
+    assert jobs.newest(TENANT, 10) == [(1000.0, JOB)]
+    assert jobs.open_runs() == [a_run(2)]
+    assert redis.ttl(f"scriptorium:job:{TENANT}/{JOB}") == -1
+
+
+def test_a_list_of_an_earlier_release_is_tidied_and_what_is_open_stays(
+    jobs: JobIndex, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.cluster.job_lists._PIECE", 3)
+    for number in range(8):
         jobs.add(a_manifest(f"job-{number}"), a_run(job=f"job-{number}"))
-        jobs.close(a_run(job=f"job-{number}"), summary)
-    jobs.add(a_manifest("job-3"), a_run(job="job-3"))
-    names = [f"job-{number}" for number in range(4)]
-    assert jobs.completed(TENANT, names) == [False, True, False, False]
-    assert [job for job, _ in jobs.newest(TENANT, 9, status=Status.CANCELED)] == ["job-2"]
-    assert [job for job, _ in jobs.open_jobs(TENANT)] == ["job-3"]
-    assert jobs.completed(TENANT, []) == []
+    for number in (0, 2, 3, 4, 7):
+        jobs.close(a_run(job=f"job-{number}"), SUMMARY)
+        redis.zadd(f"scriptorium:jobs:{TENANT}", {f"job-{number}": 1000.0})
+        redis.zadd(f"scriptorium:jobs:partial/{TENANT}", {f"job-{number}": 1000.0})
+    redis.zadd(f"scriptorium:jobs:{TENANT}", {f"old-{number}": 1.0 for number in range(7)})
+    assert jobs.tidy(TENANT) == 12
+    assert [job for _, job in jobs.newest(TENANT, 99)] == ["job-1", "job-5", "job-6"]
+    assert not redis.exists(f"scriptorium:jobs:partial/{TENANT}")
 
 
 def test_open_runs_are_those_without_a_result(jobs: JobIndex) -> None:
@@ -110,16 +132,9 @@ def test_open_runs_are_those_without_a_result(jobs: JobIndex) -> None:
 def test_the_newest_jobs_come_first_and_by_pages(jobs: JobIndex) -> None:
     for second, job in enumerate("abcd"):
         jobs.add(a_manifest(job).model_copy(update={"created_at": float(second)}), a_run(job=job))
-    assert jobs.newest(TENANT, 2) == [("d", 3.0), ("c", 2.0)]
-    assert jobs.newest(TENANT, 2, before=(2.0, "c")) == [("b", 1.0), ("a", 0.0)]
+    assert jobs.newest(TENANT, 2) == [(3.0, "d"), (2.0, "c")]
+    assert jobs.newest(TENANT, 2, before=(2.0, "c")) == [(1.0, "b"), (0.0, "a")]
     assert jobs.newest("another", 2) == []
-
-
-def test_what_is_enlisted_has_its_place_and_its_details_later(jobs: JobIndex) -> None:
-    jobs.add(a_manifest("old"), a_run(job="old"))
-    jobs.enlist(TENANT, {"new": 2000.0, "old": 5.0})
-    assert jobs.newest(TENANT, 9) == [("new", 2000.0), ("old", 1000.0)]
-    assert jobs.find(TENANT, "new") is None
 
 
 def test_a_wipe_is_noticed_once_redis_knew_us(jobs: JobIndex, redis: Redis) -> None:
@@ -202,7 +217,7 @@ def test_a_forgotten_job_is_in_no_index(jobs: JobIndex) -> None:
     jobs.add(a_manifest("stays"), a_run(job="stays"))
     jobs.forget(TENANT, JOB)
     assert jobs.find(TENANT, JOB) is None
-    assert [job for job, _ in jobs.newest(TENANT, 9)] == ["stays"]
+    assert [job for _, job in jobs.newest(TENANT, 9)] == ["stays"]
     assert {unit.job for unit in jobs.open_runs()} == {"stays"}
     assert admit(jobs, "next", in_flight=2) == "admitted"
 
@@ -213,9 +228,9 @@ def test_pages_of_jobs_of_one_moment_miss_none_and_repeat_none(jobs: JobIndex) -
     seen: list[str] = []
     before: tuple[float, str] | None = None
     while page := jobs.newest(TENANT, 3, before):
-        seen += [job for job, _ in page]
-        before = (page[-1][1], page[-1][0])
-    assert seen == list("gfedcba")
+        seen += [job for _, job in page]
+        before = page[-1]
+    assert seen == list("abcdefg")
 
 
 def test_whoever_listens_is_told_which_job_changed(jobs: JobIndex, redis: Redis) -> None:

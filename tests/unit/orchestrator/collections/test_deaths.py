@@ -13,6 +13,8 @@ import pytest
 
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.ended_jobs import EndedJobs
+from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.collections import control, deletion
 from orchestrator.collections.acceptance import SETTLED_SECONDS
 from orchestrator.collections.records import Collection
@@ -63,7 +65,7 @@ def cluster(connection: Cluster) -> Cluster:
 
 def mortal(cluster: Cluster, lives: int, *, behind: bool) -> Cluster:
     store: Any = Mortal(cluster.store, lives, behind=behind)
-    return replace(cluster, store=store)
+    return replace(cluster, store=store, ended=EndedJobs(store, cluster.records))
 
 
 def life(cluster: Cluster, *, wiped: bool) -> Collection:
@@ -100,9 +102,9 @@ def test_a_process_that_dies_anywhere_loses_no_line_and_makes_none_twice(
         assert shown(cluster, collection)["ended_at"] is not None, lives
         assert counts(cluster, collection) == {"total": 4, "completed": 3, "refused": 1}, lives
         jobs = {line["job"] for line in lines(cluster, collection, "completed")}
-        listed = {job for job, _ in cluster.jobs.newest(TENANT, 100)}
+        listed = {job for _, job in listed_jobs(cluster, TENANT, 100)}
         kept = {key.split("/")[3] for key in cluster.store.list(f"tenants/{TENANT}/jobs/")}
-        assert len(jobs) == 3 and kept == jobs and listed <= jobs, lives
+        assert len(jobs) == 3 and kept == jobs and listed == jobs, lives
         for key in list(cluster.store.list("")):
             cluster.store.delete(key)
         cluster.redis.flushall()

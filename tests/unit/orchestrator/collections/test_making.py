@@ -10,6 +10,7 @@ import pytest
 
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.ended_jobs import EndedJobs
 from orchestrator.collections import deletion, making, places
 from orchestrator.collections.rounds import Rounds
 from orchestrator.collections.states import States
@@ -25,11 +26,13 @@ from tasks.runs import keys
 from tasks.runs.units import Run
 from tests.inputs.examples import TENANT
 from tests.unit.orchestrator.collections.collected import (
+    ERROR,
     OPTIONS,
     accepted,
     addresses,
     collecting,
     counts,
+    end_job,
     end_jobs,
     lines,
     shown,
@@ -234,6 +237,31 @@ def test_after_a_wipe_of_redis_every_line_is_known_again(cluster: Cluster) -> No
     assert counts(cluster, collection) == before == {
         "total": 6, "completed": 4, "failed": 1, "refused": 1,
     }  # fmt: skip
+
+
+def test_jobs_whose_details_have_expired_are_counted_as_the_stores_index_says(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = accepted(cluster, addresses(5))
+    duty = collecting(cluster)
+    duty.go_on()
+    runs = cluster.jobs.open_runs()
+    for number, run in enumerate(runs[:4]):
+        end_job(cluster, run, ERROR if number == 2 else None)
+        cluster.redis.delete(f"scriptorium:job:{TENANT}/{run.job}")
+    before = {"total": 5, "completed": 3, "failed": 1, "queued": 1}
+    assert counts(cluster, collection) == before
+
+    def look_up(*_: object) -> None:
+        raise AssertionError("a job was looked up")
+
+    monkeypatch.setattr("orchestrator.collections.ending._look_up", look_up)
+    duty.go_on()  # notes what it found
+    monkeypatch.setattr(EndedJobs, "statuses", lambda *_: {})
+    assert counts(cluster, collection) == before
+    end_job(cluster, runs[4])
+    duty.go_on()
+    assert shown(cluster, collection)["status"] == "partial"
 
 
 def test_a_step_makes_no_job_of_a_collection_that_was_deleted_meanwhile(cluster: Cluster) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.collections import control, deletion, places, retention
 from orchestrator.collections.records import Collection, UnknownCollection
 from orchestrator.collections.retention import CollectionRetention
@@ -55,7 +56,7 @@ def ended(cluster: Cluster, *failing: str) -> Collection:
 
 
 def jobs_of(cluster: Cluster) -> list[str]:
-    return [job for job, _ in cluster.jobs.newest(TENANT, 99)]
+    return [job for _, job in listed_jobs(cluster, TENANT, 99)]
 
 
 def swept(cluster: Cluster, clock: Clock) -> None:

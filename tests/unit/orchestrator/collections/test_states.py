@@ -40,18 +40,15 @@ def test_each_job_has_the_state_that_it_ended_in(states: States) -> None:
     assert letters(states) == "cfpxq"
 
 
-def test_a_job_whose_details_have_expired_has_the_state_that_it_ended_in(
+def test_what_is_noted_of_a_job_that_redis_does_not_know_counts_until_it_runs_again(
     states: States, connection: Cluster
 ) -> None:
-    connection.jobs.restored()
-    for name in ENDS:
-        connection.redis.delete(f"scriptorium:job:{TENANT}/{name}")
+    connection.redis.delete(*(f"scriptorium:job:{TENANT}/{name}" for name in ENDS))
+    assert letters(states) == "????q"
+    states.note(TURN, dict(enumerate("cfpx")))
     assert letters(states) == "cfpxq"
-
-
-def test_after_a_wipe_nothing_is_taken_for_ended_before_all_are_listed(
-    states: States, connection: Cluster
-) -> None:
-    connection.jobs.restored(lists_ended=False)
-    connection.redis.delete(f"scriptorium:job:{TENANT}/completed")
-    assert letters(states) == "?fpxq"
+    connection.jobs.add(a_manifest("failed"), a_run(2, job="failed"))
+    assert letters(states) == "cqpxq"
+    connection.jobs.close(a_run(2, job="failed"), Summary())
+    connection.redis.delete(f"scriptorium:job:{TENANT}/failed")
+    assert letters(states) == "c?pxq"

@@ -17,9 +17,11 @@ from config.settings import Settings
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
+from orchestrator.cluster.ended_jobs import FINAL
 from orchestrator.cluster.job import Job, Status
 from orchestrator.cluster.job_folder import job_folders
 from orchestrator.cluster.job_index import newest_run, open_runs
+from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.runs import IllegalTransition, cancel, retry
@@ -60,7 +62,7 @@ class World:
         clear(redis, queues())  # a worker takes them, and dies
         for lease in redis.scan_iter("scriptorium:lease:*"):  # of the dead: they expire
             redis.delete(lease)
-        redis.delete("scriptorium:catalog:2")  # a day has passed since the last walk
+        redis.delete("scriptorium:catalog:3")  # a day has passed since the last walk
         restore(self.cluster)
         reconciler = Reconciler(self.cluster, clock=self.clock)
         for _ in range(9):
@@ -84,6 +86,12 @@ class World:
             assert is_ended is (run not in opened), run.name
             assert cluster.job(TENANT, job).status.final is is_ended
         assert {run.job for run in opened} <= jobs
+        assert sorted(job for _, job in listed_jobs(cluster, TENANT, 2)) == sorted(jobs)
+        for status in FINAL:
+            ended = {job for _, job in cluster.ended.newest(TENANT, 99, statuses=[status])}
+            assert ended - {run.job for run in opened} == {
+                job for job in jobs if cluster.job(TENANT, job).status is status
+            }
         assert list(store.list(keys.DELETED)) == []
         claimed = {key.rpartition("/")[2] for key in store.list(f"tenants/{TENANT}/uses/")}
         assert claimed <= jobs

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.ended_jobs import ENDED, FINAL, EndedJobs
 from orchestrator.cluster.job import Status
 from orchestrator.cluster.job_folder import JobFolder
-from orchestrator.cluster.job_lists import LISTED_APART
+from orchestrator.cluster.job_order import Place
+from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.runs import retry
 from orchestrator.reconciler import cataloguing
 from orchestrator.reconciler.cataloguing import EVERY_SECONDS, Cataloguing
+from orchestrator.reconciler.indexing import Indexing
 from orchestrator.reconciler.leading import Leading, LeadLost
 from orchestrator.reconciler.restoring import Restoring
 from tasks.artifacts import encode, exists
@@ -25,7 +29,7 @@ from tasks.runs.units import Run
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records
 from tests.unit.orchestrator.reconciler.passes import Clock, open_job, restore
 
-RESULT = encode(result_record(canceled=True))
+RESULT = encode(result_record(transcript={}))
 
 
 @pytest.fixture
@@ -52,11 +56,11 @@ def ended(connection: Cluster, job: str, tenant: str = TENANT) -> None:
 
 
 def listed(connection: Cluster, tenant: str = TENANT) -> list[str]:
-    return [job for job, _ in connection.jobs.newest(tenant, 99)]
+    return [job for _, job in connection.ended.newest(tenant, 99)]
 
 
-def test_every_job_of_every_tenant_is_listed_without_a_read(
-    connection: Cluster, catalog: Cataloguing, monkeypatch: pytest.MonkeyPatch
+def test_every_job_that_has_ended_of_every_tenant_is_listed_without_a_read(
+    connection: Cluster, catalog: Cataloguing, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tenants too that have no key and no quota, and whose names are like others' beginnings."""
     for number, tenant in enumerate(("a", "a-b", "a.b", "ab", "a0")):
@@ -65,12 +69,14 @@ def test_every_job_of_every_tenant_is_listed_without_a_read(
     def read(*_: object) -> bytes:
         raise AssertionError("an object was read")
 
-    monkeypatch.setattr(connection.store, "get", read)
-    catalog.walk()
-    for number, tenant in enumerate(("a", "a-b", "a.b", "ab", "a0")):
-        found = connection.jobs.newest(tenant, 9)
-        assert found == [(f"{1_000 * number:011x}{number:012x}", float(number))]
-    assert not connection.jobs.lacks_ended()
+    for walk in range(2):
+        monkeypatch.setattr(connection.store, "get", read)
+        catalog.walk()
+        for number, tenant in enumerate(("a", "a-b", "a.b", "ab", "a0")):
+            found = connection.ended.newest(tenant, 9, statuses=[Status.COMPLETED])
+            assert found == [(float(number), f"{1_000 * number:011x}{number:012x}")], walk
+        assert not connection.jobs.lacks_ended()
+        clock.now += EVERY_SECONDS
 
 
 def test_a_listed_job_is_described_once_it_is_asked_for(
@@ -79,7 +85,7 @@ def test_a_listed_job_is_described_once_it_is_asked_for(
     ended(connection, JOB)
     catalog.walk()
     assert connection.jobs.find(TENANT, JOB) is None
-    assert connection.job(TENANT, JOB).status is Status.CANCELED
+    assert connection.job(TENANT, JOB).status is Status.COMPLETED
 
 
 def test_a_fault_or_another_leader_goes_on_where_the_walk_has_come_to(
@@ -88,22 +94,21 @@ def test_a_fault_or_another_leader_goes_on_where_the_walk_has_come_to(
     monkeypatch.setattr(cataloguing, "PAGE", 2)
     for job in ("a", "b", "c", "d", "e"):
         ended(connection, job)
-    enlist, enlisted = connection.jobs.enlist, list[str]()
+    add, added = connection.ended.add, list[str]()
 
-    def fail(tenant: str, jobs: dict[str, float]) -> None:
-        if "c" in jobs and "c" not in enlisted:
-            enlisted.append("c")
+    def fail(tenant: str, place: Place, status: Status) -> None:
+        added.append(place[1])
+        if added.count("c") == 1 and place[1] in "cd":
             raise StoreUnavailable("it is away")
-        enlisted.extend(jobs)
-        enlist(tenant, jobs)
+        add(tenant, place, status)
 
-    monkeypatch.setattr(connection.jobs, "enlist", fail)
+    monkeypatch.setattr(EndedJobs, "add", lambda _, *given: fail(*given))
     with pytest.raises(StoreUnavailable):
         catalog.walk()
     assert connection.jobs.lacks_ended()
     Cataloguing(connection, leading, Restoring(connection, leading, adopt=True)).walk()
-    assert enlisted == ["a", "b", "c", "c", "d", "e"]
-    assert listed(connection) == ["e", "d", "c", "b", "a"]
+    assert added.count("a") == added.count("b") == 1 and added.count("c") == 2
+    assert listed(connection) == ["a", "b", "c", "d", "e"]
     assert not connection.jobs.lacks_ended()
 
 
@@ -113,19 +118,21 @@ def test_a_wipe_during_the_walk_begins_it_anew(
     monkeypatch.setattr(cataloguing, "PAGE", 1)
     for job in ("a", "b"):
         ended(connection, job)
-    enlist = connection.jobs.enlist
+    compare = Indexing.compare
 
-    def wipe(tenant: str, jobs: dict[str, float]) -> None:
-        enlist(tenant, jobs)
-        if "b" in jobs:
+    def wipe(own: Indexing, *given: Any) -> None:
+        compare(own, *given)
+        if given[1] == "a":
             connection.redis.flushall()
 
     with monkeypatch.context() as patch:
-        patch.setattr(connection.jobs, "enlist", wipe)
+        patch.setattr(Indexing, "compare", wipe)
         with pytest.raises(LeadLost):
             catalog.walk()
+    for key in list(connection.store.list(ENDED)):
+        connection.store.delete(key)
     restore(connection)
-    assert listed(connection) == ["b", "a"]
+    assert listed(connection) == ["a", "b"]
 
 
 def test_it_walks_once_a_day(connection: Cluster, catalog: Cataloguing, clock: Clock) -> None:
@@ -182,13 +189,15 @@ def test_a_job_that_ends_or_is_retried_while_it_is_looked_at_stays_as_it_is(
     connection: Cluster, catalog: Cataloguing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_records(connection.store, a_manifest())
-    index = catalog._index
+    connection.store.put(keys.source(TENANT, "ab"), b"talk")
+    compare = Indexing.compare
 
-    def end(folders: object) -> None:
-        index(folders)  # type: ignore[arg-type]
-        connection.store.put(keys.of_run(a_run(), keys.RESULT), RESULT)
+    def end(own: Indexing, *given: Any) -> None:
+        compare(own, *given)
+        canceled = encode(result_record(canceled=True))
+        connection.store.put(keys.of_run(a_run(), keys.RESULT), canceled)
 
-    monkeypatch.setattr(catalog, "_index", end)
+    monkeypatch.setattr(Indexing, "compare", end)
     catalog.walk()
     assert list(connection.store.list(keys.OPEN)) == []
     retry(connection, TENANT, JOB)
@@ -214,47 +223,93 @@ def test_after_a_wipe_jobs_are_listed_by_how_they_ended(
             connection.store.put(keys.failed(run.unit(Stage.TRANSCRIBE)), b"{}")
     catalog.walk()
     found = {
-        status: [job for job, _ in connection.jobs.newest(TENANT, 9, status=status)]
-        for status in LISTED_APART
+        status: [job for _, job in connection.ended.newest(TENANT, 9, statuses=[status])]
+        for status in FINAL
     }
-    assert found == {Status.CANCELED: ["b"], Status.FAILED: ["c"], Status.PARTIAL: ["d"]}
-    assert connection.jobs.completed(TENANT, list("abcd")) == [True, False, False, False]
+    assert found == {
+        Status.COMPLETED: ["a"],
+        Status.CANCELED: ["b"],
+        Status.FAILED: ["c"],
+        Status.PARTIAL: ["d"],
+    }
 
 
-@pytest.mark.parametrize("again", ["retried", "retried and completed"])
-def test_a_job_that_runs_again_since_it_was_looked_at_is_not_listed_as_failed(
-    connection: Cluster, catalog: Cataloguing, monkeypatch: pytest.MonkeyPatch, again: str
+def test_what_the_index_has_wrong_is_put_right_by_the_next_walk(
+    connection: Cluster, catalog: Cataloguing
+) -> None:
+    """A job that is gone, one that ran again elsewhere, one with two ends, and one of a copy."""
+    names = [f"{1000 * number:011x}{number:012x}" for number in range(6)]
+    for name in names[1:4]:
+        ended(connection, name)
+    places = [(float(number), name) for number, name in enumerate(names)]
+    for place in (places[0], places[2], places[5]):
+        connection.ended.add(TENANT, place, Status.FAILED)
+    for status in FINAL:
+        connection.ended.add(TENANT, places[3], status)
+    open_job_of_ours(connection, names[4])
+    catalog.walk()
+    assert connection.ended.newest(TENANT, 9, statuses=[Status.FAILED]) == [places[5]]
+    assert connection.ended.newest(TENANT, 9, statuses=[Status.COMPLETED]) == places[3:0:-1]
+    assert len(list(connection.store.list(ENDED))) == 4
+
+
+def test_the_walk_leaves_in_redis_what_is_open(connection: Cluster, catalog: Cataloguing) -> None:
+    """Earlier releases listed all jobs there."""
+    ended(connection, "old")
+    connection.redis.zadd(f"scriptorium:jobs:{TENANT}", {"old": 1000.0})
+    open_job_of_ours(connection, "open")
+    assert [job for _, job in listed_jobs(connection, TENANT, 9)] == ["old", "open"]
+    catalog.walk()
+    assert connection.jobs.newest(TENANT, 9) == [(1000.0, "open")]
+    assert [job for _, job in listed_jobs(connection, TENANT, 9)] == ["old", "open"]
+
+
+def open_job_of_ours(connection: Cluster, job: str) -> None:
+    write_records(connection.store, a_manifest(job))
+    connection.store.put(keys.open_run(a_run(job=job)), b"")
+    connection.jobs.add(a_manifest(job), a_run(job=job))
+
+
+def test_a_job_that_ran_again_since_it_was_looked_at_is_listed_as_it_ended_last(
+    connection: Cluster, catalog: Cataloguing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_records(connection.store, a_manifest())
+    connection.store.put(keys.source(TENANT, "ab"), b"talk")
     error = encode(result_record(error={"code": "unreadable_audio"}))
     connection.store.put(keys.of_run(a_run(), keys.RESULT), error)
-    look = catalog._ended_badly
+    look = Indexing._status
 
-    def run_again(folder: JobFolder) -> Status | None:
-        found = look(folder)
-        retry(connection, TENANT, JOB)
-        if again == "retried and completed":
+    def run_again(indexing: Indexing, folder: JobFolder) -> Status | None:
+        found = look(indexing, folder)
+        if folder.newest == a_run():
+            retry(connection, TENANT, JOB)
             result = encode(result_record(transcript={}))
             connection.store.put(keys.of_run(a_run(2), keys.RESULT), result)
             connection.settle(a_run(2))
         return found
 
-    monkeypatch.setattr(catalog, "_ended_badly", run_again)
+    monkeypatch.setattr(Indexing, "_status", run_again)
     catalog.walk()
-    assert listed(connection) == [JOB]
-    assert connection.jobs.newest(TENANT, 9, status=Status.FAILED) == []
+    found = {status: connection.ended.newest(TENANT, 9, statuses=[status]) for status in FINAL}
+    assert {status: [job for _, job in places] for status, places in found.items() if places} == {
+        Status.COMPLETED: [JOB]
+    }
 
 
 def test_a_job_that_is_deleted_while_it_is_looked_at_is_not_listed_again(
     connection: Cluster, catalog: Cataloguing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended(connection, JOB)
-    enlist = connection.jobs.enlist
+    canceled = encode(result_record(canceled=True))
+    connection.store.delete(keys.of_run(a_run(), "timings.json"))
+    connection.store.put(keys.of_run(a_run(), keys.RESULT), canceled)
+    look = Indexing._status
 
-    def delete(tenant: str, jobs: dict[str, float]) -> None:
+    def delete(indexing: Indexing, folder: JobFolder) -> Status | None:
+        found = look(indexing, folder)
         delete_job(connection, TENANT, JOB)
-        enlist(tenant, jobs)
+        return found
 
-    monkeypatch.setattr(connection.jobs, "enlist", delete)
+    monkeypatch.setattr(Indexing, "_status", delete)
     catalog.walk()
-    assert listed(connection) == []
+    assert [job for _, job in listed_jobs(connection, TENANT, 9)] == []

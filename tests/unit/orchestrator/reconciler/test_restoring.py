@@ -57,7 +57,7 @@ def test_after_a_wipe_ended_jobs_are_listed_again(connection: Cluster) -> None:
         keys.of_run(ASSEMBLE.run, keys.RESULT), encode(result_record(canceled=True))
     )
     restore(connection)
-    assert [job for job, _ in connection.jobs.newest(TENANT, 9)] == [JOB]
+    assert [job for _, job in connection.ended.newest(TENANT, 9)] == [JOB]
     assert connection.job(TENANT, JOB).status is Status.CANCELED
     assert not connection.jobs.is_wiped()
     assert not connection.jobs.lacks_ended()

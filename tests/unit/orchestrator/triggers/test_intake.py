@@ -78,7 +78,7 @@ def put(client: Any, bucket: str) -> Callable[..., str]:
 
 
 def jobs(connection: Cluster) -> list[str]:
-    return [job for job, _ in connection.jobs.newest("default", 100)]
+    return [job for _, job in connection.jobs.newest("default", 100)]
 
 
 def test_an_object_becomes_a_job_as_its_rule_says(

@@ -157,6 +157,15 @@ def test_a_listing_goes_on_behind_a_key(store: ArtifactStore) -> None:
     assert list(store.list("a/", "b")) == []
 
 
+def test_the_first_keys_are_those_of_the_listing(store: ArtifactStore) -> None:
+    keys = ["a/1", "a/2/x", "a/2/y", "a0/1", "b/1"]
+    for key in keys:
+        store.put(key, b"")
+    assert [list(store.first("", limit)) for limit in (1, 3, 9)] == [keys[:1], keys[:3], keys]
+    assert list(store.first("a", 2, "a/1")) == keys[1:3]
+    assert list(store.first("a/", 2, "b")) == list(store.first("c", 2)) == []
+
+
 def test_an_unused_store_lists_nothing(store: ArtifactStore) -> None:
     assert list(store.list("")) == list(store.list("jobs/")) == []
 

@@ -199,7 +199,7 @@ def test_a_canceled_job_is_not_tried_again(
         with working_connection(settings) as own:
             while not own.jobs.newest(TENANT, 1):
                 time.sleep(0.02)
-            ((name, _),) = own.jobs.newest(TENANT, 1)
+            ((_, name),) = own.jobs.newest(TENANT, 1)
             time.sleep(0.2)
             cancel(own, TENANT, name)
 
@@ -448,6 +448,6 @@ def test_a_client_that_leaves_is_not_waited_for(
             files={"file": ("a.wav", SILENCE)},
             timeout=5.0,  # of which a busy machine needs some for the submission
         )
-    ((name, _),) = connection.jobs.newest(TENANT, 1)
+    ((_, name),) = connection.jobs.newest(TENANT, 1)
     assert not connection.job(TENANT, name).status.final
     assert not caplog.records

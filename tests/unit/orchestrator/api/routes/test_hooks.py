@@ -68,7 +68,7 @@ def test_an_event_is_answered_with_its_jobs(
     s3_shared_client.put_object(Bucket=bucket, Key="a b+ü.wav", Body=b"a")
     body = minio(bucket, "a b+ü.wav")
     replies = [http.post("/v1/hooks/s3", content=body, headers=SECRET) for _ in range(2)]
-    ((job, _),) = connection.jobs.newest("default", 100)
+    ((_, job),) = connection.jobs.newest("default", 100)
     assert [reply.json() for reply in replies] == [{"jobs": [job], "ignored": 0}] * 2
     assert {reply.status_code for reply in replies} == {200}
 

@@ -279,7 +279,8 @@ def test_without_redis_nothing_is_accepted(connection: Cluster, no_redis: Redis)
     with TestClient(make_application(cut_off), base_url=HOST) as http:
         reply = submitted(http)
         assert error(reply) == (503, "redis_unavailable", None) and reply.headers["Retry-After"]
-        assert error(http.get("/v1/jobs"))[0] == 503
+        assert http.get("/v1/jobs").json()["data"] == []
+        assert error(http.get("/v1/jobs?status=queued"))[0] == 503
         assert error(http.get("/readyz"))[0] == 503
         assert http.get("/healthz").json() == {"status": "ok"}
     assert not list(connection.store.list(f"tenants/{TENANT}/jobs/"))
@@ -322,6 +323,38 @@ def test_jobs_are_listed_by_their_status(http: TestClient, connection: Cluster) 
     assert listed(status="canceled")[0] == [made[2], made[1]]
     http.delete(f"/v1/jobs/{made[1]}")
     assert listed(status="canceled")[0] == [made[2]]
+
+
+def test_without_redis_ended_jobs_are_listed_by_pages_and_by_status(
+    http: TestClient, connection: Cluster, no_redis: Redis
+) -> None:
+    made = [submitted(http).json()["id"] for _ in range(6)][::-1]
+    for job in made[1:]:
+        http.post(f"/v1/jobs/{job}/cancel")
+    run = Run(TENANT, made[5], 2)
+    http.post(f"/v1/jobs/{made[5]}/retry")
+    connection.store.put(keys.of_run(run, keys.RESULT), encode(result_record(transcript={})))
+    connection.settle(run)
+    cut_off = replace(connection, redis=no_redis, jobs=JobIndex(no_redis))
+
+    def paged(own: TestClient, **query: str) -> list[tuple[str, str]]:
+        found, cursor = [], None
+        while True:
+            given = query | ({"cursor": cursor} if cursor else {})
+            page = own.get("/v1/jobs", params=given | {"limit": 2}).json()
+            found += [(job["id"], job["status"]) for job in page["data"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return found
+
+    with TestClient(make_application(cut_off), base_url=HOST) as own:
+        for query in ({}, {"status": "canceled"}, {"status": "completed"}, {"status": "failed"}):
+            assert paged(own, **query) == paged(http, **query)
+        assert paged(own) == [
+            (made[0], "queued"),
+            *((job, "canceled") for job in made[1:5]),
+            (made[5], "completed"),
+        ]
 
 
 def test_a_page_of_a_status_may_be_short_and_not_the_last(
