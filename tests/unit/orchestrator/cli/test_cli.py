@@ -19,6 +19,7 @@ from orchestrator.cli import demo as demo_module
 from orchestrator.cli import transcribe as transcribe_module
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job, describe_job
+from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.diagnosis.services import check_store
 from orchestrator.jobs import submission
 from tasks.artifacts import encode
@@ -466,7 +467,7 @@ def test_an_interruption_cancels_the_jobs(
     ended = run("transcribe", talk, "--model", "fake")
     assert ended.status == 130
     assert "Stopped." in ended.err
-    ((_, job),) = cluster.jobs.newest(TENANT, 9)
+    ((_, job),) = listed_jobs(cluster, TENANT, 9)
     assert cluster.job(TENANT, job).status.value == "canceled"
 
 

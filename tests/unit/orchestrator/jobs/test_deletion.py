@@ -19,6 +19,7 @@ from config.settings import Settings
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status
+from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.jobs import submission
 from orchestrator.jobs.deletion import Tombstone, delete_job, erase
 from orchestrator.jobs.ids import keyed_job
@@ -362,7 +363,7 @@ def test_a_deletion_whose_process_died_is_ended_by_the_reconciler(
                 is_whole = False
         with pytest.raises(UnknownJob):
             connection.job(TENANT, job.id)
-        assert connection.jobs.newest(TENANT, 9) == []
+        assert list(listed_jobs(connection, TENANT, 9)) == []
         clock = Clock()
         clock.now += LATER
         with monkeypatch.context() as patch:
@@ -394,7 +395,7 @@ def test_the_reconciler_sweeps_and_brings_no_deleted_job_back(
         assert reconciler.reconcile() == ()
         housekeeping = Housekeeping(opened, reconciler._leading)
         assert opened.jobs.open_runs() == []
-        assert opened.jobs.newest(TENANT, 9) == []
+        assert list(listed_jobs(opened, TENANT, 9)) == []
 
         def is_done() -> bool:
             housekeeping.end_deletions()
@@ -425,7 +426,7 @@ def test_a_deleted_job_is_unknown_also_where_it_is_remembered(
                 delete_job(other, TENANT, job.id)
             with pytest.raises(UnknownJob):
                 retry(other, TENANT, job.id)
-        assert other.jobs.newest(TENANT, 9) == []
+        assert list(listed_jobs(other, TENANT, 9)) == []
     finally:
         other.close()
 

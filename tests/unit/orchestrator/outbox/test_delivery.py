@@ -188,6 +188,7 @@ def test_a_canceled_job_is_told_and_so_is_its_next_run(
 ) -> None:
     manifest = owing(receiver.url)
     write_records(cluster.store, manifest)
+    cluster.store.put(keys.source(TENANT, "ab"), b"talk")
     cluster.store.put(keys.open_run(RUN), b"")
     cluster.jobs.add(manifest, a_run())
     cancel(cluster, TENANT, JOB)
