@@ -363,7 +363,7 @@ def test_a_deletion_whose_process_died_is_ended_by_the_reconciler(
                 is_whole = False
         with pytest.raises(UnknownJob):
             connection.job(TENANT, job.id)
-        assert list(listed_jobs(connection, TENANT, 9)) == []
+        assert connection.jobs.newest(TENANT, 9) == []
         clock = Clock()
         clock.now += LATER
         with monkeypatch.context() as patch:
