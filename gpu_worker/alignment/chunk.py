@@ -15,7 +15,8 @@ from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.batcher import Batcher
 from gpu_worker.devices.requests import ANY_STANDING, Standing
 from gpu_worker.devices.turns import NO_TURNS, Turns
-from gpu_worker.transcript import ChunkTranscript, HeardWindow, Segment, Word
+from gpu_worker.heard import ChunkTranscript, HeardWindow
+from gpu_worker.transcript import Segment, Word
 from gpu_worker.transcription.decoded import rounded
 from gpu_worker.transcription.lines import split_lines
 from gpu_worker.transcription.windows import Window

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from gpu_worker.audio.levels import frame_levels
 from gpu_worker.audio.samples import Audio
+from gpu_worker.heard import HeardWindow
 from gpu_worker.pcm import SAMPLE_RATE
-from gpu_worker.transcript import HeardWindow, Segment, Word
+from gpu_worker.transcript import Segment, Word
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.fallback import is_silence, needs_fallback
 from gpu_worker.transcription.lines import split_lines

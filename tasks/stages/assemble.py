@@ -14,7 +14,8 @@ from typing import Any
 
 from gpu_worker.assembly.channels import Conversation, join_channels
 from gpu_worker.assembly.merging import merge_chunks
-from gpu_worker.transcript import HeardWindow, Transcript, Turn, transcript_to_json
+from gpu_worker.heard import HeardWindow
+from gpu_worker.transcript import Transcript, Turn, transcript_to_json
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, encode
 from tasks.execution.run import Work, run_unit
