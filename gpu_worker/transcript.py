@@ -21,6 +21,7 @@ class Word:
     score: float  # probability in 0..1
     speaker: str | None = None  # SPEAKER_00, or a known speaker's name
     interpolated: bool = False  # the time is a guess between its neighbours
+    doubt: float | None = None  # how likely the engine wrote it wrong; None: it seems right
 
 
 @dataclass(frozen=True, slots=True)

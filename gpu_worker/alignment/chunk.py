@@ -91,6 +91,9 @@ def _retimed(window: HeardWindow, words: tuple[Word, ...], language: str) -> Hea
     lines: list[Segment] = []
     for segment in window.segments:
         own = tuple(next(placed) for _ in _segment_words(segment))
+        if segment.words:  # the doubt is the engine's, which the aligner knows nothing of
+            pairs = zip(own, segment.words, strict=True)
+            own = tuple(replace(word, doubt=before.doubt) for word, before in pairs)
         if own:
             line = replace(segment, start=own[0].start, end=own[-1].end, words=own)
             lines += [line] if segment.words else split_lines(line, language)
