@@ -3,8 +3,8 @@
     python -m benchmarks.words.doubt [--model base] [--speech DIRECTORY | --labelled DIRECTORY]
                                      [--model-directory DIRECTORY] [--json FILE]
 
-Each recording is heard as it is, in a room with echoes, and in pink noise that is 3 dB quieter, and
-3 and 8 dB louder, than its speech. A word is wrong if it is substituted or inserted; lost words
+Each recording is heard as it is, in a room with echoes, and in pink noise that is 9 and 3 dB
+quieter than its speech, and as loud. A word is wrong if it is substituted or inserted; lost words
 cannot be marked. The worst tenth of all words is taken by each word's own doubt, and by the mean
 log probability of its window, as other programs do. `--labelled` takes any directory of recordings
 with a .txt each: thresholds were chosen on one, and the figures of docs/doubt.md are of another.
@@ -35,7 +35,7 @@ from gpu_worker.transcription.engines import DecodeOptions, Engine, EngineReques
 
 BEAMS = 5  # the default of base and tiny
 WORST = 0.1
-NOISE_DB = (-3, 3, 8)  # of the noise above the speech
+NOISE_DB = (-9, -3, 0)  # of the noise above the speech
 ECHO_SECONDS = 0.5  # in which the echo falls by 60 dB
 LANGUAGES = {"es": "es", "de": "de"} | dict.fromkeys(GERMAN, "de")
 

@@ -19,6 +19,7 @@ from gpu_worker.doubt.word_doubt import word_doubt
 from gpu_worker.transcript import Flag, Segment, Turn
 from gpu_worker.words import split_words
 
+NAMED_WORDS = 5  # of the doubtful ones of a segment, in a message
 _LETTERS = regex.compile(r"[\p{L}\p{N}]")
 _UNSPACED = frozenset({"zh", "ja", "yue", "th", "lo", "km", "my", "bo"})
 
@@ -55,6 +56,21 @@ def _unlikely_words(segment: Segment, around: Surroundings) -> Flag | None:
         thresholds.UNLIKELY_WORDS,
         round(mean, 2),
         f"The model was unsure: {mean:.0%} of these words are likely wrong.",
+    )
+
+
+def _doubtful_word(segment: Segment, around: Surroundings) -> Flag | None:
+    doubtful = [
+        word for word in segment.words if (word.doubt or 0.0) >= thresholds.DOUBTFUL_WORD_DOUBT
+    ]
+    if not doubtful:
+        return None
+    worst = max(word.doubt or 0.0 for word in doubtful)
+    named = ", ".join(word.word for word in doubtful[:NAMED_WORDS])
+    return Flag(
+        thresholds.DOUBTFUL_WORD,
+        round(worst * thresholds.DOUBTFUL_WORD_WEIGHT, 2),
+        f"More likely wrong than right: {named}.",
     )
 
 
@@ -152,8 +168,8 @@ def _stock_phrase(segment: Segment, around: Surroundings) -> Flag | None:
 
 
 SIGNS: tuple[Sign, ...] = (
-    _unlikely_words, _repetition, _too_fast, _mostly_silence, _no_speaker, _odd_script,
-    _not_placed, _unstable, _stock_phrase,
+    _unlikely_words, _doubtful_word, _repetition, _too_fast, _mostly_silence, _no_speaker,
+    _odd_script, _not_placed, _unstable, _stock_phrase,
 )  # fmt: skip
 
 

@@ -49,6 +49,15 @@ def test_each_sign_is_told_by_its_code(segment: Segment, code: str) -> None:
     assert code in codes(segment)
 
 
+def test_one_doubtful_word_in_a_plain_line_is_named() -> None:
+    plain = line("It was a bright cold day in April and the clocks were striking thirteen")
+    doubtful = replace(plain.words[3], doubt=0.7)
+    flags = flags_of(replace(plain, words=(*plain.words[:3], doubtful, *plain.words[4:])), ENGLISH)
+    [flag] = flags
+    assert (flag.code, flag.doubt) == (thresholds.DOUBTFUL_WORD, 0.35)
+    assert "bright" in flag.message
+
+
 def test_text_in_which_no_speaker_is_heard_is_doubtful_only_with_a_diarizer() -> None:
     segment = line("It was a bright cold day")
     heard = Surroundings("en", (Turn(0.0, 4.0, "SPEAKER_00"),), is_diarized=True)
