@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from gpu_worker.pcm import SAMPLE_RATE, Span
-
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -23,6 +21,25 @@ class Word:
     score: float  # probability in 0..1
     speaker: str | None = None  # SPEAKER_00, or a known speaker's name
     interpolated: bool = False  # the time is a guess between its neighbours
+    doubt: float | None = None  # how likely the engine wrote it wrong; None: it seems right
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A reason to doubt a segment's text."""
+
+    code: str  # one of `gpu_worker/doubt/thresholds.py`
+    doubt: float  # 0..1: how likely the text is wrong by this sign alone
+    message: str  # what was seen, for people
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another text of the same sound, that was not taken."""
+
+    text: str
+    by: str  # how it was decoded: greedy, beam, no_repeat, split, sampled, or a model's name
+    avg_logprob: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +58,9 @@ class Segment:
     compression_ratio: float = 0.0  # of the window's text; high means it repeats itself
     temperature: float = 0.0  # at which the window was decoded
     speaker: str | None = None
+    language: str | None = None  # None: the transcript's
+    flags: tuple[Flag, ...] = ()  # reasons to doubt it, worst first
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,17 @@ class TranscriptWarning:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """A span of the file to listen to, because its text may be wrong or is not there."""
+
+    start: float
+    end: float
+    doubt: float  # 0..1
+    codes: tuple[str, ...]  # of its flags, worst first
+    segment: int | None = None  # its place among the segments; None: a span without text
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """The whole file's text."""
 
@@ -71,6 +102,7 @@ class Transcript:
     segments: tuple[Segment, ...] = ()
     warnings: tuple[TranscriptWarning, ...] = ()
     turns: tuple[Turn, ...] = ()  # of all speakers; empty if no diarization was asked for
+    review: tuple[Review, ...] = ()  # where to listen, worst first
 
     @property
     def text(self) -> str:
@@ -88,7 +120,11 @@ class Transcript:
 _WARNING_FIELDS = tuple(field.name for field in fields(TranscriptWarning))
 _TURN_FIELDS = tuple(field.name for field in fields(Turn))
 _WORD_FIELDS = tuple(field.name for field in fields(Word) if field.name != "interpolated")
-_SEGMENT_FIELDS = tuple(field.name for field in fields(Segment) if field.name != "words")
+_FLAG_FIELDS = tuple(field.name for field in fields(Flag))
+_ALTERNATIVE_FIELDS = tuple(field.name for field in fields(Alternative))
+_REVIEW_FIELDS = tuple(field.name for field in fields(Review) if field.name != "codes")
+_NESTED = frozenset({"words", "flags", "alternatives"})
+_SEGMENT_FIELDS = tuple(field.name for field in fields(Segment) if field.name not in _NESTED)
 
 
 def transcript_to_json(transcript: Transcript) -> dict[str, Any]:
@@ -101,6 +137,10 @@ def transcript_to_json(transcript: Transcript) -> dict[str, Any]:
         "word_segments": [_word_to_json(word) for word in transcript.words],
         "turns": [_present(turn, _TURN_FIELDS) for turn in transcript.turns],
         "warnings": [warning_to_json(warning) for warning in transcript.warnings],
+        "review": [
+            _present(span, _REVIEW_FIELDS) | {"codes": list(span.codes)}
+            for span in transcript.review
+        ],
     }
 
 
@@ -112,6 +152,9 @@ def transcript_from_json(data: Mapping[str, Any]) -> Transcript:
         segments=segments_from_json(data["segments"]),
         warnings=tuple(TranscriptWarning(**warning) for warning in data.get("warnings", ())),
         turns=tuple(Turn(**turn) for turn in data.get("turns", ())),
+        review=tuple(
+            Review(**{**span, "codes": tuple(span["codes"])}) for span in data.get("review", ())
+        ),
     )
 
 
@@ -121,15 +164,31 @@ def warning_to_json(warning: TranscriptWarning) -> dict[str, Any]:
 
 
 def segment_to_json(segment: Segment) -> dict[str, Any]:
-    """Return one segment as JSON; leave out a speaker that is None."""
-    words = [_word_to_json(word) for word in segment.words]
-    return _present(segment, _SEGMENT_FIELDS) | {"words": words}
+    """Return one segment as JSON; leave out what is None, and flags and alternatives if none."""
+    data = _present(segment, _SEGMENT_FIELDS)
+    data["words"] = [_word_to_json(word) for word in segment.words]
+    if segment.flags:
+        data["flags"] = [_present(flag, _FLAG_FIELDS) for flag in segment.flags]
+    if segment.alternatives:
+        data["alternatives"] = [
+            _present(other, _ALTERNATIVE_FIELDS) for other in segment.alternatives
+        ]
+    return data
 
 
 def segments_from_json(data: Iterable[Mapping[str, Any]]) -> tuple[Segment, ...]:
     """Make segments from a list of results of `segment_to_json`."""
     return tuple(
-        Segment(**{**item, "words": tuple(Word(**word) for word in item.get("words", ()))})
+        Segment(
+            **{
+                **item,
+                "words": tuple(Word(**word) for word in item.get("words", ())),
+                "flags": tuple(Flag(**flag) for flag in item.get("flags", ())),
+                "alternatives": tuple(
+                    Alternative(**other) for other in item.get("alternatives", ())
+                ),
+            }
+        )
         for item in data
     )
 
@@ -140,66 +199,8 @@ def _word_to_json(word: Word) -> dict[str, Any]:
 
 
 def _present(
-    record: Word | Segment | Turn | TranscriptWarning, names: tuple[str, ...]
+    record: Word | Segment | Turn | TranscriptWarning | Flag | Alternative | Review,
+    names: tuple[str, ...],
 ) -> dict[str, Any]:
     # By hand: `dataclasses.asdict` takes seconds for the hundred thousand words of ten hours.
     return {name: value for name in names if (value := getattr(record, name)) is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class HeardWindow:
-    """The text of one window: its spans of speech and the segments that were heard in them."""
-
-    spans: tuple[Span, ...]  # of speech, in the file
-    segments: tuple[Segment, ...]
-    levels: tuple[tuple[int, ...], ...] = ()  # of each span's frames, `frame_levels`
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the window as artifacts hold it."""
-        return {
-            "spans": [list(span) for span in self.spans],
-            "segments": [segment_to_json(segment) for segment in self.segments],
-            "levels": [list(levels) for levels in self.levels],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> HeardWindow:
-        """Make it from the result of `to_json`."""
-        return cls(
-            tuple(Span(*span) for span in data["spans"]),
-            segments_from_json(data["segments"]),
-            tuple(tuple(levels) for levels in data.get("levels", ())),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkTranscript:
-    """The text of one chunk: its windows in order, and the warnings about it."""
-
-    windows: tuple[HeardWindow, ...]
-    warnings: tuple[TranscriptWarning, ...] = ()
-
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        """The segments of all windows, in order."""
-        return tuple(segment for window in self.windows for segment in window.segments)
-
-    @property
-    def speech_seconds(self) -> float:
-        """Seconds of speech that were found, with or without text."""
-        return sum(span.samples for window in self.windows for span in window.spans) / SAMPLE_RATE
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the chunk's text as its artifact holds it."""
-        return {
-            "windows": [window.to_json() for window in self.windows],
-            "warnings": [warning_to_json(warning) for warning in self.warnings],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> ChunkTranscript:
-        """Make it from the result of `to_json`."""
-        return cls(
-            tuple(HeardWindow.from_json(window) for window in data["windows"]),
-            tuple(TranscriptWarning(**warning) for warning in data.get("warnings", ())),
-        )

@@ -15,7 +15,8 @@ from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.batcher import Batcher
 from gpu_worker.devices.requests import ANY_STANDING, Standing
 from gpu_worker.devices.turns import NO_TURNS, Turns
-from gpu_worker.transcript import ChunkTranscript, HeardWindow, Segment, Word
+from gpu_worker.heard import ChunkTranscript, HeardWindow
+from gpu_worker.transcript import Segment, Word
 from gpu_worker.transcription.decoded import rounded
 from gpu_worker.transcription.lines import split_lines
 from gpu_worker.transcription.windows import Window
@@ -90,6 +91,9 @@ def _retimed(window: HeardWindow, words: tuple[Word, ...], language: str) -> Hea
     lines: list[Segment] = []
     for segment in window.segments:
         own = tuple(next(placed) for _ in _segment_words(segment))
+        if segment.words:  # the doubt is the engine's, which the aligner knows nothing of
+            pairs = zip(own, segment.words, strict=True)
+            own = tuple(replace(word, doubt=before.doubt) for word, before in pairs)
         if own:
             line = replace(segment, start=own[0].start, end=own[-1].end, words=own)
             lines += [line] if segment.words else split_lines(line, language)

@@ -15,7 +15,8 @@ from itertools import accumulate
 from statistics import median
 
 from gpu_worker.audio.levels import LevelTrack
-from gpu_worker.transcript import HeardWindow, Segment, Turn
+from gpu_worker.heard import HeardWindow
+from gpu_worker.transcript import Segment, Turn
 from gpu_worker.transcription.lines import cut_segment
 from gpu_worker.words import space_between
 

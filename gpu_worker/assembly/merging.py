@@ -1,4 +1,4 @@
-"""Merge the segments of all chunks into one transcript, with a warning for each missing span.
+"""Merge the segments of all chunks into one transcript, with flags and a review list.
 
 Chunks do not overlap, so merging is concatenation in order; nothing is guessed at the cuts.
 All times are clipped to the end of the file: models hear in windows and frames, which the end of
@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 from gpu_worker.assembly.speakers import assign_speakers
 from gpu_worker.diarization import Diarization
+from gpu_worker.doubt.review import flagged, review
+from gpu_worker.doubt.signs import Surroundings
 from gpu_worker.transcript import Segment, Transcript, TranscriptWarning, Turn
 
 
@@ -35,18 +37,22 @@ def merge_chunks(
     diarization: Diarization | None = None,
     turns: Sequence[Turn] = (),
     with_words: bool = True,
+    is_aligned: bool = False,
     speech_seconds: float = 0.0,
 ) -> Transcript:
     """Merge the segments of all chunks, given in the order of the file, into one transcript.
 
     `turns` belong to segments that have their speakers already; a diarization has its own.
-    `speech_seconds` is how much speech was found, with or without text. Turns, segments and
-    words end with the file at the latest; a turn behind its end is left out, a word never is.
+    `is_aligned` says that an aligner looked for the words. `speech_seconds` is how much speech was
+    found, with or without text. Turns, segments and words end with the file at the latest; a turn
+    behind its end is left out, a word never is.
     """
     segments = tuple(_clipped(segment, duration) for chunk in chunks for segment in chunk)
     turns = _within(diarization.turns if diarization else turns, duration)
     if diarization is not None:
         segments = assign_speakers(segments, turns, _within(diarization.exclusive, duration))
+    around = Surroundings(language or "", tuple(turns), diarization is not None, is_aligned)
+    segments = flagged(segments, around)
     if not with_words:
         segments = tuple(replace(segment, words=()) for segment in segments)
     found = [*warnings, *(_missing_notice(span) for span in missing)]
@@ -58,6 +64,7 @@ def merge_chunks(
         segments=segments,
         warnings=tuple(found),
         turns=turns,
+        review=review(segments, found),
     )
 
 

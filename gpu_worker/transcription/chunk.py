@@ -16,8 +16,9 @@ from gpu_worker.audio.vad import speech_spans
 from gpu_worker.devices.batcher import Batcher
 from gpu_worker.devices.requests import ANY_STANDING, Standing
 from gpu_worker.devices.turns import NO_TURNS, Turns
+from gpu_worker.heard import ChunkTranscript
 from gpu_worker.pcm import SAMPLE_RATE, Span
-from gpu_worker.transcript import ChunkTranscript, TranscriptWarning
+from gpu_worker.transcript import TranscriptWarning
 from gpu_worker.transcription.decoded import TIME_DIGITS, DecodedWindow, heard_window
 from gpu_worker.transcription.engines import DecodeOptions, Engine, WindowText
 from gpu_worker.transcription.second_look import second_look

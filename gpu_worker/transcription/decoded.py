@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 from gpu_worker.audio.levels import frame_levels
 from gpu_worker.audio.samples import Audio
+from gpu_worker.doubt.word_doubt import doubted
+from gpu_worker.heard import HeardWindow
 from gpu_worker.pcm import SAMPLE_RATE
-from gpu_worker.transcript import HeardWindow, Segment, Word
+from gpu_worker.transcript import Segment, Word
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.fallback import is_silence, needs_fallback
 from gpu_worker.transcription.lines import split_lines
@@ -75,7 +77,7 @@ def _lines(decoded: DecodedWindow, first_sample: int, language: str) -> list[Seg
     window, text = decoded.window.moved(first_sample), decoded.text
     if not text.text:
         return []
-    words = tuple(map(rounded, window.place(text.words)))
+    words = tuple(map(doubted, map(rounded, window.place(text.words))))
     start = words[0].start if words else window.spans[0].start / SAMPLE_RATE
     end = words[-1].end if words else window.spans[-1].end / SAMPLE_RATE
     whole = Segment(

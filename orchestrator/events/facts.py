@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from gpu_worker.transcript import ChunkTranscript, segment_to_json
+from gpu_worker.heard import ChunkTranscript
+from gpu_worker.transcript import segment_to_json
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.events import Facts
 from tasks.artifacts import ArtifactMissing, exists

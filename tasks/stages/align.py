@@ -12,7 +12,7 @@ from typing import Any
 
 from gpu_worker.alignment.chunk import align_chunk
 from gpu_worker.devices.requests import Standing
-from gpu_worker.transcript import ChunkTranscript
+from gpu_worker.heard import ChunkTranscript
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing
 from tasks.artifacts.pcm import read_audio

@@ -14,7 +14,8 @@ from typing import Any
 
 from gpu_worker.assembly.channels import Conversation, join_channels
 from gpu_worker.assembly.merging import merge_chunks
-from gpu_worker.transcript import HeardWindow, Transcript, Turn, transcript_to_json
+from gpu_worker.heard import HeardWindow
+from gpu_worker.transcript import Transcript, Turn, transcript_to_json
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, encode
 from tasks.execution.run import Work, run_unit
@@ -27,7 +28,7 @@ from tasks.runs.stages import EARLY_STAGES, Stage
 from tasks.runs.units import Run, Unit
 from tasks.stages.findings import Findings, FindingsReader
 from tasks.state.receipts import sum_timings
-from tasks.telemetry.metrics import JOBS_ENDED
+from tasks.telemetry.metrics import FLAGS, JOBS_ENDED
 from tasks.usage.evidence import Evidence
 from tasks.usage.record import run_usage
 
@@ -48,6 +49,9 @@ def _describe(place: Workplace, unit: Unit) -> Work:
 def _count_end(result: dict[str, Any]) -> None:
     status = "partial" if result["missing"] else "completed"
     JOBS_ENDED.labels("failed" if result["error"] else status).inc()
+    for span in (result["transcript"] or {}).get("review", ()):
+        for code in span["codes"]:
+            FLAGS.labels(code).inc()
 
 
 def _result(place: Workplace, unit: Unit) -> dict[str, Any] | None:
@@ -100,6 +104,7 @@ def _transcript(
         diarization=findings.diarization,
         turns=turns,
         with_words=options.aligner != "none",
+        is_aligned=options.aligns,
         speech_seconds=sum(chunk.speech_seconds for chunk in findings.chunks if chunk),
     )
 

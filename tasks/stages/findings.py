@@ -15,9 +15,10 @@ from typing import Any
 
 from gpu_worker.assembly.merging import MissingSpan
 from gpu_worker.diarization import Diarization
+from gpu_worker.heard import ChunkTranscript
 from gpu_worker.models.capabilities import translation_notices
 from gpu_worker.pcm import SAMPLE_RATE
-from gpu_worker.transcript import ChunkTranscript, TranscriptWarning
+from gpu_worker.transcript import TranscriptWarning
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
 from tasks.runs.manifest import Plan

@@ -62,6 +62,7 @@ BATCH_ROOM = Counter(
     "scriptorium_batch_room", "Windows that these batches had room for: their fill is the ratio."
 )
 JOBS_ENDED = Counter("scriptorium_jobs_ended", "Runs of jobs that ended.", ["status"])
+FLAGS = Counter("scriptorium_flags", "Reasons to doubt text, in published transcripts.", ["code"])
 
 # What the API counts
 HTTP_REQUESTS = Counter(

@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given, settings
 
 from gpu_worker.transcript import (
+    Alternative,
+    Flag,
+    Review,
     Segment,
     Transcript,
     Word,
@@ -79,3 +82,18 @@ def test_the_text_is_one_line_without_the_empty_segments() -> None:
 def test_a_transcript_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         transcript().duration = 1.0  # type: ignore[misc]
+
+
+def test_flags_alternatives_and_the_review_list_survive_json() -> None:
+    segment = Segment(
+        1.0,
+        2.0,
+        "Ja.",
+        language="de",
+        flags=(Flag("repetition", 0.9, "It says the same three times."),),
+        alternatives=(Alternative("Ja, ja.", "greedy", -0.4),),
+    )
+    review = (Review(1.0, 2.0, 0.9, ("repetition",), 0), Review(3.0, 4.0, 0.5, ("no_text",)))
+    original = Transcript("en", 5.0, (segment,), review=review)
+    carried = json.loads(json.dumps(transcript_to_json(original)))
+    assert transcript_from_json(carried) == original

@@ -16,9 +16,10 @@ from gpu_worker.alignment import Aligner, AlignerRequest, SpokenWindow
 from gpu_worker.alignment.chunk import AlignBatcher, align_chunk
 from gpu_worker.alignment.fake import FakeAligner
 from gpu_worker.errors import OutOfMemory
+from gpu_worker.heard import ChunkTranscript, HeardWindow
 from gpu_worker.loaded import load_aligner
 from gpu_worker.pcm import SAMPLE_RATE, Span
-from gpu_worker.transcript import ChunkTranscript, HeardWindow, Segment, TranscriptWarning, Word
+from gpu_worker.transcript import Segment, TranscriptWarning, Word
 from gpu_worker.words import split_words
 from tests.inputs.speech import recording
 

@@ -18,8 +18,9 @@ from gpu_worker.assembly.channels import (
     join_channels,
 )
 from gpu_worker.audio.levels import FRAME_SAMPLES
+from gpu_worker.heard import HeardWindow
 from gpu_worker.pcm import SAMPLE_RATE, Span
-from gpu_worker.transcript import HeardWindow, Segment, Turn, Word
+from gpu_worker.transcript import Segment, Turn, Word
 
 LOUD, ECHO = -20, -32
 

@@ -12,8 +12,8 @@ import pytest
 from gpu_worker.audio.levels import frame_levels
 from gpu_worker.audio.samples import Audio, pcm_to_audio
 from gpu_worker.errors import OutOfMemory
+from gpu_worker.heard import ChunkTranscript, HeardWindow
 from gpu_worker.pcm import Span
-from gpu_worker.transcript import ChunkTranscript, HeardWindow
 from gpu_worker.transcription.chunk import transcribe_chunk
 from gpu_worker.transcription.engines import DecodeOptions, DetectedLanguage, WindowText
 from gpu_worker.transcription.engines.fake import FakeEngine

@@ -26,10 +26,10 @@ from gpu_worker.assembly.formats import render
 from gpu_worker.assembly.merging import merge_chunks
 from gpu_worker.assembly.speakers import assign_speakers
 from gpu_worker.assembly.subtitles import SubtitleOptions
+from gpu_worker.heard import ChunkTranscript
 from gpu_worker.loaded import load_aligner
 from gpu_worker.pcm import Span
 from gpu_worker.transcript import (
-    ChunkTranscript,
     Segment,
     Transcript,
     Turn,

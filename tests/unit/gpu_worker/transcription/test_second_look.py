@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from gpu_worker.audio.samples import Audio
-from gpu_worker.transcript import ChunkTranscript, TranscriptWarning
+from gpu_worker.heard import ChunkTranscript
+from gpu_worker.transcript import TranscriptWarning
 from gpu_worker.transcription.chunk import transcribe_chunk
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.fake import FakeEngine

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gpu_worker.transcript import ChunkTranscript, HeardWindow, segment_to_json, segments_from_json
+from gpu_worker.heard import ChunkTranscript, HeardWindow
+from gpu_worker.transcript import segment_to_json, segments_from_json
 from gpu_worker.words import join_texts, word_places
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.events import Facts, events_after

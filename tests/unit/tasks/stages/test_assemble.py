@@ -14,6 +14,7 @@ from tasks.runs import keys
 from tasks.runs.records import Records
 from tasks.runs.stages import Stage
 from tests.inputs.examples import a_manifest, a_plan, a_unit, write_records
+from tests.unit.counted import Counted
 from tests.unit.tasks.inline import run_task
 
 UNIT = a_unit(Stage.ASSEMBLE)
@@ -66,6 +67,20 @@ def test_equal_artifacts_give_equal_bytes(place: Workplace) -> None:
         written.append(place.store.get(keys.of_run(UNIT.run, keys.RESULT)))
         place.store.delete(keys.of_run(UNIT.run, keys.RESULT))
     assert written[0] == written[1]
+
+
+def test_doubtful_lines_are_flagged_listed_and_counted(place: Workplace) -> None:
+    write_chunk(place, 0, "so so so so so so")
+    write_chunk(place, 1, "two")
+    with Counted() as grew:
+        run_task(UNIT)
+    transcript = result(place)["transcript"]
+    doubtful, plain = transcript["segments"]
+    assert [flag["code"] for flag in doubtful["flags"]] == ["repetition"]
+    assert "flags" not in plain
+    [span] = transcript["review"]
+    assert (span["segment"], span["codes"]) == (0, ["repetition"])
+    assert grew("scriptorium_flags_total", code="repetition") == 1
 
 
 def test_it_waits_for_a_chunk_that_may_still_come(place: Workplace) -> None:

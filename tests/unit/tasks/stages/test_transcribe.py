@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from gpu_worker.heard import ChunkTranscript
 from gpu_worker.pcm import Span
-from gpu_worker.transcript import ChunkTranscript
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
