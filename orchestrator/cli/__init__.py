@@ -20,6 +20,7 @@ from orchestrator.cli import (
     collections,
     demo,
     doctor,
+    evaluation,
     jobs,
     keys,
     load,
@@ -68,6 +69,7 @@ app.command()(audit.audit)
 app.command()(retention.retention)
 app.command()(retention.hold)
 app.command()(usage.usage)
+app.command(name="eval")(evaluation.evaluate)
 app.add_typer(bench.app, name="bench")
 app.add_typer(collections.app, name="collections")
 app.add_typer(keys.app, name="keys")
