@@ -26,6 +26,7 @@ from orchestrator.cli import (
     load,
     models,
     retention,
+    shadow,
     transcribe,
     triggers,
     usage,
@@ -74,6 +75,7 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(collections.app, name="collections")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
+app.add_typer(shadow.app, name="shadow")
 app.add_typer(triggers.app, name="triggers")
 app.command()(doctor.doctor)
 

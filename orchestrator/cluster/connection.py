@@ -20,6 +20,7 @@ from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
+from orchestrator.cluster.shadows import note_shadow
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.cluster.unreadable_job import unreadable_job
 from orchestrator.trail.writing import Trail
@@ -174,6 +175,7 @@ class Cluster(Services):
         summary = Summary.of_result(result)
         # These first: after a crash here the run is still open and is settled again.
         self._owe(run)
+        note_shadow(self.store, self.settings.shadow, run, summary)
         self.books.counting.note_end(run)
         self.store.delete(keys.open_run(run))
         self.jobs.close(run, summary)

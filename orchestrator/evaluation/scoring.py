@@ -35,6 +35,12 @@ def score(recordings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def disagreements(pairs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return what `gpu_worker.accuracy.disagreement` answers. Raises as `count_word_errors`."""
+    answer = ask("gpu_worker.accuracy.disagreement", list(pairs)) if pairs else []
+    return list(answer)
+
+
 def ask(module: str, request: Any) -> Any:
     """Run a module in a child process with a JSON request; return its answer.
 

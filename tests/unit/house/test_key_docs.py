@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import pytest
 
+from orchestrator.cluster import shadows
 from orchestrator.collections import places
 from orchestrator.jobs.holds import hold_key
 from tasks.runs import keys, usage_keys
@@ -76,6 +77,7 @@ COLLECTIONS = [
     *(places.OWED + TURN.name, places.piece(TURN, 0), places.delivered(TURN)),
     places.tries(TURN) + "1",
 ]
+SHADOWS = [shadows.DUE + RUN.name, shadows.MADE + RUN.name]
 TRAIL = "audit/2026-11-29/1795960793.123-api-17-1.jsonl"  # as orchestrator/trail/writing.py has it
 # Parts of keys
 OTHER_FUNCTIONS = {"anchor", "behind", "claims", "content", "digest", "jobs", "made_of"}
@@ -120,7 +122,7 @@ def test_every_line_of_a_table_is_a_key_and_every_key_has_one_line(table: int) -
     lines = documented(table)
     made = (
         [key for some in MADE.values() for key in some],
-        [*COLLECTIONS, hold_key(TENANT, JOB), hold_key(TENANT, None), TRAIL],
+        [*COLLECTIONS, *SHADOWS, hold_key(TENANT, JOB), hold_key(TENANT, None), TRAIL],
     )[table]
     for line in lines:
         assert len([key for key in made if line.fullmatch(key)]) == 1, line.pattern
