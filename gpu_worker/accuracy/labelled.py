@@ -37,12 +37,16 @@ class LabelledFile:
         """The recording, for people."""
         return self.path.name
 
-    def reference_json(self) -> dict[str, Any]:
-        """Return what is known as JSON, for the process that scores."""
+    def reference_json(self, *, with_speakers: bool = True) -> dict[str, Any]:
+        """Return what is known as JSON, for the process that scores.
+
+        Without speakers where no side was asked for them: to find none would be wrong in all.
+        """
+        turns, texts = (self.turns, self.texts) if with_speakers else ((), ())
         return {
             "text": self.text,
-            "turns": [[turn.start, turn.end, turn.speaker] for turn in self.turns],
-            "texts": [list(each) for each in self.texts],
+            "turns": [[turn.start, turn.end, turn.speaker] for turn in turns],
+            "texts": [list(each) for each in texts],
             "words": [[word.word, word.start, word.end] for word in self.words],
         }
 

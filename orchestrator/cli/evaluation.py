@@ -123,9 +123,10 @@ def _scored(
     heard: Sequence[Sequence[HeardFile]],
     values: Settings,
 ) -> Evaluation:
+    tells_speakers = any(it.options.diarizes or it.options.channels == "split" for it in sides)
     requests = [
         {
-            "reference": file.reference_json(),
+            "reference": file.reference_json(with_speakers=tells_speakers),
             "language": sides[0].options.language or of_file[0].transcript["language"]
             or NO_LANGUAGE,
             "heard": [each.transcript for each in of_file],

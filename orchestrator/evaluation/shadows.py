@@ -11,12 +11,12 @@ from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob
 from orchestrator.cluster.job import Status
 from orchestrator.cluster.shadows import DUE, MADE, SHADOW_TENANT, shadow_job
 from orchestrator.cluster.unreadable import FAULTS, note, parsed_runs
+from orchestrator.evaluation.costs import costs_of
 from orchestrator.usage.prices import Prices
 from tasks.artifacts import ArtifactMissing
 from tasks.runs.units import Run
-from tasks.usage.evidence import Evidence
 from tasks.usage.figures import Figures
-from tasks.usage.record import Place, computed
+from tasks.usage.record import Place
 
 NO_LANGUAGE = "en"  # of a recording without speech
 Disagreements = Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]]
@@ -28,7 +28,7 @@ class Side:
 
     model: str
     transcript: Mapping[str, Any]
-    figures: Mapping[Place, Figures]  # also of units that another job has computed
+    figures: Mapping[Place, Figures]  # of the stages with models
 
     def to_json(self, prices: Prices | None) -> dict[str, Any]:
         """Return what the side took as JSON."""
@@ -94,8 +94,8 @@ def _pair(cluster: Cluster, run: Run, own: Run) -> Pair:
 
 def _side(cluster: Cluster, run: Run) -> Side:
     transcript = cluster.result(run.tenant, run.job)["transcript"]
-    figures = computed(Evidence(cluster.store, cluster.records).receipts(run))
-    return Side(cluster.records.resolved(run).options.model, transcript, figures)
+    model = cluster.records.resolved(run).options.model
+    return Side(model, transcript, costs_of(cluster, run))
 
 
 def shadow_report(

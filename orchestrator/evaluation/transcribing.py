@@ -18,6 +18,7 @@ from config.settings import Settings
 from gpu_worker.accuracy.labelled import LabelledFile
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
+from orchestrator.evaluation.costs import costs_of
 from orchestrator.evaluation.scoring import known_error
 from orchestrator.evaluation.variants import Variant
 from orchestrator.jobs.options import allowing
@@ -26,9 +27,8 @@ from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
 from orchestrator.local.fitness import check_workers
 from tasks.runs.units import Run
-from tasks.usage.evidence import Evidence
 from tasks.usage.figures import Figures
-from tasks.usage.record import Place, computed
+from tasks.usage.record import Place
 
 # What a cluster that serves tenants may have, and this one must not.
 _NOT_HERE: Mapping[str, Any] = {
@@ -45,7 +45,7 @@ class HeardFile:
     """What a side made of one recording, and what that took."""
 
     transcript: Mapping[str, Any]
-    figures: Mapping[Place, Figures]  # without `assemble`
+    figures: Mapping[Place, Figures]  # of the stages with models
 
     @property
     def audio_seconds(self) -> float:
@@ -98,7 +98,6 @@ def _heard(
         if job.error is not None:
             raise known_error(job.error, f"{side.given}, {file.name}: ")
         run = Run(tenant, job.id, job.run)
-        evidence = Evidence(cluster.store, cluster.records)
         transcript = cluster.result(tenant, job.id)["transcript"]
-        found.append(HeardFile(transcript, computed(evidence.receipts(run))))
+        found.append(HeardFile(transcript, costs_of(cluster, run)))
     return found

@@ -65,6 +65,8 @@ def test_a_recording_may_have_turns_word_times_and_the_words_of_each_speaker(
     [file] = labelled_files(tmp_path)
     assert file.text == "yes sir no"
     assert file.reference_json()["turns"] == [[0.5, 2.5, "anna"]]
+    bare = file.reference_json(with_speakers=False)
+    assert bare["turns"] == bare["texts"] == [] and bare["words"] == [["Yes", 0.5, 1.0]]
 
 
 def test_a_set_can_be_made_of_recordings_and_texts_from_anywhere(tmp_path: Path) -> None:
