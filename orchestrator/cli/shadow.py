@@ -42,10 +42,11 @@ def report(
     if as_json:
         print_json(found)
     else:
-        _show(found, rows)
+        print_report(found, rows)
 
 
-def _show(found: Mapping[str, Any], rows: int) -> None:
+def print_report(found: Mapping[str, Any], rows: int) -> None:
+    """Print the report: counts, both sides, and of each recording its worst lines."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     typer.echo(
         f"{found['done']} shadows are compared, {found['flagged']} of them flagged (more than "
