@@ -28,7 +28,8 @@ from orchestrator.jobs.submission import submit
 from orchestrator.jobs.tombstones import Tombstones
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
-from tasks.runs.options import JobOptions
+from tasks.runs.deadline import Place, place_of
+from tasks.runs.options import JobOptions, KnownSpeaker
 from tasks.runs.records import result_record
 from tasks.runs.stages import Lane
 from tasks.runs.units import Run
@@ -146,7 +147,8 @@ def test_a_shadow_is_of_the_operator_and_has_nothing_of_the_tenant_but_sound_and
     assert manifest.metadata == {} and manifest.source.artifact is None
     assert (manifest.webhook_url, manifest.output, manifest.idempotency_key) == (None, None, None)
     assert manifest.source.name == "talk.wav" and manifest.options.max_new_tokens == 5
-    assert manifest.ready_by is not None and manifest.ready_by > time.time() + 300 * DAY_SECONDS
+    place = place_of(manifest, a_plan(10), time.time() + 300 * DAY_SECONDS)
+    assert place == Place(Lane.BULK, is_early=True)
     assert cluster.store.get(keys.pcm(SHADOW_TENANT, a_plan(10).audio)) == b"pcm"
     assert own in cluster.jobs.open_runs()
     assert [job for job, _ in cluster.jobs.newest(TENANT, 10)] != []
@@ -266,6 +268,15 @@ def test_a_rule_that_deletes_audio_deletes_the_shadow_of_it(
     assert [gone.kind for gone in retention.apply(folder)] == [kind]
     assert exists(strict.store, keys.manifest(own.tenant, own.job)) is stays
     strict.close()
+
+
+def test_a_shadow_knows_the_voices_that_its_job_knows(cluster: Cluster) -> None:
+    clip = take_file(cluster, io.BytesIO(b"RIFF" + bytes(50)), "ana.wav", TENANT).artifact or ""
+    known = KnownSpeaker(name="Ana", clip=clip.rpartition("/")[2])
+    own = made(cluster, ended(cluster, OPTIONS.model_copy(update={"known_speakers": (known,)})))
+    copy = keys.source(SHADOW_TENANT, known.clip)
+    assert exists(cluster.store, copy)
+    assert exists(cluster.store, keys.uses(SHADOW_TENANT, known.clip) + own.job)
 
 
 def test_what_is_known_of_a_shadow_is_in_its_entry(cluster: Cluster) -> None:
