@@ -21,6 +21,11 @@ class ModelSettings(BaseSettings):
         description="As JSON: share of new jobs (0 to 1) that get another model, revision or "
         "compute_type, if they name none.",
     )
+    shadow: dict[str, Any] = Field(
+        default={},
+        description="As JSON: share of completed jobs (0 to 1) that are transcribed again in the "
+        "shadow, and the options that differ; seed.",
+    )
     model_dir: Path | None = Field(default=None, description="Where fetched models are kept.")
     device: str = Field(default="auto", description="auto, cpu or cuda.")
     engine: Literal["auto", "faster_whisper", "torch"] = Field(

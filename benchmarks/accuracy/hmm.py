@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from pocketsphinx import Decoder, set_loglevel
 
-from benchmarks.accuracy.recordings import Recording, hmm_words, samples
+from benchmarks.accuracy.recordings import Recording, samples
+from gpu_worker.accuracy.references import without_silences
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Word
 
@@ -50,7 +51,7 @@ class HmmAligner:
         self._decoder.end_utt()
         if self._decoder.hyp() is None:
             raise ValueError("The text could not be aligned with the audio.")
-        found = hmm_words(
+        found = without_silences(
             (
                 part.word,
                 part.start_frame / _FRAMES_PER_SECOND,

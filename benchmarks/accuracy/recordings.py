@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gpu_worker.accuracy.references import read_rttm, read_stm, read_word_times
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Turn, Word
 
@@ -63,38 +62,6 @@ def pyannote_sample() -> Recording:
     )
 
 
-def read_rttm(path: Path) -> dict[str, tuple[Turn, ...]]:
-    """Turns by file name, of NIST's RTTM: type file channel start duration … speaker …"""
-    turns: dict[str, list[Turn]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        kind, file, _, start, seconds, _, _, speaker, *_ = line.split()
-        if kind == "SPEAKER":
-            begin = float(start)
-            turns.setdefault(file, []).append(Turn(begin, begin + float(seconds), speaker))
-    return {file: tuple(found) for file, found in turns.items()}
-
-
-def read_stm(path: Path) -> tuple[tuple[str, str], ...]:
-    """Speaker and text of each line of NIST's STM: file channel speaker start end text."""
-    lines = [line.split(maxsplit=5) for line in path.read_text(encoding="utf-8").splitlines()]
-    return tuple((line[2], line[5]) for line in lines if len(line) == 6)
-
-
-def read_hmm_words(path: Path) -> tuple[Word, ...]:
-    """Words of pocketsphinx' alignment: `w` holds begin, duration and word, silences as <sil>."""
-    found = json.loads(path.read_text(encoding="utf-8"))["w"]
-    return hmm_words((item["t"], item["b"], item["b"] + item["d"]) for item in found)
-
-
-def hmm_words(entries: Iterable[tuple[str, float, float]]) -> tuple[Word, ...]:
-    """Words, starts and ends in seconds, without silences and marks of a pronunciation."""
-    return tuple(
-        Word(text.partition("(")[0], start, end, 1.0)
-        for text, start, end in entries
-        if not text.startswith(("<", "[", "+"))
-    )
-
-
 def samples(path: Path) -> npt.NDArray[np.float32]:
     """The file as mono samples at 16 kHz, shape (samples,)."""
     from faster_whisper import decode_audio
@@ -115,7 +82,7 @@ def _spoken(speech: Path, name: str) -> Recording:
         path=path,
         language="de" if name in GERMAN else "en",
         text=path.with_suffix(".txt").read_text(encoding="utf-8").strip(),
-        words=read_hmm_words(times) if times.is_file() else (),
+        words=read_word_times(times) if times.is_file() else (),
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.accuracy.recordings import Recording
-from benchmarks.speakers.speaker_scores import COLLAR, cp_word_error, diarization_error
 from gpu_worker.accuracy.normaliser import normalised
+from gpu_worker.accuracy.speaker_scores import COLLAR, cp_word_error, diarization_error
 from gpu_worker.transcript import Transcript
 
 

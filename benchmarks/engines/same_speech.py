@@ -24,11 +24,11 @@ import torch
 
 from benchmarks.accuracy.models import NAMES, whisper_files
 from benchmarks.accuracy.recordings import SPEECH, Recording, recordings, samples
-from benchmarks.accuracy.word_times import NO_ERRORS, spread, time_errors
 from benchmarks.machine import describe_machine
 from benchmarks.on_gpu.equality import Equality, Heard, batches, compared
 from gpu_worker.accuracy.counting import word_error
 from gpu_worker.accuracy.word_error import WordError
+from gpu_worker.accuracy.word_times import NO_ERRORS, spread, time_errors
 from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.vad import speech_spans
 from gpu_worker.pcm import SAMPLE_RATE

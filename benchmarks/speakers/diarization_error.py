@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import ProcessorTime, describe_machine, print_machine
-from benchmarks.speakers.speaker_scores import cp_word_error, diarization_error
 from config.settings import Settings
+from gpu_worker.accuracy.speaker_scores import cp_word_error, diarization_error
 from gpu_worker.audio.decoding import decode
 from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.pcm import SAMPLE_RATE

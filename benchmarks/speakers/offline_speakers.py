@@ -40,8 +40,8 @@ from benchmarks.speakers.recordings import (
     write_wav,
 )
 from benchmarks.speakers.senko_baseline import run_senko
-from benchmarks.speakers.speaker_scores import DiarizationError, diarization_error
 from config.settings import Settings
+from gpu_worker.accuracy.speaker_scores import DiarizationError, diarization_error
 from gpu_worker.diarization.offline import OFFLINE_NAME, fetch_offline
 from gpu_worker.transcript import Turn
 
@@ -97,7 +97,7 @@ def hear_in_process(
 ) -> Heard:
     """pyannote's own pipeline; it is loaded first, which does not count."""
     from benchmarks.speakers.diarization_baseline import diarize, pyannote_file
-    from benchmarks.speakers.speaker_scores import annotation
+    from gpu_worker.accuracy.speaker_scores import annotation
 
     pipeline, heard, began = load(), Heard(), time.process_time()
     for recording in recordings:

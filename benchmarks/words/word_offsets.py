@@ -19,8 +19,8 @@ from pathlib import Path
 from benchmarks.accuracy.hmm import HmmAligner
 from benchmarks.accuracy.models import NAMES, WhisperFiles, whisper_files
 from benchmarks.accuracy.recordings import SPEECH, Recording, recordings, samples
-from benchmarks.accuracy.word_times import NO_ERRORS, TimeErrors, spread, time_errors
 from benchmarks.machine import print_machine
+from gpu_worker.accuracy.word_times import NO_ERRORS, TimeErrors, spread, time_errors
 from gpu_worker.audio.samples import Audio
 from gpu_worker.transcript import Word
 from gpu_worker.transcription.chunk import transcribe_chunk

@@ -1,25 +1,62 @@
-"""A labelled set: a directory of recordings, each with a `.txt` of the same stem that it says."""
+"""A labelled set: recordings, each with what is known of it.
+
+In a directory `talk.mp3` has its text in `talk.txt`. It may also have `talk.rttm` (who speaks
+when), `talk.stm` (who says what; without a `.txt` it is the text) and `talk.words.json` (when
+each word is said).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from gpu_worker.accuracy.references import read_rttm, read_stm, read_word_times
 from gpu_worker.errors import InvalidOption
+from gpu_worker.transcript import Turn, Word
 
-_TEXT = ".txt"
-# What `transcribe` writes beside a recording: no recordings.
-_WRITTEN = frozenset({_TEXT, ".json", ".srt", ".vtt", ".tsv", ".rttm"})
+_TEXT, _TURNS, _SPOKEN, _WORDS = ".txt", ".rttm", ".stm", ".words.json"
+# What `transcribe` writes beside a recording, and what is known of one: no recordings.
+_WRITTEN = frozenset({_TEXT, _TURNS, _SPOKEN, ".json", ".srt", ".vtt", ".tsv"})
 _HINT = "Put talk.txt, with what is said, beside talk.mp3."
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """One recording, and what is said in it."""
+    """One recording, and what is known of it; what is not known is empty."""
 
     path: Path
-    text: str
+    text: str  # what is said
+    turns: tuple[Turn, ...] = ()  # who speaks when
+    texts: tuple[tuple[str, str], ...] = ()  # speaker and what they say, in order of time
+    words: tuple[Word, ...] = ()  # with their true times
+
+    @property
+    def name(self) -> str:
+        """The recording, for people."""
+        return self.path.name
+
+    def reference_json(self, *, with_speakers: bool = True) -> dict[str, Any]:
+        """Return what is known as JSON, for the process that scores.
+
+        Without speakers where no side was asked for them: to find none would be wrong in all.
+        """
+        turns, texts = (self.turns, self.texts) if with_speakers else ((), ())
+        return {
+            "text": self.text,
+            "turns": [[turn.start, turn.end, turn.speaker] for turn in turns],
+            "texts": [list(each) for each in texts],
+            "words": [[word.word, word.start, word.end] for word in self.words],
+        }
+
+
+def labelled_pairs(pairs: Iterable[tuple[Path, str]]) -> tuple[LabelledFile, ...]:
+    """Return a labelled set of recordings and their texts, from wherever they are.
+
+    Raises InvalidOption if there are none, or if nothing is said.
+    """
+    return _checked([LabelledFile(path, text) for path, text in pairs], "The labelled set")
 
 
 def reference_texts(directory: Path) -> Mapping[str, str]:
@@ -38,20 +75,43 @@ def reference_texts(directory: Path) -> Mapping[str, str]:
 def labelled_files(directory: Path) -> tuple[LabelledFile, ...]:
     """Return the labelled recordings of a directory, by name; pass over files without a text.
 
-    Raises InvalidOption if there are none, if two files have one text, or if nothing is said.
+    Raises InvalidOption if there are none, if two files have one text, if nothing is said, or if
+    what is known of one cannot be read.
     """
     texts = reference_texts(directory)
-    found = [
-        LabelledFile(path, texts[path.stem])
-        for path in sorted(directory.iterdir())
-        if path.stem in texts and path.suffix not in _WRITTEN and path.is_file()
-    ]
-    if not found:
-        raise InvalidOption(f"{directory} has no recording with a text.", hint=_HINT)
+    found = []
+    for path in sorted(directory.iterdir()):
+        if path.suffix in _WRITTEN or not path.is_file():
+            continue
+        spoken = read_stm(stm) if (stm := path.with_suffix(_SPOKEN)).is_file() else ()
+        text = texts.get(path.stem, " ".join(said for _, said in spoken) if spoken else None)
+        if text is not None:
+            words, turns = path.with_suffix(_WORDS), path.with_suffix(_TURNS)
+            found.append(
+                LabelledFile(
+                    path,
+                    text,
+                    _turns(turns) if turns.is_file() else (),
+                    spoken,
+                    read_word_times(words) if words.is_file() else (),
+                )
+            )
     stems = [file.path.stem for file in found]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise InvalidOption(f"{twice[0]}.txt is the text of several files.", hint=_HINT)
+    return _checked(found, str(directory))
+
+
+def _turns(path: Path) -> tuple[Turn, ...]:
+    """Return the turns of a recording's own file, which may name any file inside."""
+    turns = [turn for found in read_rttm(path).values() for turn in found]
+    return tuple(sorted(turns, key=lambda turn: turn.start))
+
+
+def _checked(found: list[LabelledFile], name: str) -> tuple[LabelledFile, ...]:
+    if not found:
+        raise InvalidOption(f"{name} has no recording with a text.", hint=_HINT)
     if not any(file.text.strip() for file in found):
-        raise InvalidOption(f"All texts of {directory} are empty.", hint=_HINT)
+        raise InvalidOption(f"All texts of {name} are empty.", hint=_HINT)
     return tuple(found)

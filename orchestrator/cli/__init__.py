@@ -20,11 +20,13 @@ from orchestrator.cli import (
     collections,
     demo,
     doctor,
+    evaluation,
     jobs,
     keys,
     load,
     models,
     retention,
+    shadow,
     transcribe,
     triggers,
     usage,
@@ -68,10 +70,12 @@ app.command()(audit.audit)
 app.command()(retention.retention)
 app.command()(retention.hold)
 app.command()(usage.usage)
+app.command(name="eval")(evaluation.evaluate)
 app.add_typer(bench.app, name="bench")
 app.add_typer(collections.app, name="collections")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
+app.add_typer(shadow.app, name="shadow")
 app.add_typer(triggers.app, name="triggers")
 app.command()(doctor.doctor)
 

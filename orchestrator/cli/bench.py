@@ -11,11 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from gpu_worker.accuracy.comparison import Measurement, points_above, too_wrong
 from gpu_worker.accuracy.labelled import labelled_files, reference_texts
 from gpu_worker.accuracy.word_error import WordError
-from gpu_worker.errors import InvalidOption, LibraryMissing, ScriptoriumError
-from gpu_worker.models.whisper import AUTO, find_model
+from gpu_worker.errors import InvalidOption, LibraryMissing
+from gpu_worker.models.whisper import AUTO
 from orchestrator.cli.context import (
     EXIT_FAILED,
     AsJson,
@@ -24,16 +23,18 @@ from orchestrator.cli.context import (
     print_json,
     tenant,
 )
+from orchestrator.cli.evaluation import evaluated, print_evaluation
 from orchestrator.cli.options import located
 from orchestrator.cli.spellings import spellings
-from orchestrator.diagnosis.accuracy import Pair, count_word_errors, measure
+from orchestrator.evaluation.report import Evaluation, Figure
+from orchestrator.evaluation.scoring import Pair, count_word_errors
+from orchestrator.evaluation.variants import Variant, make_variants
 from orchestrator.results.trial import SideReport, TrialReport, trial_report, tried_jobs
-from tasks.runs.options import JobOptions
-from tasks.runs.submitted_options import job_options
 
 app = typer.Typer(help="Compare the accuracy of models and compute types.", no_args_is_help=True)
 MOST_POINTS = 1.0
 USUAL_TYPE = "default"
+ALIGNER = "cross_attention"  # it needs no second model; words alone are judged
 
 
 @app.command()
@@ -62,35 +63,24 @@ def accuracy(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of a CPU model.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Transcribe a labelled set by each model and compute type, on this machine without a cluster.
+    """Transcribe a labelled set by each model and compute type: `eval` of these, in short.
 
     The exit status is 1 if one has more word errors than the first one, by more than --most points.
     """
-    values = current_settings()
-    others = {"language": language, "max_new_tokens": max_new_tokens}
-    variants = _variants([model or values.model, *_listed(models)], _listed(compute_types), others)
-    files = labelled_files(directory)
-    measured: list[Measurement] = []
-    try:
-        for number, options in enumerate(variants, 1):
-            if not as_json:
-                name = f"{options.model} {options.compute_type}"
-                told = f"{number} of {len(variants)}: {name}, {len(files)} files"
-                typer.echo(told, err=True)
-            measured.append(measure(directory, options, values, threads))
-    except ScriptoriumError:
-        if measured and not as_json:  # minutes of work are not lost by a later variant's error
-            _show(measured)
-        raise
-    wrong = too_wrong(measured, most)
+    given = [model or current_settings().model, *_listed(models)]
+    others = {"aligner": ALIGNER, "language": language, "max_new_tokens": max_new_tokens}
+    sides = _sides(given, _listed(compute_types), others)
+    found = evaluated(labelled_files(directory), sides, threads, quiet=as_json)
+    wrong = found.too_wrong(most)
     if as_json:
-        print_json([_as_json(each, measured[0], each not in wrong) for each in measured])
+        rows = enumerate(found.totals)
+        print_json([_as_json(found, side, one, side not in wrong) for side, one in rows])
     else:
-        _show(measured)
-        for each in wrong:
+        print_evaluation(found)
+        for side in wrong:
             typer.echo(
-                f"{each.name} has {points_above(each, measured[0]):.2f} points more word errors "
-                f"than {measured[0].name}; at most {most:g} are accepted.",
+                f"{sides[side].given} has {found.points_above(side):.2f} points more word errors "
+                f"than {sides[0].given}; at most {most:g} are accepted.",
                 err=True,
             )
     if wrong:
@@ -118,62 +108,41 @@ def trial(
         _show_trial(report)
 
 
-def _variants(
-    models: Sequence[str], types: Sequence[str], others: dict[str, Any]
-) -> list[JobOptions]:
-    """Return the options of each model with each compute type, the reference side first.
+def _sides(models: Sequence[str], types: Sequence[str], others: dict[str, Any]) -> list[Variant]:
+    """Return the sides of each model with each compute type, the reference side first.
 
     Raises InvalidOption or UnknownModel.
     """
-    if models[0] == AUTO:
-        raise InvalidOption("No model is named.", hint="Name one with --model, such as base.")
-    given = {name: value for name, value in others.items() if value is not None}
-    found = [
-        job_options({"model": located(model), "compute_type": kind, **given})
+    usual = {name: value for name, value in others.items() if value is not None}
+    sides = [
+        (f"{model} {kind}", {"model": located(model), "compute_type": kind})
         for model in dict.fromkeys(models)
         for kind in dict.fromkeys(types)
     ]
-    for options in found:
-        find_model(options.model)
-    if len(found) < 2:
+    if len(sides) < 2 and sides[0][1]["model"] != AUTO:
         raise InvalidOption(
             "There is nothing to compare.",
             hint="Name two compute types, --compute-types float32,int8, or another of --models.",
         )
-    return found
+    return make_variants(sides, usual)
 
 
 def _listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-def _show(measured: Sequence[Measurement]) -> None:
-    titles = ("words", "errors", "WER %", "points above", "seconds", "realtime factor")
-    table = Table("variant", *(Column(title, justify="right") for title in titles), box=None)
-    for each in measured:
-        table.add_row(
-            each.name,
-            str(each.error.words),
-            str(each.error.errors),
-            f"{100 * each.error.rate:.2f}",
-            f"{points_above(each, measured[0]):+.2f}",
-            f"{each.seconds:.1f}",
-            f"{each.real_time_factor:.3f}",
-        )
-    Console(highlight=False, markup=False).print(table)
-
-
-def _as_json(each: Measurement, reference: Measurement, accepted: bool) -> dict[str, Any]:
+def _as_json(found: Evaluation, side: int, one: Figure, accepted: bool) -> dict[str, Any]:
+    options, seconds = found.sides[side].options, one.device_seconds
     return {
-        "model": each.model,
-        "compute_type": each.compute_type,
-        "words": each.error.words,
-        "errors": each.error.errors,
-        "wer": round(each.error.rate, 6),
-        "points_above": round(points_above(each, reference), 4),
-        "seconds": round(each.seconds, 3),
-        "audio_seconds": round(each.audio_seconds, 3),
-        "real_time_factor": round(each.real_time_factor, 6),
+        "model": options.model,
+        "compute_type": options.compute_type,
+        "words": one.words.words,
+        "errors": one.words.errors,
+        "wer": round(one.words.rate, 6),
+        "points_above": round(found.points_above(side), 4),
+        "seconds": round(seconds, 3),
+        "audio_seconds": round(one.audio_seconds, 3),
+        "real_time_factor": round(seconds / one.audio_seconds, 6) if one.audio_seconds else None,
         "accepted": accepted,
     }
 

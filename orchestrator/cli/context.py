@@ -21,6 +21,7 @@ from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.cli.secrets import warn_of_password
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job, Status
+from orchestrator.jobs.shadow import shadow_of
 from orchestrator.jobs.trial import trial_of
 from orchestrator.local.cluster import running_cluster
 from orchestrator.usage.budgets import check_budgets
@@ -83,6 +84,7 @@ def remember(
     given = {name: value for name, value in given.items() if value is not None}
     _state["settings"] = values.model_copy(update=given)
     trial_of(values)  # a wrong one is told at the start, and not at the first job
+    shadow_of(values)
     prices_of(values)
     check_budgets(values)
     _give_home(_state["settings"].home)

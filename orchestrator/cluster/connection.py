@@ -21,6 +21,7 @@ from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
+from orchestrator.cluster.shadows import note_shadow
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.cluster.unreadable_job import unreadable_job
 from orchestrator.trail.writing import Trail
@@ -161,20 +162,19 @@ class Cluster(Services):
     def settle(self, run: Run) -> Summary | None:
         """Index the run's summary and remove it from the open runs, if it has a result.
 
-        A run whose end is written without a result gets its result here. Returns the summary, or
-        None while there is no end.
+        A run whose end is written without one gets it here. Returns None while there is no end.
         """
         try:
             result = json.loads(self.store.get(keys.of_run(run, keys.RESULT)))
         except ArtifactMissing:
-            result = self._written_end(run)
-            if result is None:
+            if (result := self._written_end(run)) is None:
                 return None
             self.store.put(keys.of_run(run, keys.RESULT), encode(result))
             return self.settle(run)  # with the first result, if another process wrote one
         summary = Summary.of_result(result)
         if exists(self.store, keys.open_run(run)):  # after a crash it is still, and settled again
             self._owe(run)
+            note_shadow(self.store, self.settings.shadow, run, summary)
             self.books.counting.note_end(run)
             self.ended.end(run, summary.status)
             self.store.delete(keys.open_run(run))
@@ -188,8 +188,8 @@ class Cluster(Services):
         died before its next write.
         """
         try:
-            error = json.loads(self.store.get(keys.failed(run.unit(Stage.ASSEMBLE))))
-            return result_record(error=error)
+            failed = self.store.get(keys.failed(run.unit(Stage.ASSEMBLE)))
+            return result_record(error=json.loads(failed))
         except ArtifactMissing:
             canceled = exists(self.store, keys.of_run(run, "canceled"))
             return result_record(canceled=True) if canceled else None

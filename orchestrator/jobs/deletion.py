@@ -2,7 +2,8 @@
 
 A tombstone is written first. While it exists the job is unknown, and the reconciler
 (`orchestrator/jobs/tombstones.py`) removes what running tasks still write; it also finishes a
-deletion whose process died. Files that were written into a submitter's bucket stay there.
+deletion whose process died. A job's shadow goes with it. Files that were written into a submitter's
+bucket stay there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from orchestrator.cluster import shadows
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_index import newest_run
 from orchestrator.cluster.unreadable import note, parsed_runs
@@ -23,7 +25,7 @@ from tasks.runs.units import Run
 from tasks.state.claims import release
 
 # Folders with keys of all jobs
-SHARED = (keys.OPEN, keys.OUTBOX, usage_keys.UNCOUNTED, keys.DEAD_LETTERS)
+SHARED = (keys.OPEN, keys.OUTBOX, usage_keys.UNCOUNTED, keys.DEAD_LETTERS, shadows.MADE)
 Contents = dict[str, tuple[str, ...]]  # by content: its parts, if it has several
 
 
@@ -75,6 +77,11 @@ def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
         raise UnknownJob(f"There is no job {job!r}.")
     if is_held(cluster.store, tenant, job):
         raise JobHeld(f"There is a legal hold on job {job}, or on its tenant.")
+    remove_job(cluster, tenant, job)
+
+
+def remove_job(cluster: Cluster, tenant: str, job: str) -> None:
+    """Do what `delete_job` does for a job that is there, whether it is held or not."""
     known = cluster.jobs.run_number(tenant, job)
     runs = max(newest_run(cluster.store, tenant, job).number, known)
     own = list(cluster.store.list(keys.job(tenant, job)))
@@ -82,6 +89,15 @@ def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
     stone = Tombstone(tenant, job, round(time.time(), 3), runs, contents)
     cluster.store.put(stone.key, stone.to_bytes())
     erase(cluster, stone)
+
+
+def remove_shadow(cluster: Cluster, tenant: str, job: str) -> None:
+    """Remove the shadow of a job, and the entries that it has one."""
+    own = shadows.SHADOW_TENANT, shadows.shadow_job(tenant, job)
+    is_there = exists(cluster.store, keys.manifest(*own))
+    if is_there and not exists(cluster.store, keys.tombstone(*own)):  # else it goes already
+        remove_job(cluster, *own)
+    _delete(cluster.store, list(cluster.store.list(f"{shadows.MADE}{tenant}/{job}/")))
 
 
 def erase(cluster: Cluster, stone: Tombstone, outside: Sequence[str] | None = None) -> int:
@@ -105,6 +121,8 @@ def erase(cluster: Cluster, stone: Tombstone, outside: Sequence[str] | None = No
             forget_key(store, tenant, job, idempotency_key)
     if outside is None:
         outside = [key for it in SHARED for key in store.list(f"{it}{tenant}/{job}/")]
+    if any(key.startswith(shadows.MADE) for key in outside):
+        remove_shadow(cluster, tenant, job)
     for run in _uncounted(outside):
         cluster.books.counting.count(run, stone.deleted_at)
     gone = _delete(store, outside)

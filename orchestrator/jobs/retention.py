@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from config.settings import Settings
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_folder import JobFolder, job_folder
-from orchestrator.jobs.deletion import contents_of, delete_job
+from orchestrator.jobs.deletion import contents_of, delete_job, remove_shadow
 from orchestrator.jobs.holds import JobHeld, is_held
 from orchestrator.trail.entry import Entry
 from tasks.artifacts import ArtifactMissing, exists
@@ -87,6 +87,8 @@ class Retention:
             if not dry_run and not self._delete(folder, rules[TRANSCRIPTS]):
                 return []
         else:
+            if not dry_run and due != [SOURCE]:  # a shadow has a copy of the rest
+                remove_shadow(self._cluster, folder.tenant, folder.job)
             gone = self._expired(folder, [kind for kind in OF_CONTENTS if kind in due], dry_run)
         made = [Gone(folder.tenant, folder.job, kind, count, age) for kind, count in gone.items()]
         if not dry_run:

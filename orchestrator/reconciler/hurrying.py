@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.shadows import SHADOW_TENANT
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.open_runs.survey import RunSurvey
 from orchestrator.reconciler.leading import Leading
@@ -59,7 +60,7 @@ class Hurrying:
         self._moved = {run: units for run, units in self._moved.items() if run in open_runs}
         left = MOST_UNITS
         for one in surveys:
-            if one.ready_by is None or left <= 0:
+            if one.ready_by is None or left <= 0 or one.run.tenant == SHADOW_TENANT:
                 continue
             try:
                 left -= self._move(one, left, is_crowded=is_crowded)

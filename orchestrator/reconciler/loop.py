@@ -33,6 +33,7 @@ from orchestrator.reconciler.measuring import Measuring
 from orchestrator.reconciler.rescuing import Rescuing
 from orchestrator.reconciler.restoring import Restoring
 from orchestrator.reconciler.retaining import Retaining
+from orchestrator.reconciler.shadowing import ORPHANS_SECONDS, SHADOWS_SECONDS, Shadowing
 from tasks.runs.units import Unit
 from tasks.telemetry.heartbeat import Heartbeat
 
@@ -69,6 +70,7 @@ class Reconciler:
         self._beside = [self._audit, Duty("costs", costing.measure, COSTS_SECONDS)]
         if adopt:
             collecting = Collecting(cluster, self._leading)
+            shadowing = Shadowing(cluster, self._leading)
             self._beside += [
                 Duty("collections", collecting.go_on, COLLECTIONS_SECONDS),
                 Duty("collection_deletions", collecting.end_deletions, settings.audit_seconds),
@@ -76,6 +78,8 @@ class Reconciler:
                 Duty("deletions", house.end_deletions, settings.audit_seconds),
                 Duty("retention", retaining.sweep, settings.audit_seconds),
                 Duty("uploads", house.remove_unused_uploads, UPLOADS_SECONDS),
+                Duty("shadows", shadowing.make, SHADOWS_SECONDS),
+                Duty("orphans", shadowing.remove_orphans, ORPHANS_SECONDS),
                 Duty("usage", accounting.count, settings.audit_seconds),
                 Duty("packs", accounting.pack, PACK_SECONDS),
             ]

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from benchmarks.speakers.diarization_baseline import diarize, load_pipeline, pyannote_file
-from benchmarks.speakers.speaker_scores import DiarizationError, diarization_error
+from gpu_worker.accuracy.speaker_scores import DiarizationError, diarization_error
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Turn
 from scripts.make_conversation import VOICES, converse

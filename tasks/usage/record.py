@@ -101,6 +101,17 @@ def run_usage(
     return RunUsage(run, ended, found, labels_of(labels))
 
 
+def computed(receipts: Receipts) -> dict[Place, Figures]:
+    """Return what units took to compute, also those that another run or job has computed."""
+    found: dict[Place, Figures] = {}
+    for stage, units in receipts.items():
+        for receipt in units:
+            device, figures = _own(receipt)
+            place = (stage.value, device)
+            found[place] = found.get(place, Figures()) + figures
+    return found
+
+
 def _own(receipt: Mapping[str, Any]) -> tuple[str, Figures]:
     """Return the device and the figures of a computed unit.
 

@@ -163,6 +163,7 @@ def test_every_component_can_read_its_settings(name: str, monkeypatch: pytest.Mo
             assert values.prices["device_hour"]["NVIDIA H200"] == 3.2
             assert values.redelivery_factor == 0.5
             assert values.trial == {"share": 0.1, "compute_type": "int8_float16"}
+            assert values.shadow == {"share": 0.05, "model": "large-v3"}
             assert values.allow_urls
 
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import pytest
 
+from orchestrator.cluster import shadows
 from orchestrator.cluster.ended_jobs import ended_key
 from orchestrator.cluster.job import Status
 from orchestrator.collections import places
@@ -78,6 +79,7 @@ COLLECTIONS = [
     *(places.OWED + TURN.name, places.piece(TURN, 0), places.delivered(TURN)),
     places.tries(TURN) + "1",
 ]
+SHADOWS = [shadows.DUE + RUN.name, shadows.MADE + RUN.name]
 TRAIL = "audit/2026-11-29/1795960793.123-api-17-1.jsonl"  # as orchestrator/trail/writing.py has it
 ENDED_JOB = ended_key(TENANT, (1795960793.123, JOB), Status.FAILED)
 # Parts of keys
@@ -123,7 +125,7 @@ def test_every_line_of_a_table_is_a_key_and_every_key_has_one_line(table: int) -
     lines = documented(table)
     made = (
         [key for some in MADE.values() for key in some],
-        [*COLLECTIONS, hold_key(TENANT, JOB), hold_key(TENANT, None), ENDED_JOB, TRAIL],
+        [*COLLECTIONS, *SHADOWS, hold_key(TENANT, JOB), hold_key(TENANT, None), ENDED_JOB, TRAIL],
     )[table]
     for line in lines:
         assert len([key for key in made if line.fullmatch(key)]) == 1, line.pattern

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gpu_worker.accuracy.labelled import labelled_files, reference_texts
+from gpu_worker.accuracy.labelled import labelled_files, labelled_pairs, reference_texts
 from gpu_worker.errors import InvalidOption
+from gpu_worker.transcript import Turn, Word
 
 
 def test_a_recording_has_the_text_of_its_stem_and_what_was_written_beside_it_is_none(
@@ -48,3 +49,28 @@ def test_a_directory_or_a_text_that_cannot_be_read_is_said(tmp_path: Path) -> No
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidOption, match="UTF-8"):
         reference_texts(tmp_path)
+
+
+def test_a_recording_may_have_turns_word_times_and_the_words_of_each_speaker(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.wav").write_text("sound")
+    (tmp_path / "a.stm").write_text("a 1 anna 0 2 Yes, sir.\na 1 peter 2 3 No.\n")
+    (tmp_path / "a.rttm").write_text("SPEAKER call 1 0.5 2.0 <NA> <NA> anna <NA> <NA>\n")
+    (tmp_path / "a.words.json").write_text('[{"word": "Yes", "start": 0.5, "end": 1.0}]')
+    [file] = labelled_files(tmp_path)
+    assert file.text == "Yes, sir. No." and file.texts[1] == ("peter", "No.")
+    assert file.turns == (Turn(0.5, 2.5, "anna"),) and file.words == (Word("Yes", 0.5, 1.0, 1.0),)
+    (tmp_path / "a.txt").write_text("yes sir no")
+    [file] = labelled_files(tmp_path)
+    assert file.text == "yes sir no"
+    assert file.reference_json()["turns"] == [[0.5, 2.5, "anna"]]
+    bare = file.reference_json(with_speakers=False)
+    assert bare["turns"] == bare["texts"] == [] and bare["words"] == [["Yes", 0.5, 1.0]]
+
+
+def test_a_set_can_be_made_of_recordings_and_texts_from_anywhere(tmp_path: Path) -> None:
+    pairs = [(tmp_path / "x" / "a.wav", "one"), (tmp_path / "y" / "a.wav", "two")]
+    assert [file.text for file in labelled_pairs(pairs)] == ["one", "two"]
+    with pytest.raises(InvalidOption, match="no recording"):
+        labelled_pairs([])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.speakers.recordings import read_sample
-from benchmarks.speakers.speaker_scores import diarization_error
+from gpu_worker.accuracy.speaker_scores import diarization_error
 from gpu_worker.diarization import DiarizerRequest, SpeakerBounds
 from gpu_worker.diarization.offline import SEGMENTATION_FILE, fetch_offline, unpacked_offline
 from gpu_worker.diarization.offline_pipeline import SLOTS, load_segmentation

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, LibraryMissing, UnknownModel, UnreadableAudio
 from orchestrator.cli import app
-from orchestrator.diagnosis.accuracy import MeasurementFailed, known_error
+from orchestrator.evaluation.scoring import MeasurementFailed, known_error
 from tests.inputs.speech import recording, write_wav
 
 
@@ -47,9 +47,9 @@ def test_compute_types_that_hear_alike_pass(labelled: Path) -> None:
 def test_a_side_with_more_word_errors_fails_and_the_table_says_by_how_much(labelled: Path) -> None:
     ended = bench(labelled, "--model", "pico", "--models", "fake", "--language", "en")
     assert ended.exit_code == 1, ended.output
-    header, reference, variant = ended.stdout.strip().splitlines()
-    assert header.split()[:3] == ["variant", "words", "errors"]
-    assert reference.split()[:2] == ["pico", "default"] and variant.split()[0] == "fake"
+    assert ended.stdout.startswith("a: pico default\nb: fake default\n")
+    [rates] = [line for line in ended.stdout.splitlines() if line.split()[:2] == ["WER", "%"]]
+    assert float(rates.split()[2]) < float(rates.split()[3])
     assert "fake default has" in ended.stderr and "at most 1 are accepted" in ended.stderr
 
 
@@ -57,7 +57,7 @@ def test_a_side_with_more_word_errors_fails_and_the_table_says_by_how_much(label
 def test_an_error_of_the_engine_is_told_with_its_own_class(labelled: Path, tmp_path: Path) -> None:
     ended = bench(labelled, "--model", "pico", "--compute-types", "int8,float16")
     assert isinstance(ended.exception, InvalidOption) and "float16" in ended.exception.message
-    assert "pico int8" in ended.stdout  # what was measured before is not lost
+    assert "a: pico int8" in ended.stdout  # what was measured before is not lost
     (tmp_path / "a.wav").write_bytes(b"no sound")
     (tmp_path / "a.txt").write_text("words")
     ended = bench(tmp_path, "--model", "fake", "--models", "fake-50x")

@@ -579,7 +579,7 @@ def test_a_tombstone_of_which_nothing_is_left_costs_no_more_until_it_is_old(
     for name in ("get", "put", "list", "size", "delete"):
         monkeypatch.setattr(connection.store, name, counted(name))
     tombstones.sweep()
-    assert Counter(asked) == {"get": 20, "list": 1 + 4 + 20}  # each tombstone, each folder
+    assert Counter(asked) == {"get": 20, "list": 1 + 5 + 20}  # each tombstone, each folder
     asked.clear()
     tombstones.sweep()
     assert asked == ["list"]

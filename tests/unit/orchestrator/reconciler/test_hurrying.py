@@ -150,6 +150,14 @@ def test_when_more_is_due_than_can_be_done_length_alone_decides(
     assert waiting(connection) == EARLY | {("transcribe.bulk", TENANT): 4}
 
 
+def test_a_shadow_stays_behind_all_other_work_when_more_is_due_than_can_be_done(
+    connection: Cluster, job: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SHADOW_TENANT", TENANT)
+    hurrying(connection, job.created_at).hurry(survey(connection), is_crowded=True)
+    assert waiting(connection) == EARLY
+
+
 def test_what_was_never_early_is_not_issued_again(connection: Cluster) -> None:
     manifest, plan = a_manifest(), a_plan(*[300.0] * 3)
     soon = manifest.model_copy(update={"ready_by": manifest.created_at + 900})

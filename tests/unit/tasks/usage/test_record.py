@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.runs.stages import Stage
 from tasks.usage.figures import Figures, Use
-from tasks.usage.record import RunUsage, run_usage
+from tasks.usage.record import RunUsage, computed, run_usage
 from tests.inputs.examples import a_run, a_unit
 
 DAY = 24 * 3600.0
@@ -30,6 +30,15 @@ def test_what_the_run_computed_counts_and_what_others_did_is_a_cache_hit() -> No
     assert found.figures == {
         ("transcribe", "NVIDIA H200"): Figures(2, 0, 60.0, 0.0, 6.0, 1800.0, 0, 200),
         ("transcribe", ""): Figures(cached=2, cached_audio_seconds=60.0),
+    }
+
+
+def test_what_units_took_does_not_depend_on_whose_they_are() -> None:
+    receipts = [a_receipt(), a_receipt(run=1), a_receipt(job="other")]
+    found = computed({Stage.TRANSCRIBE: receipts, Stage.ALIGN: [a_receipt(run=1)]})
+    assert found == {
+        ("transcribe", "NVIDIA H200"): Figures(3, 0, 90.0, 0.0, 9.0, 2700.0, 0, 300),
+        ("align", "NVIDIA H200"): Figures(1, 0, 30.0, 0.0, 3.0, 900.0, 0, 100),
     }
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from benchmarks.speakers.speaker_scores import (
+from gpu_worker.accuracy.speaker_scores import (
     DiarizationError,
     cp_word_error,
     diarization_error,

@@ -32,8 +32,12 @@ class DiarizationError:
     @property
     def rate(self) -> float:
         """The diarization error rate; NaN where there is no speech to score."""
-        wrong = self.missed + self.false_alarm + self.confusion
-        return wrong / self.scored if self.scored else float("nan")
+        return self.wrong / self.scored if self.scored else float("nan")
+
+    @property
+    def wrong(self) -> float:
+        """Seconds that were wrong in any way."""
+        return self.missed + self.false_alarm + self.confusion
 
     def __add__(self, other: DiarizationError) -> DiarizationError:
         return DiarizationError(
@@ -68,7 +72,7 @@ def diarization_error(
 
 
 def annotation(spans: Iterable[Turn]) -> Annotation:
-    """Spans as pyannote's libraries have them; those that are empty are left out."""
+    """Return spans as pyannote's libraries have them; those that are empty are left out."""
     made = Annotation()
     for number, span in enumerate(spans):
         if span.end > span.start:
@@ -77,9 +81,10 @@ def annotation(spans: Iterable[Turn]) -> Annotation:
 
 
 def cp_word_error(reference: Mapping[str, str], hypothesis: Mapping[str, str]) -> WordError:
-    """cpWER: the word error rate of each speaker's whole text, under the best match of names.
+    """Return the cpWER: the word errors of each speaker's whole text, by the best match of names.
 
-    Concatenated minimum-permutation WER, CHiME-6 (arXiv:2004.09249). Both are texts by
+    Concatenated minimum-permutation WER, CHiME-6 (arXiv:2004.09249). meeteval counts the same, but
+    there is no wheel of it: it would have to be compiled (docs/choices.md). Both are texts by
     speaker, words in order of time and separated by white space; they are compared as they
     stand. A speaker without a partner counts with all their words.
     """
@@ -94,7 +99,7 @@ def cp_word_error(reference: Mapping[str, str], hypothesis: Mapping[str, str]) -
 
 
 def _word_errors(said: list[str], heard: list[str]) -> int:
-    """Levenshtein distance in words; jiwer takes no empty reference."""
+    """Return the Levenshtein distance in words; jiwer takes no empty reference."""
     if not said or not heard:
         return len(said) + len(heard)
     found = jiwer.process_words(" ".join(said), " ".join(heard))
