@@ -30,7 +30,7 @@ help:  ## Show the commands
 
 $(STAMP): pyproject.toml clients/python/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable clients/python --editable '.[worker,whisperx,onnx,embedded,flower,tracing,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable clients/python --editable '.[worker,whisperx,onnx,parakeet,embedded,flower,tracing,dev]'
 	@touch $@
 
 install: $(STAMP)  ## Create .venv with everything; the command line is .venv/bin/scriptorium

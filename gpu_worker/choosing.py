@@ -7,6 +7,7 @@ with a warning for the transcript that says why.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from gpu_worker.alignment.models import align_model, fetch_align_model, is_bundle
 from gpu_worker.diarization.access import check_access
@@ -21,6 +22,7 @@ from gpu_worker.errors import (
 )
 from gpu_worker.models.builtin import FAKE_NAME
 from gpu_worker.models.capabilities import wanted_models
+from gpu_worker.models.parakeet import INSTALL_PARAKEET, is_parakeet, parakeet_languages
 from gpu_worker.models.whisper import cached_model, fetch_model, find_model
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
 from gpu_worker.transcript import TranscriptWarning
@@ -62,6 +64,28 @@ def choose_model(place: ModelPlace, language: str | None, task: str) -> Found:
             ) from error
         return Found(taken, (_replaced(first, taken, error),))
     return Found(first)
+
+
+def choose_named(place: ModelPlace, name: str) -> Found | ScriptoriumError:
+    """Fetch a model that the operator has named; return its name, or why it cannot be had."""
+    try:
+        if is_parakeet(name) and find_spec("onnx_asr") is None:
+            return LibraryMissing("onnx-asr is not installed.", hint=INSTALL_PARAKEET)
+        fetch_model(find_model(name), place.model_dir, place.hub_token)
+    except (ModelUnavailable, PermanentError) as error:
+        return error
+    return Found(name)
+
+
+def language_detector(place: ModelPlace, model: str) -> str:
+    """Return the model that detects the language for jobs with this one: itself, if it can.
+
+    A model of the Parakeet kind that writes several languages does not say which one it hears.
+    Raises ModelUnavailable.
+    """
+    if not is_parakeet(model) or len(parakeet_languages(model) or ()) == 1:
+        return model
+    return choose_model(place, None, "transcribe").model
 
 
 def _on_this_machine(place: ModelPlace, names: list[str]) -> str | None:
