@@ -6,6 +6,7 @@ They are checked at submission, so that a wrong one does not fail in a worker an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
@@ -49,7 +50,8 @@ def check_model(options: JobOptions) -> None:
     check_language(options.language)
     if options.model == AUTO and options.revision is not None:
         raise InvalidOption(f"revision={options.revision!r} is of a model, and none is named.")
-    if is_parakeet(options.model):
+    # The engine checks a directory: no answer here may depend on what is in one.
+    if not PurePath(options.model).is_absolute() and is_parakeet(options.model):
         known = parakeet_languages(options.model)
         check_writes(options.model, known, options.language, options.task)
     if is_english_only(options.model):

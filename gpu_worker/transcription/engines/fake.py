@@ -63,18 +63,20 @@ class FakeEngine:
         return window
 
     def decode(self, windows: Sequence[Audio], options: DecodeOptions) -> tuple[WindowText, ...]:
+        """Decode as `transcribe`."""
+        return self.transcribe(windows, options)
+
+    def transcribe(
+        self, windows: Sequence[Audio], options: DecodeOptions
+    ) -> tuple[WindowText, ...]:
         """Make one word for each half second. Raises MemoryError above the largest batch."""
         if self._largest_batch is not None and len(windows) > self._largest_batch:
             raise MemoryError(f"a batch of {len(windows)} windows")
         if self.speed:
             time.sleep(sum(map(len, windows)) / SAMPLE_RATE / self.speed)
-        return tuple(self._hear(window, options.word_timestamps) for window in windows)
-
-    def transcribe(
-        self, windows: Sequence[Audio], options: DecodeOptions
-    ) -> tuple[WindowText, ...]:
-        """Prepare and decode a batch. Raises what `decode` raises."""
-        return self.decode([self.prepare(window) for window in windows], options)
+        return tuple(
+            self._hear(self.prepare(window), options.word_timestamps) for window in windows
+        )
 
     def warnings(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
         """Return no warnings: options have no effect."""
