@@ -96,7 +96,7 @@ lint-light: install-light  ## Style and import walls; mypy needs every library
 
 locks:  ## Write the images' versions and SHA-256s to locks/, from pyproject.toml and constraints.txt
 	uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_36 --constraint constraints.txt --extra flower --extra tracing --output-file locks/orchestrator.txt pyproject.toml
-	uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_36 --constraint constraints.txt --extra worker --extra whisperx --extra tracing --output-file locks/gpu-worker.txt pyproject.toml
+	uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_36 --constraint constraints.txt --extra worker --extra whisperx --extra parakeet --extra tracing --output-file locks/gpu-worker.txt pyproject.toml
 
 sbom:  ## Write what the images hold, as CycloneDX, to build/
 	@mkdir -p build

@@ -7,7 +7,6 @@ with a warning for the transcript that says why.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from gpu_worker.alignment.models import align_model, fetch_align_model, is_bundle
 from gpu_worker.diarization.access import check_access
@@ -22,7 +21,7 @@ from gpu_worker.errors import (
 )
 from gpu_worker.models.builtin import FAKE_NAME
 from gpu_worker.models.capabilities import wanted_models
-from gpu_worker.models.parakeet import INSTALL_PARAKEET, is_parakeet, parakeet_languages
+from gpu_worker.models.parakeet import is_parakeet, parakeet_languages
 from gpu_worker.models.whisper import cached_model, fetch_model, find_model
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
 from gpu_worker.transcript import TranscriptWarning
@@ -69,8 +68,12 @@ def choose_model(place: ModelPlace, language: str | None, task: str) -> Found:
 def choose_named(place: ModelPlace, name: str) -> Found | ScriptoriumError:
     """Fetch a model that the operator has named; return its name, or why it cannot be had."""
     try:
-        if is_parakeet(name) and find_spec("onnx_asr") is None:
-            return LibraryMissing("onnx-asr is not installed.", hint=INSTALL_PARAKEET)
+        if is_parakeet(name):
+            from gpu_worker.transcription.engines.parakeet.loading import (  # loads ONNX Runtime
+                check_libraries,
+            )
+
+            check_libraries(place.device)
         fetch_model(find_model(name), place.model_dir, place.hub_token)
     except (ModelUnavailable, PermanentError) as error:
         return error

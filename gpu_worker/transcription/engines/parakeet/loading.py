@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 # The heads that tell when they wrote a token, by onnx-asr's names. Canary's (aed) does not.
 TYPES = ("nemo-conformer-ctc", "nemo-conformer-rnnt", "nemo-conformer-tdt")
 _QUANTIZATIONS = {"default": None, "auto": None, "float32": None, "int8": "int8"}
+_NUMBERS = "float32"  # that the graphs compute with, but for what is int8 in them
 _OF_FILES = ("InvalidProtobuf", "InvalidGraph", "NoSuchFile")  # ONNX Runtime's classes of errors
 
 
@@ -41,10 +42,7 @@ def load(request: EngineRequest) -> ParakeetEngine:
 
     Raises UnknownModel, ModelUnavailable, InvalidOption, LibraryMissing, DeviceFault, MemoryError.
     """
-    if find_spec("onnx_asr") is None:
-        raise LibraryMissing(
-            "onnx-asr is not installed, so no Parakeet can be loaded.", hint=INSTALL_PARAKEET
-        )
+    check_libraries(used_device(request.device))
     quantization = _quantization(request)
     source = find_model(request.model, request.revision)
     if source.repository is not None:
@@ -66,6 +64,18 @@ def load(request: EngineRequest) -> ParakeetEngine:
     return engine
 
 
+def check_libraries(device: str) -> None:
+    """Raise LibraryMissing if no model of this kind can be loaded on the device."""
+    if find_spec("onnx_asr") is None:
+        raise LibraryMissing("onnx-asr is not installed.", hint=INSTALL_PARAKEET)
+    there = onnxruntime.get_available_providers()
+    if not any(offer.provider in there for offer in offers(device, _NUMBERS, Path())):
+        raise LibraryMissing(
+            f"This onnxruntime cannot compute on {device}.",
+            hint="Install onnxruntime-gpu in the place of onnxruntime, see docs/models.md.",
+        )
+
+
 def _quantization(request: EngineRequest) -> str | None:
     if request.compute_type not in _QUANTIZATIONS:
         known = ", ".join(_QUANTIZATIONS)
@@ -81,7 +91,7 @@ def _load(request: EngineRequest, directory: Path, quantization: str | None) -> 
     device = used_device(request.device)
     kept = models_root(request.model_dir) / "onnx" / f"{directory.name}-{cache_name(device)}"
     reasons: list[str] = []
-    for offer in offers(device, "float32", kept):
+    for offer in offers(device, _NUMBERS, kept):
         if offer.provider not in onnxruntime.get_available_providers():
             reasons.append(f"onnxruntime has no {offer.provider} here")
             continue
@@ -97,7 +107,7 @@ def _load(request: EngineRequest, directory: Path, quantization: str | None) -> 
             reasons.append(f"{offer.provider}: {reason}")
     raise DeviceFault(
         f"Model {request.model!r} does not start on {device}: {'; '.join(reasons)}.",
-        hint="A GPU needs onnxruntime-gpu in the place of onnxruntime, see docs/models.md.",
+        hint="Look at the GPU's driver and at the versions of CUDA and cuDNN, see docs/models.md.",
     )
 
 

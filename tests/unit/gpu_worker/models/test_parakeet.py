@@ -11,6 +11,7 @@ from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.files import ModelFiles
 from gpu_worker.models.parakeet import (
     PARAKEET_MODELS,
+    ParakeetModel,
     check_writes,
     is_parakeet,
     parakeet_files,
@@ -79,12 +80,12 @@ def test_a_set_of_files_is_whole_if_each_has_one(tmp_path: Path) -> None:
 
 def test_the_languages_of_a_model_are_in_the_table_or_beside_it(tmp_path: Path) -> None:
     assert len(parakeet_languages(V3) or ()) == 25
-    assert parakeet_languages("istupakov/parakeet-tdt-0.6b-v2-onnx") == {"en"}
+    assert parakeet_languages("istupakov/parakeet-tdt-0.6b-v2-onnx") == frozenset({"en"})
     assert parakeet_languages("owner/any-onnx") is None
     assert parakeet_languages(str(tmp_path)) is None
     (tmp_path / "model.json").write_text('{"languages": ["de", "en"]}')
-    assert parakeet_languages(str(tmp_path)) == {"de", "en"}
-    assert parakeet_languages("owner/any-onnx", tmp_path) == {"de", "en"}
+    assert parakeet_languages(str(tmp_path)) == frozenset({"de", "en"})
+    assert parakeet_languages("owner/any-onnx", tmp_path) == frozenset({"de", "en"})
 
 
 @pytest.mark.parametrize("card", ["[]", "no json", '{"languages": 3}'])
@@ -95,8 +96,8 @@ def test_a_card_that_is_none_is_told(tmp_path: Path, card: str) -> None:
 
 
 @pytest.mark.parametrize("model", PARAKEET_MODELS.values())
-def test_the_table_s_languages_are_languages(model: object) -> None:
-    assert model.languages <= LANGUAGES.keys()  # type: ignore[attr-defined]
+def test_the_table_s_languages_are_languages(model: ParakeetModel) -> None:
+    assert model.languages <= LANGUAGES.keys()
 
 
 def test_what_such_a_model_cannot_do_is_refused() -> None:

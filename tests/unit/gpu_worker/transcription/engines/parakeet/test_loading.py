@@ -29,8 +29,12 @@ def model(tmp_path: Path) -> Path:
     return write_parakeet(tmp_path / "model")
 
 
-def request(model: Path | str, **options: str) -> EngineRequest:
-    return EngineRequest(str(model), threads=1, **{"device": "cpu"} | options)  # type: ignore[arg-type]
+def request(
+    model: Path | str, *, compute_type: str = "default", device: str = "cpu", model_dir: str = ""
+) -> EngineRequest:
+    return EngineRequest(
+        str(model), None, compute_type, device, threads=1, model_dir=model_dir or None
+    )
 
 
 def test_a_directory_says_its_window_and_its_languages(model: Path) -> None:
@@ -121,9 +125,10 @@ def test_without_the_library_it_is_said_what_to_install(
     assert "parakeet]" in refused.value.advice
 
 
-def test_a_gpu_without_its_providers_is_a_fault_of_the_device(model: Path) -> None:
-    with pytest.raises(DeviceFault, match="onnxruntime has no TensorrtExecutionProvider here"):
+def test_a_gpu_needs_another_onnxruntime(model: Path) -> None:
+    with pytest.raises(LibraryMissing, match="cannot compute on cuda") as refused:
         load(request(model, device="cuda"))
+    assert "onnxruntime-gpu" in refused.value.advice
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider")
