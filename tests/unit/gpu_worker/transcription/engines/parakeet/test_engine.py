@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_worker.devices.onnx_session import LARGEST
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
 from gpu_worker.transcription.engines.parakeet.engine import ParakeetEngine
@@ -52,6 +53,19 @@ def test_words_begin_and_end_inside_the_sentence_that_they_are_of(engine: Parake
     assert len(inside) == len(text.words) > 10
 
 
+@pytest.mark.slow
+def test_windows_that_are_heard_together_are_written_as_alone(engine: ParakeetEngine) -> None:
+    """As on a GPU: the short ones are filled up, and what follows them is not heard."""
+    sides = (engine.max_window_seconds, engine.languages)
+    batched = ParakeetEngine(engine.name, engine._model, "cuda", *sides)
+    windows = [said.samples for said in heldout()[:LARGEST]] + [recording(14.0)[0][:220_000]]
+    together = batched.transcribe(windows, OPTIONS)
+    for one, other in zip(together, engine.transcribe(windows, OPTIONS), strict=True):
+        assert one.text == other.text
+        assert [word.start for word in one.words] == [word.start for word in other.words]
+        assert one.avg_logprob == pytest.approx(other.avg_logprob, abs=1e-3)
+
+
 def test_options_that_it_cannot_follow_are_named(engine: ParakeetEngine) -> None:
     asked = replace(OPTIONS, hotwords="Maria", beam_size=5, temperatures=(0.4, 1.0), patience=2.0)
     (warning,) = engine.warnings(asked)
@@ -74,6 +88,7 @@ def test_a_model_of_one_language_detects_it(tmp_path: Path) -> None:
     assert (found.language, found.probability) == ("en", 1.0)
 
 
+@pytest.mark.slow
 def test_it_transcribes_a_file_without_torch(model: Path, tmp_path: Path) -> None:
     """With all modules of the tasks, as a worker of the extra `transcriber` has them."""
     audio = write_wav(tmp_path / "talk.wav", recording(6.0)[0])
