@@ -59,7 +59,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python -c "import tomllib; \
         project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
         extras = project['optional-dependencies']; \
-        wanted = (*extras['worker'], *extras['whisperx'], *extras['tracing']); \
+        wanted = (*extras['worker'], *extras['whisperx'], *extras['parakeet'], *extras['tracing']); \
         print(*project['dependencies'], *wanted, sep='\n')" \
         > requirements.txt \
     && if [ "$LOCKED-$(uname -m)$PIP_EXTRA_INDEX_URL" = yes-x86_64 ]; then \

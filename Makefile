@@ -30,7 +30,7 @@ help:  ## Show the commands
 
 $(STAMP): pyproject.toml clients/python/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable clients/python --editable '.[worker,whisperx,onnx,embedded,flower,tracing,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable clients/python --editable '.[worker,whisperx,onnx,parakeet,embedded,flower,tracing,dev]'
 	@touch $@
 
 install: $(STAMP)  ## Create .venv with everything; the command line is .venv/bin/scriptorium
@@ -96,7 +96,7 @@ lint-light: install-light  ## Style and import walls; mypy needs every library
 
 locks:  ## Write the images' versions and SHA-256s to locks/, from pyproject.toml and constraints.txt
 	uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_36 --constraint constraints.txt --extra flower --extra tracing --output-file locks/orchestrator.txt pyproject.toml
-	uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_36 --constraint constraints.txt --extra worker --extra whisperx --extra tracing --output-file locks/gpu-worker.txt pyproject.toml
+	uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_36 --constraint constraints.txt --extra worker --extra whisperx --extra parakeet --extra tracing --output-file locks/gpu-worker.txt pyproject.toml
 
 sbom:  ## Write what the images hold, as CycloneDX, to build/
 	@mkdir -p build

@@ -16,6 +16,11 @@ class ModelSettings(BaseSettings):
         default="auto",
         description="Model of jobs that name none. auto: the best for the hardware.",
     )
+    language_models: dict[str, str] = Field(
+        default={},
+        description="As JSON: the model of a language's jobs that name none, by code, * for all "
+        "other languages. What it cannot do, the model does that was chosen without this.",
+    )
     trial: dict[str, Any] = Field(
         default={},
         description="As JSON: share of new jobs (0 to 1) that get another model, revision or "

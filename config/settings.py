@@ -191,7 +191,7 @@ class Settings(ModelSettings, Limits):
     @property
     def allowed(self) -> frozenset[str]:
         """The transcription and align models that jobs may name besides those that are known."""
-        return names_in(self.allowed_models) | {self.model}
+        return names_in(self.allowed_models) | {self.model, *self.language_models.values()}
 
     @property
     def trusted(self) -> frozenset[str]:
@@ -210,6 +210,12 @@ class Settings(ModelSettings, Limits):
     def may_hurry(self, tenant: str) -> bool:
         """Tell whether the tenant's long files may ask for the interactive lane."""
         return tenant == self.tenant or lists(self.interactive_tenants, tenant)
+
+    @model_validator(mode="after")
+    def _chosen_by_a_worker(self) -> Self:
+        if self.language_models and self.model != "auto":
+            raise ValueError("language_models is for model=auto: with another one it does nothing")
+        return self
 
     @model_validator(mode="after")
     def _renewed_in_time(self) -> Self:

@@ -21,6 +21,7 @@ from gpu_worker.errors import (
 )
 from gpu_worker.models.builtin import FAKE_NAME
 from gpu_worker.models.capabilities import wanted_models
+from gpu_worker.models.parakeet import is_parakeet, parakeet_languages
 from gpu_worker.models.whisper import cached_model, fetch_model, find_model
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
 from gpu_worker.transcript import TranscriptWarning
@@ -62,6 +63,32 @@ def choose_model(place: ModelPlace, language: str | None, task: str) -> Found:
             ) from error
         return Found(taken, (_replaced(first, taken, error),))
     return Found(first)
+
+
+def choose_named(place: ModelPlace, name: str) -> Found | ScriptoriumError:
+    """Fetch a model that the operator has named; return its name, or why it cannot be had."""
+    try:
+        if is_parakeet(name):
+            from gpu_worker.transcription.engines.parakeet.loading import (  # loads ONNX Runtime
+                check_libraries,
+            )
+
+            check_libraries(place.device)
+        fetch_model(find_model(name), place.model_dir, place.hub_token)
+    except (ModelUnavailable, PermanentError) as error:
+        return error
+    return Found(name)
+
+
+def language_detector(place: ModelPlace, model: str) -> str:
+    """Return the model that detects the language for jobs with this one: itself, if it can.
+
+    A model of the Parakeet kind that writes several languages does not say which one it hears.
+    Raises ModelUnavailable.
+    """
+    if not is_parakeet(model) or len(parakeet_languages(model) or ()) == 1:
+        return model
+    return choose_model(place, None, "transcribe").model
 
 
 def _on_this_machine(place: ModelPlace, names: list[str]) -> str | None:

@@ -56,6 +56,7 @@ EngineFactory = Callable[[EngineRequest], Engine]
 _ENGINES = {  # by the name in a request: the module that loads it
     "faster_whisper": "gpu_worker.transcription.engines.faster_whisper",
     "torch": "gpu_worker.transcription.engines.torch_whisper.loading",
+    "parakeet": "gpu_worker.transcription.engines.parakeet.loading",
 }
 _engines = Factories[EngineRequest, Engine](
     lambda request: load_by(_ENGINES[request.engine], request),

@@ -17,9 +17,9 @@ import pytest
 # Libraries by what they are imported as, and a program. `make install-light` leaves them out.
 LEFT_OUT = (
     "av", "ctranslate2", "faster_whisper", "filelock", "flower", "hadolint", "helm_python",
-    "huggingface_hub", "jiwer", "kubernetes_validate", "matplotlib", "onnx", "onnxruntime",
-    "openai", "playwright", "pyannote", "safetensors", "scipy", "tokenizers", "torch", "torchaudio",
-    "transformers", "webvtt", "whisperx",
+    "huggingface_hub", "jiwer", "kubernetes_validate", "matplotlib", "onnx", "onnx_asr",
+    "onnxruntime", "openai", "playwright", "pyannote", "safetensors", "scipy", "tokenizers",
+    "torch", "torchaudio", "transformers", "webvtt", "whisperx",
 )  # fmt: skip
 PROGRAMS = Path(sys.executable).parent
 ABSENT = frozenset(

@@ -16,15 +16,15 @@ from torch import Tensor
 from benchmarks.on_gpu.bench import GREEDY, Bench, seconds
 from benchmarks.on_gpu.checks import compared
 from benchmarks.on_gpu.torch_engine import engine
-from gpu_worker.transcription.engines.torch_whisper.engine import TorchEngine
-from gpu_worker.transcription.engines.torch_whisper.onnx_encoder import OnnxEncoder
-from gpu_worker.transcription.engines.torch_whisper.onnx_session import (
+from gpu_worker.devices.onnx_session import (
     CPU,
     CUDA,
     TENSORRT,
     Offer,
     offers,
 )
+from gpu_worker.transcription.engines.torch_whisper.engine import TorchEngine
+from gpu_worker.transcription.engines.torch_whisper.onnx_encoder import OnnxEncoder
 
 BATCHES = (1, 8, 16, 64)
 

@@ -30,6 +30,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from benchmarks.machine import describe_machine, print_machine
 from benchmarks.speakers.recordings import read_sample
+from gpu_worker.devices.onnx_session import CPU, Offer, start
 from gpu_worker.models.weights.reading import read_whisper
 from gpu_worker.models.weights.whisper import WhisperWeights
 from gpu_worker.models.whisper import fetch_model, find_model
@@ -40,7 +41,6 @@ from gpu_worker.transcription.engines.torch_whisper.onnx_encoder import (
     load_onnx_encoder,
 )
 from gpu_worker.transcription.engines.torch_whisper.onnx_graph import FOLDER, GRAPH
-from gpu_worker.transcription.engines.torch_whisper.onnx_session import CPU, Offer, start
 from gpu_worker.transcription.engines.torch_whisper.packed import pack
 
 Run = Callable[[], Any]

@@ -51,7 +51,7 @@ class Watched:
         self._engine = engine
         self.name, self.device, self.languages = engine.name, engine.device, engine.languages
         self.kind = engine.kind
-        self.shares_cores = engine.shares_cores
+        self.shares_cores, self.detects_language = engine.shares_cores, engine.detects_language
         self.max_window_seconds = engine.max_window_seconds
         self.looks: list[list[tuple[float, WindowText]]] = []
 

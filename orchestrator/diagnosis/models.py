@@ -13,6 +13,7 @@ from gpu_worker.diarization.offline import OFFLINE_NAME
 from gpu_worker.errors import HubTokenMissing, ModelUnavailable
 from gpu_worker.models.capabilities import wanted_models
 from gpu_worker.models.whisper import AUTO, cached_model, find_model, origin_of
+from gpu_worker.transcription.languages import LANGUAGES
 from orchestrator.diagnosis.check_result import CheckResult
 
 # Codes of faults for which another diarization model replaces the usual one.
@@ -25,7 +26,17 @@ def check_model(settings: Settings) -> CheckResult:
         return CheckResult("model", "ok", f"{settings.model}: {_where(settings, settings.model)}.")
     gpu, cpu = (wanted_models(device, None, "transcribe")[0] for device in ("cuda", "cpu"))
     choices = f"on a GPU {gpu} ({_where(settings, gpu)}), on a CPU {cpu} ({_where(settings, cpu)})"
-    return CheckResult("model", "ok", f"auto: {choices}.")
+    table = settings.language_models
+    unknown = sorted(set(table) - LANGUAGES.keys() - {"*"})
+    if unknown:
+        return CheckResult(
+            "model",
+            "error",
+            f"SCRIPTORIUM_LANGUAGE_MODELS has no language's code: {', '.join(unknown)}.",
+            "Write codes such as en and de, or * for all others.",
+        )
+    named = "".join(f"; {code}: {name} ({_where(settings, name)})" for code, name in table.items())
+    return CheckResult("model", "ok", f"auto: {choices}{named}.")
 
 
 def _where(settings: Settings, model: str) -> str:

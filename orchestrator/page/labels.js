@@ -60,6 +60,7 @@ const REMARKS = {
   model_replaced: { text: "The text was written by another model than usual" },
   known_speaker_unusable: { text: "Not every known speaker could be recognised" },
   translation_unsupported: { text: "The text may not be in English" },
+  options_not_followed: { text: "The model could not follow all that was asked for" },
   prompt_cut: { text: "Not all names and terms that were given could be used" },
 };
 const OTHER_REMARK = { text: "There is a note on this transcript" };

@@ -55,6 +55,11 @@ class TimedPool:
 
     def window(self, seconds: float) -> Target:
         """A window of that length, of one language or of both."""
+        samples, words = self.placed(seconds)
+        return Target(samples, characters(words, len(samples)))
+
+    def placed(self, seconds: float) -> tuple[Samples, list[Placed]]:
+        """The sound of such a window, and its words at their places."""
         length = int(seconds * SAMPLE_RATE)
         samples = np.zeros(length, np.float32)
         words: list[Placed] = []
@@ -75,7 +80,7 @@ class TimedPool:
         if self._dice.random() < CUT_SHARE:  # the sound ends with the speech
             samples = np.roll(samples, length - position)
             words = shift(words, (length - position) / SAMPLE_RATE)
-        return Target(self._spoil(samples), characters(words, length))
+        return self._spoil(samples), words
 
     def _change(self, samples: Samples) -> tuple[Samples, float]:
         """Another speed and level; the ratio of the lengths."""

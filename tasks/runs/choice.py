@@ -6,9 +6,19 @@ aligner and one diarizer, with a warning for each that is not the usual one.
 
 from __future__ import annotations
 
-from gpu_worker.choosing import ModelPlace, choose_diarizer, choose_model, missing_aligner
+from collections.abc import Mapping
+
+from gpu_worker.choosing import (
+    Found,
+    ModelPlace,
+    choose_diarizer,
+    choose_model,
+    choose_named,
+    missing_aligner,
+)
 from gpu_worker.diarization.models import COMMUNITY, diarize_model
 from gpu_worker.errors import ScriptoriumError
+from gpu_worker.models.parakeet import is_parakeet, parakeet_languages
 from gpu_worker.models.whisper import AUTO
 from gpu_worker.transcript import TranscriptWarning
 from tasks.runs.manifest import Choice
@@ -21,6 +31,46 @@ def choose_transcriber(models: ModelPlace, options: JobOptions) -> Choice:
         return Choice()
     found = choose_model(models, options.language, options.task)
     return Choice(model=found.model, warnings=found.warnings)
+
+
+def choose_by_language(
+    models: ModelPlace, table: Mapping[str, str], options: JobOptions, spoken: str | None
+) -> Choice:
+    """Choose and fetch the model that the operator has named for the spoken language.
+
+    Without a model, the choice is left to `choose_transcriber`; its warnings say why a model that
+    was named cannot be had.
+    """
+    wanted = model_by_language(table, options, spoken)
+    if wanted is None:
+        return Choice()
+    found = choose_named(models, wanted)
+    if isinstance(found, Found):
+        return Choice(model=found.model, warnings=found.warnings)
+    warning = TranscriptWarning(
+        "model_replaced",
+        f"The text was not written by model {wanted}, which is the one for the language {spoken}, "
+        f"since it could not be had: {found.message} {found.advice}",
+    )
+    return Choice(warnings=(warning,))
+
+
+def model_by_language(
+    table: Mapping[str, str], options: JobOptions, spoken: str | None
+) -> str | None:
+    """Return the model that the operator's table has for a job; None if it is for others. Pure.
+
+    A model that is no Whisper gets no job that asks for what only a Whisper can do.
+    """
+    if options.model != AUTO or spoken is None:
+        return None
+    name = table.get(spoken, table.get("*"))
+    if name is None or not is_parakeet(name):
+        return name
+    known = parakeet_languages(name)
+    fits = known is None or spoken in known
+    asks_for_whisper = options.task == "translate" or options.initial_prompt or options.hotwords
+    return name if fits and not asks_for_whisper else None
 
 
 def choose_others(
@@ -55,6 +105,5 @@ def _with(
 def _not_aligned(error: ScriptoriumError) -> TranscriptWarning:
     return TranscriptWarning(
         "words_not_aligned",
-        f"Words have the times of the engine's cross-attention ({error.code}): {error.message} "
-        f"{error.advice}",
+        f"Words have the engine's own times ({error.code}): {error.message} {error.advice}",
     )

@@ -6,12 +6,14 @@ They are checked at submission, so that a wrong one does not fail in a worker an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
 
 from gpu_worker.errors import InvalidOption
 from gpu_worker.models.capabilities import check_english_only, is_english_only, usual_beam_size
+from gpu_worker.models.parakeet import check_writes, is_parakeet, parakeet_languages
 from gpu_worker.models.whisper import AUTO
 from gpu_worker.transcription.languages import check_language
 from tasks.runs.options import JobOptions
@@ -48,6 +50,10 @@ def check_model(options: JobOptions) -> None:
     check_language(options.language)
     if options.model == AUTO and options.revision is not None:
         raise InvalidOption(f"revision={options.revision!r} is of a model, and none is named.")
+    # The engine checks a directory: no answer here may depend on what is in one.
+    if not PurePath(options.model).is_absolute() and is_parakeet(options.model):
+        known = parakeet_languages(options.model)
+        check_writes(options.model, known, options.language, options.task)
     if is_english_only(options.model):
         check_english_only(options.model, options.language, options.task)
     exactly, least, most = options.num_speakers, options.min_speakers, options.max_speakers

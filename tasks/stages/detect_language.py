@@ -7,12 +7,15 @@ minute gives one window, so that a short file is not encoded several times.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gpu_worker.audio.samples import Audio
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
+from gpu_worker.choosing import language_detector
 from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcription.engines import Engine
 from gpu_worker.transcription.languages import detect_language as majority
@@ -23,9 +26,10 @@ from tasks.artifacts.pcm import read_audio
 from tasks.execution.run import Work, run_unit
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
-from tasks.runs.choice import choose_others, choose_transcriber
+from tasks.runs.choice import choose_by_language, choose_others, choose_transcriber
 from tasks.runs.dependencies import is_settled
 from tasks.runs.manifest import Choice, Manifest, Plan
+from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run, Unit
 
@@ -64,20 +68,50 @@ def _describe(place: Workplace, unit: Unit) -> Work:
 
 
 def _choose(place: Workplace, manifest: Manifest, plan: Plan) -> Choice:
-    """Choose the transcription model, detect the language with it, then choose the others."""
-    models = place.model_place()
-    choice = choose_transcriber(models, manifest.options)
-    manifest = choice.applied(manifest)
-    if manifest.options.language is None:
-        key = keys.language(manifest.tenant, plan.heard, manifest.options)
-        if not exists(place.store, key):
-            place.store.put(key, encode(_detected(place, manifest, plan)))
-    return choose_others(models, choice, manifest.options, place.records.language(manifest, plan))
+    """Choose the transcription model, detect the language, then choose the others.
+
+    A model that the operator has named for the language comes before the one that is chosen for
+    the hardware; that one is asked for the language, where it is not given.
+    """
+    models, table = place.model_place(), place.settings.language_models
+    by_language = partial(choose_by_language, models, table, manifest.options)
+    choice = by_language(manifest.options.language)
+    if choice.model is None:
+        chosen = choose_transcriber(models, manifest.options)
+        choice = chosen.model_copy(update={"warnings": (*choice.warnings, *chosen.warnings)})
+    applied = choice.applied(manifest)
+    spoken = manifest.options.language
+    if spoken is None:
+        _keep_language(place, applied, plan, lambda: _detected(place, applied, plan))
+        spoken = place.records.language(applied, plan)
+        routed = by_language(spoken)
+        choice = choice.model_copy(update={"warnings": (*choice.warnings, *routed.warnings)})
+        if routed.model is not None:
+            choice, applied = routed, routed.applied(manifest)
+            _keep_language(place, applied, plan, lambda: {"language": spoken})
+    return choose_others(models, choice, applied.options, spoken)
+
+
+def _keep_language(
+    place: Workplace, manifest: Manifest, plan: Plan, find: Callable[[], dict[str, Any]]
+) -> None:
+    """Write the language under the key of the manifest's model, unless it is there."""
+    key = keys.language(manifest.tenant, plan.heard, manifest.options)
+    if not exists(place.store, key):
+        place.store.put(key, encode(find()))
 
 
 def _detected(place: Workplace, manifest: Manifest, plan: Plan) -> dict[str, Any]:
-    engine = place.engine(manifest.options).engine
+    engine = place.engine(_detecting(place, manifest.options)).engine
     return {"language": majority(engine, _spread_windows(place, manifest, plan, engine))}
+
+
+def _detecting(place: Workplace, options: JobOptions) -> JobOptions:
+    """Return the options with a model that detects languages, if the job's own does not."""
+    model = language_detector(place.model_place(), options.model)
+    if model == options.model:
+        return options
+    return options.model_copy(update={"model": model, "revision": None, "compute_type": "default"})
 
 
 def _spread_windows(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from gpu_worker.audio.samples import Audio
+from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import TranscriptWarning, Word
 
 
@@ -50,6 +51,12 @@ class WindowText:
     is_whole: bool = True  # False: it ends where the model had no room for more
 
 
+NOTHING_SAID = WindowText("", (), 0.0, 1.0, 0.0, 0.0)
+"""The text of a window without speech."""
+
+SHORTEST_SECONDS = 0.05  # of a window with speech; models write words for less, even for nothing
+
+
 @dataclass(frozen=True, slots=True)
 class DetectedLanguage:
     """The language of one window."""
@@ -62,14 +69,18 @@ class Engine(Protocol):
     """One model in memory."""
 
     name: str  # of the model
-    kind: str  # faster_whisper or torch, as in `EngineRequest`; or fake
+    kind: str  # faster_whisper, torch or parakeet, as in `EngineRequest`; or fake
     device: str  # as for people: "cpu", "cuda"
     shares_cores: bool  # it computes on the cores that prepare its windows
     max_window_seconds: float  # the longest window it was made for
     languages: frozenset[str]
+    detects_language: bool  # False: it writes several languages, and does not say which one
 
     def prepare(self, window: Audio) -> Any:
-        """Compute what `decode` takes for a window: on the CPU, also while a batch is decoded."""
+        """Compute what `decode` takes for a window: on the CPU, also while a batch is decoded.
+
+        Raises ValueError for a window that is longer than `max_window_seconds`.
+        """
 
     def decode(self, windows: Sequence[Any], options: DecodeOptions) -> tuple[WindowText, ...]:
         """Decode all prepared windows as one batch. Raises MemoryError when it does not fit.
@@ -88,8 +99,23 @@ class Engine(Protocol):
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
         """Return the most probable language of each window, as one batch.
 
-        Raises MemoryError when the batch does not fit.
+        Raises MemoryError when the batch does not fit, and InvalidOption where the engine does not
+        detect languages.
         """
+
+
+def text_of(window: Audio, text: WindowText) -> WindowText:
+    """Return the text of a window, or `NOTHING_SAID` if the window is too short for a word."""
+    return text if len(window) >= SHORTEST_SECONDS * SAMPLE_RATE else NOTHING_SAID
+
+
+def check_window(window: Audio, engine: Engine) -> None:
+    """Raise ValueError for a window that is longer than the engine hears: it would lose its end."""
+    if len(window) > round(engine.max_window_seconds * SAMPLE_RATE):
+        raise ValueError(
+            f"A window of {len(window) / SAMPLE_RATE:.2f} s is longer than the "
+            f"{engine.max_window_seconds:g} s that model {engine.name!r} hears at once."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +129,5 @@ class EngineRequest:
     threads: int = 0  # of a CPU model; 0: all cores
     model_dir: str | None = None
     hub_token: str | None = None
-    engine: str = "faster_whisper"  # or torch (`choice.py`); without effect on `fake`
+    engine: str = "faster_whisper"  # torch or parakeet (`choice.py`); without effect on `fake`
     encoder: str = "torch"  # or onnx: what runs the encoder of the engine torch

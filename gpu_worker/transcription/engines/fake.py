@@ -19,10 +19,12 @@ from gpu_worker.errors import UnknownModel
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import TranscriptWarning, Word
 from gpu_worker.transcription.engines import (
+    NOTHING_SAID,
     DecodeOptions,
     DetectedLanguage,
     EngineRequest,
     WindowText,
+    check_window,
 )
 from gpu_worker.transcription.engines.fallback import compression_ratio
 
@@ -46,6 +48,7 @@ class FakeEngine:
     shares_cores = False  # it sleeps
     max_window_seconds = 30.0
     languages = frozenset({"en", "es", "de", "fr"})
+    detects_language = True
 
     def __init__(
         self, name: str = "fake", speed: float | None = None, largest_batch: int | None = None
@@ -55,7 +58,8 @@ class FakeEngine:
         self._largest_batch = largest_batch
 
     def prepare(self, window: Audio) -> Audio:
-        """Return the window as it is."""
+        """Return the window as it is. Raises ValueError if it is too long."""
+        check_window(window, self)
         return window
 
     def decode(self, windows: Sequence[Audio], options: DecodeOptions) -> tuple[WindowText, ...]:
@@ -70,7 +74,9 @@ class FakeEngine:
             raise MemoryError(f"a batch of {len(windows)} windows")
         if self.speed:
             time.sleep(sum(map(len, windows)) / SAMPLE_RATE / self.speed)
-        return tuple(self._hear(window) for window in windows)
+        return tuple(
+            self._hear(self.prepare(window), options.word_timestamps) for window in windows
+        )
 
     def warnings(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
         """Return no warnings: options have no effect."""
@@ -80,7 +86,9 @@ class FakeEngine:
         """Return English with probability 1 for each window."""
         return tuple(DetectedLanguage("en", 1.0) for _ in windows)
 
-    def _hear(self, window: Audio) -> WindowText:
+    def _hear(self, window: Audio, with_words: bool) -> WindowText:
+        if not window.any():  # silence, or no sample at all
+            return NOTHING_SAID
         seconds = len(window) / SAMPLE_RATE
         count = max(1, int(seconds / SECONDS_PER_WORD))
         samples = (window * 32767).astype("<i2").tobytes()
@@ -91,13 +99,14 @@ class FakeEngine:
             Word(
                 VOCABULARY[pick],
                 round(index * seconds / count, 3),
-                round((index + 1) * seconds / count, 3),
+                min(round((index + 1) * seconds / count, 3), seconds),
                 1.0,
             )
             for index, pick in enumerate(picks)
         )
         text = " ".join(word.word for word in words)
-        return WindowText(text, words, -0.1, 0.0, compression_ratio(text), 0.0)
+        shown = words if with_words else ()
+        return WindowText(text, shown, -0.1, 0.0, compression_ratio(text), 0.0)
 
 
 def load(request: EngineRequest) -> FakeEngine:

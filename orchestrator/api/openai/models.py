@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from gpu_worker.models.builtin import PICO_NAME
+from gpu_worker.models.parakeet import PARAKEET_MODELS
 from gpu_worker.models.whisper import HUB_MODELS
 from orchestrator.api.authentication import CurrentCluster, Reader
 from orchestrator.api.openai.contract import MODEL_RESPONSES, Model, ModelList
@@ -26,7 +27,8 @@ def list_models(cluster: CurrentCluster, caller: Reader) -> dict[str, Any]:
     """
     values = cluster.settings
     others = sorted(name for name in values.allowed if not name.startswith("/"))
-    names = dict.fromkeys([values.model, *OWN_MODEL, PICO_NAME, *HUB_MODELS, *others])
+    known = (PICO_NAME, *HUB_MODELS, *PARAKEET_MODELS)
+    names = dict.fromkeys([values.model, *OWN_MODEL, *known, *others])
     return {"object": "list", "data": [_model(name) for name in names]}
 
 
@@ -39,7 +41,9 @@ def show_model(model: str, cluster: CurrentCluster, caller: Reader) -> dict[str,
 
 
 def _model(name: str) -> dict[str, Any]:
-    owner, slash, _ = HUB_MODELS.get(name, name).partition("/")
+    model = PARAKEET_MODELS.get(name)
+    repository = model.repository if model else HUB_MODELS.get(name, name)
+    owner, slash, _ = repository.partition("/")
     return {
         "id": name,
         "object": "model",

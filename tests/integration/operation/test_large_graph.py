@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from gpu_worker.devices.onnx_session import CPU, Offer, start
 from gpu_worker.transcription.engines.torch_whisper.encoder import Encoder
 from gpu_worker.transcription.engines.torch_whisper.onnx_graph import locked, whole_graph
-from gpu_worker.transcription.engines.torch_whisper.onnx_session import CPU, Offer, start
 
 ENOUGH = 2 * 1024**3  # bytes that a file of protobuf may have
 

@@ -31,7 +31,10 @@ TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODEL_LIBRARIES = {"torch", "ctranslate2", "av", "faster-whisper", "whisperx", "transformers"}
 PYTHONS = ("3.11.2", "3.11.3", "3.12.0", "3.13.0")  # Debian 12 has 3.11.2
-EXTRAS = {"orchestrator": ("flower", "tracing"), "gpu-worker": ("worker", "whisperx", "tracing")}
+EXTRAS = {
+    "orchestrator": ("flower", "tracing"),
+    "gpu-worker": ("worker", "whisperx", "parakeet", "tracing"),
+}
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ LONGEST_FILE = 250  # lines
 
 MODEL_LIBRARIES = {
     "torch", "torchaudio", "transformers", "whisperx", "pyannote", "scipy",
-    "ctranslate2", "faster_whisper", "av", "onnx", "onnxruntime",
+    "ctranslate2", "faster_whisper", "av", "onnx", "onnxruntime", "onnx_asr",
 }  # fmt: skip
 SERVICES = {"celery", "kombu", "redis", "boto3", "fastapi"}
 

@@ -47,8 +47,8 @@ def test_the_sets_differ_in_torch_and_transformers_and_in_what_they_bring() -> N
 
 def test_each_set_has_what_its_worker_asks_for() -> None:
     for file, extras in (
-        ("constraints.txt", ("worker", "whisperx")),
-        ("constraints-newest.txt", ("worker",)),
+        ("constraints.txt", ("worker", "whisperx", "parakeet", "transcriber")),
+        ("constraints-newest.txt", ("worker", "parakeet", "transcriber")),
     ):
         found = versions(file)
         for one in (Requirement(line) for extra in extras for line in EXTRAS[extra]):
@@ -57,7 +57,10 @@ def test_each_set_has_what_its_worker_asks_for() -> None:
 
 @pytest.mark.parametrize(
     ("image", "extras"),
-    [("orchestrator", ("flower", "tracing")), ("gpu-worker", ("worker", "whisperx", "tracing"))],
+    [
+        ("orchestrator", ("flower", "tracing")),
+        ("gpu-worker", ("worker", "whisperx", "parakeet", "tracing")),
+    ],
 )
 def test_an_image_has_the_versions_of_the_constraints_each_with_its_hashes(
     image: str, extras: tuple[str, ...]

@@ -17,7 +17,13 @@ from gpu_worker.audio.samples import Audio
 from gpu_worker.devices.torch_devices import translating_torch_errors
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import TranscriptWarning
-from gpu_worker.transcription.engines import DecodeOptions, DetectedLanguage, WindowText
+from gpu_worker.transcription.engines import (
+    DecodeOptions,
+    DetectedLanguage,
+    WindowText,
+    check_window,
+    text_of,
+)
 from gpu_worker.transcription.engines.attempts import decode_with_fallback
 from gpu_worker.transcription.engines.prompts import (
     build_prompt,
@@ -59,6 +65,7 @@ class TorchEngine:
             name, tokens, network.vocabulary, network.vocabulary != _ENGLISH_ONLY
         )
         self.languages = self._vocabulary.languages
+        self.detects_language = True
         self._mel = LogMel(network.mels, network.device)
         self._offset = MODEL_OFFSETS.get(name, 0.0)
         end = tokens.token_to_id("<|endoftext|>")
@@ -72,7 +79,11 @@ class TorchEngine:
         self._lock = threading.Lock()  # the writer has one page
 
     def prepare(self, window: Audio) -> Audio:
-        """Return the window as it is: features are computed on the device, of a whole batch."""
+        """Return the window as it is: features are computed on the device, of a whole batch.
+
+        Raises ValueError if it is too long.
+        """
+        check_window(window, self)
         return window
 
     def transcribe(
@@ -100,7 +111,7 @@ class TorchEngine:
 
             taken = decode_with_fallback(len(windows), options, attempt)
         return tuple(
-            _with_words(attempt, window, order.tokenizer)
+            text_of(window, _with_words(attempt, window, order.tokenizer))
             for attempt, window in zip(taken, windows, strict=True)
         )
 

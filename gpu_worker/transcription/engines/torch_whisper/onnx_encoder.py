@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gpu_worker.devices.onnx_session import LARGEST, cache_name, offers, profile_of, start
 from gpu_worker.errors import ScriptoriumError
 from gpu_worker.models.weights.whisper import WhisperWeights
 from gpu_worker.transcription.engines.torch_whisper.encoder import Encoder
@@ -24,12 +25,6 @@ from gpu_worker.transcription.engines.torch_whisper.onnx_graph import (
     graph_directory,
     locked,
     whole_graph,
-)
-from gpu_worker.transcription.engines.torch_whisper.onnx_session import (
-    LARGEST,
-    cache_name,
-    offers,
-    start,
 )
 
 log = logging.getLogger(__name__)
@@ -119,4 +114,6 @@ def _session(
     with locked(directory):
         file = whole_graph(directory, lambda: build(numbers))
         threads = torch.get_num_threads() if device.type == "cpu" else 1
-        return start(file, offers(device, kind, window, kept), threads)
+        numbers_of = str(kind).removeprefix("torch.")
+        offered = offers(str(device), numbers_of, kept, profile_of(INPUT, window))
+        return start(file, offered, threads)

@@ -136,6 +136,14 @@ def test_the_default_model_is_looked_up() -> None:
 
 
 @pytest.mark.needs("huggingface_hub")
+def test_the_models_by_language_are_told_and_their_codes_checked() -> None:
+    told = check_model(Settings(language_models={"de": "parakeet-tdt-0.6b-v3", "*": "large-v3"}))
+    assert told.state == "ok"
+    assert "; de: parakeet-tdt-0.6b-v3 (istupakov/parakeet-tdt-0.6b-v3-onnx on" in told.message
+    told = check_model(Settings(language_models={"eng": "base"}))
+    assert told.state == "error" and "eng" in told.message
+
+
 def test_where_the_default_model_comes_from_and_whether_it_is_here_is_said(tmp_path: Path) -> None:
     values = Settings(model="base", model_dir=tmp_path)
     missing = check_model(values).message

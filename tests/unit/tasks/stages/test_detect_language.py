@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from config.settings import Settings
 from gpu_worker import loaded
 from gpu_worker.audio.samples import Audio
+from gpu_worker.choosing import Found
 from gpu_worker.loaded import register_engine
 from gpu_worker.pcm import Span
 from gpu_worker.transcription.engines import DetectedLanguage
@@ -25,6 +27,7 @@ from tasks.runs.records import Records
 from tasks.runs.stages import Stage
 from tasks.stages import detect_language as language
 from tests.inputs.examples import TENANT, a_manifest, a_unit, write_records
+from tests.inputs.parakeet_model import write_parakeet
 from tests.inputs.speech import Samples, recording
 from tests.unit.tasks.inline import run_task
 
@@ -169,3 +172,18 @@ def test_split_channels_are_listened_to_in_turn(place: Workplace, engine: Listen
 @pytest.mark.needs("faster_whisper")
 def test_a_file_in_which_nobody_speaks_has_no_language(place: Workplace, engine: Listening) -> None:
     assert detected(place, np.zeros(8 * RATE, np.float32)) is None
+
+
+def test_for_a_model_that_does_not_say_what_it_hears_another_one_does(
+    place: Workplace, engine: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = str(write_parakeet(tmp_path / "parakeet"))
+    found = Found("listening")
+    monkeypatch.setattr("gpu_worker.choosing.choose_model", lambda place, language, task: found)
+    manifest = a_manifest(model=model, language=None)
+    plan = Plan(audio="ab", seconds=8.0, chunks=(Span(0, 8 * RATE),))
+    write_records(place.store, manifest, plan)
+    sound = recording(8)[0][: 8 * RATE]
+    place.store.put(keys.pcm(TENANT, "ab"), (sound * 32767).astype("<i2").tobytes())
+    assert run_task(UNIT)["outcome"] == "computed"
+    assert Records(place.store).language(manifest, plan) == "es"

@@ -12,6 +12,7 @@ import pytest
 
 from gpu_worker.transcription.engines import DecodeOptions
 from gpu_worker.transcription.engines.choice import EngineChoice, choose_engine
+from tests.inputs.parakeet_model import write_parakeet
 
 GREEDY = DecodeOptions()
 
@@ -53,3 +54,10 @@ def test_choosing_loads_no_torch() -> None:
     code = "import gpu_worker.transcription.engines.choice, sys; print('torch' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("setting", ["auto", "faster_whisper", "torch"])
+def test_a_model_that_is_no_whisper_has_an_engine_of_its_own(setting: str, tmp_path: Path) -> None:
+    model = str(write_parakeet(tmp_path))
+    for name in (model, "parakeet-tdt-0.6b-v3", "owner/any-onnx"):
+        assert choose_engine(setting, name, "default", GREEDY) == EngineChoice("parakeet")

@@ -12,6 +12,7 @@ import torch
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from benchmarks.engines.shapes import Shape, random_model
+from gpu_worker.devices.onnx_session import CPU, CUDA, Offer
 from gpu_worker.errors import DeviceFault, DevicePoisoned
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
 from gpu_worker.transcription.engines.torch_whisper import loading, onnx_encoder
@@ -21,7 +22,6 @@ from gpu_worker.transcription.engines.torch_whisper.onnx_encoder import (
     OnnxEncoder,
     load_onnx_encoder,
 )
-from gpu_worker.transcription.engines.torch_whisper.onnx_session import CPU, CUDA, Offer
 from tests.inputs.speech import heldout
 
 pytestmark = pytest.mark.slow  # it imports torch

@@ -10,18 +10,20 @@ import pytest
 import torch
 
 from benchmarks.engines.shapes import Shape, random_model
-from gpu_worker.models.weights.whisper import WhisperWeights
-from gpu_worker.transcription.engines.torch_whisper.network import build_encoder
-from gpu_worker.transcription.engines.torch_whisper.onnx_graph import whole_graph
-from gpu_worker.transcription.engines.torch_whisper.onnx_session import (
+from gpu_worker.devices.onnx_session import (
     CPU,
     CUDA,
     TENSORRT,
     Offer,
     cache_name,
     offers,
+    profile_of,
     start,
+    translating_onnx_errors,
 )
+from gpu_worker.models.weights.whisper import WhisperWeights
+from gpu_worker.transcription.engines.torch_whisper.network import build_encoder
+from gpu_worker.transcription.engines.torch_whisper.onnx_graph import whole_graph
 
 pytestmark = pytest.mark.slow  # it imports torch
 
@@ -40,15 +42,15 @@ def graph(weights: WhisperWeights, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_a_gpu_has_tensorrt_before_cuda_and_a_cpu_itself(tmp_path: Path) -> None:
-    assert offers(torch.device("cpu"), torch.float32, WINDOW, tmp_path) == (Offer(CPU),)
-    first, second = offers(torch.device("cuda", 1), torch.float16, WINDOW, tmp_path)
+    assert offers("cpu", "float32", tmp_path) == (Offer(CPU),)
+    first, second = offers("cuda:1", "float16", tmp_path)
     assert [name for name, _ in first.as_told()] == [TENSORRT, CUDA]
     ((provider, told),) = second.as_told()
     assert (provider, told["device_id"], told["use_tf32"]) == (CUDA, "1", "0")
 
 
 def test_tensorrt_keeps_what_it_builds_for_one_to_sixteen_windows(tmp_path: Path) -> None:
-    (offer, _) = offers(torch.device("cuda"), torch.float16, WINDOW, tmp_path)
+    (offer, _) = offers("cuda", "float16", tmp_path, profile_of("features", WINDOW))
     told = offer.options
     assert told["trt_engine_cache_enable"] == told["trt_timing_cache_enable"] == "True"
     assert told["trt_engine_cache_path"] == told["trt_timing_cache_path"] == str(tmp_path)
@@ -59,15 +61,15 @@ def test_tensorrt_keeps_what_it_builds_for_one_to_sixteen_windows(tmp_path: Path
 @pytest.mark.parametrize(
     ("kind", "half", "brain"),
     [
-        (torch.float32, "False", "False"),
-        (torch.float16, "True", "False"),
-        (torch.bfloat16, "False", "True"),
+        ("float32", "False", "False"),
+        ("float16", "True", "False"),
+        ("bfloat16", "False", "True"),
     ],
 )
 def test_tensorrt_computes_in_the_type_of_the_engine(
-    tmp_path: Path, kind: torch.dtype, half: str, brain: str
+    tmp_path: Path, kind: str, half: str, brain: str
 ) -> None:
-    (offer, _) = offers(torch.device("cuda"), kind, WINDOW, tmp_path)
+    (offer, _) = offers("cuda", kind, tmp_path)
     assert (offer.options["trt_fp16_enable"], offer.options["trt_bf16_enable"]) == (half, brain)
 
 
@@ -100,7 +102,7 @@ def claims_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_provider_that_does_not_start_is_passed_over_with_its_reason(
     graph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    offered = (*offers(torch.device("cuda"), torch.float32, WINDOW, tmp_path / "kept"), Offer(CPU))
+    offered = (*offers("cuda", "float32", tmp_path / "kept"), Offer(CPU))
     with caplog.at_level(logging.WARNING):
         session = start(graph, offered, 1)
     assert session is not None and session.get_providers() == [CPU]
@@ -134,3 +136,11 @@ def test_a_provider_that_computes_no_numbers_is_not_taken(
     encoder.ln_post.weight.data.fill_(float("nan"))
     assert start(whole_graph(tmp_path / "any", lambda: encoder), (Offer(CPU),), 1) is None
     assert "it computes no numbers" in caplog.text
+
+
+def test_an_error_of_onnx_runtime_has_a_meaning() -> None:
+    def fail() -> None:
+        raise onnxruntime.capi.onnxruntime_pybind11_state.Fail("Failed to allocate memory")
+
+    with pytest.raises(MemoryError):
+        translating_onnx_errors(fail)

@@ -10,21 +10,23 @@ from __future__ import annotations
 import importlib
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnxruntime
-import torch
+
+from gpu_worker.devices.faults import translating_device_errors
 
 log = logging.getLogger(__name__)
 
 TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 LARGEST = 16  # windows that pass through a graph at once: a GPU is full with fewer
+Result = TypeVar("Result")
 _TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu12", "tensorrt-cu13")
 
 
@@ -43,37 +45,41 @@ class Offer:
 
 
 def offers(
-    device: torch.device, kind: torch.dtype, shape: Sequence[int], cache: Path
+    device: str, kind: str, cache: Path, profile: Mapping[str, str] | None = None
 ) -> tuple[Offer, ...]:
     """Return the providers for a device, the fastest first.
 
-    `kind` is the type that the engine computes with, `shape` that of one window's features, and
-    `cache` the directory that holds TensorRT's engines. On a GPU the CPU is no offer: torch's own
-    encoder is there, on the GPU.
+    `device` is cpu, cuda or cuda:1, `kind` the type that the engine computes with, `cache` the
+    directory that holds TensorRT's engines and `profile` its options about the shapes that come.
+    On a GPU the CPU is no offer: it would be slow without a word.
     """
-    if device.type == "cpu":
+    if device == "cpu":
         return (Offer(CPU),)
-    index = str(device.index or 0)
+    index = device.partition(":")[2] or "0"
     taken = {
         "device_id": index,
         "arena_extend_strategy": "kSameAsRequested",  # not twice as much: torch is there too
-        "use_tf32": str(int(kind == torch.bfloat16)),
+        "use_tf32": str(int(kind == "bfloat16")),
     }
     cuda = Offer(CUDA, taken)
-    window = "x".join(map(str, shape))
     built = {
         "device_id": index,
         "trt_engine_cache_enable": "True",
         "trt_engine_cache_path": str(cache),
         "trt_timing_cache_enable": "True",
         "trt_timing_cache_path": str(cache),
-        "trt_fp16_enable": str(kind == torch.float16),
-        "trt_bf16_enable": str(kind == torch.bfloat16),
-        "trt_profile_min_shapes": f"features:1x{window}",
-        "trt_profile_opt_shapes": f"features:{LARGEST}x{window}",
-        "trt_profile_max_shapes": f"features:{LARGEST}x{window}",
+        "trt_fp16_enable": str(kind == "float16"),
+        "trt_bf16_enable": str(kind == "bfloat16"),
+        **(profile or {}),
     }
     return (Offer(TENSORRT, built, (cuda,), cache), cuda)
+
+
+def profile_of(name: str, shape: Sequence[int]) -> dict[str, str]:
+    """Return TensorRT's options for batches of 1 to `LARGEST` windows of this shape."""
+    window = "x".join(map(str, shape))
+    sizes = {"min": 1, "opt": LARGEST, "max": LARGEST}
+    return {f"trt_profile_{edge}_shapes": f"{name}:{size}x{window}" for edge, size in sizes.items()}
 
 
 def cache_name(gpu: str) -> str:
@@ -120,11 +126,8 @@ def _started(file: Path, offer: Offer, threads: int) -> Any:
     if offer.provider == TENSORRT:
         with suppress(ImportError):  # TensorRT's wheel loads its libraries when it is imported
             importlib.import_module("tensorrt")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(
-        str(file), options, providers=offer.as_told(), enable_fallback=0
+        str(file), session_options(threads), providers=offer.as_told(), enable_fallback=0
     )
     used = session.get_providers()[0]
     if used != offer.provider:
@@ -135,3 +138,29 @@ def _started(file: Path, offer: Offer, threads: int) -> Any:
     if not np.isfinite(states).all():
         raise RuntimeError("it computes no numbers")
     return session
+
+
+def session_options(threads: int) -> Any:
+    """Return ONNX Runtime's options: so many threads, which do not wait busily for work."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def translating_onnx_errors(call: Callable[[], Result]) -> Result:
+    """Return the call's result; translate ONNX Runtime's errors as those of other libraries.
+
+    They have a class of their own, and what they mean is read from their text. Raises as
+    `translating_device_errors`.
+    """
+
+    def told() -> Result:
+        try:
+            return call()
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] == "onnxruntime":
+                raise RuntimeError(str(error)) from error
+            raise
+
+    return translating_device_errors(told)
