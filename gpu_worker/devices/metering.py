@@ -1,7 +1,7 @@
-"""What each unit of work used of its device: its share of the time, and of the energy.
+"""What each unit of work used of its device: its portion of the time, and of the energy.
 
 Threads of a worker use one device at once. A moment in which three of them work counts a third to
-each, so that the shares of all together are the time in which the device was in use.
+each, so that the portions of all together are the time in which the device was in use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from threading import Lock
 
 
 @dataclass(eq=False, slots=True)
-class Share:
+class Portion:
     """What one unit has used so far; joules are None where no counter tells."""
 
     seconds: float = 0.0
@@ -38,30 +38,30 @@ class Meter:
         self._energy_joules = energy_joules
         self._clock = clock
         self._lock = Lock()
-        self._active: list[Share] = []
+        self._active: list[Portion] = []
         self._read_at = 0.0
         self._joules: float | None = None
 
     @contextmanager
-    def measured(self) -> Iterator[Share]:
-        """Yield the share of the block, which is complete when the block has ended."""
-        share = Share()
+    def measured(self) -> Iterator[Portion]:
+        """Yield the portion of the block, which is complete when the block has ended."""
+        portion = Portion()
         with self._lock:
             self._divide()
-            self._active.append(share)
+            self._active.append(portion)
         try:
-            yield share
+            yield portion
         finally:
             with self._lock:
                 self._divide()
-                self._active.remove(share)
+                self._active.remove(portion)
 
     def _divide(self) -> None:
-        """Give each active share its part of what was used since the last call."""
+        """Give each active portion its part of what was used since the last call."""
         now, joules = self._clock(), self._energy_joules()
         count = len(self._active)
-        for share in self._active:
-            share.seconds += (now - self._read_at) / count
+        for portion in self._active:
+            portion.seconds += (now - self._read_at) / count
             if joules is not None and self._joules is not None:
-                share.joules = (share.joules or 0.0) + max(0.0, joules - self._joules) / count
+                portion.joules = (portion.joules or 0.0) + max(0.0, joules - self._joules) / count
         self._read_at, self._joules = now, joules

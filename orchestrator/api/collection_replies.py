@@ -40,6 +40,7 @@ class CollectionReply(BaseModel):
     eta_seconds: float | None
     counts: LineCounts
     created_at: float = Field(description="Seconds since 1970.")
+    ready_by: float | None = Field(description="Of lines without their own.")
     ended_at: float | None = Field(description="Of the newest round; null while it goes on.")
     metadata: dict[str, str]
 

@@ -14,6 +14,7 @@ from pydantic import (
 
 from orchestrator.access import Scope
 from orchestrator.cluster.connection import UnknownJob
+from orchestrator.jobs.ready_by import ReadyBy
 from orchestrator.jobs.requests import PLAIN_TEXT, Body, Text
 from tasks.runs.options import JobOptions
 
@@ -30,6 +31,7 @@ class RerunRequest(Body):
         max_length=len(JobOptions.model_fields),
         description="A job's options to change; the others stay.",
     )
+    ready_by: ReadyBy | None = Field(None, description="When the new job should be ready.")
 
 
 class UploadRequest(Body):

@@ -15,6 +15,7 @@ from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
 from orchestrator.cli.audit import enter
+from orchestrator.cli.collection_lines import counts, head, sentence
 from orchestrator.cli.context import (
     EXIT_COMPLETE,
     EXIT_FAILED,
@@ -26,6 +27,7 @@ from orchestrator.cli.context import (
     tenant,
 )
 from orchestrator.cli.options import with_job_options
+from orchestrator.cli.ready_by import ReadyBy, due
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
 from orchestrator.collections import control, deletion
@@ -64,10 +66,12 @@ def submit(
         str | None,
         typer.Option(help="A text of yours: the same text gives the same collection."),
     ] = None,
+    ready_by: ReadyBy = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all have ended.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit many files and print the collection's id. A bad line stops no other."""
+    due_at = due(ready_by)
     to = opened_cluster()
     common = options.model_dump(mode="json", exclude_unset=True)
     first = sources[0]
@@ -88,7 +92,8 @@ def submit(
         options=common,
         idempotency_key=idempotency_key,
         is_operators=True,
-        lines_from=repr([line.to_json() for line in lines] if not is_prefix else sources),
+        ready_by=due_at,
+        lines_from=repr([line.asked() for line in lines] if not is_prefix else sources),
     )
     record = accept(to, tenant(), asked, _checked(stored(to, tenant(), lines, base)))
     enter(to, "collection.submit", tenant(), collection=record.id)
@@ -144,7 +149,7 @@ def lines(
         print_json(found)
         return
     for line in found:
-        typer.echo(_sentence(line))
+        typer.echo(sentence(line))
 
 
 @app.command()
@@ -160,7 +165,7 @@ def retry(
     to = opened_cluster()
     shown = control.retry(to, tenant(), collection, status or ("failed",))
     enter(to, "collection.retry", tenant(), collection=collection)
-    print_json(shown) if as_json else typer.echo(_head(shown))
+    print_json(shown) if as_json else typer.echo(head(shown))
 
 
 @app.command()
@@ -169,7 +174,7 @@ def cancel(collection: CollectionId, as_json: AsJson = False) -> None:
     to = opened_cluster()
     shown = control.cancel(to, tenant(), collection)
     enter(to, "collection.cancel", tenant(), collection=collection)
-    print_json(shown) if as_json else typer.echo(_head(shown))
+    print_json(shown) if as_json else typer.echo(head(shown))
 
 
 @app.command()
@@ -209,7 +214,7 @@ def _wait(cluster: Cluster, collection: str, *, as_json: bool, shows: bool = Fal
         while True:
             check_interrupted()
             shown = control.show(cluster, tenant(), collection)
-            bar.update(row, completed=shown["progress"], state=_counts(shown))
+            bar.update(row, completed=shown["progress"], state=counts(shown))
             if shown["ended_at"] is not None:
                 break
             time.sleep(POLL_SECONDS)
@@ -225,26 +230,9 @@ def _exit_status(status: str) -> int:
 
 
 def _show(cluster: Cluster, shown: dict[str, Any]) -> None:
-    typer.echo(_head(shown))
+    typer.echo(head(shown))
     bad, more = control.lines_of(cluster, tenant(), shown["id"], ("failed", "refused"), SHOWN)
     for line in bad:
-        typer.echo(_sentence(line))
+        typer.echo(sentence(line))
     if more is not None:
         typer.echo(f"`scriptorium collections lines {shown['id']} --status failed` shows more.")
-
-
-def _head(shown: dict[str, Any]) -> str:
-    left = "" if (eta := shown["eta_seconds"]) is None else f", {eta:.0f} s left"
-    return f"{shown['id']}  {shown['status']}  {shown['progress']:.0%}{left}\n{_counts(shown)}"
-
-
-def _counts(shown: dict[str, Any]) -> str:
-    counts = {name: number for name, number in shown["counts"].items() if number}
-    total = counts.pop("total")
-    return f"{total} lines: " + ", ".join(f"{number} {name}" for name, number in counts.items())
-
-
-def _sentence(line: dict[str, Any]) -> str:
-    why = f": {error['code']}: {error['message']}" if (error := line["error"]) else ""
-    told = f"{line['status']}  {line['job'] or '-'}  {repr(line['name'])[1:-1]}{why}"
-    return f"line {line['line']}  {told}"

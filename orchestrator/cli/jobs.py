@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from orchestrator.cli.audit import enter
 from orchestrator.cli.bars import describe, watch_jobs
 from orchestrator.cli.context import AsJson, exit_status, opened_cluster, print_json, tenant
 from orchestrator.cli.options import with_job_options
+from orchestrator.cli.ready_by import ReadyBy, due
 from orchestrator.cli.speakers import (
     KnownSpeakers,
     upload_known_speakers,
@@ -30,7 +30,6 @@ from orchestrator.jobs import runs, submission
 from orchestrator.jobs.dead_letters import read_dead_letters
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.local_files import local_path
-from orchestrator.jobs.ready_by import moment
 from orchestrator.jobs.sources import upload
 from orchestrator.results.files import FORMAT_NAMES, parse_formats, render_result
 from tasks.runs.manifest import Source
@@ -50,19 +49,13 @@ def submit(
             *spellings("idempotency_key"), help="A text of yours: the same text gives the same job."
         ),
     ] = None,
-    ready_by: Annotated[
-        str | None,
-        typer.Option(
-            *spellings("ready_by"),
-            help="When it should be ready: a time with its zone, or seconds from now.",
-        ),
-    ] = None,
+    ready_by: ReadyBy = None,
     known_speaker: KnownSpeakers = None,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit one file to the cluster and print the job's id; `-` is standard input."""
-    due = None if ready_by is None else _moment(ready_by)
+    due_at = due(ready_by)
     to = opened_cluster()
     job = submission.submit(
         to,
@@ -70,7 +63,7 @@ def submit(
         with_known_speakers(to, tenant(), options, known_speaker),
         tenant=tenant(),
         idempotency_key=idempotency_key,
-        ready_by=due,
+        ready_by=due_at,
     )
     enter(to, "job.submit", tenant(), job.id)
     _accepted(job, wait, as_json)
@@ -80,6 +73,7 @@ def submit(
 def rerun(
     job: JobId,
     changes: dict[str, Any],
+    ready_by: ReadyBy = None,
     known_speaker: KnownSpeakers = None,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -88,10 +82,11 @@ def rerun(
 
     Computes only what the changed options affect.
     """
+    due_at = due(ready_by)
     to = opened_cluster()
     if known_speaker:
         changes["known_speakers"] = upload_known_speakers(to, tenant(), known_speaker)
-    made = submission.rerun(to, tenant(), job, changes)
+    made = submission.rerun(to, tenant(), job, changes, ready_by=due_at)
     enter(to, "job.rerun", tenant(), made.id, of=job)
     _accepted(made, wait, as_json)
 
@@ -199,14 +194,6 @@ def _accepted(job: Job, wait: bool, as_json: bool) -> None:
         job = watch_jobs(opened_cluster(), tenant(), [job], quiet=as_json)[0]
     print_json(job.to_json()) if as_json else typer.echo(job.id)
     raise typer.Exit(exit_status([job]))
-
-
-def _moment(text: str) -> float:
-    """Return a time as seconds since 1970. Raises InvalidOption."""
-    try:
-        return moment(text, time.time())
-    except ValueError as error:
-        raise InvalidOption(f"--ready-by {text}: {error}.") from None
 
 
 def _source(text: str) -> Source | None:

@@ -17,6 +17,7 @@ from gpu_worker.models.capabilities import wanted_models
 from gpu_worker.models.whisper import AUTO, cached_model, find_model
 from orchestrator.cli.audit import enter
 from orchestrator.cli.bars import watch_jobs
+from orchestrator.cli.complaints import complain, printable
 from orchestrator.cli.context import (
     EXIT_FAILED,
     check_home,
@@ -26,13 +27,14 @@ from orchestrator.cli.context import (
 )
 from orchestrator.cli.options import with_job_options
 from orchestrator.cli.output_names import distinct, output_stems, plain_stem
+from orchestrator.cli.ready_by import ReadyBy, due
 from orchestrator.cli.secrets import HubToken, HubTokenFile, hub_token
 from orchestrator.cli.speakers import KnownSpeakers, with_known_speakers
 from orchestrator.cli.spellings import spellings
 from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job
-from orchestrator.jobs.local_files import STDIN, local_path, source_name
+from orchestrator.jobs.local_files import local_path
 from orchestrator.jobs.options import allowing
 from orchestrator.jobs.runs import cancel
 from orchestrator.jobs.sources import upload
@@ -72,6 +74,7 @@ def transcribe(
     hf_token: HubToken = None,
     hf_token_file: HubTokenFile = None,
     known_speaker: KnownSpeakers = None,
+    ready_by: ReadyBy = None,
     max_line_width: Width = None,
     max_line_count: Lines = None,
     max_words_per_line: WordsALine = None,
@@ -85,6 +88,7 @@ def transcribe(
     Use the configured cluster (REDIS_URL), or the one that runs on this machine, or start one
     and stop it at the end.
     """
+    due_at = due(ready_by)
     paths = distinct([local_path(file) for file in files])
     formats = parse_formats(output_format)
     stems = output_stems(paths, output_dir, formats)
@@ -101,7 +105,7 @@ def transcribe(
         _tell_fetching(values, options.model)
     with local_cluster(values, workers, options) as (cluster, check):
         options = with_known_speakers(cluster, values.tenant, options, known_speaker)
-        jobs = submit_all(cluster, values.tenant, paths, options)
+        jobs = submit_all(cluster, values.tenant, paths, options, due_at)
         accepted = list(jobs.values())
         try:
             ended = watch_jobs(cluster, values.tenant, accepted, quiet=quiet, check=check)
@@ -138,7 +142,11 @@ def local_cluster(
 
 
 def submit_all(
-    cluster: Cluster, tenant: str, files: list[Path], options: JobOptions
+    cluster: Cluster,
+    tenant: str,
+    files: list[Path],
+    options: JobOptions,
+    ready_by: float | None = None,
 ) -> dict[Path, Job]:
     """Submit files and return the accepted jobs; report each refused file.
 
@@ -147,12 +155,13 @@ def submit_all(
     jobs: dict[Path, Job] = {}
     for path in files:
         try:
-            jobs[path] = submit(cluster, upload(cluster, path, tenant), options, tenant=tenant)
+            source = upload(cluster, path, tenant)
+            jobs[path] = submit(cluster, source, options, tenant=tenant, ready_by=ready_by)
             enter(cluster, "job.submit", tenant, jobs[path].id)
         except ScriptoriumError as error:
             if len(files) == 1:
                 raise
-            _complain(path, error.code, error.message, error.advice)
+            complain(path, error.code, error.message, error.advice)
     return jobs
 
 
@@ -174,7 +183,7 @@ def write_all(
     written: list[Path] = []
     for path, job in jobs.items():
         if job.error is not None:
-            _complain(path, job.error["code"], job.error["message"], job.error["hint"])
+            complain(path, job.error["code"], job.error["message"], job.error["hint"])
             continue
         written += write_results(
             cluster, job.tenant, job.id, stems[path], directory, formats, lines
@@ -195,7 +204,7 @@ def _tell_warnings(jobs: Mapping[Path, Job]) -> None:
         for warning in job.warnings:
             paths = alike.setdefault(warning["code"], [path])
             if warning.get("start") is not None or path == paths[0]:
-                _complain(path, warning["code"], warning["message"])
+                complain(path, warning["code"], warning["message"])
             elif path not in paths:
                 paths.append(path)
     for code, paths in alike.items():
@@ -237,13 +246,4 @@ def _tell_names(stems: Mapping[Path, str]) -> None:
         shown = ", ".join(f"{path} -> {stem}" for path, stem in renamed[:SHOWN_NAMES])
         rest = f" and {len(renamed) - SHOWN_NAMES} more" if len(renamed) > SHOWN_NAMES else ""
         told = f"So that no file is overwritten, transcripts are named: {shown}{rest}."
-        typer.echo(_printable(told), err=True)
-
-
-def _complain(path: Path, code: str, *sentences: str) -> None:
-    name = source_name(path) if path.parent in (Path(), STDIN.parent) else str(path)
-    typer.echo(f"{_printable(name)}: {code}: {' '.join(sentences)}", err=True)
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+        typer.echo(printable(told), err=True)

@@ -21,6 +21,7 @@ from orchestrator.cli.context import (
 )
 from orchestrator.cli.jobs import show_job
 from orchestrator.cli.options import with_job_options
+from orchestrator.cli.ready_by import ReadyBy, within
 from tasks.runs.submitted_options import job_options
 
 
@@ -38,6 +39,7 @@ def watch(
         str | None,
         typer.Option(help="Of a folder: what its files are known by; by default its path."),
     ] = None,
+    ready_by: ReadyBy = None,
     once: Annotated[
         bool, typer.Option("--once", help="Of a folder: submit what is there, and end.")
     ] = False,
@@ -45,9 +47,11 @@ def watch(
 ) -> None:
     """Wait until a job ends, or submit each new whole file of a folder once, until Ctrl-C."""
     if Path(target).is_dir():
-        _watch_folder(Path(target), changes, suffix or [], settle, name or "", once=once)
+        _watch_folder(
+            Path(target), changes, suffix or [], settle, name or "", within(ready_by), once=once
+        )
         return
-    if changes or suffix or name or once:
+    if changes or suffix or name or ready_by or once:
         raise InvalidOption(
             f"{target!r} is no folder; options are for the jobs of a folder's files.",
             hint="Name a folder, or leave the options out.",
@@ -64,6 +68,7 @@ def _watch_folder(
     suffixes: list[str],
     settle: float,
     name: str,
+    ready_within: float | None,
     *,
     once: bool,
 ) -> None:
@@ -74,6 +79,7 @@ def _watch_folder(
     configure_logging(settings.log_level, settings.log_format)
     cluster, stop = opened_cluster(), stop_event()
     watched = WatchedFolder(cluster, folder, options, tenant(), settle, suffixes, name)
+    watched.ready_within = ready_within
     try:
         if once:
             watched.look()

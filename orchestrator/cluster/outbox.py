@@ -18,6 +18,8 @@ from tasks.runs import keys
 from tasks.runs.units import Run
 
 DUE = "scriptorium:outbox"
+DUE_ROUNDS = "scriptorium:outbox:collections"
+OUTBOXES = (DUE, DUE_ROUNDS)
 _NOW = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -57,7 +59,7 @@ class Outbox:
         found: Any = self._take(keys=[self._due], args=[limit, seconds])
         return list(parsed_runs(name.decode("utf-8", "replace") for name in found))
 
-    def hold(self, runs: Iterable[Run], seconds: float) -> None:
+    def keep(self, runs: Iterable[Run], seconds: float) -> None:
         """Keep runs that were taken: set their due times to `seconds` from now."""
         self._set("XX", runs, seconds)
 

@@ -25,6 +25,7 @@ from orchestrator.collections.records import (
     write_lines,
 )
 from orchestrator.jobs.ids import job_id
+from orchestrator.jobs.ready_by import check_ready_by
 from orchestrator.jobs.submission import IdempotencyConflict
 from tasks.artifacts import ArtifactMissing, encode
 from tasks.runs import keys
@@ -45,6 +46,7 @@ class Asked:
     options: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     webhook_url: str | None = None
+    ready_by: float | None = None  # seconds since 1970
     idempotency_key: str | None = None
     is_operators: bool = False
     lines_from: str = ""  # a digest of the list, or the prefix: what tells requests apart
@@ -53,8 +55,8 @@ class Asked:
 def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -> Collection:
     """Accept a collection; each of its lines becomes a job or a named refusal from then on.
 
-    Raises InvalidOption, CollectionOutOfBounds, QuotaExceeded, IdempotencyConflict, what
-    `check_webhook_url` raises, and the store's errors.
+    Raises InvalidOption, ReadyByPassed, CollectionOutOfBounds, QuotaExceeded, IdempotencyConflict,
+    what `check_webhook_url` raises, and the store's errors.
     """
     if asked.webhook_url is not None:
         from orchestrator.outbox.webhooks import check_webhook_url  # brings an HTTP client
@@ -70,6 +72,7 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
     known = find(cluster, tenant, name)
     if known is not None:
         return _same(known, mark)
+    check_ready_by(asked.ready_by, time.time())
     if sum(1 for _ in places.names_of(store, places.OPEN, tenant)) >= OPEN_AT_ONCE:
         raise QuotaExceeded(
             f"{OPEN_AT_ONCE} collections have not ended yet.", hint="Wait until one has ended."
@@ -88,6 +91,7 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
         options=asked.options,
         metadata=asked.metadata,
         webhook_url=asked.webhook_url,
+        ready_by=asked.ready_by,
         idempotency_key=key,
         asked=mark,
         is_operators=asked.is_operators,

@@ -21,10 +21,19 @@ from orchestrator.collections.control import facts_of
 from orchestrator.collections.description import describe
 from orchestrator.collections.rounds import Rounds
 from orchestrator.outbox.courier import Courier
-from orchestrator.outbox.schedule import MAX_TRIES, Outcome, verdict
+from orchestrator.outbox.schedule import (
+    EXPIRED,
+    MAX_TRIES,
+    Outcome,
+    Step,
+    is_expired,
+    step_of,
+    verdict,
+)
 from orchestrator.outbox.webhooks import send
 from tasks.artifacts import encode, exists
 from tasks.runs.units import Run
+from tasks.telemetry.metrics import DELIVERIES_GIVEN_UP
 
 BUSY_SECONDS = 30.0  # pause after another process has counted the same try
 log = structlog.get_logger(__name__)
@@ -45,23 +54,31 @@ def receiver_of_round(cluster: Cluster, turn: Run) -> str | None:
 
 
 def deliver_round(
-    cluster: Cluster, turn: Run, webhooks: Callable[[], httpcore.ConnectionPool]
-) -> float | None:
-    """Make one try. Return the seconds until the next one, or None if nothing more is owed."""
+    cluster: Cluster,
+    turn: Run,
+    webhooks: Callable[[], httpcore.ConnectionPool],
+    *,
+    may_try: bool = True,
+) -> Step:
+    """Make one try; without `may_try` none, and only give up what has waited for too long."""
     store = cluster.store
     record = find(cluster, turn.tenant, turn.job)
     if record is None or record.webhook_url is None or exists(store, places.delivered(turn)):
-        return None
+        return Step()
     rounds = Rounds(cluster)
     ended = rounds.ended(turn)
     if ended is None:
-        return None
+        return Step()
     tries = sum(1 for _ in store.list(places.tries(turn)))
-    outcome = Outcome(False, "The process died in the last try.")
-    if tries < MAX_TRIES:
-        tries += 1
+    outcome, is_asked = Outcome(False, "The process died in the last try."), False
+    if is_expired(ended["ended_at"], tries, time.time(), may_try=may_try):
+        outcome = EXPIRED
+    elif not may_try:
+        return Step(BUSY_SECONDS)
+    elif tries < MAX_TRIES:
+        tries, is_asked = tries + 1, True
         if not store.put(places.tries(turn) + str(tries), b""):
-            return BUSY_SECONDS
+            return Step(BUSY_SECONDS)
         is_canceled = exists(store, places.canceled(turn))
         facts = facts_of(rounds, record, turn, is_canceled=is_canceled)
         shown = describe(record, facts, rounds.read(record, turn, ended), time.time())
@@ -73,6 +90,8 @@ def deliver_round(
     else:
         log.warning("delivery_failed", **named, reason=outcome.reason)
     if following.final:
+        if not outcome.done:
+            DELIVERIES_GIVEN_UP.inc()
         how = {
             "status": "delivered" if outcome.done else "failed",
             "tries": tries,
@@ -80,8 +99,8 @@ def deliver_round(
             "ended_at": round(time.time(), 3),
         }
         store.put(places.delivered(turn), encode(how))
-        return None
-    return following.delay_seconds
+    delay = following.delay_seconds
+    return step_of(outcome, delay) if is_asked else Step(delay)
 
 
 def event(shown: dict[str, Any]) -> dict[str, Any]:

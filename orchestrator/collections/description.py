@@ -69,6 +69,7 @@ def describe(
         "eta_seconds": None if facts.ended_at else _eta(facts, done, left, now),
         "counts": {"total": record.lines} | {name: counts[name] for name in COUNTED},
         "created_at": record.created_at,
+        "ready_by": record.ready_by,
         "ended_at": facts.ended_at,
         "metadata": record.metadata,
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,13 +16,15 @@ from pydantic import ValidationError
 
 from gpu_worker.errors import InvalidOption, ScriptoriumError
 from orchestrator.collections.records import Line, UnreadableLine
+from orchestrator.jobs.ready_by import check_ready_by
 from orchestrator.jobs.requests import JobRequest
 from tasks.runs.options import JobOptions
 from tasks.runs.submitted_options import job_options
 
 METADATA = "metadata."  # how a column of metadata begins
 _PLACES = ("source", "upload_id", "name")
-_COLUMNS = (*_PLACES, *JobOptions.model_fields)
+_DIRECT = (*_PLACES, "ready_by")  # fields of a job that are no options
+_COLUMNS = (*_DIRECT, *JobOptions.model_fields)
 LONGEST_SHOWN = 200  # characters of a wrong line
 
 
@@ -57,9 +60,8 @@ def checked(number: int, values: Any, common: Mapping[str, Any]) -> Line:
             raise UnreadableLine("The line's options are no JSON object.")
         if "webhook_url" in values:
             raise UnreadableLine("webhook_url is of the collection, not of a line.")
-        if "ready_by" in values:
-            raise UnreadableLine("Lines have no ready_by; submit such a file as a job.")
         asked = JobRequest.model_validate({**values, "options": {}})
+        check_ready_by(asked.ready_by, time.time())
         _check_options(json.dumps({**common, **own}, sort_keys=True))
     except (ValidationError, ScriptoriumError) as error:
         return Line(number, name=shown, error=_of(error).to_json())
@@ -70,6 +72,7 @@ def checked(number: int, values: Any, common: Mapping[str, Any]) -> Line:
         name=asked.name,
         options=own,
         metadata=dict(asked.metadata),
+        ready_by=asked.ready_by,
     )
 
 
@@ -137,7 +140,7 @@ def _values(columns: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
     for column, cell in zip(columns, cells, strict=False):
         if not cell.strip():  # the common value
             continue
-        if column in _PLACES:
+        if column in _DIRECT:
             values[column] = cell.strip()
         elif column.startswith(METADATA):
             values["metadata"][column.removeprefix(METADATA)] = cell

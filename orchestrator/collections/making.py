@@ -26,6 +26,7 @@ from orchestrator.jobs import runs
 from orchestrator.jobs.admission import room
 from orchestrator.jobs.ids import keyed_job
 from orchestrator.jobs.options import with_allowed_lane
+from orchestrator.jobs.ready_by import ReadyByPassed
 from orchestrator.jobs.sources import display_name, named_source
 from orchestrator.jobs.submission import IdempotencyConflict, submit
 from orchestrator.jobs.uploads import submitted, uploaded
@@ -128,13 +129,17 @@ def _submitted(cluster: Cluster, record: Collection, line: Line, quota: Quota) -
         "source": _source(cluster, record, line),
         "options": line.job_options(record.options),
         "metadata": record.metadata | line.metadata,
+        "ready_by": line.ready_by or record.ready_by,
     }
     if not record.is_operators:
         given["options"] = with_allowed_lane(given["options"], tenant, settings)
     key = places.idempotency_key(record.id, line.number)
     named: dict[str, Any] = {"tenant": tenant, "idempotency_key": key, "quota": quota}
     try:
-        job = submit(cluster, **given, **named, way="collection")
+        try:
+            job = submit(cluster, **given, **named, way="collection")
+        except ReadyByPassed:  # its turn came late: it is then a job like any other
+            job = submit(cluster, **given | {"ready_by": None}, **named, way="collection")
     except IdempotencyConflict:
         # Accepted by an earlier step, before a setting changed: that step may have died meanwhile.
         first = cluster.records.manifest(tenant, keyed_job(cluster.store, tenant, key))

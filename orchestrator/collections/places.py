@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 from redis import Redis
 
-from orchestrator.cluster.outbox import Outbox
+from orchestrator.cluster.outbox import DUE_ROUNDS, Outbox
 from orchestrator.jobs.ids import keyed_job
 from tasks.artifacts import ArtifactStore, encode
 from tasks.runs.units import Run
@@ -30,14 +30,13 @@ ACCEPTED = "collections/"
 OPEN = "open-collections/"
 OWED = "owed-collections/"
 DELETED = "deleted-collections/"
-_DUE = "scriptorium:outbox:collections"
 PREFIX = "c-"  # of an id
 _DIGITS = 8  # of a number in a key, so that keys sort as their numbers
 
 
 def outbox(store: ArtifactStore, redis: Redis) -> Outbox:
     """Return the outbox of ended rounds: apart from that of jobs, which knows no collections."""
-    return Outbox(store, redis, OWED, _DUE)
+    return Outbox(store, redis, OWED, DUE_ROUNDS)
 
 
 def record(tenant: str, collection: str) -> str:

@@ -55,6 +55,7 @@ class Collection(Record):
     options: dict[str, Any] = Field(default_factory=dict)
     metadata: dict[str, str] = Field(default_factory=dict)
     webhook_url: str | None = None
+    ready_by: float | None = None  # of lines without their own; seconds since 1970
     idempotency_key: str | None = None
     asked: str = ""  # a digest of the request, to tell a repetition from another request
     is_operators: bool = False  # from the command line: its sources need no permission
@@ -71,6 +72,7 @@ class Line:
     name: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    ready_by: float | None = None  # seconds since 1970
     error: dict[str, Any] | None = None
 
     @property
@@ -85,6 +87,10 @@ class Line:
     def to_json(self) -> dict[str, Any]:
         """Return the fields that are set."""
         return {name: value for name in self.__slots__ if (value := getattr(self, name))}
+
+    def asked(self) -> dict[str, Any]:
+        """Return what tells a line from another; "in 2 h" is another time at each repetition."""
+        return {name: value for name, value in self.to_json().items() if name != "ready_by"}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Line:

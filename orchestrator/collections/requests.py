@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from orchestrator.collections.records import RetryStatus
+from orchestrator.jobs.ready_by import ReadyBy
 from orchestrator.jobs.requests import Address, Body, Metadata, Text
 from tasks.runs.options import JobOptions
 
@@ -25,6 +26,10 @@ class CollectionRequest(Body):
     options: JobOptions = Field(default_factory=JobOptions, description="Of lines without own.")
     metadata: Metadata = Field(default_factory=dict)
     webhook_url: Address | None = Field(None, description="Called once, when all have ended.")
+
+    ready_by: ReadyBy | None = Field(
+        None, description="When it should be ready; of lines without their own."
+    )
 
     @model_validator(mode="after")
     def _one_list(self) -> Self:

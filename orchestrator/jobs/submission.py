@@ -143,13 +143,15 @@ def rerun(
     job: str,
     changes: dict[str, Any],
     *,
+    ready_by: float | None = None,
     quota: Quota | None = None,
     way: str | None = None,
 ) -> Job:
     """Start a new job with a finished one's audio and some options changed; keep the old one.
 
-    Results that the changes do not affect are found in the store and not computed again. Raises
-    UnknownJob, IllegalTransition, InvalidOption and what `submit` raises.
+    `ready_by`: of the new job, in seconds since 1970. Results that the changes do not affect are
+    found in the store and not computed again. Raises UnknownJob, IllegalTransition, InvalidOption
+    and what `submit` raises.
     """
     current = cluster.job(tenant, job)
     if not current.status.final:
@@ -167,7 +169,7 @@ def rerun(
                 "options": options,
                 "idempotency_key": None,
                 "rerun_of": job,
-                "ready_by": None,
+                "ready_by": ready_by,
                 "traceparent": traceparent,
                 "trial": None,  # its options are chosen
             }
@@ -183,6 +185,7 @@ def _run_again(
     way: str | None,
 ) -> Job:
     tenant, options = manifest.tenant, manifest.options
+    check_ready_by(manifest.ready_by, manifest.created_at)
     admit(cluster, tenant, manifest.job, quota, manifest.created_at)
     plan = keys.plan(tenant, first.job)
     prepared = exists(cluster.store, plan) and all(

@@ -12,30 +12,52 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import httpcore
 import structlog
+from cachetools import LRUCache
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.unreadable import note
+from orchestrator.outbox.circuit import CLOSED, Circuit, begun, is_long_dead, told, wait_seconds
 from orchestrator.outbox.delivery import deliver, receiver
-from orchestrator.outbox.waiting import THREADS, Line, Waiting
+from orchestrator.outbox.schedule import Step
+from orchestrator.outbox.waiting import REMEMBERED, THREADS, Destination, Waiting
 from orchestrator.outbox.webhooks import webhook_pool
 from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.units import Run
+from tasks.telemetry.metrics import DELIVERY_TRIES
 
 PAGE = 500  # due runs in one look at Redis; as many looks as there are pages
 PAUSE_SECONDS = 0.5  # between two looks at the outbox, when it has shown all
 QUICK_SECONDS = 2.0  # a delivery that takes longer shows that its receiver is slow
 PARKED_SECONDS = (30.0, 90.0)  # until the next look at runs of a tenant with very many
 UNREADABLE_SECONDS = 600.0  # until the next try of a run whose records cannot be read
+SPREAD_SECONDS = 5.0  # over which the deliveries of a dead receiver become due again
 FAULT_SECONDS = 15.0  # until the next try, after the store or Redis was away
 log = structlog.get_logger(__name__)
-# One step for an entry: the seconds until the next one, or None when nothing more is owed.
-Step = Callable[[Cluster, Run, Callable[[], httpcore.ConnectionPool]], float | None]
+
+
+class Delivering(Protocol):
+    """One step for an entry of an outbox."""
+
+    def __call__(
+        self,
+        cluster: Cluster,
+        run: Run,
+        /,
+        webhooks: Callable[[], httpcore.ConnectionPool],
+        *,
+        may_try: bool = True,
+    ) -> Step:
+        """Make one try, or without `may_try` only give up what has waited for too long."""
+        ...
+
+
 Receiver = Callable[[Cluster, Run], str | None]  # where the next step goes; None: nowhere
 
 
@@ -46,7 +68,7 @@ class Courier:
         self,
         cluster: Cluster,
         outbox: Outbox | None = None,
-        step: Step = deliver,
+        step: Delivering = deliver,
         receiver_of: Receiver = receiver,
     ) -> None:
         """Deliver what is in an outbox by a step for each entry; by default what jobs owe."""
@@ -54,7 +76,10 @@ class Courier:
         self._outbox = outbox or cluster.outbox
         self._step, self._receiver_of = step, receiver_of
         self._waiting = Waiting(THREADS)
-        self._lock = threading.Lock()  # guards `_waiting` and the due times of the runs in it
+        self._circuits: LRUCache[Destination, Circuit] = LRUCache(
+            REMEMBERED
+        )  # of receivers that fail
+        self._lock = threading.Lock()  # guards both, and the due times of the runs that wait
         self._is_ending = False
         self._renewed_at = float("-inf")
         self._pool: httpcore.ConnectionPool | None = None  # opened for the first webhook
@@ -85,12 +110,12 @@ class Courier:
         outbox, seconds = self._outbox, self._cluster.settings.lease_seconds
         with self._lock:
             if time.monotonic() - self._renewed_at > seconds / 3:
-                outbox.hold(self._waiting, seconds)
+                outbox.keep(self._waiting, seconds)
                 self._renewed_at = time.monotonic()
             self._begin(threads)
             taken = outbox.take(PAGE, seconds)
             too_many = [run for run in taken if not self._waiting.admit(run)]
-            outbox.hold(too_many, random.uniform(*PARKED_SECONDS))
+            outbox.keep(too_many, random.uniform(*PARKED_SECONDS))
             self._begin(threads)
         return len(taken) == PAGE
 
@@ -99,17 +124,17 @@ class Courier:
         while not self._is_ending and (found := self._waiting.next()) is not None:
             threads.submit(self._work, threads, *found)
 
-    def _work(self, threads: ThreadPoolExecutor, run: Run, line: Line | None) -> None:
+    def _work(self, threads: ThreadPoolExecutor, run: Run, destination: Destination | None) -> None:
         """Make one try, or leave the run waiting for its receiver; then begin what follows."""
         delay: float | None = FAULT_SECONDS
         try:
-            if line is None and (name := self._receiver_of(self._cluster, run)) is not None:
-                line = Line(run.tenant, name)
+            if destination is None and (name := self._receiver_of(self._cluster, run)) is not None:
+                destination = Destination(run.tenant, name)
                 with self._lock:
-                    if not self._waiting.enter(run, line):
+                    if not self._waiting.enter(run, destination):
                         self._begin(threads)
                         return
-            delay = self._tried(run, line)
+            delay = self._tried(run, destination)
             if delay is None:
                 self._outbox.remove(run)
         except UnreadableRecord as error:
@@ -130,17 +155,56 @@ class Courier:
                     self._postpone(run, delay)
             self._begin(threads)
 
-    def _tried(self, run: Run, line: Line | None) -> float | None:
-        """Make one try and see how quick its receiver is. Return and raise what the step does."""
+    def _tried(self, run: Run, destination: Destination | None) -> float | None:
+        """Make one try unless its receiver is dead, and see how quick that is.
+
+        Return the seconds until the next step. Raises what the step does.
+        """
+        wait = 0.0 if destination is None else self._asked(destination)
+        if wait:
+            if destination is not None and is_long_dead(self._circuits.get(destination, CLOSED)):
+                left = self._step(self._cluster, run, self._webhooks, may_try=False).delay_seconds
+                if not left:  # given up; 0: it owes another receiver
+                    return left
+            return wait + random.uniform(0.0, SPREAD_SECONDS)
         began, is_quick = time.monotonic(), False
         try:
-            delay = self._step(self._cluster, run, self._webhooks)
+            step = self._step(self._cluster, run, self._webhooks)
+            if step.has_answered is not None:
+                DELIVERY_TRIES.labels("answered" if step.has_answered else "failed").inc()
             is_quick = time.monotonic() - began < QUICK_SECONDS
-            return delay
+            if destination is not None and step.has_answered is not None:
+                self._told(destination, has_answered=step.has_answered)
+            return step.delay_seconds
         finally:
-            if line is not None:
+            if destination is not None:
                 with self._lock:
-                    self._waiting.judge(line, is_quick=is_quick)
+                    self._waiting.judge(destination, is_quick=is_quick)
+
+    def _asked(self, destination: Destination) -> float:
+        """Return how long a receiver's deliveries have to wait; 0: this one begins."""
+        now = time.monotonic()
+        with self._lock:
+            circuit = self._circuits.get(destination, CLOSED)
+            if (wait := wait_seconds(circuit, now)) == 0.0 and circuit.is_open:
+                self._circuits[destination] = begun(circuit, now)
+            return wait
+
+    def _told(self, destination: Destination, *, has_answered: bool) -> None:
+        factor = self._cluster.settings.redelivery_factor
+        with self._lock:
+            before = self._circuits.pop(destination, CLOSED)
+            after = told(before, time.monotonic(), has_answered=has_answered, factor=factor)
+            if after != CLOSED:
+                self._circuits[destination] = after
+        if after.is_open and not before.is_open:
+            log.warning(
+                "receiver_is_dead", tenant=destination.tenant, receiver=destination.receiver
+            )
+        elif before.is_open and not after.is_open:
+            log.info(
+                "receiver_answers_again", tenant=destination.tenant, receiver=destination.receiver
+            )
 
     def _give_back(self) -> None:
         """Make due at once, for others, what waits and was not begun."""
@@ -148,7 +212,7 @@ class Courier:
             self._is_ending = True
             idle = self._waiting.drop_idle()
             try:
-                self._outbox.hold(idle, 0.0)
+                self._outbox.keep(idle, 0.0)
             except RedisError as error:  # they become due by themselves
                 log.warning("runs_not_given_back", reason=str(error))
 

@@ -20,9 +20,13 @@ from orchestrator.cluster.job import Summary
 from orchestrator.outbox.outputs import write_outputs
 from orchestrator.outbox.schedule import (
     DONE,
+    EXPIRED,
     MAX_TRIES,
     Outcome,
+    Step,
+    is_expired,
     of_error,
+    step_of,
     verdict,
 )
 from orchestrator.outbox.webhooks import event, send
@@ -31,6 +35,7 @@ from tasks.runs import keys
 from tasks.runs.json_artifacts import read_record
 from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
+from tasks.telemetry.metrics import DELIVERIES_GIVEN_UP
 
 OUTPUT, WEBHOOK = "output", "webhook"  # in this order: a webhook's receiver finds the files
 BUSY_SECONDS = 30.0  # pause after another process has counted the same try
@@ -38,9 +43,13 @@ log = structlog.get_logger(__name__)
 
 
 def deliver(
-    cluster: Cluster, run: Run, webhooks: Callable[[], httpcore.ConnectionPool]
-) -> float | None:
-    """Make one try. Return the seconds until the next step, or None if nothing more is owed.
+    cluster: Cluster,
+    run: Run,
+    webhooks: Callable[[], httpcore.ConnectionPool],
+    *,
+    may_try: bool = True,
+) -> Step:
+    """Make one try; without `may_try` none, and only give up what has waited for too long.
 
     Raises redis.RedisError and the store's errors if it cannot be read what is owed, and
     UnreadableRecord if another release may be able to.
@@ -51,17 +60,21 @@ def deliver(
         manifest = cluster.records.manifest(run.tenant, run.job)
         summary = read_record(store, keys.of_run(run, keys.RESULT), Summary.of_result)
     except ArtifactMissing:  # delivered already, or the job was deleted
-        return None
+        return Step()
     parts = [name for name in wanted(manifest) if not exists(store, keys.delivered(run, name))]
     if not parts:
-        return None
+        return Step()
     part = parts[0]
     tries = sum(1 for _ in store.list(keys.tries(run, part)))
-    outcome = Outcome(False, "The process died in the last try.")
-    if tries < MAX_TRIES:
-        tries += 1
+    outcome, is_asked = Outcome(False, "The process died in the last try."), False
+    if is_expired(ended_at, tries, time.time(), may_try=may_try):
+        outcome = EXPIRED
+    elif not may_try:
+        return Step(BUSY_SECONDS)
+    elif tries < MAX_TRIES:
+        tries, is_asked = tries + 1, True
         if not store.put(keys.tries(run, part) + str(tries), b""):
-            return BUSY_SECONDS
+            return Step(BUSY_SECONDS)
         if part == OUTPUT:
             outcome = _write(cluster, manifest, run, summary)
         else:
@@ -71,9 +84,13 @@ def deliver(
     following = verdict(outcome, tries, cluster.settings.redelivery_factor)
     _log(run, part, tries, outcome)
     if following.final:
+        if not outcome.done:
+            DELIVERIES_GIVEN_UP.inc()
         store.put(keys.delivered(run, part), encode(_record(outcome, tries)))
-        return 0.0 if len(parts) > 1 else None
-    return following.delay_seconds
+        delay = 0.0 if len(parts) > 1 else None
+    else:
+        delay = following.delay_seconds
+    return step_of(outcome, delay) if is_asked else Step(delay)
 
 
 def receiver(cluster: Cluster, run: Run) -> str | None:

@@ -14,6 +14,7 @@ from gpu_worker.errors import PermanentError, ScriptoriumError, StoreRefused
 DELAYS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
 MAX_TRIES = len(DELAYS) + 1
 LONGEST_RETRY_AFTER = 3600.0  # seconds; the longest delay that a receiver may ask for
+KEPT_SECONDS = 3 * 86_400.0  # a delivery waits no longer for a receiver that is dead
 _PASSING = (408, 425, 429)  # statuses below 500 that mean: try later
 
 
@@ -25,6 +26,14 @@ class Outcome:
     reason: str | None = None  # why it failed
     passing: bool = False  # another try may succeed
     retry_after: float = 0.0  # seconds that the receiver asks for
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step of a delivery came to."""
+
+    delay_seconds: float | None = None  # until the next one; None: nothing more is owed
+    has_answered: bool | None = None  # the receiver, with success or refusal; None: not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class Verdict:
 
 
 DONE = Outcome(done=True)
+EXPIRED = Outcome(False, "The receiver has not answered for three days.")
 
 
 def verdict(outcome: Outcome, tries: int, factor: float = 1.0) -> Verdict:
@@ -47,6 +57,16 @@ def verdict(outcome: Outcome, tries: int, factor: float = 1.0) -> Verdict:
     if outcome.done or not outcome.passing or tries >= MAX_TRIES:
         return Verdict()
     return Verdict(max(DELAYS[tries - 1], outcome.retry_after) * factor)
+
+
+def is_expired(ended_at: float, tries: int, now: float, *, may_try: bool) -> bool:
+    """Return whether a delivery is given up without another try; times in seconds since 1970."""
+    return now - ended_at > KEPT_SECONDS and (tries > 0 or not may_try)
+
+
+def step_of(outcome: Outcome, delay_seconds: float | None) -> Step:
+    """Return the step after a try."""
+    return Step(delay_seconds, has_answered=outcome.done or not outcome.passing)
 
 
 def of_status(status: int, retry_after: float = 0.0) -> Outcome:

@@ -26,8 +26,8 @@ export function unreachable() {
   return new ApiError(0, "The server cannot be reached. Check the connection and try again.", "offline");
 }
 
-async function request(method, path, body) {
-  const options = { method, headers: {} };
+async function request(method, path, body, headers = {}) {
+  const options = { method, headers: { ...headers } };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";
@@ -45,6 +45,17 @@ async function request(method, path, body) {
     throw errorOf(reply.status, await reply.text());
   }
   return reply.status === 204 ? null : reply.json();
+}
+
+/** Return an idempotency key: what is sent with it is accepted once, however often it is sent. */
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Return whether a refusal is final, so that a new try needs a new key. Else it may be accepted. */
+export function isRefusal({ status }) {
+  return status >= 400 && status < 500 && ![401, 429].includes(status);
 }
 
 /** Return the path of a part of a job. */
@@ -78,6 +89,8 @@ export const api = {
   retry: (id) => request("POST", jobPath(id, "/retry")),
   remove: (id) => request("DELETE", jobPath(id)),
   collections: ({ limit }) => request("GET", `/v1/collections?limit=${limit}`),
+  announceUpload: (name, size) => request("POST", "/v1/uploads", { name, size }),
+  submitCollection: (body, key) => request("POST", "/v1/collections", body, { "Idempotency-Key": key }),
   collection: (id) => request("GET", collectionPath(id)),
   badLines: async (id, most) => {
     const lines = [];

@@ -129,6 +129,27 @@ export function exactly(created) {
   return moment.format(created * 1000);
 }
 
+const hour = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
+const shortDay = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+/** Write when a job should be ready, and how early or late it is expected; "" without such a time. */
+export function readyBy(job, now = Date.now() / 1000) {
+  if (typeof job.ready_by !== "number") return "";
+  const isToday = new Date(job.ready_by * 1000).toDateString() === new Date(now * 1000).toDateString();
+  const time = hour.format(job.ready_by * 1000);
+  const text = `ready by ${isToday ? time : `${shortDay.format(job.ready_by * 1000)} ${time}`}`;
+  if (!isOpen(job)) return text;
+  const isUnknown = typeof job.eta_seconds !== "number";
+  if (isUnknown) return job.ready_by < now ? `${text}, ${roughly(now - job.ready_by)} late` : text;
+  const left = job.ready_by - now - job.eta_seconds;
+  return `${text}, ${roughly(Math.abs(left))} ${left < 0 ? "late" : "early"} expected`;
+}
+
+function roughly(seconds) {
+  if (seconds < 5400) return `${Math.max(1, Math.round(seconds / 60))} min`;
+  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
+}
+
 const languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
 
 /** Return a language's English name; the code itself if there is none. */

@@ -4,6 +4,7 @@ import { closeCollection, openCollection } from "./collections/collection.js";
 import { hideCollections, showCollections } from "./collections/collections.js";
 import { byId } from "./element.js";
 import { closeJob, openJob } from "./job/job.js";
+import { openBucket } from "./jobs/bucket.js";
 import { hideJobs, openJobs, showJobs, showNewJob } from "./jobs/jobs.js";
 import { openKeyboard } from "./keyboard.js";
 import { openOptions } from "./jobs/options.js";
@@ -38,6 +39,7 @@ let started = false;
 openKeyboard();
 openJobs();
 openUploads((accepted) => (accepted.object === "collection" ? showCollections() : showNewJob(accepted)));
+openBucket(showCollections);
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the part after # in the address names the view
   byId("main").focus();

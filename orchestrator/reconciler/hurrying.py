@@ -19,11 +19,12 @@ from orchestrator.reconciler.leading import Leading
 from orchestrator.scaling.backlog import speed_of
 from orchestrator.scaling.pools import worker_pools
 from tasks.runs.canvas import chain_of, cost_of
-from tasks.runs.deadline import Place, place_of
+from tasks.runs.deadline import WaitingPlace, place_of
 from tasks.runs.dependencies import downstream
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.stages import HEADER_STAGES
 from tasks.runs.units import Run, Unit
+from tasks.telemetry.metrics import MOVED_UNITS
 
 # A unit that still waits after so long is issued once more: its newer message may be lost, and the
 # older one, behind all other work, hides that from the search for lost messages.
@@ -89,11 +90,12 @@ class Hurrying:
             self._cluster.queues.issued(unit)
             moved.update(dict.fromkeys(units, now))
             self.moved_units += 1
+            MOVED_UNITS.labels(place.lane.value).inc()
         return len(waiting[:most])
 
     def _place(
         self, manifest: Manifest, plan: Plan, one: RunSurvey, *, is_crowded: bool
-    ) -> Place | None:
+    ) -> WaitingPlace | None:
         """Return where the run's units go; None if they stay where they are.
 
         A run that was not early when it was submitted waits in its place already.
@@ -101,7 +103,7 @@ class Hurrying:
         if not place_of(manifest, plan, manifest.created_at).is_early:
             return None
         if is_crowded:
-            return Place(plan.lane(manifest.options))
+            return WaitingPlace(plan.lane(manifest.options))
         found = place_of(manifest, plan, self._clock(), self._work_seconds(one))
         return None if found.is_early else found
 

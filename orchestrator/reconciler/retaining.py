@@ -18,6 +18,7 @@ from orchestrator.cluster.job_folder import JobFolder, job_folders
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.jobs.retention import Retention, ages
 from orchestrator.reconciler.leading import Leading
+from tasks.telemetry.metrics import RETENTION_DELETED, RETENTION_ERRORS, RETENTION_SECONDS
 
 PASS_SECONDS = 20.0  # of work in one pass
 WALK_SECONDS = 3600.0  # between the end of a walk and the next one
@@ -44,6 +45,10 @@ class Retaining:
             return
         if self._cluster.jobs.is_wiped():
             return
+        with RETENTION_SECONDS.time():
+            self._walk(began)
+
+    def _walk(self, began: float) -> None:
         for tenant in self._leading.while_held(known_tenants(self._cluster.store, self._tenant)):
             after = self._job if tenant == self._tenant else ""
             self._tenant, self._job = tenant, after
@@ -65,6 +70,8 @@ class Retaining:
     def _apply(self, folder: JobFolder) -> None:
         """Apply the rules to a job; what cannot be read of it is its own trouble."""
         try:
-            self._retention.apply(folder)
+            for gone in self._retention.apply(folder):
+                RETENTION_DELETED.labels(gone.kind).inc(gone.artifacts)
         except FAULTS as error:
+            RETENTION_ERRORS.inc()
             note(f"{folder.tenant}/{folder.job}", error)

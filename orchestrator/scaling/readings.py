@@ -6,15 +6,19 @@ age is given.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import structlog
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from redis import Redis
 from redis.exceptions import RedisError
 
 from config.settings import Settings
+from orchestrator.cluster.outbox import OUTBOXES
 from orchestrator.scaling.pools import WorkerPool, worker_pools
 from orchestrator.scaling.published import STALE_SECONDS, PublishedLoad, published
 from tasks.broker import redis_address
@@ -37,11 +41,22 @@ class LoadReadings(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             load = published(self._redis)
+            owed = [_owed(self._redis, name) for name in OUTBOXES]
         except (RedisError, ValueError) as error:  # away, or written by another version
             log.debug("load_not_read", reason=str(error))
             return
-        if load is not None:
-            yield from load_families(load, self._pools, time.time())
+        if load is None:
+            return
+        yield metrics.DELIVERIES_WAITING.family({(): sum(count for count, _ in owed)})
+        due = min((at for _, at in owed), default=math.inf)
+        yield metrics.DELIVERIES_OVERDUE_SECONDS.family({(): max(0.0, time.time() - due)})
+        yield from load_families(load, self._pools, time.time())
+
+
+def _owed(redis: Redis, name: str) -> tuple[int, float]:
+    """Return how many entries an outbox has, and when its first one is due (infinity: none)."""
+    first: Any = redis.zrange(name, 0, 0, withscores=True)
+    return int(redis.zcard(name)), float(first[0][1]) if first else math.inf
 
 
 def load_families(

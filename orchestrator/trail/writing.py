@@ -69,6 +69,7 @@ class Trail:
             log.warning("audit_waits", reason=str(error))
             self.note(entry)
         else:
+            _count("written", 1)
             self._say(entry)
 
     def flush(self) -> None:
@@ -83,9 +84,11 @@ class Trail:
                     of_day = next(list(group) for _, group in groupby(batch, lambda it: it.day))
                     self._write(of_day)
                     batch = batch[len(of_day) :]
+                    _count("written", len(of_day))
                     log.debug("audit_written", day=day, entries=len(of_day))
             except ScriptoriumError as error:
                 log.warning("audit_waits", reason=str(error))
+                _count("delayed", len(batch))
                 self._keep(batch)
 
     def close(self) -> None:
@@ -114,6 +117,7 @@ class Trail:
             lost = len(self._waiting) - MOST_WAITING
             if lost > 0:
                 del self._waiting[:lost]
+                _count("lost", lost)
                 log.error("audit_entries_lost", entries=lost, reason="The store is away.")
             if self._timer is None:
                 self._start(self._flush_seconds)
@@ -131,3 +135,9 @@ class Trail:
         data = entry.to_json()
         data["client"] = data.pop("from", None)  # a word of Python, which no argument can have
         _lines.info("audit", **data)
+
+
+def _count(outcome: str, entries: int) -> None:
+    from tasks.telemetry.metrics import AUDIT_ENTRIES  # most commands do not need it
+
+    AUDIT_ENTRIES.labels(outcome).inc(entries)

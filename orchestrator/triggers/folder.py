@@ -21,6 +21,7 @@ from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.jobs.admission import room
+from orchestrator.jobs.ready_by import due_within
 from orchestrator.jobs.sources import display_name, take_file
 from orchestrator.jobs.submission import IdempotencyConflict, submit
 from orchestrator.jobs.uploads import drop_unused
@@ -58,6 +59,7 @@ class WatchedFolder:
     settle_seconds: float
     suffixes: Sequence[str] = ()  # with which names end; none: every name
     name: str = ""  # of the folder, in the idempotency keys; by default its path
+    ready_within: float | None = None  # seconds from a file's submission, for its `ready_by`
     clock: Callable[[], float] = time.monotonic
     _seen_at: dict[Found, float] = field(default_factory=dict)
     _done: set[Found] = field(default_factory=set)
@@ -116,6 +118,7 @@ class WatchedFolder:
                 self.options,
                 tenant=self.tenant,
                 idempotency_key=key,
+                ready_by=due_within(self.ready_within, time.time()),
                 quota=quota_of(self.cluster.settings, self.tenant),
                 way="folder",
             )

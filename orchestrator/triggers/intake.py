@@ -21,6 +21,7 @@ from gpu_worker.errors import PermanentError, ScriptoriumError, StoreRefused
 from orchestrator.access.quotas import Quota
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.ids import keyed_job
+from orchestrator.jobs.ready_by import due_within
 from orchestrator.jobs.submission import IdempotencyConflict, submit
 from orchestrator.trail.entry import Entry
 from orchestrator.triggers.events import ObjectEvent, created_objects
@@ -117,6 +118,7 @@ class Intake:
             "metadata": rule.metadata,
             "webhook_url": rule.webhook_url,
             "output": rule.output_of(event.key),
+            "ready_by": due_within(rule.ready_by, time.time()),
         }
         job = self._submit(rule.tenant, f"trigger {url} {state}", wanted)
         log.info("object_accepted", **_named(event), job=job)

@@ -18,6 +18,7 @@ from config.settings import TENANT_PATTERN, Settings
 from gpu_worker.assembly.formats import format_named
 from gpu_worker.errors import InvalidOption, ScriptoriumError
 from orchestrator.jobs.options import accepted_options
+from orchestrator.jobs.ready_by import ReadyWithin
 from orchestrator.outbox.outputs import ERROR_EXTENSION
 from orchestrator.triggers.places import BucketPrefix
 from tasks.runs.manifest import Output
@@ -47,6 +48,7 @@ class Rule(Record):
     options: JobOptions
     webhook_url: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict, max_length=16)
+    ready_by: ReadyWithin | None = None  # seconds from when the object's event is taken
 
     @field_validator("suffix", mode="before")
     @classmethod

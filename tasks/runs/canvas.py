@@ -16,7 +16,7 @@ from typing import Any
 from celery import Celery, Signature, chain, chord
 
 from tasks.fair_queue import Share, early
-from tasks.runs.deadline import EARLY_WEIGHT, Place
+from tasks.runs.deadline import EARLY_WEIGHT, WaitingPlace
 from tasks.runs.dependencies import needs_detection
 from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.stages import HEADER_STAGES, Lane, Stage
@@ -43,13 +43,15 @@ def cost_of(manifest: Manifest, plan: Plan) -> Cost:
 
 
 def signature(
-    celery: Celery, unit: Unit, place: Lane | Place, cost: Cost = equal_cost
+    celery: Celery, unit: Unit, place: Lane | WaitingPlace, cost: Cost = equal_cost
 ) -> Signature:
     """Return the message that asks for one unit.
 
     `diarize` and `assemble` always use the interactive lane: they are quick and end the job.
     """
-    lane, is_early = (place.lane, place.is_early) if isinstance(place, Place) else (place, False)
+    lane, is_early = (
+        (place.lane, place.is_early) if isinstance(place, WaitingPlace) else (place, False)
+    )
     share = Share(unit.run.tenant, cost(unit))
     arguments: dict[str, Any] = {
         "tenant": unit.run.tenant,
@@ -74,7 +76,7 @@ def signature(
 
 
 def chain_of(
-    celery: Celery, units: Sequence[Unit], place: Lane | Place, cost: Cost = equal_cost
+    celery: Celery, units: Sequence[Unit], place: Lane | WaitingPlace, cost: Cost = equal_cost
 ) -> Signature:
     """Return the messages of units that follow one another."""
     return chain(*(signature(celery, unit, place, cost) for unit in units))
@@ -101,7 +103,7 @@ def fan_out_canvas(
     celery: Celery,
     header: Sequence[Sequence[Unit]],
     body: Sequence[Unit],
-    place: Lane | Place,
+    place: Lane | WaitingPlace,
     cost: Cost = equal_cost,
 ) -> Signature:
     """Return a chord: the header's chains side by side, then the units of the body in turn."""

@@ -19,7 +19,7 @@ EARLY_WEIGHT = 0.05  # of early work beside the rest of its lane, in the turns o
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WaitingPlace:
     """Where the messages of a job's units wait."""
 
     lane: Lane
@@ -50,7 +50,7 @@ def first_guess(audio_seconds: float) -> float:
 
 def place_of(
     manifest: Manifest, plan: Plan, now: float, work_seconds: float | None = None
-) -> Place:
+) -> WaitingPlace:
     """Return where a job's chunks and shards wait if their messages are sent now.
 
     A lane that the options name holds. Past its `ready_by` a job is a job like any other: what is
@@ -58,15 +58,15 @@ def place_of(
     are left; None: not measured.
     """
     options: JobOptions = manifest.options
-    usual = Place(plan.lane(options))
+    usual = WaitingPlace(plan.lane(options))
     ready_by = manifest.ready_by
     if ready_by is None or options.lane is not None or now >= ready_by:
         return usual
     work = first_guess(plan.seconds) if work_seconds is None else work_seconds
     if slack_seconds(ready_by, now, work) > 0:
-        return Place(Lane.BULK, is_early=True)
+        return WaitingPlace(Lane.BULK, is_early=True)
     if may_move_up(ready_by, manifest.created_at, plan.seconds):
-        return Place(Lane.INTERACTIVE)
+        return WaitingPlace(Lane.INTERACTIVE)
     return usual
 
 

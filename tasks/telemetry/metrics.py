@@ -83,6 +83,35 @@ BUDGETS = Counter(
     ["limit", "event"],
 )
 
+# What is counted of duties: deliveries, the audit trail, retention, deadlines
+DELIVERY_TRIES = Counter(
+    "scriptorium_delivery_tries",
+    "Tries of webhooks and outputs: answered, with success or refusal, or failed.",
+    ["outcome"],
+)
+DELIVERIES_GIVEN_UP = Counter(
+    "scriptorium_deliveries_given_up", "Webhooks and outputs that were not taken in the end."
+)
+AUDIT_ENTRIES = Counter(
+    "scriptorium_audit_entries",
+    "Entries of the audit trail: written, delayed while the store was away, or lost.",
+    ["outcome"],
+)
+RETENTION_DELETED = Counter(
+    "scriptorium_retention_deleted", "Artifacts that rules of retention deleted.", ["kind"]
+)
+RETENTION_ERRORS = Counter(
+    "scriptorium_retention_errors", "Jobs whose rules of retention could not be applied."
+)
+RETENTION_SECONDS = Histogram(
+    "scriptorium_retention_pass_seconds", "Seconds of a pass of retention.", buckets=_SECONDS
+)
+MOVED_UNITS = Counter(
+    "scriptorium_moved_units",
+    "Units that were issued again because of a ready_by, by the lane they went to.",
+    ["lane"],
+)
+
 # What the reconciler and the API count
 UNREADABLE_RECORDS = Counter(
     "scriptorium_unreadable_records",
@@ -135,6 +164,13 @@ REISSUED_UNITS = Reading(
     "scriptorium_reissued_units",
     "Units that were lost and issued again.",
     is_counter=True,
+)
+
+DELIVERIES_WAITING = Reading(
+    "scriptorium_deliveries_waiting", "Runs and rounds that still owe a webhook or an output."
+)
+DELIVERIES_OVERDUE_SECONDS = Reading(
+    "scriptorium_deliveries_overdue_seconds", "How long the first of them is due and not taken."
 )
 
 # What NVML tells

@@ -72,6 +72,8 @@ def _values(metric: str) -> Mapping[str, frozenset[str]]:
     }
     if metric == "scriptorium_jobs_ended_total":
         known["status"] = frozenset(Status)
+    if metric == "scriptorium_audit_entries_total":
+        known["outcome"] = frozenset({"written", "delayed", "lost"})
     if metric == "scriptorium_gpu_memory_bytes":
         known["kind"] = frozenset({"used", "total"})
     return known

@@ -103,7 +103,7 @@ def submit_call(
     if webhook_url is not None:
         fields["webhook_url"] = webhook_url
     if ready_by is not None:
-        fields["ready_by"] = ready_by.isoformat() if isinstance(ready_by, datetime) else ready_by
+        fields["ready_by"] = written(ready_by)
     key = uuid4().hex if idempotency_key is None else idempotency_key
     headers = {"Idempotency-Key": key}
     if is_address(source):
@@ -113,6 +113,11 @@ def submit_call(
         for name, value in fields.items()
     }
     return Call("POST", "/v1/jobs", headers=headers, form=form)
+
+
+def written(ready_by: datetime | str | float) -> str | float:
+    """Return a `ready_by` as it is sent."""
+    return ready_by.isoformat() if isinstance(ready_by, datetime) else ready_by
 
 
 def job_call(job: str, what: str = "", method: str = "GET", **params: str) -> Call:

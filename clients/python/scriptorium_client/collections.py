@@ -10,7 +10,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from scriptorium_client.answers import Status
-from scriptorium_client.calls import Call, is_address, submit_call
+from scriptorium_client.calls import Call, is_address, submit_call, written
 
 Lines = Sequence[str | Mapping[str, Any]]  # addresses, or the fields of a job
 ListFile = str | os.PathLike[str] | BinaryIO  # CSV, or JSON lines
@@ -29,6 +29,7 @@ class Collection:
     progress: float  # 0..1, the share of the lines that have ended
     counts: Mapping[str, int]  # of lines: total, waiting, queued, …, completed, failed, refused
     created_at: float  # seconds since 1970
+    ready_by: float | None = None  # of the lines without their own; seconds since 1970
     eta_seconds: float | None = None
     ended_at: float | None = None  # None while the round goes on
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -71,16 +72,20 @@ def submit_collection_call(
     given: Mapping[str, Any],
     idempotency_key: str | None,
 ) -> Call:
-    """Make the request that submits a collection; `given`: name, suffix, metadata, webhook_url.
+    """Make the request that submits a collection.
 
-    What is None of these is left out. Without a key of the caller it gets a random one.
+    `given`: name, suffix, metadata, webhook_url, ready_by. What is None of these is left out.
+    Without a key of the caller it gets a random one.
     """
     fields_of = {name: it for name, it in given.items() if it is not None}
+    if "ready_by" in fields_of:
+        fields_of["ready_by"] = written(fields_of["ready_by"])
     if is_list_file(source):
         call = submit_call(
             "", options, fields_of.pop("metadata", None), None, None, idempotency_key
         )
-        form = {**(call.form or {}), **fields_of}  # a list has no suffix: the server refuses one
+        texts = {name: it if isinstance(it, str) else str(it) for name, it in fields_of.items()}
+        form = {**(call.form or {}), **texts}  # a list has no suffix: the server refuses one
         return Call("POST", _PATH, headers=call.headers, form=form)
     where: dict[str, Any] = {"lines": list(source) if isinstance(source, Sequence) else []}
     if isinstance(source, str):

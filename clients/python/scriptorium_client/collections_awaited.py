@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 import httpx
@@ -41,18 +42,21 @@ class AwaitedCollections:
         suffix: Sequence[str] | None = None,
         metadata: Mapping[str, str] | None = None,
         webhook_url: str | None = None,
+        ready_by: datetime | str | float | None = None,
         idempotency_key: str | None = None,
         **options: Any,
     ) -> Collection:
         """Submit many files: a list (a file of CSV or JSON lines), `s3://bucket/prefix/`, or lines.
 
         A line is an address, or the fields of a job. Each becomes a job or a named refusal.
+        `ready_by`: as for a job, of the lines without their own.
         """
         given = {
             "name": name,
             "suffix": None if suffix is None else list(suffix),
             "metadata": None if metadata is None else dict(metadata),
             "webhook_url": webhook_url,
+            "ready_by": ready_by,
         }
         call = submit_collection_call(source, options, given, idempotency_key)
         if not is_list_file(source):

@@ -75,6 +75,7 @@ _SUBMIT_BODY: dict[str, Any] = {
                         "options": {"$ref": "#/components/schemas/JobOptions"},
                         "metadata": _FORM["properties"]["metadata"],
                         "webhook_url": {"type": "string", "minLength": 1, "maxLength": 2048},
+                        "ready_by": _FORM["properties"]["ready_by"],
                     },
                 },
                 "encoding": {
@@ -223,6 +224,7 @@ def _accept(
         options=asked.options.model_dump(mode="json", exclude_unset=True),
         metadata=asked.metadata,
         webhook_url=asked.webhook_url,
+        ready_by=asked.ready_by,
         idempotency_key=idempotency_key,
         lines_from=mark,
     )

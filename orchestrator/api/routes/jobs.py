@@ -114,10 +114,9 @@ def retry_job(job: JobId, cluster: CurrentCluster, caller: Writer) -> Response:
 @router.post("/{job}/rerun", status_code=202, response_model=None, responses=_ACCEPTED)
 def rerun_job(job: JobId, body: RerunRequest, cluster: CurrentCluster, caller: Writer) -> Response:
     """Submit a finished job's audio again with other options; unaffected artifacts are used."""
-    quota = quota_of(cluster.settings, caller.tenant)
-    return _accepted(
-        submission.rerun(cluster, caller.tenant, job, body.options, quota=quota, way="api")
-    )
+    quota, due = quota_of(cluster.settings, caller.tenant), body.ready_by
+    given = (cluster, caller.tenant, job, body.options)
+    return _accepted(submission.rerun(*given, ready_by=due, quota=quota, way="api"))
 
 
 @router.delete("/{job}", status_code=204, response_model=None)

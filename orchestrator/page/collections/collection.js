@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { confirmed } from "../dialogs.js";
 import { byId, element } from "../element.js";
-import { STATUSES, counted, exactly, isOpen, remaining } from "../labels.js";
+import { STATUSES, counted, exactly, isOpen, readyBy, remaining } from "../labels.js";
 import { announce, complain } from "../notices.js";
 
 const FRESH_SECONDS = 2;
@@ -69,6 +69,7 @@ class CollectionView {
       element("span", { class: `status status-${found.status}` }, STATUSES[found.status]),
       element("span", { id: "collection-counts" }, counted(found.counts)),
       element("span", {}, exactly(found.created_at)),
+      ...(readyBy(found) ? [element("span", {}, readyBy(found))] : []),
     );
     const bad = found.counts.failed + found.counts.refused;
     byId("collection-actions").hidden = false;

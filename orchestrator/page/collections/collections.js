@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { byId, element } from "../element.js";
-import { STATUSES, counted, exactly, isOpen, since } from "../labels.js";
+import { STATUSES, counted, exactly, isOpen, readyBy, since } from "../labels.js";
 
 const SHOWN = 5; // collections; the API lists all
 const FRESH_SECONDS = 2;
@@ -59,7 +59,7 @@ function build(collection) {
 
 function fill(row, collection) {
   const [, meta, status, bar] = row.children;
-  meta.textContent = `${counted(collection.counts)} · ${since(collection.created_at)}`;
+  meta.textContent = [counted(collection.counts), since(collection.created_at), readyBy(collection)].filter(Boolean).join(" · ");
   status.className = `status status-${collection.status}`;
   status.textContent = STATUSES[collection.status];
   bar.hidden = !isOpen(collection);

@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { byId, element } from "../element.js";
 import { complain } from "../notices.js";
-import { STATUSES, clock, exactly, isOpen, languageName, since } from "../labels.js";
+import { STATUSES, clock, exactly, isOpen, languageName, readyBy, since } from "../labels.js";
 
 const PAGE = 20; // jobs
 const FRESH_SECONDS = 2;
@@ -154,6 +154,7 @@ class Row {
     if (job.audio_seconds) parts.unshift(clock(job.audio_seconds));
     if (job.language) parts.push(languageName(job.language));
     parts.push(job.model);
+    if (readyBy(job)) parts.push(readyBy(job));
     this.meta.textContent = parts.join(" · ");
     this.meta.title = exactly(job.created_at);
     this.status.className = `status status-${job.status}`;

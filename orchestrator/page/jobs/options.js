@@ -39,8 +39,9 @@ async function listModels() {
 }
 
 function remember() {
+  const { ready_by: _, ...kept } = Object.fromEntries(new FormData(form)); // a time is for once
   try {
-    localStorage.setItem(REMEMBERED, JSON.stringify(Object.fromEntries(new FormData(form))));
+    localStorage.setItem(REMEMBERED, JSON.stringify(kept));
   } catch {
     // The browser's storage is off: the choice is not remembered.
   }
@@ -58,6 +59,12 @@ function recall() {
     const known = field?.options ? [...field.options].some((each) => each.value === value) : field;
     if (known) field.value = value;
   }
+}
+
+/** Return when new recordings should be ready, as a time with its zone; null: whenever. */
+export function chosenReadyBy() {
+  const at = new Date(byId("option-ready-by").value); // the field's time is local
+  return Number.isNaN(at.getTime()) ? null : at.toISOString();
 }
 
 /** Return the choice as the API's options, without those that are at their default. */

@@ -1,9 +1,10 @@
-// Upload recordings, one after the other, each with a progress bar.
+// Upload recordings, one after the other, each with a progress bar. Several at once are a collection.
 
-import { errorOf, unreachable } from "../api.js";
+import { api, errorOf, isRefusal, newKey, unreachable } from "../api.js";
 import { byId, element } from "../element.js";
 import { announce } from "../notices.js";
-import { chosenOptions } from "./options.js";
+import { Group } from "./group.js";
+import { chosenOptions, chosenReadyBy } from "./options.js";
 import { size } from "../labels.js";
 
 const LIST = /\.(csv|jsonl)$/i; // a list of files, which becomes a collection
@@ -15,7 +16,9 @@ export function openUploads(accepted) {
   const files = byId("files");
   const drop = byId("drop");
   const take = (list) => {
-    for (const file of list) waiting.push(new Upload(file, chosenOptions(), accepted));
+    const recordings = list.filter((file) => !LIST.test(file.name));
+    const group = recordings.length > 1 ? new Group(recordings, accepted) : null;
+    for (const file of list) waiting.push(new Upload(file, accepted, LIST.test(file.name) ? null : group));
     next();
   };
   byId("choose").addEventListener("click", () => files.click());
@@ -40,7 +43,7 @@ export function openUploads(accepted) {
     take([...event.dataTransfer.files]);
   });
   window.addEventListener("beforeunload", (event) => {
-    if (sending) event.preventDefault();
+    if (sending || waiting.length) event.preventDefault();
   });
 }
 
@@ -53,17 +56,13 @@ function next() {
   });
 }
 
-/** Return an idempotency key: the file becomes one job, however often it is sent. */
-function newKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 class Upload {
-  constructor(file, options, accepted) {
+  constructor(file, accepted, group) {
     this.file = file;
-    this.options = options;
+    this.options = chosenOptions();
+    this.readyBy = chosenReadyBy();
     this.accepted = accepted;
+    this.group = group; // what it is a part of; null: it is submitted by itself
     this.key = newKey();
     this.build();
   }
@@ -81,7 +80,8 @@ class Upload {
       element("div", { class: "upload-buttons" }, this.again, this.stop),
       this.bar,
     );
-    byId("uploads").append(this.row);
+    if (this.group) this.group.add(this);
+    else byId("uploads").append(this.row);
   }
 
   async send() {
@@ -92,7 +92,15 @@ class Upload {
     this.stop.textContent = "Cancel";
     this.stop.setAttribute("aria-label", `Cancel ${this.file.name}`);
     try {
-      const job = await this.transfer();
+      if (this.group) {
+        await this.put();
+        this.state.textContent = "Sent";
+        this.bar.hidden = true;
+        this.stop.textContent = "Remove";
+        this.group.go();
+        return;
+      }
+      const job = await this.post();
       this.row.remove();
       announce(`${this.file.name} was accepted.`);
       this.accepted(job);
@@ -101,24 +109,42 @@ class Upload {
     }
   }
 
-  transfer() {
+  /** Send the file alone; its group submits it. */
+  async put() {
+    this.uploadId ??= (await api.announceUpload(this.file.name, this.file.size)).id;
+    if (this.canceled) return;
+    try {
+      await this.transfer("PUT", `/v1/uploads/${this.uploadId}`, this.file, "application/octet-stream");
+    } catch (error) {
+      if (error.code !== "upload_exists") throw error; // else an earlier try had sent it all
+    }
+    this.isSent = true;
+  }
+
+  post() {
     const form = new FormData(); // the options before the file: the server reads in this order
     form.append("options", JSON.stringify(this.options));
+    if (this.readyBy) form.append("ready_by", this.readyBy);
     form.append("file", this.file, this.file.name);
+    return this.transfer("POST", LIST.test(this.file.name) ? "/v1/collections" : "/v1/jobs", form);
+  }
+
+  transfer(method, path, body, type) {
     const call = new XMLHttpRequest(); // fetch does not report how much was sent
     this.call = call;
     return new Promise((resolve, reject) => {
       call.upload.addEventListener("progress", (event) => this.show(event.loaded / event.total));
       call.addEventListener("load", () => {
-        if (call.status >= 200 && call.status < 300) return resolve(JSON.parse(call.responseText));
+        if (call.status >= 200 && call.status < 300) return resolve(call.status === 204 ? null : JSON.parse(call.responseText));
         if (call.status === 401) document.dispatchEvent(new CustomEvent("key-needed"));
         return reject(errorOf(call.status, call.responseText));
       });
       call.addEventListener("error", () => reject(unreachable()));
       call.addEventListener("abort", () => reject(unreachable()));
-      call.open("POST", LIST.test(this.file.name) ? "/v1/collections" : "/v1/jobs");
+      call.open(method, path);
       call.setRequestHeader("Idempotency-Key", this.key);
-      call.send(form);
+      if (type) call.setRequestHeader("Content-Type", type);
+      call.send(body);
     });
   }
 
@@ -130,7 +156,7 @@ class Upload {
 
   fail(error) {
     // After a refusal a new try gets a new key. If the job may exist, the key stays the same.
-    this.isRefused = error.status >= 400 && error.status < 500 && ![401, 429].includes(error.status);
+    this.isRefused = isRefusal(error);
     this.row.classList.add("failed");
     this.state.textContent = error.message;
     this.bar.hidden = true;
@@ -143,7 +169,9 @@ class Upload {
   retry() {
     if (this.isRefused) {
       this.options = chosenOptions();
+      this.readyBy = chosenReadyBy();
       this.key = newKey();
+      this.uploadId = undefined; // its address may have expired
     }
     waiting.push(this);
     next();
@@ -153,5 +181,6 @@ class Upload {
     this.canceled = true;
     this.call?.abort();
     this.row.remove();
+    this.group?.go();
   }
 }

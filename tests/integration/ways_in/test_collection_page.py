@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,74 @@ def test_a_list_is_dropped_watched_and_its_bad_lines_are_tried_again(
         page.click("#confirm-yes")
         page.wait_for_selector("#collections", state="hidden")
         visitor.wait_until("document.querySelectorAll('#job-rows .row').length === 0", 300.0)
+
+
+def test_several_recordings_and_a_folder_of_a_bucket_are_collections_on_the_page(
+    start_cluster: StartCluster,
+    s3_shared_client: Any,
+    s3_endpoint: str,
+    bucket: str,
+    tmp_path: Path,
+) -> None:
+    sound = write_wav(tmp_path / "speech.wav", recording(2, seed=97)[0]).read_bytes()
+    for number in range(3):
+        s3_shared_client.put_object(Bucket=bucket, Key=f"calls/{number}.wav", Body=sound)
+    s3_shared_client.put_object(Bucket=bucket, Key="calls/notes.txt", Body=b"no sound")
+    cluster = start_cluster(workers=2, source_buckets=bucket, s3_endpoint_url=s3_endpoint)
+    files = []
+    for name, body in (("one.wav", sound), ("two.wav", sound + b"\0"), ("bad.wav", b"no sound")):
+        files.append(tmp_path / name)
+        files[-1].write_bytes(body)
+    with (
+        launched() as browser,
+        serving(cluster.connection) as address,
+        visit(browser, address, tmp_path) as visitor,
+    ):
+        page = visitor.page
+        page.wait_for_selector("#intake-title")
+        page.get_by_text("More", exact=True).click()
+        page.fill("#option-other-model", "fake")
+        page.select_option("#option-language", "en")
+        soon = (datetime.now() + timedelta(hours=5)).strftime("%Y-%m-%dT%H:%M")
+        page.fill("#option-ready-by", soon)
+        visitor.picture("collection-4-options", whole=True)
+        held: list[Any] = []  # the first upload waits until the page was looked at
+        page.route("**/v1/uploads", lambda route: held.append(route))
+        page.set_input_files("#files", [str(path) for path in files])
+        page.fill(".upload-group input", "Calls of May")
+        visitor.picture("collection-5-uploads", whole=True)
+        assert visitor.accessibility_violations() == []
+        page.unroute("**/v1/uploads")
+        visitor.wait_until("document.querySelectorAll('.upload-group .upload').length === 3")
+        row = page.locator("#collection-rows .row", has_text="Calls of May")
+        row.locator(".status-partial").wait_for(timeout=MINUTES_20)
+        assert "ready by" in row.inner_text()
+        assert page.locator(".upload-group").count() == 0
+        page.click("#collection-rows .row-name >> text=Calls of May")
+        page.wait_for_selector("#collection-retry:text-is('Try 1 again')")
+        assert page.inner_text("#collection-counts") == "2 of 3 done, 1 failed"
+        (line,) = page.locator(".bad-line").all_inner_texts()
+        assert "bad.wav" in line and "unreadable_audio" in line
+        page.click("#collection-retry")
+        page.wait_for_selector("#collection-step:text-is('Trying again')")
+        page.wait_for_selector("#collection-retry:text-is('Try 1 again')", timeout=MINUTES_20)
+        visitor.picture("collection-6-files", whole=True)
+
+        page.click("#collection-view .back")
+        page.click("#bucket summary")
+        page.fill("#bucket-prefix", "s3://elsewhere/calls/")
+        visitor.expected = ("403",)  # the console tells of each refused request
+        page.click("#bucket-submit")
+        page.wait_for_selector("#bucket-error:not([hidden])")
+        page.fill("#bucket-prefix", f"s3://{bucket}/calls/")
+        page.fill("#bucket-suffix", ".wav, .mp3")
+        page.fill("#bucket-name", "A folder")
+        visitor.picture("collection-7-bucket", whole=True)
+        assert visitor.accessibility_violations() == []
+        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        visitor.picture("collection-8-bucket-phone", whole=True)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.click("#bucket-submit")
+        row = page.locator("#collection-rows .row", has_text="A folder")
+        row.locator(".status-completed").wait_for(timeout=MINUTES_20)
+        assert "3 of 3 done" in row.inner_text()

@@ -455,9 +455,11 @@ def test_files_are_dropped_anywhere_and_older_jobs_are_loaded_when_asked_for(
                 document.querySelector("#jobs-title").dispatchEvent(new DragEvent("drop", drop));
             }"""
         )
+        collection = page.locator("#collection-rows .row", has_text="dropped.wav and 1 more")
+        collection.locator(".status-failed").wait_for(timeout=60_000)
         for name in ("dropped.wav", "dropped too.wav"):
-            row = page.locator(".row", has_text=name)
-            row.locator(".status-failed").wait_for()
+            row = page.locator("#job-rows .row", has_text=name)
+            row.locator(".status-failed").wait_for(timeout=60_000)
 
 
 def test_a_hundred_thousand_words_stay_quick(

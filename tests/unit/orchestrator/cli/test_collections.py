@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,30 @@ def test_several_files_are_one_collection_and_a_key_gives_the_same(
     asked = ("collections", "submit", *files, *OPTIONS, "--idempotency-key", "may", "--json")
     shown = run(*asked).json
     assert shown["counts"]["total"] == 2
-    assert run(*asked).json["id"] == shown["id"]
+    assert run(*asked, "--ready-by", "2 h").json["id"] == shown["id"]
+
+
+def test_a_list_with_times_from_now_is_the_same_when_it_is_sent_again(
+    run: Run, cluster: Cluster, recordings: Path
+) -> None:
+    listed = recordings / "may.csv"
+    listed.write_text("source,ready_by\na.wav,2 h\nb.wav,\n")
+    asked = ("collections", "submit", str(listed), *OPTIONS, "--idempotency-key", "k", "--json")
+    shown = run(*asked, "--ready-by", "in 3 h").json
+    assert shown["ready_by"] == pytest.approx(time.time() + 3 * 3600, abs=60)
+    assert run(*asked, "--ready-by", "in 3 h").json["id"] == shown["id"]
+    assert run(*asked, "--ready-by", "soon").status == 2
+
+
+def test_files_of_a_folder_are_ready_so_long_after_they_were_taken(
+    run: Run, cluster: Cluster, recordings: Path
+) -> None:
+    watching = ("watch", str(recordings), "--once", "--settle", "0.1", "--suffix", ".wav", *OPTIONS)
+    job = run(*watching, "--ready-by", "2 h").out.split()[0]
+    assert cluster.job("default", job).ready_by == pytest.approx(time.time() + 7200, abs=60)
+    refused = run(*watching, "--ready-by", "2030-05-01T18:00:00Z")
+    assert refused.status == 2 and "from then on" in refused.err
+    assert run("watch", job, "--ready-by", "2 h").status == 2
 
 
 def test_wrong_uses_are_refused(run: Run, cluster: Cluster, tmp_path: Path) -> None:
@@ -80,6 +104,7 @@ def test_a_folder_is_watched_once(run: Run, cluster: Cluster, recordings: Path) 
     taken = run("watch", str(recordings), "--once", "--settle", "0.1", "--suffix", ".wav", *OPTIONS)
     assert taken.status == 0, taken.err
     assert len(taken.out.split()) == 2
+    assert {cluster.job("default", job).ready_by for job in taken.out.split()} == {None}
     again = run("watch", str(recordings), "--once", "--settle", "0.1", "--suffix", ".wav", *OPTIONS)
     assert again.out == ""
 

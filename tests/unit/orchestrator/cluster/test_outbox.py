@@ -77,15 +77,15 @@ def test_a_run_that_is_added_while_it_is_removed_is_due(redis: Redis) -> None:
 def test_what_is_held_stays_with_whoever_has_it(outbox: Outbox) -> None:
     outbox.add(RUN)
     outbox.take(8, 0.0)
-    outbox.hold([RUN], 30.0)
+    outbox.keep([RUN], 30.0)
     assert outbox.take(8, 30.0) == []
-    outbox.hold([], 30.0)
+    outbox.keep([], 30.0)
 
 
 def test_holding_brings_nothing_back(outbox: Outbox) -> None:
     outbox.add(RUN)
     outbox.remove(RUN)
-    outbox.hold([RUN], 0.0)
+    outbox.keep([RUN], 0.0)
     assert outbox.take(8, 30.0) == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -32,6 +34,15 @@ def test_a_csv_without_a_head_is_a_column_of_sources() -> None:
     ]
 
 
+def test_a_line_says_when_it_should_be_ready() -> None:
+    (line,) = read_list(b"source,ready_by\ns3://a/1.wav,in 2 h\n", "list.csv", COMMON)
+    assert line.ready_by == pytest.approx(time.time() + 7200, abs=5)
+    assert line.options == {}
+    (line,) = read_list(b'{"source": "s3://a/1.wav", "ready_by": 60}', "list.jsonl", COMMON)
+    assert line.ready_by == pytest.approx(time.time() + 60, abs=5)
+    assert read_lines(write_lines([line])) == [line]
+
+
 @pytest.mark.parametrize("head", [b"source,colour", b"source,source"])
 def test_a_csv_with_an_unknown_column_is_refused_as_a_whole(head: bytes) -> None:
     with pytest.raises(InvalidOption):
@@ -57,7 +68,8 @@ def test_json_lines_are_objects_or_addresses() -> None:
         (b'{"source": "s3://a/1", "options": []}', "unreadable_line"),
         (b'{"source": "s3://a/1", "options": 7}', "unreadable_line"),
         (b'{"source": "s3://a/1", "webhook_url": "https://a.example/"}', "unreadable_line"),
-        (b'{"source": "s3://a/1", "ready_by": 3600}', "unreadable_line"),
+        (b'{"source": "s3://a/1", "ready_by": "soon"}', "unreadable_line"),
+        (b'{"source": "s3://a/1", "ready_by": "2020-01-01T00:00:00Z"}', "ready_by_passed"),
         (b'{"source": "s3://a/1", "options": {"beam_size": "x"}}', "invalid_option"),
         (b'{"source": "s3://a/1", "options": {"language": "zz"}}', "invalid_option"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from orchestrator.collections.rounds import Rounds
 from orchestrator.collections.states import States
 from orchestrator.jobs import submission
 from orchestrator.jobs.deletion import delete_job
+from orchestrator.jobs.ready_by import ReadyByPassed
 from orchestrator.jobs.requests import JobRequest
 from orchestrator.jobs.submitter import Submitter
 from orchestrator.jobs.uploads import announce, take_upload
@@ -38,6 +40,34 @@ from tests.unit.orchestrator.reconciler.passes import with_settings
 @pytest.fixture
 def cluster(connection: Cluster) -> Cluster:
     return with_settings(connection, source_buckets="calls", allowed_models="fake")
+
+
+def test_a_line_has_its_own_ready_by_or_that_of_all(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = time.time() + 3600
+    items = ["s3://calls/a.wav", {"source": "s3://calls/b.wav", "ready_by": 60}]
+    collection = accepted(cluster, items, ready_by=at)
+    assert shown(cluster, collection)["ready_by"] == at
+    collecting(cluster).go_on()
+    own = [cluster.job(TENANT, it["job"]).ready_by for it in lines(cluster, collection)]
+    assert own == [at, pytest.approx(time.time() + 60, abs=10)]
+
+
+def test_a_line_whose_turn_comes_late_is_a_job_like_any_other(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = accepted(cluster, ["s3://calls/a.wav"], ready_by=time.time() + 3600)
+    later = time.time() + 7200
+    monkeypatch.setattr(time, "time", lambda: later)
+    collecting(cluster).go_on()
+    (line,) = lines(cluster, collection)
+    assert (line["status"], cluster.job(TENANT, line["job"]).ready_by) == ("queued", None)
+
+
+def test_a_collection_that_should_have_been_ready_is_refused(cluster: Cluster) -> None:
+    with pytest.raises(ReadyByPassed):
+        accepted(cluster, ["s3://calls/a.wav"], ready_by=time.time() - 1)
 
 
 def test_each_line_is_a_job_or_a_named_refusal(cluster: Cluster) -> None:

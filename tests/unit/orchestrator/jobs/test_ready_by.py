@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from orchestrator.cluster.connection import Cluster
-from orchestrator.jobs.ready_by import LONGEST_SECONDS, ReadyByPassed, check_ready_by, moment
+from orchestrator.jobs.ready_by import (
+    LONGEST_SECONDS,
+    ReadyByPassed,
+    check_ready_by,
+    moment,
+    seconds_from_now,
+)
 from orchestrator.jobs.requests import JobRequest
 from orchestrator.jobs.runs import cancel
 from orchestrator.jobs.submission import rerun, submit
@@ -28,6 +34,27 @@ def test_a_number_is_seconds_from_now(value: Any) -> None:
     assert moment(value, NOW) == NOW + 3600
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2 h", 7200), ("in 2 h", 7200), ("In 2 Hours", 7200), ("90min", 5400), ("1h30m", 5400),
+        ("1 day 6 h", 108_000), ("1.5 h", 5400), ("PT2H30M", 9000), ("P1D", 86_400),
+        ("2w", 1_209_600),        (" 45 s ", 45),
+    ],
+)  # fmt: skip
+def test_words_and_iso_durations_are_a_time_from_now(text: str, seconds: float) -> None:
+    assert moment(text, NOW) == NOW + seconds
+    assert seconds_from_now(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "value", ["2030-05-01T18:00:00+02:00", "soon", "0 h", -1, "60 weeks", "nan"]
+)
+def test_what_is_counted_later_is_no_time_of_a_day(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"from (then|now)"):
+        seconds_from_now(value)
+
+
 def test_a_time_is_taken_in_its_zone() -> None:
     assert moment("2023-11-15T00:13:20+02:00", NOW) == NOW
     assert moment("2023-11-14T22:13:20Z", NOW) == NOW
@@ -39,11 +66,12 @@ def test_a_time_is_taken_in_its_zone() -> None:
     [
         "", "soon", "2030-01-01T00:00:00", "2030-01-01", "tomorrow", 0, -5, "-5", True, None,
         float("nan"), "nan", "inf", [], {}, LONGEST_SECONDS + 1, "9999-01-01T00:00:00Z",
-        "2030-13-01T00:00:00Z", 1e300,
+        "2030-13-01T00:00:00Z", 1e300, "2 hh", "h", "in", "2 h ago", "0 h", "P", "PT0S", "-PT2H",
+        "2 h" * 50, "1 h of 2", "²h",
     ],
 )  # fmt: skip
 def test_what_is_no_time_to_come_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"now$|a year"):
+    with pytest.raises(ValueError, match=r"2 h$|a year"):
         moment(value, NOW)
 
 
@@ -85,8 +113,14 @@ def test_the_same_submission_sent_again_after_its_time_gives_the_same_job(
     assert connection.records.manifest(TENANT, first.id).ready_by == at
 
 
-def test_a_job_that_is_run_again_has_none(connection: Cluster) -> None:
+def test_a_job_that_is_run_again_has_its_own_or_none(connection: Cluster) -> None:
     job = submit(connection, SOURCE, OPTIONS, tenant=TENANT, ready_by=time.time() + 3600)
     cancel(connection, TENANT, job.id)
     again = rerun(connection, TENANT, job.id, {"beam_size": 2})
     assert connection.records.manifest(TENANT, again.id).ready_by is None
+    at = round(time.time() + 60, 3)
+    cancel(connection, TENANT, again.id)
+    named = rerun(connection, TENANT, job.id, {"beam_size": 3}, ready_by=at)
+    assert connection.records.manifest(TENANT, named.id).ready_by == at
+    with pytest.raises(ReadyByPassed):
+        rerun(connection, TENANT, job.id, {"beam_size": 4}, ready_by=time.time() - 1)

@@ -20,9 +20,10 @@ from gpu_worker.transcript import Segment, Transcript, transcript_to_json
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.jobs.runs import cancel, retry
 from orchestrator.outbox import courier, delivery
+from orchestrator.outbox.circuit import OPEN_AFTER
 from orchestrator.outbox.courier import Courier
 from orchestrator.outbox.delivery import OUTPUT, WEBHOOK, deliver
-from orchestrator.outbox.schedule import DELAYS, DONE
+from orchestrator.outbox.schedule import DELAYS, DONE, KEPT_SECONDS, Step
 from orchestrator.outbox.webhooks import webhook_pool, webhook_secret
 from tasks.artifacts import encode
 from tasks.runs import keys
@@ -89,7 +90,7 @@ def steps(connection: Cluster, run: Run = RUN) -> list[float]:
     """The delays between all steps until nothing is owed."""
     found: list[float] = []
     with webhook_pool(connection.settings) as pool:
-        while (delay := deliver(connection, run, lambda: pool)) is not None:
+        while (delay := deliver(connection, run, lambda: pool).delay_seconds) is not None:
             found.append(delay)
     return found
 
@@ -228,8 +229,8 @@ def test_between_the_tries_it_waits(settings: Settings, redis: Redis) -> None:
     with Receiver(500) as receiver, connected(settings, receiver, redelivery_factor=1.0) as cluster:
         end(cluster, owing(receiver.url))
         with webhook_pool(cluster.settings) as pool:
-            assert deliver(cluster, RUN, lambda: pool) == DELAYS[0]
-            assert deliver(cluster, RUN, lambda: pool) is None
+            assert deliver(cluster, RUN, lambda: pool) == Step(DELAYS[0], has_answered=False)
+            assert deliver(cluster, RUN, lambda: pool) == Step(None, has_answered=True)
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 410])
@@ -313,7 +314,7 @@ def test_two_that_count_the_same_try_do_not_both_make_it(
         cluster.store, "put", lambda key, data: "/delivery/" not in key and put(key, data)
     )
     with webhook_pool(cluster.settings) as pool:
-        assert deliver(cluster, RUN, lambda: pool) == delivery.BUSY_SECONDS
+        assert deliver(cluster, RUN, lambda: pool) == Step(delivery.BUSY_SECONDS)
     assert receiver.received == []
 
 
@@ -410,10 +411,10 @@ def test_a_courier_outlives_what_it_meets(
 
     broken: list[Exception] = [ValueError("a bug"), cluster_away()]
 
-    def broken_first(*arguments: Any) -> Any:
+    def broken_first(*arguments: Any, **named: Any) -> Any:
         if broken:
             raise broken.pop(0)
-        return real(*arguments)
+        return real(*arguments, **named)
 
     monkeypatch.setattr(type(cluster.outbox), "take", unsteady)
     monkeypatch.setattr(courier, "FAULT_SECONDS", 0.1)
@@ -489,6 +490,41 @@ def test_a_courier_that_ends_gives_back_what_it_has_not_begun(
             assert eventually(lambda: len(receiver.received) == 1)
         left = cluster.outbox.take(10, 30.0)
     assert left and len(left) + len(receiver.received) == 5
+
+
+def test_the_deliveries_of_a_dead_receiver_wait_together_and_arrive_when_it_answers(
+    settings: Settings, redis: Redis, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "SPREAD_SECONDS", 0.0)
+    monkeypatch.setattr(courier, "QUICK_SECONDS", 0.0)  # one try at a time
+    receiver._statuses.extend([500] * OPEN_AFTER)
+    with connected(settings, receiver, redelivery_factor=0.1) as cluster:
+        for number in range(2 * OPEN_AFTER):
+            manifest = owing(receiver.url).model_copy(update={"job": f"many-{number}"})
+            end(cluster, manifest, a_run(job=f"many-{number}"))
+        with working(Courier(cluster)):
+            assert eventually(lambda: len(receiver.received) >= OPEN_AFTER)
+            time.sleep(0.7)  # the pause is 3 s
+            assert len(receiver.received) == OPEN_AFTER
+            runs = [a_run(job=f"many-{number}") for number in range(2 * OPEN_AFTER)]
+            assert eventually(lambda: not any(is_owed(cluster, run) for run in runs))
+        assert {record(cluster, WEBHOOK, run)["status"] for run in runs} == {"delivered"}
+
+
+def test_what_has_waited_for_a_dead_receiver_for_days_is_given_up(
+    cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end(cluster, owing(receiver.url))
+    with webhook_pool(cluster.settings) as pool:
+        step = deliver(cluster, RUN, lambda: pool, may_try=False)
+        assert (step.delay_seconds, step.has_answered) == (delivery.BUSY_SECONDS, None)
+        later = time.time() + KEPT_SECONDS + 1
+        monkeypatch.setattr(time, "time", lambda: later)
+        assert deliver(cluster, RUN, lambda: pool, may_try=False) == Step()
+    told = record(cluster, WEBHOOK)
+    assert (told["status"], told["tries"]) == ("failed", 0)
+    assert "three days" in told["error"]
+    assert receiver.received == []
 
 
 def test_a_deleted_job_owes_nothing(cluster: Cluster, receiver: Receiver) -> None:

@@ -6,7 +6,14 @@ from collections import Counter
 
 import pytest
 
-from orchestrator.outbox.waiting import KEPT_FREE, QUICK_THREADS, THREADS, Line, Waiting, share
+from orchestrator.outbox.waiting import (
+    KEPT_FREE,
+    QUICK_THREADS,
+    THREADS,
+    Destination,
+    Waiting,
+    part_of_free,
+)
 from tasks.runs.units import Run
 
 
@@ -18,8 +25,8 @@ def begun(waiting: Waiting, receivers: dict[Run, str]) -> list[Run]:
     """Hand out threads until no run may begin, as the courier does; those that have one."""
     found: list[Run] = []
     while (turn := waiting.next()) is not None:
-        run, line = turn
-        if line is not None or waiting.enter(run, Line(run.tenant, receivers[run])):
+        run, destination = turn
+        if destination is not None or waiting.enter(run, Destination(run.tenant, receivers[run])):
             found.append(run)
     return found
 
@@ -51,10 +58,10 @@ def test_the_runs_of_a_receiver_keep_their_order() -> None:
 def test_a_receiver_that_answers_quickly_has_more_threads_until_it_is_slow() -> None:
     waiting, some = Waiting(), runs("a", 10)
     admitted(waiting, some)
-    line = Line("a", "one")
-    waiting.judge(line, is_quick=True)
+    destination = Destination("a", "one")
+    waiting.judge(destination, is_quick=True)
     assert len(begun(waiting, dict.fromkeys(some, "one"))) == QUICK_THREADS
-    waiting.judge(line, is_quick=False)
+    waiting.judge(destination, is_quick=False)
     for run in some[:QUICK_THREADS]:
         waiting.leave(run)
     assert len(begun(waiting, dict.fromkeys(some, "one"))) == 1
@@ -76,7 +83,7 @@ def test_tenants_with_many_silent_receivers_leave_threads_to_others(tenants: int
 
 def test_threads_are_kept_for_receivers_that_answer_however_many_do_not() -> None:
     waiting = Waiting()
-    waiting.judge(Line("b", "good"), is_quick=True)
+    waiting.judge(Destination("b", "good"), is_quick=True)
     silent = [run for number in range(100) for run in runs(f"t{number}", 1)]
     admitted(waiting, silent)
     assert len(begun(waiting, {run: run.tenant for run in silent})) == THREADS - KEPT_FREE
@@ -87,7 +94,7 @@ def test_threads_are_kept_for_receivers_that_answer_however_many_do_not() -> Non
 
 def test_a_good_receiver_passes_its_own_tenant_s_silent_ones() -> None:
     waiting, some = Waiting(), runs("a", 100)
-    waiting.judge(Line("a", "good"), is_quick=True)
+    waiting.judge(Destination("a", "good"), is_quick=True)
     admitted(waiting, some)
     receivers = {run: run.job for run in some[:99]} | {some[99]: "good"}
     assert begun(waiting, receivers)[-1] == some[99]
@@ -116,7 +123,7 @@ def test_a_run_that_owes_a_second_delivery_goes_first() -> None:
     waiting, some = Waiting(threads=1), runs("a", 3)
     admitted(waiting, some)
     assert waiting.next() == (some[0], None)
-    assert waiting.enter(some[0], Line("a", "bucket"))
+    assert waiting.enter(some[0], Destination("a", "bucket"))
     assert waiting.next() is None
     waiting.again(some[0])
     assert waiting.next() == (some[0], None)
@@ -124,4 +131,4 @@ def test_a_run_that_owes_a_second_delivery_goes_first() -> None:
 
 @pytest.mark.parametrize(("free", "part", "expected"), [(32, 4, 8), (5, 8, 1), (0, 4, 1)])
 def test_a_share_is_a_part_of_what_is_free(free: int, part: int, expected: int) -> None:
-    assert share(free, part) == expected
+    assert part_of_free(free, part) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,29 @@ def test_a_job_that_stands_still_is_spoken_of_after_ten_seconds() -> None:
 def test_a_job_that_no_worker_has_taken_is_said_to_wait_for_a_worker() -> None:
     job = {"status": "queued", "stage": "prepare"}
     assert "workers are busy" in evaluate("labels.js", "standstill(data, 12)", job)
+
+
+NOW = 1_764_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("left", "status", "eta", "end"),
+    [
+        (3 * 3600, "processing", 3600.0, ", 2 h early expected"),
+        (1800, "processing", 3600.0, ", 30 min late expected"),
+        (1800, "queued", None, ""),
+        (-7200, "queued", None, ", 2 h late"),
+        (10 * 86400, "processing", 3600.0, ", 10 days early expected"),
+        (-7200, "completed", None, ""),
+    ],
+)
+def test_a_job_is_said_to_be_early_or_late(
+    left: float, status: str, eta: float | None, end: str
+) -> None:
+    job = {"ready_by": NOW + left, "status": status, "eta_seconds": eta}
+    told = str(evaluate("labels.js", f"readyBy(data, {NOW})", job))
+    assert re.fullmatch(r"ready by (\d+ [A-Z][a-z]{2,3} )?\d\d:\d\d" + end, told), told
+
+
+def test_a_job_without_a_time_says_nothing_of_it() -> None:
+    assert evaluate("labels.js", "readyBy(data)", {"ready_by": None, "status": "queued"}) == ""

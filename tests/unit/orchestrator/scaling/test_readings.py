@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -106,3 +107,17 @@ def test_what_nobody_knows_is_missing(connection: Cluster, redis: Redis, raw: by
 def test_a_redis_that_is_away_is_not_waited_for() -> None:
     away = Settings(redis_url=SecretStr("redis://127.0.0.1:1/0"))
     assert list(LoadReadings(away).collect()) == []
+
+
+def test_what_is_owed_is_counted_and_how_long_it_is_due(settings: Settings, redis: Redis) -> None:
+    now = time.time()
+    publish(redis, replace(LOAD, measured_at=now))
+    redis.zadd("scriptorium:outbox", {"a/one/1": now - 400, "a/two/1": now + 60})
+    redis.zadd("scriptorium:outbox:collections", {"a/c-one/1": now + 600})
+    found = {one.name: one for one in LoadReadings(settings).collect()}
+    assert values(found["scriptorium_deliveries_waiting"]) == {(): 3}
+    (overdue,) = values(found["scriptorium_deliveries_overdue_seconds"]).values()
+    assert overdue == pytest.approx(400, abs=20)
+    redis.delete("scriptorium:outbox", "scriptorium:outbox:collections")
+    found = {one.name: one for one in LoadReadings(settings).collect()}
+    assert values(found["scriptorium_deliveries_overdue_seconds"]) == {(): 0.0}

@@ -16,6 +16,7 @@ from orchestrator.trail.entry import FOLDER, LONGEST, Entry
 from orchestrator.trail.writing import Trail
 from tasks.artifacts.memory import MemoryStore
 from tasks.artifacts.opening import open_store
+from tasks.telemetry.metrics import AUDIT_ENTRIES
 from tests import ROOT
 from tests.eventually import eventually
 
@@ -87,6 +88,7 @@ def test_while_the_store_is_away_entries_wait_and_the_oldest_go(
 ) -> None:
     monkeypatch.setattr(writing, "MOST_WAITING", 10)
     store.is_away = True
+    before = counted()
     trail = Trail(store, flush_seconds=600.0)
     trail.note_now(entry(0))
     for number in range(1, 15):
@@ -97,6 +99,17 @@ def test_while_the_store_is_away_entries_wait_and_the_oldest_go(
     store.is_away = False
     trail.close()
     assert [f'"job-{number}"' in line for number, line in enumerate(lines(store), 5)] == [True] * 10
+    after = counted()
+    assert [after[it] - before[it] for it in ("delayed", "lost", "written")] == [15, 5, 10]
+
+
+def counted() -> dict[str, float]:
+    """How many entries the metrics have, by outcome."""
+    found: dict[str, float] = dict.fromkeys(("delayed", "lost", "written"), 0.0)
+    for sample in next(iter(AUDIT_ENTRIES.collect())).samples:
+        if sample.name.endswith("_total"):
+            found[sample.labels["outcome"]] = sample.value
+    return found
 
 
 def test_a_process_that_ends_writes_what_waits(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,17 @@ def settled(watching: WatchedFolder, clock: Clock) -> list[str]:
     found = watching.look()
     clock.now += SETTLE
     return sorted(job.name for job in (*found, *watching.look()))
+
+
+def test_a_file_should_be_ready_so_long_after_it_was_taken(
+    connection: Cluster, folder: Path, clock: Clock
+) -> None:
+    (folder / "a.wav").write_bytes(b"sound")
+    watching = watched(connection, folder, clock, ready_within=7200.0)
+    settled(watching, clock)
+    ((run, _),) = ((it, None) for it in connection.jobs.open_runs())
+    due = connection.records.manifest(TENANT, run.job).ready_by
+    assert due == pytest.approx(time.time() + 7200, abs=30)
 
 
 def test_each_whole_file_becomes_one_job(connection: Cluster, folder: Path, clock: Clock) -> None:

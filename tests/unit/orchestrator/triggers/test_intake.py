@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -34,6 +35,12 @@ model = "fake"
 language = "en"
 [rule.metadata]
 team = "sales"
+"""
+LATER = """
+[[rule]]
+bucket = "{bucket}"
+prefix = "later/"
+ready_by = "in 2 h"
 """
 
 
@@ -86,6 +93,19 @@ def test_an_object_becomes_a_job_as_its_rule_says(
     assert manifest.output is not None
     assert manifest.output.url == f"s3://{bucket}/transcripts/a b+ü%41.wav"
     assert manifest.output.formats == ("json", "srt")
+
+
+def test_a_rule_says_how_long_after_its_event_an_object_should_be_ready(
+    connection: Cluster, rules_file: Path, client: Any, put: Callable[..., str], bucket: str
+) -> None:
+    rules_file.write_text(RULES.format(bucket=bucket) + LATER.format(bucket=bucket))
+    taking = Intake(connection, read_rules(rules_file, connection.settings), client)
+    body = put("later/a.wav")
+    (job,) = taking.take(body).jobs
+    due = connection.records.manifest("default", job).ready_by
+    assert due == pytest.approx(time.time() + 7200, abs=30)
+    assert taking.take(body).jobs == (job,)
+    assert connection.records.manifest("default", job).ready_by == due
 
 
 def test_events_that_come_again_in_any_form_give_the_same_job(

@@ -11,7 +11,7 @@ from config.settings import Settings
 from tasks.broker import make_app
 from tasks.fair_queue import SHARE
 from tasks.runs.canvas import assembly, fan_out_canvas, run_canvas, signature
-from tasks.runs.deadline import EARLY_WEIGHT, Place
+from tasks.runs.deadline import EARLY_WEIGHT, WaitingPlace
 from tasks.runs.stages import Lane, Stage
 from tasks.runs.units import Unit
 from tests.inputs.examples import a_manifest, a_run, a_unit
@@ -100,7 +100,7 @@ def test_ten_hours_of_chunks_are_messages_of_a_few_hundred_bytes() -> None:
 
 
 def test_early_units_take_turns_under_a_name_of_their_own_with_a_small_weight() -> None:
-    place = Place(Lane.BULK, is_early=True)
+    place = WaitingPlace(Lane.BULK, is_early=True)
     early = signature(celery, a_unit(), place, lambda _: 60.0)
     assert early.options["queue"] == "transcribe.bulk"
     assert early.options["headers"] == {SHARE: ["default:early", 60.0 / EARLY_WEIGHT]}

@@ -9,7 +9,7 @@ import pytest
 from gpu_worker.pcm import SAMPLE_RATE, Span
 from tasks.runs.deadline import (
     MARGIN_SECONDS,
-    Place,
+    WaitingPlace,
     first_guess,
     may_move_up,
     place_of,
@@ -21,7 +21,7 @@ from tasks.runs.stages import Lane
 
 SUBMITTED = 1_700_000_000.0
 HOUR = 3600.0
-EARLY, HURRIED = Place(Lane.BULK, is_early=True), Place(Lane.INTERACTIVE)
+EARLY, HURRIED = WaitingPlace(Lane.BULK, is_early=True), WaitingPlace(Lane.INTERACTIVE)
 
 
 def a_manifest(ready_in: float | None, lane: Lane | None = None) -> Manifest:
@@ -45,8 +45,8 @@ def test_the_slack_is_what_the_work_and_the_margin_leave() -> None:
 
 
 def test_without_a_ready_by_the_length_decides() -> None:
-    assert place_of(a_manifest(None), a_plan(60.0), SUBMITTED) == Place(Lane.INTERACTIVE)
-    assert place_of(a_manifest(None), a_plan(HOUR), SUBMITTED) == Place(Lane.BULK)
+    assert place_of(a_manifest(None), a_plan(60.0), SUBMITTED) == WaitingPlace(Lane.INTERACTIVE)
+    assert place_of(a_manifest(None), a_plan(HOUR), SUBMITTED) == WaitingPlace(Lane.BULK)
 
 
 @pytest.mark.parametrize("seconds", [60.0, HOUR])
@@ -69,14 +69,14 @@ def test_a_slow_cluster_moves_a_job_up_sooner() -> None:
 
 def test_past_its_ready_by_a_job_is_like_any_other() -> None:
     after = SUBMITTED + HOUR
-    assert place_of(a_manifest(HOUR), a_plan(HOUR), after) == Place(Lane.BULK)
-    assert place_of(a_manifest(HOUR), a_plan(60.0), after) == Place(Lane.INTERACTIVE)
+    assert place_of(a_manifest(HOUR), a_plan(HOUR), after) == WaitingPlace(Lane.BULK)
+    assert place_of(a_manifest(HOUR), a_plan(60.0), after) == WaitingPlace(Lane.INTERACTIVE)
 
 
 def test_a_near_ready_by_gives_no_long_file_the_interactive_lane() -> None:
-    assert place_of(a_manifest(60.0), a_plan(HOUR), SUBMITTED) == Place(Lane.BULK)
+    assert place_of(a_manifest(60.0), a_plan(HOUR), SUBMITTED) == WaitingPlace(Lane.BULK)
     near = SUBMITTED + HOUR - MARGIN_SECONDS
-    assert place_of(a_manifest(HOUR - 1), a_plan(HOUR), near) == Place(Lane.BULK)
+    assert place_of(a_manifest(HOUR - 1), a_plan(HOUR), near) == WaitingPlace(Lane.BULK)
     assert place_of(a_manifest(HOUR), a_plan(HOUR), near) == HURRIED
     assert may_move_up(SUBMITTED + HOUR, SUBMITTED, HOUR)
     assert not may_move_up(SUBMITTED + HOUR - 1, SUBMITTED, HOUR)
@@ -85,7 +85,7 @@ def test_a_near_ready_by_gives_no_long_file_the_interactive_lane() -> None:
 @pytest.mark.parametrize("lane", list(Lane))
 def test_a_named_lane_holds(lane: Lane) -> None:
     for now in (SUBMITTED, SUBMITTED + 5 * HOUR - 1):
-        assert place_of(a_manifest(5 * HOUR, lane), a_plan(HOUR), now) == Place(lane)
+        assert place_of(a_manifest(5 * HOUR, lane), a_plan(HOUR), now) == WaitingPlace(lane)
 
 
 def test_before_a_speed_is_measured_the_first_speeds_say_what_a_file_takes() -> None:
