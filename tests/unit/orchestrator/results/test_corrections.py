@@ -26,14 +26,14 @@ from orchestrator.results.corrections import (
 )
 from orchestrator.results.files import render_result
 from tasks.runs import keys
-from tests.inputs.examples import JOB, TENANT
-from tests.unit.orchestrator.results.doubted import (
+from tests.inputs.doubted import (
     DOUBTED,
     INVENTED,
     RIGHT,
     WRONG,
     publish,
 )
+from tests.inputs.examples import JOB, TENANT
 
 RIGHT_TEXT = "We met a nice team."
 

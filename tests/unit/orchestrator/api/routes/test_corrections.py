@@ -11,8 +11,8 @@ from fastapi.testclient import TestClient
 from orchestrator.access import USUAL_SCOPES
 from orchestrator.api.application import make_application
 from orchestrator.cluster.connection import Cluster
+from tests.inputs.doubted import INVENTED, RIGHT, WRONG, publish
 from tests.inputs.examples import JOB, TENANT
-from tests.unit.orchestrator.results.doubted import INVENTED, RIGHT, WRONG, publish
 
 PATH = f"/v1/jobs/{JOB}/corrections"
 CORRECTED = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpu_worker.transcript import (
     Alternative,
     Flag,
@@ -17,7 +19,7 @@ from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.records import result_record
 from tasks.runs.units import Run
-from tests.inputs.examples import JOB, TENANT, a_manifest, write_records
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, write_records
 
 WRONG, INVENTED, RIGHT = 0, 1, 2  # the lines' places
 DOUBTED = Transcript(
@@ -72,16 +74,24 @@ DOUBTED = Transcript(
 )
 
 
-def publish(connection: Cluster, transcript: Transcript | None = DOUBTED, *, run: int = 1) -> str:
+def publish(
+    connection: Cluster, transcript: Transcript | None = DOUBTED, *, run: int = 1, job: str = JOB
+) -> str:
     """Write a job that has ended with this transcript; return its id."""
     if run == 1:
-        write_records(connection.store, a_manifest())
+        write_records(connection.store, a_manifest(job), a_plan(DOUBTED.duration))
     else:
-        connection.store.put(keys.of_run(Run(TENANT, JOB, run), "started.json"), encode({}))
+        connection.store.put(keys.of_run(Run(TENANT, job, run), "started.json"), encode({}))
     record = (
         result_record(canceled=True)
         if transcript is None
         else result_record(transcript=transcript_to_json(transcript))
     )
-    connection.store.put(keys.of_run(Run(TENANT, JOB, run), keys.RESULT), encode(record))
-    return JOB
+    connection.store.put(keys.of_run(Run(TENANT, job, run), keys.RESULT), encode(record))
+    return job
+
+
+def publish_sound(connection: Cluster, samples: np.ndarray) -> None:
+    """Write the decoded audio of the jobs that `publish` makes; `samples`: -1..1."""
+    data = (samples * 32767).astype("<i2").tobytes()
+    connection.store.put(keys.pcm(TENANT, a_plan().audio), data)
