@@ -37,10 +37,23 @@ export class Corrections {
       this.take(await api.correct(this.id, { run: this.run, version: this.version, lines: [line] }));
       return true;
     } catch (error) {
-      if (error.code === "correction_conflict") await this.refresh().catch(() => {});
-      complain(error);
+      if (error.code !== "correction_conflict") complain(error);
+      else await this.tellConflict(segment).catch(complain);
       return false;
     }
+  }
+
+  async tellConflict(segment) {
+    const said = await api.corrections(this.id);
+    this.take(said);
+    const by = this.of(segment)?.by;
+    const who = by && by !== "anonymous" ? `${by} has` : "Another editor has";
+    complain({
+      message:
+        said.run === this.run
+          ? `${who} changed this line meanwhile. Do yours again to replace that.`
+          : "A new try has made another transcript. Open the job again to see it.",
+    });
   }
 
   /** Take over what other editors have said meanwhile. */

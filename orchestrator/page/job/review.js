@@ -89,6 +89,7 @@ export class Review {
   /** Say something of the current line; return whether it was stored. */
   async say(action, text) {
     if (!this.segment) return false;
+    if (action === "confirmed" && this.line) return false; // it would undo what was said
     const { segment } = this.now;
     const isStored = await this.corrections.change(segment, this.segments[segment].start, action, text);
     if (isStored) announce(`The line is ${SAID[action]}.`);

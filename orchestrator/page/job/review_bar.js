@@ -34,7 +34,7 @@ export class ReviewBar {
       iconButton("down", "Next doubt", () => review.step(1), "review-next"),
     ];
     const keys = LEGEND.map(([look, text]) =>
-      element("li", {}, element("span", { class: look === "doubted" ? "word doubted" : `line ${look}` }, "Words"), ` ${text}`),
+      element("li", {}, element("span", { class: look === "doubted" ? look : `line ${look}` }, "Words"), ` ${text}`),
     );
     const legend = element("details", { class: "legend" }, element("summary", {}, "Legend"), element("ul", {}, ...keys));
     const head = element("div", { class: "review-head" }, this.count, this.order, ...this.steps, legend);
@@ -52,15 +52,16 @@ export class ReviewBar {
     const { review } = this;
     const left = review.places.filter((place) => !review.isSettled(place)).length;
     const total = review.places.length;
-    this.count.textContent = total ? `${left} of ${total} ${total === 1 ? "place" : "places"} to check` : "No doubtful places";
+    this.count.textContent = total ? `${left} of ${total} to check` : "No doubtful places";
     for (const part of [this.order, ...this.steps]) part.hidden = !total;
     const kept = this.editor?.of === review.now ? this.editor : null; // what is being written stays
     this.editor = kept;
     this.card.hidden = !review.now;
     if (!review.now) return;
-    const focused = kept?.form.contains(document.activeElement) ? document.activeElement : null;
+    const focused = this.card.contains(document.activeElement) ? document.activeElement : null;
     this.card.replaceChildren(...this.parts(review.now), ...(kept ? [kept.form] : []));
-    focused?.focus();
+    if (!focused) return;
+    (focused.isConnected ? focused : (byId(focused.id) ?? byId("review-play"))).focus({ preventScroll: true });
   }
 
   parts({ start, end, codes }) {
@@ -77,21 +78,19 @@ export class ReviewBar {
     const others = line ? [] : (segment.alternatives ?? []);
     if (others.length) parts.push(element("ul", { class: "review-others", "aria-label": "Other texts" }, ...others.map((it) => this.other(it))));
     const says = (action) => () => review.say(action);
-    const actions = [
-      button("Right as it is", says("confirmed"), { id: "review-confirm" }),
-      button("Correct", () => this.edit(), { id: "review-correct" }),
-      button("Nothing is said", says("refused"), { id: "review-refuse" }),
-    ];
+    const actions = [button("Correct", () => this.edit(), { id: "review-correct" })];
+    if (!line) actions.unshift(button("Right as it is", says("confirmed"), { id: "review-confirm" }));
+    if (line?.action !== "refused") actions.push(button("Nothing is said", says("refused"), { id: "review-refuse" }));
     if (line) actions.push(button("Put back", says("none"), { id: "review-none", class: "quiet" }));
     if (!this.editor) parts.push(element("div", { class: "review-actions" }, ...actions));
     return parts;
   }
 
   told({ action, by, at, machine_text: wrote }) {
-    const who = `by ${by}, ${since(at)}`;
-    if (action === "confirmed") return `Found right ${who}.`;
+    const who = by === "anonymous" ? since(at) : `by ${by}, ${since(at)}`;
+    if (action === "confirmed") return `Found right, ${who}.`;
     if (action === "refused") return `Nothing is said here: ${who}.`;
-    return `Corrected ${who}. The model wrote: “${wrote}”`;
+    return `Corrected, ${who}. The model wrote: “${wrote}”`;
   }
 
   other({ text }) {

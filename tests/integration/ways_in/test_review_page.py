@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
+from pydantic import SecretStr
 
+from orchestrator.cluster.connection import Cluster, open_cluster
+from orchestrator.local.redis_server import RedisServer
 from tests.inputs.doubted import DOUBTED, INVENTED, RIGHT, WRONG, publish, publish_sound
 from tests.inputs.speech import recording
-from tests.integration.cluster import ClusterUnderTest, quick_settings
+from tests.integration.cluster import quick_settings
 from tests.integration.ways_in.browser import DESKTOP, PHONE, Visit, launched, visit
 from tests.servers.api import serving
 
@@ -31,16 +34,24 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterUnderTest]:
-    settings = quick_settings(tmp_path_factory.mktemp("cluster"), model="pico")
-    with ClusterUnderTest(settings, workers=0) as started:
-        publish_sound(started.connection, recording(DOUBTED.duration)[0])
-        yield started
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Redis and a store without workers: what they would write is there already."""
+    home = tmp_path_factory.mktemp("cluster")
+    server = RedisServer(home)
+    server.start()
+    settings = quick_settings(
+        home, redis_url=SecretStr(server.url), store_url=(home / "store").as_uri()
+    )
+    opened = open_cluster(settings)
+    publish_sound(opened, recording(DOUBTED.duration)[0])
+    yield opened
+    opened.close()
+    server.stop()
 
 
 @pytest.fixture(scope="module")
-def address(cluster: ClusterUnderTest) -> Iterator[str]:
-    with serving(cluster.connection) as found:
+def address(cluster: Cluster) -> Iterator[str]:
+    with serving(cluster) as found:
         yield found
 
 
@@ -48,9 +59,9 @@ _numbers = count(1)
 
 
 @pytest.fixture
-def job(cluster: ClusterUnderTest) -> str:
+def job(cluster: Cluster) -> str:
     """A new job with doubtful lines."""
-    return publish(cluster.connection, job=f"doubted-{next(_numbers)}")
+    return publish(cluster, job=f"doubted-{next(_numbers)}")
 
 
 def opened(visitor: Visit, address: str, job: str) -> Page:
@@ -82,7 +93,7 @@ def test_lines_are_heard_corrected_confirmed_refused_put_back_and_exported(
 ) -> None:
     with visit(browser, address, tmp_path) as visitor:
         page = opened(visitor, address, job)
-        assert page.inner_text("#review-count") == "4 of 4 places to check"
+        assert page.inner_text("#review-count") == "4 of 4 to check"
         looks = [line(page, at) for at in range(4)]
         assert looks == ["line flagged"] * 3 + ["line"]
         assert page.locator("#transcript .doubted").all_text_contents() == ["an", "ice"]
@@ -94,7 +105,7 @@ def test_lines_are_heard_corrected_confirmed_refused_put_back_and_exported(
         assert seconds(page) == pytest.approx(3.0, abs=CLOSE_SECONDS)
         page.click("#review-refuse")
         page.wait_for_selector("#transcript .line.refused")
-        assert page.inner_text("#review-count") == "3 of 4 places to check"
+        assert page.inner_text("#review-count") == "3 of 4 to check"
         page.keyboard.press("n")  # speech without text: no line to say anything of
         assert "no words in the text" in page.inner_text("#review-why")
         assert page.locator("#review-correct").count() == 0
@@ -124,8 +135,8 @@ def test_lines_are_heard_corrected_confirmed_refused_put_back_and_exported(
         assert line(page, RIGHT) == "line flagged chosen"
         page.keyboard.press("c")
         page.wait_for_selector("#transcript .line.confirmed")
-        assert page.inner_text("#review-count") == "1 of 4 places to check"
-        assert "Found right by anonymous" in page.inner_text("#review-why")
+        assert page.inner_text("#review-count") == "1 of 4 to check"
+        assert "Found right, just now." in page.inner_text("#review-why")
         page.fill("#find-text", "old team. thanks")
         page.wait_for_selector(".found-now")
         assert page.locator(".found-now").all_text_contents() == ["old", "team.", "Thanks"]
@@ -178,7 +189,7 @@ def test_two_browsers_lose_nothing_of_each_other(
         one.click("#review-none")  # meanwhile
         one.wait_for_selector("#transcript .line.corrected", state="detached")
         other.keyboard.press("Enter")
-        other.wait_for_selector(".notice >> text=was changed in version 3 by anonymous")
+        other.wait_for_selector(".notice >> text=Another editor has changed this line")
         assert lines(other)[WRONG] == "We met an ice cream."
         assert other.input_value("#review-text") == "Mine."  # what was written is not lost
         second.picture("review-conflict")
@@ -189,8 +200,7 @@ def test_two_browsers_lose_nothing_of_each_other(
         one.wait_for_selector("#transcript .line.refused")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+@pytest.mark.parametrize(("scheme", "size"), [("dark", DESKTOP), ("light", PHONE)])
 def test_nobody_is_kept_out_of_the_review(
     browser: Browser, address: str, job: str, tmp_path: Path, scheme: str, size: tuple[int, int]
 ) -> None:
