@@ -77,8 +77,8 @@ export class Review {
   goTo(place, isShown = true) {
     if (place === this.now) return;
     this.now = place;
+    this.bar.show(); // first, as it covers a part of the text
     if (this.text) this.text.mark(place.segment, isShown);
-    this.bar.show();
   }
 
   /** Play the current place, from its start to its end. */

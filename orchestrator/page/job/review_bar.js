@@ -41,6 +41,14 @@ export class ReviewBar {
     this.card = element("div", { class: "review-card", hidden: true });
     this.place.replaceChildren(head, this.card);
     this.place.hidden = false;
+    this.tools = this.place.closest(".reading-tools");
+    this.sizes = new ResizeObserver(() => this.measure());
+    this.sizes.observe(this.tools);
+  }
+
+  /** Tell the style sheets how much of the text the bar may cover. */
+  measure() {
+    document.documentElement.style.setProperty("--tools", `${this.tools.offsetHeight}px`);
   }
 
   get isWorstFirst() {
@@ -57,9 +65,13 @@ export class ReviewBar {
     const kept = this.editor?.of === review.now ? this.editor : null; // what is being written stays
     this.editor = kept;
     this.card.hidden = !review.now;
-    if (!review.now) return;
+    if (review.now) this.fill(kept);
+    this.measure();
+  }
+
+  fill(kept) {
     const focused = this.card.contains(document.activeElement) ? document.activeElement : null;
-    this.card.replaceChildren(...this.parts(review.now), ...(kept ? [kept.form] : []));
+    this.card.replaceChildren(...this.parts(this.review.now), ...(kept ? [kept.form] : []));
     if (!focused) return;
     (focused.isConnected ? focused : (byId(focused.id) ?? byId("review-play"))).focus({ preventScroll: true });
   }
@@ -135,6 +147,8 @@ export class ReviewBar {
   }
 
   close() {
+    this.sizes.disconnect();
+    document.documentElement.style.removeProperty("--tools");
     this.place.replaceChildren();
     this.place.hidden = true;
   }

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TEXT = "We met a nice team."
 CLOSE_SECONDS = 0.05
+BELOW = """document.querySelector(".line.chosen").getBoundingClientRect().top
+    >= document.querySelector(".reading-tools").getBoundingClientRect().bottom"""
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +223,8 @@ def test_nobody_is_kept_out_of_the_review(
         page.click("#review-next")
         look("place")
         page.click("#review-correct")
+        page.evaluate("document.querySelector('.line.chosen').scrollIntoView({block: 'start'})")
+        assert page.evaluate(BELOW), "the bar covers the line"
         look("editor")
         page.fill("#review-text", TEXT)
         page.click("#review-editor >> text=Save")
