@@ -1,6 +1,6 @@
 // The review of a transcript: from doubt to doubt, worst first or in order, and what to say of each.
 
-import { announce } from "../notices.js";
+import { announce, complain } from "../notices.js";
 import { Corrections, corrected } from "./corrections.js";
 import { player } from "./player.js";
 import { ReviewBar } from "./review_bar.js";
@@ -53,6 +53,7 @@ export class Review {
 
   /** Go to the next or previous place that is not settled. */
   step(by) {
+    if (this.bar.isWriting) return void complain({ message: "Save the line that you are writing, or leave it, first." });
     const places = this.ordered();
     if (!places.length) return;
     const from = places.indexOf(this.now);
@@ -75,7 +76,7 @@ export class Review {
   }
 
   goTo(place, isShown = true) {
-    if (place === this.now) return;
+    if (place === this.now || this.bar.isWriting) return; // what is being written is not lost
     this.now = place;
     this.bar.show(); // first, as it covers a part of the text
     if (this.text) this.text.mark(place.segment, isShown);

@@ -55,6 +55,11 @@ export class ReviewBar {
     return this.order.value === "worst";
   }
 
+  /** Whether the reader has written something that is not saved. */
+  get isWriting() {
+    return Boolean(this.editor) && this.editor.text.value !== this.editor.text.defaultValue;
+  }
+
   /** Show the counts and the current place. */
   show() {
     const { review } = this;
@@ -115,7 +120,7 @@ export class ReviewBar {
     const { review } = this;
     if (!review.segment || this.editor) return;
     const text = element("textarea", { id: "review-text", rows: 3, maxlength: 4000, dir: "auto", "aria-label": "Text of the line" });
-    text.value = review.line?.text ?? review.segment.text.trim();
+    text.defaultValue = review.line?.text ?? review.segment.text.trim();
     const close = () => {
       this.editor = null;
       this.show();
@@ -141,7 +146,7 @@ export class ReviewBar {
       event.preventDefault();
       save();
     });
-    this.editor = { of: review.now, form };
+    this.editor = { of: review.now, form, text };
     this.show();
     text.focus();
   }

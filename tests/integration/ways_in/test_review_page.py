@@ -130,6 +130,12 @@ def test_lines_are_heard_corrected_confirmed_refused_put_back_and_exported(
         page.click("#review-correct")
         page.fill("#review-text", "We met a nice, old team.")
         visitor.picture("review-3-editor")
+        page.click(".word >> text=watching!")  # to hear another line: what is written stays
+        assert seconds(page) == pytest.approx(4.0, abs=CLOSE_SECONDS)
+        page.click("#review-next")
+        page.click(".notice >> [aria-label=Close]")
+        assert page.input_value("#review-text") == "We met a nice, old team."
+        page.focus("#review-text")
         page.keyboard.press("Enter")
         page.wait_for_selector(".line >> text=old")
         page.click(".word >> text=sails")  # the words behind have other numbers now
