@@ -104,6 +104,8 @@ const REASONS = {
   stock_phrase: "A phrase that models write where nothing is said",
   no_text: "Speech was heard, and it has no words in the text",
   missing: "This part was not transcribed",
+  decoded_again: "The text is not that of the first try",
+  left_out: "Text that was taken for invented was left out here",
 };
 
 /** Write why a place may be wrong; a code that is not known here is told by its flag's message. */
