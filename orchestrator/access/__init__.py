@@ -15,7 +15,7 @@ ScriptoriumError
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gpu_worker.errors import PermanentError, TransientError
@@ -36,11 +36,12 @@ USUAL_SCOPES = frozenset({Scope.READ, Scope.WRITE})  # of a key that is made wit
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The sender of a request: its tenant, its scopes and the key's id."""
+    """The sender of a request: its tenant, its scopes, and the id and the name of its key."""
 
     tenant: str
     scopes: frozenset[Scope]
     key_id: str | None = None  # None: anonymous, while no key is needed
+    key_name: str | None = field(default=None, compare=False)  # for people
 
     def may(self, scope: Scope) -> bool:
         """Tell whether the sender has the scope."""

@@ -142,11 +142,11 @@ class ApiKeys:
     def principal_of(self, digest: str) -> Principal:
         """Return the tenant and scopes of the key with this hash. Raises NotAuthenticated."""
         if self._is_own(digest):
-            return Principal(self._tenant, EVERY_SCOPE, "settings")
+            return Principal(self._tenant, EVERY_SCOPE, "settings", "settings")
         key = self._find(digest)
         if key is None:
             raise NotAuthenticated()
-        return Principal(key.tenant, key.scopes, key.id)
+        return Principal(key.tenant, key.scopes, key.id, key.name)
 
     def _is_own(self, digest: str) -> bool:
         return self._own is not None and hmac.compare_digest(digest, self._own)

@@ -30,6 +30,7 @@ from orchestrator.api.routes import (
     admin,
     autoscale,
     collections,
+    corrections,
     documents,
     events,
     health,
@@ -51,7 +52,8 @@ from tasks.telemetry.tracing import flush
 
 ROUTERS = (
     *(jobs, collections, events, transcripts, recordings, uploads, audio, models, hooks),
-    *(speakers, webhooks, sessions, admin, usage, autoscale, metrics, health, documents, page),
+    *(speakers, corrections, webhooks, sessions, admin, usage, autoscale, metrics, health),
+    *(documents, page),
 )
 
 

@@ -37,6 +37,8 @@ ACTIONS = {
     "HEAD /v1/jobs/{job}/audio": Audited("job.hear", Kind.OTHER_READ),
     "GET /v1/jobs/{job}/speakers": Audited("speakers.show", Kind.CONTENTS),
     "PUT /v1/jobs/{job}/speakers": Audited("speakers.rename", Kind.CHANGE),
+    "GET /v1/jobs/{job}/corrections": Audited("corrections.show", Kind.CONTENTS),
+    "PUT /v1/jobs/{job}/corrections": Audited("corrections.change", Kind.CHANGE),
     "POST /v1/collections": Audited("collection.submit", Kind.CHANGE),
     "GET /v1/collections": Audited("collection.list", Kind.OTHER_READ),
     "GET /v1/collections/{collection}": Audited("collection.show", Kind.OTHER_READ),

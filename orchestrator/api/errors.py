@@ -43,6 +43,7 @@ STATUSES = {
     "idempotency_conflict": 409,
     "illegal_transition": 409,
     "upload_exists": 409,
+    "correction_conflict": 409,
     "job_held": 409,
     "audio_out_of_bounds": 413,
     "body_too_large": 413,

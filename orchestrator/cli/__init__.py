@@ -18,6 +18,7 @@ from orchestrator.cli import (
     bench,
     cluster,
     collections,
+    corrections,
     demo,
     doctor,
     evaluation,
@@ -55,6 +56,7 @@ app.command()(jobs.submit)
 app.command()(jobs.status)
 app.command()(watching.watch)
 app.command()(jobs.get)
+app.command()(corrections.review)
 app.command(name="list")(jobs.list_jobs)
 app.command()(jobs.cancel)
 app.command()(jobs.retry)
@@ -73,6 +75,7 @@ app.command()(usage.usage)
 app.command(name="eval")(evaluation.evaluate)
 app.add_typer(bench.app, name="bench")
 app.add_typer(collections.app, name="collections")
+app.add_typer(corrections.app, name="corrections")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(shadow.app, name="shadow")

@@ -113,6 +113,9 @@ def get(
     max_line_count: Lines = None,
     max_words_per_line: WordsALine = None,
     highlight_words: Highlight = "False",
+    no_corrections: Annotated[
+        bool, typer.Option("--no-corrections", help="As the models wrote it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a job's transcript. Another format or other line lengths need no new computation."""
@@ -121,7 +124,7 @@ def get(
         raise InvalidOption("`get` prints one format at a time.", hint="Ask for json, txt or srt.")
     lines = subtitle_options(max_line_width, max_line_count, max_words_per_line, highlight_words)
     to = opened_cluster()
-    text = render_result(to, tenant(), job, chosen[0], lines)
+    text = render_result(to, tenant(), job, chosen[0], lines, corrected=not no_corrections)
     if to.settings.audit_reads != "none":
         enter(to, "job.export", tenant(), job, format=chosen[0])
     if output is None:

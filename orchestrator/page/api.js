@@ -106,7 +106,9 @@ export const api = {
   cancelCollection: (id) => request("POST", collectionPath(id, "/cancel")),
   retryCollection: (id) => request("POST", collectionPath(id, "/retry")),
   removeCollection: (id) => request("DELETE", collectionPath(id)),
-  transcript: (id) => request("GET", jobPath(id, "/transcript?format=json")),
+  transcript: (id) => request("GET", jobPath(id, "/transcript?format=json&corrections=off")),
+  corrections: (id) => request("GET", jobPath(id, "/corrections")),
+  correct: (id, changes) => request("PUT", jobPath(id, "/corrections"), changes),
   speakers: (id) => request("GET", jobPath(id, "/speakers")),
   nameSpeakers: (id, names) => request("PUT", jobPath(id, "/speakers"), names),
 };

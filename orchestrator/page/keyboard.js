@@ -15,6 +15,12 @@ const KEYS = {
   ArrowRight: () => player.skip(STEP_SECONDS),
   ",": () => openReading()?.step(-1),
   ".": () => openReading()?.step(1),
+  n: () => openReading()?.review?.step(1),
+  p: () => openReading()?.review?.step(-1),
+  l: () => openReading()?.review?.listen(),
+  e: () => openReading()?.review?.edit(),
+  c: () => openReading()?.review?.say("confirmed"),
+  x: () => openReading()?.review?.say("refused"),
   "/": () => byId(byId("job-view").hidden ? "filter-name" : "find-text").focus(),
   "?": showHelp,
 };

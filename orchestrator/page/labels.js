@@ -91,6 +91,33 @@ function joined(places) {
   return found;
 }
 
+// Why a line may be wrong, by the code of its flag.
+const REASONS = {
+  unlikely_words: "Many of its words are unlikely",
+  doubtful_word: "A word is more likely wrong than right",
+  repetition: "A phrase stands again and again",
+  too_fast: "It is faster than people talk",
+  mostly_silence: "The model itself heard silence",
+  no_speaker: "No speaker is heard here",
+  odd_script: "Letters that this language is not written in",
+  not_placed: "Its words could not be found in the sound",
+  unstable: "The text differed from try to try",
+  stock_phrase: "A phrase that models write where nothing is said",
+  no_text: "Speech was heard, and it has no words in the text",
+  missing: "This part was not transcribed",
+  decoded_again: "The text is not that of the first try",
+  left_out: "Text that was taken for invented was left out here",
+};
+
+/** Write why a place may be wrong; a code that is not known here is told by its flag's message. */
+export function reasons(codes, flags = []) {
+  const told = codes.map((code) => {
+    if (Object.hasOwn(REASONS, code)) return REASONS[code];
+    return flags.find((flag) => flag.code === code)?.message.replace(/\.$/, "") ?? "It may be wrong";
+  });
+  return told.length ? `${[...new Set(told)].join(". ")}.` : "There is no doubt about this line.";
+}
+
 export const isOpen = (job) => job.status === "queued" || job.status === "processing";
 export const hasTranscript = (job) => job.status === "completed" || job.status === "partial";
 

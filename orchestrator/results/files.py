@@ -14,6 +14,8 @@ from gpu_worker.assembly.subtitles import SubtitleOptions
 from gpu_worker.errors import DiskFull, InvalidOption, PermanentError
 from gpu_worker.transcript import transcript_from_json
 from orchestrator.cluster.connection import Cluster, NotFinished
+from orchestrator.results.corrected_transcript import with_corrections
+from orchestrator.results.corrections import corrections
 from orchestrator.results.speaker_names import given_names, with_names
 
 FORMAT_NAMES = ", ".join(FORMATS)
@@ -38,18 +40,28 @@ def parse_formats(text: str) -> tuple[str, ...]:
 
 
 def render_result(
-    cluster: Cluster, tenant: str, job: str, form: str, options: SubtitleOptions
+    cluster: Cluster,
+    tenant: str,
+    job: str,
+    form: str,
+    options: SubtitleOptions,
+    *,
+    corrected: bool = True,
 ) -> str:
     """Return the transcript of the last run that has one, in one format.
 
-    json also has `job`, `run` and `timings`. Raises UnknownJob, NotFinished.
+    With what people have said of its lines, unless `corrected` is false. json also has `job`,
+    `run` and `timings`. Raises UnknownJob, NotFinished.
     """
     run, result = cluster.published(tenant, job)
     if result["transcript"] is None:
         raise NotFinished(
             f"Job {job} has no transcript.", hint="`scriptorium status JOB` says why."
         )
-    transcript = with_names(result["transcript"], given_names(cluster, tenant, job))
+    transcript = result["transcript"]
+    if corrected:
+        transcript = with_corrections(transcript, corrections(cluster, tenant, job, run.number))
+    transcript = with_names(transcript, given_names(cluster, tenant, job))
     if form != "json":
         name = cluster.records.manifest(tenant, job).source.name
         return render(transcript_from_json(transcript), form, options, file_id=Path(name).stem)

@@ -17,7 +17,7 @@ options that change it; so a retry, a resume and a second submission find it.
     tenants/<tenant>/jobs/<job>/manifest.json
                                /plan.json
                                /uses/<content>     that prepare has claimed
-                               /speakers/<version>.json     their names
+                               /speakers/<version>.json, corrections/<run>/<version>.json
                                /runs/<run>/started.json, failed/…, canceled, timings.json
                                /runs/<run>/choice.json        the models that were chosen
                                /runs/<run>/delivery/<part>/<try>, <part>.json   deliveries
@@ -127,7 +127,7 @@ def jobs(tenant: str) -> str:
 
 
 def job(tenant: str, job: str, folder: str = "") -> str:
-    """Return a job's own folder, or the folder `uses/` or `speakers/` in it."""
+    """Return a job's own folder, or the folder `uses/`, `speakers/` or `corrections/`."""
     return f"{jobs(tenant)}{job}/{folder}"
 
 

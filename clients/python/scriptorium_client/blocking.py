@@ -112,9 +112,29 @@ class Client(BlockingCollections):
         """
         return self._send(calls.job_call(job, "/transcript", format=format, **lines)).text
 
-    def result(self, job: str) -> dict[str, Any]:
-        """Return the transcript with segments, words, times and speakers."""
-        data: dict[str, Any] = self._json(calls.job_call(job, "/transcript", format="json"))
+    def result(self, job: str, *, corrected: bool = True) -> dict[str, Any]:
+        """Return the transcript with segments, words, times and speakers.
+
+        `corrected=False`: as the models wrote it, so that `segments` are those of `corrections`.
+        """
+        data: dict[str, Any] = self._json(calls.result_call(job, corrected))
+        return data
+
+    def corrections(self, job: str) -> dict[str, Any]:
+        """Return what people have said of a transcript's lines: `run`, `version` and `lines`."""
+        data: dict[str, Any] = self._json(calls.job_call(job, "/corrections"))
+        return data
+
+    def correct(
+        self, job: str, lines: Iterable[Mapping[str, Any]], *, run: int, version: int
+    ) -> dict[str, Any]:
+        """Change lines, all of them or none; return what `corrections` does.
+
+        A line: `segment`, its place; `start`; `action`: corrected, confirmed, refused or none; and
+        `text`. `run` and `version` are those that you have seen. ApiError `correction_conflict` if
+        one of these lines was changed since.
+        """
+        data: dict[str, Any] = self._json(calls.correct_call(job, run, version, lines))
         return data
 
     def cancel(self, job: str) -> Job:

@@ -129,6 +129,18 @@ def job_call(job: str, what: str = "", method: str = "GET", **params: str) -> Ca
     return Call(method, path, params=params, repeatable=method != "POST")
 
 
+def result_call(job: str, corrected: bool) -> Call:
+    """Make the request for a transcript as JSON."""
+    params = {} if corrected else {"corrections": "off"}
+    return job_call(job, "/transcript", format="json", **params)
+
+
+def correct_call(job: str, run: int, version: int, lines: Iterable[Mapping[str, Any]]) -> Call:
+    """Make the request that changes lines; sending it twice changes them once."""
+    body = {"run": run, "version": version, "lines": [dict(line) for line in lines]}
+    return Call("PUT", f"/v1/jobs/{quote(job, safe='')}/corrections", body=body)
+
+
 def page_call(
     status: str | None, cursor: str | None, labels: Mapping[str, str] | None = None
 ) -> Call:

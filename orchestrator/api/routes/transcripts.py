@@ -22,6 +22,15 @@ router = APIRouter(
 )
 FormatName = StrEnum("FormatName", {name.upper(): name for name in FORMATS})  # type: ignore[misc]
 _JSON = FormatName("json")
+
+
+class Corrections(StrEnum):
+    """Whether a transcript is shown with what people have said of its lines."""
+
+    ON = "on"
+    OFF = "off"
+
+
 _TEXT = {"schema": {"type": "string"}}
 _TRANSCRIPT: dict[int | str, dict[str, Any]] = {
     200: {
@@ -50,6 +59,9 @@ def show_transcript(
     max_line_count: Annotated[int | None, Query(ge=1, le=1000)] = None,
     max_words_per_line: Annotated[int | None, Query(ge=1, le=1000)] = None,
     highlight_words: bool = False,
+    corrections: Annotated[
+        Corrections, Query(description="off: as the models wrote it; no line is changed.")
+    ] = Corrections.ON,
     download: Annotated[bool, Query(description="As a file with a name.")] = False,
 ) -> Response:
     """Fetch the transcript; 409 `not_finished` while there is none. The options shape srt and vtt.
@@ -58,7 +70,8 @@ def show_transcript(
     A job without any has failed or was canceled: its `error` says why.
     """
     options = SubtitleOptions(max_line_width, max_line_count, max_words_per_line, highlight_words)
-    text = render_result(cluster, caller.tenant, job, str(format), options)
+    corrected = corrections is Corrections.ON
+    text = render_result(cluster, caller.tenant, job, str(format), options, corrected=corrected)
     headers = {}
     if download:
         name = cluster.job(caller.tenant, job).name

@@ -7,6 +7,7 @@ import { nextStart } from "./word_index.js";
 const LOOK_MILLISECONDS = 400; // between two checks whether the word is visible
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const button = byId("player-follow");
+const tools = document.querySelector(".reading-tools");
 let following = true;
 
 function follow(on) {
@@ -63,7 +64,8 @@ export class Follower {
     if (!this.marked || now - this.looked < LOOK_MILLISECONDS) return;
     this.looked = now;
     const { top, bottom } = this.marked.getBoundingClientRect();
-    if (top > innerHeight * 0.12 && bottom < innerHeight * 0.75) return;
+    const covered = tools.getBoundingClientRect().bottom;
+    if (top > Math.max(innerHeight * 0.12, covered) && bottom < innerHeight * 0.75) return;
     this.marked.scrollIntoView({ block: "center", behavior: calm.matches ? "auto" : "smooth" });
   }
 

@@ -109,13 +109,14 @@ class JobView {
       return;
     }
     try {
-      const [transcript, names] = await Promise.all([
+      const [transcript, names, said] = await Promise.all([
         api.transcript(this.id),
         api.speakers(this.id).catch(() => ({})),
+        api.corrections(this.id).catch(() => null), // without them the text can still be read
       ]);
       if (this.isGone) return;
       this.reading?.close();
-      this.reading = Reading.finished(job, transcript, names);
+      this.reading = Reading.finished(job, transcript, names, said);
     } catch (error) {
       if (!this.isGone) complain(error);
     }

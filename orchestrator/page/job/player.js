@@ -12,6 +12,7 @@ class Player {
     this.listeners = new Set();
     this.source = null;
     this.lostAt = null; // seconds; where the connection was lost
+    this.stopAt = null; // seconds; where a span that is played ends
     byId("player-play").addEventListener("click", () => this.toggle());
     byId("player-back").addEventListener("click", () => this.skip(-STEP_SECONDS));
     byId("player-forward").addEventListener("click", () => this.skip(STEP_SECONDS));
@@ -77,9 +78,18 @@ class Player {
     this.seek(this.audio.currentTime + seconds);
   }
 
+  /** Play from one time to another, and stop there. */
+  playSpan(start, end) {
+    if (!this.isOpen) return;
+    this.seek(start);
+    this.stopAt = end;
+    if (this.audio.paused) this.toggle();
+  }
+
   /** Go to a time in seconds. */
   seek(seconds) {
     if (!this.isOpen) return;
+    this.stopAt = null;
     this.audio.currentTime = Math.max(0, Math.min(seconds, this.audio.duration || seconds));
     this.moved();
   }
@@ -92,11 +102,19 @@ class Player {
 
   tick() {
     if (this.audio.paused || !this.isOpen) return;
+    this.stopInTime();
     for (const listener of this.listeners) listener(this.audio.currentTime, true);
     requestAnimationFrame(() => this.tick());
   }
 
+  stopInTime() {
+    if (this.stopAt === null || this.audio.currentTime < this.stopAt) return;
+    this.stopAt = null;
+    this.audio.pause();
+  }
+
   moved() {
+    this.stopInTime(); // also while the page is hidden and no frames are drawn
     const { currentTime, duration } = this.audio;
     const length = Number.isFinite(duration) ? duration : 0;
     this.position.max = length || 1;

@@ -3,6 +3,7 @@
 import { byId, element } from "../element.js";
 import { Follower } from "./follow.js";
 import { player } from "./player.js";
+import { Review } from "./review.js";
 import { Search } from "./search.js";
 import { Speakers } from "./speakers.js";
 import { Transcript } from "./transcript.js";
@@ -17,11 +18,13 @@ export class Reading {
   }
 
   /** Show the whole text of a finished job. */
-  static finished(job, transcript, names) {
+  static finished(job, transcript, names, said) {
     const speakers = new Speakers(job.id, names, () => reading.text.rename());
     speakers.show(transcript.segments);
-    const reading = new Reading(job, speakers, transcript.language);
-    reading.append(transcript.segments);
+    const review = said ? new Review(job.id, transcript, said) : null;
+    const reading = new Reading(job, speakers, transcript.language, review);
+    reading.append(review?.shown() ?? transcript.segments);
+    review?.open(reading);
     if (!transcript.segments.length) {
       const note = element("p", { class: "transcript-note" }, "This recording has no speech.");
       byId("transcript").append(note);
@@ -30,13 +33,16 @@ export class Reading {
     return reading;
   }
 
-  constructor(job, speakers, language = job.language) {
+  constructor(job, speakers, language = job.language, review = null) {
     byId("transcript").classList.remove("live");
     this.speakers = speakers;
+    this.review = review;
     this.text = new Transcript({
       language,
       voice: (speaker) => speakers?.voice(speaker) ?? { name: speaker, look: "voice-6" },
       chosen: (number) => this.follower.go(number),
+      lineChosen: (at) => review?.choose(at),
+      look: (at) => review?.look(at) ?? "",
     });
     this.follower = new Follower(this.text.words);
     this.search = new Search(this.text.words);
@@ -50,6 +56,18 @@ export class Reading {
     this.follower.at(player.audio.currentTime, false);
   }
 
+  /** Show a line with another text, and as it looks now. */
+  replace(at, segment, look) {
+    this.text.replace(at, segment, look);
+    this.follower.at(player.audio.currentTime, false);
+    if (byId("find-text").value) this.search.mend();
+  }
+
+  /** Mark the line that is reviewed; `isShown`: scroll to it. */
+  mark(at, isShown) {
+    this.text.mark(at, isShown);
+  }
+
   /** Go to the next or previous word. */
   step(by) {
     this.follower.step(by);
@@ -59,6 +77,7 @@ export class Reading {
     this.follower.close();
     this.search.close();
     this.speakers?.close();
+    this.review?.close();
     this.text.close();
     byId("transcript").classList.remove("live");
     byId("reading").hidden = true;

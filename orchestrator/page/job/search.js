@@ -32,6 +32,16 @@ export class Search {
     else this.say();
   }
 
+  /** Look again, as the text has changed; the reader stays where they are. */
+  mend() {
+    this.clear();
+    this.matches = this.words.find(field.value);
+    for (const match of this.matches.slice(0, MOST_MARKS)) this.mark(match, "found");
+    this.at = Math.min(this.at, this.matches.length - 1);
+    if (this.at >= 0) this.mark(this.matches[this.at], "found-now");
+    this.say();
+  }
+
   step(by) {
     if (!this.matches.length) return;
     if (this.at >= 0) this.each(this.matches[this.at], (word) => word.classList.remove("found-now"));

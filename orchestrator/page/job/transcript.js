@@ -31,16 +31,23 @@ function paragraphs(segments) {
 
 /** One job's text, in the article of the page. */
 export class Transcript {
-  /** `chosen(number)` is called with a clicked word's number; `voice` returns name and colour. */
-  constructor({ chosen, voice, language }) {
+  /**
+   * `chosen(number)` is called with a clicked word's number, `lineChosen(place)` with its line's;
+   * `voice` returns name and colour, `look(place)` the class of a line.
+   */
+  constructor({ chosen, lineChosen = () => {}, voice, look = () => "", language }) {
     this.article = byId("transcript");
     this.article.replaceChildren();
     this.article.lang = language ?? "";
     this.article.onclick = (event) => this.click(event);
     this.chosen = chosen;
+    this.lineChosen = lineChosen;
     this.voice = voice;
+    this.look = look;
     this.words = new Words();
     this.heads = []; // each paragraph's speaker: its element and its key
+    this.lines = []; // of each segment that has text, by its place
+    this.count = 0; // of segments
     this.last = ""; // the last segment's text
     this.waiting = [];
   }
@@ -48,28 +55,36 @@ export class Transcript {
   /** Add segments at the end. Words can be looked up immediately, and are drawn in slices. */
   append(segments) {
     for (const paragraph of paragraphs(segments)) {
-      this.waiting.push({ ...paragraph, runs: this.runs(paragraph.segments) });
+      this.waiting.push({ ...paragraph, lines: this.taken(paragraph.segments) });
     }
     if (!this.drawing) this.draw();
   }
 
-  /** Return a paragraph's text in pieces; words have a number. */
-  runs(segments) {
-    const runs = [];
+  /** Return the lines of a paragraph; the words of their pieces have numbers. */
+  taken(segments) {
+    const lines = [];
     for (const segment of segments) {
-      const text = segment.text.trim();
-      if (!text) continue;
-      const space = spaceBetween(this.last, text);
-      this.words.write(space); // so that the search finds phrases across paragraphs
-      if (runs.length) runs.push({ text: space });
-      for (const run of pieces(segment)) {
-        if (run.start === undefined) this.words.write(run.text);
-        else run.number = this.words.add(run.text, run.start);
-        runs.push(run);
-      }
-      this.last = text;
+      const line = { at: this.count, segment };
+      this.count += 1;
+      if (!segment.text.trim()) continue;
+      this.index(line);
+      this.lines[line.at] = line;
+      lines.push(line);
     }
-    return runs;
+    return lines;
+  }
+
+  /** Add a line's words to the index, and give its pieces their numbers. */
+  index(line) {
+    const text = line.segment.text.trim();
+    line.space = spaceBetween(this.last, text);
+    this.words.write(line.space); // so that the search finds phrases across paragraphs
+    line.runs = pieces(line.segment);
+    for (const run of line.runs) {
+      if (run.start === undefined) this.words.write(run.text);
+      else run.number = this.words.add(run.text, run.start);
+    }
+    this.last = text;
   }
 
   draw() {
@@ -78,28 +93,19 @@ export class Transcript {
     while (this.waiting.length && drawn < WORDS_A_SLICE) {
       const paragraph = this.waiting.shift();
       slice.append(this.paragraph(paragraph));
-      drawn += paragraph.runs.length;
+      drawn += paragraph.lines.reduce((sum, { runs }) => sum + runs.length, 0);
     }
     this.article.append(slice);
     this.drawing = this.waiting.length ? setTimeout(() => this.draw()) : null;
   }
 
-  paragraph({ speaker, start, runs }) {
+  paragraph({ speaker, start, lines }) {
     const said = element("p", { class: "said", dir: "auto" });
-    for (const { text, number } of runs) {
-      if (number === undefined) {
-        said.append(text);
-        continue;
-      }
-      const word = document.createElement("span");
-      word.className = "word";
-      word.textContent = text;
-      word.number = number;
-      this.words.elements[number] = word;
-      said.append(word);
+    for (const line of lines) {
+      if (said.firstChild) said.append(line.space);
+      said.append(this.drawn(line));
     }
     const time = element("button", { type: "button", class: "time", "aria-label": `Play from ${clock(start)}` }, clock(start));
-    time.number = runs.find((run) => run.number !== undefined)?.number;
     const head = element("div", { class: "paragraph-head" });
     const made = element("div", { class: "paragraph" }, head, said);
     if (speaker) {
@@ -112,6 +118,73 @@ export class Transcript {
     }
     head.append(time);
     return made;
+  }
+
+  /** Return a line's element, with one for each word. */
+  drawn(line) {
+    line.element ??= document.createElement("span");
+    line.element.className = `line ${this.look(line.at)}`.trim();
+    line.element.at = line.at;
+    line.element.replaceChildren(
+      ...line.runs.map(({ text, number, doubt }) => {
+        if (number === undefined) return text;
+        const word = document.createElement("span");
+        word.className = doubt ? "word doubted" : "word";
+        word.textContent = text;
+        word.number = number;
+        this.words.elements[number] = word;
+        return word;
+      }),
+    );
+    return line.element;
+  }
+
+  /** Show a line with another text and look. */
+  replace(at, segment, look) {
+    const line = this.lines[at];
+    if (!line) return;
+    this.finish();
+    if (line.segment.text !== segment.text) {
+      line.segment = segment;
+      line.runs = null;
+      this.words.clear();
+      this.last = "";
+      for (const each of this.lines) if (each) this.renumber(each);
+    }
+    line.element.className = `line ${look}`.trim();
+    this.mark(this.marked, false);
+  }
+
+  renumber(line) {
+    const isChanged = !line.runs;
+    this.index(line);
+    if (isChanged) this.drawn(line);
+    else {
+      const words = line.element.querySelectorAll(".word");
+      const numbers = line.runs.flatMap(({ number }) => (number === undefined ? [] : [number]));
+      numbers.forEach((number, place) => {
+        words[place].number = number;
+        this.words.elements[number] = words[place];
+      });
+    }
+  }
+
+  /** Mark the line that is reviewed; undefined: none. `isShown`: scroll to it. */
+  mark(at, isShown) {
+    if (isShown) this.finish();
+    this.lines[this.marked]?.element?.classList.remove("chosen");
+    this.marked = at;
+    const chosen = this.lines[at]?.element;
+    chosen?.classList.add("chosen");
+    if (isShown) chosen?.scrollIntoView({ block: "center" });
+  }
+
+  /** Draw immediately what still waits. */
+  finish() {
+    clearTimeout(this.drawing);
+    while (this.waiting.length) this.draw();
+    clearTimeout(this.drawing);
+    this.drawing = null;
   }
 
   /** Write the speakers' names again. */
@@ -131,6 +204,9 @@ export class Transcript {
     const target = event.target.closest(".word, .time, .speaker");
     if (!target || !getSelection().isCollapsed) return; // the reader selects text, to copy it
     if (target.speaker) document.dispatchEvent(new CustomEvent("speaker-chosen", { detail: target.speaker }));
-    else if (target.number !== undefined) this.chosen(target.number);
+    const word = target.matches(".time") ? target.closest(".paragraph").querySelector(".word") : target;
+    if (word?.number === undefined) return;
+    this.lineChosen(word.closest(".line").at);
+    this.chosen(word.number);
   }
 }

@@ -41,7 +41,8 @@ export function pieces(segment) {
   places(text, words.map(({ word }) => word)).forEach(([start, end], index) => {
     if (start === end) return;
     if (at < start) found.push({ text: text.slice(at, start) });
-    found.push({ text: text.slice(start, end), start: words[index].start, end: words[index].end });
+    const { start: from, end: until, doubt } = words[index];
+    found.push({ text: text.slice(start, end), start: from, end: until, doubt });
     at = end;
   });
   if (!at) return text ? [{ text, start: segment.start, end: segment.end }] : [];
@@ -57,6 +58,11 @@ function folded(text) {
 /** The words of a transcript; grows as segments arrive. Finds a time by binary search. */
 export class Words {
   constructor() {
+    this.clear();
+  }
+
+  /** Forget all words, as a line's were changed. */
+  clear() {
     this.starts = []; // seconds, never falling
     this.elements = []; // undefined until a word has been drawn
     this.text = ""; // the folded text, for the search

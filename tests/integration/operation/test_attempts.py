@@ -214,6 +214,7 @@ def test_a_redirect_fails_its_job(cluster: ClusterUnderTest, api: Api, front: We
         ("GET", "/v1/jobs/{id}/audio"),
         ("GET", "/v1/jobs/{id}/events"),
         ("GET", "/v1/jobs/{id}/speakers"),
+        ("GET", "/v1/jobs/{id}/corrections"),
         ("PUT", "/v1/uploads/{id}"),
         ("DELETE", "/v1/admin/keys/{id}"),
         ("GET", "/page/{id}"),

@@ -230,7 +230,7 @@ def test_markup_in_names_and_speech_is_shown_as_text(
         page.click(f'.row-name:text-is("{file["name"]}")')
         page.wait_for_selector(f'h1:text-is("{file["name"]}")')
         page.wait_for_selector("#downloads")
-        page.route("**/transcript?format=json", with_markup)
+        page.route("**/transcript?format=json*", with_markup)
         page.route(f"**/v1/jobs/{spoken.id}", with_warnings)
         open_job(visitor, address, spoken)
         assert page.inner_text(".loss") == "Part of the recording is not in the text: 12:30–17:30."
@@ -261,7 +261,7 @@ def test_every_script_is_shown_as_it_was_written_searched_and_copied(
 
     with visit(browser, address, tmp_path) as visitor:
         page = visitor.page
-        page.route("**/transcript?format=json", with_writings)
+        page.route("**/transcript?format=json*", with_writings)
         open_job(visitor, address, spoken)
         words = page.locator(".word")
         expected = [word.word for segment in segments for word in segment.words]
@@ -483,7 +483,7 @@ def test_a_hundred_thousand_words_stay_quick(
 
     with visit(browser, address, tmp_path) as visitor:
         page = visitor.page
-        page.route("**/transcript?format=json", long)
+        page.route("**/transcript?format=json*", long)
         started = time.monotonic()
         open_job(visitor, address, spoken)
         page.wait_for_selector(".word")

@@ -23,6 +23,7 @@ from orchestrator.cluster.connection import Cluster
 from scriptorium_client import ApiError, AsyncClient, Client, Event, Job, calls
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys, usage_keys
+from tests.inputs.doubted import WRONG, publish
 from tests.inputs.examples import TENANT
 from tests.inputs.speech import recording, write_wav
 from tests.servers.api import serving
@@ -124,6 +125,20 @@ def test_a_file_becomes_a_transcript(
     text = client.transcript(job.id)
     assert client.result(job.id)["text"].split() == text.split() != []
     assert "-->" in client.transcript(job.id, "srt", max_line_width="20")
+
+
+def test_lines_are_corrected_by_what_was_seen(client: Any, connection: Cluster) -> None:
+    job = publish(connection)
+    assert client.corrections(job)["version"] == 0
+    line = {"segment": WRONG, "start": 0.5, "action": "corrected", "text": "We met a nice team."}
+    assert client.correct(job, [line], run=1, version=0)["version"] == 1
+    assert client.corrections(job)["lines"][0]["text"] == "We met a nice team."
+    assert client.result(job)["segments"][WRONG]["text"] == "We met a nice team."
+    assert client.result(job, corrected=False)["segments"][WRONG]["text"] == "We met an ice cream."
+    assert "ice cream" in client.transcript(job, corrections="off")
+    with pytest.raises(ApiError) as refused:
+        client.correct(job, [{**line, "text": "Other."}], run=1, version=0)
+    assert refused.value.code == "correction_conflict"
 
 
 def test_an_open_file_is_sent_from_its_beginning(

@@ -42,6 +42,7 @@ MADE = {
     "job": [
         keys.job(TENANT, JOB, "uses/") + HASH,
         keys.job(TENANT, JOB, "speakers/") + "00001.json",
+        keys.job(TENANT, JOB, "corrections/") + "1/000001.json",
     ],
     "tries": [keys.tries(RUN, "webhook") + "1"],
     "delivered": [keys.delivered(RUN, "webhook")],

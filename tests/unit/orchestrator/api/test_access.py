@@ -25,6 +25,13 @@ HOST = "http://127.0.0.1"
 FORM: dict[str, Any] = {"files": {"file": ("a.wav", b"x")}}
 AUDIO: dict[str, Any] = FORM | {"data": {"model": "no-such-model"}}
 COLLECTION: dict[str, Any] = {"json": {"lines": ["s3://calls/a.wav"]}}
+CORRECTION: dict[str, Any] = {
+    "json": {
+        "run": 1,
+        "version": 0,
+        "lines": [{"segment": 0, "start": 0.0, "action": "confirmed"}],
+    }
+}
 OPEN = None  # for everybody, with or without a key
 
 # Every route, the scope it needs, and a request that gets past its form.
@@ -42,6 +49,8 @@ ROUTES: dict[str, tuple[Scope | None, dict[str, Any]]] = {
     "HEAD /v1/jobs/{job}/audio": (Scope.READ, {}),
     "GET /v1/jobs/{job}/speakers": (Scope.READ, {}),
     "PUT /v1/jobs/{job}/speakers": (Scope.WRITE, {"json": {}}),
+    "GET /v1/jobs/{job}/corrections": (Scope.READ, {}),
+    "PUT /v1/jobs/{job}/corrections": (Scope.WRITE, CORRECTION),
     "POST /v1/collections": (Scope.WRITE, COLLECTION),
     "GET /v1/collections": (Scope.READ, {}),
     "GET /v1/collections/{collection}": (Scope.READ, {}),

@@ -71,12 +71,17 @@ def test_a_job_s_life_is_told_with_who_and_from_where(settings: Settings, redis:
         client.post(f"/v1/jobs/{job}/cancel", headers={"X-Forwarded-For": "203.0.113.9"})
         again = client.post(f"/v1/jobs/{job}/rerun", json={"language": "de"})
         client.put(f"/v1/jobs/{job}/speakers", json={"SPEAKER_00": "Secret Name"})
+        line = {"segment": 0, "start": 0.0, "action": "corrected", "text": "Secret Name"}
+        client.put(f"/v1/jobs/{job}/corrections", json={"run": 1, "version": 0, "lines": [line]})
         assert trail(cluster, flush=False) == []  # no request of the store for a request
         client.delete(f"/v1/jobs/{job}")
         assert [it.action for it in trail(cluster, flush=False)] == ["job.delete"]
         found = trail(cluster, job=job)
         text = b"".join(cluster.store.get(key) for key in cluster.store.list(FOLDER))
-    expected = ["job.submit", "job.export", "job.cancel", "speakers.rename", "job.delete"]
+    expected = [
+        *("job.submit", "job.export", "job.cancel", "speakers.rename", "corrections.change"),
+        "job.delete",
+    ]
     if again.status_code == 202:
         expected.insert(3, "job.rerun")
     told = [it.action for it in found if it.action != "job.rerun" or again.status_code == 202]

@@ -29,6 +29,7 @@ from orchestrator.jobs.submission import rerun, submit
 from orchestrator.jobs.tombstones import LINGER_LEASES, Tombstones
 from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.housekeeping import Housekeeping
+from orchestrator.results.corrections import Action, LineChange, correct
 from orchestrator.results.speaker_names import name_speakers
 from tasks.artifacts import exists
 from tasks.artifacts import submitted as submitted_objects
@@ -240,6 +241,8 @@ def test_clips_names_letters_outputs_and_later_runs_go_too(
     transcript = connection.result(TENANT, job.id)["transcript"]
     label = transcript["turns"][0]["speaker"]
     name_speakers(connection, TENANT, job.id, {label: "Anna"})
+    line = LineChange(0, transcript["segments"][0]["start"], Action.CONFIRMED)
+    correct(connection, TENANT, job.id, [line], run=1, seen=0, by="Anna", key=None)
     connection.store.put(keys.dead_letter(run.unit(Stage.ASSEMBLE)), b"{}")
     connection.store.put(keys.tries(run, "output") + "1", b"")
     assert exists(connection.store, keys.owed(run))

@@ -12,6 +12,7 @@ import pytest
 
 import gpu_worker
 import tasks
+from gpu_worker.doubt import thresholds
 from tasks.runs.stages import Stage
 from tests.unit.orchestrator.page.page_script import evaluate
 
@@ -146,3 +147,26 @@ def test_a_job_is_said_to_be_early_or_late(
 
 def test_a_job_without_a_time_says_nothing_of_it() -> None:
     assert evaluate("labels.js", "readyBy(data)", {"ready_by": None, "status": "queued"}) == ""
+
+
+def test_every_flag_has_a_reason_for_readers() -> None:
+    codes = {
+        value
+        for name, value in vars(thresholds).items()
+        if name.isupper() and isinstance(value, str)
+    }
+    assert len(codes) > 10
+    told = {code: evaluate("labels.js", "reasons(data)", [code]) for code in sorted(codes)}
+    assert "It may be wrong." not in told.values()
+    assert len(set(told.values())) == len(codes)
+
+
+def test_several_reasons_are_told_and_an_unknown_one_by_its_own_message() -> None:
+    flags = [{"code": "of_a_later_release", "doubt": 0.5, "message": "It sounds odd."}]
+    codes = ["too_fast", "of_a_later_release", "too_fast"]
+    text = evaluate(
+        "labels.js", "reasons(data.codes, data.flags)", {"codes": codes, "flags": flags}
+    )
+    assert text == "It is faster than people talk. It sounds odd."
+    assert evaluate("labels.js", "reasons(data)", ["unknown"]) == "It may be wrong."
+    assert evaluate("labels.js", "reasons(data)", []) == "There is no doubt about this line."

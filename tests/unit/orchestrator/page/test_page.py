@@ -111,7 +111,7 @@ def test_every_colour_can_be_read_on_its_ground(scheme: int) -> None:
         for ground in grounds:
             found = contrast(colours[name], colours[ground])
             assert found >= READABLE, f"{name} on {ground}: {found:.2f}"
-    for ground in ("found", "now", "wash"):
+    for ground in ("found", "now", "wash", "doubt", "doubt-word"):
         assert contrast(colours["ink"], colours[ground]) >= READABLE, ground
     for ground in ("paper", "sheet"):
         assert contrast(colours["edge"], colours[ground]) >= VISIBLE, ground
