@@ -43,6 +43,7 @@ from orchestrator.api.routes import (
     transcripts,
     uploads,
     usage,
+    vocabularies,
     webhooks,
 )
 from orchestrator.cluster.connection import Cluster
@@ -51,7 +52,19 @@ from tasks.telemetry.tracing import flush
 
 ROUTERS = (
     *(jobs, collections, events, transcripts, recordings, uploads, audio, models, hooks),
-    *(speakers, webhooks, sessions, admin, usage, autoscale, metrics, health, documents, page),
+    *(
+        speakers,
+        vocabularies,
+        webhooks,
+        sessions,
+        admin,
+        usage,
+        autoscale,
+        metrics,
+        health,
+        documents,
+        page,
+    ),
 )
 
 

@@ -26,6 +26,7 @@ from orchestrator.collections.records import (
 )
 from orchestrator.jobs.ids import job_id
 from orchestrator.jobs.submission import IdempotencyConflict
+from orchestrator.jobs.vocabulary_use import pinned
 from tasks.artifacts import ArtifactMissing, encode
 from tasks.runs import keys
 from tasks.runs.json_artifacts import read_record
@@ -53,8 +54,8 @@ class Asked:
 def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -> Collection:
     """Accept a collection; each of its lines becomes a job or a named refusal from then on.
 
-    Raises InvalidOption, CollectionOutOfBounds, QuotaExceeded, IdempotencyConflict, what
-    `check_webhook_url` raises, and the store's errors.
+    Raises InvalidOption, UnknownVocabulary, CollectionOutOfBounds, QuotaExceeded,
+    IdempotencyConflict, what `check_webhook_url` raises, and the store's errors.
     """
     if asked.webhook_url is not None:
         from orchestrator.outbox.webhooks import check_webhook_url  # brings an HTTP client
@@ -74,6 +75,7 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
         raise QuotaExceeded(
             f"{OPEN_AT_ONCE} collections have not ended yet.", hint="Wait until one has ended."
         )
+    options = pinned(store, tenant, asked.options)
     _claim(cluster, tenant, name, lines)
     first = Run(tenant, name, 1)
     if not store.put(places.lines(tenant, name), write_lines(lines)):  # an earlier try's
@@ -85,7 +87,7 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
         created_at=round(time.time(), 3),
         name=asked.name,
         lines=len(lines),
-        options=asked.options,
+        options=options,
         metadata=asked.metadata,
         webhook_url=asked.webhook_url,
         idempotency_key=key,

@@ -18,6 +18,7 @@ from gpu_worker.errors import PermanentError, ScriptoriumError, SourceMissing
 from orchestrator.access.quotas import Quota, weight_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job, describe_job
+from orchestrator.jobs import vocabulary_use
 from orchestrator.jobs.admission import admit
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options, with_allowed_lane
@@ -26,11 +27,11 @@ from orchestrator.jobs.refusals import give_back, keep
 from orchestrator.jobs.runs import IllegalTransition, issue
 from orchestrator.jobs.sources import clip_keys, uploaded_keys
 from orchestrator.jobs.trial import divided, submitted_again
+from orchestrator.jobs.vocabularies import UnknownVocabulary
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions
-from tasks.runs.submitted_options import changed_options
 from tasks.runs.units import Run
 from tasks.state.claims import claim
 from tasks.telemetry.tracing import submission_span
@@ -64,12 +65,12 @@ def submit(
     """Accept a job and return it. Operators submit without a quota.
 
     `way`: how it came in, for the metrics; None: not counted. `ready_by`: seconds since 1970.
-    Raises UnknownModel, ReadyByPassed, SourceMissing, IdempotencyConflict, QuotaExceeded,
-    ClusterFull, RedisUnavailable or StoreUnavailable.
+    Raises UnknownModel, UnknownVocabulary, ReadyByPassed, SourceMissing, IdempotencyConflict,
+    QuotaExceeded, ClusterFull, RedisUnavailable or StoreUnavailable.
     """
     control = accepted_options(options, cluster.settings)  # before the key is used
-    store = cluster.store
-    job = job_id() if idempotency_key is None else keyed_job(store, tenant, idempotency_key)
+    vocabulary = vocabulary_use.asked_version(cluster.store, tenant, options, idempotency_key)
+    job = job_id() if idempotency_key is None else keyed_job(cluster.store, tenant, idempotency_key)
     accepted, side = divided(options, control, job, cluster.settings)
     with submission_span(cluster.settings, tenant, job) as traceparent:
         manifest = Manifest(
@@ -77,7 +78,6 @@ def submit(
             job=job,
             created_at=round(time.time(), 3),
             source=source,
-            options=accepted,
             idempotency_key=idempotency_key,
             metadata=metadata or {},
             webhook_url=webhook_url,
@@ -88,6 +88,7 @@ def submit(
             ready_by=ready_by,
             traceparent=traceparent,
             trial=side,
+            **vocabulary_use.fixed(accepted, options, vocabulary),
         )
         return _submit(cluster, manifest, options, quota, way)
 
@@ -117,7 +118,7 @@ def _submit(
     needed = uploaded_keys(manifest)
     try:
         job = _accept(cluster, manifest, needed, way)
-    except SourceMissing:
+    except (SourceMissing, UnknownVocabulary):
         if idempotency_key is not None and is_first:
             give_back(cluster, manifest, idempotency_key, needed)
         raise
@@ -155,7 +156,7 @@ def rerun(
     if not current.status.final:
         raise IllegalTransition(f"Job {job} is {current.status.value}; it cannot be run again yet.")
     first = cluster.records.manifest(tenant, job)
-    options = accepted_options(changed_options(first.options, changes), cluster.settings)
+    options = accepted_options(vocabulary_use.changed(first, changes), cluster.settings)
     if quota is not None:
         options = with_allowed_lane(options, tenant, cluster.settings)
     new = job_id()
@@ -164,13 +165,13 @@ def rerun(
             update={
                 "job": new,
                 "created_at": round(time.time(), 3),
-                "options": options,
                 "idempotency_key": None,
                 "rerun_of": job,
                 "ready_by": None,
                 "traceparent": traceparent,
                 "trial": None,  # its options are chosen
             }
+            | vocabulary_use.fixed_again(cluster.store, first, options, changes)
         )
         return _run_again(cluster, first, manifest, quota, way)
 
@@ -201,7 +202,7 @@ def _run_again(
 def _first(cluster: Cluster, manifest: Manifest, given: JobOptions) -> Manifest:
     """Return the manifest first submitted with this job's key. Raises IdempotencyConflict."""
     first = cluster.records.manifest(manifest.tenant, manifest.job)
-    options = submitted_again(first, given, cluster.settings)
+    options = vocabulary_use.as_first(first, submitted_again(first, given, cluster.settings))
     again = manifest.model_copy(update={"options": options})
     if any(getattr(first, name) != getattr(again, name) for name in _SUBMITTED):
         raise IdempotencyConflict()
@@ -229,11 +230,13 @@ def _accept(
                 raise SourceMissing(
                     "An uploaded file of this job is not in the store.", hint=_UPLOAD_AGAIN
                 )
+        vocabulary_use.keep_copy(cluster.store, manifest)
         cluster.store.put(open_run, b"")
         issue(cluster, manifest, run, prepared=prepared)
     except ScriptoriumError:
         if manifest.idempotency_key is None:  # cannot be submitted again: must not run later
             own = (open_run, *uses, keys.plan(tenant, job), keys.manifest(tenant, job))
+            own += vocabulary_use.copies(manifest)
             with suppress(ScriptoriumError, RedisError):
                 for key in own:
                     cluster.store.delete(key)
