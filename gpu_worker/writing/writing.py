@@ -23,15 +23,18 @@ _CLUSTER = regex.compile(r"\X")
 class Writer:
     """Writes segments by rules. Replacements come first; nothing is changed twice."""
 
-    def __init__(self, rules: WritingRules) -> None:
+    def __init__(self, rules: WritingRules, language: str | None = None) -> None:
+        """Take the rules; `language`: of every text, whatever was spoken, as of a translation."""
         self._rules = rules
+        self._language = language
         self._heard = Phrases(heard for heard, _ in rules.replacements)
         self._masked = Phrases(rules.masked, with_endings=True)
 
     def transcript(self, heard: Transcript) -> Transcript:
         """Return a transcript as it is to be written."""
         segments = tuple(self.segments(heard.segments, heard.language))
-        unchanged = {it.language or heard.language for it in segments} - LANGUAGES - {None}
+        written = {self._language or it.language or heard.language for it in segments}
+        unchanged = written - LANGUAGES - {None}
         warnings = heard.warnings
         if self._rules.in_digits and unchanged:
             named = ", ".join(sorted(map(str, unchanged)))
@@ -45,7 +48,7 @@ class Writer:
 
     def segments(self, heard: Iterable[Segment], language: str | None) -> list[Segment]:
         """Return segments as they are to be written; `language` is that of those without one."""
-        return [self._segment(segment, segment.language or language) for segment in heard]
+        return [self._segment(it, self._language or it.language or language) for it in heard]
 
     def _segment(self, heard: Segment, language: str | None) -> Segment:
         edits = self._edits(heard.text, heard.words, language)

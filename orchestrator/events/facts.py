@@ -12,7 +12,6 @@ from typing import Any
 
 from gpu_worker.heard import ChunkTranscript
 from gpu_worker.transcript import Segment, segment_to_json
-from gpu_worker.writing.writing import Writer
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.events import Facts
 from tasks.artifacts import ArtifactMissing, exists
@@ -84,7 +83,7 @@ class FactsReader:
         if vocabulary is None or plan is None:
             return heard
         language = self._cluster.records.language(manifest, plan)
-        return Writer(vocabulary.rules).segments(heard, language)
+        return vocabulary.writer(manifest.options.task).segments(heard, language)
 
     def _published(self, run: Run) -> Sequence[dict[str, Any]]:
         """Return the segments of the whole file."""

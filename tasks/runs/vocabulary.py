@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 from gpu_worker.writing.phrases import ENDING
 from gpu_worker.writing.rules import WritingRules
 from gpu_worker.writing.tokens import tokens_of
+from gpu_worker.writing.writing import Writer
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import vocabulary_keys
 from tasks.runs.json_artifacts import read_record
@@ -73,10 +74,9 @@ class Vocabulary(Record):
                 raise ValueError(f"{phrase!r} has no letter or digit, so it is never heard")
         return self
 
-    @property
-    def rules(self) -> WritingRules:
-        """The rules by which `assemble` writes a transcript."""
-        return WritingRules(
+    def writer(self, task: str) -> Writer:
+        """Return what writes the texts of a job; a translation is in English."""
+        rules = WritingRules(
             replacements=tuple(self.replacements.items()),
             masked=self.masked,
             mask_style=self.mask_style,
@@ -84,6 +84,7 @@ class Vocabulary(Record):
             digits_from=self.digits_from,
             keeps_spoken=self.keep_spoken,
         )
+        return Writer(rules, "en" if task == "translate" else None)
 
     def expected(self, own: str | None) -> str | None:
         """Return the hot words for the engine: a job's own ones first, as many as have room."""

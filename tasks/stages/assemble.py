@@ -16,7 +16,6 @@ from gpu_worker.assembly.channels import Conversation, join_channels
 from gpu_worker.assembly.merging import merge_chunks
 from gpu_worker.heard import HeardWindow
 from gpu_worker.transcript import Transcript, TranscriptWarning, Turn, transcript_to_json
-from gpu_worker.writing.writing import Writer
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, encode
 from tasks.execution.run import Work, run_unit
@@ -124,7 +123,7 @@ def _written(place: Workplace, manifest: Manifest, heard: Transcript) -> Transcr
     vocabulary = vocabulary_of(place.store, manifest)
     if vocabulary is None:
         return replace(heard, warnings=(*heard.warnings, VOCABULARY_MISSING))
-    return Writer(vocabulary.rules).transcript(heard)
+    return vocabulary.writer(manifest.options.task).transcript(heard)
 
 
 def _conversation(plan: Plan, findings: Findings) -> Conversation:

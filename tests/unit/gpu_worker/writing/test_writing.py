@@ -190,6 +190,12 @@ def test_a_language_whose_numbers_are_not_known_is_told(language: str, codes: li
     assert [warning.code for warning in transcript.warnings] == codes
 
 
+def test_a_translation_is_written_in_its_own_language_and_not_in_the_one_that_is_spoken() -> None:
+    heard = Transcript("ja", 2.0, (replace(a_segment("twenty people"), language="ja"),))
+    transcript = Writer(WritingRules(in_digits=True), "en").transcript(heard)
+    assert (transcript.text, transcript.warnings) == ("20 people", ())
+
+
 def test_each_segment_is_written_in_its_own_language() -> None:
     segments = (a_segment("zwanzig"), replace(a_segment("twenty"), language="en"))
     found = Writer(WritingRules(in_digits=True)).segments(segments, "de")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from gpu_worker.transcript import Segment
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs import vocabularies
 from orchestrator.jobs.vocabularies import (
@@ -124,6 +125,13 @@ def test_stray_objects_are_passed_over(connection: Cluster) -> None:
 def test_a_wrong_vocabulary_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Vocabulary.model_validate(wrong)
+
+
+@pytest.mark.parametrize(("task", "text"), [("translate", "20"), ("transcribe", "twenty")])
+def test_a_translation_is_in_english(task: str, text: str) -> None:
+    content = Vocabulary(numbers="digits")
+    (segment,) = content.writer(task).segments([Segment(0.0, 1.0, "twenty")], "ja")
+    assert segment.text == text
 
 
 def test_the_engine_gets_the_jobs_own_hot_words_first_and_as_many_as_fit() -> None:
