@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from gpu_worker.writing.months import BETWEEN, LAST_DAY, MONTHS
 from gpu_worker.writing.tokens import Token
 
 LANGUAGES = frozenset({"da", "de", "en", "es", "fr", "it", "nl", "pt"})
 LONGEST_PAUSE = 1.0  # seconds within a number
+SEQUENCE = 3  # so many small numbers in a row are said one by one, as of a telephone
 _MILLION = 1_000_000
 _THOUSANDS = {"en": ",", "fr": "\u202f"}  # between groups of three digits; elsewhere a full stop
 # English words that are no number alone: in `a million people`, "a" is a part of it.
@@ -51,7 +53,8 @@ class _Heard:
 def numbers_in(tokens: Sequence[Token], language: str | None, least: int) -> Iterator[Number]:
     """Yield the numbers in a text; none in a language that is not in LANGUAGES.
 
-    A number below `least` that stands alone is not found: in most texts "one" is no number.
+    Whole numbers below `least` are none where they stand alone or by twos, unless one is the day
+    of a date: in most texts "one" is no number.
     """
     if language not in LANGUAGES:
         return
@@ -60,12 +63,18 @@ def numbers_in(tokens: Sequence[Token], language: str | None, least: int) -> Ite
     heard = [_Heard(token) for token in tokens]
     found = [
         Number(it.start, it.end, it.text, it.value, it.is_ordinal)
-        for it in find_numbers(heard, language, float(least))
+        for it in find_numbers(heard, language, 0.0)
         if not _follows_digits(tokens, it.start)
         and not (it.end - it.start == 1 and tokens[it.start].text in _ALONE)
     ]
     for run in _runs(found, tokens):
-        yield from _written(run, language)
+        if language == "en" and len(run) == 2 and _is_year(*run):
+            yield Number(run[0].first, run[1].last, run[0].text + run[1].text, 0.0, False)
+            continue
+        are_small = all(number.value < least and _is_plain(number) for number in run)
+        for number in run:
+            if len(run) >= SEQUENCE or not are_small or _is_day(number, tokens, language):
+                yield _grouped(number, language)
 
 
 def _runs(found: Iterable[Number], tokens: Sequence[Token]) -> list[list[Number]]:
@@ -81,13 +90,25 @@ def _runs(found: Iterable[Number], tokens: Sequence[Token]) -> list[list[Number]
     return runs
 
 
-def _written(run: Sequence[Number], language: str) -> Iterator[Number]:
-    """Yield the numbers of a run, which follow each other, as they are written."""
-    if language == "en" and len(run) == 2 and _is_year(*run):
-        yield Number(run[0].first, run[1].last, run[0].text + run[1].text, 0.0, False)
-        return
-    for number in run:
-        yield _grouped(number, language)
+def _is_plain(number: Number) -> bool:
+    """Tell whether it is a whole number: `0.5` and `007` are written so for a reason."""
+    return number.is_ordinal or number.text == str(int(number.value))
+
+
+def _is_day(number: Number, tokens: Sequence[Token], language: str) -> bool:
+    """Tell whether a number is a day: `third of May`, `May third`, `trois mai`, `dritten Mai`.
+
+    In English only ordinals are, as `may` and `march` are verbs too; and `un` is an article.
+    """
+    if not 1 <= number.value <= LAST_DAY:
+        return False
+    if not number.is_ordinal and (language == "en" or number.value == 1):
+        return False
+    after = [token.text for token in tokens[number.last : number.last + 2]]
+    if after[:1] == [BETWEEN.get(language)]:
+        after = after[1:]
+    before = tokens[number.first - 1].text if number.first and language == "en" else ""
+    return bool(MONTHS[language] & {before, *after[:1]})
 
 
 def _is_year(century: Number, year: Number) -> bool:

@@ -35,6 +35,28 @@ WRITTEN = [
 ]  # fmt: skip
 
 
+DATES = [
+    ("en", "On the third of May, or June second.", "On the 3rd of May, or June 2nd."),
+    ("en", "You may one day march second.", "You may one day march 2nd."),
+    ("de", "Am dritten Mai, der erste Januar.", "Am 3. Mai, der 1. Januar."),
+    ("de", "Ein Mai, und der dritte Mann.", "Ein Mai, und der dritte Mann."),
+    ("fr", "Le trois mai et le premier juin.", "Le 3 mai et le 1er juin."),
+    ("fr", "Un mai froid.", "Un mai froid."),
+    ("es", "El tres de mayo, el primero de junio.", "El 3 de mayo, el 1º de junio."),
+    ("it", "Il tre maggio.", "Il 3 maggio."),
+    ("nl", "Op drie mei.", "Op 3 mei."),
+    ("pt", "Em três de maio.", "Em 3 de maio."),
+    ("da", "Den tredje maj.", "Den 3. maj."),
+]
+
+
+@pytest.mark.parametrize(("language", "heard", "expected"), DATES)
+def test_the_day_of_a_date_is_written_in_digits_however_small(
+    language: str, heard: str, expected: str
+) -> None:
+    assert written(heard, language, in_digits=True).text == expected
+
+
 @pytest.mark.parametrize(("language", "heard", "expected"), WRITTEN)
 def test_numbers_are_written_in_digits(language: str, heard: str, expected: str) -> None:
     assert written(heard, language, in_digits=True).text == expected
@@ -47,6 +69,15 @@ def test_every_language_has_an_example() -> None:
 def test_a_small_number_that_stands_alone_stays_in_words() -> None:
     assert written("one of two people", in_digits=True).text == "one of two people"
     assert written("nine people", in_digits=True, digits_from=9).text == "9 people"
+    assert written("two three-hour talks", in_digits=True).text == "two three-hour talks"
+    large = "twenty-five of ninety-nine, one hundred and two"
+    assert written(large, in_digits=True, digits_from=100).text == "twenty-five of ninety-nine, 102"
+    assert written("nineteen eighty-four", in_digits=True, digits_from=100).text == "1984"
+
+
+def test_decimals_and_leading_noughts_are_numbers_however_small() -> None:
+    assert written("zero point five", in_digits=True).text == "0.5"
+    assert written("zero zero seven", in_digits=True).text == "007"
 
 
 def test_a_pause_ends_a_number() -> None:
