@@ -34,7 +34,7 @@ from tests.unit.tasks.inline import run_job
 COMMANDS = [
     "transcribe", "demo", "submit", "status", "watch", "get", "list", "cancel", "retry",
     "rerun", "delete", "dead-letters", "up", "serve", "worker", "reconciler", "models", "keys",
-    "triggers", "doctor",
+    "triggers", "doctor", "vocabulary",
 ]  # fmt: skip
 
 A_JOB = describe_job(a_manifest(), 1, {}, None, None, 0.0)
