@@ -33,7 +33,9 @@ def test_words_are_written_another_way_with_true_times_and_nothing_is_transcribe
     cluster = start_cluster()
     samples, _ = recording(SECONDS, seed=8)
     path = write_wav(tmp_path / "talk.wav", samples)
-    heard = cluster.wait(cluster.submit(path, model="pico", language="en", aligner="ctc"))
+    heard = cluster.wait(
+        cluster.submit(path, model="pico", language="en", aligner="cross_attention")
+    )
     plain = transcript(cluster, heard)
     words = [word["word"] for word in plain["word_segments"]]
     first, second, third = (word.strip(".,?!").lower() for word in words[:3])
@@ -43,7 +45,9 @@ def test_words_are_written_another_way_with_true_times_and_nothing_is_transcribe
     put_vocabulary(cluster.connection.store, TENANT, "legal", content)
 
     named = cluster.wait(
-        cluster.submit(path, model="pico", language="en", aligner="ctc", vocabulary="legal")
+        cluster.submit(
+            path, model="pico", language="en", aligner="cross_attention", vocabulary="legal"
+        )
     )
     delete_vocabulary(cluster.connection.store, TENANT, "legal")
     again = cluster.wait(rerun(cluster.connection, TENANT, named.id, {}))
