@@ -22,6 +22,7 @@ class Word:
     speaker: str | None = None  # SPEAKER_00, or a known speaker's name
     interpolated: bool = False  # the time is a guess between its neighbours
     doubt: float | None = None  # how likely the engine wrote it wrong; None: it seems right
+    spoken: str | None = None  # what was heard, where another text is written; "": see before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Segment:
     language: str | None = None  # None: the transcript's
     flags: tuple[Flag, ...] = ()  # reasons to doubt it, worst first
     alternatives: tuple[Alternative, ...] = ()
+    spoken: str | None = None  # its text as it was heard, where another one is written
 
 
 @dataclass(frozen=True, slots=True)

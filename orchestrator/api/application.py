@@ -44,6 +44,7 @@ from orchestrator.api.routes import (
     transcripts,
     uploads,
     usage,
+    vocabularies,
     webhooks,
 )
 from orchestrator.cluster.connection import Cluster
@@ -52,8 +53,8 @@ from tasks.telemetry.tracing import flush
 
 ROUTERS = (
     *(jobs, collections, events, transcripts, recordings, uploads, audio, models, hooks),
-    *(speakers, corrections, webhooks, sessions, admin, usage, autoscale, metrics, health),
-    *(documents, page),
+    *(speakers, corrections, vocabularies, webhooks, sessions, admin, usage, autoscale, metrics),
+    *(health, documents, page),
 )
 
 

@@ -31,6 +31,7 @@ from orchestrator.cli import (
     transcribe,
     triggers,
     usage,
+    vocabulary,
     watching,
 )  # fmt: skip
 from orchestrator.cli.context import (
@@ -80,6 +81,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(shadow.app, name="shadow")
 app.add_typer(triggers.app, name="triggers")
+app.add_typer(vocabulary.app, name="vocabulary")
 app.command()(doctor.doctor)
 
 

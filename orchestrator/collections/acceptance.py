@@ -31,6 +31,7 @@ from orchestrator.collections.records import (
 from orchestrator.jobs.ids import job_id
 from orchestrator.jobs.ready_by import check_ready_by
 from orchestrator.jobs.submission import IdempotencyConflict
+from orchestrator.jobs.vocabulary_use import pinned
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.runs import keys
 from tasks.runs.json_artifacts import read_record
@@ -62,8 +63,8 @@ class Asked:
 def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -> Collection:
     """Accept a collection; each of its lines becomes a job or a named refusal from then on.
 
-    Raises InvalidOption, ReadyByPassed, CollectionOutOfBounds, QuotaExceeded, IdempotencyConflict,
-    what `check_webhook_url` raises, and the store's errors.
+    Raises InvalidOption, UnknownVocabulary, ReadyByPassed, CollectionOutOfBounds, QuotaExceeded,
+    IdempotencyConflict, what `check_webhook_url` raises, and the store's errors.
     """
     if asked.webhook_url is not None:
         from orchestrator.outbox.webhooks import check_webhook_url  # brings an HTTP client
@@ -85,6 +86,7 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
         raise QuotaExceeded(
             f"{OPEN_AT_ONCE} collections have not ended yet.", hint="Wait until one has ended."
         )
+    options = pinned(store, tenant, asked.options)
     first, began = Run(tenant, name, 1), time.monotonic()
     if not store.put(places.open_round(first), places.marker(time.time())):  # an earlier try's
         store.delete(places.open_round(first))
@@ -99,7 +101,7 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
         created_at=round(time.time(), 3),
         name=asked.name,
         lines=len(lines),
-        options=asked.options,
+        options=options,
         metadata=asked.metadata,
         labels=asked.labels,
         webhook_url=asked.webhook_url,

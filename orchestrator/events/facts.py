@@ -11,14 +11,16 @@ from dataclasses import replace
 from typing import Any
 
 from gpu_worker.heard import ChunkTranscript
-from gpu_worker.transcript import segment_to_json
+from gpu_worker.transcript import Segment, segment_to_json
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.events import Facts
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
 from tasks.runs.dependencies import chunk_stages
+from tasks.runs.manifest import Manifest, Plan
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
+from tasks.runs.vocabulary import vocabulary_of
 
 
 class FactsReader:
@@ -67,11 +69,21 @@ class FactsReader:
                 heard = ChunkTranscript.from_json(self._read(key))
             except ArtifactMissing:
                 continue
-            segments = heard.segments
+            segments = self._written(manifest, facts.plan, heard.segments)
             if manifest.options.aligner == "none":
                 segments = tuple(replace(segment, words=()) for segment in segments)
             return [segment_to_json(segment) for segment in segments]
         return []
+
+    def _written(
+        self, manifest: Manifest, plan: Plan | None, heard: Sequence[Segment]
+    ) -> Sequence[Segment]:
+        """Return segments as the job's vocabulary wants them: masked words never show."""
+        vocabulary = vocabulary_of(self._cluster.store, manifest)
+        if vocabulary is None or plan is None:
+            return heard
+        language = self._cluster.records.language(manifest, plan)
+        return vocabulary.writer(manifest.options.task).segments(heard, language)
 
     def _published(self, run: Run) -> Sequence[dict[str, Any]]:
         """Return the segments of the whole file."""

@@ -12,6 +12,7 @@ from gpu_worker.errors import ScriptoriumError, SourceMissing
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.costs import Cost
 from orchestrator.cluster.job import Job, describe_job
+from orchestrator.jobs import vocabulary_use
 from orchestrator.jobs.costing import cost_of
 from orchestrator.jobs.runs import issue
 from tasks.artifacts import exists
@@ -48,12 +49,14 @@ def accept(
                 raise SourceMissing(
                     "An uploaded file of this job is not in the store.", hint=_UPLOAD_AGAIN
                 )
+        vocabulary_use.keep_copy(cluster.store, manifest)
         cluster.store.put(open_run, b"")
         cost = cost or cost_of(cluster, manifest, None)
         issue(cluster, manifest, run, cost, prepared=prepared)
     except ScriptoriumError:
         if manifest.idempotency_key is None:  # cannot be submitted again: must not run later
             own = (open_run, *uses, keys.plan(tenant, job), keys.manifest(tenant, job))
+            own += vocabulary_use.copies(manifest)
             with suppress(ScriptoriumError, RedisError):
                 for key in own:
                     cluster.store.delete(key)

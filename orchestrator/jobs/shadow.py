@@ -90,7 +90,10 @@ def shadow_options(options: JobOptions, shadow: Shadow, settings: Settings) -> J
         changed = accepted_options(changed_options(options, shadow.options), settings)
     except (InvalidOption, ModelNotTrusted):
         return None
-    return None if changed == options else changed.model_copy(update={"lane": None})
+    if changed == options:
+        return None
+    # Compared is what was heard; and the shadow's tenant has no vocabularies.
+    return changed.model_copy(update={"lane": None, "vocabulary": None})
 
 
 def make_shadow(cluster: Cluster, run: Run, shadow: Shadow) -> bool:

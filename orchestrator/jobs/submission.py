@@ -15,6 +15,7 @@ from gpu_worker.errors import PermanentError, SourceMissing
 from orchestrator.access.quotas import Quota, weight_of
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Job
+from orchestrator.jobs import vocabulary_use
 from orchestrator.jobs.acceptance import accept
 from orchestrator.jobs.admission import admit
 from orchestrator.jobs.costing import cost_of
@@ -25,12 +26,12 @@ from orchestrator.jobs.refusals import give_back, keep
 from orchestrator.jobs.runs import IllegalTransition
 from orchestrator.jobs.sources import clip_keys, uploaded_keys
 from orchestrator.jobs.trial import divided, submitted_again
+from orchestrator.jobs.vocabularies import UnknownVocabulary
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions
 from tasks.runs.pieces import check_pieces
-from tasks.runs.submitted_options import changed_options
 from tasks.runs.units import Run
 from tasks.telemetry.tracing import submission_span
 
@@ -63,12 +64,12 @@ def submit(
     """Accept a job and return it. Operators submit without a quota.
 
     `way`: how it came in, for the metrics; None: not counted. `ready_by`: seconds since 1970.
-    Raises UnknownModel, ReadyByPassed, SourceMissing, IdempotencyConflict, QuotaExceeded,
-    ClusterFull, RedisUnavailable or StoreUnavailable.
+    Raises UnknownModel, UnknownVocabulary, ReadyByPassed, SourceMissing, IdempotencyConflict,
+    QuotaExceeded, ClusterFull, RedisUnavailable or StoreUnavailable.
     """
     control = accepted_options(options, cluster.settings)  # before the key is used
-    store = cluster.store
-    job = job_id() if idempotency_key is None else keyed_job(store, tenant, idempotency_key)
+    vocabulary = vocabulary_use.asked_version(cluster.store, tenant, options, idempotency_key)
+    job = job_id() if idempotency_key is None else keyed_job(cluster.store, tenant, idempotency_key)
     accepted, side = divided(options, control, job, cluster.settings)
     with submission_span(cluster.settings, tenant, job) as traceparent:
         manifest = Manifest(
@@ -76,7 +77,6 @@ def submit(
             job=job,
             created_at=round(time.time(), 3),
             source=source,
-            options=accepted,
             idempotency_key=idempotency_key,
             metadata=metadata or {},
             labels=labels or {},
@@ -88,6 +88,7 @@ def submit(
             ready_by=ready_by,
             traceparent=traceparent,
             trial=side,
+            **vocabulary_use.fixed(accepted, options, vocabulary),
         )
         return _submit(cluster, manifest, options, quota, way)
 
@@ -119,7 +120,7 @@ def _submit(
     needed = uploaded_keys(manifest)
     try:
         job = accept(cluster, manifest, needed, way, cost=cost)
-    except SourceMissing:
+    except (SourceMissing, UnknownVocabulary):
         if idempotency_key is not None and is_first:
             give_back(cluster, manifest, idempotency_key, needed)
         raise
@@ -162,7 +163,7 @@ def rerun(
         first = cluster.records.manifest(tenant, job)
     except ArtifactMissing as error:  # deleted just now
         raise UnknownJob(f"There is no job {job!r}.") from error
-    options = accepted_options(changed_options(first.options, changes), cluster.settings)
+    options = accepted_options(vocabulary_use.changed(first, changes), cluster.settings)
     if quota is not None:
         options = with_allowed_lane(options, tenant, cluster.settings)
     new = job_id()
@@ -171,13 +172,13 @@ def rerun(
             update={
                 "job": new,
                 "created_at": round(time.time(), 3),
-                "options": options,
                 "idempotency_key": None,
                 "rerun_of": job,
                 "ready_by": ready_by,
                 "traceparent": traceparent,
                 "trial": None,  # its options are chosen
             }
+            | vocabulary_use.fixed_again(cluster.store, first, options, changes)
         )
         return _run_again(cluster, first, manifest, quota, way)
 
@@ -213,7 +214,7 @@ def _run_again(
 def _first(cluster: Cluster, manifest: Manifest, given: JobOptions) -> Manifest:
     """Return the manifest first submitted with this job's key. Raises IdempotencyConflict."""
     first = cluster.records.manifest(manifest.tenant, manifest.job)
-    options = submitted_again(first, given, cluster.settings)
+    options = vocabulary_use.as_first(first, submitted_again(first, given, cluster.settings))
     again = manifest.model_copy(update={"options": options})
     if any(getattr(first, name) != getattr(again, name) for name in _SUBMITTED):
         raise IdempotencyConflict()

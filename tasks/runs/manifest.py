@@ -64,6 +64,7 @@ class Manifest(Record):
     traceparent: str | None = None  # W3C's, of the span in which it was submitted
     ready_by: float | None = None  # seconds since 1970; None: as soon as its lane allows
     trial: TrialSide | None = None  # None: it takes no part in a trial
+    own_hotwords: str | None = None  # of a job with a vocabulary: its option without those of it
 
     @model_serializer(mode="wrap")
     def _without_what_is_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -73,7 +74,7 @@ class Manifest(Record):
         the default None: during an upgrade they then do all jobs that do not set it.
         """
         data: dict[str, Any] = write(self)
-        for name in ("traceparent", "trial", "weight", "ready_by", "labels"):
+        for name in ("traceparent", "trial", "weight", "ready_by", "labels", "own_hotwords"):
             if getattr(self, name) in (None, {}):
                 data.pop(name, None)
         for name, field in JobOptions.model_fields.items():

@@ -45,11 +45,13 @@ class Record(BaseModel):
 Name = Annotated[str, Field(pattern=r"^[^\s/\\\x00-\x1f][^\x00-\x1f]{0,62}$")]
 # A model's name, directory or repository; the hub allows 96 characters for each of its two parts.
 ModelName = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+VocabularyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]{0,62}(@[1-9][0-9]{0,5})?$")]
 Revision = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$")
 ]  # no path of the hub's address
 # A token id; the engine compares it with its own vocabulary. Whisper's have 51,866 at most.
 TokenId = Annotated[int, Field(ge=-1, lt=1_000_000)]
+LONGEST_HOTWORDS = 2_000
 SUPPRESSED_TOKENS = 1_000  # Whisper's own list of non-speech symbols has about 90
 
 
@@ -137,7 +139,8 @@ class JobOptions(Record):
         0.6, "Above, and below logprob_threshold: taken for silence.", ge=-1000, le=1000
     )
     initial_prompt: str | None = _option(None, "Text that sets the style.", max_length=2000)
-    hotwords: str | None = _option(None, "Names and terms to expect.", max_length=2000)
+    hotwords: str | None = _option(None, "Names and terms to expect.", max_length=LONGEST_HOTWORDS)
+    vocabulary: VocabularyName | None = _option(None, "Your vocabulary: name or name@version.")
     suppress_tokens: tuple[TokenId, ...] = _option(
         (-1,), "Token ids; -1: non-speech symbols.", max_length=SUPPRESSED_TOKENS
     )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from gpu_worker.assembly.channels import Conversation, join_channels
 from gpu_worker.assembly.merging import merge_chunks
 from gpu_worker.heard import HeardWindow
-from gpu_worker.transcript import Transcript, Turn, transcript_to_json
+from gpu_worker.transcript import Transcript, TranscriptWarning, Turn, transcript_to_json
 from tasks.app import app
 from tasks.artifacts import ArtifactMissing, encode
 from tasks.execution.run import Work, run_unit
@@ -26,11 +26,17 @@ from tasks.runs.options import JobOptions
 from tasks.runs.records import failures, result_record
 from tasks.runs.stages import EARLY_STAGES, Stage
 from tasks.runs.units import Run, Unit
+from tasks.runs.vocabulary import vocabulary_of
 from tasks.stages.findings import Findings, FindingsReader
 from tasks.state.receipts import sum_timings
 from tasks.telemetry.metrics import FLAGS, JOBS_ENDED
 from tasks.usage.evidence import Evidence
 from tasks.usage.record import run_usage
+
+VOCABULARY_MISSING = TranscriptWarning(
+    "vocabulary_missing",
+    "The text is as it was heard: this job's copy of its vocabulary is not in the store.",
+)
 
 
 @app.task(name=Stage.ASSEMBLE.task_name, bind=True)
@@ -81,8 +87,9 @@ def _result(place: Workplace, unit: Unit) -> dict[str, Any] | None:
     place.store.put(usage_keys.used(unit.run), used.to_bytes())
     if findings.chunks and not any(findings.chunks):
         return result_record(error=failed[Stage.TRANSCRIBE, 0])
+    transcript = _written(place, manifest, _transcript(plan, manifest.options, spoken, findings))
     return result_record(
-        transcript=transcript_to_json(_transcript(plan, manifest.options, spoken, findings)),
+        transcript=transcript_to_json(transcript),
         missing=[asdict(span) for span in findings.missing],
     )
 
@@ -107,6 +114,16 @@ def _transcript(
         is_aligned=options.aligns,
         speech_seconds=sum(chunk.speech_seconds for chunk in findings.chunks if chunk),
     )
+
+
+def _written(place: Workplace, manifest: Manifest, heard: Transcript) -> Transcript:
+    """Return the transcript as the job's vocabulary wants it to be written."""
+    if manifest.options.vocabulary is None:
+        return heard
+    vocabulary = vocabulary_of(place.store, manifest)
+    if vocabulary is None:
+        return replace(heard, warnings=(*heard.warnings, VOCABULARY_MISSING))
+    return vocabulary.writer(manifest.options.task).transcript(heard)
 
 
 def _conversation(plan: Plan, findings: Findings) -> Conversation:

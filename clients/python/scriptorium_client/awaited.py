@@ -169,6 +169,25 @@ class AsyncClient(AwaitedCollections):
         data: dict[str, Any] = await self._json(calls.usage_call(first, last, by, tenant))
         return data
 
+    async def vocabularies(self) -> list[dict[str, Any]]:
+        """Return the names and versions of all vocabularies."""
+        found: dict[str, Any] = await self._json(calls.vocabulary_call())
+        return list(found["data"])
+
+    async def vocabulary(self, name: str, version: int | None = None) -> dict[str, Any]:
+        """Return one version of a vocabulary, by default the newest."""
+        data: dict[str, Any] = await self._json(calls.vocabulary_call(name, version=version))
+        return data
+
+    async def put_vocabulary(self, name: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a vocabulary as a new version; its `reference` is for the option `vocabulary`."""
+        data: dict[str, Any] = await self._json(calls.vocabulary_call(name, "PUT", body=content))
+        return data
+
+    async def delete_vocabulary(self, name: str) -> None:
+        """Delete a vocabulary with all its versions; jobs keep the version that they have."""
+        await self._send(calls.vocabulary_call(name, "DELETE"))
+
     async def _job(self, call: Call, file: File | None = None) -> Job:
         return Job.from_json(await self._json(call, file))
 

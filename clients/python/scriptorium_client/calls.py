@@ -156,6 +156,18 @@ def usage_call(first: str | None, last: str | None, by: Iterable[str], tenant: s
     return Call("GET", "/v1/usage", {name: it for name, it in params.items() if it})
 
 
+def vocabulary_call(
+    name: str | None = None,
+    method: str = "GET",
+    version: int | None = None,
+    body: Mapping[str, Any] | None = None,
+) -> Call:
+    """Make a request about one vocabulary, or without a name about all."""
+    params = {} if version is None else {"version": str(version)}
+    path = "/v1/vocabularies" if name is None else f"/v1/vocabularies/{quote(name, safe='')}"
+    return Call(method, path, params, body=body)
+
+
 def events_call(job: str, last: str | None) -> Call:
     """Make the request for a job's events after `last`, the id of the last event that was seen."""
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})

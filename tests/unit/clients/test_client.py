@@ -197,6 +197,17 @@ def test_it_tells_what_was_used(client: Any, connection: Cluster) -> None:
     assert client.usage()["data"] == [] and client.usage(tenant="bolt")["total"]["units"] == 0
 
 
+def test_it_keeps_vocabularies(client: Any) -> None:
+    put = client.put_vocabulary("legal", {"replacements": {"pie torch": "PyTorch"}})
+    assert put["reference"] == "legal@1"
+    assert client.put_vocabulary("legal", {})["version"] == 2
+    assert client.vocabularies() == [{"name": "legal", "version": 2, "versions": [1, 2]}]
+    assert client.vocabulary("legal", 1)["vocabulary"] == put["vocabulary"]
+    assert client.vocabulary("legal")["version"] == 2
+    client.delete_vocabulary("legal")
+    assert client.vocabularies() == []
+
+
 def test_a_job_is_canceled_retried_and_deleted(
     client: Any, connection: Cluster, talk: Path
 ) -> None:

@@ -13,7 +13,7 @@ from orchestrator.cluster.ended_jobs import ended_key
 from orchestrator.cluster.job import Status
 from orchestrator.collections import places
 from orchestrator.jobs.holds import hold_key
-from tasks.runs import keys, usage_keys
+from tasks.runs import keys, usage_keys, vocabulary_keys
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
@@ -71,6 +71,8 @@ MADE = {
     "diarized": [keys.diarized(TENANT, HASH, OPTIONS)],
     "uncounted": [usage_keys.uncounted(RUN)],
     "used": [usage_keys.used(RUN)],
+    "version": [vocabulary_keys.version(TENANT, "legal", 3)],
+    "copy": [vocabulary_keys.copy(TENANT, JOB, "legal@3")],
     "pack": [usage_keys.pack("2026-11-29", 0)],
 }
 TURN = Run(TENANT, "c-1", 2)
@@ -85,7 +87,7 @@ TRAIL = "audit/2026-11-29/1795960793.123-api-17-1.jsonl"  # as orchestrator/trai
 ENDED_JOB = ended_key(TENANT, (1795960793.123, JOB), Status.FAILED)
 # Parts of keys
 OTHER_FUNCTIONS = {"anchor", "behind", "claims", "content", "digest", "jobs", "made_of"}
-OTHER_FUNCTIONS |= {"day_of", "marked_chunk", "run_of", "runs"}
+OTHER_FUNCTIONS |= {"day_of", "marked_chunk", "run_of", "runs", "versions", "vocabularies"}
 
 
 def documented(table: int) -> list[re.Pattern[str]]:
@@ -137,7 +139,7 @@ def test_every_line_of_a_table_is_a_key_and_every_key_has_one_line(table: int) -
 def test_every_function_of_keys_is_compared_with_the_table() -> None:
     functions = {
         name
-        for module in (keys, usage_keys)
+        for module in (keys, usage_keys, vocabulary_keys)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }

@@ -51,6 +51,10 @@ ROUTES: dict[str, tuple[Scope | None, dict[str, Any]]] = {
     "PUT /v1/jobs/{job}/speakers": (Scope.WRITE, {"json": {}}),
     "GET /v1/jobs/{job}/corrections": (Scope.READ, {}),
     "PUT /v1/jobs/{job}/corrections": (Scope.WRITE, CORRECTION),
+    "GET /v1/vocabularies": (Scope.READ, {}),
+    "GET /v1/vocabularies/{vocabulary}": (Scope.READ, {}),
+    "PUT /v1/vocabularies/{vocabulary}": (Scope.WRITE, {"json": {}}),
+    "DELETE /v1/vocabularies/{vocabulary}": (Scope.WRITE, {}),
     "POST /v1/collections": (Scope.WRITE, COLLECTION),
     "GET /v1/collections": (Scope.READ, {}),
     "GET /v1/collections/{collection}": (Scope.READ, {}),
@@ -94,7 +98,7 @@ ROUTES: dict[str, tuple[Scope | None, dict[str, Any]]] = {
 }
 GUARDED = {name: scope for name, (scope, _) in ROUTES.items() if scope is not None}
 OTHER_SCOPES = {"GET /v1/usage": {Scope.OPERATE}}  # that are enough too
-IDS = ("{job}", "{upload}", "{key}", "{collection}")
+IDS = ("{job}", "{upload}", "{key}", "{collection}")  # a vocabulary is named by its tenant
 FOREIGN = [name for name in ROUTES if any(part in name for part in IDS)]
 
 

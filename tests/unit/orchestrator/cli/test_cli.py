@@ -35,7 +35,7 @@ from tests.unit.tasks.inline import run_job
 COMMANDS = [
     "transcribe", "demo", "submit", "status", "watch", "get", "list", "cancel", "retry",
     "rerun", "delete", "dead-letters", "up", "serve", "worker", "reconciler", "models", "keys",
-    "triggers", "doctor", "review", "corrections",
+    "triggers", "doctor", "review", "corrections", "vocabulary",
 ]  # fmt: skip
 
 A_JOB = describe_job(a_manifest(), 1, {}, None, None, 0.0)

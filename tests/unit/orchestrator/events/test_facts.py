@@ -16,9 +16,10 @@ from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.events import Facts, events_after
 from orchestrator.events.facts import FactsReader
 from tasks.artifacts import encode
-from tasks.runs import keys
+from tasks.runs import keys, vocabulary_keys
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
+from tasks.runs.vocabulary import Vocabulary
 from tasks.state.receipts import Receipt
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 from tests.inputs.writings import WRITINGS, written
@@ -55,6 +56,19 @@ def test_aligned_words_are_preferred(connection: Cluster, reader: FactsReader) -
     assert reader.text(known(reader), 0)[0]["text"] == "as heard"
     write(connection, Stage.ALIGN, "as aligned")
     assert reader.text(known(reader), 0)[0]["text"] == "as aligned"
+
+
+def test_live_text_is_written_as_the_vocabulary_says(
+    connection: Cluster, reader: FactsReader
+) -> None:
+    accepted(connection, vocabulary="legal@1")
+    write(connection, Stage.TRANSCRIBE, "Hi.")
+    assert reader.text(known(reader), 0)[0]["text"] == "Hi."
+    content = Vocabulary(masked=("hi",), mask_style="all", keep_spoken=False)
+    copy = vocabulary_keys.copy(TENANT, JOB, "legal@1")
+    connection.store.put(copy, encode(content.model_dump(mode="json")))
+    assert "Hi" not in str(reader.text(known(reader), 0))
+    assert reader.text(known(reader), 0)[0]["text"] == "**."
 
 
 def test_a_chunk_that_could_not_be_aligned_has_its_first_words(

@@ -24,7 +24,7 @@ OTHER: dict[str, Any] = {
     "vad_threshold": 0.4, "aligner": "whisperx", "align_model": "mine", "diarize": True,
     "diarize_model": "me/mine", "num_speakers": 2, "min_speakers": 2, "max_speakers": 3,
     "known_speakers": ({"name": "Anna", "clip": "a" * 64},), "channels": "split",
-    "shard_seconds": 64, "audio_track": 1,
+    "shard_seconds": 64, "audio_track": 1, "vocabulary": "legal@3",
 }  # fmt: skip
 # Scheduling, and what the audio's hash, the span or the language in the key say already.
 OF_THE_WORDS = {"aligner", "align_model"}
@@ -32,7 +32,7 @@ OF_THE_VOICES = {"diarize_model", "shard_seconds"}
 OF_THE_SPEAKERS = {"num_speakers", "min_speakers", "max_speakers", "known_speakers"}
 NOT_OF_THE_TEXT = {
     "lane", "batch_size", "channel", "chunk_seconds", "language", "channels", "diarize",
-    "audio_track",
+    "audio_track", "vocabulary",
     *OF_THE_WORDS, *OF_THE_VOICES, *OF_THE_SPEAKERS,
 }  # fmt: skip
 

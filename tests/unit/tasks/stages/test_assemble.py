@@ -10,9 +10,10 @@ import pytest
 from gpu_worker.errors import ChunkCrashed, UnreadableAudio
 from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
-from tasks.runs import keys
+from tasks.runs import keys, vocabulary_keys
 from tasks.runs.records import Records
 from tasks.runs.stages import Stage
+from tasks.runs.vocabulary import Vocabulary
 from tests.inputs.examples import a_manifest, a_plan, a_unit, write_records
 from tests.unit.counted import Counted
 from tests.unit.tasks.inline import run_task
@@ -228,3 +229,34 @@ def test_speech_without_any_text_is_told_from_silence(place: Workplace) -> None:
     (warning,) = result(place)["transcript"]["warnings"]
     assert warning["code"] == "speech_without_text"
     assert "1.5 s" in warning["message"]
+
+
+def assembled(place: Workplace, text: str, content: Vocabulary | None) -> dict[str, Any]:
+    """The transcript of a job that has a vocabulary, and a copy of it unless that is None."""
+    manifest = a_manifest(job="job-v", vocabulary="legal@1")
+    write_records(place.store, manifest, a_plan(10))
+    if content is not None:
+        copy = vocabulary_keys.copy(manifest.tenant, "job-v", "legal@1")
+        place.store.put(copy, encode(content.model_dump(mode="json")))
+    unit = a_unit(Stage.ASSEMBLE, job="job-v")
+    receipt = {"seconds": 2.0, "audio_seconds": 10.0, "detail": {"unit": unit.name}}
+    windows = [{"spans": [], "segments": [{"start": 1.0, "end": 2.0, "text": text}]}]
+    chunk = Records(place.store).key(a_unit(index=0, job="job-v"))
+    place.store.put(chunk, encode({"windows": windows, "receipt": receipt}))
+    assert run_task(unit)["outcome"] == "computed"
+    published = json.loads(place.store.get(keys.of_run(unit.run, keys.RESULT)))
+    transcript: dict[str, Any] = published["transcript"]
+    return transcript
+
+
+def test_the_text_is_written_as_the_vocabulary_says(place: Workplace) -> None:
+    content = Vocabulary(replacements={"pie torch": "PyTorch"}, numbers="digits")
+    found = assembled(place, "twenty-five pie torch", content)
+    assert found["text"] == "25 PyTorch"
+    assert found["segments"][0]["spoken"] == "twenty-five pie torch"
+
+
+def test_without_its_copy_the_text_stays_as_it_was_heard_and_says_so(place: Workplace) -> None:
+    found = assembled(place, "pie torch", None)
+    assert found["text"] == "pie torch"
+    assert [warning["code"] for warning in found["warnings"]] == ["vocabulary_missing"]

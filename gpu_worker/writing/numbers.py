@@ -1,0 +1,133 @@
+"""Find numbers that are written in words, and write them in digits. Pure.
+
+The grammar of each language is that of the library text2num. It reads a list of tokens, so
+that a pause or a mark between two numbers keeps them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gpu_worker.writing.months import BETWEEN, LAST_DAY, MONTHS
+from gpu_worker.writing.tokens import Token
+
+LANGUAGES = frozenset({"da", "de", "en", "es", "fr", "it", "nl", "pt"})
+LONGEST_PAUSE = 1.0  # seconds within a number
+SEQUENCE = 3  # so many small numbers in a row are said one by one, as of a telephone
+_MILLION = 1_000_000
+_THOUSANDS = {"en": ",", "fr": "\u202f"}  # between groups of three digits; elsewhere a full stop
+# English words that are no number alone: in `a million people`, "a" is a part of it.
+_ALONE = frozenset({"hundred", "thousand", "million", "billion", "trillion"})
+# A year in English is said as two numbers: its century from 11 to 20, and 10 to 99.
+_CENTURIES, _YEARS = range(11, 21), range(10, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number in a text: its tokens from `first` up to `last`, and its digits."""
+
+    first: int
+    last: int  # one past its last token
+    text: str
+    value: float
+    is_ordinal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A token as text2num reads it."""
+
+    token: Token
+
+    def text(self) -> str:
+        return self.token.text
+
+    def nt_separated(self, previous: _Heard) -> bool:
+        return not self.token.is_joined or self.token.pause > LONGEST_PAUSE
+
+    def not_a_number_part(self) -> bool:
+        return any(letter.isdecimal() for letter in self.token.text)
+
+
+def numbers_in(tokens: Sequence[Token], language: str | None, least: int) -> Iterator[Number]:
+    """Yield the numbers in a text; none in a language that is not in LANGUAGES.
+
+    Whole numbers below `least` are none where they stand alone or by twos, unless one is the day
+    of a date: in most texts "one" is no number.
+    """
+    if language not in LANGUAGES:
+        return
+    from text_to_num import find_numbers  # late: only vocabularies that ask for digits need it
+
+    heard = [_Heard(token) for token in tokens]
+    found = [
+        Number(it.start, it.end, it.text, it.value, it.is_ordinal)
+        for it in find_numbers(heard, language, 0.0)
+        if not _follows_digits(tokens, it.start)
+        and not (it.end - it.start == 1 and tokens[it.start].text in _ALONE)
+    ]
+    for run in _runs(found, tokens):
+        if language == "en" and len(run) == 2 and _is_year(*run):
+            yield Number(run[0].first, run[1].last, run[0].text + run[1].text, 0.0, False)
+            continue
+        are_small = all(number.value < least and _is_plain(number) for number in run)
+        for number in run:
+            if len(run) >= SEQUENCE or not are_small or _is_day(number, tokens, language):
+                yield _grouped(number, language)
+
+
+def _runs(found: Iterable[Number], tokens: Sequence[Token]) -> list[list[Number]]:
+    """Put numbers that follow each other without a pause into one run."""
+    runs: list[list[Number]] = []
+    for number in found:
+        first = tokens[number.first]
+        is_next = first.is_joined and first.pause <= LONGEST_PAUSE
+        if runs and is_next and runs[-1][-1].last == number.first:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs
+
+
+def _is_plain(number: Number) -> bool:
+    """Tell whether it is a whole number: `0.5` and `007` are written so for a reason."""
+    return number.is_ordinal or number.text == str(int(number.value))
+
+
+def _is_day(number: Number, tokens: Sequence[Token], language: str) -> bool:
+    """Tell whether a number is a day: `third of May`, `May third`, `trois mai`, `dritten Mai`.
+
+    In English only ordinals are, as `may` and `march` are verbs too; and `un` is an article.
+    """
+    if not 1 <= number.value <= LAST_DAY:
+        return False
+    if not number.is_ordinal and (language == "en" or number.value == 1):
+        return False
+    after = [token.text for token in tokens[number.last : number.last + 2]]
+    if after[:1] == [BETWEEN.get(language)]:
+        after = after[1:]
+    before = tokens[number.first - 1].text if number.first and language == "en" else ""
+    return bool(MONTHS[language] & {before, *after[:1]})
+
+
+def _is_year(century: Number, year: Number) -> bool:
+    return (
+        not century.is_ordinal
+        and not year.is_ordinal
+        and century.value in _CENTURIES
+        and year.value in _YEARS
+    )
+
+
+def _grouped(number: Number, language: str) -> Number:
+    """Return a number from a million on with its digits in groups of three."""
+    if number.value < _MILLION or not number.text.isdecimal():
+        return number
+    text = f"{int(number.text):,}".replace(",", _THOUSANDS.get(language, "."))
+    return Number(number.first, number.last, text, number.value, number.is_ordinal)
+
+
+def _follows_digits(tokens: Sequence[Token], first: int) -> bool:
+    """Tell whether digits stand right before: `5 million` is one number, and written already."""
+    return first > 0 and tokens[first].is_joined and tokens[first - 1].text[-1:].isdecimal()

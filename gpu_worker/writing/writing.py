@@ -1,0 +1,129 @@
+"""Write segments, and whole transcripts, by rules. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import regex
+
+from gpu_worker.transcript import Segment, Transcript, TranscriptWarning, Word
+from gpu_worker.words import word_places
+from gpu_worker.writing.edits import Edit, edited, edited_text
+from gpu_worker.writing.numbers import LANGUAGES, numbers_in
+from gpu_worker.writing.phrases import Phrases
+from gpu_worker.writing.rules import WritingRules
+from gpu_worker.writing.tokens import Token, tokens_of
+
+NUMBERS_IN_WORDS = "numbers_in_words"
+_RUN = regex.compile(r"[^\s\-‐‑]+")  # what is masked as one word
+_CLUSTER = regex.compile(r"\X")
+
+
+class Writer:
+    """Writes segments by rules. Replacements come first; nothing is changed twice."""
+
+    def __init__(self, rules: WritingRules, language: str | None = None) -> None:
+        """Take the rules; `language`: of every text, whatever was spoken, as of a translation."""
+        self._rules = rules
+        self._language = language
+        self._heard = Phrases(heard for heard, _ in rules.replacements)
+        self._masked = Phrases(rules.masked, with_endings=True)
+
+    def transcript(self, heard: Transcript) -> Transcript:
+        """Return a transcript as it is to be written."""
+        segments = tuple(self.segments(heard.segments, heard.language))
+        written = {self._language or it.language or heard.language for it in segments}
+        unchanged = written - LANGUAGES - {None}
+        warnings = heard.warnings
+        if self._rules.in_digits and unchanged:
+            named = ", ".join(sorted(map(str, unchanged)))
+            warnings += (
+                TranscriptWarning(
+                    NUMBERS_IN_WORDS,
+                    f"Numbers stay as they were heard: their grammar in {named} is not known.",
+                ),
+            )
+        return replace(heard, segments=segments, warnings=warnings)
+
+    def segments(self, heard: Iterable[Segment], language: str | None) -> list[Segment]:
+        """Return segments as they are to be written; `language` is that of those without one."""
+        return [self._segment(it, self._language or it.language or language) for it in heard]
+
+    def _segment(self, heard: Segment, language: str | None) -> Segment:
+        edits = self._edits(heard.text, heard.words, language)
+        segment = edited(heard, edits)
+        if segment.alternatives:
+            others = (self._alone(it.text, language) for it in segment.alternatives)
+            written = zip(segment.alternatives, others, strict=True)
+            segment = replace(
+                segment, alternatives=tuple(replace(it, text=text) for it, text in written)
+            )
+        if segment.flags and self._rules.masked:  # their messages name words
+            flags = (replace(it, message=self._covered(it.message)) for it in segment.flags)
+            segment = replace(segment, flags=tuple(flags))
+        return segment if self._rules.keeps_spoken else _without_spoken(segment)
+
+    def _alone(self, text: str, language: str | None) -> str:
+        return edited_text(text, self._edits(text, (), language))
+
+    def _covered(self, text: str) -> str:
+        return edited_text(text, self._masks(text, tokens_of(text)))
+
+    def _edits(self, text: str, words: tuple[Word, ...], language: str | None) -> list[Edit]:
+        places = word_places(text, [word.word for word in words])
+        tokens = tokens_of(text, words, places)
+        edits = [
+            Edit(
+                tokens[it.first].start,
+                tokens[it.last - 1].end,
+                self._rules.replacements[it.phrase][1],
+            )
+            for it in self._heard.find(tokens)
+        ]
+        free = _outside(tokens, edits)
+        if self._rules.in_digits:
+            edits += [
+                Edit(free[it.first].start, free[it.last - 1].end, it.text)
+                for it in numbers_in(free, language, self._rules.digits_from)
+            ]
+            free = _outside(free, edits)
+        edits += self._masks(text, free)
+        return sorted(edits, key=lambda edit: edit.start)
+
+    def _masks(self, text: str, tokens: list[Token]) -> list[Edit]:
+        found = [
+            (tokens[it.first].start, tokens[it.last - 1].end) for it in self._masked.find(tokens)
+        ]
+        return [
+            Edit(start, end, _RUN.sub(lambda run: self._mask(run[0]), text[start:end]))
+            for start, end in found
+        ]
+
+    def _mask(self, word: str) -> str:
+        letters = _CLUSTER.findall(word)
+        shown = 1 if self._rules.mask_style == "first_letter" and len(letters) > 1 else 0
+        return "".join(letters[:shown]) + "*" * (len(letters) - shown)
+
+
+def _outside(tokens: list[Token], edits: list[Edit]) -> list[Token]:
+    """Return the tokens that no edit touches; one that follows an edit is joined to nothing."""
+    taken = sorted((edit.start, edit.end) for edit in edits)
+    free: list[Token] = []
+    at, is_cut = 0, False
+    for token in tokens:
+        while at < len(taken) and taken[at][1] <= token.start:
+            at += 1
+        if at < len(taken) and taken[at][0] < token.end:
+            is_cut = True
+            continue
+        free.append(replace(token, is_joined=False) if is_cut else token)
+        is_cut = False
+    return free
+
+
+def _without_spoken(segment: Segment) -> Segment:
+    if segment.spoken is None:
+        return segment
+    words = tuple(replace(word, spoken=None) for word in segment.words)
+    return replace(segment, words=words, spoken=None)
