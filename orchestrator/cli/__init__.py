@@ -25,7 +25,9 @@ from orchestrator.cli import (
     load,
     models,
     retention,
+    subtitles,
     transcribe,
+    transcripts,
     triggers,
     usage,
     watching,
@@ -52,7 +54,7 @@ app.command()(demo.demo)
 app.command()(jobs.submit)
 app.command()(jobs.status)
 app.command()(watching.watch)
-app.command()(jobs.get)
+app.command()(transcripts.get)
 app.command(name="list")(jobs.list_jobs)
 app.command()(jobs.cancel)
 app.command()(jobs.retry)
@@ -72,6 +74,7 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(collections.app, name="collections")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
+app.add_typer(subtitles.app, name="subtitles")
 app.add_typer(triggers.app, name="triggers")
 app.command()(doctor.doctor)
 
