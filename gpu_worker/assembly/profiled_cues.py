@@ -3,7 +3,8 @@
 Cues begin with their first word, so what one cue costs depends on its own words and on the start
 of the next word alone: the cheapest row of cues is found exactly, by dynamic programming over the
 places to cut (as Knuth and Plass find the lines of a paragraph). A violated limit costs far more
-than any bad cut. All times are counted in frames of the video. What no row of cues can keep to
+than any bad cut. Where a profile permits it, a cue that is still too fast begins earlier, in the
+silence before it. All times are counted in frames of the video. What no row of cues can keep to
 (a person who says thirty characters a second) is left as it is, and
 `gpu_worker/assembly/subtitle_report.py` finds it.
 """
@@ -12,63 +13,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 
 from gpu_worker.assembly.cue import Cue
+from gpu_worker.assembly.frame_limits import EPSILON, FrameLimits
 from gpu_worker.assembly.line_breaks import badness, broken_text, ends_sentence
 from gpu_worker.assembly.shown_words import ShownWord, milliseconds, shown_words
-from gpu_worker.assembly.subtitle_profiles import Limits, Profile, checked_frame_rate
+from gpu_worker.assembly.subtitle_profiles import Profile, checked_frame_rate
 from gpu_worker.transcript import Transcript
 from gpu_worker.words import split_words
 
 PAUSE_MS = 1_500  # no cue holds a longer one between two words
-AIM_SHORTEST_MS, AIM_LONGEST_MS = 833, 7_000  # for profiles without a limit of their own
 # What is to be avoided, beside a bad cut's 0 to 33.
 VIOLATION, CUE, TWO_SENTENCES, SHORT_CUE = 200.0, 12.0, 20.0, 15.0
 CUT_SPEECH = 4.0  # a frame of speech after the cue has gone
 PAUSE_WITHIN = 15.0  # a second
-EPSILON = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class _Frames:
-    """A profile's limits in one language, in frames."""
-
-    limits: Limits
-    rate: float
-    ease: float
-
-    def at_least(self, ms: float) -> int:
-        """Return the fewest frames that are no shorter."""
-        return math.ceil(ms * self.rate / 1000 - EPSILON)
-
-    def at_most(self, ms: float) -> int:
-        """Return the most frames that are no longer."""
-        return math.floor(ms * self.rate / 1000 + EPSILON)
-
-    @property
-    def shortest(self) -> int:
-        return self.at_least(self.limits.shortest_ms or AIM_SHORTEST_MS)
-
-    @property
-    def longest(self) -> int:
-        return self.at_most(self.limits.longest_ms or AIM_LONGEST_MS)
-
-    def reading(self, characters: float, words: int) -> tuple[int, int]:
-        """Return the frames that a text must be shown, and those that are aimed at."""
-        needed = 0.0
-        if (most := self.limits.characters_a_second) is not None:
-            needed = characters * 1000 / most
-        if (most := self.limits.words_a_minute) is not None:
-            needed = max(needed, words * 60_000 / most)
-        return self.at_least(needed), self.at_least(needed / self.ease)
 
 
 class _Row:
     """Words of one speaker and one language without a long pause, and what their cues cost."""
 
-    def __init__(self, words: Sequence[ShownWord], frames: _Frames, stop: float) -> None:
+    def __init__(self, words: Sequence[ShownWord], frames: FrameLimits, stop: float) -> None:
         """`stop` is the first frame of what follows the row; infinity if there is nothing."""
         self.words, self.frames, self.stop = words, frames, stop
         rate, limits = frames.rate, frames.limits
@@ -125,6 +90,22 @@ class _Row:
         if end - first > frames.longest:  # end early, and leave the gap open
             end = min(first + frames.longest, max(least, following - open_gap))
         return first, int(max(end, first + 1))
+
+    def early(self, start: int, stop: int, free: int) -> int:
+        """Return the first frame of a cue that needs time before the sound; `free` is the first.
+
+        A gap to the cue before stays as wide as it must be, or is closed.
+        """
+        (first, end), frames = self.span(start, stop), self.frames
+        needed, _ = frames.reading(*self._size(start, stop))
+        earliest = max(first - frames.at_most(frames.limits.lead_ms), free)
+        if end - first >= needed or earliest >= first:
+            return first
+        wanted = max(end - needed, earliest)
+        is_apart = wanted - free >= frames.at_least(frames.limits.open_gap_ms)
+        if is_apart or wanted == free or free == 0:  # at 0 there is no cue before
+            return wanted
+        return free if earliest == free else first
 
     def _cost(self, start: int, stop: int) -> float:
         first, end = self.span(start, stop)
@@ -194,12 +175,12 @@ def profiled_cues(
         stop = math.inf
         if index + 1 < len(rows):
             stop = math.floor(rows[index + 1][0].start_ms * rate / 1000 + EPSILON)
-        row = _Row(words, _Frames(limits, rate, profile.ease), stop)
+        row = _Row(words, FrameLimits(limits, rate, profile.ease), stop)
         for start, end in pairwise(row.cuts()):
             first, last = row.span(start, end)
             if last > audio_end >= row.last[end - 1]:
                 last = audio_end
-            first = max(first, free)
+            first = max(row.early(start, end, free + limits.gap_frames * (free > 0)), free)
             free = max(last, first + 1)
             text = broken_text(words[start:end], limits)
             speaker, language = words[start].speaker, words[start].language

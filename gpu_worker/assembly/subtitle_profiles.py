@@ -5,8 +5,9 @@ Sources, as of November 2026. Netflix: the Timed Text Style Guides "General Requ
 half a second after the sound) and those of the languages (characters a line and a second, for
 programs for adults). BBC: "Subtitle Guidelines" (bbc.github.io/subtitle-guidelines), sections 3.1
 and 3.3 (37 characters, two lines), 4.1 (160 to 180 words a minute, at least 0.3 s a word), 4.5
-(a gap of a second or none) and 5.2 (at most 1.5 s after the sound). Limits only: what a program
-can measure in a file of subtitles. Rules about shots, glyphs, italics or wording are not here.
+(a gap of a second or none) and 5.2 (at most 1.5 s before and after the sound). Limits only: what
+a program can measure in a file of subtitles. Rules about shots, glyphs, italics or wording are not
+here.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Limits:
     gap_frames: int = 0  # the least between two cues
     open_gap_ms: int = 0  # a gap that is shorter is closed to the least
     linger_ms: int = 0  # how long a cue may stay after the sound, to be read
+    lead_ms: int = 0  # how long it may come before the sound, where that is not enough
     halves: bool = False  # a character that is not wide counts a half, as in Japanese
 
     def width(self, text: str) -> float:
@@ -123,7 +125,13 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "bbc": Profile(
             "bbc",
             25.0,
-            Limits(line_width=37, words_a_minute=200.0, open_gap_ms=1_000, linger_ms=1_500),
+            Limits(
+                line_width=37,
+                words_a_minute=200.0,
+                open_gap_ms=1_000,
+                linger_ms=1_500,
+                lead_ms=1_500,
+            ),
             _BBC_LANGUAGES,
             ease=0.9,  # 180 words a minute
         ),

@@ -146,6 +146,17 @@ def test_a_word_that_seems_to_last_ten_seconds_is_shown_for_seven() -> None:
     assert next(iter(cues(said, NETFLIX))).end_ms <= 7_000
 
 
+def test_where_the_bbc_permits_it_a_fast_cue_begins_in_the_silence_before_it() -> None:
+    fast = "we have all been there in that one"
+    said = transcript(
+        talk("Some time ago.", 0.5), talk(fast, 0.15, 10.0), spoken(("Yes.", 11.3), speaker="B")
+    )
+    assert rules(said, BBC) == []
+    early = list(cues(said, BBC))[1]
+    assert 8_500 <= early.start_ms < 10_000 < early.end_ms
+    assert list(cues(said, NETFLIX))[1].start_ms == 10_000
+
+
 def test_no_cue_stays_after_the_end_of_the_audio() -> None:
     said = Transcript("en", 1.0, (spoken(("Yes.", 0.8), seconds_a_word=0.2),))
     (cue,) = cues(said, NETFLIX)
