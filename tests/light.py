@@ -18,7 +18,8 @@ import pytest
 LEFT_OUT = (
     "av", "ctranslate2", "faster_whisper", "filelock", "flower", "hadolint", "helm_python",
     "huggingface_hub", "jiwer", "kubernetes_validate", "matplotlib", "onnx", "onnx_asr",
-    "onnxruntime", "openai", "playwright", "pyannote", "safetensors", "scipy", "tokenizers",
+    "onnxruntime", "openai", "playwright", "praatio", "pyannote", "pympi", "safetensors", "scipy",
+    "tokenizers",
     "torch", "torchaudio", "transformers", "webvtt", "whisperx",
 )  # fmt: skip
 PROGRAMS = Path(sys.executable).parent

@@ -1,6 +1,6 @@
-"""Write a transcript as the text of a file: json, txt, srt, vtt, tsv or rttm.
+"""Write a transcript as a file: a document, subtitles, tables, or tiers of annotation programs.
 
-Each writer is a pure function from a transcript to text. The text of a transcript is
+Each writer is a pure function from a transcript to text, or to bytes. The text of a transcript is
 not trusted: no word can add a cue, a row or a line to the file, and no word acts as
 markup. Callers write the file.
 """
@@ -10,36 +10,20 @@ from __future__ import annotations
 import json
 import math
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from html import escape
-from itertools import pairwise
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import regex
-
-from gpu_worker.assembly.subtitles import Cue, SubtitleOptions, cues, segment_cues
+from gpu_worker.assembly.elan import elan
+from gpu_worker.assembly.subtitle_text import speaker_prefix, srt, vtt
+from gpu_worker.assembly.subtitles import SubtitleOptions, segment_cues
+from gpu_worker.assembly.textgrid import textgrid
+from gpu_worker.assembly.word_document import word_document
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcript import Transcript, Turn, transcript_to_json
 
-__all__ = ["FORMATS", "Format", "SubtitleOptions", "format_named", "render"]
-
-# SRT has no escapes. Text that players take for markup is broken up by this invisible character.
-# Of srt and vtt, which may repeat the text for each word: some 50 times that of 24 hours of speech.
-MOST_CHARACTERS = 100_000_000
-WORD_JOINER = "\u2060"
-# The places for it, by what the players' own parsers look for. VLC (`subsdec.c`) takes `<` and a
-# letter for a tag, also if it is never closed; FFmpeg (`htmlsubtitles.c`) `<3 …>` too. Both take
-# `{\` and `{y:` for styles. libass, which draws what FFmpeg passes on, obeys each backslash
-# within braces, and `\N`, `\n` and `\h` everywhere.
-_MARKUP = regex.compile(
-    r"(?<=<)(?=/?\ *[A-Za-z]|[0-9_/][^<>]*>)"
-    r"|(?<=\{)(?=(?:\\|[^}]:)[^}]*\})"
-    r"|(?<=\{[^}]*\\)(?=[^}]*\})"
-    r"|(?<=\\)(?=[Nnh])"
-)
+__all__ = ["FORMATS", "Format", "SubtitleOptions", "format_named", "render", "render_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +32,18 @@ class Format:
 
     name: str
     media_type: str  # as in a Content-Type header
-    write: Callable[[Transcript, SubtitleOptions, str], str]  # the last is the audio's name
+    write: Callable[[Transcript, SubtitleOptions, str], str | bytes]  # last: the audio's name
+    ending: str | None = None  # of a file's name, without its dot; None: the format's name
 
     @property
     def extension(self) -> str:
         """The end of a file's name, with its dot."""
-        return f".{self.name}"
+        return f".{self.ending or self.name}"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its files are text in UTF-8."""
+        return "charset=utf-8" in self.media_type or self.name == "json"
 
 
 def render(
@@ -65,9 +55,23 @@ def render(
     """Return the transcript as the text of a file, always encodable as UTF-8.
 
     The options shape srt and vtt only; `file_id` is the audio's name in rttm. Raises
-    `InvalidOption` for a format that is not in `FORMATS`.
+    `InvalidOption` for a format that is not in `FORMATS`, or is not text.
     """
-    return format_named(format).write(transcript, options or SubtitleOptions(), file_id)
+    written = format_named(format).write(transcript, options or SubtitleOptions(), file_id)
+    if isinstance(written, bytes):
+        raise InvalidOption(f"{format} is not text.", hint="Write it to a file.")
+    return written
+
+
+def render_file(
+    transcript: Transcript,
+    format: str,
+    options: SubtitleOptions | None = None,
+    file_id: str = "audio",
+) -> bytes:
+    """Return the transcript as the bytes of a file of any format; see `render`."""
+    written = format_named(format).write(transcript, options or SubtitleOptions(), file_id)
+    return written if isinstance(written, bytes) else written.encode("utf-8")
 
 
 def format_named(name: str) -> Format:
@@ -86,7 +90,7 @@ def _json(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
 
 
 def _txt(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
-    return "".join(f"{_prefix(cue.speaker)}{cue.text}\n" for cue in segment_cues(transcript))
+    return "".join(f"{speaker_prefix(cue.speaker)}{cue.text}\n" for cue in segment_cues(transcript))
 
 
 def _tsv(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
@@ -95,17 +99,11 @@ def _tsv(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
 
 
 def _srt(transcript: Transcript, options: SubtitleOptions, _: str) -> str:
-    return _bounded(
-        f"{number}\n{_span(cue, ',')}\n{_marked(_inert(_prefixed(cue)), str)}\n\n"
-        for number, cue in enumerate(cues(transcript, options, _prefix), start=1)
-    )
+    return srt(transcript, options)
 
 
 def _vtt(transcript: Transcript, options: SubtitleOptions, _: str) -> str:
-    return "WEBVTT\n\n" + _bounded(
-        f"{_span(cue, '.')}\n{_voice(cue)}{_marked(cue, _escaped)}\n\n"
-        for cue in cues(transcript, options)
-    )
+    return vtt(transcript, options)
 
 
 def _rttm(transcript: Transcript, _: SubtitleOptions, file_id: str) -> str:
@@ -123,6 +121,28 @@ def _rttm(transcript: Transcript, _: SubtitleOptions, file_id: str) -> str:
     )
 
 
+def _docx(transcript: Transcript, _: SubtitleOptions, file_id: str) -> bytes:
+    return word_document(transcript, file_id)
+
+
+def _textgrid(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
+    return textgrid(transcript)
+
+
+def _eaf(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
+    return elan(transcript)
+
+
+def _audacity(transcript: Transcript, _: SubtitleOptions, __: str) -> str:
+    """Write Audacity's label track: start and end in seconds and the label, by tabs."""
+    rows = (
+        (cue.start_ms / 1000, cue.end_ms / 1000, speaker_prefix(cue.speaker) + cue.text)
+        for cue in segment_cues(transcript)
+    )
+    return "".join(f"{start:.3f}\t{end:.3f}\t{label}\n" for start, end, label in rows)
+
+
+_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "json": Format("json", "application/json", _json),
@@ -131,81 +151,18 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "vtt": Format("vtt", "text/vtt; charset=utf-8", _vtt),
         "tsv": Format("tsv", "text/tab-separated-values; charset=utf-8", _tsv),
         "rttm": Format("rttm", "text/plain; charset=utf-8", _rttm),
+        "docx": Format("docx", _DOCX, _docx),
+        "textgrid": Format("textgrid", "text/plain; charset=utf-8", _textgrid, "TextGrid"),
+        "eaf": Format("eaf", "application/xml; charset=utf-8", _eaf),
+        "audacity": Format("audacity", "text/plain; charset=utf-8", _audacity, "labels.txt"),
     }
 )
-
-
-def _bounded(pieces: Iterable[str]) -> str:
-    """Join the cues. Raises InvalidOption once they have more than MOST_CHARACTERS."""
-    kept, length = [], 0
-    for piece in pieces:
-        length += len(piece)
-        if length > MOST_CHARACTERS:
-            raise InvalidOption(
-                f"With these options the subtitles have more than {MOST_CHARACTERS:,} characters.",
-                hint="Give a smaller max_line_width and max_line_count, or no highlight_words.",
-            )
-        kept.append(piece)
-    return "".join(kept)
-
-
-def _span(cue: Cue, decimal_point: str) -> str:
-    return f"{_clock(cue.start_ms, decimal_point)} --> {_clock(cue.end_ms, decimal_point)}"
-
-
-def _clock(time_ms: int, decimal_point: str) -> str:
-    seconds, thousandths = divmod(time_ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02d}:{minutes:02d}:{seconds:02d}{decimal_point}{thousandths:03d}"
-
-
-def _prefix(speaker: str | None) -> str:
-    return f"[{speaker}]: " if speaker else ""
-
-
-def _prefixed(cue: Cue) -> Cue:
-    """Return the cue with its speaker at the start of its text."""
-    prefix = _prefix(cue.speaker)
-    return _with_insertions(cue, [0], prefix) if prefix else cue
-
-
-def _inert(cue: Cue) -> Cue:
-    """Return the cue with nothing in its text that a player of SRT takes for markup."""
-    places = [found.start() for found in _MARKUP.finditer(cue.text)]
-    return _with_insertions(cue, places, WORD_JOINER) if places else cue
-
-
-def _with_insertions(cue: Cue, places: list[int], inserted: str) -> Cue:
-    """Insert a text at each place of the cue's text; its mark stays on the same word."""
-    edges = [0, *places, len(cue.text)]
-    text = inserted.join(cue.text[start:end] for start, end in pairwise(edges))
-    if cue.mark is None:
-        return replace(cue, text=text)
-    start, end = (edge + len(inserted) * bisect_right(places, edge) for edge in cue.mark)
-    return replace(cue, text=text, mark=(start, end))
-
-
-def _voice(cue: Cue) -> str:
-    return f"<v {_escaped(cue.speaker)}>" if cue.speaker else ""
-
-
-def _marked(cue: Cue, written: Callable[[str], str]) -> str:
-    if cue.mark is None:
-        return written(cue.text)
-    start, end = cue.mark
-    before, spoken, after = cue.text[:start], cue.text[start:end], cue.text[end:]
-    return f"{written(before)}<u>{written(spoken)}</u>{written(after)}"
 
 
 def _field(text: str) -> str:
     """Return the text as one field of a line whose fields are separated by white space."""
     name = re.sub(r"\s+", "_", text.encode("utf-8", "replace").decode("utf-8"))
     return name or "<NA>"
-
-
-def _escaped(text: str) -> str:
-    return escape(text, quote=False)
 
 
 def _finite(value: Any) -> Any:

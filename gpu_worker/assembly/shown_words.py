@@ -35,6 +35,7 @@ class ShownWord:
     end_ms: int
     spaced: bool  # a space goes before it unless it opens a line
     speaker: str | None
+    language: str | None = None  # None: the transcript's
 
 
 def shown_words(segments: Iterable[Segment]) -> Iterator[list[ShownWord]]:
@@ -93,7 +94,8 @@ def _words(segment: Segment, text: str, spaced: bool) -> list[ShownWord]:
             earliest = max(start, earliest)
             spaced = " " in text[first - 1 : first + 1] if first else spaced
             end = max(end, earliest + 1)
-            found.append(ShownWord(shown, earliest, end, spaced, shown_speaker(segment)))
+            speaker, language = shown_speaker(segment), segment.language
+            found.append(ShownWord(shown, earliest, end, spaced, speaker, language))
     return found
 
 

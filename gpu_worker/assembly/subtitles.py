@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import chain, pairwise
 
+from gpu_worker.assembly.cue import Cue
+from gpu_worker.assembly.profiled_cues import profiled_cues
 from gpu_worker.assembly.shown_words import (
     ShownWord,
     clean,
@@ -23,8 +25,11 @@ from gpu_worker.assembly.shown_words import (
     shown_words,
     visible_characters,
 )
+from gpu_worker.assembly.subtitle_profiles import checked_frame_rate, profile_named
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcript import Transcript
+
+__all__ = ["Cue", "Prefix", "SubtitleOptions", "cues", "segment_cues"]
 
 MOST_HIGHLIGHTED = 2_000  # characters of a cue that is written again for each of its words
 LONG_PAUSE_MS = 3_000  # between the starts of two words; openai/whisper breaks a cue there
@@ -46,6 +51,8 @@ class SubtitleOptions:
     max_line_count: int | None = None  # with a width given, cues ignore segments
     max_words_per_line: int | None = None  # a cue; no effect when both of the above are given
     highlight_words: bool = False  # a cue a word, underlined as it is spoken
+    profile: str | None = None  # all limits of a broadcaster at once (subtitle_profiles.py)
+    frame_rate: float | None = None  # of the video, for a profile; None: the profile's
 
     def __post_init__(self) -> None:
         for field in fields(self)[:3]:
@@ -55,6 +62,21 @@ class SubtitleOptions:
                     f"{field.name} is {value}, but must be at least 1.",
                     hint=f"Leave {field.name} out to have no limit.",
                 )
+        self._check_profile()
+
+    def _check_profile(self) -> None:
+        if self.profile is None:
+            if self.frame_rate is not None:
+                raise InvalidOption("frame_rate needs a profile.", hint="Leave frame_rate out.")
+            return
+        checked_frame_rate(profile_named(self.profile), self.frame_rate)
+        limits = (self.max_line_width, self.max_line_count, self.max_words_per_line)
+        if self.highlight_words or any(limit is not None for limit in limits):
+            raise InvalidOption(
+                "A profile sets all limits of subtitles itself.",
+                hint="Leave out max_line_width, max_line_count, max_words_per_line and "
+                "highlight_words, or the profile.",
+            )
 
     @property
     def keeps_segments(self) -> bool:
@@ -67,17 +89,6 @@ class SubtitleOptions:
         return self != SubtitleOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """One text on the screen. Cleaned, never empty, `start_ms < end_ms`."""
-
-    start_ms: int
-    end_ms: int
-    text: str  # lines are separated by a newline
-    speaker: str | None = None
-    mark: tuple[int, int] | None = None  # the part of the text that is being spoken
-
-
 def cues(
     transcript: Transcript,
     options: SubtitleOptions | None = None,
@@ -85,9 +96,13 @@ def cues(
 ) -> Iterator[Cue]:
     """Yield the transcript's cues in order; segments without text have none.
 
-    The prefix is not in a cue's text, but its length is taken from the first line's width.
+    The prefix is not in a cue's text, but its length is taken from the first line's width. Cues of
+    a profile have none: who speaks would take the time and the room of what is said.
     """
     options = options or SubtitleOptions()
+    if options.profile is not None:
+        yield from profiled_cues(transcript, profile_named(options.profile), options.frame_rate)
+        return
     drafts = _cut_cues(transcript, options, prefix) if options.cuts else segment_cues(transcript)
     earliest = 0
     for cue in drafts:

@@ -33,6 +33,7 @@ ACTIONS = {
     "POST /v1/jobs/{job}/rerun": Audited("job.rerun", Kind.CHANGE),
     "GET /v1/jobs/{job}/events": Audited("job.watch", Kind.CONTENTS),
     "GET /v1/jobs/{job}/transcript": Audited("job.export", Kind.CONTENTS),
+    "GET /v1/jobs/{job}/subtitle-report": Audited("job.show", Kind.OTHER_READ),
     "GET /v1/jobs/{job}/audio": Audited("job.hear", Kind.CONTENTS),
     "HEAD /v1/jobs/{job}/audio": Audited("job.hear", Kind.OTHER_READ),
     "GET /v1/jobs/{job}/speakers": Audited("speakers.show", Kind.CONTENTS),

@@ -28,7 +28,9 @@ from orchestrator.cli import (
     models,
     retention,
     shadow,
+    subtitles,
     transcribe,
+    transcripts,
     triggers,
     usage,
     vocabulary,
@@ -56,7 +58,7 @@ app.command()(demo.demo)
 app.command()(jobs.submit)
 app.command()(jobs.status)
 app.command()(watching.watch)
-app.command()(jobs.get)
+app.command()(transcripts.get)
 app.command()(corrections.review)
 app.command(name="list")(jobs.list_jobs)
 app.command()(jobs.cancel)
@@ -80,6 +82,7 @@ app.add_typer(corrections.app, name="corrections")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(shadow.app, name="shadow")
+app.add_typer(subtitles.app, name="subtitles")
 app.add_typer(triggers.app, name="triggers")
 app.add_typer(vocabulary.app, name="vocabulary")
 app.command()(doctor.doctor)

@@ -77,8 +77,9 @@ def demo(
             transcript = json.loads(path.read_text(encoding="utf-8"))
             _show(console, transcript, recording)
             console.print(f"Time:     {transcript['duration']:.0f} s of audio in {took:.0f} s")
-    names = ", ".join(path.suffix.removeprefix(".") for path in paths)
-    console.print(f"Files:    {output_dir / recording.audio.stem}.{{{names}}}", markup=False)
+    stem = recording.audio.stem
+    names = ", ".join(path.name.removeprefix(f"{stem}.") for path in paths)
+    console.print(f"Files:    {output_dir / stem}.{{{names}}}", markup=False)
     console.print("Everything that was started is stopped.")
     raise typer.Exit(exit_status(ended))
 

@@ -1,11 +1,10 @@
-"""Commands about jobs: submit, status, get, list, cancel, retry, delete, dead-letters."""
+"""Commands about jobs: submit, status, list, cancel, retry, delete, dead-letters."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +24,6 @@ from orchestrator.cli.speakers import (
     with_known_speakers,
 )
 from orchestrator.cli.spellings import spellings
-from orchestrator.cli.subtitles import Highlight, Lines, Width, WordsALine, subtitle_options
 from orchestrator.cluster.connection import UnknownJob
 from orchestrator.cluster.job import Job
 from orchestrator.cluster.listed_jobs import listed_jobs
@@ -35,7 +33,6 @@ from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.labels import has_labels, parse_labels
 from orchestrator.jobs.local_files import local_path
 from orchestrator.jobs.sources import upload
-from orchestrator.results.files import FORMAT_NAMES, parse_formats, render_result
 from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
 
@@ -101,39 +98,6 @@ def status(job: JobId, as_json: AsJson = False) -> None:
     """Show a job's status, progress, warnings and error."""
     found = opened_cluster().job(tenant(), job)
     print_json(found.to_json()) if as_json else show_job(found)
-
-
-def get(
-    job: JobId,
-    form: Annotated[str, typer.Option("-f", "--format", help=f"One of {FORMAT_NAMES}.")] = "txt",
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File to write; by default it is printed.")
-    ] = None,
-    max_line_width: Width = None,
-    max_line_count: Lines = None,
-    max_words_per_line: WordsALine = None,
-    highlight_words: Highlight = "False",
-    no_corrections: Annotated[
-        bool, typer.Option("--no-corrections", help="As the models wrote it.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Print a job's transcript. Another format or other line lengths need no new computation."""
-    chosen = parse_formats("json" if as_json else form)
-    if len(chosen) != 1:
-        raise InvalidOption("`get` prints one format at a time.", hint="Ask for json, txt or srt.")
-    lines = subtitle_options(max_line_width, max_line_count, max_words_per_line, highlight_words)
-    to = opened_cluster()
-    text = render_result(to, tenant(), job, chosen[0], lines, corrected=not no_corrections)
-    if to.settings.audit_reads != "none":
-        enter(to, "job.export", tenant(), job, format=chosen[0])
-    if output is None:
-        typer.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InvalidOption(f"{output} cannot be written: {error.strerror}.") from error
 
 
 def list_jobs(

@@ -1,14 +1,25 @@
-"""Options that shape subtitles, named as in openai/whisper; `transcribe` and `get` have them."""
+"""Options that shape subtitles, and what subtitles violate of a profile.
+
+`transcribe` and `get` have the options, which are named as in openai/whisper.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gpu_worker.assembly.subtitle_profiles import PROFILES
+from gpu_worker.assembly.subtitle_report import RULES, SubtitleReport, report_of
 from gpu_worker.assembly.subtitles import SubtitleOptions
 from orchestrator.cli.booleans import boolean
+from orchestrator.cli.context import EXIT_FAILED, AsJson, print_json
 from orchestrator.cli.spellings import spellings
+from orchestrator.results.subtitle_files import read_cues
+
+PROFILE_NAMES = " or ".join(PROFILES)
+app = typer.Typer(help="Check files of subtitles.", no_args_is_help=True)
 
 Lines = Annotated[
     int | None,
@@ -39,8 +50,31 @@ Highlight = Annotated[
 ]
 
 
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        help=f"Limits of srt and vtt, instead of the others: {PROFILE_NAMES}.",
+        rich_help_panel="Files",
+    ),
+]
+FrameRate = Annotated[
+    float | None,
+    typer.Option(
+        *spellings("frame_rate"),
+        help="Frames a second of the video, for --profile.",
+        rich_help_panel="Files",
+    ),
+]
+
+
 def subtitle_options(
-    width: int | None, lines: int | None, words: int | None, highlight: str
+    width: int | None,
+    lines: int | None,
+    words: int | None,
+    highlight: str,
+    profile: str | None = None,
+    frame_rate: float | None = None,
 ) -> SubtitleOptions:
     """Make SubtitleOptions from the command line's values. Raises InvalidOption."""
     return SubtitleOptions(
@@ -48,4 +82,31 @@ def subtitle_options(
         max_line_count=lines,
         max_words_per_line=words,
         highlight_words=boolean("highlight_words", highlight),
+        profile=profile,
+        frame_rate=frame_rate,
     )
+
+
+def tell_violations(report: SubtitleReport) -> None:
+    """Print a report to standard error: a line for each violation, and their number."""
+    for it in report.violations:
+        at = f"{it.start_ms // 60_000:02d}:{it.start_ms % 60_000 / 1000:06.3f}"
+        found = f"{it.value:g} {RULES[it.rule]}, limit {it.limit:g}"
+        typer.echo(f"cue {it.cue} at {at}: {found}", err=True)
+    count = len(report.violations)
+    typer.echo(f"{report.profile}: {count} violations in {report.cues} cues", err=True)
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE.srt|FILE.vtt", show_default=False)],
+    profile: Annotated[str, typer.Option(help=PROFILE_NAMES + ".")],
+    language: Annotated[str, typer.Option(help="Language of the subtitles.")] = "en",
+    frame_rate: FrameRate = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a file of subtitles against a profile; exit with 1 if it violates any limit."""
+    report = report_of(read_cues(file), profile, frame_rate, language)
+    print_json(report.to_json()) if as_json else tell_violations(report)
+    if report.violations:
+        raise typer.Exit(EXIT_FAILED)

@@ -41,7 +41,7 @@ from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit
 from orchestrator.local.cluster import LocalCluster
 from orchestrator.local.fitness import check_workers
-from orchestrator.results.files import FORMAT_NAMES, parse_formats, write_results
+from orchestrator.results.files import FORMAT_NAMES, endings, parse_formats, write_results
 from tasks.runs.options import JobOptions
 from tasks.telemetry.tracing import holds_spans
 
@@ -91,7 +91,7 @@ def transcribe(
     due_at = due(ready_by)
     paths = distinct([local_path(file) for file in files])
     formats = parse_formats(output_format)
-    stems = output_stems(paths, output_dir, formats)
+    stems = output_stems(paths, output_dir, endings(formats))
     lines = subtitle_options(max_line_width, max_line_count, max_words_per_line, highlight_words)
     given = {
         "device": device,
@@ -178,7 +178,7 @@ def write_all(
 
     `stems` are the transcripts' paths without extension (None: made from the files' names).
     """
-    stems = stems or output_stems(list(jobs), directory, formats)
+    stems = stems or output_stems(list(jobs), directory, endings(formats))
     _tell_warnings(jobs)
     written: list[Path] = []
     for path, job in jobs.items():

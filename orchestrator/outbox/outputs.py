@@ -48,25 +48,23 @@ def write_outputs(cluster: Cluster, manifest: Manifest, run: Run, summary: Summa
     if summary.error is not None:
         job = cluster.job(run.tenant, run.job).to_json()
         text = json.dumps(job, ensure_ascii=False, indent=2) + "\n"
-        _put(client, output, ERROR_EXTENSION, text, "application/json")
+        _put(client, output, ERROR_EXTENSION, text.encode("utf-8"), "application/json")
         return
     for name in output.formats:
         form = format_named(name)
-        text = render_result(cluster, run.tenant, run.job, name, SubtitleOptions())
-        _put(client, output, form.extension, text, form.media_type)
+        content = render_result(cluster, run.tenant, run.job, name, SubtitleOptions())
+        _put(client, output, form.extension, content, form.media_type)
     if run.number > 1:  # an earlier run's error file is out of date
         _remove(client, output, ERROR_EXTENSION)
 
 
-def _put(client: Any, output: Output, extension: str, text: str, media_type: str) -> None:
+def _put(client: Any, output: Output, extension: str, content: bytes, media_type: str) -> None:
     from tasks.artifacts.s3_faults import s3_faults
 
     bucket, key = _place(output, extension)
     try:
         with s3_faults(bucket, key):
-            client.put_object(
-                Bucket=bucket, Key=key, Body=text.encode("utf-8"), ContentType=media_type
-            )
+            client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=media_type)
     except ArtifactMissing as error:  # how some stores report a missing bucket
         raise OutputRefused(f"There is no bucket {bucket!r} to write to.") from error
     except StoreRefused as error:  # that is the submitter's bucket; `StoreRefused` is our own

@@ -8,15 +8,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
-from gpu_worker.assembly.formats import FORMATS, render
-from gpu_worker.assembly.subtitles import SubtitleOptions
+from gpu_worker.assembly.formats import FORMATS, format_named, render_file
+from gpu_worker.assembly.subtitle_report import SubtitleReport, report_of
+from gpu_worker.assembly.subtitles import SubtitleOptions, cues
 from gpu_worker.errors import DiskFull, InvalidOption, PermanentError
 from gpu_worker.transcript import transcript_from_json
 from orchestrator.cluster.connection import Cluster, NotFinished
 from orchestrator.results.corrected_transcript import with_corrections
 from orchestrator.results.corrections import corrections
 from orchestrator.results.speaker_names import given_names, with_names
+from tasks.runs.units import Run
 
 FORMAT_NAMES = ", ".join(FORMATS)
 
@@ -39,6 +42,11 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return names
 
 
+def endings(formats: Sequence[str]) -> tuple[str, ...]:
+    """Return what the names of files in these formats end with, behind their dot."""
+    return tuple(format_named(name).extension.removeprefix(".") for name in formats)
+
+
 def render_result(
     cluster: Cluster,
     tenant: str,
@@ -47,12 +55,37 @@ def render_result(
     options: SubtitleOptions,
     *,
     corrected: bool = True,
-) -> str:
-    """Return the transcript of the last run that has one, in one format.
+) -> bytes:
+    """Return the transcript of the last run that has one, as a file of one format.
 
     With what people have said of its lines, unless `corrected` is false. json also has `job`,
     `run` and `timings`. Raises UnknownJob, NotFinished.
     """
+    run, transcript = _published(cluster, tenant, job, corrected)
+    if form != "json":
+        name = cluster.records.manifest(tenant, job).source.name
+        said = transcript_from_json(transcript)
+        return render_file(said, form, options, file_id=Path(name).stem)
+    body = transcript | {"job": job, "run": run.number, "timings": cluster.timings(run)}
+    return (json.dumps(body, ensure_ascii=False, indent=2) + "\n").encode("utf-8")
+
+
+def report_subtitles(
+    cluster: Cluster, tenant: str, job: str, profile: str, frame_rate: float | None
+) -> SubtitleReport:
+    """Return what the subtitles of a job violate of a profile, though they are made for it.
+
+    Raises UnknownJob, NotFinished, InvalidOption.
+    """
+    options = SubtitleOptions(profile=profile, frame_rate=frame_rate)
+    said = transcript_from_json(_published(cluster, tenant, job)[1])
+    return report_of(list(cues(said, options)), profile, frame_rate, said.language)
+
+
+def _published(
+    cluster: Cluster, tenant: str, job: str, corrected: bool = True
+) -> tuple[Run, dict[str, Any]]:
+    """Return the last run with a transcript, and that as people have named and corrected it."""
     run, result = cluster.published(tenant, job)
     if result["transcript"] is None:
         raise NotFinished(
@@ -61,12 +94,7 @@ def render_result(
     transcript = result["transcript"]
     if corrected:
         transcript = with_corrections(transcript, corrections(cluster, tenant, job, run.number))
-    transcript = with_names(transcript, given_names(cluster, tenant, job))
-    if form != "json":
-        name = cluster.records.manifest(tenant, job).source.name
-        return render(transcript_from_json(transcript), form, options, file_id=Path(name).stem)
-    body = transcript | {"job": job, "run": run.number, "timings": cluster.timings(run)}
-    return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
+    return run, with_names(transcript, given_names(cluster, tenant, job))
 
 
 def write_results(
@@ -84,21 +112,20 @@ def write_results(
     """
     written = []
     for form in formats:
-        text = render_result(cluster, tenant, job, form, options)
-        path = directory / f"{stem}.{form}"
-        _write(path, text)
+        path = directory / f"{stem}{format_named(form).extension}"
+        _write(path, render_result(cluster, tenant, job, form, options))
         written.append(path)
     return written
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Write a file atomically: into a temporary file, which then replaces the old one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+        with NamedTemporaryFile(dir=path.parent, delete=False) as file:
             temporary = Path(file.name)
             try:
-                file.write(text)
+                file.write(content)
                 file.flush()
                 temporary.chmod(0o666 & ~_umask())
                 temporary.replace(path)

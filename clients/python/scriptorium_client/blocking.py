@@ -106,11 +106,25 @@ class Client(BlockingCollections):
                 time.sleep(place.pause(error))
 
     def transcript(self, job: str, format: str = "txt", **lines: str) -> str:
-        """Return the text of a transcript as txt, srt, vtt, tsv, rttm or json.
+        """Return a transcript: txt, srt, vtt, tsv, rttm, textgrid, eaf, audacity or json.
 
         `lines` are the options of subtitles: max_line_width, …
         """
         return self._send(calls.job_call(job, "/transcript", format=format, **lines)).text
+
+    def transcript_file(self, job: str, format: str, **lines: str) -> bytes:
+        """Return a transcript as a file in any format, also docx; see `transcript`."""
+        call = calls.job_call(job, "/transcript", format=format, **lines)
+        return self._send(call).content
+
+    def subtitle_report(
+        self, job: str, profile: str, frame_rate: float | None = None
+    ) -> dict[str, Any]:
+        """Return what the subtitles made for a profile violate of it, netflix or bbc."""
+        given = {} if frame_rate is None else {"frame_rate": str(frame_rate)}
+        call = calls.job_call(job, "/subtitle-report", profile=profile, **given)
+        data: dict[str, Any] = self._json(call)
+        return data
 
     def result(self, job: str, *, corrected: bool = True) -> dict[str, Any]:
         """Return the transcript with segments, words, times and speakers.

@@ -11,17 +11,25 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from gpu_worker.assembly.formats import FORMATS
+from gpu_worker.assembly.subtitle_profiles import FRAME_RATES, PROFILES
 from gpu_worker.assembly.subtitles import SubtitleOptions
 from orchestrator.api.authentication import CurrentCluster, Reader
 from orchestrator.api.replies import error_replies
 from orchestrator.api.requests import JobId
-from orchestrator.results.files import render_result
+from orchestrator.results.files import render_result, report_subtitles
 
 router = APIRouter(
-    prefix="/v1/jobs", tags=["jobs"], responses=error_replies(401, 403, 404, 409, 422, 500, 503)
+    prefix="/v1/jobs",
+    tags=["jobs"],
+    responses=error_replies(400, 401, 403, 404, 409, 422, 500, 503),
 )
 FormatName = StrEnum("FormatName", {name.upper(): name for name in FORMATS})  # type: ignore[misc]
 _JSON = FormatName("json")
+ProfileName = StrEnum("ProfileName", {name.upper(): name for name in PROFILES})  # type: ignore[misc]
+FrameRate = Annotated[
+    float | None,
+    Query(ge=FRAME_RATES[0], le=FRAME_RATES[1], description="Of the video, for a profile."),
+]
 
 
 class Corrections(StrEnum):
@@ -32,13 +40,14 @@ class Corrections(StrEnum):
 
 
 _TEXT = {"schema": {"type": "string"}}
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
 _TRANSCRIPT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The transcript.",
         "content": {
             "application/json": {"schema": {"type": "object"}},
             **{
-                form.media_type.partition(";")[0]: _TEXT
+                form.media_type.partition(";")[0]: _TEXT if form.is_text else _BYTES
                 for form in FORMATS.values()
                 if form.name != "json"
             },
@@ -62,6 +71,10 @@ def show_transcript(
     corrections: Annotated[
         Corrections, Query(description="off: as the models wrote it; no line is changed.")
     ] = Corrections.ON,
+    profile: Annotated[
+        ProfileName | None, Query(description="Limits of srt and vtt, instead of the others.")
+    ] = None,
+    frame_rate: FrameRate = None,
     download: Annotated[bool, Query(description="As a file with a name.")] = False,
 ) -> Response:
     """Fetch the transcript; 409 `not_finished` while there is none. The options shape srt and vtt.
@@ -69,14 +82,38 @@ def show_transcript(
     While a retry runs, and if it fails, it is that of the last run that has one: `run` in json.
     A job without any has failed or was canceled: its `error` says why.
     """
-    options = SubtitleOptions(max_line_width, max_line_count, max_words_per_line, highlight_words)
+    options = SubtitleOptions(
+        max_line_width,
+        max_line_count,
+        max_words_per_line,
+        highlight_words,
+        None if profile is None else str(profile),
+        frame_rate,
+    )
     corrected = corrections is Corrections.ON
-    text = render_result(cluster, caller.tenant, job, str(format), options, corrected=corrected)
+    content = render_result(cluster, caller.tenant, job, str(format), options, corrected=corrected)
+    form = FORMATS[str(format)]
     headers = {}
     if download:
         name = cluster.job(caller.tenant, job).name
-        headers["Content-Disposition"] = attachment(f"{PurePosixPath(name).stem}.{format}")
-    return Response(text.encode(), media_type=FORMATS[str(format)].media_type, headers=headers)
+        headers["Content-Disposition"] = attachment(PurePosixPath(name).stem + form.extension)
+    return Response(content, media_type=form.media_type, headers=headers)
+
+
+@router.get("/{job}/subtitle-report")
+def show_subtitle_report(
+    job: JobId,
+    cluster: CurrentCluster,
+    caller: Reader,
+    profile: ProfileName,
+    frame_rate: FrameRate = None,
+) -> dict[str, Any]:
+    """List what the subtitles made for a profile violate of it all the same.
+
+    Each violation has the cue's number in srt, its times, the rule, the value and the limit.
+    """
+    report = report_subtitles(cluster, caller.tenant, job, str(profile), frame_rate)
+    return report.to_json()
 
 
 def attachment(name: str) -> str:

@@ -9,6 +9,10 @@ const FORMATS = {
   vtt: "Subtitles for the web",
   tsv: "Table",
   rttm: "Speakers' turns",
+  docx: "Word document",
+  textgrid: "Praat",
+  eaf: "ELAN",
+  audacity: "Audacity's labels",
   json: "Everything",
 };
 const menu = byId("downloads");

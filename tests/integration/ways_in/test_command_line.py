@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from gpu_worker.assembly.formats import FORMATS
 from gpu_worker.builtin import SAMPLE
 from gpu_worker.models.wheels import models_root
 from tests.inputs.real_models import offline_models, real_model
@@ -103,7 +104,7 @@ def test_demo_is_a_real_conversation_by_real_models_and_asks_no_hub(shell: Shell
     assert found and int(found[1]) <= 13, done.stdout  # 11 in quiet: base hears no more
     assert re.search(r"Speakers: SPEAKER_00 \d+\.\d s, SPEAKER_01 \d+\.\d s\n", done.stdout)
     names = sorted(path.name for path in (shell.directory / "demo-output").iterdir())
-    assert names == [f"sample.{form}" for form in ("json", "rttm", "srt", "tsv", "txt", "vtt")]
+    assert names == sorted(f"sample{form.extension}" for form in FORMATS.values())
     transcript = json.loads((shell.directory / "demo-output/sample.json").read_text())
     assert transcript["warnings"] == []
     words = transcript["word_segments"]

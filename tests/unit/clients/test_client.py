@@ -125,6 +125,9 @@ def test_a_file_becomes_a_transcript(
     text = client.transcript(job.id)
     assert client.result(job.id)["text"].split() == text.split() != []
     assert "-->" in client.transcript(job.id, "srt", max_line_width="20")
+    assert client.transcript_file(job.id, "docx").startswith(b"PK")
+    assert client.subtitle_report(job.id, "netflix", 25)["frame_rate"] == 25
+    assert client.subtitle_report(job.id, "bbc")["profile"] == "bbc"
 
 
 def test_lines_are_corrected_by_what_was_seen(client: Any, connection: Cluster) -> None:

@@ -11,7 +11,7 @@ import webvtt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_worker.assembly.formats import FORMATS, SubtitleOptions, render
+from gpu_worker.assembly.formats import FORMATS, SubtitleOptions, render, render_file
 from gpu_worker.assembly.shown_words import clean, visible_characters
 from gpu_worker.assembly.subtitles import cues
 from gpu_worker.errors import InvalidOption
@@ -103,9 +103,25 @@ def test_a_silent_file_is_still_a_valid_file(format: str, expected: str) -> None
 
 
 def test_an_unknown_format_is_refused_with_the_ones_there_are() -> None:
-    with pytest.raises(InvalidOption, match="'docx'") as refused:
+    with pytest.raises(InvalidOption, match="'doc'") as refused:
+        render(TALK, "doc")
+    assert refused.value.advice == f"Use one of: {', '.join(FORMATS)}."
+
+
+def test_a_format_that_is_not_text_is_rendered_as_bytes_alone() -> None:
+    with pytest.raises(InvalidOption, match="docx is not text"):
         render(TALK, "docx")
-    assert refused.value.advice == "Use one of: json, txt, srt, vtt, tsv, rttm."
+    assert render_file(TALK, "docx").startswith(b"PK")
+    for name in FORMATS:
+        if FORMATS[name].is_text:
+            assert render_file(TALK, name).decode("utf-8") == render(TALK, name)
+    assert [name for name in FORMATS if not FORMATS[name].is_text] == ["docx"]
+
+
+def test_audacity_has_a_label_for_each_segment() -> None:
+    assert render(TALK, "audacity") == (
+        "0.000\t1.000\t[SPEAKER_00]: Hello there.\n3661.250\t3662.500\t[SPEAKER_01]: AT&T <here>\n"
+    )
 
 
 def test_every_format_names_its_media_type_and_extension() -> None:
@@ -116,6 +132,13 @@ def test_every_format_names_its_media_type_and_extension() -> None:
         "vtt": (".vtt", "text/vtt"),
         "tsv": (".tsv", "text/tab-separated-values"),
         "rttm": (".rttm", "text/plain"),
+        "docx": (
+            ".docx",
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        ),
+        "textgrid": (".TextGrid", "text/plain"),
+        "eaf": (".eaf", "application/xml"),
+        "audacity": (".labels.txt", "text/plain"),
     }
 
 
@@ -221,6 +244,7 @@ def test_json_reads_back_what_can_be_said_in_utf_8(said: Transcript) -> None:
 @settings(deadline=None)
 @given(transcripts(wild_seconds))
 def test_every_format_is_valid_utf_8_and_json_holds_no_nan(said: Transcript) -> None:
-    for name in FORMATS:
-        render(said, name, SubtitleOptions(highlight_words=True)).encode("utf-8")
+    for name, form in FORMATS.items():
+        if form.is_text:
+            render(said, name, SubtitleOptions(highlight_words=True)).encode("utf-8")
     json.loads(render(said, "json"), parse_constant=pytest.fail)

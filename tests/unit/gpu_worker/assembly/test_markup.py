@@ -9,8 +9,9 @@ import pytest
 import webvtt
 from hypothesis import given, settings
 
-from gpu_worker.assembly.formats import WORD_JOINER, SubtitleOptions, render
+from gpu_worker.assembly.formats import SubtitleOptions, render
 from gpu_worker.assembly.shown_words import clean
+from gpu_worker.assembly.subtitle_text import WORD_JOINER
 from gpu_worker.assembly.subtitles import cues
 from gpu_worker.transcript import Segment, Transcript
 from tests.inputs.transcripts import spoken, transcript, transcripts, wild_seconds

@@ -45,6 +45,7 @@ ROUTES: dict[str, tuple[Scope | None, dict[str, Any]]] = {
     "POST /v1/jobs/{job}/rerun": (Scope.WRITE, {"json": {}}),
     "GET /v1/jobs/{job}/events": (Scope.READ, {}),
     "GET /v1/jobs/{job}/transcript": (Scope.READ, {}),
+    "GET /v1/jobs/{job}/subtitle-report": (Scope.READ, {"params": {"profile": "netflix"}}),
     "GET /v1/jobs/{job}/audio": (Scope.READ, {}),
     "HEAD /v1/jobs/{job}/audio": (Scope.READ, {}),
     "GET /v1/jobs/{job}/speakers": (Scope.READ, {}),

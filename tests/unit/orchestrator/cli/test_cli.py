@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from config.settings import Settings
+from gpu_worker.assembly.formats import FORMATS
 from gpu_worker.errors import ChunkCrashed
 from orchestrator import cli
 from orchestrator.cli import demo as demo_module
@@ -35,7 +36,7 @@ from tests.unit.tasks.inline import run_job
 COMMANDS = [
     "transcribe", "demo", "submit", "status", "watch", "get", "list", "cancel", "retry",
     "rerun", "delete", "dead-letters", "up", "serve", "worker", "reconciler", "models", "keys",
-    "triggers", "doctor", "review", "corrections", "vocabulary",
+    "triggers", "doctor", "review", "corrections", "vocabulary", "subtitles",
 ]  # fmt: skip
 
 A_JOB = describe_job(a_manifest(), 1, {}, None, None, 0.0)
@@ -307,6 +308,9 @@ def test_subtitles_of_a_finished_job_are_broken_as_asked(
         for options in ([], ["--max_words_per_line", "1"])
     ]
     assert 1 <= cues[0] < cues[1]
+    told = run("get", job, "-f", "srt", "--profile", "netflix", "--frame-rate", "25")
+    assert told.out.startswith("1\n00:00:") and "netflix: " in told.err
+    assert run("get", job, "--profile", "netflix", "--max_line_width", "30").status == 2
 
 
 @pytest.mark.slow
@@ -503,9 +507,8 @@ def test_the_demo_writes_every_format_and_says_how_right_it_is(
     assert "Words:" in ended.out and "Speakers:" in ended.out and "Time:" in ended.out
     assert ("cannot be had" in ended.out) is not can_be_had
     shown = list((tmp_path / "shown").iterdir())
-    assert len(shown) == 6 and {file.stem for file in shown} == {
-        "sample" if can_be_had else "conversation"
-    }
+    stem = "sample" if can_be_had else "conversation"
+    assert {file.name for file in shown} == {stem + form.extension for form in FORMATS.values()}
 
 
 @pytest.mark.parametrize(

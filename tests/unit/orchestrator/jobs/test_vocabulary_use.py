@@ -12,7 +12,7 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.collections.acceptance import Asked, accept
 from orchestrator.collections.records import Line
-from orchestrator.jobs import submission
+from orchestrator.jobs import acceptance
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.submission import IdempotencyConflict, rerun, submit
 from orchestrator.jobs.vocabularies import UnknownVocabulary, delete_vocabulary, put_vocabulary
@@ -93,7 +93,7 @@ def test_an_unknown_one_is_refused_and_the_key_can_be_used_again(connection: Clu
     submitted(connection, key="call 1")
 
 
-def test_a_submission_that_is_sent_again_is_the_same_job_whatever_became_of_the_vocabulary(
+def test_a_submission_that_is_sent_again_is_the_same_job_even_if_the_vocabulary_has_changed(
     connection: Cluster,
 ) -> None:
     job = submitted(connection, key="call 1", hotwords="Anna")
@@ -143,7 +143,7 @@ def test_a_refused_job_leaves_no_copy(connection: Cluster, monkeypatch: pytest.M
     def fail(*_: Any, **__: Any) -> None:
         raise RedisUnavailable("It is away.")
 
-    monkeypatch.setattr(submission, "issue", fail)
+    monkeypatch.setattr(acceptance, "issue", fail)
     with pytest.raises(RedisUnavailable):
         submitted(connection)
     assert not list(connection.store.list(keys.jobs(TENANT)))

@@ -65,7 +65,9 @@ def test_every_format_is_a_file_of_its_type(
 ) -> None:
     manifest, summary = ended(cluster, bucket, tuple(FORMATS))
     write_outputs(cluster, manifest, RUN, summary)
-    assert listed(s3_shared_client, bucket) == sorted(f"talks/a b+ü.{name}" for name in FORMATS)
+    assert listed(s3_shared_client, bucket) == sorted(
+        f"talks/a b+ü{form.extension}" for form in FORMATS.values()
+    )
     text, media_type = read(s3_shared_client, bucket, ".txt")
     assert (text, media_type) == ("[SPEAKER_00]: Grüß Gott.\n", "text/plain; charset=utf-8")
     text, media_type = read(s3_shared_client, bucket, ".json")

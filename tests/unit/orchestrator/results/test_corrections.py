@@ -63,7 +63,7 @@ def all_three(cluster: Cluster) -> Corrections:
 
 
 def rendered(cluster: Cluster, form: str, **options: Any) -> str:
-    return render_result(cluster, TENANT, JOB, form, SubtitleOptions(), **options)
+    return render_result(cluster, TENANT, JOB, form, SubtitleOptions(), **options).decode()
 
 
 def test_at_first_nothing_is_corrected(connection: Cluster, job: str) -> None:

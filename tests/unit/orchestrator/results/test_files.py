@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from docx import Document
 
 from gpu_worker.assembly.formats import FORMATS
 from gpu_worker.assembly.subtitles import SubtitleOptions
@@ -14,7 +16,14 @@ from gpu_worker.errors import DiskFull, InvalidOption
 from gpu_worker.transcript import Segment, Transcript, Word, transcript_to_json
 from orchestrator.cli.output_names import plain_stem
 from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob
-from orchestrator.results.files import NotWritable, parse_formats, render_result, write_results
+from orchestrator.results.files import (
+    NotWritable,
+    endings,
+    parse_formats,
+    render_result,
+    report_subtitles,
+    write_results,
+)
 from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.records import result_record
@@ -62,8 +71,29 @@ def test_json_is_the_transcript_with_its_job_and_timings(connection: Cluster, jo
 
 
 def test_other_formats_are_text(connection: Cluster, job: str) -> None:
-    assert render_result(connection, TENANT, job, "txt", OPTIONS) == "Guten Tag.\n"
-    assert "00:00:00,500 --> 00:00:01,500" in render_result(connection, TENANT, job, "srt", OPTIONS)
+    assert render_result(connection, TENANT, job, "txt", OPTIONS) == b"Guten Tag.\n"
+    srt = render_result(connection, TENANT, job, "srt", OPTIONS)
+    assert b"00:00:00,500 --> 00:00:01,500" in srt
+
+
+def test_a_document_is_bytes_and_a_file_has_its_format_s_extension(
+    connection: Cluster, job: str, tmp_path: Path
+) -> None:
+    formats = ("docx", "textgrid", "audacity")
+    paths = write_results(connection, TENANT, job, "talk", tmp_path, formats, OPTIONS)
+    assert [path.name for path in paths] == ["talk.docx", "talk.TextGrid", "talk.labels.txt"]
+    assert [path.name.removeprefix("talk.") for path in paths] == list(endings(formats))
+    assert "Guten Tag." in Document(BytesIO(paths[0].read_bytes())).paragraphs[1].text
+
+
+def test_the_report_is_of_the_subtitles_that_are_made_for_the_profile(
+    connection: Cluster, job: str
+) -> None:
+    report = report_subtitles(connection, TENANT, job, "netflix", 25)
+    assert (report.profile, report.frame_rate, report.cues) == ("netflix", 25, 1)
+    assert report.violations == ()
+    with pytest.raises(InvalidOption, match="no subtitle profile"):
+        report_subtitles(connection, TENANT, job, "cinema", None)
 
 
 def test_a_failed_job_has_no_transcript_to_print(connection: Cluster) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import pytest
+from docx import Document
 from fastapi.testclient import TestClient
 
 from gpu_worker.assembly.formats import FORMATS
@@ -53,7 +55,10 @@ def job(connection: Cluster) -> str:
 
 
 def rendered(connection: Cluster, form: str) -> str:
-    return render_result(connection, TENANT, JOB, form, SubtitleOptions())
+    content = render_result(connection, TENANT, JOB, form, SubtitleOptions())
+    if form != "docx":
+        return content.decode("utf-8")
+    return "\n".join(it.text for it in Document(BytesIO(content)).paragraphs)
 
 
 def test_at_first_everybody_has_their_label(connection: Cluster, job: str) -> None:

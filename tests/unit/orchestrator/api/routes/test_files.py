@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from redis import Redis
 
 from config.settings import Settings
+from gpu_worker.assembly.formats import FORMATS
 from gpu_worker.errors import AudioOutOfBounds
 from gpu_worker.pcm import Span
 from orchestrator.api.application import make_application
@@ -158,6 +159,10 @@ def test_a_body_is_small_unless_it_is_a_file(http: TestClient) -> None:
         ("vtt", "text/vtt; charset=utf-8", "WEBVTT\n\n"),
         ("tsv", "text/tab-separated-values; charset=utf-8", "start\tend\ttext\n500\t1000\t"),
         ("rttm", "text/plain; charset=utf-8", "SPEAKER "),
+        ("docx", FORMATS["docx"].media_type, "PK"),
+        ("textgrid", "text/plain; charset=utf-8", 'File type = "ooTextFile"'),
+        ("eaf", "application/xml; charset=utf-8", "<?xml "),
+        ("audacity", "text/plain; charset=utf-8", "0.500\t"),
     ],
 )
 def test_a_transcript_comes_in_every_format(
@@ -171,8 +176,9 @@ def test_a_transcript_comes_in_every_format(
     assert reply.text.startswith(beginning)
     assert "Content-Disposition" not in reply.headers
     saved = http.get(at, params={"format": form, "download": "true"})
-    assert saved.text == reply.text
+    assert saved.text == reply.text or form == "docx"  # the time is in its archive
     assert saved.headers["Content-Disposition"].startswith("attachment; filename=")
+    assert saved.headers["Content-Disposition"].endswith(FORMATS[form].extension)
 
 
 def test_json_is_what_comes_unless_asked_otherwise(
@@ -183,7 +189,16 @@ def test_json_is_what_comes_unless_asked_otherwise(
 
 
 @pytest.mark.parametrize(
-    "query", ["format=exe", "max_line_width=0", "max_line_count=x", "highlight_words=maybe"]
+    "query",
+    [
+        "format=exe",
+        "max_line_width=0",
+        "max_line_count=x",
+        "highlight_words=maybe",
+        "profile=cinema",
+        "frame_rate=0",
+        "frame_rate=nan",
+    ],
 )
 def test_a_format_that_cannot_be_is_refused(http: TestClient, job: str, query: str) -> None:
     reply = http.get(f"/v1/jobs/{job}/transcript?{query}")
@@ -195,6 +210,22 @@ def test_cues_are_cut_as_asked(http: TestClient, connection: Cluster, job: str) 
     finish(connection, job)
     params = {"format": "srt", "highlight_words": "true"}
     assert "<u>" in http.get(f"/v1/jobs/{job}/transcript", params=params).text
+
+
+def test_a_profile_cuts_cues_and_its_report_says_what_is_violated(
+    http: TestClient, connection: Cluster, job: str
+) -> None:
+    at = f"/v1/jobs/{job}"
+    assert code(http.get(f"{at}/subtitle-report?profile=bbc")) == (409, "not_finished")
+    finish(connection, job)
+    params = {"format": "srt", "profile": "netflix", "frame_rate": "25"}
+    assert "SPEAKER" not in http.get(f"{at}/transcript", params=params).text
+    report = http.get(f"{at}/subtitle-report", params=params).json()
+    assert (report["profile"], report["frame_rate"], report["cues"]) == ("netflix", 25.0, 1)
+    assert len(report["violations"]) == sum(report["by_rule"].values())
+    both = params | {"max_line_width": "30"}
+    assert code(http.get(f"{at}/transcript", params=both)) == (400, "invalid_option")
+    assert code(http.get(f"{at}/subtitle-report")) == (422, "invalid_request")
 
 
 def test_a_failed_job_has_no_transcript(http: TestClient, connection: Cluster, job: str) -> None:
