@@ -68,7 +68,7 @@ def _choose(place: Workplace, manifest: Manifest, plan: Plan) -> Choice:
     models = place.model_place()
     choice = choose_transcriber(models, manifest.options)
     manifest = choice.applied(manifest)
-    if manifest.options.language is None:
+    if manifest.options.language is None and manifest.options.languages is None:
         key = keys.language(manifest.tenant, plan.heard, manifest.options)
         if not exists(place.store, key):
             place.store.put(key, encode(_detected(place, manifest, plan)))

@@ -8,7 +8,7 @@ the attempt that is taken is aligned.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -34,7 +34,11 @@ from gpu_worker.transcription.engines import (
 )
 from gpu_worker.transcription.engines.attempts import Attempt, decode_with_fallback
 from gpu_worker.transcription.engines.encoding import encode, encodings_of
-from gpu_worker.transcription.engines.features import PreparedWindow, log_mel
+from gpu_worker.transcription.engines.features import (
+    PreparedWindow,
+    log_mel,
+    without_silence,
+)
 from gpu_worker.transcription.engines.generate import generation_options, read_attempt
 from gpu_worker.transcription.engines.prompts import (
     Prompt,
@@ -146,11 +150,28 @@ class FasterWhisperEngine:
         """
         if not self._model.model.is_multilingual:
             return tuple(DetectedLanguage("en", 1.0) for _ in windows)
-        encoded = self._encode([self.prepare(window) for window in windows])
+        ranked = self._languages([self.prepare(window) for window in windows])
+        return tuple(DetectedLanguage(*next(iter(found.items()))) for found in ranked)
+
+    def hear_languages(self, snippets: Sequence[Audio]) -> tuple[Mapping[str, float], ...]:
+        """Return how likely each language is in each snippet, the likeliest first.
+
+        Raises MemoryError, DevicePoisoned.
+        """
+        if not self._model.model.is_multilingual:
+            return tuple({"en": 1.0} for _ in snippets)
+        prepared = [self.prepare(snippet) for snippet in snippets]
+        if self.device != "cpu":
+            return self._languages(prepared)
+        # On a CPU each is encoded alone, so that it need not be as long as the others.
+        return tuple(found for one in prepared for found in self._languages([without_silence(one)]))
+
+    def _languages(self, windows: Sequence[PreparedWindow]) -> tuple[dict[str, float], ...]:
+        encoded = self._encode(windows)
         found: Any = translating_device_errors(partial(self._model.model.detect_language, encoded))
         return tuple(
-            DetectedLanguage(token.strip("<|>"), float(probability))
-            for [(token, probability), *_] in found
+            {token.strip("<|>"): float(probability) for token, probability in ranked}
+            for ranked in found
         )
 
     def _tokenizer(self, options: DecodeOptions) -> Tokenizer:
