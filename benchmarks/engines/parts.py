@@ -63,7 +63,9 @@ def faster_whisper_parts(engine: FasterWhisperEngine, windows: Sequence[Audio]) 
         "features": lambda: [engine.prepare(window) for window in windows],
         "encoder": lambda: engine._encode(prepared),
         "text": lambda: engine._generate(encoded, tokenizer, prompt, room, OPTIONS, 0.0),
-        "word times": lambda: engine._words(encoded, taken, prepared, tokenizer),
+        "word times": lambda: engine._attention.words(
+            encoded, taken, [it.audio for it in prepared], tokenizer
+        ),
     }
 
 

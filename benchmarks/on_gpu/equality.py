@@ -50,7 +50,7 @@ def hear(
     prompt = build_prompt(tokenizer, options)
     room = text_room(prompt, engine._model.max_length, options)
     attempts = engine._generate(encoded, tokenizer, prompt, room, options, options.temperatures[0])
-    words = engine._words(encoded, attempts, prepared, tokenizer)
+    words = engine._attention.words(encoded, attempts, [it.audio for it in prepared], tokenizer)
     return [
         Heard(
             attempt.tokens,

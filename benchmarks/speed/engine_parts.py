@@ -70,7 +70,10 @@ def ctranslate2_parts(
         )
     taken = engine._generate(encoded, tokenizer, prompt, room, OPTIONS, 0.0)
     found[f"word times, {size} at once"] = processor_seconds(
-        lambda: engine._words(encoded, taken, windows[:size], tokenizer), size
+        lambda: engine._attention.words(
+            encoded, taken, [it.audio for it in windows[:size]], tokenizer
+        ),
+        size,
     )
     return found
 

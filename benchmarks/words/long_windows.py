@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from faster_whisper.audio import decode_audio
@@ -76,6 +76,9 @@ class Watched:
 
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
         return self._engine.detect_languages(windows)
+
+    def hear_languages(self, snippets: Sequence[Audio]) -> tuple[Mapping[str, float], ...]:
+        return self._engine.hear_languages(snippets)
 
 
 def speech(language: str) -> Audio:

@@ -59,7 +59,7 @@ def heard(
     """Our words of each recording, timed by cross-attention, in one process."""
     engine = load(EngineRequest(model=files.job, device="cpu", compute_type="int8"))
     if raw:
-        engine._offset = 0.0
+        engine._attention._offset = 0.0
         faster_whisper.fit_to_sound = _unfitted  # type: ignore[attr-defined]
     found = {}
     for recording in chosen:

@@ -42,12 +42,19 @@ def merge_chunks(
 ) -> Transcript:
     """Merge the segments of all chunks, given in the order of the file, into one transcript.
 
-    `turns` belong to segments that have their speakers already; a diarization has its own.
+    Where segments name their languages, the transcript's is that of most speech, and only segments
+    in another one keep theirs; else it is `language`. `turns` belong to segments that have their
+    speakers already; a diarization has its own.
     `is_aligned` says that an aligner looked for the words. `speech_seconds` is how much speech was
     found, with or without text. Turns, segments and words end with the file at the latest; a turn
     behind its end is left out, a word never is.
     """
     segments = tuple(_clipped(segment, duration) for chunk in chunks for segment in chunk)
+    language = _main_language(segments, language)
+    segments = tuple(
+        replace(segment, language=None) if segment.language == language else segment
+        for segment in segments
+    )
     turns = _within(diarization.turns if diarization else turns, duration)
     if diarization is not None:
         segments = assign_speakers(segments, turns, _within(diarization.exclusive, duration))
@@ -66,6 +73,19 @@ def merge_chunks(
         turns=turns,
         review=review(segments, found),
     )
+
+
+def _main_language(segments: Iterable[Segment], otherwise: str | None) -> str | None:
+    """Return the language that most seconds of the segments are in; if none names one, the other.
+
+    Of languages with as many seconds it is the one that is heard first.
+    """
+    seconds: dict[str, float] = {}
+    for segment in segments:
+        if segment.language:
+            length = segment.end - segment.start
+            seconds[segment.language] = seconds.get(segment.language, 0.0) + length
+    return max(seconds, key=seconds.__getitem__) if seconds else otherwise
 
 
 def _within(turns: Iterable[Turn], duration: float) -> tuple[Turn, ...]:

@@ -21,6 +21,9 @@ from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcript import TranscriptWarning
 from gpu_worker.transcription.decoded import TIME_DIGITS, DecodedWindow, heard_window
 from gpu_worker.transcription.engines import DecodeOptions, Engine, WindowText
+from gpu_worker.transcription.language_runs import Chances, LanguageChoice
+from gpu_worker.transcription.language_snippets import language_windows
+from gpu_worker.transcription.language_trials import likelier_language
 from gpu_worker.transcription.second_look import second_look
 from gpu_worker.transcription.windows import Window, pack_windows
 
@@ -39,6 +42,7 @@ def transcribe_chunk(
     first_sample: int = 0,
     batch_size: int = 16,
     vad: VadOptions | None = None,
+    languages: LanguageChoice | None = None,
     before_batch: Callable[[], None] = lambda: None,
     batcher: WindowBatcher | None = None,
     turns: Turns = NO_TURNS,
@@ -49,7 +53,8 @@ def transcribe_chunk(
     `audio` has shape (samples,); `first_sample` is the chunk's position in the file. `batcher` is
     the engine's: with it the chunk's windows share batches with those of other chunks, in the
     order of `standing`, and `turns` hears whose windows are decoded. Words are always timed: their
-    times decide where lines end, and whether speech was passed over. Raises OutOfMemory, and what
+    times decide where lines end, and whether speech was passed over. With `languages` each window
+    is in one of them, and the language of `options` has no effect. Raises OutOfMemory, and what
     `before_batch` and the engine raise.
     """
     batcher = batcher or Batcher(engine.decode)
@@ -57,28 +62,63 @@ def transcribe_chunk(
     timed = replace(options, word_timestamps=True)
     with batcher.preparing():
         spans = speech_spans(audio, engine.max_window_seconds, vad)
-        windows = pack_windows(spans, int(engine.max_window_seconds * SAMPLE_RATE))
-    if not windows:
+    if not spans:
         return ChunkTranscript(())
+    longest = int(engine.max_window_seconds * SAMPLE_RATE)
+
+    def hear(snippets: Sequence[Audio]) -> list[Chances]:
+        listener = Batcher[None, Audio, Chances](lambda items, _: engine.hear_languages(items))
+        return listener.run(snippets, None, largest, before_batch=before_batch, turns=turns)
 
     def decode(found: Sequence[Window]) -> list[DecodedWindow]:
         with batcher.preparing():
             prepared = [engine.prepare(window.cut(audio)) for window in found]
-        texts = batcher.run(
-            prepared, timed, largest, before_batch=before_batch, turns=turns, standing=standing
-        )
-        return [DecodedWindow.of(*pair, timed) for pair in zip(found, texts, strict=True)]
+        texts: dict[int, WindowText] = {}
+        for language in dict.fromkeys(window.language for window in found):
+            own = [index for index, one in enumerate(found) if one.language == language]
+            spoken = replace(timed, language=language) if language else timed
+            some = batcher.run(
+                [prepared[index] for index in own], spoken, largest,
+                before_batch=before_batch, turns=turns, standing=standing,
+            )  # fmt: skip
+            texts |= zip(own, some, strict=True)
+        return [DecodedWindow.of(one, texts[index], timed) for index, one in enumerate(found)]
 
-    decoded, passed_over = second_look(audio, decode(windows), decode, vad)
-    language = "en" if options.task == "translate" else options.language or ""
+    if languages is None:
+        decoded = decode(pack_windows(spans, longest))
+    else:
+        for language in languages.allowed:
+            engine.warnings(replace(options, language=language))  # raises for one it has not
+        choice = languages.among(engine.languages)
+        windows = language_windows(audio, spans, hear, choice, longest)
+        decoded = likelier_language(audio, decode(windows), hear, decode, choice.allowed)
+    decoded, passed_over = second_look(audio, decoded, decode, vad)
     shown = partial(
-        heard_window, audio, first_sample=first_sample, language=language,
-        with_words=options.word_timestamps,
-    )  # fmt: skip
-    return ChunkTranscript(
-        tuple(map(shown, decoded)),
-        (*engine.warnings(options), *(_passed_over(span, first_sample) for span in passed_over)),
+        heard_window, audio, first_sample=first_sample, with_words=options.word_timestamps
     )
+    is_english = options.task == "translate"
+
+    def written_in(one: DecodedWindow) -> str:
+        return "en" if is_english else one.window.language or options.language or ""
+
+    return ChunkTranscript(
+        tuple(shown(one, language=written_in(one)) for one in decoded),
+        (
+            *_warnings(engine, options, decoded),
+            *(_passed_over(span, first_sample) for span in passed_over),
+        ),
+    )
+
+
+def _warnings(
+    engine: Engine, options: DecodeOptions, decoded: Sequence[DecodedWindow]
+) -> tuple[TranscriptWarning, ...]:
+    """Return the engine's warnings about the options, each once for all languages."""
+    found: dict[TranscriptWarning, None] = {}
+    for language in dict.fromkeys(one.window.language for one in decoded):
+        spoken = replace(options, language=language) if language else options
+        found |= dict.fromkeys(engine.warnings(spoken))
+    return tuple(found)
 
 
 def _passed_over(span: Span, first_sample: int) -> TranscriptWarning:

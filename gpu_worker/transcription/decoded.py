@@ -60,7 +60,8 @@ def heard_window(
     """Convert a decoded window into lines, with times in seconds from the start of the file.
 
     `audio` is the chunk's, shape (samples,); `first_sample` is its position in the file.
-    Without `with_words` the lines have no words.
+    `language` is that of the text, by whose rules it is cut into lines. Without `with_words` the
+    lines have no words.
     """
     spans = decoded.window.spans
     return HeardWindow(
@@ -89,6 +90,7 @@ def _lines(decoded: DecodedWindow, first_sample: int, language: str) -> list[Seg
         no_speech_prob=round(text.no_speech_prob, SCORE_DIGITS),
         compression_ratio=round(text.compression_ratio, SCORE_DIGITS),
         temperature=text.temperature,
+        language=window.language,
     )
     return split_lines(whole, language) if words else [whole]
 

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from gpu_worker.audio.samples import Audio
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.engines import Engine
+from gpu_worker.transcription.language_runs import LanguageChoice
 
 _NAMES = """
 en english, zh chinese, de german, es spanish, ru russian, ko korean, fr french, ja japanese,
@@ -43,6 +44,7 @@ zh cmn, tl fil, tl filipino, jw jv, he iw, yi ji, id in, ro mo
 _CODES = {name: code for code, name in LANGUAGES.items()} | {
     item.split()[1]: item.split()[0] for item in _OTHERS.split(",")
 }
+ANY_LANGUAGE = ("any",)  # instead of a list of languages
 DETECT = frozenset({"auto", "detect"})  # instead of a language: find out which one is spoken
 _TAG = re.compile(r"([a-z]{2,3})((?:-[a-z0-9]{1,8})*)")
 _CODE = re.compile(r"[a-z]{2,3}")
@@ -76,10 +78,48 @@ def language_code(text: str) -> str | None:
     raise ValueError(_no_language(text))
 
 
-def check_language(code: str | None) -> None:
-    """Raise InvalidOption for a code that no language of Whisper has."""
+def language_codes(languages: object) -> object:
+    """Return the codes of several languages, sorted, each once; ANY_LANGUAGE for the word `any`.
+
+    They are written in any way, as a list or as one text with commas; what is neither is returned
+    as it is. Raises ValueError, with a sentence for people, for a text that is no language.
+    """
+    names = _several(languages)
+    if names is None:
+        return languages
+    if [name.strip().lower() for name in names] == [*ANY_LANGUAGE]:
+        return ANY_LANGUAGE
+    codes = {language_code(name) for name in names}
+    if codes & {None, *ANY_LANGUAGE}:
+        raise ValueError("any and auto are none of several languages; write any alone for all")
+    return tuple(sorted(code for code in codes if code is not None))
+
+
+def language_choice(languages: tuple[str, ...] | None, prior: str | None) -> LanguageChoice | None:
+    """Return the languages to choose from, of codes or ANY_LANGUAGE; None without any."""
+    if languages is None:
+        return None
+    return LanguageChoice(() if languages == ANY_LANGUAGE else languages, prior)
+
+
+def only_language(languages: object) -> str | None:
+    """Return the language of a list of one, as it is written; None for every other list."""
+    names = _several(languages) or []
+    is_one = len(names) == 1 and names[0].strip().lower() not in ANY_LANGUAGE
+    return names[0] if is_one else None
+
+
+def _several(languages: object) -> list[str] | None:
+    items = languages.split(",") if isinstance(languages, str) else languages
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        return None
+    return [item for item in items if item.strip()]
+
+
+def check_language(code: str | None, option: str = "language") -> None:
+    """Raise InvalidOption, which names the option, for a code that no language of Whisper has."""
     if code is not None and code not in LANGUAGES:
-        raise InvalidOption(f"Options are not valid: language: {_no_language(code)}.")
+        raise InvalidOption(f"Options are not valid: {option}: {_no_language(code)}.")
 
 
 def _no_language(text: str) -> str:

@@ -95,14 +95,15 @@ def _smaller_windows(
     """Pack the window's speech into windows so small that the model has room for their text."""
     spans = speech_spans(one.window.cut(audio), CROWDED_WINDOW_SECONDS, vad)
     return tuple(
-        Window(
-            tuple(
+        replace(
+            one.window,
+            spans=tuple(
                 chain.from_iterable(
                     part.spans
                     for span in packed.spans
                     if (part := one.window.part(span.start, span.end))
                 )
-            )
+            ),
         )
         for packed in pack_windows(spans, int(CROWDED_WINDOW_SECONDS * SAMPLE_RATE))
     )

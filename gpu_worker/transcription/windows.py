@@ -24,6 +24,7 @@ class Window:
     """Spans of speech of a chunk, one behind the other."""
 
     spans: tuple[Span, ...]  # at least one; in order, without overlap
+    language: str | None = None  # None: the job's only one
 
     @property
     def samples(self) -> int:
@@ -45,11 +46,11 @@ class Window:
             for offset, span in zip(self.offsets, self.spans, strict=True)
         )
         spans = tuple(piece for piece in pieces if piece.samples)
-        return Window(spans) if spans else None
+        return replace(self, spans=spans) if spans else None
 
     def moved(self, samples: int) -> Window:
         """Return the window with `samples` added to the start and the end of all its spans."""
-        return Window(tuple(span.moved(samples) for span in self.spans))
+        return replace(self, spans=tuple(span.moved(samples) for span in self.spans))
 
     def cut(self, audio: Audio) -> Audio:
         """Cut the window's samples out of `audio`, in which its spans count; shape (samples,)."""

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from gpu_worker.errors import PermanentError, TransientError
-from tasks.runs.options import JobOptions, Record
+from tasks.runs.option_values import Record
+from tasks.runs.options import JobOptions
 
 ROUND_STATUSES = ("failed", "partial", "canceled")  # that a retry may name
 RetryStatus = Literal["failed", "partial", "canceled"]

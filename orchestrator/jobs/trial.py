@@ -18,7 +18,8 @@ from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.whisper import AUTO, find_model
 from orchestrator.jobs.options import accepted_options
 from tasks.runs.manifest import Manifest, TrialSide
-from tasks.runs.options import ComputeType, JobOptions, ModelName, Record, Revision
+from tasks.runs.option_values import ComputeType, ModelName, Record, Revision
+from tasks.runs.options import JobOptions
 from tasks.runs.submitted_options import changed_options
 
 _OPTIONS = ("model", "revision", "compute_type")

@@ -12,7 +12,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from gpu_worker.errors import InvalidOption
-from tasks.runs.options import Record
+from tasks.runs.option_values import Record
 from tasks.runs.stages import Pool, Stage
 
 

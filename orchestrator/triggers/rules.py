@@ -23,7 +23,8 @@ from orchestrator.jobs.requests import Labels
 from orchestrator.outbox.outputs import ERROR_EXTENSION
 from orchestrator.triggers.places import BucketPrefix
 from tasks.runs.manifest import Output
-from tasks.runs.options import JobOptions, Record
+from tasks.runs.option_values import Record
+from tasks.runs.options import JobOptions
 from tasks.runs.submitted_options import job_options
 from tasks.web.addresses import AddressPolicy
 

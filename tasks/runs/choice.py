@@ -21,6 +21,7 @@ from gpu_worker.errors import ScriptoriumError
 from gpu_worker.models.parakeet import is_parakeet, parakeet_languages
 from gpu_worker.models.whisper import AUTO
 from gpu_worker.transcript import TranscriptWarning
+from gpu_worker.transcription.languages import ANY_LANGUAGE
 from tasks.runs.manifest import Choice
 from tasks.runs.options import JobOptions
 
@@ -29,7 +30,8 @@ def choose_transcriber(models: ModelPlace, options: JobOptions) -> Choice:
     """Choose the transcription model, and fetch it if it is missing. Raises ModelUnavailable."""
     if options.model != AUTO:
         return Choice()
-    found = choose_model(models, options.language, options.task)
+    language = None if options.languages else options.language
+    found = choose_model(models, language, options.task)
     return Choice(model=found.model, warnings=found.warnings)
 
 
@@ -80,15 +82,25 @@ def choose_others(
 
     `spoken` is the code of the spoken language, None for a file without speech.
     """
-    if options.aligns and spoken is not None:
-        missing = missing_aligner(models, options.model, spoken, options.align_model)
-        if missing is not None:
-            choice = _with(choice, {"aligner": "cross_attention"}, (_not_aligned(missing),))
+    if options.aligns:
+        missing = [
+            missing_aligner(models, options.model, language, options.align_model)
+            for language in _aligned_languages(options, spoken)
+        ]
+        if missing and (first := missing[0]) and all(missing):
+            choice = _with(choice, {"aligner": "cross_attention"}, (_not_aligned(first),))
     if options.diarizes and options.diarize_model is None and _is_usual(options.model):
         found = choose_diarizer(models)
         if found.model != COMMUNITY:
             choice = _with(choice, {"diarize_model": found.model}, found.warnings)
     return choice
+
+
+def _aligned_languages(options: JobOptions, spoken: str | None) -> tuple[str, ...]:
+    """Return the languages whose aligners are fetched beforehand: not all that Whisper knows."""
+    if options.languages is None:
+        return () if spoken is None else (spoken,)
+    return () if options.languages == ANY_LANGUAGE else options.languages
 
 
 def _is_usual(model: str) -> bool:

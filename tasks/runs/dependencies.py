@@ -38,7 +38,8 @@ def is_settled(options: JobOptions) -> bool:
 
 def needs_detection(options: JobOptions) -> bool:
     """Tell whether `detect_language` must find the language or the models before `fan_out`."""
-    return options.language is None or not is_settled(options)
+    is_told = options.language is not None or options.languages is not None
+    return not is_told or not is_settled(options)
 
 
 def chunk_stages(options: JobOptions) -> tuple[Stage, ...]:

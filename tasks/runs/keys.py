@@ -188,8 +188,8 @@ def anchor(key: str) -> str | None:
 
 
 def chunks(tenant: str, audio: str, options: JobOptions) -> str:
-    mark = digest(Stage.FAN_OUT, _used(Stage.FAN_OUT, options))
-    return f"tenants/{tenant}/audio/{audio}/chunks-{mark}.json"
+    used = _used(Stage.FAN_OUT, options)
+    return f"tenants/{tenant}/audio/{audio}/chunks-{digest(Stage.FAN_OUT, used)}.json"
 
 
 def language(tenant: str, audio: str, options: JobOptions) -> str:
@@ -246,5 +246,5 @@ def _embed_mark(options: JobOptions) -> str:
 
 
 def _used(stage: Stage, options: JobOptions) -> dict[str, Any]:
-    """Return the options that change the stage's artifact, as JSON."""
-    return options.model_dump(mode="json", include=set(stage.definition.options))
+    """Return the options that change the stage's artifact, as JSON; newer ones only if set."""
+    return options.model_dump(mode="json", include={*stage.definition.options} - options.unset)

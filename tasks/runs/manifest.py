@@ -13,7 +13,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 from gpu_worker.diarization.grid import shard_count
 from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcript import TranscriptWarning
-from tasks.runs.options import JobOptions, Record
+from tasks.runs.option_values import Record
+from tasks.runs.options import JobOptions
 from tasks.runs.stages import Lane, Scope
 from tasks.runs.units import Unit
 

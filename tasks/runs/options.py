@@ -6,66 +6,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.diarization.grid import SHARD_SECONDS
 from gpu_worker.models.capabilities import usual_beam_size
 from gpu_worker.models.whisper import AUTO
 from gpu_worker.transcription.engines import DecodeOptions
-from gpu_worker.transcription.languages import language_code
+from gpu_worker.transcription.language_runs import LanguageChoice
+from gpu_worker.transcription.languages import (
+    ANY_LANGUAGE,
+    language_choice,
+    language_code,
+    language_codes,
+    only_language,
+)
+from tasks.runs.option_values import (
+    LONGEST_HOTWORDS,
+    SUPPRESSED_TOKENS,
+    ComputeType,
+    KnownSpeaker,
+    LanguageName,
+    ModelName,
+    Record,
+    Revision,
+    TokenId,
+    VocabularyName,
+)
 from tasks.runs.stages import Lane
-
-
-class Record(BaseModel):
-    """A frozen pydantic model that refuses unknown fields, NaN and infinity.
-
-    Submissions are read so. What was accepted before is read by `of_artifact`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @classmethod
-    def of_artifact(cls, data: Any) -> Self:
-        """Read a record as it was written; ignore the fields of a later release, nested ones too.
-
-        Raises pydantic.ValidationError, a ValueError, for a value that this release does not know.
-        """
-        return cls.model_validate(data, extra="ignore")
-
-
-Name = Annotated[str, Field(pattern=r"^[^\s/\\\x00-\x1f][^\x00-\x1f]{0,62}$")]
-# A model's name, directory or repository; the hub allows 96 characters for each of its two parts.
-ModelName = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
-VocabularyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]{0,62}(@[1-9][0-9]{0,5})?$")]
-Revision = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$")
-]  # no path of the hub's address
-# A token id; the engine compares it with its own vocabulary. Whisper's have 51,866 at most.
-TokenId = Annotated[int, Field(ge=-1, lt=1_000_000)]
-LONGEST_HOTWORDS = 2_000
-SUPPRESSED_TOKENS = 1_000  # Whisper's own list of non-speech symbols has about 90
-
-
-class KnownSpeaker(Record):
-    """A speaker with a name, given by a clip of a few seconds in which only this voice speaks."""
-
-    name: Name  # as it is written into the transcript
-    clip: str = Field(pattern=r"^[0-9a-f]{64}$")  # sha256 of the file, which is in the store
-
-
-ComputeType = Literal[
-    "default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16",
-    "int16", "float16", "bfloat16", "float32",
-]  # fmt: skip
 
 
 def _is_truth(annotation: object) -> bool:
@@ -88,9 +58,7 @@ class JobOptions(Record):
         "Name, directory or owner/name on the hub. auto: large-v3-turbo on a GPU, base on a CPU, "
         "or the best one available.",
     )
-    revision: Revision | None = _option(
-        None, "Revision of the model on the hub; unset: the newest."
-    )
+    revision: Revision | None = _option(None, "Revision on the hub; unset: the newest.")
     compute_type: ComputeType = _option(
         "default", "CTranslate2's; default: int8 on a CPU, on a GPU as the model is stored."
     )
@@ -99,6 +67,12 @@ class JobOptions(Record):
         "Code, tag or English name, such as es, es-MX or Spanish; unset or auto: detected.",
         max_length=64,
     )
+    languages: tuple[LanguageName, ...] | None = _option(
+        None,
+        "Several languages in one file, such as en,de,es, or any: each part gets its own; "
+        "unset: one for the whole file.",
+        min_length=1, max_length=100,
+    )  # fmt: skip
     task: Literal["transcribe", "translate"] = _option("transcribe", "translate: into English.")
     lane: Lane | None = _option(None, "interactive or bulk; unset: by the file's length.")
     channel: int | None = _option(None, "Use one channel, from 0; unset: mix all.", ge=0, lt=16)
@@ -189,6 +163,24 @@ class JobOptions(Record):
     def _by_code(cls, language: object) -> object:
         return language_code(language) if isinstance(language, str) else language
 
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _by_codes(cls, languages: object) -> object:
+        return language_codes(languages)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_language(cls, values: object) -> object:
+        """Read a list of one language as `language`."""
+        if not isinstance(values, Mapping) or values.get("language") is not None:
+            return values
+        only = only_language(values.get("languages"))
+        return values if only is None else {**values, "languages": None, "language": only}
+
+    def language_choice(self) -> LanguageChoice | None:
+        """Return the languages that the file may be in; None if it is in one alone."""
+        return language_choice(self.languages, self.language)
+
     def decode_options(self, language: str | None) -> DecodeOptions:
         """Return the options for the engine."""
         return DecodeOptions(
@@ -220,10 +212,20 @@ class JobOptions(Record):
             raise ValueError(f"min_speakers ({least}) is more than max_speakers ({most})")
         if self.channel is not None and self.channels == "split":
             raise ValueError("channels=split uses every channel; leave channel out")
+        given = self.languages
+        if given and given != ANY_LANGUAGE and self.language not in (None, *given):
+            raise ValueError(
+                f"language ({self.language}) is none of languages ({', '.join(given)})"
+            )
         names = [known.name for known in self.known_speakers]
         if len(set(names)) < len(names):
             raise ValueError("two known speakers have the same name")
         return self
+
+    @property
+    def unset(self) -> frozenset[str]:
+        """The newer options that are not set: the keys of older artifacts do without them."""
+        return frozenset({"languages"} if self.languages is None else ())
 
     @property
     def aligns(self) -> bool:

@@ -79,8 +79,11 @@ class Records:
         return found
 
     def language(self, manifest: Manifest, plan: Plan) -> str | None:
-        """Return the language as given, else as detected; None if there is no speech."""
-        if manifest.options.language is not None:
+        """Return the language as given, else as detected; None if there is no speech.
+
+        None also where a file of several languages is said to be in none above all.
+        """
+        if manifest.options.language is not None or manifest.options.languages is not None:
             return manifest.options.language
         key = keys.language(manifest.tenant, plan.heard, manifest.options)
         language: str | None = self._read(key, lambda data: data["language"])

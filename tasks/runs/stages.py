@@ -114,7 +114,7 @@ STAGES: Mapping[Stage, StageDefinition] = {
             "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "temperature",
             "temperature_increment_on_fallback", "compression_ratio_threshold",
             "logprob_threshold", "no_speech_threshold", "initial_prompt", "hotwords",
-            "suppress_tokens", "max_new_tokens", "word_timestamps", "vad_threshold",
+            "suppress_tokens", "max_new_tokens", "word_timestamps", "vad_threshold", "languages",
         }),
     ),
     Stage.ALIGN: StageDefinition(

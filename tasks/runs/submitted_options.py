@@ -15,7 +15,7 @@ from gpu_worker.errors import InvalidOption
 from gpu_worker.models.capabilities import check_english_only, is_english_only, usual_beam_size
 from gpu_worker.models.parakeet import check_writes, is_parakeet, parakeet_languages
 from gpu_worker.models.whisper import AUTO
-from gpu_worker.transcription.languages import check_language
+from gpu_worker.transcription.languages import ANY_LANGUAGE, check_language
 from tasks.runs.options import JobOptions
 
 
@@ -48,6 +48,9 @@ def check_model(options: JobOptions) -> None:
     were accepted before these rules.
     """
     check_language(options.language)
+    several = () if options.languages in (None, ANY_LANGUAGE) else options.languages or ()
+    for language in several:
+        check_language(language, "languages")
     if options.model == AUTO and options.revision is not None:
         raise InvalidOption(f"revision={options.revision!r} is of a model, and none is named.")
     # The engine checks a directory: no answer here may depend on what is in one.
@@ -56,6 +59,8 @@ def check_model(options: JobOptions) -> None:
         check_writes(options.model, known, options.language, options.task)
     if is_english_only(options.model):
         check_english_only(options.model, options.language, options.task)
+        if options.languages is not None:
+            check_english_only(options.model, ",".join(options.languages), options.task)
     exactly, least, most = options.num_speakers, options.min_speakers, options.max_speakers
     if exactly and not (least or 1) <= exactly <= (most or 100):
         bound = f"less than min_speakers ({least})" if exactly < (least or 1) else (

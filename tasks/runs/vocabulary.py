@@ -18,7 +18,7 @@ from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import vocabulary_keys
 from tasks.runs.json_artifacts import read_record
 from tasks.runs.manifest import Manifest
-from tasks.runs.options import LONGEST_HOTWORDS, Record
+from tasks.runs.option_values import LONGEST_HOTWORDS, Record
 
 # Written as one line of text, and compared without its case.
 Phrase = Annotated[

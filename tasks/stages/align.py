@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from gpu_worker.alignment.by_language import align_by_language
 from gpu_worker.alignment.chunk import align_chunk
 from gpu_worker.devices.requests import Standing
 from gpu_worker.heard import ChunkTranscript
@@ -47,22 +48,26 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             return None  # the chunk was given up, or is not transcribed yet
         if not heard.segments:
             return heard.to_json()
-        loaded = place.aligner(options, spoken or "en")
-        aligner = loaded.aligner
-        with loaded.batcher.coming():
-            samples = read_audio(place.store, keys.pcm(unit.run.tenant, audio), span)
-        aligned = align_chunk(
-            aligner,
-            samples,
-            heard,
-            first_sample=span.start,
-            language=spoken or "en",
-            batch_size=options.batch_size,
-            before_batch=check,
-            batcher=loaded.batcher,
-            turns=place.watchdog,
-            standing=Standing(unit.run.tenant, is_urgent(manifest, plan, time.time())),
-        )
-        return aligned.to_json() | {"model": aligner.name, "device": aligner.device}
+        by: dict[str, str] = {}
+
+        def align_windows(windows: ChunkTranscript, language: str) -> ChunkTranscript:
+            loaded = place.aligner(options, language)
+            with loaded.batcher.coming():
+                samples = read_audio(place.store, keys.pcm(unit.run.tenant, audio), span)
+            by.update(model=loaded.aligner.name, device=loaded.aligner.device)
+            return align_chunk(
+                loaded.aligner,
+                samples,
+                windows,
+                first_sample=span.start,
+                language=language,
+                batch_size=options.batch_size,
+                before_batch=check,
+                batcher=loaded.batcher,
+                turns=place.watchdog,
+                standing=Standing(unit.run.tenant, is_urgent(manifest, plan, time.time())),
+            )
+
+        return align_by_language(heard, spoken or "en", align_windows).to_json() | by
 
     return Work(records.key(unit), compute, audio_seconds=plan.chunk_seconds(unit.index))

@@ -81,7 +81,7 @@ def _choose(place: Workplace, manifest: Manifest, plan: Plan) -> Choice:
         choice = chosen.model_copy(update={"warnings": (*choice.warnings, *chosen.warnings)})
     applied = choice.applied(manifest)
     spoken = manifest.options.language
-    if spoken is None:
+    if spoken is None and manifest.options.languages is None:
         _keep_language(place, applied, plan, lambda: _detected(place, applied, plan))
         spoken = place.records.language(applied, plan)
         routed = by_language(spoken)

@@ -49,6 +49,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             first_sample=span.start,
             batch_size=options.batch_size,
             vad=options.vad_options(),
+            languages=options.language_choice(),
             before_batch=check,
             batcher=loaded.batcher,
             turns=place.watchdog,

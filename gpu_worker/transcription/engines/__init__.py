@@ -6,7 +6,7 @@ are seconds from the start of each window.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -101,6 +101,13 @@ class Engine(Protocol):
 
         Raises MemoryError when the batch does not fit, and InvalidOption where the engine does not
         detect languages.
+        """
+
+    def hear_languages(self, snippets: Sequence[Audio]) -> tuple[Mapping[str, float], ...]:
+        """Return how likely each language is, by its code, in snippets of some seconds each.
+
+        May be cheaper and a little less sure than `detect_languages`. What is heard in one does
+        not depend on the others. Raises MemoryError when the batch does not fit.
         """
 
 

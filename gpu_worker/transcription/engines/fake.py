@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -85,6 +85,10 @@ class FakeEngine:
     def detect_languages(self, windows: Sequence[Audio]) -> tuple[DetectedLanguage, ...]:
         """Return English with probability 1 for each window."""
         return tuple(DetectedLanguage("en", 1.0) for _ in windows)
+
+    def hear_languages(self, snippets: Sequence[Audio]) -> tuple[Mapping[str, float], ...]:
+        """Return English with probability 1 for each snippet."""
+        return tuple({"en": 1.0} for _ in snippets)
 
     def _hear(self, window: Audio, with_words: bool) -> WindowText:
         if not window.any():  # silence, or no sample at all

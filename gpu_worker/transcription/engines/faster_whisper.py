@@ -7,15 +7,12 @@ the attempt that is taken is aligned.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import ctranslate2
-import numpy as np
-import numpy.typing as npt
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 
@@ -24,8 +21,7 @@ from gpu_worker.devices import used_device
 from gpu_worker.devices.faults import translating_device_errors
 from gpu_worker.errors import InvalidOption, UnknownModel
 from gpu_worker.models.whisper import fetch_model, find_model, longest_window, vocabulary_size
-from gpu_worker.pcm import SAMPLE_RATE
-from gpu_worker.transcript import TranscriptWarning, Word
+from gpu_worker.transcript import TranscriptWarning
 from gpu_worker.transcription.engines import (
     DecodeOptions,
     DetectedLanguage,
@@ -35,8 +31,13 @@ from gpu_worker.transcription.engines import (
     text_of,
 )
 from gpu_worker.transcription.engines.attempts import Attempt, decode_with_fallback
+from gpu_worker.transcription.engines.cross_attention import CrossAttention
 from gpu_worker.transcription.engines.encoding import encode, encodings_of
-from gpu_worker.transcription.engines.features import PreparedWindow, log_mel
+from gpu_worker.transcription.engines.features import (
+    PreparedWindow,
+    log_mel,
+    without_silence,
+)
 from gpu_worker.transcription.engines.generate import generation_options, read_attempt
 from gpu_worker.transcription.engines.prompts import (
     Prompt,
@@ -45,8 +46,7 @@ from gpu_worker.transcription.engines.prompts import (
     text_room,
 )
 from gpu_worker.transcription.engines.vocabulary import Vocabulary
-from gpu_worker.transcription.engines.word_edges import fit_to_sound
-from gpu_worker.transcription.engines.word_times import MODEL_OFFSETS, time_words, token_times
+from gpu_worker.transcription.engines.word_times import MODEL_OFFSETS
 from gpu_worker.transcription.hearing import check_hearing
 
 
@@ -98,7 +98,7 @@ class FasterWhisperEngine:
         self._vocabulary = Vocabulary(
             name, model.hf_tokenizer, vocabulary, model.model.is_multilingual
         )
-        self._offset = MODEL_OFFSETS.get(name, 0.0)
+        self._attention = CrossAttention(model, MODEL_OFFSETS.get(name, 0.0))
         self.languages = self._vocabulary.languages
         self.detects_language = True
 
@@ -134,7 +134,8 @@ class FasterWhisperEngine:
         taken = decode_with_fallback(len(windows), options, attempt)
         texts = [attempt.text for attempt in taken]
         if options.word_timestamps:
-            times = partial(self._words, encoded, taken, windows, tokenizer)
+            audios = [window.audio for window in windows]
+            times = partial(self._attention.words, encoded, taken, audios, tokenizer)
             words = translating_device_errors(times)
             pairs = zip(texts, words, strict=True)
             texts = [replace(text, words=heard) for text, heard in pairs]
@@ -151,11 +152,28 @@ class FasterWhisperEngine:
         """
         if not self._model.model.is_multilingual:
             return tuple(DetectedLanguage("en", 1.0) for _ in windows)
-        encoded = self._encode([self.prepare(window) for window in windows])
+        ranked = self._languages([self.prepare(window) for window in windows])
+        return tuple(DetectedLanguage(*next(iter(found.items()))) for found in ranked)
+
+    def hear_languages(self, snippets: Sequence[Audio]) -> tuple[Mapping[str, float], ...]:
+        """Return how likely each language is in each snippet, the likeliest first.
+
+        Raises MemoryError, DevicePoisoned.
+        """
+        if not self._model.model.is_multilingual:
+            return tuple({"en": 1.0} for _ in snippets)
+        prepared = [self.prepare(snippet) for snippet in snippets]
+        if self.device != "cpu":
+            return self._languages(prepared)
+        # On a CPU each is encoded alone, so that it need not be as long as the others.
+        return tuple(found for one in prepared for found in self._languages([without_silence(one)]))
+
+    def _languages(self, windows: Sequence[PreparedWindow]) -> tuple[dict[str, float], ...]:
+        encoded = self._encode(windows)
         found: Any = translating_device_errors(partial(self._model.model.detect_language, encoded))
         return tuple(
-            DetectedLanguage(token.strip("<|>"), float(probability))
-            for [(token, probability), *_] in found
+            {token.strip("<|>"): float(probability) for token, probability in ranked}
+            for ranked in found
         )
 
     def _tokenizer(self, options: DecodeOptions) -> Tokenizer:
@@ -182,60 +200,3 @@ class FasterWhisperEngine:
             ),
         )
         return [read_attempt(result, tokenizer, options, temperature, room) for result in generated]
-
-    def _words(
-        self,
-        encoded: ctranslate2.StorageView,
-        attempts: Sequence[Attempt],
-        windows: Sequence[PreparedWindow],
-        tokenizer: Tokenizer,
-    ) -> list[tuple[Word, ...]]:
-        """Time words by cross-attention and dynamic time warping (openai/whisper timing.py)."""
-        seconds = [len(window.audio) / SAMPLE_RATE for window in windows]
-        aligned = self._align(encoded, attempts, seconds, tokenizer)
-        return [
-            fit_to_sound(
-                time_words(
-                    tokenizer,
-                    attempt.tokens,
-                    attempt.text.text,
-                    token_times(_path(result), result.text_token_probs, length, self._offset),
-                    length,
-                ),
-                window.audio,
-            )
-            if result.alignments and attempt.tokens
-            else ()
-            for attempt, result, length, window in zip(
-                attempts, aligned, seconds, windows, strict=True
-            )
-        ]
-
-    def _align(
-        self,
-        encoded: ctranslate2.StorageView,
-        attempts: Sequence[Attempt],
-        seconds: Sequence[float],
-        tokenizer: Tokenizer,
-    ) -> list[Any]:
-        """Find the frames of each text's tokens; on a CPU window by window.
-
-        That is quicker there, and in a batch the rounding depends on the texts beside it: now and
-        then a word begins or ends a frame of 20 ms sooner or later.
-        """
-        size = 1 if self.device == "cpu" else len(attempts)
-        found: list[Any] = []
-        for first in range(0, len(attempts), size):
-            group = range(first, min(first + size, len(attempts)))
-            found += self._model.model.align(
-                encodings_of(encoded, group),
-                tokenizer.sot_sequence,
-                [list(attempts[index].tokens) for index in group],
-                [math.ceil(seconds[index]) * self._model.frames_per_second for index in group],
-            )
-        return found
-
-
-def _path(aligned: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    rows, frames = np.asarray(aligned.alignments).T
-    return rows, frames

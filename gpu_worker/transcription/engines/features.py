@@ -8,7 +8,7 @@ steady sound, 4 decades below full scale. With silence `base` writes fewer wrong
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from gpu_worker.audio.samples import Audio
 Features = np.ndarray[Any, np.dtype[np.float32]]
 FRAMES = 3000  # of 10 ms
 _RANGE = 2.0  # 8 decades of power below the loudest, in features (openai/whisper audio.py)
+_HOP_SAMPLES = 160  # of a frame
+_KEPT_SILENCE = 100  # frames
 _LEAST = -1.5  # the feature of a power of 1e-10 or less
 
 
@@ -33,6 +35,16 @@ class PreparedWindow:
 def log_mel(extract: FeatureExtractor, window: Audio) -> Features:
     """Compute the features of a window of at most 30 s, shape (mels, 3000)."""
     return _filled(extract(window, padding=extract.n_fft))
+
+
+def without_silence(window: PreparedWindow) -> PreparedWindow:
+    """Cut off most of the silence that fills a window up to 30 s: it takes most of the time.
+
+    Enough to tell its language; a text needs all of it (docs/speed.md).
+    """
+    frames = len(window.audio) // _HOP_SAMPLES + _KEPT_SILENCE
+    frames = min(frames + frames % 2, FRAMES)  # the encoder halves them
+    return replace(window, features=np.ascontiguousarray(window.features[:, :frames]))
 
 
 def _filled(features: Features) -> Features:

@@ -155,7 +155,7 @@ def _openai_fields() -> dict[str, Any]:
         },
         "include[]": several | {"maxItems": 0, "description": "Not supported."},
         "keywords[]": several | {"description": "As hotwords."},
-        "languages[]": several | {"description": "With several, the language is detected."},
+        "languages[]": several | {"description": "Of several, each part gets its own."},
         "known_speaker_names[]": several | {"maxItems": KNOWN_SPEAKERS},
         "known_speaker_references[]": several
         | {"maxItems": KNOWN_SPEAKERS, "description": "A data URL of audio for each name."},
@@ -169,6 +169,7 @@ def _option_fields() -> dict[str, Any]:
     text = {"type": "string"}
     return plain | {
         "known_speakers": text | {"description": "JSON: [{name, clip}], clip by sha256."},
+        "languages": text | {"description": "Codes, separated by commas, or any."},
         "suppress_tokens": text | {"description": "Token ids, separated by commas."},
         "lane": text | {"enum": ["interactive", "bulk"]},
     }

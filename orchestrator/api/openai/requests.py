@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import ValidationError
 
 from gpu_worker.errors import InvalidOption
+from gpu_worker.transcription.languages import only_language
 from orchestrator.api.openai.fields import FieldRefused, Fields
 from orchestrator.api.openai.names import OWN_MODEL, check_model
 from orchestrator.api.openai.replies import ReplyFormat
@@ -115,8 +116,10 @@ def _translated(form: Fields) -> dict[str, Any]:
     if keywords := form.many("keywords"):
         values["hotwords"] = ", ".join(keywords)
     languages = form.many("languages")
-    if len(languages) == 1:  # with several, the language is detected
-        values["language"] = languages[0]
+    if only := only_language(",".join(languages)):
+        values["language"] = only
+    elif languages:
+        values["languages"] = ",".join(languages)
     threshold = _server_vad(form).get("threshold")
     return values if threshold is None else values | {"vad_threshold": threshold}
 
@@ -144,7 +147,7 @@ def _server_vad(form: Fields) -> dict[str, Any]:
 def _own(form: Fields) -> dict[str, Any]:
     """Take options by their own names, which win over OpenAI's fields."""
     values: dict[str, Any] = {}
-    for name in JobOptions.model_fields.keys() - {"model", "task"}:
+    for name in JobOptions.model_fields.keys() - {"model", "task", "languages"}:
         if name == "suppress_tokens":
             if items := form.many(name):
                 values[name] = [part for item in items for part in item.split(",")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -113,6 +113,10 @@ class ParakeetEngine:
             )
         (language,) = self.languages
         return tuple(DetectedLanguage(language, 1.0) for _ in windows)
+
+    def hear_languages(self, snippets: Sequence[Audio]) -> tuple[Mapping[str, float], ...]:
+        """Return the model's language, as `detect_languages`. Raises InvalidOption."""
+        return tuple({it.language: 1.0} for it in self.detect_languages(snippets))
 
     def _hear(self, windows: Sequence[Audio]) -> list[Any]:
         sounds = [_filled(window) for window in windows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -127,13 +127,21 @@ class TorchEngine:
         """
         if not self._vocabulary.is_multilingual:
             return tuple(DetectedLanguage("en", 1.0) for _ in windows)
+        return tuple(
+            DetectedLanguage(*max(found.items(), key=lambda item: item[1]))
+            for found in self.hear_languages(windows)
+        )
+
+    def hear_languages(self, snippets: Sequence[Audio]) -> tuple[Mapping[str, float], ...]:
+        """Return how likely each language is in each. Raises MemoryError, DevicePoisoned."""
+        if not self._vocabulary.is_multilingual:
+            return tuple({"en": 1.0} for _ in snippets)
         codes = sorted(self.languages)
         tokens = [self._vocabulary.language_token(code) for code in codes]
         with torch.inference_mode(), self._lock:
-            scores = self._freeing(partial(self._first_scores, windows))
-            chances = scores[:, tokens].softmax(dim=-1)
-            found = zip(chances.argmax(dim=-1).tolist(), chances.amax(dim=-1).tolist(), strict=True)
-            return tuple(DetectedLanguage(codes[best], chance) for best, chance in found)
+            scores = self._freeing(partial(self._first_scores, snippets))
+            chances = scores[:, tokens].softmax(dim=-1).tolist()
+            return tuple(dict(zip(codes, found, strict=True)) for found in chances)
 
     def _encoded(self, windows: Sequence[Audio]) -> Tensor:
         """Encode windows, beside another thread's attempt; if memory is short, free the page."""

@@ -6,7 +6,7 @@ import pytest
 
 from gpu_worker.assembly.merging import MissingSpan, merge_chunks
 from gpu_worker.diarization import Diarization
-from gpu_worker.transcript import Segment, TranscriptWarning, Turn, Word
+from gpu_worker.transcript import Segment, TranscriptWarning, Turn, Word, transcript_to_json
 
 FIRST, SECOND = Segment(0.0, 1.0, "one"), Segment(5.0, 6.0, "two")
 
@@ -88,3 +88,15 @@ def test_turns_end_with_the_file_and_those_behind_it_are_left_out() -> None:
 def test_what_ends_in_time_is_left_as_it_is() -> None:
     said = Segment(8.0, 9.0, "w0", words((8.0, 9.0)))
     assert merge_chunks([[said]], language="en", duration=9.0).segments[0] is said
+
+
+def test_the_language_is_the_one_of_most_speech_and_other_segments_keep_theirs() -> None:
+    chunks = [
+        [Segment(0, 2, "a", language="en"), Segment(2, 9, "b", language="de")],
+        [Segment(9, 12, "c", language="de"), Segment(12, 13, "d", language="es")],
+    ]
+    merged = merge_chunks(chunks, language="en", duration=13.0)
+    assert merged.language == "de"
+    assert [segment.language for segment in merged.segments] == ["en", None, None, "es"]
+    written = transcript_to_json(merged)["segments"]
+    assert [line.get("language") for line in written] == ["en", None, None, "es"]

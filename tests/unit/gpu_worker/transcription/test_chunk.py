@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +11,14 @@ import pytest
 
 from gpu_worker.audio.levels import frame_levels
 from gpu_worker.audio.samples import Audio, pcm_to_audio
-from gpu_worker.errors import OutOfMemory
+from gpu_worker.errors import InvalidOption, OutOfMemory
 from gpu_worker.heard import ChunkTranscript, HeardWindow
 from gpu_worker.pcm import Span
+from gpu_worker.transcript import TranscriptWarning, Word
 from gpu_worker.transcription.chunk import transcribe_chunk
 from gpu_worker.transcription.engines import DecodeOptions, DetectedLanguage, WindowText
 from gpu_worker.transcription.engines.fake import FakeEngine
+from gpu_worker.transcription.language_runs import LanguageChoice
 from gpu_worker.transcription.languages import detect_language
 from tests.inputs.speech import recording
 
@@ -163,3 +165,52 @@ def test_samples_become_floats_between_minus_one_and_one() -> None:
     audio = pcm_to_audio(np.array([-32768, 0, 16384], "<i2").tobytes())
     assert audio.dtype == np.float32
     assert audio.tolist() == [-1.0, 0.0, 0.5]
+
+
+class Bilingual(FakeEngine):
+    """Hears German after a moment of the file, which is told by how loud its samples are."""
+
+    def hear_languages(self, snippets: Sequence[Audio]) -> tuple[Mapping[str, float], ...]:
+        loud = [float(np.abs(snippet).max()) > 0.5 for snippet in snippets]
+        return tuple({"en": 0.99, "de": 0.01} if one else {"en": 0.01, "de": 0.99} for one in loud)
+
+    def transcribe(
+        self, windows: Sequence[Audio], options: DecodeOptions
+    ) -> tuple[WindowText, ...]:
+        said = options.language or ""
+        first = Word(said, 0.0, 0.1, 1.0)
+        return tuple(
+            replace(text, text=f"{said} {text.text}", words=(first, *text.words))
+            for text in super().transcribe(windows, options)
+        )
+
+
+def test_each_window_is_decoded_and_kept_in_its_own_language(audio: Audio) -> None:
+    half = len(audio) // 2
+    quieter = np.concatenate([audio[:half], audio[half:] * np.float32(0.3)])
+    heard = transcribe_chunk(
+        Bilingual(), quieter, DecodeOptions(), languages=LanguageChoice(("de", "en"))
+    )
+    languages = [segment.language or "" for segment in heard.segments]
+    assert languages == sorted(languages, reverse=True)  # en, then de
+    assert set(languages) == {"en", "de"}
+    begins = [window.segments[0] for window in heard.windows]
+    assert all(segment.text.startswith(f"{segment.language} ") for segment in begins)
+
+
+def test_without_languages_segments_name_none(audio: Audio) -> None:
+    heard = transcribe_chunk(Bilingual(), audio, OPTIONS)
+    assert {segment.language for segment in heard.segments} == {None}
+
+
+def test_a_language_that_the_model_has_not_is_refused_before_anything_is_heard(
+    audio: Audio,
+) -> None:
+    class Refusing(Bilingual):
+        def warnings(self, options: DecodeOptions) -> tuple[TranscriptWarning, ...]:
+            if options.language == "xx":
+                raise InvalidOption("no xx")
+            return ()
+
+    with pytest.raises(InvalidOption):
+        transcribe_chunk(Refusing(), audio, DecodeOptions(), languages=LanguageChoice(("en", "xx")))

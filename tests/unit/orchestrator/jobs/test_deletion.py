@@ -38,7 +38,7 @@ from tasks.execution import workplace as lifecycle
 from tasks.fair_queue import clear
 from tasks.runs import keys, usage_keys
 from tasks.runs.manifest import Output, Source
-from tasks.runs.options import KnownSpeaker
+from tasks.runs.option_values import KnownSpeaker
 from tasks.runs.records import Records
 from tasks.runs.stages import Stage, queues
 from tasks.runs.submitted_options import job_options

@@ -30,7 +30,8 @@ from orchestrator.jobs.tombstones import Tombstones
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.deadline import WaitingPlace, place_of
-from tasks.runs.options import JobOptions, KnownSpeaker
+from tasks.runs.option_values import KnownSpeaker
+from tasks.runs.options import JobOptions
 from tasks.runs.records import result_record
 from tasks.runs.stages import Lane
 from tasks.runs.units import Run

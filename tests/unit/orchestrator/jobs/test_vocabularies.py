@@ -21,7 +21,7 @@ from orchestrator.jobs.vocabularies import (
     vocabulary_version,
 )
 from tasks.runs import vocabulary_keys
-from tasks.runs.options import LONGEST_HOTWORDS
+from tasks.runs.option_values import LONGEST_HOTWORDS
 from tasks.runs.vocabulary import Vocabulary
 from tests.inputs.examples import TENANT
 

@@ -83,7 +83,7 @@ def test_corrections_are_kept_with_who_and_when(connection: Cluster, job: str) -
 def test_every_format_has_the_corrected_text_and_no_refused_line(
     connection: Cluster, job: str
 ) -> None:
-    before = {form: rendered(connection, form) for form in FORMATS}
+    before = {form: rendered(connection, form) for form in FORMATS if form != "docx"}
     all_three(connection)
     for form in ("txt", "srt", "vtt", "tsv", "json"):
         text = rendered(connection, form)

@@ -22,7 +22,7 @@ from orchestrator.cluster.job import Status
 from orchestrator.jobs.runs import retry
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import rerun, submit
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, exists
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
 from tasks.runs.manifest import Choice, Plan
@@ -72,6 +72,16 @@ def test_all_is_chosen_where_nothing_is_named(place: Workplace) -> None:
     manifest = Records(place.store).resolved(UNIT.run)
     assert manifest.options.model == "base" and manifest.options.beam_size == 5
     assert Records(place.store).language(manifest, a_plan()) == "en"
+
+
+@pytest.mark.parametrize("languages", [("en", "tl"), "any"])
+def test_no_language_is_detected_where_several_are_given(
+    place: Workplace, languages: object
+) -> None:
+    choice = choose(place, model=AUTO, language=None, languages=languages, aligner="ctc")
+    assert choice.model == "base"
+    manifest = Records(place.store).resolved(UNIT.run)
+    assert not exists(place.store, keys.language(TENANT, "ab", manifest.options))
 
 
 def test_a_given_number_of_beams_stays(place: Workplace) -> None:

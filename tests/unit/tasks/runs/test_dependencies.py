@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from tasks.runs.dependencies import chunk_stages, downstream, fan_in, header_chains, open_units
+from tasks.runs.dependencies import (
+    chunk_stages,
+    downstream,
+    fan_in,
+    header_chains,
+    needs_detection,
+    open_units,
+)
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
 from tests.inputs.examples import a_plan, a_run, a_unit
@@ -30,6 +37,22 @@ def test_a_chunk_is_aligned_only_if_a_second_model_can_time_its_words(
     options: dict[str, Any], stages: list[str]
 ) -> None:
     assert [stage.value for stage in chunk_stages(JobOptions(**options))] == stages
+
+
+@pytest.mark.parametrize(
+    ("options", "is_needed"),
+    [
+        ({}, True),
+        ({"language": "en"}, False),
+        ({"languages": ("de", "en")}, False),
+        ({"languages": "any"}, False),
+    ],
+)
+def test_one_language_is_detected_only_where_none_is_given(
+    options: dict[str, Any], is_needed: bool
+) -> None:
+    given = JobOptions(model="pico", **options)
+    assert needs_detection(given) is is_needed
 
 
 def test_every_chunk_has_a_chain_and_every_shard_a_unit() -> None:

@@ -15,6 +15,7 @@ from tests.inputs.examples import a_unit
 
 OTHER: dict[str, Any] = {
     "model": "tiny", "revision": "v2", "compute_type": "int8", "language": "es",
+    "languages": ("en", "es"),
     "task": "translate", "lane": "bulk", "channel": 1, "chunk_seconds": 60, "batch_size": 2,
     "beam_size": 5, "best_of": 3, "patience": 2.0, "length_penalty": 0.5,
     "repetition_penalty": 1.1, "no_repeat_ngram_size": 3, "temperature": 0.4,
@@ -75,6 +76,11 @@ def test_everything_the_engine_is_told_is_in_the_key() -> None:
 def test_the_language_counts_as_spoken_not_as_submitted() -> None:
     assert transcribed("en") != transcribed("es")
     assert transcribed("en", language="en") == transcribed("en")
+
+
+def test_artifacts_of_one_language_have_the_keys_of_the_first_releases() -> None:
+    pico = JobOptions(model="pico")
+    assert keys.chunk_mark(Stage.TRANSCRIBE, pico, "en") == "da96ceb8fcfb574c"
 
 
 def test_tenant_audio_and_span_are_in_the_key() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.engines import DecodeOptions
+from gpu_worker.transcription.language_runs import LanguageChoice
 from tasks.runs.options import JobOptions
 from tasks.runs.submitted_options import changed_options, job_options
 
@@ -140,6 +141,11 @@ def test_a_number_that_is_none_is_refused(name: str, value: Any) -> None:
     [
         {"no_such_option": 1},
         {"language": "EN!"},
+        {"languages": ["en", "klingon"]},
+        {"languages": ["en", "auto"]},
+        {"languages": ["en", "any"]},
+        {"languages": ["en", 5]},
+        {"languages": []},
         {"task": "sing"},
         {"compute_type": "float99"},
         {"lane": "fast"},
@@ -195,6 +201,7 @@ def test_the_speech_detection_is_told_its_threshold() -> None:
         ({"num_speakers": 5, "min_speakers": 7}, "num_speakers .5. is less than min_speakers .7."),
         ({"num_speakers": 5, "max_speakers": 3}, "num_speakers .5. is more than max_speakers .3."),
         ({"channels": "split", "channel": 0}, "leave channel out"),
+        ({"language": "fr", "languages": "en,de"}, "language .fr. is none of languages"),
         ({"known_speakers": [{"name": "Anna", "clip": CLIP}] * 2}, "the same name"),
     ],
 )
@@ -260,6 +267,8 @@ def test_what_contradicts_each_other_is_said_without_the_librarys_words() -> Non
     ("values", "words"),
     [
         ({"language": "German"}, "language=de: leave the language out"),
+        ({"languages": "en,de"}, "language=de,en"),
+        ({"languages": "any"}, "language=any"),
         ({"task": "translate"}, "cannot translate"),
     ],
 )
@@ -271,6 +280,22 @@ def test_what_an_english_only_model_cannot_do_is_refused_at_submission(
         job_options({"model": model} | values)
     assert job_options({"model": model, "language": "en"}).model == model
     assert job_options({"model": "tiny"} | values)
+
+
+@pytest.mark.parametrize("given", ["German, en", ["en", "de-AT"], ("DE", "English", "en")])
+def test_languages_are_read_in_any_spelling_and_order(given: Any) -> None:
+    options = job_options({"languages": given, "language": "en"})
+    assert (options.languages, options.language) == (("de", "en"), "en")
+    assert options.language_choice() == LanguageChoice(("de", "en"), "en")
+
+
+def test_one_language_of_a_list_is_the_same_as_language() -> None:
+    assert job_options({"languages": ["German"]}) == job_options({"language": "de"})
+    assert job_options({"language": "de"}).language_choice() is None
+
+
+def test_any_language_is_any_that_the_model_knows() -> None:
+    assert job_options({"languages": "any"}).language_choice() == LanguageChoice(())
 
 
 def test_a_job_that_was_accepted_before_the_rule_can_still_be_read() -> None:

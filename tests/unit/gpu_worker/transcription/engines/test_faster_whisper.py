@@ -99,6 +99,17 @@ def test_it_tells_its_languages_apart(engine: Engine) -> None:
     assert {"en", "es"} <= engine.languages
 
 
+def test_it_says_how_likely_each_language_is_in_a_snippet(engine: Engine) -> None:
+    spoken = [*heldout("en")[:4], *heldout("es")[:4]]
+    heard = engine.hear_languages([utterance.samples for utterance in spoken])
+    assert all(set(chances) == {"en", "es"} for chances in heard)
+    assert all(sum(chances.values()) == pytest.approx(1.0, abs=0.01) for chances in heard)
+    right = [
+        chances[utterance.language] > 0.5 for chances, utterance in zip(heard, spoken, strict=True)
+    ]
+    assert sum(right) >= 7
+
+
 def test_a_language_it_does_not_have_is_refused(engine: Engine) -> None:
     with pytest.raises(InvalidOption, match="language 'xx'"):
         engine.transcribe([np.zeros(RATE, np.float32)], replace(ENGLISH, language="xx"))

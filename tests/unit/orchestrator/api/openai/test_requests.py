@@ -17,7 +17,8 @@ from orchestrator.api.openai.requests import (
     audio_request,
     with_voices,
 )
-from tasks.runs.options import JobOptions, KnownSpeaker
+from tasks.runs.option_values import KnownSpeaker
+from tasks.runs.options import JobOptions
 from tasks.runs.stages import Lane
 
 CLIP = b"RIFF\x00\xff"
@@ -96,9 +97,12 @@ def test_openais_fields_become_options() -> None:
     assert request.form is ReplyFormat.VERBOSE_JSON
 
 
-def test_one_possible_language_is_the_language_and_of_several_it_is_detected() -> None:
+def test_one_possible_language_is_the_language_and_of_several_each_part_gets_its_own() -> None:
     assert parsed(("languages[]", "es")).options.language == "es"
-    assert parsed(("languages[]", "es"), ("languages[]", "en")).options.language is None
+    several = parsed(("languages[]", "es"), ("languages[]", "en")).options
+    assert (several.language, several.languages) == (None, ("en", "es"))
+    assert parsed(languages="es,en").options.languages == ("en", "es")
+    assert parsed(languages="any").options.languages == ("any",)
 
 
 def test_every_option_of_a_job_is_a_field() -> None:
