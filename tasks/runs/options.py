@@ -136,6 +136,10 @@ class JobOptions(Record):
     no_speech_threshold: float | None = _option(
         0.6, "Above, and below logprob_threshold: taken for silence.", ge=-1000, le=1000
     )
+    second_tries: float = _option(
+        0.2, "Share of the speech that is decoded again where its text is doubtful; 0: none.",
+        ge=0, le=1,
+    )  # fmt: skip
     initial_prompt: str | None = _option(None, "Text that sets the style.", max_length=2000)
     hotwords: str | None = _option(None, "Names and terms to expect.", max_length=2000)
     suppress_tokens: tuple[TokenId, ...] = _option(
