@@ -27,6 +27,7 @@ from gpu_worker.transcription.tries import (
     SPLIT,
     Try,
     Way,
+    doubts_for,
     fails,
     falls_back,
     own_way,
@@ -107,11 +108,14 @@ class SecondTries:
         """Return the windows of which no text passes."""
         return [index for index in self._open() if not self._passing(index)]
 
-    def doubtful(self) -> list[int]:
-        """Return the windows of which each text that passes is doubtful, the worst first."""
+    def doubtful(self, codes: frozenset[str]) -> list[int]:
+        """Return the windows of which each text that passes is doubtful, the worst first.
+
+        `codes` are those of the flags that count.
+        """
         language = self._options.language or ""
         doubts = {
-            index: min(window_doubt(text, self.seconds(index), language) for text in passing)
+            index: min(window_doubt(text, self.seconds(index), language, codes) for text in passing)
             for index in self._open()
             if (passing := self._passing(index))
         }
@@ -184,18 +188,18 @@ def decode_with_tries(
     budget = share * sum(map(len, sounds)) / SAMPLE_RATE
     is_unused = share > 0.0
 
-    def affordable() -> list[int]:
+    def affordable(codes: frozenset[str]) -> list[int]:
         nonlocal budget, is_unused
         found = []
-        for index in tries.doubtful() if share > 0.0 else ():
+        for index in tries.doubtful(codes) if share > 0.0 else ():
             if is_unused or tries.seconds(index) <= budget:
                 budget, is_unused = budget - tries.seconds(index), False
                 found.append(index)
         return found
 
     for way in sure_ways(engine, options):
-        tries.decode(sorted({*tries.failing(), *affordable()}), way)
-    tries.split(sorted({*tries.failing(), *affordable()}), own_way(options))
+        tries.decode(sorted({*tries.failing(), *affordable(doubts_for(way.by))}), way)
+    tries.split(sorted({*tries.failing(), *affordable(doubts_for(SPLIT))}), own_way(options))
     tries.decode(tries.failing(), sampled_way(options))
     return tries.results()
 

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow  # it runs the real speech detection
 
 RATE = 16_000
 OPTIONS = DecodeOptions(language="en", beam_size=5)
+OPTIONS_OF_GREEDY = DecodeOptions(language="en")
 CHANCE = itertools.count()
 
 
@@ -78,8 +79,10 @@ def audio() -> Audio:
     return recording(70, gap=(0.2, 0.5))[0]
 
 
-def heard(engine: FakeEngine, audio: Audio, share: float = 0.0) -> ChunkTranscript:
-    return transcribe_chunk(engine, audio, OPTIONS, second_tries=share)
+def heard(
+    engine: FakeEngine, audio: Audio, options: DecodeOptions = OPTIONS, share: float = 0.0
+) -> ChunkTranscript:
+    return transcribe_chunk(engine, audio, options, second_tries=share)
 
 
 def test_the_ways_come_in_order_until_a_text_passes(audio: Audio) -> None:
@@ -124,22 +127,44 @@ def test_a_text_that_is_split_has_all_words_inside_its_window(audio: Audio) -> N
         assert said == " ".join(word.word for word in words)
 
 
-def test_a_doubtful_text_that_passes_is_decoded_again_within_the_budget(audio: Audio) -> None:
-    none = Unsure("beam", "greedy", "no_repeat", doubtful=("beam",))
-    heard(none, audio)
-    some = Unsure("beam", "greedy", "no_repeat", doubtful=("beam", "greedy", "no_repeat"))
-    heard(some, audio, share=0.5)
-    assert none.asked.count("greedy") == 0 and "greedy" in some.asked
+def test_a_doubtful_greedy_text_gets_beams_within_the_budget(audio: Audio) -> None:
+    every = ("beam", "greedy", "no_repeat", "split")
+    none, some = (Unsure(*every, doubtful=every) for _ in range(2))
+    heard(none, audio, OPTIONS_OF_GREEDY)
+    assert set(none.asked) == {"greedy"}
+    heard(some, audio, OPTIONS_OF_GREEDY, share=0.5)
+    assert set(some.asked) == {"greedy", "beam"}  # no other way makes such words likelier
     assert some.seconds - none.seconds <= 0.5 * none.seconds
-    assert "sampled" not in some.asked
 
 
 def test_the_worst_window_of_a_short_chunk_is_decoded_again_once(audio: Audio) -> None:
-    engine = Unsure(
-        "beam", "greedy", "no_repeat", "split", doubtful=("beam", "greedy", "no_repeat")
-    )
-    heard(engine, audio[: 25 * RATE], share=0.1)
-    assert engine.asked == ["beam", "greedy"]
+    engine = Unsure("beam", "greedy", doubtful=("beam", "greedy"))
+    heard(engine, audio[: 25 * RATE], OPTIONS_OF_GREEDY, share=0.1)
+    assert engine.asked == ["greedy", "beam"]
+
+
+def test_unlikely_words_that_had_beams_are_not_decoded_again(audio: Audio) -> None:
+    engine = Unsure("beam", doubtful=("beam",))
+    heard(engine, audio, share=1.0)
+    assert set(engine.asked) == {"beam"}
+
+
+class Looping(Unsure):
+    """Repeats itself, but for one way, and is sure of it."""
+
+    def _answer(self, window: Audio, text: WindowText, options: DecodeOptions) -> WindowText:
+        said = super()._answer(window, text, options)
+        if way_of(options, len(window) / RATE) in self.doubtful:
+            words = tuple(replace(word, word="so") for word in said.words)
+            return replace(said, words=words, text=" ".join(word.word for word in words))
+        return said
+
+
+def test_a_loop_that_passes_the_thresholds_is_decoded_again(audio: Audio) -> None:
+    engine = Looping("beam", "greedy", "no_repeat", doubtful=("beam", "greedy"))
+    found = heard(engine, audio, share=1.0)
+    assert "no_repeat" in engine.asked and "sampled" not in engine.asked
+    assert "no_repeat" in " ".join(segment.text for segment in found.segments)
 
 
 def test_text_without_a_voice_is_not_decoded_again() -> None:

@@ -8,7 +8,6 @@ from gpu_worker.transcript import Word
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.fallback import compression_ratio
 from gpu_worker.transcription.tries import (
-    LEAST_RISE,
     Try,
     falls_back,
     own_way,
@@ -86,10 +85,11 @@ def test_a_text_faster_than_people_talk_comes_behind_one_that_is_not() -> None:
     assert best(("beam", fast), ("greedy", half), seconds=6.0) == "greedy"
 
 
-def test_a_text_that_passes_stays_unless_another_is_clearly_likelier() -> None:
+def test_of_texts_that_pass_the_likeliest_is_taken_and_the_first_of_equals() -> None:
     first = ("beam", text(PLAIN, -0.5))
-    assert best(first, ("greedy", text(PLAIN, -0.5 + LEAST_RISE / 2))) == "beam"
-    assert best(first, ("greedy", text(PLAIN, -0.5 + 2 * LEAST_RISE))) == "greedy"
+    assert best(first, ("greedy", text(PLAIN, -0.6))) == "beam"
+    assert best(first, ("greedy", text(PLAIN, -0.5))) == "beam"
+    assert best(first, ("greedy", text(PLAIN, -0.4))) == "greedy"
 
 
 def test_of_texts_that_fail_the_likeliest_is_taken() -> None:
