@@ -17,7 +17,7 @@ from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Alternative, Flag
 from gpu_worker.transcription.alternatives import different
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
-from gpu_worker.transcription.engines.fallback import compression_ratio
+from gpu_worker.transcription.engines.fallback import compression_ratio, is_silence
 from gpu_worker.transcription.invented import invention
 from gpu_worker.transcription.tries import (
     BEAM,
@@ -122,11 +122,17 @@ class SecondTries:
         return sorted((index for index in doubts if doubts[index]), key=lambda i: -doubts[i])
 
     def _open(self) -> list[int]:
-        return [index for index in range(len(self._tries)) if index not in self._invented]
+        """Return the windows with a text that is believed to be said."""
+        firsts = [tries[0].text for tries in self._tries]
+        return [
+            index
+            for index, first in enumerate(firsts)
+            if first.text and index not in self._invented and not is_silence(first, self._options)
+        ]
 
     def _passing(self, index: int) -> list[WindowText]:
         texts = [one.text for one in self._tries[index]]
-        return [text for text in texts if not fails(text, self._options)]
+        return [text for text in texts if text.text and not fails(text, self._options)]
 
     def seconds(self, index: int) -> float:
         """Return the length of a window."""
@@ -145,7 +151,10 @@ class SecondTries:
         sounds = [part.cut(self._sounds[index]) for index in indices for part in parts[index]]
         texts = iter(self._decode(sounds, way.options) if sounds else ())
         for index in indices:
-            found = [(part, next(texts)) for part in parts[index]]
+            found = [
+                (part, self._believed(text, part.cut(self._sounds[index])))
+                for part, text in zip(parts[index], texts, strict=False)
+            ]
             if found:
                 self._tries[index].append(Try(SPLIT, joined(found)))
 
@@ -158,6 +167,12 @@ class SecondTries:
             why = self._invented.get(index)
             results.append(Tried(best.text, best.by, best is tries[0], others, why))
         return results
+
+    def _believed(self, text: WindowText, sound: Audio) -> WindowText:
+        """Return a part's text, without words if it is taken for silence or for invented."""
+        if is_silence(text, self._options) or invention(text, sound, self._options):
+            return replace(text, text="", words=())
+        return text
 
     def _parts(self, sound: Audio) -> tuple[Window, ...]:
         """Cut a window at its pauses; nothing for one that is too short for two parts."""
