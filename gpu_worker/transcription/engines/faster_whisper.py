@@ -187,12 +187,21 @@ class FasterWhisperEngine:
     ) -> list[tuple[Word, ...]]:
         """Time words by cross-attention and dynamic time warping (openai/whisper timing.py)."""
         seconds = [len(window.audio) / SAMPLE_RATE for window in windows]
-        aligned = self._model.model.align(
-            encoded,
-            tokenizer.sot_sequence,
-            [list(attempt.tokens) for attempt in attempts],
-            [math.ceil(length) * self._model.frames_per_second for length in seconds],
-        )
+        # On a CPU one by one, as they are encoded: in a batch a word's time may shift by a frame.
+        size = 1 if self.device == "cpu" else max(1, len(windows))
+        aligned = [
+            one
+            for first in range(0, len(windows), size)
+            for one in self._model.model.align(
+                encodings_of(encoded, range(first, first + size)),
+                tokenizer.sot_sequence,
+                [list(attempt.tokens) for attempt in attempts[first : first + size]],
+                [
+                    math.ceil(length) * self._model.frames_per_second
+                    for length in seconds[first : first + size]
+                ],
+            )
+        ]
         return [
             fit_to_sound(
                 time_words(

@@ -203,3 +203,12 @@ def test_a_window_that_fails_gets_the_same_text_in_each_run_while_nothing_is_sam
         assert [flag.code for flag in segment.flags] == [DECODED_AGAIN]
         assert segment.temperature == 0.0
         assert "sampled" not in {other.by for other in segment.alternatives}
+
+
+@pytest.mark.parametrize("beams", [1, 5])
+def test_words_have_the_same_times_alone_and_in_a_batch(beams: int) -> None:
+    model = load(EngineRequest("pico", device="cpu", compute_type="int8", threads=1))
+    sound, options = conversation(), replace(OPTIONS, beam_size=beams)
+    windows = [sound[first : first + 6 * SAMPLE_RATE] for first in range(0, len(sound), 48_000)]
+    alone = [model.transcribe([window], options)[0] for window in windows]
+    assert list(model.transcribe(windows, options)) == alone
