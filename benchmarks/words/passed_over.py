@@ -27,6 +27,7 @@ from gpu_worker.transcription.decoded import DecodedWindow
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
 from gpu_worker.transcription.engines.faster_whisper import load
 from gpu_worker.transcription.second_look import second_look
+from gpu_worker.transcription.second_tries import Tried
 from gpu_worker.transcription.windows import Window, pack_windows
 from gpu_worker.words import join_texts
 
@@ -53,7 +54,10 @@ def main() -> None:
         if not windows:
             return []
         texts = engine.transcribe([window.cut(audio) for window in windows], options)
-        return [DecodedWindow.of(*pair, options) for pair in zip(windows, texts, strict=True)]
+        return [
+            DecodedWindow.of(window, Tried(text), options)
+            for window, text in zip(windows, texts, strict=True)
+        ]
 
     print("\nseed  pad ms  words  errors, one look  two looks  windows  looked at again  left, s")
     for seed in range(*given.seeds):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from gpu_worker.assembly.full_stops import without_false_stops
 from gpu_worker.assembly.speakers import assign_speakers
 from gpu_worker.diarization import Diarization
 from gpu_worker.doubt.review import flagged, review
@@ -58,6 +59,7 @@ def merge_chunks(
     turns = _within(diarization.turns if diarization else turns, duration)
     if diarization is not None:
         segments = assign_speakers(segments, turns, _within(diarization.exclusive, duration))
+    segments = without_false_stops(segments, language or "")
     around = Surroundings(language or "", tuple(turns), diarization is not None, is_aligned)
     segments = flagged(segments, around)
     if not with_words:

@@ -13,6 +13,7 @@ from gpu_worker.transcript import Flag, Review, Segment, TranscriptWarning
 _WITHOUT_TEXT = {
     "speech_without_words": (thresholds.NO_TEXT, thresholds.NO_TEXT_DOUBT),
     "speech_without_text": (thresholds.NO_TEXT, thresholds.NO_TEXT_DOUBT),
+    "invented_text": (thresholds.LEFT_OUT, thresholds.LEFT_OUT_DOUBT),
     "missing_span": (thresholds.MISSING, thresholds.MISSING_DOUBT),
 }
 

@@ -18,8 +18,10 @@ ODD_SCRIPT = "odd_script"
 NOT_PLACED = "not_placed"
 UNSTABLE = "unstable"
 STOCK_PHRASE = "stock_phrase"
+DECODED_AGAIN = "decoded_again"
 # Of a span without text.
 NO_TEXT = "no_text"
+LEFT_OUT = "left_out"
 MISSING = "missing"
 
 # A word of score p is wrong with the probability 1 / (1 + (p / (1 - p)) ** SLOPE * e ** INTERCEPT):
@@ -54,6 +56,9 @@ ODD_SCRIPT_DOUBT = 0.7
 UNSTABLE_TEMPERATURE = 0.4
 UNSTABLE_DOUBT = 0.5
 STOCK_PHRASE_DOUBT = 0.6
+# A text that was taken instead of the first one: it is better, but the sound is a difficult one.
+DECODED_AGAIN_DOUBT = 0.15
 # Speech without text: nothing is wrong that can be read, but something is lost.
 NO_TEXT_DOUBT = 0.6
 MISSING_DOUBT = 1.0
+LEFT_OUT_DOUBT = 0.2  # text that was taken for invented, and left out

@@ -1,4 +1,4 @@
-"""Transcribe one chunk's audio: speech, windows, batches, a second look, lines.
+"""Transcribe one chunk's audio: speech, windows, batches, second tries, a second look, lines.
 
 Takes an array of samples and returns dataclasses with times from the start of the file.
 """
@@ -25,6 +25,7 @@ from gpu_worker.transcription.language_runs import Chances, LanguageChoice
 from gpu_worker.transcription.language_snippets import language_windows
 from gpu_worker.transcription.language_trials import likelier_language
 from gpu_worker.transcription.second_look import second_look
+from gpu_worker.transcription.second_tries import SHARE, Tried, decode_with_tries
 from gpu_worker.transcription.windows import Window, pack_windows
 
 # Decoded at once on a CPU. More save little there (docs/speed.md); the six units of a worker fill
@@ -47,15 +48,17 @@ def transcribe_chunk(
     batcher: WindowBatcher | None = None,
     turns: Turns = NO_TURNS,
     standing: Standing = ANY_STANDING,
+    second_tries: float = SHARE,
 ) -> ChunkTranscript:
     """Find the speech in `audio`, decode it, and time it from the start of the file.
 
     `audio` has shape (samples,); `first_sample` is the chunk's position in the file. `batcher` is
     the engine's: with it the chunk's windows share batches with those of other chunks, in the
     order of `standing`, and `turns` hears whose windows are decoded. Words are always timed: their
-    times decide where lines end, and whether speech was passed over. With `languages` each window
-    is in one of them, and the language of `options` has no effect. Raises OutOfMemory, and what
-    `before_batch` and the engine raise.
+    times decide where lines end, and whether speech was passed over. `second_tries` is the share of
+    the speech that is decoded again for doubts. With `languages` each window is in one of them, and
+    the language of `options` has no effect. Raises OutOfMemory, and what `before_batch` and the
+    engine raise.
     """
     batcher = batcher or Batcher(engine.decode)
     largest = min(batch_size, CPU_WINDOWS) if engine.device == "cpu" else batch_size
@@ -70,28 +73,34 @@ def transcribe_chunk(
         listener = Batcher[None, Audio, Chances](lambda items, _: engine.hear_languages(items))
         return listener.run(snippets, None, largest, before_batch=before_batch, turns=turns)
 
-    def decode(found: Sequence[Window]) -> list[DecodedWindow]:
+    def once(sounds: Sequence[Audio], way: DecodeOptions) -> Sequence[WindowText]:
         with batcher.preparing():
-            prepared = [engine.prepare(window.cut(audio)) for window in found]
-        texts: dict[int, WindowText] = {}
+            prepared = [engine.prepare(sound) for sound in sounds]
+        return batcher.run(
+            prepared, way, largest, before_batch=before_batch, turns=turns, standing=standing
+        )
+
+    def decode(found: Sequence[Window], share: float = 0.0) -> list[DecodedWindow]:
+        texts: dict[int, Tried] = {}
         for language in dict.fromkeys(window.language for window in found):
             own = [index for index, one in enumerate(found) if one.language == language]
             spoken = replace(timed, language=language) if language else timed
-            some = batcher.run(
-                [prepared[index] for index in own], spoken, largest,
-                before_batch=before_batch, turns=turns, standing=standing,
-            )  # fmt: skip
-            texts |= zip(own, some, strict=True)
+            sounds = [found[index].cut(audio) for index in own]
+            tried = decode_with_tries(
+                sounds, spoken, once, engine=engine.kind, vad=vad, share=share
+            )
+            texts |= zip(own, tried, strict=True)
         return [DecodedWindow.of(one, texts[index], timed) for index, one in enumerate(found)]
 
     if languages is None:
-        decoded = decode(pack_windows(spans, longest))
+        decoded = decode(pack_windows(spans, longest), second_tries)
     else:
         for language in languages.allowed:
             engine.warnings(replace(options, language=language))  # raises for one it has not
         choice = languages.among(engine.languages)
         windows = language_windows(audio, spans, hear, choice, longest)
-        decoded = likelier_language(audio, decode(windows), hear, decode, choice.allowed)
+        first = decode(windows, second_tries)
+        decoded = likelier_language(audio, first, hear, decode, choice.allowed)
     decoded, passed_over = second_look(audio, decoded, decode, vad)
     shown = partial(
         heard_window, audio, first_sample=first_sample, with_words=options.word_timestamps
@@ -106,6 +115,7 @@ def transcribe_chunk(
         (
             *_warnings(engine, options, decoded),
             *(_passed_over(span, first_sample) for span in passed_over),
+            *(_invented(one, first_sample) for one in decoded if one.dropped),
         ),
     )
 
@@ -122,13 +132,31 @@ def _warnings(
 
 
 def _passed_over(span: Span, first_sample: int) -> TranscriptWarning:
-    start, end = (
-        round((first_sample + sample) / SAMPLE_RATE, TIME_DIGITS)
-        for sample in (span.start, span.end)
-    )
+    start, end = _times(span, first_sample)
     return TranscriptWarning(
         "speech_without_words",
         f"Between {start:.1f} and {end:.1f} s there is speech that the model wrote no words for.",
         start,
         end,
     )
+
+
+def _invented(one: DecodedWindow, first_sample: int) -> TranscriptWarning:
+    spans = one.window.spans
+    start, end = _times(Span(spans[0].start, spans[-1].end), first_sample)
+    return TranscriptWarning(
+        "invented_text",
+        f"Between {start:.1f} and {end:.1f} s no voice was heard; this text was left out: "
+        f"{one.dropped}.",
+        start,
+        end,
+    )
+
+
+def _times(span: Span, first_sample: int) -> tuple[float, float]:
+    """Return the edges of a span of the chunk, in seconds of the file."""
+    start, end = (
+        round((first_sample + sample) / SAMPLE_RATE, TIME_DIGITS)
+        for sample in (span.start, span.end)
+    )
+    return start, end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gpu_worker.audio.levels import frame_levels
@@ -9,15 +10,17 @@ from gpu_worker.audio.samples import Audio
 from gpu_worker.doubt.word_doubt import doubted
 from gpu_worker.heard import HeardWindow
 from gpu_worker.pcm import SAMPLE_RATE
-from gpu_worker.transcript import Segment, Word
+from gpu_worker.transcript import Alternative, Flag, Segment, Word
+from gpu_worker.transcription.alternatives import in_place_of
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.fallback import is_silence, needs_fallback
 from gpu_worker.transcription.lines import split_lines
+from gpu_worker.transcription.second_tries import SCORE_DIGITS, Tried
 from gpu_worker.transcription.windows import Window
 from gpu_worker.words import word_places
 
 TIME_DIGITS = 3  # milliseconds
-SCORE_DIGITS = 4
+NAMED_CHARACTERS = 80  # of a text that is dropped, in its warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +30,24 @@ class DecodedWindow:
     window: Window
     text: WindowText
     is_believed: bool
+    alternatives: tuple[Alternative, ...] = ()  # texts of the window that were not taken
+    flags: tuple[Flag, ...] = ()  # for each of its lines
+    dropped: str = ""  # its text that was taken for invented, and why
 
     @classmethod
-    def of(cls, window: Window, text: WindowText, options: DecodeOptions) -> DecodedWindow:
-        """Make one from an engine's text; drop the text if the model takes the window for silence.
+    def of(cls, window: Window, tried: Tried, options: DecodeOptions) -> DecodedWindow:
+        """Make one of what was decoded; drop the text if the model takes the window for silence.
 
-        `is_believed` is False for a text that should be decoded again, and without a text.
+        A text that is taken for invented is dropped, too. `is_believed` is False for a text that
+        should be decoded again, and without a text.
         """
-        if is_silence(text, options):
+        text, dropped = tried.text, ""
+        if tried.invented and text.text:
+            dropped = f"{text.text[:NAMED_CHARACTERS]!r} ({tried.invented})"
+        if dropped or is_silence(text, options):
             text = replace(text, text="", words=())
-        return cls(window, text, bool(text.text) and not needs_fallback(text, options))
+        is_believed = bool(text.text) and not needs_fallback(text, options)
+        return cls(window, text, is_believed, tried.alternatives, tried.flags, dropped)
 
     def part(self, first: int, end: int, words: slice) -> DecodedWindow | None:
         """Return the samples from `first` up to `end` with these words; None if either is empty."""
@@ -51,7 +62,13 @@ class DecodedWindow:
             for word in kept
         )
         text = self.text.text[places[begin][0] : places[stop - 1][1]]
-        return replace(self, window=window, text=replace(self.text, text=text, words=moved))
+        all_words = [word.word for word in self.text.words]
+        return replace(
+            self,
+            window=window,
+            text=replace(self.text, text=text, words=moved),
+            alternatives=in_place_of(all_words, begin, stop, self.alternatives),
+        )
 
 
 def heard_window(
@@ -91,8 +108,24 @@ def _lines(decoded: DecodedWindow, first_sample: int, language: str) -> list[Seg
         compression_ratio=round(text.compression_ratio, SCORE_DIGITS),
         temperature=text.temperature,
         language=window.language,
+        flags=decoded.flags,
+        alternatives=decoded.alternatives,
     )
-    return split_lines(whole, language) if words else [whole]
+    return _with_own_alternatives(split_lines(whole, language)) if words else [whole]
+
+
+def _with_own_alternatives(lines: Sequence[Segment]) -> list[Segment]:
+    """Keep of each alternative of the window what is in a line's place."""
+    words = [word.word for line in lines for word in line.words]
+    found, first = [], 0
+    for line in lines:
+        end = first + len(line.words)
+        if line.alternatives:
+            others = in_place_of(words, first, end, line.alternatives)
+            line = replace(line, alternatives=others)
+        found.append(line)
+        first = end
+    return found
 
 
 def rounded(word: Word) -> Word:

@@ -137,7 +137,7 @@ def _still_unheard(
 ) -> list[Span]:
     """Return the spans of a window's speech that have no words after the second look."""
     found: list[Span] = []
-    speech = () if one.text.text else _speech(one.window.cut(audio), vad)
+    speech = () if one.text.text or one.dropped else _speech(one.window.cut(audio), vad)
     if _seconds(speech) >= NOTICED_SPEECH_SECONDS:
         found.append(Span(one.window.spans[0].start, one.window.spans[-1].end))
     for doubt, texts in answers:

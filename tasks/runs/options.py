@@ -92,13 +92,9 @@ class JobOptions(Record):
     )  # fmt: skip
     best_of: int = _option(5, "Candidates when sampling.", ge=1, le=20)
     patience: float = _option(1.0, "Patience of the beam search.", gt=0, le=10)
-    length_penalty: float = _option(
-        1.0, "Exponent of the length in a candidate's score.", ge=-10, le=10
-    )
+    length_penalty: float = _option(1.0, "Exponent of the length in a score.", ge=-10, le=10)
     repetition_penalty: float = _option(1.0, "Above 1: punish repeated tokens.", ge=0.1, le=10)
-    no_repeat_ngram_size: int = _option(
-        0, "Never repeat this many tokens in a row; 0: off.", ge=0, le=448
-    )
+    no_repeat_ngram_size: int = _option(0, "Never repeat so many tokens; 0: off.", ge=0, le=448)
     temperature: float = _option(0.0, "Temperature of the first try; 0: beam search.", ge=0, le=1)
     temperature_increment_on_fallback: float | None = _option(
         0.2, "Increase per retry when decoding fails a threshold; None: no retry.", ge=0.1, le=1
@@ -111,6 +107,9 @@ class JobOptions(Record):
     )
     no_speech_threshold: float | None = _option(
         0.6, "Above, and below logprob_threshold: taken for silence.", ge=-1000, le=1000
+    )
+    second_tries: float = _option(
+        0.2, "Share of the speech that is decoded again where doubtful; 0: none.", ge=0, le=1
     )
     initial_prompt: str | None = _option(None, "Text that sets the style.", max_length=2000)
     hotwords: str | None = _option(None, "Names and terms to expect.", max_length=LONGEST_HOTWORDS)

@@ -107,14 +107,15 @@ STAGES: Mapping[Stage, StageDefinition] = {
         options=frozenset({"chunk_seconds"}),
     ),
     Stage.TRANSCRIBE: StageDefinition(
-        Pool.GPU, Scope.CHUNK, version=3, first_speed=40.0, model="transcription",
+        Pool.GPU, Scope.CHUNK, version=4, first_speed=40.0, model="transcription",
         feeds_chain=True,
         options=frozenset({  # without the batch size, which does not change the text
             "model", "revision", "compute_type", "task", "beam_size", "best_of", "patience",
             "length_penalty", "repetition_penalty", "no_repeat_ngram_size", "temperature",
             "temperature_increment_on_fallback", "compression_ratio_threshold",
-            "logprob_threshold", "no_speech_threshold", "initial_prompt", "hotwords",
-            "suppress_tokens", "max_new_tokens", "word_timestamps", "vad_threshold", "languages",
+            "logprob_threshold", "no_speech_threshold", "second_tries", "initial_prompt",
+            "hotwords", "suppress_tokens", "max_new_tokens", "word_timestamps", "vad_threshold",
+            "languages",
         }),
     ),
     Stage.ALIGN: StageDefinition(

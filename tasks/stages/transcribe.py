@@ -54,6 +54,7 @@ def _describe(place: Workplace, unit: Unit) -> Work:
             batcher=loaded.batcher,
             turns=place.watchdog,
             standing=Standing(unit.run.tenant, is_urgent(manifest, plan, time.time())),
+            second_tries=options.second_tries,
         )
         by = {"model": engine.name, "engine": engine.kind, "device": engine.device}
         return heard.to_json() | by

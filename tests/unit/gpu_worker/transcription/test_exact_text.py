@@ -39,6 +39,7 @@ from gpu_worker.transcript import (
 from gpu_worker.transcription.decoded import DecodedWindow, heard_window
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.word_times import TokenTimes, time_words
+from gpu_worker.transcription.second_tries import Tried
 from gpu_worker.transcription.windows import Window
 from orchestrator.api.openai.replies import ReplyFormat, reply_json, reply_text
 from orchestrator.api.openai.stream import TextStream
@@ -75,7 +76,7 @@ def decoded(model: str, language: str, sentence: str, start: int = 0) -> Decoded
     words = time_words(writer, tokens, text, TokenTimes(edges, [0.9] * len(tokens)), seconds)
     window = Window((Span(start, start + round(seconds * RATE)),))
     answer = WindowText(text, words, -0.1, 0.0, 1.0, 0.0)
-    return DecodedWindow.of(window, answer, DecodeOptions(language=language))
+    return DecodedWindow.of(window, Tried(answer), DecodeOptions(language=language))
 
 
 def heard(model: str, language: str, *sentences: str) -> ChunkTranscript:

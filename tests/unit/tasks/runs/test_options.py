@@ -63,6 +63,7 @@ def test_a_wrong_model_is_told_as_that_alone() -> None:
         ("compression_ratio_threshold", -1000, 1000, [-1001, 1e300]),
         ("logprob_threshold", -1000, 1000, [-1e300, 1001]),
         ("no_speech_threshold", -1000, 1000, [-1001, 1001]),
+        ("second_tries", 0, 1, [-0.1, 1.1]),
         ("num_speakers", 1, 100, [0, 101]),
         ("min_speakers", 1, 100, [0, 101]),
         ("max_speakers", 1, 100, [0, 101]),

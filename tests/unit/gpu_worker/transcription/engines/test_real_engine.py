@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from gpu_worker.audio.samples import Audio
+from gpu_worker.audio.speech import VadOptions
 from gpu_worker.audio.vad import speech_spans
+from gpu_worker.doubt.thresholds import DECODED_AGAIN
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.chunk import transcribe_chunk
 from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
@@ -185,3 +187,28 @@ def test_windows_that_are_believed_keep_their_text_while_others_are_tried_again(
 def test_an_english_only_model_refuses_what_it_cannot(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidOption, match="knows English only"):
         engine("tiny.en").transcribe([window(4.0)], replace(OPTIONS, **changes))
+
+
+def test_a_window_that_fails_gets_the_same_text_in_each_run_while_nothing_is_sampled() -> None:
+    model, sound = engine("tiny.en"), conversation()[: 12 * SAMPLE_RATE]
+    [greedy] = model.transcribe([sound], OPTIONS)
+    [beams] = model.transcribe([sound], replace(OPTIONS, beam_size=5))
+    assert beams.avg_logprob > greedy.avg_logprob
+    between = (greedy.avg_logprob + beams.avg_logprob) / 2
+    options = DecodeOptions(language="en", logprob_threshold=between)
+    everything = VadOptions(threshold=0.001, min_silence_ms=2000)
+    runs = [transcribe_chunk(model, sound, options, vad=everything) for _ in range(2)]
+    assert runs[0] == runs[1] and runs[0].segments
+    for segment in runs[0].segments:
+        assert [flag.code for flag in segment.flags] == [DECODED_AGAIN]
+        assert segment.temperature == 0.0
+        assert "sampled" not in {other.by for other in segment.alternatives}
+
+
+@pytest.mark.parametrize("beams", [1, 5])
+def test_words_have_the_same_times_alone_and_in_a_batch(beams: int) -> None:
+    model = load(EngineRequest("pico", device="cpu", compute_type="int8", threads=1))
+    sound, options = conversation(), replace(OPTIONS, beam_size=beams)
+    windows = [sound[first : first + 6 * SAMPLE_RATE] for first in range(0, len(sound), 48_000)]
+    alone = [model.transcribe([window], options)[0] for window in windows]
+    assert list(model.transcribe(windows, options)) == alone
