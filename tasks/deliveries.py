@@ -54,7 +54,7 @@ class Deliveries(transport.QoS):
         """Return the tenant of whom no message may be taken now, if there is one."""
         held = [
             fair_queue.Share.of(message.headers or {}).tenant
-            for tag, message in self._delivered.items()
+            for tag, message in tuple(self._delivered.items())  # threads ask too, by `ack`
             if tag not in self._dirty
         ]
         return fair_queue.tenant_at_limit(held, self.prefetch_count)

@@ -107,8 +107,14 @@ class FairChannel(transport.Channel):
             super()._brpop_start(timeout)
             return
         at_limit = self._at_limit
-        if self._waits_for_bell and at_limit == self._left_out:
-            self._is_among_guests = at_limit != NONE
+        may_wait = self._waits_for_bell and at_limit == self._left_out
+        if may_wait and at_limit != NONE:
+            # First the mark, then another look: a thread whose unit ends frees its slot, and then
+            # looks for the mark. Of both at least one sees the other.
+            self._is_among_guests = True
+            at_limit = self._at_limit
+            may_wait = self._is_among_guests = at_limit == self._left_out
+        if may_wait:
             bells = map(guests_bell if self._is_among_guests else bell, names)
             own = [self._own_bell] if self._is_among_guests else []
             command = ["BRPOP", *bells, *own, timeout or self.brpop_timeout]

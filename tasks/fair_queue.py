@@ -30,6 +30,7 @@ from redis import Redis
 SHARE = "scriptorium_share"  # header of a message: tenant and cost
 NONE = " "  # in the place of a tenant's name, which has no space
 _PARTS = ("tenants", "past", "bell", "guests")  # of a queue, besides its messages
+_EARLY = ":early"  # behind a tenant's name
 _EXPIRES = 3600  # seconds; longer than a tenant's debt matters
 _MOST_RINGS = 100  # kept, so that a bell that no worker hears stays small
 # Of a tenant's messages so many ring for workers that are kept for guests: a tenant with more of
@@ -59,6 +60,7 @@ ring(KEYS[1] .. ':bell', {_MOST_RINGS})
 if length <= {_GUESTS} then ring(KEYS[1] .. ':guests', {_GUESTS}) end
 """
 
+# Of the tenant that is left out its early work is left too: that has a list of its own.
 # What is in the plain list was sent by a release that had no turns: it goes first.
 # An idle worker looks each second, so it learns in two commands that nothing waits. Bells that rang
 # for messages that are gone must not wake a worker again.
@@ -77,9 +79,9 @@ for i, queue in ipairs(KEYS) do
     local old = redis.call('rpop', queue)
     if old then return {{queue, old}} end
     local tenants, past = lists[2 * i], queue .. ':past'
-    local first = redis.call('zrange', tenants, 0, 1, 'withscores')
-    local tenant, start = first[1], first[2]
-    if tenant == ARGV[1] then tenant, start = first[3], first[4] end
+    local first, at = redis.call('zrange', tenants, 0, 2, 'withscores'), 1
+    while first[at] == ARGV[1] or first[at] == ARGV[1] .. '{_EARLY}' do at = at + 2 end
+    local tenant, start = first[at], first[at + 1]
     local item = tenant and redis.call('rpop', queue .. ':of:' .. tenant)
     if item then
       local space = string.find(item, ' ', 1, true)
@@ -131,7 +133,7 @@ def early(tenant: str) -> str:
 
     It has a list of its own, so that it waits behind the tenant's other work too.
     """
-    return f"{tenant}:early"
+    return f"{tenant}{_EARLY}"
 
 
 def slots_of(concurrency: int) -> int:

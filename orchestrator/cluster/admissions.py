@@ -15,6 +15,7 @@ from orchestrator.cluster.costs import (
     ADMIT,
     DROP,
     PUT,
+    ROOM,
     SUMS,
     UNBOUNDED,
     UNKNOWN,
@@ -47,6 +48,7 @@ class Admissions(JobLists):
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis)
         self._admit = redis.register_script(ADMIT)
+        self._room = redis.register_script(ROOM)
         self._put = redis.register_script(PUT)
         self._drop = redis.register_script(DROP)
 
@@ -66,27 +68,25 @@ class Admissions(JobLists):
         `in_all` is the most open runs of the cluster, `in_flight` that of the tenant.
         """
         limits = [_ADMITTED_SECONDS, in_all, in_flight]
-        keys = [OPEN, open_of(tenant), admitted_of(tenant), costs_of(tenant), UNMEASURED]
         answer, others = self._admit(
-            keys=keys, args=[f"{tenant}/{job}/1", now, *limits, *cost.numbers, *bounds.numbers]
+            keys=_all_keys(tenant),
+            args=[f"{tenant}/{job}/1", now, *limits, *cost.numbers, *bounds.numbers],
         )
         return Admission(answer.decode(), _cost(answer.decode(), int(others)))
 
-    def room(self, tenant: str, *, in_all: int, in_flight: int, bounds: Bounds = UNBOUNDED) -> int:
+    def room(
+        self, tenant: str, *, in_all: int, in_flight: int, now: float, bounds: Bounds = UNBOUNDED
+    ) -> int:
         """Return how many jobs `admit` would admit now, if no other process submits.
 
         They may be fewer if they cost more than what is left of a bound.
         """
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.scard(OPEN)
-        pipe.scard(open_of(tenant))
-        pipe.zcard(admitted_of(tenant))
-        pipe.hget(costs_of(tenant), SUMS)
-        every, own, admitted, sums = pipe.execute()
+        found: Any = self._room(keys=_all_keys(tenant), args=[now - _ADMITTED_SECONDS])
+        every, own, sums = found
         for used, bound in zip(_numbers(sums), bounds.numbers, strict=True):
             if bound != "" and used > 0 and used >= bound:
                 return 0
-        return max(0, min(in_all - int(every), in_flight - int(own) - int(admitted)))
+        return max(0, min(in_all - int(every), in_flight - int(own)))
 
     def refuse(self, tenant: str, job: str) -> None:
         """Give back the place of a job that was admitted but not added."""
@@ -111,7 +111,7 @@ class Admissions(JobLists):
             keys=_keys(run), args=[run.name, *cost.numbers, int(cost.is_measured)], client=pipe
         )
 
-    def drop_cost(self, run: Run, pipe: Pipeline) -> None:
+    def drop_cost(self, run: Run, pipe: Pipeline | None = None) -> None:
         """Count nothing for a run any more, unless it is open."""
         self._drop(keys=_keys(run), args=[run.name], client=pipe)
 
@@ -119,6 +119,10 @@ class Admissions(JobLists):
 def admitted_of(tenant: str) -> str:
     """Return the key of the tenant's runs that are admitted and not open yet."""
     return f"scriptorium:admitted:{tenant}"
+
+
+def _all_keys(tenant: str) -> list[str]:
+    return [OPEN, open_of(tenant), admitted_of(tenant), costs_of(tenant), UNMEASURED]
 
 
 def _keys(run: Run) -> list[str]:

@@ -91,7 +91,10 @@ end
 
 # Keys: the tenant's open runs, its costs, the unmeasured ones. A run that has ended gets none.
 PUT = f"""{COSTS}
-if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 0 then return 0 end
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 0 then
+  redis.call('SREM', KEYS[3], ARGV[1])
+  return 0
+end
 change(KEYS[2], ARGV[1], {{1, tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])}})
 if ARGV[5] == '1' then redis.call('SREM', KEYS[3], ARGV[1])
 else redis.call('SADD', KEYS[3], ARGV[1]) end
@@ -104,27 +107,42 @@ if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 0 then drop(KEYS[2], KEYS[3], AR
 return 1
 """
 
-# One script counts and admits, so that parallel submissions cannot pass a limit together. A process
-# of an earlier release closes runs without their costs: these are dropped when they are too many.
+# What is counted and should not be: submissions that were never added, and runs that a process of
+# an earlier release has closed without their costs, which are looked for when there are too many.
+SWEEP = f"""{COSTS}
+local function sweep(open, admitted, costs, unmeasured, oldest)
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', admitted, '-inf', oldest)) do
+    redis.call('ZREM', admitted, old)
+    if redis.call('SISMEMBER', open, old) == 0 then drop(costs, unmeasured, old) end
+  end
+  local runs = redis.call('SCARD', open) + redis.call('ZCARD', admitted)
+  if parts(costs, '=')[1] > runs then
+    for i, found in ipairs(redis.call('HGETALL', costs)) do
+      if i % 2 == 1 and found ~= '=' and redis.call('SISMEMBER', open, found) == 0
+        and not redis.call('ZSCORE', admitted, found) then drop(costs, unmeasured, found) end
+    end
+  end
+  return runs
+end
+"""
+
+# Keys as for ADMIT: how many runs are open in all, how many the tenant has, and their costs.
+ROOM = f"""{SWEEP}
+local all, open, admitted, costs, unmeasured = unpack(KEYS)
+local runs = sweep(open, admitted, costs, unmeasured, ARGV[1])
+return {{redis.call('SCARD', all), runs, redis.call('HGET', costs, '=')}}
+"""
+
+# One script counts and admits, so that parallel submissions cannot pass a limit together.
 # A run that is over a bound by itself is admitted once nothing else counts against that bound.
-ADMIT = f"""{COSTS}
+ADMIT = f"""{SWEEP}
 local name, now = ARGV[1], tonumber(ARGV[2])
 local all, open, admitted, costs, unmeasured = unpack(KEYS)
-for _, old in ipairs(redis.call('ZRANGEBYSCORE', admitted, '-inf', now - ARGV[3])) do
-  redis.call('ZREM', admitted, old)
-  if redis.call('SISMEMBER', open, old) == 0 then drop(costs, unmeasured, old) end
-end
+local runs = sweep(open, admitted, costs, unmeasured, now - ARGV[3])
 if redis.call('SISMEMBER', all, name) == 1 then return {{'admitted', '0'}} end
 if redis.call('SCARD', all) >= tonumber(ARGV[4]) then return {{'full', '0'}} end
-local runs = redis.call('SCARD', open) + redis.call('ZCARD', admitted)
 if runs >= tonumber(ARGV[5]) and not redis.call('ZSCORE', admitted, name) then
   return {{'quota', '0'}}
-end
-if parts(costs, '=')[1] > runs then
-  for i, found in ipairs(redis.call('HGETALL', costs)) do
-    if i % 2 == 1 and found ~= '=' and redis.call('SISMEMBER', open, found) == 0
-      and not redis.call('ZSCORE', admitted, found) then drop(costs, unmeasured, found) end
-  end
 end
 local new = {{1, tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])}}
 local sums, old = parts(costs, '='), parts(costs, name)

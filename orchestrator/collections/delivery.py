@@ -26,7 +26,7 @@ from orchestrator.outbox.schedule import (
     MAX_TRIES,
     Outcome,
     Step,
-    is_expired,
+    has_waited_long,
     step_of,
     verdict,
 )
@@ -71,10 +71,11 @@ def deliver_round(
         return Step()
     tries = sum(1 for _ in store.list(places.tries(turn)))
     outcome, is_asked = Outcome(False, "The process died in the last try."), False
-    if is_expired(ended["ended_at"], tries, time.time(), may_try=may_try):
+    late = has_waited_long(ended["ended_at"], time.time())
+    if not may_try:
+        if not late:
+            return Step(BUSY_SECONDS)
         outcome = EXPIRED
-    elif not may_try:
-        return Step(BUSY_SECONDS)
     elif tries < MAX_TRIES:
         tries, is_asked = tries + 1, True
         if not store.put(places.tries(turn) + str(tries), b""):
@@ -83,7 +84,7 @@ def deliver_round(
         facts = facts_of(rounds, record, turn, is_canceled=is_canceled)
         shown = describe(record, facts, rounds.read(record, turn, ended), time.time())
         outcome = send(webhooks(), cluster.settings, record.webhook_url, turn, event(shown))
-    following = verdict(outcome, tries, cluster.settings.redelivery_factor)
+    following = verdict(outcome, tries, cluster.settings.redelivery_factor, is_late=late)
     named = {"tenant": turn.tenant, "collection": turn.job, "round": turn.number, "try": tries}
     if outcome.done:
         log.info("delivered", **named)

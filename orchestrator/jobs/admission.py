@@ -18,7 +18,11 @@ def room(cluster: Cluster, tenant: str, quota: Quota, now: float) -> int:
     if any(spent.is_over for spent in cluster.books.budgets.spent(tenant, now)):
         return 0
     return cluster.jobs.room(
-        tenant, in_all=quota.open_jobs, in_flight=quota.jobs_in_flight, bounds=bounds_of(quota)
+        tenant,
+        in_all=quota.open_jobs,
+        in_flight=quota.jobs_in_flight,
+        now=now,
+        bounds=bounds_of(quota),
     )
 
 

@@ -160,9 +160,9 @@ class Courier:
 
         Return the seconds until the next step. Raises what the step does.
         """
-        wait = 0.0 if destination is None else self._asked(destination)
+        wait, is_dead = (0.0, False) if destination is None else self._asked(destination)
         if wait:
-            if destination is not None and is_long_dead(self._circuits.get(destination, CLOSED)):
+            if is_dead:
                 left = self._step(self._cluster, run, self._webhooks, may_try=False).delay_seconds
                 if not left:  # given up; 0: it owes another receiver
                     return left
@@ -181,14 +181,17 @@ class Courier:
                 with self._lock:
                     self._waiting.judge(destination, is_quick=is_quick)
 
-    def _asked(self, destination: Destination) -> float:
-        """Return how long a receiver's deliveries have to wait; 0: this one begins."""
+    def _asked(self, destination: Destination) -> tuple[float, bool]:
+        """Return how long a receiver's deliveries have to wait, and whether it is long dead.
+
+        With 0 seconds this one begins.
+        """
         now = time.monotonic()
         with self._lock:
             circuit = self._circuits.get(destination, CLOSED)
             if (wait := wait_seconds(circuit, now)) == 0.0 and circuit.is_open:
                 self._circuits[destination] = begun(circuit, now)
-            return wait
+            return wait, is_long_dead(circuit)
 
     def _told(self, destination: Destination, *, has_answered: bool) -> None:
         factor = self._cluster.settings.redelivery_factor

@@ -24,7 +24,7 @@ from orchestrator.outbox.schedule import (
     MAX_TRIES,
     Outcome,
     Step,
-    is_expired,
+    has_waited_long,
     of_error,
     step_of,
     verdict,
@@ -67,10 +67,11 @@ def deliver(
     part = parts[0]
     tries = sum(1 for _ in store.list(keys.tries(run, part)))
     outcome, is_asked = Outcome(False, "The process died in the last try."), False
-    if is_expired(ended_at, tries, time.time(), may_try=may_try):
+    late = has_waited_long(ended_at, time.time())
+    if not may_try:
+        if not late:
+            return Step(BUSY_SECONDS)
         outcome = EXPIRED
-    elif not may_try:
-        return Step(BUSY_SECONDS)
     elif tries < MAX_TRIES:
         tries, is_asked = tries + 1, True
         if not store.put(keys.tries(run, part) + str(tries), b""):
@@ -81,7 +82,7 @@ def deliver(
             said = event(manifest, run, summary, ended_at)
             url = manifest.webhook_url or ""
             outcome = send(webhooks(), cluster.settings, url, run, said)
-    following = verdict(outcome, tries, cluster.settings.redelivery_factor)
+    following = verdict(outcome, tries, cluster.settings.redelivery_factor, is_late=late)
     _log(run, part, tries, outcome)
     if following.final:
         if not outcome.done:

@@ -52,16 +52,19 @@ DONE = Outcome(done=True)
 EXPIRED = Outcome(False, "The receiver has not answered for three days.")
 
 
-def verdict(outcome: Outcome, tries: int, factor: float = 1.0) -> Verdict:
-    """Decide what follows the outcome of try number `tries`; `factor` scales the delay."""
-    if outcome.done or not outcome.passing or tries >= MAX_TRIES:
+def verdict(outcome: Outcome, tries: int, factor: float = 1.0, *, is_late: bool = False) -> Verdict:
+    """Decide what follows the outcome of try number `tries`; `factor` scales the delay.
+
+    What is late is tried no more: it had its try also if no process ran for days.
+    """
+    if outcome.done or not outcome.passing or tries >= MAX_TRIES or is_late:
         return Verdict()
     return Verdict(max(DELAYS[tries - 1], outcome.retry_after) * factor)
 
 
-def is_expired(ended_at: float, tries: int, now: float, *, may_try: bool) -> bool:
-    """Return whether a delivery is given up without another try; times in seconds since 1970."""
-    return now - ended_at > KEPT_SECONDS and (tries > 0 or not may_try)
+def has_waited_long(ended_at: float, now: float) -> bool:
+    """Return whether a delivery has waited for as long as it may; in seconds since 1970."""
+    return now - ended_at > KEPT_SECONDS
 
 
 def step_of(outcome: Outcome, delay_seconds: float | None) -> Step:

@@ -33,7 +33,8 @@ class Costing:
         for run in self._leading.while_held(begun):
             try:
                 plan = cluster.plan(run.tenant, run.job)
-                if plan is None:  # `prepare` has failed: the run ends without one
+                if plan is None:  # `prepare` has failed: the run ends, or has ended, without one
+                    cluster.jobs.drop_cost(run)
                     continue
                 manifest = cluster.records.manifest(run.tenant, run.job)
                 cluster.jobs.put_cost(run, cost_of(cluster, manifest, plan))

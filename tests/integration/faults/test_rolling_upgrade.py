@@ -26,7 +26,7 @@ from tests.eventually import eventually
 from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, quick_settings, worker_events
 
-PREVIOUS = "57dae0f"  # the last commit before tries became tokens and a cancel one write
+PREVIOUS = "7d84235"  # the last commit before quotas of costs and the index of ended jobs
 # The output of `transcribe` changes with the upgrade, and so do its artifacts' keys.
 STAGE_TABLE, NOW, BEFORE = (
     "tasks/runs/stages.py",

@@ -139,6 +139,26 @@ def test_a_worker_kept_for_guests_takes_a_message_of_the_flood_as_soon_as_one_is
     assert crowded.tenants == ["flood"] * 3
 
 
+def test_a_slot_that_is_freed_just_when_the_worker_begins_to_wait_for_guests_is_seen(
+    celery: Celery, channel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded = Crowded(celery, channel)
+    crowded.look(1.2)  # the bells of messages that are taken have rung
+    at_limit, freed = channel.qos.tenant_at_limit, list[float]()
+
+    def asked() -> str | None:
+        found: str | None = at_limit()
+        if channel._waits_for_bell and not freed:
+            freed.append(time.monotonic())
+            crowded.held[0].ack()  # as a thread does, between the question and the wait
+        return found
+
+    monkeypatch.setattr(channel.qos, "tenant_at_limit", asked)
+    crowded.look(3.0)
+    assert time.monotonic() - freed[0] < 0.3
+    assert crowded.tenants == ["flood"] * 3
+
+
 def test_a_redis_that_forgot_the_scripts_gets_them_again(
     celery: Celery, channel: Any, redis: Redis
 ) -> None:

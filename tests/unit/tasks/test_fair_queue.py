@@ -20,6 +20,7 @@ from tasks.fair_queue import (
     Share,
     bell,
     clear,
+    early,
     guests_bell,
     lengths,
     lists,
@@ -272,3 +273,13 @@ def test_a_look_at_empty_queues_costs_redis_two_commands(redis: Redis) -> None:
         return sum(each["calls"] for each in stats.values())
 
     assert calls(after) - calls(before) == 4  # with the script itself and INFO
+
+
+def test_the_early_work_of_a_tenant_that_is_left_out_is_left_too(queue: Queue) -> None:
+    queue.put(early("a"), "early")
+    queue.put("a", "a")
+    assert queue.take(except_for="a") is None
+    queue.put("b", "b", cost=60.0)
+    assert queue.take(except_for="a") == "b"
+    assert queue.take(except_for="a") is None
+    assert sorted(queue.rest()) == ["a", "early"]

@@ -40,8 +40,8 @@ def test_no_more_is_admitted_than_a_bound_allows_however_many_ask_at_once(jobs: 
     assert answers.count("admitted") == 2 and answers.count("audio_seconds") == 38
     assert jobs.in_flight(TENANT) == Cost(24, 7200.0, 20)
     assert admit(jobs, "next").in_flight.audio_seconds == 7200.0
-    assert jobs.room(TENANT, in_all=9, in_flight=9, bounds=TWO_HOURS) == 0
-    assert jobs.room(TENANT, in_all=9, in_flight=9) == 7
+    assert jobs.room(TENANT, in_all=9, in_flight=9, now=0.0, bounds=TWO_HOURS) == 0
+    assert jobs.room(TENANT, in_all=9, in_flight=9, now=0.0) == 7
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,23 @@ def test_runs_that_an_earlier_release_closed_do_not_count_for_ever(
         redis.srem(open_of(TENANT), a_run(job=job).name)
     assert admit(jobs, "next").answer == "admitted"
     assert jobs.in_flight(TENANT) == HOUR
+
+
+def test_who_asks_for_room_before_each_submission_is_not_kept_waiting_for_ever(
+    jobs: JobIndex, redis: Redis
+) -> None:
+    def room(now: float) -> int:
+        return jobs.room(TENANT, in_all=9, in_flight=2, now=now, bounds=TWO_HOURS)
+
+    for job in ("died", "too"):
+        admit(jobs, job)
+    assert (room(59.0), room(61.0)) == (0, 2)
+    for job in ("a", "b"):
+        opened(jobs, job)
+        redis.srem("scriptorium:open", a_run(job=job).name)  # as an earlier release closes it
+        redis.srem(open_of(TENANT), a_run(job=job).name)
+    assert room(62.0) == 2
+    assert jobs.in_flight(TENANT) == UNKNOWN
 
 
 def test_sums_equal_what_is_open_after_any_order_of_events(jobs: JobIndex) -> None:

@@ -528,6 +528,20 @@ def test_what_has_waited_for_a_dead_receiver_for_days_is_given_up(
     assert receiver.received == []
 
 
+@pytest.mark.parametrize(("status", "told"), [(200, "delivered"), (503, "failed")])
+def test_after_days_without_a_courier_what_is_owed_has_one_more_try(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, status: int, told: str
+) -> None:
+    with Receiver(status) as receiver, connected(settings, receiver) as cluster:
+        end(cluster, owing(receiver.url))
+        cluster.store.put(keys.tries(RUN, WEBHOOK) + "1", b"")
+        later = time.time() + KEPT_SECONDS + 1
+        monkeypatch.setattr(time, "time", lambda: later)
+        with webhook_pool(cluster.settings) as pool:
+            assert deliver(cluster, RUN, lambda: pool).delay_seconds is None
+        assert (record(cluster, WEBHOOK)["status"], len(receiver.received)) == (told, 1)
+
+
 def test_a_deleted_job_owes_nothing(cluster: Cluster, receiver: Receiver) -> None:
     end(cluster, owing(receiver.url))
     cluster.store.delete(keys.owed(RUN))

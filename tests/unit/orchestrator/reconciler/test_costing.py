@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.costs import UNKNOWN
+from orchestrator.cluster.job_lists import OPEN, open_of
 from orchestrator.jobs.runs import cancel
 from orchestrator.reconciler.costing import Costing
 from orchestrator.reconciler.leading import Leading
@@ -49,3 +52,18 @@ def test_after_a_wipe_the_same_is_in_flight_as_before(connection: Cluster) -> No
     assert cluster.jobs.in_flight(TENANT) == before
     cancel(cluster, TENANT, JOB)
     assert cluster.jobs.in_flight(TENANT) == UNKNOWN
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_a_run_that_an_earlier_release_closed_is_looked_at_no_more(
+    connection: Cluster, is_planned: bool
+) -> None:
+    open_job(connection)
+    if is_planned:
+        connection.store.put(keys.plan(TENANT, JOB), encode(a_plan(9).model_dump(mode="json")))
+    unit = a_unit(Stage.PREPARE)
+    connection.ledger.record(unit, Receipt("computed"))
+    connection.redis.srem(OPEN, unit.run.name)
+    connection.redis.srem(open_of(TENANT), unit.run.name)
+    measure(connection)
+    assert connection.jobs.unmeasured() == []
