@@ -26,7 +26,7 @@ from orchestrator.evaluation.variants import Variant, make_variants, split_value
 from orchestrator.usage.prices import prices_of
 
 NO_LANGUAGE = "en"  # of a recording in which the first side found no speech
-_WIDTH = 200
+_WIDTH = 200  # columns of tables that go to a file or a pipe
 _MODELS = ("model", "align_model", "diarize_model")  # which may be directories
 
 
