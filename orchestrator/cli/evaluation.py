@@ -19,13 +19,12 @@ from orchestrator.cli.options import located, parse_values
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.evaluation.report import Evaluation, make_evaluation
-from orchestrator.evaluation.scoring import score
+from orchestrator.evaluation.scoring import NO_LANGUAGE, score
 from orchestrator.evaluation.tables import drawn, measures_table, recordings_table
 from orchestrator.evaluation.transcribing import HeardFile, transcribed
 from orchestrator.evaluation.variants import Variant, make_variants, split_values
 from orchestrator.usage.prices import prices_of
 
-NO_LANGUAGE = "en"  # of a recording in which the first side found no speech
 _WIDTH = 200  # columns of tables that go to a file or a pipe
 _MODELS = ("model", "align_model", "diarize_model")  # which may be directories
 
