@@ -1,4 +1,4 @@
-"""`eval`: transcribe a labelled set by two variants or more, and say which is better."""
+"""`eval`: transcribe a labelled set by two sides or more, and say which is better."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def evaluate(
         Path | None, typer.Option("--json", help="Write the figures there; -: print them.")
     ] = None,
 ) -> None:
-    """Transcribe a labelled set by two variants or more, each on a cluster that is started for it.
+    """Transcribe a labelled set by two sides or more, each on a cluster that is started for it.
 
     Prints word errors, speakers, word times, speed and cost by recording and in all, and which side
     is better by more than chance.
