@@ -15,6 +15,8 @@ import regex
 _UNSPACED = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 )
+# Languages that are written in them.
+UNSPACED_LANGUAGES = frozenset({"ja", "yue", "zh", "th", "lo", "km", "my", "bo"})
 _WIDE_MARKS = r"\u3000-\u3003\u3008-\u301f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 # Vowels that are written before the consonant they belong to.
 _LEADING_VOWELS = r"\u0e40-\u0e44\u0ec0-\u0ec4"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.accuracy.recordings import Recording
-from gpu_worker.accuracy.normaliser import normalised
+from gpu_worker.accuracy.scoring import by_speaker
 from gpu_worker.accuracy.speaker_scores import COLLAR, cp_word_error, diarization_error
 from gpu_worker.transcript import Transcript
 
@@ -47,14 +47,6 @@ def _cp_word_error_percent(recording: Recording, heard: Transcript) -> float | N
         return None
     ours = [(segment.speaker or "", segment.text) for segment in heard.segments]
     error = cp_word_error(
-        _by_speaker(recording.texts, recording.language), _by_speaker(ours, recording.language)
+        by_speaker(recording.texts, recording.language), by_speaker(ours, recording.language)
     )
     return round(100 * error.rate, 1)
-
-
-def _by_speaker(said: Sequence[tuple[str, str]], language: str) -> dict[str, str]:
-    """What each speaker says, normalised, in order of time."""
-    parts: dict[str, list[str]] = {}
-    for speaker, text in said:
-        parts.setdefault(speaker, []).append(text)
-    return {speaker: normalised(" ".join(texts), language) for speaker, texts in parts.items()}

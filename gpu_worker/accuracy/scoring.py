@@ -73,15 +73,13 @@ def _scores(reference: Mapping[str, Any], heard: Transcript, language: str) -> S
     texts = reference["texts"]
     return Scores(
         word_error(reference["text"], heard.text, language),
-        cp_word_error(_by_speaker(texts, language), _by_speaker(spoken, language))
-        if texts
-        else None,
+        cp_word_error(by_speaker(texts, language), by_speaker(spoken, language)) if texts else None,
         diarization_error(turns, heard.turns, heard.duration) if turns else None,
         time_errors(words, heard.words, language).starts if words else (),
     )
 
 
-def _by_speaker(said: Sequence[Sequence[str]], language: str) -> dict[str, str]:
+def by_speaker(said: Sequence[Sequence[str]], language: str) -> dict[str, str]:
     """Return what each speaker says, normalised, in order of time."""
     parts: dict[str, list[str]] = {}
     for speaker, text in said:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gpu_worker.assembly.subtitle_profiles import Limits
 
 AIM_SHORTEST_MS, AIM_LONGEST_MS = 833, 7_000  # for profiles without a limit of their own
-EPSILON = 1e-6
+EPSILON = 1e-6  # frames: a product of floats that misses a whole number by less is that number
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ import regex
 
 from gpu_worker.assembly.shown_words import visible_characters
 from gpu_worker.errors import InvalidOption
+from gpu_worker.words import UNSPACED_LANGUAGES
 
 FRAME_RATES = (12.0, 120.0)  # the lowest and the highest that is taken
 _CLUSTER = regex.compile(r"(?!\p{Cf})\X")
@@ -99,11 +100,11 @@ _NETFLIX_LANGUAGES: Mapping[str, Mapping[str, Any]] = {
     "yue": _CHINESE,
     "zh": _CHINESE,
 }
-# In these a word is not what the BBC counts: the characters a second of Netflix stand in.
-_UNSPACED = ("ja", "yue", "zh", "th", "lo", "km", "my", "bo")
+# In languages without spaces a word is not what the BBC counts: Netflix's characters a second
+# stand in.
 _BBC_LANGUAGES: Mapping[str, Mapping[str, Any]] = {
     code: {"words_a_minute": None, "characters_a_second": 17.0, **_NETFLIX_LANGUAGES.get(code, {})}
-    for code in _UNSPACED
+    for code in sorted(UNSPACED_LANGUAGES)
 }
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""Find what cues violate of a subtitle profile, whoever made them. Pure.
+"""Find what cues violate of a subtitle profile, of any program. Pure.
 
 Times of subtitle files are whole milliseconds and most frames are not, so a time that misses
 its limit by a millisecond keeps it.
@@ -20,7 +20,7 @@ from gpu_worker.assembly.subtitle_profiles import (
 )
 from gpu_worker.words import split_words
 
-ROUNDING_MS = 1
+ROUNDING_MS = 1  # by so much a time may miss its limit
 # In the order in which a cue's violations are listed.
 RULES = {
     "lines": "lines",

@@ -15,9 +15,9 @@ from gpu_worker.assembly.subtitles import SubtitleOptions, cues
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcript import Transcript
 
-# SRT has no escapes. Text that players take for markup is broken up by this invisible character.
 # Of srt and vtt, which may repeat the text for each word: some 50 times that of 24 hours of speech.
 MOST_CHARACTERS = 100_000_000
+# SRT has no escapes. Text that players take for markup is broken up by this invisible character.
 WORD_JOINER = "\u2060"
 # The places for it, by what the players' own parsers look for. VLC (`subsdec.c`) takes `<` and a
 # letter for a tag, also if it is never closed; FFmpeg (`htmlsubtitles.c`) `<3 …>` too. Both take

@@ -17,11 +17,10 @@ from gpu_worker.doubt.scripts import foreign_share, scripts_of
 from gpu_worker.doubt.stock_phrases import is_stock_phrase
 from gpu_worker.doubt.word_doubt import word_doubt
 from gpu_worker.transcript import Flag, Segment, Turn
-from gpu_worker.words import split_words
+from gpu_worker.words import UNSPACED_LANGUAGES, split_words
 
 NAMED_WORDS = 5  # of the doubtful ones of a segment, in a message
 _LETTERS = regex.compile(r"[\p{L}\p{N}]")
-_UNSPACED = frozenset({"zh", "ja", "yue", "th", "lo", "km", "my", "bo"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def _repetition(segment: Segment, around: Surroundings) -> Flag | None:
 def _too_fast(segment: Segment, around: Surroundings) -> Flag | None:
     letters = len(_LETTERS.findall(segment.text))
     seconds = segment.end - segment.start
-    is_unspaced = (segment.language or around.language) in _UNSPACED
+    is_unspaced = (segment.language or around.language) in UNSPACED_LANGUAGES
     most = thresholds.FASTEST_SYLLABLES if is_unspaced else thresholds.FASTEST_LETTERS
     if letters <= most * max(seconds, 1.0):
         return None

@@ -1,4 +1,4 @@
-"""Find phrases in a text: whole words, whatever their case. Pure.
+"""Find phrases in a text: whole words, in any case. Pure.
 
 The time is that of one walk over the text, however many phrases there are: each is found by its
 first token. There are no regular expressions, whose time nothing bounds.

@@ -24,7 +24,7 @@ class Writer:
     """Writes segments by rules. Replacements come first; nothing is changed twice."""
 
     def __init__(self, rules: WritingRules, language: str | None = None) -> None:
-        """Take the rules; `language`: of every text, whatever was spoken, as of a translation."""
+        """Take the rules; `language`: of every text, as of a translation; None: its own."""
         self._rules = rules
         self._language = language
         self._heard = Phrases(heard for heard, _ in rules.replacements)

@@ -1,4 +1,4 @@
-"""`eval`: transcribe a labelled set by two variants or more, and say which is better."""
+"""`eval`: transcribe a labelled set by two sides or more, and say which is better."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from orchestrator.cli.options import located, parse_values
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.evaluation.report import Evaluation, make_evaluation
-from orchestrator.evaluation.scoring import score
+from orchestrator.evaluation.scoring import NO_LANGUAGE, score
 from orchestrator.evaluation.tables import drawn, measures_table, recordings_table
 from orchestrator.evaluation.transcribing import HeardFile, transcribed
 from orchestrator.evaluation.variants import Variant, make_variants, split_values
 from orchestrator.usage.prices import prices_of
 
-NO_LANGUAGE = "en"  # of a recording in which the first side found no speech
-_WIDTH = 200
+_WIDTH = 200  # columns of tables that go to a file or a pipe
 _MODELS = ("model", "align_model", "diarize_model")  # which may be directories
 
 
@@ -57,7 +56,7 @@ def evaluate(
         Path | None, typer.Option("--json", help="Write the figures there; -: print them.")
     ] = None,
 ) -> None:
-    """Transcribe a labelled set by two variants or more, each on a cluster that is started for it.
+    """Transcribe a labelled set by two sides or more, each on a cluster that is started for it.
 
     Prints word errors, speakers, word times, speed and cost by recording and in all, and which side
     is better by more than chance.

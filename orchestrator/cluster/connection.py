@@ -196,7 +196,7 @@ class Cluster(Services):
 
     def _owe(self, run: Run) -> None:
         """Add the run to the outbox if its job has a webhook or an output."""
-        with suppress(ArtifactMissing, UnreadableRecord):  # deleted; or to whom it is owed is lost
+        with suppress(ArtifactMissing, UnreadableRecord):  # deleted, or it cannot be read
             manifest = self.records.manifest(run.tenant, run.job)
             if manifest.output or manifest.webhook_url:
                 self.outbox.add(run)

@@ -13,6 +13,7 @@ from gpu_worker.accuracy.word_error import WordError
 from gpu_worker.errors import LibraryMissing, ScriptoriumError
 
 Pair = tuple[str, str, str]  # reference, heard, language
+NO_LANGUAGE = "en"  # of a recording in which no speech was found, for the normaliser
 _EXTRAS = "Install two extras: pip install 'scriptorium[worker,bench]'."
 
 

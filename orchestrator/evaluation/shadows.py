@@ -12,13 +12,13 @@ from orchestrator.cluster.job import Status
 from orchestrator.cluster.shadows import DUE, MADE, SHADOW_TENANT, shadow_job
 from orchestrator.cluster.unreadable import FAULTS, note, parsed_runs
 from orchestrator.evaluation.costs import costs_of
+from orchestrator.evaluation.scoring import NO_LANGUAGE
 from orchestrator.usage.prices import Prices
 from tasks.artifacts import ArtifactMissing
 from tasks.runs.units import Run
 from tasks.usage.figures import Figures
 from tasks.usage.record import Place
 
-NO_LANGUAGE = "en"  # of a recording without speech
 Disagreements = Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]]
 
 

@@ -68,3 +68,14 @@ def accept(
 
         JOBS_SUBMITTED.labels(way).inc()
     return describe_job(manifest, 1, {}, None, None, time.time())
+
+
+def is_accepted(cluster: Cluster, run: Run) -> bool:
+    """Tell whether the first run of a job goes on or has ended, so that nothing is to be sent.
+
+    The store says whether it was begun: an earlier try may have stopped before, and Redis may know
+    the job for another reason. A run that Redis has forgotten is sent again at once.
+    """
+    if exists(cluster.store, keys.of_run(run, keys.RESULT)):
+        return True
+    return exists(cluster.store, keys.open_run(run)) and cluster.jobs.is_open(run)

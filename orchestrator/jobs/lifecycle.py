@@ -1,7 +1,7 @@
 """The lifecycle rules that a bucket may carry out by itself, as S3 takes them. Pure.
 
 A bucket knows the age of an object, and nothing of jobs, claims and holds. So its rules may name
-only what no job needs, whatever becomes of it. Days that an operator chooses have no default.
+only what no job needs, in any state. Days that an operator chooses have no default.
 """
 
 from __future__ import annotations

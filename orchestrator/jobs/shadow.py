@@ -22,6 +22,7 @@ from orchestrator.access.quotas import quota_of, weight_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.costs import Cost
 from orchestrator.cluster.shadows import MADE, SHADOW_TENANT, shadow_job
+from orchestrator.jobs.acceptance import is_accepted
 from orchestrator.jobs.admission import admit
 from orchestrator.jobs.costing import cost_of
 from orchestrator.jobs.deletion import remove_shadow
@@ -109,7 +110,7 @@ def make_shadow(cluster: Cluster, run: Run, shadow: Shadow) -> bool:
         if options is None:
             return False
         own = Run(SHADOW_TENANT, shadow_job(run.tenant, run.job), 1)
-        if _is_made(cluster, own):
+        if is_accepted(cluster, own):
             return True
         now = round(time.time(), 3)
         quota = quota_of(cluster.settings, own.tenant)
@@ -127,13 +128,6 @@ def make_shadow(cluster: Cluster, run: Run, shadow: Shadow) -> bool:
         remove_shadow(cluster, run.tenant, run.job)
         return False
     return True
-
-
-def _is_made(cluster: Cluster, own: Run) -> bool:
-    """Tell whether a shadow goes on, or has ended."""
-    if exists(cluster.store, keys.of_run(own, keys.RESULT)):
-        return True
-    return exists(cluster.store, keys.open_run(own)) and cluster.jobs.is_open(own)
 
 
 def _manifest(

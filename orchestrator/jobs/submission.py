@@ -16,7 +16,7 @@ from orchestrator.access.quotas import Quota, weight_of
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Job
 from orchestrator.jobs import vocabulary_use
-from orchestrator.jobs.acceptance import accept
+from orchestrator.jobs.acceptance import accept, is_accepted
 from orchestrator.jobs.admission import admit
 from orchestrator.jobs.costing import cost_of
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
@@ -115,7 +115,7 @@ def _submit(
         return submit(cluster, **named, tenant=tenant, idempotency_key=idempotency_key)
     if not is_first:
         manifest = _first(cluster, manifest, given)
-        if _is_accepted(cluster, Run(tenant, manifest.job, 1)):
+        if is_accepted(cluster, Run(tenant, manifest.job, 1)):
             return cluster.job(tenant, manifest.job)
     needed = uploaded_keys(manifest)
     try:
@@ -127,17 +127,6 @@ def _submit(
     if not is_first:  # the process that was first may have given it back meanwhile
         keep(cluster, manifest, needed)
     return job
-
-
-def _is_accepted(cluster: Cluster, run: Run) -> bool:
-    """Tell whether the first run of a job goes on or has ended, so that nothing is to be sent.
-
-    The store says whether it was begun: an earlier try may have stopped before, and Redis may know
-    the job for another reason. A run that Redis has forgotten is sent again at once.
-    """
-    if exists(cluster.store, keys.of_run(run, keys.RESULT)):
-        return True
-    return exists(cluster.store, keys.open_run(run)) and cluster.jobs.is_open(run)
 
 
 def rerun(

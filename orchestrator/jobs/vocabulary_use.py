@@ -23,7 +23,7 @@ def asked_version(
 ) -> Version | None:
     """Return the version that a new job gets; None without one. Raises UnknownVocabulary.
 
-    A submission that is sent again has its job already, whatever became of the vocabulary.
+    A submission that is sent again has its job already: it needs no vocabulary, which may be gone.
     """
     if options.vocabulary is None:
         return None

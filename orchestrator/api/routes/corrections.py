@@ -23,7 +23,7 @@ from orchestrator.results.corrections import (
     published_transcript,
 )
 
-MOST_SEGMENTS = 1_000_000
+MOST_SEGMENTS = 1_000_000  # no transcript has more; a larger number is refused at once
 ANONYMOUS = "anonymous"
 router = APIRouter(
     prefix="/v1/jobs/{job}/corrections",

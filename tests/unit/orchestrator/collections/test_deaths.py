@@ -143,7 +143,7 @@ def an_upload(cluster: Cluster) -> str:
 def test_a_request_that_is_repeated_after_ten_minutes_while_its_rest_is_removed_loses_no_line(
     cluster: Cluster, overtakes: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Either goes on at each write of the other, whatever the first try had written."""
+    """Either goes on at each write of the other, after any part of the first try."""
     monkeypatch.setattr(deletion, "SETTLES_SECONDS", 0.0)
     asked = {"idempotency_key": "may", "lines_from": "x"}
     for lives, write in itertools.product(range(1, 8), range(1, 12)):
