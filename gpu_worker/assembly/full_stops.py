@@ -26,14 +26,19 @@ _PLAIN = "maison."  # no abbreviation in any language
 _LAST_WORDS = regex.compile(r"\S+(?:\s+\S+){0,3}$")
 
 
-def without_false_stops(segments: Iterable[Segment], language: str) -> tuple[Segment, ...]:
+def without_false_stops(
+    segments: Iterable[Segment], language: str, written: str | None = None
+) -> tuple[Segment, ...]:
     """Return the segments, in order, without the stops between one and the next that are false.
 
-    `language` is that of segments which have none of their own. Words lose them as their line does.
+    `language` is that of segments which have none of their own; `written` that of all text, as of
+    a translation. Words lose them as their line does.
     """
     lines = tuple(segments)
     kept = [
-        _without_stop(line) if _is_false_stop(line, after, line.language or language) else line
+        _without_stop(line)
+        if _is_false_stop(line, after, written or line.language or language)
+        else line
         for line, after in pairwise(lines)
     ]
     return (*kept, *lines[-1:])
