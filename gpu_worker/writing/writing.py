@@ -8,6 +8,7 @@ from dataclasses import replace
 import regex
 
 from gpu_worker.transcript import Segment, Transcript, TranscriptWarning, Word
+from gpu_worker.transcription.alternatives import different
 from gpu_worker.words import word_places
 from gpu_worker.writing.edits import Edit, edited, edited_text
 from gpu_worker.writing.numbers import LANGUAGES, numbers_in
@@ -18,6 +19,7 @@ from gpu_worker.writing.tokens import Token, tokens_of
 NUMBERS_IN_WORDS = "numbers_in_words"
 _RUN = regex.compile(r"[^\s\-‐‑]+")  # what is masked as one word
 _CLUSTER = regex.compile(r"\X")
+_QUOTING = frozenset({"invented_text"})  # warnings with what the model wrote
 
 
 class Writer:
@@ -35,7 +37,7 @@ class Writer:
         segments = tuple(self.segments(heard.segments, heard.language))
         written = {self._language or it.language or heard.language for it in segments}
         unchanged = written - LANGUAGES - {None}
-        warnings = heard.warnings
+        warnings = tuple(map(self._warning, heard.warnings))
         if self._rules.in_digits and unchanged:
             named = ", ".join(sorted(map(str, unchanged)))
             warnings += (
@@ -56,13 +58,17 @@ class Writer:
         if segment.alternatives:
             others = (self._alone(it.text, language) for it in segment.alternatives)
             written = zip(segment.alternatives, others, strict=True)
-            segment = replace(
-                segment, alternatives=tuple(replace(it, text=text) for it, text in written)
-            )
+            found = [replace(it, text=text) for it, text in written]
+            segment = replace(segment, alternatives=different(segment.text, found))
         if segment.flags and self._rules.masked:  # their messages name words
             flags = (replace(it, message=self._covered(it.message)) for it in segment.flags)
             segment = replace(segment, flags=tuple(flags))
         return segment if self._rules.keeps_spoken else _without_spoken(segment)
+
+    def _warning(self, heard: TranscriptWarning) -> TranscriptWarning:
+        if heard.code not in _QUOTING or not self._rules.masked:
+            return heard
+        return replace(heard, message=self._covered(heard.message))
 
     def _alone(self, text: str, language: str | None) -> str:
         return edited_text(text, self._edits(text, (), language))
