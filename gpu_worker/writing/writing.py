@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import regex
 
-from gpu_worker.transcript import Segment, Transcript, TranscriptWarning, Word
-from gpu_worker.transcription.alternatives import different
+from gpu_worker.transcript import Alternative, Segment, Transcript, TranscriptWarning, Word
 from gpu_worker.words import word_places
 from gpu_worker.writing.edits import Edit, edited, edited_text
 from gpu_worker.writing.numbers import LANGUAGES, numbers_in
@@ -56,10 +55,8 @@ class Writer:
         edits = self._edits(heard.text, heard.words, language)
         segment = edited(heard, edits)
         if segment.alternatives:
-            others = (self._alone(it.text, language) for it in segment.alternatives)
-            written = zip(segment.alternatives, others, strict=True)
-            found = [replace(it, text=text) for it, text in written]
-            segment = replace(segment, alternatives=different(segment.text, found))
+            others = self._others(segment, language)
+            segment = replace(segment, alternatives=tuple(others))
         if segment.flags and self._rules.masked:  # their messages name words
             flags = (replace(it, message=self._covered(it.message)) for it in segment.flags)
             segment = replace(segment, flags=tuple(flags))
@@ -69,6 +66,15 @@ class Writer:
         if heard.code not in _QUOTING or not self._rules.masked:
             return heard
         return replace(heard, message=self._covered(heard.message))
+
+    def _others(self, segment: Segment, language: str | None) -> Iterator[Alternative]:
+        """Yield the other texts as they are written, without those that are written alike."""
+        known = {_tokens(segment.text)}
+        for other in segment.alternatives:
+            text = self._alone(other.text, language)
+            if _tokens(text) not in known:
+                known.add(_tokens(text))
+                yield replace(other, text=text)
 
     def _alone(self, text: str, language: str | None) -> str:
         return edited_text(text, self._edits(text, (), language))
@@ -110,6 +116,10 @@ class Writer:
         letters = _CLUSTER.findall(word)
         shown = 1 if self._rules.mask_style == "first_letter" and len(letters) > 1 else 0
         return "".join(letters[:shown]) + "*" * (len(letters) - shown)
+
+
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(token.text for token in tokens_of(text))
 
 
 def _outside(tokens: list[Token], edits: list[Edit]) -> list[Token]:
