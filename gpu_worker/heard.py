@@ -16,6 +16,7 @@ from gpu_worker.transcript import (
     segment_to_json,
     segments_from_json,
     warning_to_json,
+    warnings_from_json,
 )
 
 
@@ -74,5 +75,5 @@ class ChunkTranscript:
         """Make it from the result of `to_json`."""
         return cls(
             tuple(HeardWindow.from_json(window) for window in data["windows"]),
-            tuple(TranscriptWarning(**warning) for warning in data.get("warnings", ())),
+            warnings_from_json(data.get("warnings", ())),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,7 @@ class Transcript:
         return tuple(word for segment in self.segments for word in segment.words)
 
 
+_Kind = TypeVar("_Kind", Word, Flag, Alternative, Segment, Turn, TranscriptWarning, Review)
 _WARNING_FIELDS = tuple(field.name for field in fields(TranscriptWarning))
 _TURN_FIELDS = tuple(field.name for field in fields(Turn))
 _WORD_FIELDS = tuple(field.name for field in fields(Word) if field.name != "interpolated")
@@ -152,10 +153,11 @@ def transcript_from_json(data: Mapping[str, Any]) -> Transcript:
         language=data["language"],
         duration=data["duration"],
         segments=segments_from_json(data["segments"]),
-        warnings=tuple(TranscriptWarning(**warning) for warning in data.get("warnings", ())),
-        turns=tuple(Turn(**turn) for turn in data.get("turns", ())),
+        warnings=warnings_from_json(data.get("warnings", ())),
+        turns=tuple(_made(Turn, turn) for turn in data.get("turns", ())),
         review=tuple(
-            Review(**{**span, "codes": tuple(span["codes"])}) for span in data.get("review", ())
+            _made(Review, {**span, "codes": tuple(span["codes"])})
+            for span in data.get("review", ())
         ),
     )
 
@@ -163,6 +165,11 @@ def transcript_from_json(data: Mapping[str, Any]) -> Transcript:
 def warning_to_json(warning: TranscriptWarning) -> dict[str, Any]:
     """Return one warning as JSON; leave out times that are None."""
     return _present(warning, _WARNING_FIELDS)
+
+
+def warnings_from_json(data: Iterable[Mapping[str, Any]]) -> tuple[TranscriptWarning, ...]:
+    """Make warnings from a list of results of `warning_to_json`."""
+    return tuple(_made(TranscriptWarning, warning) for warning in data)
 
 
 def segment_to_json(segment: Segment) -> dict[str, Any]:
@@ -181,18 +188,28 @@ def segment_to_json(segment: Segment) -> dict[str, Any]:
 def segments_from_json(data: Iterable[Mapping[str, Any]]) -> tuple[Segment, ...]:
     """Make segments from a list of results of `segment_to_json`."""
     return tuple(
-        Segment(
-            **{
+        _made(
+            Segment,
+            {
                 **item,
-                "words": tuple(Word(**word) for word in item.get("words", ())),
-                "flags": tuple(Flag(**flag) for flag in item.get("flags", ())),
+                "words": tuple(_made(Word, word) for word in item.get("words", ())),
+                "flags": tuple(_made(Flag, flag) for flag in item.get("flags", ())),
                 "alternatives": tuple(
-                    Alternative(**other) for other in item.get("alternatives", ())
+                    _made(Alternative, other) for other in item.get("alternatives", ())
                 ),
-            }
+            },
         )
         for item in data
     )
+
+
+def _made(kind: type[_Kind], data: Mapping[str, Any]) -> _Kind:
+    """Make a record of these fields; those of a later release are ignored."""
+    try:
+        return kind(**data)
+    except TypeError:
+        known = {field.name for field in fields(kind)}
+        return kind(**{name: value for name, value in data.items() if name in known})
 
 
 def _word_to_json(word: Word) -> dict[str, Any]:

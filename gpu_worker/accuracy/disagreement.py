@@ -16,7 +16,8 @@ from typing import Any
 
 from gpu_worker.accuracy.edits import heard_words
 from gpu_worker.accuracy.normaliser import normalised
-from gpu_worker.transcript import transcript_from_json
+from gpu_worker.transcript import Segment, transcript_from_json
+from gpu_worker.words import join_texts
 
 MOST_SPANS = 5  # of a recording
 
@@ -24,11 +25,12 @@ MOST_SPANS = 5  # of a recording
 def disagreement(first: Mapping[str, Any], second: Mapping[str, Any], language: str) -> Any:
     """Compare the second transcript's words with the first's, and place what differs.
 
-    Where the first has no words, those of the second are counted and have no place.
+    Compared is what was heard, whatever a vocabulary has written instead. Where the first has no
+    words, those of the second are counted and have no place.
     """
     one, other = transcript_from_json(first), transcript_from_json(second)
-    lines = [normalised(line.text, language).split() for line in one.segments]
-    heard = normalised(other.text, language).split()
+    lines = [normalised(_heard(line), language).split() for line in one.segments]
+    heard = normalised(join_texts(map(_heard, other.segments)), language).split()
     places = heard_words([word for line in lines for word in line], heard)
     if not places:
         return {"words": 0, "errors": len(heard), "spans": []}
@@ -45,13 +47,17 @@ def disagreement(first: Mapping[str, Any], second: Mapping[str, Any], language: 
                     "end": line.end,
                     "words": len(words),
                     "errors": errors,
-                    "first": line.text,
+                    "first": _heard(line),
                     "second": " ".join(word for each in found for word in each.words),
                 }
             )
     spans.sort(key=lambda span: (-span["errors"], span["start"]))
     errors = sum(each.errors for each in places)
     return {"words": len(places), "errors": errors, "spans": spans[:MOST_SPANS]}
+
+
+def _heard(line: Segment) -> str:
+    return line.text if line.spoken is None else line.spoken
 
 
 def main() -> None:

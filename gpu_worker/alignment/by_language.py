@@ -26,10 +26,14 @@ def align_by_language(
     named = list(map(_named, heard.windows))
     if not any(named):
         return align(heard, language)
-    spoken = [own or language for own in named]
     windows = list(heard.windows)
     warnings = list(heard.warnings)
-    for code in sorted(set(spoken)):
+    # A window without text names none, and needs no model.
+    spoken = [
+        (own or language) if window.segments else None
+        for own, window in zip(named, windows, strict=True)
+    ]
+    for code in sorted({own for own in spoken if own is not None}):
         places = [index for index, own in enumerate(spoken) if own == code]
         try:
             aligned = align(ChunkTranscript(tuple(windows[index] for index in places)), code)

@@ -17,6 +17,7 @@ from gpu_worker.devices.requests import ANY_STANDING, Standing
 from gpu_worker.devices.turns import NO_TURNS, Turns
 from gpu_worker.heard import ChunkTranscript, HeardWindow
 from gpu_worker.transcript import Segment, Word
+from gpu_worker.transcription.alternatives import with_own_alternatives
 from gpu_worker.transcription.decoded import rounded
 from gpu_worker.transcription.lines import split_lines
 from gpu_worker.transcription.windows import Window
@@ -96,7 +97,7 @@ def _retimed(window: HeardWindow, words: tuple[Word, ...], language: str) -> Hea
             own = tuple(replace(word, doubt=before.doubt) for word, before in pairs)
         if own:
             line = replace(segment, start=own[0].start, end=own[-1].end, words=own)
-            lines += [line] if segment.words else split_lines(line, language)
+            lines += [line] if segment.words else with_own_alternatives(split_lines(line, language))
         else:
             lines.append(segment)
     return replace(window, segments=tuple(lines))

@@ -17,6 +17,7 @@ from statistics import median
 from gpu_worker.audio.levels import LevelTrack
 from gpu_worker.heard import HeardWindow
 from gpu_worker.transcript import Segment, Turn
+from gpu_worker.transcription.alternatives import with_own_alternatives
 from gpu_worker.transcription.lines import cut_segment
 from gpu_worker.words import space_between
 
@@ -216,11 +217,8 @@ def _without(segments: Iterable[Segment], echoes: set[int], speaker: str) -> lis
 def _rebuilt(segment: Segment, dropped: set[int]) -> Iterator[Segment]:
     """Yield the segment without the dropped words, cut where they leave a long pause."""
     edges = sorted({0} | dropped | {index + 1 for index in dropped} - {len(segment.words)})
-    runs = [
-        run
-        for first, run in zip(edges, cut_segment(segment, edges), strict=True)
-        if first not in dropped
-    ]
+    parts = with_own_alternatives(cut_segment(segment, edges))
+    runs = [run for first, run in zip(edges, parts, strict=True) if first not in dropped]
     line = _trimmed(runs[0])
     for run in map(_trimmed, runs[1:]):
         if run.start - line.end >= PAUSE_SECONDS:
@@ -228,7 +226,8 @@ def _rebuilt(segment: Segment, dropped: set[int]) -> Iterator[Segment]:
             line = run
         else:
             text = line.text + space_between(line.text, run.text) + run.text
-            line = replace(line, end=run.end, text=text, words=line.words + run.words)
+            words = line.words + run.words  # whose alternatives say nothing of both together
+            line = replace(line, end=run.end, text=text, words=words, alternatives=())
     yield line
 
 

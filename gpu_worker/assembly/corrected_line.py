@@ -24,11 +24,14 @@ def confirmed(segment: Segment) -> Segment:
 
 
 def corrected(segment: Segment, text: str) -> Segment:
-    """Return a line with another text; if it had words, with the words of that text."""
+    """Return a line with another text; if it had words, with the words of that text.
+
+    What the model heard is wrong then, so it does not stay as the spoken form of this text.
+    """
     text = text.strip()
     texts = [text[start:end] for start, end in split_words(text)]
     words = tuple(_words(segment, texts)) if segment.words else ()
-    return replace(confirmed(segment), text=text, words=words)
+    return replace(confirmed(segment), text=text, words=words, spoken=None)
 
 
 def _words(segment: Segment, texts: Sequence[str]) -> Iterator[Word]:
@@ -39,7 +42,7 @@ def _words(segment: Segment, texts: Sequence[str]) -> Iterator[Word]:
     for what, first, last, start, end in matcher.get_opcodes():
         if what == "equal":
             pairs = zip(old[first:last], texts[start:end], strict=True)
-            yield from (replace(word, word=text, doubt=None) for word, text in pairs)
+            yield from (replace(word, word=text, doubt=None, spoken=None) for word, text in pairs)
         elif what != "delete":
             yield from _placed(segment, first, last, texts[start:end])
 

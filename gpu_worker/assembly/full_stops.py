@@ -26,15 +26,22 @@ _PLAIN = "maison."  # no abbreviation in any language
 _LAST_WORDS = regex.compile(r"\S+(?:\s+\S+){0,3}$")
 
 
-def without_false_stops(segments: Iterable[Segment], language: str) -> tuple[Segment, ...]:
+def without_false_stops(
+    segments: Iterable[Segment], language: str, written: str | None = None
+) -> tuple[Segment, ...]:
     """Return the segments, in order, without the stops between one and the next that are false.
 
-    `language` is that of segments which have none of their own. Words lose them as their line does.
+    `language` is that of segments which have none of their own; `written` that of all text, as of
+    a translation. Words lose them as their line does. No sentence goes on in another language.
     """
     lines = tuple(segments)
+
+    def is_false(line: Segment, after: Segment) -> bool:
+        own, next_one = (written or one.language or language for one in (line, after))
+        return own == next_one and _is_false_stop(line, after, own)
+
     kept = [
-        _without_stop(line) if _is_false_stop(line, after, line.language or language) else line
-        for line, after in pairwise(lines)
+        _without_stop(line) if is_false(line, after) else line for line, after in pairwise(lines)
     ]
     return (*kept, *lines[-1:])
 

@@ -39,6 +39,7 @@ def merge_chunks(
     turns: Sequence[Turn] = (),
     with_words: bool = True,
     is_aligned: bool = False,
+    written: str | None = None,
     speech_seconds: float = 0.0,
 ) -> Transcript:
     """Merge the segments of all chunks, given in the order of the file, into one transcript.
@@ -46,7 +47,8 @@ def merge_chunks(
     Where segments name their languages, the transcript's is that of most speech, and only segments
     in another one keep theirs; else it is `language`. `turns` belong to segments that have their
     speakers already; a diarization has its own.
-    `is_aligned` says that an aligner looked for the words. `speech_seconds` is how much speech was
+    `is_aligned` says that an aligner looked for the words. `written` is the language of all text
+    where it is not that of the sound, as of a translation. `speech_seconds` is how much speech was
     found, with or without text. Turns, segments and words end with the file at the latest; a turn
     behind its end is left out, a word never is.
     """
@@ -59,8 +61,9 @@ def merge_chunks(
     turns = _within(diarization.turns if diarization else turns, duration)
     if diarization is not None:
         segments = assign_speakers(segments, turns, _within(diarization.exclusive, duration))
-    segments = without_false_stops(segments, language or "")
-    around = Surroundings(language or "", tuple(turns), diarization is not None, is_aligned)
+    segments = without_false_stops(segments, language or "", written)
+    is_diarized = diarization is not None
+    around = Surroundings(language or "", tuple(turns), is_diarized, is_aligned, written)
     segments = flagged(segments, around)
     if not with_words:
         segments = tuple(replace(segment, words=()) for segment in segments)

@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from itertools import pairwise
 
 from gpu_worker.transcript import Segment, Turn, Word
+from gpu_worker.transcription.alternatives import with_own_alternatives
 from gpu_worker.transcription.lines import cut_segment
 
 STRAY_SECONDS = 0.25  # a shorter word does not make a change of speaker by itself …
@@ -139,7 +140,7 @@ def _without_strays(words: Sequence[Word], names: list[str]) -> list[str]:
 def _split(segment: Segment, names: Sequence[str]) -> list[Segment]:
     """Cut a segment into one for each run of words of the same speaker."""
     firsts = [0, *(index for index, (a, b) in enumerate(pairwise(names), 1) if a != b)]
-    parts = cut_segment(segment, firsts)
+    parts = with_own_alternatives(cut_segment(segment, firsts))
     return [
         replace(
             part,

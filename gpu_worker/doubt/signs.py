@@ -31,6 +31,11 @@ class Surroundings:
     turns: tuple[Turn, ...] = ()  # in order of their starts
     is_diarized: bool = False  # without turns: no speaker was heard at all
     is_aligned: bool = False  # an aligner looked for the words
+    written: str | None = None  # the language of all text, where it is not that of the sound
+
+    def language_of(self, segment: Segment) -> str:
+        """Return the language in which a segment is written."""
+        return self.written or segment.language or self.language
 
 
 Sign = Callable[[Segment, Surroundings], Flag | None]
@@ -90,7 +95,7 @@ def _repetition(segment: Segment, around: Surroundings) -> Flag | None:
 def _too_fast(segment: Segment, around: Surroundings) -> Flag | None:
     letters = len(_LETTERS.findall(segment.text))
     seconds = segment.end - segment.start
-    is_unspaced = (segment.language or around.language) in UNSPACED_LANGUAGES
+    is_unspaced = around.language_of(segment) in UNSPACED_LANGUAGES
     most = thresholds.FASTEST_SYLLABLES if is_unspaced else thresholds.FASTEST_LETTERS
     if letters <= most * max(seconds, 1.0):
         return None
@@ -124,7 +129,7 @@ def _no_speaker(segment: Segment, around: Surroundings) -> Flag | None:
 
 
 def _odd_script(segment: Segment, around: Surroundings) -> Flag | None:
-    language = segment.language or around.language
+    language = around.language_of(segment)
     share = foreign_share(segment.text, scripts_of(language))
     if share <= thresholds.FOREIGN_SHARE:
         return None

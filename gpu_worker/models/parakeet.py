@@ -9,7 +9,7 @@ directory with such files.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +90,19 @@ def parakeet_languages(name: str, directory: Path | None = None) -> frozenset[st
         return frozenset(map(str, found)) if found else _LANGUAGES.get(name)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise InvalidOption(f"{card} cannot be read: {error}.") from error
+
+
+def check_hears(name: str, languages: frozenset[str] | None, asked: Sequence[str]) -> None:
+    """Raise InvalidOption if a model is to hear which of several languages is spoken, and cannot.
+
+    `languages` are the model's, None if they are not known here.
+    """
+    if languages is None or len(languages) == 1 or not asked:
+        return
+    raise InvalidOption(
+        f"Model {name!r} writes several languages and does not say which one it hears, so it "
+        "cannot follow languages: give one, or choose a multilingual Whisper, for example base."
+    )
 
 
 def check_writes(

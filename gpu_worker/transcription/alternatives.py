@@ -7,7 +7,7 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 
 from gpu_worker.doubt.repetition import spoken_form
-from gpu_worker.transcript import Alternative
+from gpu_worker.transcript import Alternative, Segment
 from gpu_worker.words import split_words
 
 MOST = 2  # of a line
@@ -41,6 +41,23 @@ def in_place_of(
         text = other.text[spans[begin][0] : spans[stop - 1][1]] if stop > begin else ""
         parts.append(replace(other, text=text))
     return different(" ".join(words[first:end]), [part for part in parts if part.text])
+
+
+def with_own_alternatives(lines: Sequence[Segment]) -> list[Segment]:
+    """Keep of each alternative of a cut segment what is in a line's place.
+
+    `lines` are all parts of the segment, with words, and each has all of its alternatives.
+    """
+    words = [word.word for line in lines for word in line.words]
+    found, first = [], 0
+    for line in lines:
+        end = first + len(line.words)
+        if line.alternatives:
+            others = in_place_of(words, first, end, line.alternatives)
+            line = replace(line, alternatives=others)
+        found.append(line)
+        first = end
+    return found
 
 
 def _place(index: int, blocks: Sequence[tuple[str, int, int, int, int]]) -> int:

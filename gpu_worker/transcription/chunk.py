@@ -105,10 +105,10 @@ def transcribe_chunk(
     shown = partial(
         heard_window, audio, first_sample=first_sample, with_words=options.word_timestamps
     )
-    is_english = options.task == "translate"
 
     def written_in(one: DecodedWindow) -> str:
-        return "en" if is_english else one.window.language or options.language or ""
+        spoken = one.window.language or options.language
+        return replace(options, language=spoken).written_language
 
     return ChunkTranscript(
         tuple(shown(one, language=written_in(one)) for one in decoded),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gpu_worker.audio.levels import frame_levels
@@ -11,7 +10,7 @@ from gpu_worker.doubt.word_doubt import doubted
 from gpu_worker.heard import HeardWindow
 from gpu_worker.pcm import SAMPLE_RATE
 from gpu_worker.transcript import Alternative, Flag, Segment, Word
-from gpu_worker.transcription.alternatives import in_place_of
+from gpu_worker.transcription.alternatives import in_place_of, with_own_alternatives
 from gpu_worker.transcription.engines import DecodeOptions, WindowText
 from gpu_worker.transcription.engines.fallback import is_silence, needs_fallback
 from gpu_worker.transcription.lines import split_lines
@@ -111,21 +110,7 @@ def _lines(decoded: DecodedWindow, first_sample: int, language: str) -> list[Seg
         flags=decoded.flags,
         alternatives=decoded.alternatives,
     )
-    return _with_own_alternatives(split_lines(whole, language)) if words else [whole]
-
-
-def _with_own_alternatives(lines: Sequence[Segment]) -> list[Segment]:
-    """Keep of each alternative of the window what is in a line's place."""
-    words = [word.word for line in lines for word in line.words]
-    found, first = [], 0
-    for line in lines:
-        end = first + len(line.words)
-        if line.alternatives:
-            others = in_place_of(words, first, end, line.alternatives)
-            line = replace(line, alternatives=others)
-        found.append(line)
-        first = end
-    return found
+    return with_own_alternatives(split_lines(whole, language)) if words else [whole]
 
 
 def rounded(word: Word) -> Word:

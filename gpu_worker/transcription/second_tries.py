@@ -113,7 +113,7 @@ class SecondTries:
 
         `codes` are those of the flags that count.
         """
-        language = self._options.language or ""
+        language = self._options.written_language
         doubts = {
             index: min(window_doubt(text, self.seconds(index), language, codes) for text in passing)
             for index in self._open()
@@ -215,7 +215,8 @@ def decode_with_tries(
     for way in sure_ways(engine, options):
         tries.decode(sorted({*tries.failing(), *affordable(doubts_for(way.by))}), way)
     tries.split(sorted({*tries.failing(), *affordable(doubts_for(SPLIT))}), own_way(options))
-    tries.decode(tries.failing(), sampled_way(options))
+    if engine != "parakeet":  # which cannot sample, and would give the same text again
+        tries.decode(tries.failing(), sampled_way(options))
     return tries.results()
 
 

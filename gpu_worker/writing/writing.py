@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import regex
 
-from gpu_worker.transcript import Segment, Transcript, TranscriptWarning, Word
+from gpu_worker.transcript import Alternative, Segment, Transcript, TranscriptWarning, Word
 from gpu_worker.words import word_places
 from gpu_worker.writing.edits import Edit, edited, edited_text
 from gpu_worker.writing.numbers import LANGUAGES, numbers_in
@@ -18,6 +18,7 @@ from gpu_worker.writing.tokens import Token, tokens_of
 NUMBERS_IN_WORDS = "numbers_in_words"
 _RUN = regex.compile(r"[^\s\-‐‑]+")  # what is masked as one word
 _CLUSTER = regex.compile(r"\X")
+_QUOTING = frozenset({"invented_text"})  # warnings with what the model wrote
 
 
 class Writer:
@@ -35,7 +36,7 @@ class Writer:
         segments = tuple(self.segments(heard.segments, heard.language))
         written = {self._language or it.language or heard.language for it in segments}
         unchanged = written - LANGUAGES - {None}
-        warnings = heard.warnings
+        warnings = tuple(map(self._warning, heard.warnings))
         if self._rules.in_digits and unchanged:
             named = ", ".join(sorted(map(str, unchanged)))
             warnings += (
@@ -54,15 +55,26 @@ class Writer:
         edits = self._edits(heard.text, heard.words, language)
         segment = edited(heard, edits)
         if segment.alternatives:
-            others = (self._alone(it.text, language) for it in segment.alternatives)
-            written = zip(segment.alternatives, others, strict=True)
-            segment = replace(
-                segment, alternatives=tuple(replace(it, text=text) for it, text in written)
-            )
+            others = self._others(segment, language)
+            segment = replace(segment, alternatives=tuple(others))
         if segment.flags and self._rules.masked:  # their messages name words
             flags = (replace(it, message=self._covered(it.message)) for it in segment.flags)
             segment = replace(segment, flags=tuple(flags))
         return segment if self._rules.keeps_spoken else _without_spoken(segment)
+
+    def _warning(self, heard: TranscriptWarning) -> TranscriptWarning:
+        if heard.code not in _QUOTING or not self._rules.masked:
+            return heard
+        return replace(heard, message=self._covered(heard.message))
+
+    def _others(self, segment: Segment, language: str | None) -> Iterator[Alternative]:
+        """Yield the other texts as they are written, without those that are written alike."""
+        known = {_tokens(segment.text)}
+        for other in segment.alternatives:
+            text = self._alone(other.text, language)
+            if _tokens(text) not in known:
+                known.add(_tokens(text))
+                yield replace(other, text=text)
 
     def _alone(self, text: str, language: str | None) -> str:
         return edited_text(text, self._edits(text, (), language))
@@ -104,6 +116,10 @@ class Writer:
         letters = _CLUSTER.findall(word)
         shown = 1 if self._rules.mask_style == "first_letter" and len(letters) > 1 else 0
         return "".join(letters[:shown]) + "*" * (len(letters) - shown)
+
+
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(token.text for token in tokens_of(text))
 
 
 def _outside(tokens: list[Token], edits: list[Edit]) -> list[Token]:

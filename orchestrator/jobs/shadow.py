@@ -38,8 +38,11 @@ from tasks.runs.submitted_options import changed_options, job_options
 from tasks.runs.units import Run
 from tasks.state.claims import claim
 
-# A shadow hears the chunks of its job, in its own lane and place; voices keep their names.
-FIXED = frozenset({"audio_track", "channel", "channels", "chunk_seconds", "lane", "known_speakers"})
+# A shadow hears the chunks of its job, in its own lane and place; voices keep their names. Its
+# tenant has no vocabularies.
+FIXED = frozenset(
+    {"audio_track", "channel", "channels", "chunk_seconds", "lane", "known_speakers", "vocabulary"}
+)
 MOST_OPEN = 1000  # shadows at once: while workers have no time for them, no more are made
 _HINT = 'Write it as {"share": 0.05, "model": "base"} (docs/settings.md).'
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -14,11 +15,12 @@ from gpu_worker.assembly.formats import FORMATS, format_named, render_file
 from gpu_worker.assembly.subtitle_report import SubtitleReport, report_of
 from gpu_worker.assembly.subtitles import SubtitleOptions, cues
 from gpu_worker.errors import DiskFull, InvalidOption, PermanentError
-from gpu_worker.transcript import transcript_from_json
+from gpu_worker.transcript import Transcript, transcript_from_json
 from orchestrator.cluster.connection import Cluster, NotFinished
 from orchestrator.results.corrected_transcript import with_corrections
 from orchestrator.results.corrections import corrections
 from orchestrator.results.speaker_names import given_names, with_names
+from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
 
 FORMAT_NAMES = ", ".join(FORMATS)
@@ -63,9 +65,9 @@ def render_result(
     """
     run, transcript = _published(cluster, tenant, job, corrected)
     if form != "json":
-        name = cluster.records.manifest(tenant, job).source.name
-        said = transcript_from_json(transcript)
-        return render_file(said, form, options, file_id=Path(name).stem)
+        manifest = cluster.records.manifest(tenant, job)
+        said = _as_written(transcript, manifest)
+        return render_file(said, form, options, file_id=Path(manifest.source.name).stem)
     body = transcript | {"job": job, "run": run.number, "timings": cluster.timings(run)}
     return (json.dumps(body, ensure_ascii=False, indent=2) + "\n").encode("utf-8")
 
@@ -78,7 +80,8 @@ def report_subtitles(
     Raises UnknownJob, NotFinished, InvalidOption.
     """
     options = SubtitleOptions(profile=profile, frame_rate=frame_rate)
-    said = transcript_from_json(_published(cluster, tenant, job)[1])
+    transcript = _published(cluster, tenant, job)[1]
+    said = _as_written(transcript, cluster.records.manifest(tenant, job))
     return report_of(list(cues(said, options)), profile, frame_rate, said.language)
 
 
@@ -95,6 +98,15 @@ def _published(
     if corrected:
         transcript = with_corrections(transcript, corrections(cluster, tenant, job, run.number))
     return run, with_names(transcript, given_names(cluster, tenant, job))
+
+
+def _as_written(transcript: Mapping[str, Any], manifest: Manifest) -> Transcript:
+    """Return a transcript with the languages of its text: of a translation English, not spoken."""
+    said = transcript_from_json(transcript)
+    if manifest.options.task != "translate":
+        return said
+    segments = tuple(replace(segment, language=None) for segment in said.segments)
+    return replace(said, language="en", segments=segments)
 
 
 def write_results(

@@ -62,9 +62,10 @@ def model_by_language(
 ) -> str | None:
     """Return the model that the operator's table has for a job; None if it is for others. Pure.
 
-    A model that is no Whisper gets no job that asks for what only a Whisper can do.
+    A model that is no Whisper gets no job that asks for what only a Whisper can do. A job of
+    several languages is for none of these models, whatever language it begins with.
     """
-    if options.model != AUTO or spoken is None:
+    if options.model != AUTO or options.languages is not None or spoken is None:
         return None
     name = table.get(spoken, table.get("*"))
     if name is None or not is_parakeet(name):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from gpu_worker.errors import InvalidOption
 from gpu_worker.models.capabilities import check_english_only, is_english_only, usual_beam_size
-from gpu_worker.models.parakeet import check_writes, is_parakeet, parakeet_languages
+from gpu_worker.models.parakeet import check_hears, check_writes, is_parakeet, parakeet_languages
 from gpu_worker.models.whisper import AUTO
 from gpu_worker.transcription.languages import ANY_LANGUAGE, check_language
 from tasks.runs.options import JobOptions
@@ -49,14 +49,16 @@ def check_model(options: JobOptions) -> None:
     """
     check_language(options.language)
     several = () if options.languages in (None, ANY_LANGUAGE) else options.languages or ()
-    for language in several:
-        check_language(language, "languages")
+    for code in several:
+        check_language(code, "languages")
     if options.model == AUTO and options.revision is not None:
         raise InvalidOption(f"revision={options.revision!r} is of a model, and none is named.")
     # The engine checks a directory: no answer here may depend on what is in one.
     if not PurePath(options.model).is_absolute() and is_parakeet(options.model):
         known = parakeet_languages(options.model)
-        check_writes(options.model, known, options.language, options.task)
+        for language in (options.language, *several):
+            check_writes(options.model, known, language, options.task)
+        check_hears(options.model, known, options.languages or ())
     if is_english_only(options.model):
         check_english_only(options.model, options.language, options.task)
         if options.languages is not None:

@@ -112,6 +112,7 @@ def _transcript(
         turns=turns,
         with_words=options.aligner != "none",
         is_aligned=options.aligns,
+        written="en" if options.task == "translate" else None,
         speech_seconds=sum(chunk.speech_seconds for chunk in findings.chunks if chunk),
     )
 

@@ -18,7 +18,7 @@ from gpu_worker.diarization import Diarization
 from gpu_worker.heard import ChunkTranscript
 from gpu_worker.models.capabilities import translation_notices
 from gpu_worker.pcm import SAMPLE_RATE
-from gpu_worker.transcript import TranscriptWarning
+from gpu_worker.transcript import TranscriptWarning, warnings_from_json
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
@@ -78,7 +78,7 @@ class FindingsReader:
                 *dict.fromkeys(warning for chunk in chunks if chunk for warning in chunk.warnings),
                 *self._alignment_warnings(len(count)),
                 *self._speaker_warnings(),
-                *(TranscriptWarning(**warning) for warning in diarized.get("warnings", ())),
+                *warnings_from_json(diarized.get("warnings", ())),
             ),
             # Older artifacts do not say it.
             engines=Counter(text["engine"] for text in heard.values() if "engine" in text),

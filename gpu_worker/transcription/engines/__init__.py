@@ -37,6 +37,11 @@ class DecodeOptions:
     max_new_tokens: int | None = None
     word_timestamps: bool = True
 
+    @property
+    def written_language(self) -> str:
+        """The code of the text's language: a translation is in English. Empty if not known."""
+        return "en" if self.task == "translate" else self.language or ""
+
 
 @dataclass(frozen=True, slots=True)
 class WindowText:

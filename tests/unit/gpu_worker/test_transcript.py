@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import FrozenInstanceError
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,8 @@ from gpu_worker.transcript import (
     Review,
     Segment,
     Transcript,
+    TranscriptWarning,
+    Turn,
     Word,
     segment_to_json,
     segments_from_json,
@@ -97,3 +100,32 @@ def test_flags_alternatives_and_the_review_list_survive_json() -> None:
     original = Transcript("en", 5.0, (segment,), review=review)
     carried = json.loads(json.dumps(transcript_to_json(original)))
     assert transcript_from_json(carried) == original
+
+
+def test_fields_of_a_later_release_are_ignored_everywhere() -> None:
+    original = Transcript(
+        "en",
+        2.0,
+        (
+            Segment(
+                0.0,
+                1.0,
+                "Hi",
+                (Word("Hi", 0.0, 1.0, 0.9),),
+                flags=(Flag("x", 0.5, "y"),),
+                alternatives=(Alternative("Ho", "beam", -0.2),),
+            ),
+        ),
+        (TranscriptWarning("z", "w"),),
+        (Turn(0.0, 1.0, "A"),),
+        (Review(0.0, 1.0, 0.5, ("x",), 0),),
+    )
+
+    def later(value: Any) -> Any:
+        if isinstance(value, list):
+            return [later(item) for item in value]
+        if isinstance(value, dict):
+            return {"of_a_later_release": 1, **{key: later(item) for key, item in value.items()}}
+        return value
+
+    assert transcript_from_json(later(transcript_to_json(original))) == original

@@ -31,3 +31,12 @@ def test_equal_texts_differ_nowhere_and_text_in_place_of_none_is_counted() -> No
     found = disagreement(transcript(), same, "de")
     assert (found["words"], found["errors"], found["spans"]) == (0, 3, [])
     assert disagreement(same, transcript(), "de")["errors"] == 3
+
+
+def test_what_was_heard_is_compared_and_not_what_a_vocabulary_has_written() -> None:
+    written = (Segment(0.0, 2.0, "f*** this PyTorch", spoken="fuck this pie torch"),)
+    first = transcript_to_json(Transcript("en", 3.0, written))
+    second = transcript_to_json(Transcript("en", 3.0, (Segment(0.0, 2.0, "fuck this pie tort"),)))
+    found = disagreement(first, second, "en")
+    assert (found["words"], found["errors"]) == (4, 1)
+    assert found["spans"][0]["first"] == "fuck this pie torch"

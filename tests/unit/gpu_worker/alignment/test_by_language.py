@@ -55,6 +55,15 @@ def test_a_window_that_names_no_language_is_in_the_files() -> None:
     assert [segment.speaker for segment in found.segments] == ["de", "fr"]
 
 
+def test_a_window_without_text_needs_no_model() -> None:
+    heard = chunk("de", None, "de")
+    silent = replace(heard.windows[1], segments=())
+    heard = replace(heard, windows=(heard.windows[0], silent, heard.windows[2]))
+    found = align_by_language(heard, "xx", aligned)  # of which there is no model
+    assert [segment.speaker for segment in found.segments] == ["de", "de"]
+    assert (found.windows[1], found.warnings) == (silent, (CUT,))
+
+
 def test_words_of_a_language_without_a_model_keep_their_times_with_a_warning() -> None:
     found = align_by_language(chunk("en", "xx", "en"), "en", aligned)
     assert [segment.speaker for segment in found.segments] == ["en", None, "en"]

@@ -20,7 +20,7 @@ from gpu_worker.assembly.channels import (
 from gpu_worker.audio.levels import FRAME_SAMPLES
 from gpu_worker.heard import HeardWindow
 from gpu_worker.pcm import SAMPLE_RATE, Span
-from gpu_worker.transcript import Segment, Turn, Word
+from gpu_worker.transcript import Alternative, Segment, Turn, Word
 
 LOUD, ECHO = -20, -32
 
@@ -135,6 +135,24 @@ def test_a_line_is_cut_where_an_echo_was_in_its_middle() -> None:
         ("SPEAKER_01", "good morning maria"),
         ("SPEAKER_00", "so"),
     ]
+
+
+def test_other_texts_of_a_line_lose_what_was_an_echo_too() -> None:
+    def other(text: str) -> tuple[Alternative, ...]:
+        return (Alternative(text, "beam", -0.3),)
+
+    (far,) = said("how are you today", 1.0).segments
+    behind = [*words("how are you today", 1.1), *words("fine banks", 2.8)]
+    near = Segment(
+        1.1,
+        behind[-1].end,
+        " ".join(word.word for word in behind),
+        tuple(behind),
+        alternatives=other("who are you to day fine thanks"),
+    )
+    conversation = join([heard([far], LOUD)], [heard([near], ECHO)])
+    assert [segment.text for segment in conversation.segments] == [far.text, "fine banks"]
+    assert conversation.segments[1].alternatives == other("fine thanks")
 
 
 def test_a_script_without_spaces_is_rebuilt_without_spaces() -> None:

@@ -45,6 +45,18 @@ def test_words_that_stay_keep_their_times_and_changed_ones_stand_between_them() 
     assert all(word.doubt is None for word in line.words)
 
 
+def test_a_corrected_line_has_no_spoken_form_and_a_confirmed_one_keeps_it() -> None:
+    words = (
+        Word("New", 1.0, 1.4, 0.9, spoken="ennwaisee"),
+        Word("York", 1.4, 1.8, 0.9, spoken=""),
+        Word("rains", 2.0, 2.4, 0.9),
+    )
+    line = Segment(1.0, 2.4, "New York rains", words, spoken="ennwaisee rains")
+    right = corrected(line, "Old York reigns")
+    assert (right.spoken, {word.spoken for word in right.words}) == (None, {None})
+    assert (confirmed(line).spoken, confirmed(line).words) == (line.spoken, line.words)
+
+
 def test_other_marks_and_capitals_move_no_time() -> None:
     line = corrected(LINE, "we met; an Ice Cream!")
     assert [times[1:] for times in told(line)] == [times[1:] for times in told(LINE)]

@@ -56,6 +56,13 @@ def test_other_stops_stay(before: str, after: str, language: str) -> None:
     assert mended(before, after, language) == before
 
 
+def test_a_sentence_does_not_go_on_in_another_language_but_in_its_translation() -> None:
+    lines = [line("We went to the."), line("casa vieja junto al río.", 2.5, "es")]
+    assert without_false_stops(lines, "en")[0].text == "We went to the."
+    lines = [line("We went to the."), line("old house by the river.", 2.5, "es")]
+    assert without_false_stops(lines, "de", "en")[0].text == "We went to the"
+
+
 def test_a_stop_before_a_long_pause_stays() -> None:
     assert mended("We went to the.", "old house.", "en", pause=4.0) == "We went to the."
 

@@ -100,3 +100,19 @@ def test_the_language_is_the_one_of_most_speech_and_other_segments_keep_theirs()
     assert [segment.language for segment in merged.segments] == ["en", None, None, "es"]
     written = transcript_to_json(merged)["segments"]
     assert [line.get("language") for line in written] == ["en", None, None, "es"]
+
+
+def test_a_translation_is_judged_by_the_rules_of_english_whatever_was_spoken() -> None:
+    said = "It was raining on the day we met at the old harbour."  # 14 letters a second
+    lines = [
+        Segment(0.0, 3.0, said, language="ja"),
+        Segment(3.2, 4.2, "He lives on Baker St.", language="ru"),
+        Segment(4.3, 5.0, "and works there.", language="ru"),
+    ]
+    spoken = merge_chunks([lines], language=None, duration=9.0)
+    assert "too_fast" in [flag.code for flag in spoken.segments[0].flags]
+    assert spoken.segments[1].text == "He lives on Baker St"
+    merged = merge_chunks([lines], language=None, duration=9.0, written="en")
+    assert [segment.flags for segment in merged.segments] == [(), (), ()]
+    assert [segment.text for segment in merged.segments] == [line.text for line in lines]
+    assert (merged.language, merged.segments[1].language) == ("ja", "ru")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpu_worker.assembly.speakers import assign_speakers
-from gpu_worker.transcript import Segment, Turn, Word
+from gpu_worker.transcript import Alternative, Segment, Turn, Word
 
 A, B, C = "SPEAKER_00", "SPEAKER_01", "SPEAKER_02"
 
@@ -33,6 +34,16 @@ def test_a_segment_is_cut_where_the_speaker_changes() -> None:
     found = assign_speakers([talk], [Turn(0.0, 1.1, A), Turn(1.1, 2.0, B)])
     assert lines(found) == [(A, "good morning"), (B, "hello you")]
     assert [(part.start, part.end) for part in found] == [(0.0, 1.0), (1.2, 2.0)]
+
+
+def test_other_texts_of_a_segment_are_cut_where_its_speaker_changes() -> None:
+    talk = said(("good", 0.0, 0.4), ("morning", 0.4, 1.0), ("hello", 1.2, 1.6), ("you", 1.6, 2.0))
+    talk = replace(talk, alternatives=(Alternative("could morning hello ewe", "beam", -0.3),))
+    found = assign_speakers([talk], [Turn(0.0, 1.1, A), Turn(1.1, 2.0, B)])
+    assert [[other.text for other in part.alternatives] for part in found] == [
+        ["could morning"],
+        ["hello ewe"],
+    ]
 
 
 def test_a_word_on_a_boundary_goes_where_most_of_it_is() -> None:

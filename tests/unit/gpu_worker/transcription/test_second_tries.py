@@ -95,6 +95,21 @@ def test_the_ways_come_in_order_until_a_text_passes(audio: Audio) -> None:
         assert way in found.segments[0].text + found.segments[-1].text
 
 
+def test_an_engine_that_cannot_sample_is_not_asked_for_it(audio: Audio) -> None:
+    engine = Unsure()
+    engine.kind = "parakeet"
+    heard(engine, audio)
+    assert set(engine.asked) == {"beam", "split"}
+
+
+@pytest.mark.parametrize("language", ["ja", "zh"])
+def test_a_translation_is_as_fast_as_english_may_be(audio: Audio, language: str) -> None:
+    engine = Unsure("beam")
+    talk = DecodeOptions(language=language, beam_size=5, task="translate")
+    heard(engine, audio, talk, share=1.0)
+    assert set(engine.asked) == {"beam"}
+
+
 @pytest.mark.parametrize("way", ["beam", "greedy", "no_repeat", "split"])
 def test_two_runs_give_equal_texts_unless_sampling_was_reached(audio: Audio, way: str) -> None:
     assert heard(Unsure(way), audio) == heard(Unsure(way), audio)

@@ -11,6 +11,7 @@ from gpu_worker.transcript import (
     Alternative,
     Flag,
     Transcript,
+    TranscriptWarning,
     segment_to_json,
     segments_from_json,
     transcript_to_json,
@@ -200,3 +201,19 @@ def test_each_segment_is_written_in_its_own_language() -> None:
     segments = (a_segment("zwanzig"), replace(a_segment("twenty"), language="en"))
     found = Writer(WritingRules(in_digits=True)).segments(segments, "de")
     assert [segment.text for segment in found] == ["20", "20"]
+
+
+def test_a_text_that_was_left_out_is_covered_in_its_warning_too() -> None:
+    told = "Between 1.0 and 2.0 s no voice was heard; this text was left out: 'Damn it' (why)."
+    warnings = (TranscriptWarning("invented_text", told, 1.0, 2.0),)
+    heard = Transcript("en", 9.0, (a_segment("all is well"),), warnings)
+    (warning,) = Writer(WritingRules(masked=("damn",))).transcript(heard).warnings
+    assert warning == replace(warnings[0], message=told.replace("Damn", "D***"))
+
+
+def test_another_text_that_is_written_the_same_is_none() -> None:
+    others = (Alternative("25 miles", "beam", -0.2), Alternative("twenty nine miles", "split", -1))
+    heard = replace(a_segment("twenty five miles"), alternatives=others)
+    (segment,) = Writer(WritingRules(in_digits=True)).segments([heard], "en")
+    assert segment.text == "25 miles"
+    assert [other.text for other in segment.alternatives] == ["29 miles"]

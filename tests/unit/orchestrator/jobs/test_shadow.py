@@ -111,6 +111,7 @@ def test_the_setting_is_checked_when_a_process_starts() -> None:
         ({"share": 0.1, "seed": "x", "model": "base"}, InvalidOption),
         ({"share": 0.1, "colour": "red"}, InvalidOption),
         ({"share": 0.1, "chunk_seconds": 60}, InvalidOption),
+        ({"share": 0.1, "vocabulary": "legal"}, InvalidOption),
         ({"share": 0.1, "model": "none-such"}, UnknownModel),
         ({"share": 0.1, "model": "me/mine"}, ModelNotTrusted),
     ]

@@ -96,6 +96,21 @@ def test_the_report_is_of_the_subtitles_that_are_made_for_the_profile(
         report_subtitles(connection, TENANT, job, "cinema", None)
 
 
+def test_subtitles_of_a_translation_have_the_limits_of_english_whatever_was_spoken(
+    connection: Cluster,
+) -> None:
+    write_records(connection.store, a_manifest(language="ja", task="translate"))
+    said = "It was raining on the day we met at the old harbour."
+    lines = (Segment(0.0, 4.0, said), Segment(4.5, 8.5, said, language="zh"))
+    record = result_record(transcript=transcript_to_json(Transcript("ja", 9.0, lines)))
+    connection.store.put(keys.of_run(UNIT.run, keys.RESULT), encode(record))
+    options = SubtitleOptions(profile="netflix")
+    text = render_result(connection, TENANT, JOB, "srt", options).decode()
+    assert text.count("-->") == 2
+    assert report_subtitles(connection, TENANT, JOB, "netflix", None).violations == ()
+    assert json.loads(render_result(connection, TENANT, JOB, "json", OPTIONS))["language"] == "ja"
+
+
 def test_a_failed_job_has_no_transcript_to_print(connection: Cluster) -> None:
     write_records(connection.store, a_manifest())
     connection.store.put(keys.of_run(UNIT.run, keys.RESULT), encode(result_record(canceled=True)))

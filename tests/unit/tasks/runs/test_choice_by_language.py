@@ -82,6 +82,12 @@ def test_a_star_stands_for_all_other_languages_that_the_model_knows() -> None:
     assert model_by_language(table, JobOptions(), None) is None
 
 
+def test_a_job_of_several_languages_is_for_no_model_of_one() -> None:
+    options = JobOptions.model_validate({"language": "en", "languages": "en,de"})
+    for model in (V3, "base.en", "large-v3"):
+        assert model_by_language({"en": model}, options, options.language) is None
+
+
 def test_a_job_that_names_a_model_has_it() -> None:
     assert model_by_language({"en": V3}, JobOptions(model="base"), "en") is None
 

@@ -283,6 +283,23 @@ def test_what_an_english_only_model_cannot_do_is_refused_at_submission(
     assert job_options({"model": "tiny"} | values)
 
 
+@pytest.mark.parametrize(
+    ("model", "languages", "words"),
+    [
+        ("parakeet-tdt-0.6b-v3", "en,de", "does not say which one it hears"),
+        ("parakeet-tdt-0.6b-v3", "any", "does not say which one it hears"),
+        ("parakeet-tdt-0.6b-v3", "en,ja", "does not know language=ja"),
+        ("parakeet-tdt-0.6b-v2", "en,de", "does not know language=de"),
+    ],
+)
+def test_several_languages_are_refused_at_submission_for_a_model_that_cannot_tell_them_apart(
+    model: str, languages: str, words: str
+) -> None:
+    with pytest.raises(InvalidOption, match=words):
+        job_options({"model": model, "languages": languages})
+    assert job_options({"model": model, "languages": "en"}).language == "en"
+
+
 @pytest.mark.parametrize("given", ["German, en", ["en", "de-AT"], ("DE", "English", "en")])
 def test_languages_are_read_in_any_spelling_and_order(given: Any) -> None:
     options = job_options({"languages": given, "language": "en"})

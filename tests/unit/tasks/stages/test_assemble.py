@@ -231,9 +231,11 @@ def test_speech_without_any_text_is_told_from_silence(place: Workplace) -> None:
     assert "1.5 s" in warning["message"]
 
 
-def assembled(place: Workplace, text: str, content: Vocabulary | None) -> dict[str, Any]:
+def assembled(
+    place: Workplace, text: str, content: Vocabulary | None, **options: Any
+) -> dict[str, Any]:
     """The transcript of a job that has a vocabulary, and a copy of it unless that is None."""
-    manifest = a_manifest(job="job-v", vocabulary="legal@1")
+    manifest = a_manifest(job="job-v", **{"vocabulary": "legal@1", **options})
     write_records(place.store, manifest, a_plan(10))
     if content is not None:
         copy = vocabulary_keys.copy(manifest.tenant, "job-v", "legal@1")
@@ -260,3 +262,13 @@ def test_without_its_copy_the_text_stays_as_it_was_heard_and_says_so(place: Work
     found = assembled(place, "pie torch", None)
     assert found["text"] == "pie torch"
     assert [warning["code"] for warning in found["warnings"]] == ["vocabulary_missing"]
+
+
+@pytest.mark.parametrize(("task", "codes"), [("translate", []), ("transcribe", ["too_fast"])])
+def test_a_translation_is_judged_by_the_rules_of_english(
+    place: Workplace, task: str, codes: list[str]
+) -> None:
+    text = "It rained all that day"  # in a second: fast, and too fast for Japanese
+    options = {"vocabulary": None, "language": "ja", "task": task}
+    (line,) = assembled(place, text, None, **options)["segments"]
+    assert [flag["code"] for flag in line.get("flags", ())] == codes
