@@ -61,6 +61,8 @@ const REMARKS = {
   known_speaker_unusable: { text: "Not every known speaker could be recognised" },
   translation_unsupported: { text: "The text may not be in English" },
   options_not_followed: { text: "The model could not follow all that was asked for" },
+  invented_text: { text: "Text without a voice was left out" },
+  vocabulary_missing: { text: "The vocabulary that was asked for could not be used" },
   prompt_cut: { text: "Not all names and terms that were given could be used" },
 };
 const OTHER_REMARK = { text: "There is a note on this transcript" };
