@@ -26,9 +26,8 @@ from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs.json_artifacts import UnreadableRecord, read_record
 from tasks.runs.units import Run
 
-COLLECTIONS_SECONDS = (
-    2.0  # between looks at the open collections; the next pass of the loop begins it
-)
+# Between looks at the open collections; the next pass of the loop begins it.
+COLLECTIONS_SECONDS = 2.0
 log = structlog.get_logger(__name__)
 
 

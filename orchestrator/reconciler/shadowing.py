@@ -38,11 +38,8 @@ class Shadowing:
         """Make the shadows that are due, while there is room for them."""
         try:
             shadow = shadow_of(self._cluster.settings)
-        except (
-            InvalidOption,
-            ModelNotTrusted,
-            UnknownModel,
-        ) as error:  # commands tell it at their start
+        except (InvalidOption, ModelNotTrusted, UnknownModel) as error:
+            # Commands tell it at their start.
             log.warning("shadow_not_valid", reason=error.message)
             return
         if shadow is None or self._cluster.jobs.is_wiped():  # how many are open is not known
