@@ -61,10 +61,11 @@ class Vocabulary(Record):
         default=10,
         ge=0,
         le=1_000_000,
+        strict=True,
         description="Below it a number that stands alone stays in words.",
     )
     keep_spoken: bool = Field(
-        default=True, description="Keep what was heard, as `spoken`, in JSON."
+        default=True, strict=True, description="Keep what was heard, as `spoken`, in JSON."
     )
 
     @model_validator(mode="after")
