@@ -154,7 +154,7 @@ def test_names_that_look_like_options_commands_or_urls_are_just_names(shell: She
 def test_exit_status_2_for_wrong_usage_and_1_for_what_cannot_be_done(shell: Shell) -> None:
     assert shell.run("transcribe", str(SAMPLE), "--model", "no-such").returncode == 2
     assert shell.run("transcribe", str(SAMPLE), "--beam_size", "many").returncode == 2
-    assert shell.run("transcribe", str(SAMPLE), "-f", "docx").returncode == 2
+    assert shell.run("transcribe", str(SAMPLE), "-f", "pdf").returncode == 2
     assert shell.run("transcribe").returncode == 2
     missing = shell.run("transcribe", "nothing-here.wav")
     assert missing.returncode == 1
