@@ -29,7 +29,7 @@ class Bound:
 
 # While several owners share a model. A clip of a few seconds takes some 0.15 s where nothing else
 # runs, and waits for half of such a batch on average.
-SHARED = Bound(0.07, 0.75)
+SHARED = Bound(0.04, 0.75)
 # While one owner is alone: the first item of another one waits for a whole batch, and on a CPU a
 # large model may need a minute for six windows.
 ALONE = Bound(5.0, 0.95)
