@@ -39,6 +39,15 @@ its clients, and for pages that change while its append-only file is written ane
 {{- end }}
 
 {{/*
+The disk for its append-only file, which while it is written anew is up to three times as large as what Redis
+holds; and a quarter more.
+*/}}
+{{- define "scriptorium.redisDisk" -}}
+{{- $bytes := include "scriptorium.redisBytes" . | default 4294967296 | int64 }}
+{{- .Values.redis.dataSizeLimit | default (printf "%dMi" (div (mul 4 $bytes) 1048576)) }}
+{{- end }}
+
+{{/*
 How many open jobs Redis has room for: 32 KiB each, as measured with 20 chunks whose messages all wait
 (python -m benchmarks.cluster.redis_memory), in three quarters of what it may hold; the rest is for jobs
 that ended on the last day, leases and events.

@@ -26,7 +26,7 @@ from tests.ip_families import needs_ipv6
 
 RELEASE = "demo-scriptorium"
 KEY = "0123456789abcdef0123456789abcdef"
-OUTAGE_SECONDS = 8.0
+OUTAGE_SECONDS = 5.0
 FROM_ELSEWHERE = {"resourceFieldRef": "2", "secretKeyRef": KEY}  # what a node would fill in
 
 

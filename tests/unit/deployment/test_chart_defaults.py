@@ -215,5 +215,5 @@ def test_redis_needs_no_volume_that_a_lost_node_would_hold() -> None:
     spec = of_kind(found, "Deployment")["demo-scriptorium-redis"]["spec"]
     assert spec["strategy"] == {"type": "Recreate"}
     volumes = {one["name"]: one for one in spec["template"]["spec"]["volumes"]}
-    assert volumes["data"]["emptyDir"]["sizeLimit"]
+    assert volumes["data"]["emptyDir"]["sizeLimit"] == "3072Mi"  # four times what it may hold
     assert not [one for one in volumes.values() if "persistentVolumeClaim" in one]
