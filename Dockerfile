@@ -99,8 +99,9 @@ RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
         --no-cache-dir --no-deps --no-index /wheels/*.whl
 # CUDA's libraries come as wheels. torch knows where they are; CTranslate2 asks the loader for
-# libcublas, and cuDNN for libnvrtc. The driver's own come from the NVIDIA container runtime.
-ENV LD_LIBRARY_PATH=/opt/scriptorium/lib/python3.11/site-packages/nvidia/cublas/lib:/opt/scriptorium/lib/python3.11/site-packages/nvidia/cudnn/lib:/opt/scriptorium/lib/python3.11/site-packages/nvidia/cuda_nvrtc/lib \
+# libcublas, and cuDNN for libnvrtc. The driver's own come from the NVIDIA container runtime; GKE mounts
+# them at /usr/local/nvidia/lib64 instead.
+ENV LD_LIBRARY_PATH=/opt/scriptorium/lib/python3.11/site-packages/nvidia/cublas/lib:/opt/scriptorium/lib/python3.11/site-packages/nvidia/cudnn/lib:/opt/scriptorium/lib/python3.11/site-packages/nvidia/cuda_nvrtc/lib:/usr/local/nvidia/lib64 \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     HF_HOME=/models \
     SCRIPTORIUM_MODEL_DIR=/models
@@ -138,7 +139,7 @@ COPY --from=orchestrator-packages /opt/scriptorium /opt/scriptorium
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
         --no-cache-dir --no-deps --no-index /wheels/*.whl
-ENV SCRIPTORIUM_API_HOST=0.0.0.0
+ENV SCRIPTORIUM_API_HOST=::
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.version="${VERSION}" \

@@ -8,6 +8,15 @@ from functools import lru_cache
 _HOME_BITS = 64  # the part of an IPv6 address that one customer of a provider gets at least
 
 
+_MAPPED = "::ffff:"
+
+
+def plain_address(host: str) -> str:
+    """Return an IPv4 address as such, which a socket of both families shows as `::ffff:…`."""
+    plain = host.removeprefix(_MAPPED)
+    return plain if "." in plain else host
+
+
 @lru_cache(maxsize=4096)
 def peer_of(host: str) -> str | None:
     """Return the IPv4 address or the /64 network of an address; None for one without bounds.

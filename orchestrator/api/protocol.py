@@ -11,7 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from orchestrator.access.peers import peer_of
+from orchestrator.access.peers import peer_of, plain_address
 from orchestrator.api.authentication import CONNECTION
 from orchestrator.api.connections import Connections
 
@@ -69,6 +69,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or answer 503 and close it."""
         super().connection_made(transport)
+        if self.client:  # for all that reads the scope, such as the audit trail
+            self.client = plain_address(self.client[0]), self.client[1]
         self.peer = peer_of(self.client[0]) if self.client else None
         self._since = self.loop.time()
         if not self._connections.admit(self):

@@ -16,6 +16,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from config.listening import EVERY_ADDRESS, open_listener
 from gpu_worker.errors import InvalidOption
 from orchestrator.access.exposure import check_exposure
 from orchestrator.api.application import make_application
@@ -25,7 +26,6 @@ from orchestrator.api.protocol import BoundedProtocol
 from orchestrator.cluster.connection import Cluster
 from orchestrator.events.hub import Hub
 from orchestrator.trail.entry import Entry
-from tasks.telemetry.exposition import EVERY_ADDRESS
 
 # A thread that comes back from Redis or the store waits so long at most for the event loop, which
 # a flood of connections keeps busy. Python's own 5 ms are waited several times in a request.
@@ -129,11 +129,11 @@ def allow_files(count: int) -> None:
 def listen(host: str, port: int, *, shared: bool = False, hint: str = _PORT_HINT) -> socket.socket:
     """Open a listening socket; port 0 takes any free port. Raises InvalidOption.
 
+    `::` is every address of IPv6 and of IPv4.
     Several `shared` sockets may have the same port; the kernel spreads connections over them.
     """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
+        return open_listener(host, port, backlog=BACKLOG, shared=shared)
     except OSError as error:
         reason = (
             "another process listens there"

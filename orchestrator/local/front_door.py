@@ -136,7 +136,7 @@ def _checked_port(host: str, port: int, option: str) -> int:
 
 def url_of(host: str, port: int) -> str:
     """Return the URL at which this machine reaches a server that listens on that host."""
-    local = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    local = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1", "": "127.0.0.1"}.get(host, host)
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+from config.listening import open_listener
 
 
 def free_port(host: str, port: int = 0) -> int:
@@ -10,7 +10,6 @@ def free_port(host: str, port: int = 0) -> int:
 
     Raises OSError if the host is not this machine or the port cannot be listened on.
     """
-    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-    with socket.create_server((host, port), family=family) as probe:
+    with open_listener(host, port) as probe:
         number: int = probe.getsockname()[1]
         return number

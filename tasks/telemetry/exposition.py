@@ -6,6 +6,7 @@ serves the sum, in which the counts of ended processes stay.
 
 from __future__ import annotations
 
+import socket
 import struct
 import time
 from collections.abc import Iterable, Iterator
@@ -24,12 +25,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from config.listening import EVERY_ADDRESS, EVERY_IPV4_ADDRESS, bound_address
 from config.settings import Settings, settings
 from gpu_worker.devices.nvml import GpuReading, read_gpus
 from gpu_worker.errors import InvalidOption
 from tasks.telemetry import metrics
 
-EVERY_ADDRESS = "0.0.0.0"
 TRIES = 3  # to read files that other processes are writing at the moment
 log = structlog.get_logger(__name__)
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which no dashboard needs
@@ -97,12 +98,15 @@ def make_registry(
 def serve_metrics(port: int | None, registry: CollectorRegistry) -> int | None:
     """Serve /metrics on that port of every address; 0 takes any free port. Returns the port.
 
+    It is reached over IPv4 and over IPv6, where the machine has both.
     Does nothing for None. Raises InvalidOption if the port cannot be opened.
     """
     if port is None:
         return None
     try:
-        server, _ = start_http_server(port, EVERY_ADDRESS, registry)
+        server, _ = start_http_server(port, bound_address(EVERY_ADDRESS), registry)
+        if _is_for_ipv6_alone(server.socket):
+            start_http_server(server.server_port, EVERY_IPV4_ADDRESS, registry)
     except OSError as error:
         raise InvalidOption(
             f"The metrics cannot be served on port {port}: {error.strerror or error}.",
@@ -110,6 +114,13 @@ def serve_metrics(port: int | None, registry: CollectorRegistry) -> int | None:
         ) from error
     log.info("metrics_served", port=server.server_port)
     return server.server_port
+
+
+def _is_for_ipv6_alone(listener: socket.socket) -> bool:
+    """Tell whether IPv4 does not reach it, as the kernel's `bindv6only` may have it."""
+    if listener.family is not socket.AF_INET6:
+        return False
+    return bool(listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
 
 
 def serve_own_metrics(values: Settings, *others: Collector) -> int | None:

@@ -12,10 +12,10 @@ from orchestrator.cluster.connection import Cluster
 
 
 @contextmanager
-def serving(connection: Cluster, port: int = 0) -> Iterator[str]:
+def serving(connection: Cluster, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
     """The API's address, until the block ends; port 0 is any free one."""
-    socket = listen("127.0.0.1", port)
-    server = make_server(connection, "127.0.0.1", 0)
+    socket = listen(host, port)
+    server = make_server(connection, host, 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()
     try:

@@ -11,6 +11,11 @@
 {{- default $full .Values.fullnameOverride | trunc 31 | trimSuffix "-" }}
 {{- end }}
 
+{{/* The cluster's version, or the one that the values name: what renders may not know the cluster. */}}
+{{- define "scriptorium.kubeVersion" -}}
+{{- default .Capabilities.KubeVersion.Version .Values.kubeVersion }}
+{{- end }}
+
 {{/* Of a pool's Deployment. In: root, pool. */}}
 {{- define "scriptorium.workerName" -}}
 {{- printf "%s-worker-%s" (include "scriptorium.fullname" .root) .pool }}

@@ -41,8 +41,10 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
+# The process, not Redis and the store: else a short outage of these would take every pod out of the
+# Service at once, and with them what KEDA asks. /readyz looks at all of them, for `helm test` and people.
 readinessProbe:
-  httpGet: {path: /readyz, port: http, httpHeaders: {{ toJson $header }}}
+  httpGet: {path: /healthz, port: http, httpHeaders: {{ toJson $header }}}
   periodSeconds: 5
   timeoutSeconds: 5
 {{- end }}

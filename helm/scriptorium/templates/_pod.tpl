@@ -28,7 +28,13 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .pod.topologySpreadConstraints }}
+{{- $spread := .pod.topologySpreadConstraints | default list }}
+{{- if and (not $spread) (has .component (list "api" "reconciler")) }}
+{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+{{- $spread = append $spread (dict "maxSkew" 1 "topologyKey" . "whenUnsatisfiable" "ScheduleAnyway") }}
+{{- end }}
+{{- end }}
+{{- with $spread }}
 topologySpreadConstraints:
   {{- range . }}
   - {{- toYaml (merge (deepCopy .) (dict "labelSelector" (dict "matchLabels" (fromYaml (include "scriptorium.selector" $))))) | nindent 4 }}
@@ -73,6 +79,8 @@ the broker only, neither the store nor the settings.
 {{- $root := .root }}
 {{- $pod := fromYaml (include "scriptorium.podValues" .) }}
 {{- $scope := merge (dict "pod" $pod) . }}
+{{- $directories := list (dict "name" "tmp" "emptyDir" (dict "sizeLimit" "1Gi")) (dict "name" "scratch" "emptyDir" (dict "sizeLimit" .values.scratchSizeLimit)) }}
+{{- $disk := concat $directories (fromYamlArray (.volumes | default "[]") | default list) }}
 {{- $storeIsHere := and $root.Values.store.persistence.enabled (not .looksOn) }}
 metadata:
   # No version among them: a new chart with the same pods starts none again.
@@ -89,6 +97,11 @@ metadata:
     checksum/secrets: {{ include "scriptorium.secretData" . | sha256sum }}
     {{- with .checksum }}
     checksum/rules: {{ sha256sum . }}
+    {{- end }}
+    {{- $evictable := "cluster-autoscaler.kubernetes.io/safe-to-evict" }}
+    {{- if and (or (ne .component "gpu-worker") .values.noticeSeconds) (not (hasKey $pod.podAnnotations $evictable)) }}
+    # Its emptyDirs hold nothing that matters. A GPU worker without a notice would first finish its chunk.
+    {{ $evictable }}: "true"
     {{- end }}
     {{- with $pod.podAnnotations }}
     {{- toYaml . | nindent 4 }}
@@ -154,7 +167,7 @@ spec:
         {{- end }}
       {{- .container.probes | trim | nindent 6 }}
       resources:
-        {{- toYaml .values.resources | nindent 8 }}
+        {{- include "scriptorium.resources" (dict "resources" .values.resources "volumes" (concat $disk ($pod.extraVolumes | default list))) | nindent 8 }}
       securityContext:
         {{- toYaml $pod.securityContext | nindent 8 }}
       volumeMounts:
@@ -173,11 +186,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
-    - name: tmp
-      emptyDir: {sizeLimit: 1Gi}
-    - name: scratch
-      emptyDir:
-        sizeLimit: {{ .values.scratchSizeLimit }}
+    {{- toYaml $directories | nindent 4 }}
     {{- with include "scriptorium.redisAuthority" . }}
     - name: redis-ca
       secret:

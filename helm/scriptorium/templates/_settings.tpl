@@ -20,6 +20,11 @@ AWS_DEFAULT_REGION: {{ . | quote }}
 {{- with .root.Values.otel.endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{- end }}
+{{- if and .root.Values.redis.enabled (not .root.Values.settings.maxOpenJobs) }}
+{{- with include "scriptorium.openJobs" .root }}
+SCRIPTORIUM_MAX_OPEN_JOBS: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- range $name, $value := .root.Values.settings }}
 SCRIPTORIUM_{{ $name | snakecase | upper }}: {{ include "scriptorium.text" $value | quote }}
 {{- end }}

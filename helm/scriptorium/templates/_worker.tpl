@@ -83,7 +83,13 @@ spec:
       resource: requests.cpu
       divisor: "1"
 {{- end }}
-{{- with (fromYaml (include "scriptorium.worker" .)).noticeSeconds }}
+{{- $worker := fromYaml (include "scriptorium.worker" .) }}
+{{- if and (eq $worker.kind "gpu") (not .root.Values.settings.device) }}
+# Said, so that a GPU without a driver is an error, and no slow worker on the CPU that nothing tells of.
+- name: SCRIPTORIUM_DEVICE
+  value: {{ ternary "cpu" "cuda" (and (not $worker.gpu.count) (not $worker.resourceClaims)) }}
+{{- end }}
+{{- with $worker.noticeSeconds }}
 - name: SCRIPTORIUM_NOTICE_SECONDS
   value: {{ int . | quote }}
 {{- end }}
@@ -148,6 +154,10 @@ metadata:
   {{- include "scriptorium.metadata" . | nindent 2 }}
 spec:
   maxUnavailable: {{ .budget.maxUnavailable }}
+  {{- if semverCompare ">=1.27.0-0" (include "scriptorium.kubeVersion" .root) }}
+  # A pod that is not ready, such as a worker without its driver, must not keep a node from being drained.
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  {{- end }}
   selector:
     matchLabels:
       {{- include "scriptorium.selector" . | nindent 6 }}

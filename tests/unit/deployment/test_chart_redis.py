@@ -21,6 +21,7 @@ from orchestrator.local.redis_server import server_binary
 from tasks.broker import make_app, redis_address
 from tests.deployment.chart import objects, of_kind, value_file, variables
 from tests.eventually import eventually
+from tests.ip_families import needs_ipv6
 
 PASSWORD = "0/1@2:3#4%5 6\"7\\8'9$(id)`id`?&+{{ü"  # each means something to a URL, a shell or Redis
 USERS = ("api", "worker", "reconciler", "triggers", "flower", "sender")
@@ -46,7 +47,7 @@ def started(tmp_path: Path) -> Iterator[Started]:
     """The container's command, with directories and a port of this test."""
     found = objects(value_file("everything"))
     config = of_kind(found, "ConfigMap")["demo-speech-redis"]["data"]["redis.conf"]
-    pod = of_kind(found, "StatefulSet")["demo-speech-redis"]["spec"]["template"]["spec"]
+    pod = of_kind(found, "Deployment")["demo-speech-redis"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert {one["name"] for one in container["env"]} == {"REDIS_PASSWORD", "REDISCLI_AUTH"}
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -54,7 +55,7 @@ def started(tmp_path: Path) -> Iterator[Started]:
     data, file = tmp_path / "data", tmp_path / "redis.conf"
     data.mkdir()
     config = config.replace("dir /data", f"dir {data}").replace("port 6379", f"port {port}")
-    file.write_text(config + "\nbind 127.0.0.1\n", encoding="utf-8")
+    file.write_text(config, encoding="utf-8")
     binary = server_binary()
     assert binary is not None
     (tmp_path / "bin").mkdir()
@@ -97,6 +98,20 @@ def test_a_process_of_ours_is_let_in_with_the_password_as_it_is(started: Started
     celery.close()
 
 
+@needs_ipv6
+@pytest.mark.slow
+def test_it_is_reached_over_ipv4_and_over_ipv6(started: Started) -> None:
+    for host in ("127.0.0.1", "[::1]"):
+        url = SecretStr(f"redis://{host}:{started.port}/0")
+        values = Settings(redis_url=url, redis_password=SecretStr(PASSWORD))
+        assert Redis.from_url(redis_address(values).client_url).ping()
+        celery = make_app(values)
+        with celery.connection_for_write() as broker:
+            broker.ensure_connection(max_retries=1)
+            assert broker.default_channel.client.ping()
+        celery.close()
+
+
 def test_its_password_is_in_no_command_line(started: Started) -> None:
     assert PASSWORD not in Path(f"/proc/{started.process.pid}/cmdline").read_bytes().decode()
 
@@ -123,7 +138,7 @@ def test_the_signal_that_ends_its_container_ends_it(started: Started) -> None:
 def test_the_container_gives_each_component_a_user(tmp_path: Path) -> None:
     values = copy.deepcopy(value_file("everything"))
     values["redis"] |= {"users": {"existingSecret": "users"}}
-    pod = of_kind(objects(values), "StatefulSet")["demo-speech-redis"]["spec"]["template"]["spec"]
+    pod = of_kind(objects(values), "Deployment")["demo-speech-redis"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     told = {one["name"] for one in container["env"] if one["name"].startswith("USER_")}
     assert told == {f"USER_{user.upper()}" for user in USERS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.access import throttle
-from orchestrator.access.peers import peer_of
+from orchestrator.access.peers import peer_of, plain_address
 from orchestrator.access.throttle import WrongKeys
 
 
@@ -63,3 +63,17 @@ def test_an_ipv6_customer_is_one_peer() -> None:
     assert peer_of("2001:db8:1:3::7") != peer_of("2001:db8:1:2::7")
     assert peer_of("::ffff:192.0.2.1") == peer_of("192.0.2.1") == "192.0.2.1"
     assert peer_of("127.0.0.2") == "127.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("host", "plain"),
+    [
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("::ffff:c000:201", "::ffff:c000:201"),  # no kernel shows it so
+        ("", ""),
+    ],
+)
+def test_an_address_of_ipv4_is_shown_as_such(host: str, plain: str) -> None:
+    assert plain_address(host) == plain

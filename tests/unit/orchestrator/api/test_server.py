@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -22,6 +24,9 @@ from orchestrator.access.exposure import is_loopback
 from orchestrator.access.keys import ApiKeys
 from orchestrator.api.server import listen, make_server
 from orchestrator.cluster.connection import Cluster, open_cluster
+from orchestrator.trail.reading import Wanted, entries
+from scriptorium_client import Client
+from tests.ip_families import needs_ipv6
 from tests.servers.api import serving
 
 SCRIPT = """
@@ -116,3 +121,20 @@ def test_it_ends_when_it_is_told_to(settings: Settings, redis: Redis) -> None:
         process.wait(20)
         finished.cancel()
     assert "Finished server process" in rest
+
+
+@needs_ipv6
+def test_it_is_reached_over_both_families_and_shows_clients_as_they_are(
+    connection: Cluster, settings: Settings, own_tempdir: None
+) -> None:
+    secret, _ = ApiKeys(connection.store, settings).create("anna", "test", EVERY_SCOPE)
+    jobs = {}
+    with serving(connection, host="::") as url:
+        port = url.rpartition(":")[2]
+        for host in ("127.0.0.1", "[::1]"):
+            with Client(f"http://{host}:{port}", secret, trust_env=False) as client:
+                jobs[client.submit(io.BytesIO(b"RIFF")).id] = host.strip("[]")
+    connection.trail.flush()
+    today = datetime.now(UTC).date()
+    found = entries(connection.store, today, today, Wanted(action="job.submit"))
+    assert {it.job: it.origin for it in found} == jobs

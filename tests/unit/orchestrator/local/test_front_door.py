@@ -134,7 +134,8 @@ def test_an_address_that_is_not_this_machine_s_is_said_too() -> None:
     [
         ("127.0.0.1", "http://127.0.0.1:80"),
         ("0.0.0.0", "http://127.0.0.1:80"),
-        ("::", "http://[::1]:80"),
+        ("::", "http://127.0.0.1:80"),  # it is every address of IPv4 too
+        ("::1", "http://[::1]:80"),
         ("here.example", "http://here.example:80"),
     ],
 )

@@ -26,6 +26,7 @@ from orchestrator.local.workers import WorkerSpec, worker_command, worker_enviro
 from tasks.runs.stages import Pool
 from tasks.telemetry import exposition
 from tasks.telemetry.exposition import gpu_families, make_registry, serve_metrics, serve_own_metrics
+from tests.ip_families import needs_ipv6
 
 COUNTING = """
 import os, signal, sys
@@ -110,9 +111,10 @@ def test_gpus_are_told_with_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert value(make_registry(None), "scriptorium_gpu_celsius", gpu="0", name="H200") == 50.0
 
 
-def test_they_are_served_on_a_port_of_their_own() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("[::1]", marks=needs_ipv6)])
+def test_they_are_served_on_a_port_of_their_own(host: str) -> None:
     port = serve_own_metrics(Settings(metrics_port=0))
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as reply:
+    with urllib.request.urlopen(f"http://{host}:{port}/metrics") as reply:
         assert reply.headers["Content-Type"].startswith("text/plain")
         assert b"scriptorium_leases_lost_total" in reply.read()
 
