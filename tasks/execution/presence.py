@@ -6,6 +6,7 @@ loop. While the loop hangs, or has no broker, it tells nothing. While the worker
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -15,7 +16,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from celery.signals import heartbeat_sent, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import heartbeat_sent, worker_ready, worker_shutting_down
 from celery.worker import state
 from redis.exceptions import RedisError
 
@@ -51,6 +52,7 @@ class Telling:
         self._is_stopping = False
         self._is_told = False
         self._over = threading.Event()
+        self._turn = threading.Lock()  # so that nothing is told after the end
         self.users = 1  # workers that are busy on this worker's card; at least this one
 
     def begin(self) -> None:
@@ -67,7 +69,8 @@ class Telling:
 
     def end(self) -> None:
         """Tell no more, and take the worker out."""
-        self._over.set()
+        with self._turn:
+            self._over.set()
         with suppress(RedisError):  # it is out after GONE_SECONDS
             self._presences.forget(self._name)
 
@@ -85,15 +88,21 @@ class Telling:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            if self._is_stopping or time.monotonic() - self._beaten_at < GONE_SECONDS:
-                try:
-                    self.tell()
-                    self._is_told = False
-                except Exception as error:  # its own figures must not end a worker
-                    if not self._is_told:
-                        log.warning("presence_not_told", reason=repr(error))
-                    self._is_told = True
+            with self._turn:
+                if not self._over.is_set():
+                    self._try_to_tell()
             self._over.wait(TELL_SECONDS)
+
+    def _try_to_tell(self) -> None:
+        if not self._is_stopping and time.monotonic() - self._beaten_at > GONE_SECONDS:
+            return
+        try:
+            self.tell()
+            self._is_told = False
+        except Exception as error:  # its own figures must not end a worker
+            if not self._is_told:
+                log.warning("presence_not_told", reason=repr(error))
+            self._is_told = True
 
 
 _of_worker: list[Telling] = []  # filled when the worker is ready
@@ -133,6 +142,7 @@ def _begin(sender: Any = None, **_: Any) -> None:
     _of_worker.append(Telling(presences, sender.hostname, values, has_models=has_models))
     _main_process.append(os.getpid())
     _of_worker[0].begin()
+    atexit.register(leave_list)  # Celery tells of no end that CPU workers come to on SIGTERM
 
 
 @heartbeat_sent.connect
@@ -144,8 +154,3 @@ def _beat(**_: Any) -> None:
 @worker_shutting_down.connect
 def _stop(**_: Any) -> None:
     take_no_more()
-
-
-@worker_shutdown.connect
-def _end(**_: Any) -> None:
-    leave_list()

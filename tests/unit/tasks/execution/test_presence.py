@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
 from config.settings import Settings
+from orchestrator.cluster.connection import Cluster
+from orchestrator.local.workers import WorkerSpec, worker_command, worker_environment
 from tasks.execution import presence as module
 from tasks.execution.presence import Telling
+from tasks.runs.stages import Pool
 from tasks.state.presence import Presence, Presences, State
 from tests.eventually import eventually
 
@@ -111,3 +118,35 @@ def test_a_redis_that_is_away_is_said_once_and_ends_nothing(no_redis: Redis) -> 
         time.sleep(0.05)
         worker.telling.end()
     assert [line["event"] for line in lines] == ["presence_not_told"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", list(Pool))
+def test_a_real_worker_is_there_when_it_is_ready_and_gone_when_it_ends(
+    connection: Cluster, settings: Settings, tmp_path: Path, kind: Pool
+) -> None:
+    name = f"{kind.value}@presence-{os.getpid()}"
+    spec = WorkerSpec(name, kind, pool="mig" if kind is Pool.GPU else "")
+    values = settings.model_copy(update={"device": "cpu"})
+    presences = Presences(connection.redis)
+    with (tmp_path / "log").open("wb") as out:
+        process = subprocess.Popen(
+            worker_command(spec),
+            env=worker_environment(spec, values, os.environ, takes_over=True),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        assert eventually(lambda: name in presences.read(time.time())), (
+            tmp_path / "log"
+        ).read_text()
+        told = presences.read(time.time())[name]
+        assert (told.pool, told.state, told.device) == (spec.pool or "cpu", State.IDLE, "cpu")
+        process.terminate()
+        process.wait(30)
+        assert presences.read(time.time()) == {}
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
