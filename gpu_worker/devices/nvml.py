@@ -64,7 +64,7 @@ def own_gpus() -> tuple[GpuReading, ...]:
         return read_gpus()
     wanted = [one for one in map(str.strip, named.split(",")) if one]
     places: dict[int, GpuReading] = {}  # by the place of the first name of each
-    for gpu in read_gpus():
+    for gpu in read_gpus() if wanted else ():
         mine = [place for place, name in enumerate(wanted) if _named(gpu, [name]) is not None]
         if mine and (own := _named(gpu, wanted)) is not None:
             places[mine[0]] = own

@@ -38,6 +38,7 @@ TWICE = {
     'scriptorium_jobs_ended_total{status="partial"}': "0 0 0 0 0 0 0 0 0 0 2x10",
     'scriptorium_jobs_ended_total{status="failed"}': "0x20",
 }
+OTHER = 'gpu="3",name="H200",uuid="GPU-1",node="f00d"'
 SHOWN: dict[str, list[tuple[str, float]]] = {
     "GPUs": [("{}", 3)],
     "Power": [("{}", 600)],
@@ -67,6 +68,10 @@ def test_what_several_processes_tell_is_shown_once(tmp_path: Path) -> None:
     for name, values in TWICE.items():
         for pod in "ab":
             labels = name.partition("{")[2].rstrip("}")
+            if (
+                pod == "b"
+            ):  # a container, where the card has another index and the host another name
+                labels = labels.replace('gpu="0",name="H200",uuid="GPU-1",node="n1"', OTHER)
             target = f'namespace="speech",release="demo",job="api",instance="{pod}"'
             told = ",".join(filter(None, (labels, target)))
             series.append({"series": f"{name.partition('{')[0]}{{{told}}}", "values": values})
