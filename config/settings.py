@@ -165,6 +165,9 @@ class Settings(ModelSettings, Limits):
         description="Pools of workers, as JSON: stages, minimum, maximum, target_drain_seconds.",
     )
     worker_pool: str = Field(default="", description="Pool of this worker; its launcher sets it.")
+    node: str = Field(
+        default="", description="Name of this machine in the metrics of GPUs. Unset: its host name."
+    )
     heartbeat_file: Path | None = Field(
         default=None,
         description="File whose time is renewed while the process works, for health checks.",

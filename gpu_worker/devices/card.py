@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from gpu_worker.devices import used_device
+from gpu_worker.devices.nvml import is_divided
 
 CPU = "cpu"
 UNKNOWN = "unknown"
@@ -41,8 +42,21 @@ def used_joules(wanted: str) -> float | None:
     if own is None or used_card(wanted) == CPU:
         return None
     nvml, handle = own
+    if is_divided(nvml, handle):  # the card's counter has what all its instances use
+        return None
     with suppress(nvml.NVMLError):  # not supported, as by a MIG instance, or the GPU is lost
         return float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+    return None
+
+
+def used_uuid(wanted: str) -> str | None:
+    """Return the UUID of that GPU, as all its users see it; None on the CPU or without NVML."""
+    own = None if wanted == CPU else _own_handle()
+    if own is None or used_card(wanted) == CPU:
+        return None
+    nvml, handle = own
+    with suppress(nvml.NVMLError):
+        return str(nvml.nvmlDeviceGetUUID(handle))
     return None
 
 

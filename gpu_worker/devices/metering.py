@@ -26,6 +26,27 @@ def no_energy() -> float | None:
     return None
 
 
+class OwnJoules:
+    """A counter of what one of a card's users has used, of the counter that they all read.
+
+    What the card uses between two readings is divided equally among the users that are busy.
+    """
+
+    def __init__(self, of_card: Callable[[], float | None], users: Callable[[], int]) -> None:
+        """`of_card` reads the card's counter; `users`: how many are busy, this one counted."""
+        self._of_card, self._users = of_card, users
+        self._before: float | None = None
+        self._own = 0.0
+
+    def __call__(self) -> float | None:
+        """Return the joules so far; None where the card does not tell."""
+        now = self._of_card()
+        if now is not None and self._before is not None:
+            self._own += max(0.0, now - self._before) / max(1, self._users())
+        self._before = now
+        return None if now is None else self._own
+
+
 class Meter:
     """Divides a device's time and energy among the units that use it at the same time."""
 

@@ -26,7 +26,7 @@ from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.cluster.unreadable_job import unreadable_job
 from orchestrator.trail.writing import Trail
 from orchestrator.usage.books import Books
-from tasks.artifacts import ArtifactMissing, encode, exists
+from tasks.artifacts import ArtifactMissing, exists
 from tasks.artifacts.opening import PATIENT, Patience
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress, check_not_cluster
@@ -169,7 +169,7 @@ class Cluster(Services):
         except ArtifactMissing:
             if (result := self._written_end(run)) is None:
                 return None
-            self.store.put(keys.of_run(run, keys.RESULT), encode(result))
+            self.ended.publish(run, result)
             return self.settle(run)  # with the first result, if another process wrote one
         summary = Summary.of_result(result)
         if exists(self.store, keys.open_run(run)):  # after a crash it is still, and settled again

@@ -11,14 +11,16 @@ with the jobs' folders, and writes what is missing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, takewhile
+from typing import Any
 
 from orchestrator.cluster.job import Status
 from orchestrator.cluster.job_order import Place, in_order, merged, place_of
 from orchestrator.cluster.unreadable import FAULTS, note
-from tasks.artifacts import ArtifactMissing, ArtifactStore
+from tasks.artifacts import ArtifactMissing, ArtifactStore, encode
+from tasks.runs import keys
 from tasks.runs.records import Records
 from tasks.runs.units import TIME_DIGITS, Run, created_at
 
@@ -49,6 +51,13 @@ class EndedJobs:
             except FAULTS as error:
                 note(f"{tenant}/{job}", error)
         return place_of(job, told)
+
+    def publish(self, run: Run, result: Mapping[str, Any]) -> None:
+        """Publish the result of a run that no worker ends, and count it; the first one stays."""
+        if self._store.put(keys.of_run(run, keys.RESULT), encode(dict(result))):
+            from tasks.telemetry.metrics import JOBS_ENDED  # most commands do not need it
+
+            JOBS_ENDED.labels("failed" if result["error"] else "canceled").inc()
 
     def end(self, run: Run, status: Status) -> None:
         """Note that a job has ended so; if it did before, that is not so any more."""

@@ -92,7 +92,7 @@ def deliver_round(
         log.warning("delivery_failed", **named, reason=outcome.reason)
     if following.final:
         if not outcome.done:
-            DELIVERIES_GIVEN_UP.inc()
+            DELIVERIES_GIVEN_UP.labels("webhook").inc()
         how = {
             "status": "delivered" if outcome.done else "failed",
             "tries": tries,

@@ -44,11 +44,7 @@ def cancel(cluster: Cluster, tenant: str, job: str) -> Job:
     current = cluster.job(tenant, job)
     _allow(current, Status.CANCELED, "canceled")
     run = Run(tenant, job, current.run)
-    data = encode(result_record(canceled=True))
-    if cluster.store.put(keys.of_run(run, keys.RESULT), data):
-        from tasks.telemetry.metrics import JOBS_ENDED  # most commands do not need it
-
-        JOBS_ENDED.labels("canceled").inc()
+    cluster.ended.publish(run, result_record(canceled=True))
     cluster.cancellations.flag(run)
     cluster.settle(run)
     return cluster.job(tenant, job)

@@ -171,7 +171,8 @@ class Courier:
         try:
             step = self._step(self._cluster, run, self._webhooks)
             if step.has_answered is not None:
-                DELIVERY_TRIES.labels("answered" if step.has_answered else "failed").inc()
+                outcome = "answered" if step.has_answered else "failed"
+                DELIVERY_TRIES.labels(step.kind, outcome).inc()
             is_quick = time.monotonic() - began < QUICK_SECONDS
             if destination is not None and step.has_answered is not None:
                 self._told(destination, has_answered=step.has_answered)

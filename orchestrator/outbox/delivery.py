@@ -86,12 +86,12 @@ def deliver(
     _log(run, part, tries, outcome)
     if following.final:
         if not outcome.done:
-            DELIVERIES_GIVEN_UP.inc()
+            DELIVERIES_GIVEN_UP.labels(part).inc()
         store.put(keys.delivered(run, part), encode(_record(outcome, tries)))
         delay = 0.0 if len(parts) > 1 else None
     else:
         delay = following.delay_seconds
-    return step_of(outcome, delay) if is_asked else Step(delay)
+    return step_of(outcome, delay, part) if is_asked else Step(delay)
 
 
 def receiver(cluster: Cluster, run: Run) -> str | None:

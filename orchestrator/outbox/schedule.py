@@ -34,6 +34,7 @@ class Step:
 
     delay_seconds: float | None = None  # until the next one; None: nothing more is owed
     has_answered: bool | None = None  # the receiver, with success or refusal; None: not asked
+    kind: str = "webhook"  # what was tried: a webhook, or an output
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,9 @@ def has_waited_long(ended_at: float, now: float) -> bool:
     return now - ended_at > KEPT_SECONDS
 
 
-def step_of(outcome: Outcome, delay_seconds: float | None) -> Step:
-    """Return the step after a try."""
-    return Step(delay_seconds, has_answered=outcome.done or not outcome.passing)
+def step_of(outcome: Outcome, delay_seconds: float | None, kind: str = "webhook") -> Step:
+    """Return the step after a try of a webhook, or of an output."""
+    return Step(delay_seconds, has_answered=outcome.done or not outcome.passing, kind=kind)
 
 
 def of_status(status: int, retry_after: float = 0.0) -> Outcome:

@@ -24,12 +24,17 @@ class Measuring:
     def __init__(self, cluster: Cluster) -> None:
         self._scaler = Scaler(cluster)
         self.is_crowded = False  # as of the last pass: of a pool, more is due than it can do
+        self._published_units = 0  # of those that were issued again by this process
         self._waits = False  # said once, not at every pass of an outage
 
     def measure(self, surveys: Sequence[RunSurvey], reissued_units: int) -> None:
-        """Publish the load. Raises nothing: what cannot be measured is logged."""
+        """Publish the load. Raises nothing: what cannot be measured is logged.
+
+        `reissued_units`: all that this process has issued again so far.
+        """
         try:
-            load = self._scaler.publish(surveys, reissued_units)
+            load = self._scaler.publish(surveys, reissued_units - self._published_units)
+            self._published_units = reissued_units
             self.is_crowded = any(pool.is_crowded for pool in load.pools.values())
             self._waits = False
         except (RedisError, ScriptoriumError) as error:

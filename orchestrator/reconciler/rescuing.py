@@ -42,7 +42,7 @@ class Rescuing:
         self._clock = clock
         self._idle_since: dict[Unit, float] = {}
         self._missing: set[Unit] = set()  # at the last pass
-        self.reissued_units = 0  # so far
+        self.reissued_units = 0  # so far, by this process
 
     def forget(self) -> None:
         """Forget what earlier passes saw: another reconciler leads, and it is no longer true."""

@@ -60,6 +60,16 @@ class PoolLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerCount:
+    """How many workers of a pool are alike just now."""
+
+    pool: str
+    state: str  # idle, busy or stopping
+    device: str  # that their models compute on: cuda or cpu
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedLoad:
     """The cluster's load at one moment."""
 
@@ -68,6 +78,7 @@ class PublishedLoad:
     queues: Mapping[str, QueueLoad]
     pools: Mapping[str, PoolLoad]
     reissued_units: int = 0  # counted since this Redis was last empty
+    workers: tuple[WorkerCount, ...] = ()
 
 
 _LOAD: TypeAdapter[PublishedLoad] = TypeAdapter(PublishedLoad)

@@ -1,7 +1,7 @@
-"""The published load as metrics: queues, backlog, speeds, desired workers.
+"""The published load as metrics: queues, backlog, speeds, workers; Redis's memory; deliveries.
 
-The metrics are missing while Redis is away or no load was published. Of an old load only its
-age is given.
+The metrics are missing while Redis is away, those of the load also while none was published. Of an
+old load only its age is given.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import structlog
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from config.settings import Settings
 from orchestrator.cluster.outbox import OUTBOXES
@@ -23,6 +23,7 @@ from orchestrator.scaling.pools import WorkerPool, worker_pools
 from orchestrator.scaling.published import STALE_SECONDS, PublishedLoad, published
 from tasks.broker import redis_address
 from tasks.services import open_redis
+from tasks.state.presence import State
 from tasks.telemetry import metrics
 
 PATIENCE_SECONDS = 2.0  # timeout of Redis; Prometheus waits 10 s in all
@@ -42,15 +43,26 @@ class LoadReadings(Collector):
         try:
             load = published(self._redis)
             owed = [_owed(self._redis, name) for name in OUTBOXES]
+            memory = self._memory()
         except (RedisError, ValueError) as error:  # away, or written by another version
             log.debug("load_not_read", reason=str(error))
-            return
-        if load is None:
             return
         yield metrics.DELIVERIES_WAITING.family({(): sum(count for count, _ in owed)})
         due = min((at for _, at in owed), default=math.inf)
         yield metrics.DELIVERIES_OVERDUE_SECONDS.family({(): max(0.0, time.time() - due)})
-        yield from load_families(load, self._pools, time.time())
+        if memory is not None:
+            yield metrics.REDIS_MEMORY_BYTES.family({(): memory["used_memory"]})
+            yield metrics.REDIS_MEMORY_LIMIT_BYTES.family({(): memory.get("maxmemory", 0)})
+        if load is not None:
+            yield from load_families(load, self._pools, time.time())
+
+    def _memory(self) -> dict[str, Any] | None:
+        """Ask Redis for its memory; some services do not let it be asked."""
+        try:
+            found: Any = self._redis.info("memory")
+        except ResponseError:  # no such command, or not for this user
+            return None
+        return found if "used_memory" in found else None
 
 
 def _owed(redis: Redis, name: str) -> tuple[int, float]:
@@ -71,9 +83,20 @@ def load_families(
     if age > STALE_SECONDS:
         return
     yield metrics.OPEN_JOBS.family({(): load.open_runs})
+    yield metrics.WORKERS.family(_workers(load))
     yield metrics.REISSUED_UNITS.family({(): load.reissued_units})
     yield from _queues(load)
     yield from _pools(load, pools)
+
+
+def _workers(load: PublishedLoad) -> Values:
+    """Return the workers; a pool that has none, and wants or may want some, as a 0."""
+    counts: Values = {}
+    for one in load.workers:
+        counts[one.pool, one.state, one.device] = one.workers
+    for pool in load.pools.keys() - {one.pool for one in load.workers}:
+        counts[pool, State.IDLE.value, ""] = 0
+    return counts
 
 
 def _queues(load: PublishedLoad) -> Iterator[Metric]:

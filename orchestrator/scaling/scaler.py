@@ -18,10 +18,12 @@ from orchestrator.scaling.published import (
     PublishedLoad,
     QueueLoad,
     StageBacklog,
+    WorkerCount,
     publish,
     published,
 )
 from tasks.runs.stages import Stage
+from tasks.state.presence import Presences
 from tasks.state.speeds import Speed, SpeedName
 
 
@@ -34,9 +36,14 @@ class Scaler:
         self._default_model = cluster.settings.model
         self._pools = worker_pools(cluster.settings.pools)
         self._speeds = cluster.speeds
+        self._presences = Presences(cluster.redis)
 
     def publish(self, surveys: Sequence[RunSurvey], reissued_units: int = 0) -> PublishedLoad:
-        """Measure, decide and publish. May raise redis.RedisError or BrokerUnavailable."""
+        """Measure, decide and publish. May raise redis.RedisError or BrokerUnavailable.
+
+        `reissued_units`: those since this process last published. They are added to what was
+        published before, by any process: of several reconcilers each one leads now and then.
+        """
         now = time.time()
         before = published(self._redis)
         speeds = self._speeds.read()
@@ -63,10 +70,17 @@ class Scaler:
             open_runs=len(surveys),
             queues={name: QueueLoad(depth, ages.get(name)) for name, depth in lengths.items()},
             pools=pools,
-            reissued_units=reissued_units,
+            workers=self._present(now),
+            reissued_units=reissued_units + (before.reissued_units if before else 0),
         )
         publish(self._redis, measured)
         return measured
+
+    def _present(self, now: float) -> tuple[WorkerCount, ...]:
+        """Count the workers that tell of themselves, by what they tell."""
+        told = self._presences.read(now).values()
+        alike = Counter((one.pool, one.state.value, one.device) for one in told)
+        return tuple(WorkerCount(*named, number) for named, number in sorted(alike.items()))
 
     def _work(self, surveys: Sequence[RunSurvey]) -> list[StageWork]:
         """Sum the work of all runs by stage and model: there are tens of thousands of runs."""

@@ -30,6 +30,7 @@ from tasks.artifacts import ArtifactMissing
 from tasks.artifacts.names import KEY_BYTES, checked_key
 from tasks.runs import keys
 from tasks.runs.manifest import Source
+from tasks.telemetry.metrics import TRIGGER_DEAD_LETTERS
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ class Intake:
     def __init__(self, cluster: Cluster, rules: Rules, client: Any, way: str | None = None) -> None:
         """Read the limits from the settings; `way`: how messages come in, for the metrics."""
         self._way = way
+        TRIGGER_DEAD_LETTERS.labels(way or "")  # 0 from the start, so that the first one is seen
         self._cluster = cluster
         self._rules = rules
         self._client = client  # boto3's client of S3
@@ -99,6 +101,7 @@ class Intake:
         text = body if isinstance(body, str) else body.decode("utf-8", "replace")
         record = {"body": text, "error": error.to_json(), "buried_at": round(time.time(), 3)}
         self._cluster.store.put(keys.dead_trigger(name), json.dumps(record).encode())
+        TRIGGER_DEAD_LETTERS.labels(self._way or "").inc()
         log.error("message_buried", message=name, code=error.code, reason=str(error))
 
     def _accept(self, event: ObjectEvent) -> str | None:

@@ -19,6 +19,9 @@ from celery.worker.request import Request
 from kombu.exceptions import KombuError
 from kombu.message import Message
 
+from tasks.telemetry.metrics import TRIGGER_DEAD_LETTERS
+
+DEAD_LETTERS = TRIGGER_DEAD_LETTERS.labels("celery")  # 0 from the start
 RETRIES = 5  # after transient faults, over some 30 s in all
 LONGEST_ID = 255  # characters; Celery's own ids have 36
 # All that is kept of a message's headers. `group`, `chord`, `timelimit`, `shadow`, stamps and
@@ -76,6 +79,7 @@ class ContractConsumer(Consumer):  # type: ignore[misc]
             except InvalidTaskError as error:
                 # Without the content, which may hold a signed address.
                 log.warning("message_malformed", reason=str(error))
+                DEAD_LETTERS.inc()  # it is dropped: its sender gets no reply
                 return message.reject_log_error(logger, self.connection_errors)  # type: ignore[no-untyped-call]
             except KombuError:  # content that is not JSON, of which Celery's handler knows
                 pass

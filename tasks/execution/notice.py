@@ -27,6 +27,7 @@ from celery.worker import state
 
 from config.settings import settings
 from tasks.deliveries import Deliveries
+from tasks.execution.presence import leave_list, take_no_more
 from tasks.execution.workplace import workplace
 
 HAND_BACK_SECONDS = 5.0  # of the notice: to write to Redis, and to end
@@ -59,6 +60,7 @@ class Notice:
     def _lead(self) -> None:
         self._told.get()
         ends_at = time.monotonic() + working_seconds(self._seconds)
+        take_no_more()
         log.info("notice_given", seconds=self._seconds, units=len(state.reserved_requests))
         self._stop_taking()
         self._has_stopped.wait(min(STOP_SECONDS, working_seconds(self._seconds)))
@@ -114,6 +116,7 @@ class Notice:
         except Exception as error:  # the leases expire, and the reconciler issues the units
             log.warning("not_handed_back", reason=repr(error))
         finally:
+            leave_list()
             os._exit(0)  # threads cannot be ended; a broker takes back what a connection held
 
 

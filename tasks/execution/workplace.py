@@ -26,7 +26,6 @@ from gpu_worker.alignment.models import align_model, check_align_model
 from gpu_worker.audio.decoder.sandbox import hide_memory, possible_seal
 from gpu_worker.choosing import ModelPlace
 from gpu_worker.devices import used_device
-from gpu_worker.devices.card import used_joules
 from gpu_worker.devices.metering import Meter
 from gpu_worker.diarization import Diarizer, DiarizerRequest
 from gpu_worker.diarization.models import check_trusted, diarize_model
@@ -45,6 +44,7 @@ from gpu_worker.transcription.engines.choice import choose_engine
 from tasks.execution.caches import open_cached_services
 from tasks.execution.fitness import EXIT_UNFIT, Fitness, check_scratch, end_worker
 from tasks.execution.isolation import Isolation
+from tasks.execution.presence import own_joules
 from tasks.execution.scratch import scratch_directory
 from tasks.execution.sweeping import sweep_from_now_on
 from tasks.execution.watchdog import Watchdog
@@ -197,7 +197,7 @@ def _open(pid: int) -> Workplace:
         watchdog=Watchdog(services.leases, attempts, values.heartbeat_seconds),
         isolation=Isolation(),
         fitness=Fitness(partial(_test_worker, values, node)),
-        meter=Meter(partial(used_joules, values.device)) if node.has_models else Meter(),
+        meter=Meter(own_joules(values.device)) if node.has_models else Meter(),
         engines=LoadedEngines(values.loaded_models, partial(count_model, "engine"), count_batch),
         aligners=LoadedAligners(values.loaded_models, partial(count_model, "aligner")),
         diarizers=LoadedDiarizers(values.loaded_models, partial(count_model, "diarizer")),

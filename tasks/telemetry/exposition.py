@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,8 @@ from prometheus_client.registry import Collector
 
 from config.listening import EVERY_ADDRESS, EVERY_IPV4_ADDRESS, bound_address
 from config.settings import Settings, settings
-from gpu_worker.devices.nvml import GpuReading, read_gpus
 from gpu_worker.errors import InvalidOption
-from tasks.telemetry import metrics
+from tasks.telemetry.gpu_readings import GpuReadings
 
 TRIES = 3  # to read files that other processes are writing at the moment
 log = structlog.get_logger(__name__)
@@ -57,40 +56,11 @@ class _Shared(Collector):
         return ()
 
 
-class _Gpus(Collector):
-    """NVML's readings of this machine's GPUs."""
-
-    def collect(self) -> Iterator[Metric]:
-        yield from gpu_families(read_gpus())
-
-
-def gpu_families(gpus: Iterable[GpuReading]) -> Iterator[Metric]:
-    """Yield the readings as metrics, without values that a GPU does not report."""
-    values: dict[metrics.Reading, dict[tuple[str, ...], float]] = {}
-
-    def add(reading: metrics.Reading, labels: tuple[str, ...], value: float | None) -> None:
-        if value is not None:
-            values.setdefault(reading, {})[labels] = value
-
-    for gpu in gpus:
-        labels = (str(gpu.index), gpu.name)
-        add(metrics.GPU_USE_RATIO, labels, gpu.use_ratio)
-        add(metrics.GPU_MEMORY_BYTES, (*labels, "used"), gpu.memory_used_bytes)
-        add(metrics.GPU_MEMORY_BYTES, (*labels, "total"), gpu.memory_total_bytes)
-        add(metrics.GPU_ENERGY_JOULES, labels, gpu.energy_joules)
-        add(metrics.GPU_POWER_WATTS, labels, gpu.power_watts)
-        add(metrics.GPU_CELSIUS, labels, gpu.celsius)
-    for reading, found in values.items():
-        yield reading.family(found)
-
-
-def make_registry(
-    directory: Path | None, *others: Collector, with_gpus: bool = True
-) -> CollectorRegistry:
+def make_registry(directory: Path | None, *others: Collector) -> CollectorRegistry:
     """Return a registry of this process's counts, or the directory's sums, and the others."""
     registry = CollectorRegistry()
     registry.register(_Shared(directory) if directory is not None else REGISTRY)
-    for one in (*others, *([_Gpus()] if with_gpus else [])):
+    for one in others:
         registry.register(one)
     return registry
 
@@ -124,8 +94,9 @@ def _is_for_ipv6_alone(listener: socket.socket) -> bool:
 
 
 def serve_own_metrics(values: Settings, *others: Collector) -> int | None:
-    """Serve metrics on the port that the settings name, if any. Raises InvalidOption."""
-    return serve_metrics(values.metrics_port, make_registry(values.metrics_dir, *others))
+    """Serve metrics, also of GPUs, on the settings' port, if there is one. Raises InvalidOption."""
+    registry = make_registry(values.metrics_dir, GpuReadings(values), *others)
+    return serve_metrics(values.metrics_port, registry)
 
 
 @celeryd_after_setup.connect

@@ -77,6 +77,11 @@ HTTP_SECONDS = Histogram(
 JOBS_SUBMITTED = Counter(
     "scriptorium_jobs_submitted", "Jobs accepted, by the way they came in.", ["way"]
 )
+TRIGGER_DEAD_LETTERS = Counter(
+    "scriptorium_trigger_dead_letters",
+    "Messages that a trigger gave up: no job was made of them, and none will be.",
+    ["trigger"],
+)
 BUDGETS = Counter(
     "scriptorium_budgets",
     "Budgets of tenants that were nearly spent, and submissions that a spent one refused.",
@@ -87,10 +92,12 @@ BUDGETS = Counter(
 DELIVERY_TRIES = Counter(
     "scriptorium_delivery_tries",
     "Tries of webhooks and outputs: answered, with success or refusal, or failed.",
-    ["outcome"],
+    ["kind", "outcome"],
 )
 DELIVERIES_GIVEN_UP = Counter(
-    "scriptorium_deliveries_given_up", "Webhooks and outputs that were not taken in the end."
+    "scriptorium_deliveries_given_up",
+    "Webhooks and outputs that were not taken in the end.",
+    ["kind"],
 )
 AUDIT_ENTRIES = Counter(
     "scriptorium_audit_entries",
@@ -156,6 +163,11 @@ STAGE_SPEED = Reading(
 DESIRED_WORKERS = Reading(
     "scriptorium_desired_workers", "Workers that the pool should have.", ("pool",)
 )
+WORKERS = Reading(
+    "scriptorium_workers",
+    "Workers that tell of themselves, by what they do and what they compute on.",
+    ("pool", "state", "device"),
+)
 OPEN_JOBS = Reading("scriptorium_open_jobs", "Jobs without a result.")
 LOAD_AGE_SECONDS = Reading(
     "scriptorium_load_age_seconds", "Seconds since the reconciler measured the load."
@@ -173,15 +185,34 @@ DELIVERIES_OVERDUE_SECONDS = Reading(
     "scriptorium_deliveries_overdue_seconds", "How long the first of them is due and not taken."
 )
 
+REDIS_MEMORY_BYTES = Reading("scriptorium_redis_memory_bytes", "Memory that Redis uses.")
+REDIS_MEMORY_LIMIT_BYTES = Reading(
+    "scriptorium_redis_memory_limit_bytes", "Memory that Redis may use; 0: without a limit."
+)
+
 # What NVML tells
+_GPU = ("gpu", "name", "uuid", "node", "pool")
 GPU_USE_RATIO = Reading(
-    "scriptorium_gpu_use_ratio", "Share of time in which the GPU ran a kernel.", ("gpu", "name")
+    "scriptorium_gpu_use_ratio", "Share of time in which the GPU ran a kernel.", _GPU
 )
 GPU_MEMORY_BYTES = Reading(
-    "scriptorium_gpu_memory_bytes", "Memory of the GPU: used, total.", ("gpu", "name", "kind")
+    "scriptorium_gpu_memory_bytes", "Memory of the GPU: used, total.", (*_GPU, "kind")
 )
 GPU_ENERGY_JOULES = Reading(
-    "scriptorium_gpu_energy_joules", "Energy used since driver load.", ("gpu", "name"), True
+    "scriptorium_gpu_energy_joules", "Energy used since driver load.", _GPU, True
 )
-GPU_POWER_WATTS = Reading("scriptorium_gpu_power_watts", "Power drawn now.", ("gpu", "name"))
-GPU_CELSIUS = Reading("scriptorium_gpu_celsius", "GPU temperature.", ("gpu", "name"))
+GPU_POWER_WATTS = Reading("scriptorium_gpu_power_watts", "Power drawn now.", _GPU)
+GPU_CELSIUS = Reading("scriptorium_gpu_celsius", "GPU temperature.", _GPU)
+
+
+def _begin_at_zero() -> None:
+    """Make the series whose first event must be seen: of a new series `increase` sees no rise."""
+    for status in ("completed", "partial", "failed", "canceled"):
+        JOBS_ENDED.labels(status)
+    for kind in ("webhook", "output"):
+        DELIVERIES_GIVEN_UP.labels(kind)
+        for outcome in ("answered", "failed"):
+            DELIVERY_TRIES.labels(kind, outcome)
+
+
+_begin_at_zero()

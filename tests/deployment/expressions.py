@@ -20,7 +20,7 @@ from tasks.runs.stages import Lane, Stage
 from tasks.state.receipts import Outcome
 from tasks.telemetry import metrics
 
-TARGET = frozenset({"namespace", "job", "instance", "pod"})  # Prometheus adds them
+TARGET = frozenset({"namespace", "release", "job", "instance", "pod"})  # Prometheus adds them
 OF_COUNTERS = {"rate", "increase", "irate"}
 OF_GAUGES = {"deriv", "delta", "avg_over_time", "max_over_time", "min_over_time"}
 SETS = {"and", "or", "unless"}
@@ -74,6 +74,13 @@ def _values(metric: str) -> Mapping[str, frozenset[str]]:
         known["status"] = frozenset(Status)
     if metric == "scriptorium_audit_entries_total":
         known["outcome"] = frozenset({"written", "delayed", "lost"})
+    if metric == "scriptorium_delivery_tries_total":
+        known["outcome"] = frozenset({"answered", "failed"})
+    if metric == "scriptorium_workers":
+        known["state"] = frozenset({"idle", "busy", "stopping"})
+        known["device"] = frozenset({"", "cpu", "cuda"})
+    if metric.startswith("scriptorium_deliver"):
+        known["kind"] = frozenset({"webhook", "output"})
     if metric == "scriptorium_gpu_memory_bytes":
         known["kind"] = frozenset({"used", "total"})
     return known

@@ -75,6 +75,11 @@ spec:
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
+# What the metrics of GPUs call the machine.
+- name: SCRIPTORIUM_NODE
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
 {{- if not .root.Values.settings.cpuThreads }}
 # Else a model would start a thread for each core of the node.
 - name: SCRIPTORIUM_CPU_THREADS

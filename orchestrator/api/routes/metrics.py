@@ -16,6 +16,7 @@ from orchestrator.api.authentication import operating
 from orchestrator.cluster.connection import Cluster
 from orchestrator.scaling.readings import LoadReadings
 from tasks.telemetry.exposition import make_registry
+from tasks.telemetry.gpu_readings import GpuReadings
 
 router = APIRouter(include_in_schema=False)
 
@@ -23,7 +24,9 @@ router = APIRouter(include_in_schema=False)
 def install(application: FastAPI, cluster: Cluster) -> None:
     """Give the application a registry of its process's counts, the cluster's load and the GPUs."""
     settings = cluster.settings
-    application.state.metrics = make_registry(settings.metrics_dir, LoadReadings(settings))
+    application.state.metrics = make_registry(
+        settings.metrics_dir, GpuReadings(settings), LoadReadings(settings)
+    )
 
 
 @router.get("/metrics", dependencies=[Depends(operating)])

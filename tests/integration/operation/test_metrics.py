@@ -77,6 +77,8 @@ def found_all(found: Families) -> bool:
     return (
         value(found, "scriptorium_units", "_total", stage="assemble") == 1
         and value(found, "scriptorium_open_jobs") == 0
+        and value(found, "scriptorium_workers", pool="gpu", state="idle") == 1
+        and (value(found, "scriptorium_workers", pool="cpu") or 0) > 0
     )
 
 
@@ -96,6 +98,7 @@ def check_counts(found: Families, seconds: float) -> None:
     assert value(found, "scriptorium_model_load_seconds", "_count", kind="engine") == 1
     assert value(found, "scriptorium_jobs_submitted", "_total", way="api") == 1
     assert value(found, "scriptorium_jobs_ended", "_total", status="completed") == 1
+    assert value(found, "scriptorium_jobs_ended", "_total") == 1  # the others are there, at 0
     assert value(found, "scriptorium_leases_lost", "_total") == 0
     submitted = {"method": "POST", "route": "/v1/jobs", "status": "202"}
     assert value(found, "scriptorium_http_requests", "_total", **submitted) == 1
@@ -110,6 +113,8 @@ def check_load(found: Families) -> None:
     desired = found["scriptorium_desired_workers"].samples
     assert {one.labels["pool"] for one in desired} == {"cpu", "gpu"}
     assert (value(found, "scriptorium_load_age_seconds") or 0) < 60
+    assert (value(found, "scriptorium_redis_memory_bytes") or 0) > 100_000
+    assert value(found, "scriptorium_deliveries_waiting") == 0
 
 
 def check_logs(logs: Path, job: str) -> None:

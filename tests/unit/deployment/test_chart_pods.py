@@ -26,6 +26,7 @@ from tests.deployment.chart import (
     pod_templates,
     value_file,
     values_of,
+    variables,
 )
 
 names = pytest.mark.parametrize("name", [path.stem for path in VALUE_FILES])
@@ -193,6 +194,23 @@ def test_who_may_reach_whom() -> None:
         for port in rule["ports"]
     }
     assert {port for port in named if isinstance(port, str)} <= ports
+
+
+@pytest.mark.parametrize("release", ["demo", "2026"])
+def test_what_is_asked_says_of_which_release_it_is(release: str) -> None:
+    found = objects(value_file("everything"), release)
+    (api,) = of_kind(found, "ServiceMonitor").values()
+    (others,) = of_kind(found, "PodMonitor").values()
+    for endpoint in (*api["spec"]["endpoints"], *others["spec"]["podMetricsEndpoints"]):
+        assert {"targetLabel": "release", "replacement": release} in endpoint["relabelings"]
+
+
+def test_a_worker_knows_the_name_of_its_node() -> None:
+    found = objects(value_file("everything"))
+    for owner in of_kind(found, "Deployment"):
+        if "-worker-" in owner:
+            node = variables(found, owner)["SCRIPTORIUM_NODE"]
+            assert node == {"fieldRef": {"fieldPath": "spec.nodeName"}}
 
 
 def test_metrics_are_asked_of_all_of_ours_and_the_public_service_has_none() -> None:

@@ -49,7 +49,7 @@ BY_TEMPLATES = frozenset(
             "allow_anonymous",
         ),
         *("trigger_rules", "heartbeat_file", "metrics_port", "metrics_dir", "work_dir"),
-        *("api_host", "api_port", "worker_pool", "model_dir", "notice_seconds"),
+        *("api_host", "api_port", "worker_pool", "model_dir", "notice_seconds", "node"),
     }
 )
 OF_ONE_MACHINE = frozenset({"home", "flower_port", "flower_password"})  # of `scriptorium up`

@@ -19,7 +19,7 @@ SCHEMA_VERSION = 42  # of Grafana 12 and 13; later ones migrate it themselves
 COLUMNS = 24
 WIDEST_UID = 40  # Grafana's limit
 DATA_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-FILTER = 'namespace=~"$namespace", job=~"$job"'
+FILTER = 'namespace=~"$namespace", release=~"$release", job=~"$job"'
 
 
 def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ def test_a_query_names_metrics_and_labels_that_exist(query: str, legend: str) ->
 def test_a_query_keeps_to_the_chosen_namespaces_and_jobs(query: str, legend: str) -> None:
     names = re.findall(r"scriptorium_\w+", query)
     assert len(re.findall(rf"scriptorium_\w+{{{re.escape(FILTER)}", query)) == len(names)
-    assert set(re.findall(r"\$(\w+)", query)) <= {"namespace", "job", "__rate_interval"}
+    assert set(re.findall(r"\$(\w+)", query)) <= {"namespace", "release", "job", "__rate_interval"}
 
 
 def test_every_metric_is_on_a_dashboard() -> None:
@@ -98,8 +98,8 @@ def test_a_dashboard_is_of_no_particular_installation(board: dict[str, Any]) -> 
     assert board["schemaVersion"] == SCHEMA_VERSION
     assert re.fullmatch(r"scriptorium-[a-z]+", board["uid"]) and len(board["uid"]) <= WIDEST_UID
     variables = {one["name"]: one for one in board["templating"]["list"]}
-    assert list(variables) == ["datasource", "namespace", "job"]
-    sources = [variables["namespace"]["datasource"], variables["job"]["datasource"]]
+    assert list(variables) == ["datasource", "namespace", "release", "job"]
+    sources = [variables[name]["datasource"] for name in ("namespace", "release", "job")]
     for panel in panels(board):
         sources += [panel["datasource"], *(target["datasource"] for target in panel["targets"])]
     assert all(source == DATA_SOURCE for source in sources)

@@ -9,8 +9,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from gpu_worker.devices import card
-from gpu_worker.devices.card import CPU, UNKNOWN, used_card, used_joules
-from tests.unit.gpu_worker.devices.test_nvml import FULL, MIG, NVMLError, library
+from gpu_worker.devices.card import CPU, UNKNOWN, used_card, used_joules, used_uuid
+from tests.unit.gpu_worker.devices.test_nvml import DIVIDED, FULL, MIG, NVMLError, library
 
 SMALL = FULL | {"Name": "NVIDIA L4", "TotalEnergyConsumption": 2000}
 
@@ -59,6 +59,23 @@ def test_a_card_that_nvml_does_not_name_is_unknown(monkeypatch: pytest.MonkeyPat
 def test_a_part_of_a_card_tells_no_energy(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, library(MIG), devices=1)
     assert (used_card("auto"), used_joules("auto")) == ("NVIDIA H200", None)
+
+
+def test_an_instance_of_a_card_does_not_claim_the_energy_of_the_card(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install(monkeypatch, library(DIVIDED), devices=1)
+    assert (used_card("auto"), used_joules("auto")) == ("NVIDIA H200", None)
+
+
+def test_the_card_has_the_same_uuid_for_all_that_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, library(FULL), devices=1)
+    assert used_uuid("auto") == "GPU-8932f937-d72c"
+    assert used_uuid("cpu") is None
+    install(monkeypatch, library(MIG), devices=1)
+    assert used_uuid("auto") is None
+    install(monkeypatch, None, devices=0)
+    assert used_uuid("auto") is None
 
 
 def test_without_ctranslate2_the_card_that_nvml_names_counts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_worker.devices.metering import Meter
+from gpu_worker.devices.metering import Meter, OwnJoules
 
 
 class Readings:
@@ -65,3 +65,30 @@ def test_a_counter_that_begins_anew_takes_nothing_back(meter: Meter, readings: R
     with meter.measured() as share:
         readings.pass_on(1, -5000)
     assert share.joules == 0.0
+
+
+def test_workers_on_one_card_claim_together_what_it_used() -> None:
+    """Each of them reads the counter of the whole card, as with time slicing."""
+    joules, users = 5000.0, 1
+    counters = [OwnJoules(lambda: joules, lambda: users) for _ in range(2)]
+    meters = [Meter(counter) for counter in counters]
+    with meters[0].measured() as first:
+        joules += 100
+        with meters[0].measured() as alone:  # a reading of its own, before the other one begins
+            pass
+        users = 2
+        with meters[1].measured() as second:
+            joules += 300
+    assert (first.joules, second.joules, alone.joules) == (250.0, 150.0, 0.0)
+
+
+def test_a_card_that_tells_nothing_for_a_while_is_asked_on() -> None:
+    told: float | None = 10.0
+    counter = OwnJoules(lambda: told, lambda: 1)
+    assert counter() == 0.0
+    told = None
+    assert counter() is None
+    told = 50.0
+    assert counter() == 0.0
+    told = 60.0
+    assert counter() == 10.0

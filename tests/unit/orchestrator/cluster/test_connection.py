@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from config.settings import Settings
@@ -152,6 +153,25 @@ def test_a_job_without_any_transcript_gives_its_newest_result(connection: Cluste
     put_result(connection, 1, canceled=True)
     put_result(connection, 2, error={"code": "x"})
     assert connection.result(TENANT, JOB)["error"] == {"code": "x"}
+
+
+@pytest.mark.parametrize("ended", ["failed", "canceled"])
+def test_an_end_that_its_own_process_did_not_publish_is_counted_once(
+    connection: Cluster, ended: str
+) -> None:
+    def counted() -> float | None:
+        return REGISTRY.get_sample_value("scriptorium_jobs_ended_total", {"status": ended})
+
+    write_records(connection.store, a_manifest(), a_plan())
+    if ended == "failed":
+        connection.store.put(keys.failed(UNIT), encode({"code": "x", "message": "No."}))
+    else:
+        connection.store.put(keys.of_run(UNIT.run, "canceled"), b"")
+    before = counted()
+    assert before is not None
+    for _ in range(2):
+        assert connection.settle(UNIT.run) is not None
+    assert counted() == before + 1
 
 
 def test_a_redis_that_does_not_answer_is_named_without_its_password(

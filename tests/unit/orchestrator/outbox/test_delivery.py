@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from redis import Redis
 
@@ -95,6 +96,13 @@ def steps(connection: Cluster, run: Run = RUN) -> list[float]:
     return found
 
 
+def counted(name: str, **labels: str) -> float:
+    """The value of one of our counters in this process."""
+    found = REGISTRY.get_sample_value(f"scriptorium_{name}_total", labels)
+    assert found is not None
+    return found
+
+
 def tries(connection: Cluster, part: str, run: Run = RUN) -> int:
     return len(list(connection.store.list(keys.tries(run, part))))
 
@@ -157,9 +165,11 @@ def test_a_run_that_is_settled_again_later_is_not_told_twice(
 
 
 def test_a_receiver_hears_of_the_end_once(cluster: Cluster, receiver: Receiver) -> None:
+    before = counted("delivery_tries", kind="webhook", outcome="answered")
     end(cluster, owing(receiver.url))
     with working(Courier(cluster)):
         assert eventually(lambda: not is_owed(cluster))
+    assert counted("delivery_tries", kind="webhook", outcome="answered") == before + 1
     (told,) = receiver.received
     said = told.verified(webhook_secret(cluster.settings, TENANT))
     assert (said["type"], said["data"]["id"]) == ("job.completed", JOB)
@@ -577,9 +587,14 @@ def test_the_files_are_there_before_anybody_is_told(
 def test_a_bucket_that_is_not_there_is_recorded_and_the_receiver_told_all_the_same(
     settings: Settings, redis: Redis, receiver: Receiver, s3_endpoint: str
 ) -> None:
+    before = {kind: counted("deliveries_given_up", kind=kind) for kind in (OUTPUT, WEBHOOK)}
     with connected(settings, receiver, s3_endpoint_url=s3_endpoint) as cluster:
         end(cluster, owing(receiver.url, Output(url="s3://nowhere-at-all/one")))
-        assert steps(cluster) == [0.0]
+        with webhook_pool(cluster.settings) as pool:
+            assert deliver(cluster, RUN, lambda: pool).kind == OUTPUT
+            assert deliver(cluster, RUN, lambda: pool).kind == WEBHOOK
+        assert counted("deliveries_given_up", kind=OUTPUT) == before[OUTPUT] + 1
+        assert counted("deliveries_given_up", kind=WEBHOOK) == before[WEBHOOK]
         assert record(cluster, OUTPUT)["status"] == "failed"
         assert "nowhere-at-all" in record(cluster, OUTPUT)["error"]
         assert len(receiver.received) == 1

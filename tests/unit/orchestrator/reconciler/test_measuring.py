@@ -74,6 +74,34 @@ def test_a_wiped_redis_does_not_look_like_no_work(
     assert fresh_load(connection.redis, time.time()).open_runs == 1
 
 
+def test_the_units_of_reconcilers_that_lead_in_turn_are_added_up(connection: Cluster) -> None:
+    """The counter must not fall: Prometheus would take each fall for new events."""
+    connection.jobs.restored()
+    first, second = Reconciler(connection), Reconciler(connection)
+    seen = []
+    for leader, so_far in [(first, 12), (second, 0), (first, 12), (second, 3), (first, 13)]:
+        leader._rescuing.reissued_units = so_far
+        leader.reconcile()
+        leader._leading.release()
+        seen.append(fresh_load(connection.redis, time.time()).reissued_units)
+    assert seen == [12, 12, 12, 15, 16]
+
+
+def test_what_was_counted_while_the_load_could_not_be_published_is_not_lost(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RedisAway("it is away")
+
+    measuring = Measuring(connection)
+    measuring.measure((), 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Scaler, "publish", fail)
+        measuring.measure((), 3)
+    measuring.measure((), 4)
+    assert fresh_load(connection.redis, time.time()).reissued_units == 4
+
+
 def test_units_that_were_issued_again_are_counted(
     connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric
 from pydantic import SecretStr
 from redis import Redis
+from redis.exceptions import NoPermissionError
 
 from config.settings import Settings
 from orchestrator.cluster.connection import Cluster
@@ -20,6 +21,7 @@ from orchestrator.scaling.published import (
     PublishedLoad,
     QueueLoad,
     StageBacklog,
+    WorkerCount,
     publish,
 )
 from orchestrator.scaling.readings import LoadReadings, load_families
@@ -45,6 +47,7 @@ LOAD = PublishedLoad(
         )
     },
     reissued_units=3,
+    workers=(WorkerCount("gpu", "busy", "cuda", 2), WorkerCount("gpu", "idle", "cpu", 1)),
 )
 
 
@@ -101,7 +104,46 @@ def test_what_the_reconciler_published_is_read(connection: Cluster) -> None:
 def test_what_nobody_knows_is_missing(connection: Cluster, redis: Redis, raw: bytes | None) -> None:
     publish(redis, LOAD)
     redis.delete(_NAME) if raw is None else redis.set(_NAME, raw)
-    assert list(LoadReadings(connection.settings).collect()) == []
+    assert {one.name for one in LoadReadings(connection.settings).collect()} == {
+        "scriptorium_deliveries_waiting",
+        "scriptorium_deliveries_overdue_seconds",
+        "scriptorium_redis_memory_bytes",
+        "scriptorium_redis_memory_limit_bytes",
+    }
+
+
+def test_workers_are_told_and_a_pool_without_any_is_a_zero() -> None:
+    found = values(families(LOAD)["scriptorium_workers"])
+    assert found == {("gpu", "busy", "cuda"): 2, ("gpu", "idle", "cpu"): 1}
+    none = replace(LOAD, workers=(WorkerCount("old", "stopping", "cuda", 1),))
+    assert values(families(none)["scriptorium_workers"]) == {
+        ("gpu", "idle", ""): 0,
+        ("old", "stopping", "cuda"): 1,
+    }
+
+
+def test_the_memory_of_redis_and_its_limit_are_told(settings: Settings, redis: Redis) -> None:
+    registry = CollectorRegistry()
+    registry.register(LoadReadings(settings))
+    used = registry.get_sample_value("scriptorium_redis_memory_bytes")
+    assert used is not None and 100_000 < used < 1_000_000_000
+    assert registry.get_sample_value("scriptorium_redis_memory_limit_bytes") == 0
+    redis.config_set("maxmemory", 1_000_000_000)
+    try:
+        assert registry.get_sample_value("scriptorium_redis_memory_limit_bytes") == 1e9
+    finally:
+        redis.config_set("maxmemory", 0)
+
+
+def test_a_redis_that_may_not_be_asked_for_its_memory_tells_the_rest(
+    settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise NoPermissionError("no permissions to run the 'info' command")
+
+    monkeypatch.setattr(Redis, "info", refused)
+    found = {one.name for one in LoadReadings(settings).collect()}
+    assert found == {"scriptorium_deliveries_waiting", "scriptorium_deliveries_overdue_seconds"}
 
 
 def test_a_redis_that_is_away_is_not_waited_for() -> None:

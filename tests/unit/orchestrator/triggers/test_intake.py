@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from gpu_worker.errors import RedisUnavailable, StoreRefused, StoreUnavailable
 from orchestrator.access import ClusterFull
@@ -259,6 +260,20 @@ def test_a_buried_message_is_kept_as_it_came(connection: Cluster, intake: Intake
     intake.bury("m-1", b"\xffhello", IdempotencyConflict())
     kept = json.loads(connection.store.get(keys.dead_trigger("m-1")))
     assert (kept["body"], kept["error"]["code"]) == ("�hello", "idempotency_conflict")
+
+
+def test_a_buried_message_is_counted_by_its_trigger_from_zero_on(
+    connection: Cluster, rules: Rules, client: Any
+) -> None:
+    def counted() -> float | None:
+        labels = {"trigger": "sqs"}
+        return REGISTRY.get_sample_value("scriptorium_trigger_dead_letters_total", labels)
+
+    trigger = Intake(connection, rules, client, "sqs")
+    before = counted()
+    assert before is not None
+    trigger.bury("m-2", b"hello", IdempotencyConflict())
+    assert counted() == before + 1
 
 
 def test_an_intake_is_opened_by_the_path_of_its_rules(

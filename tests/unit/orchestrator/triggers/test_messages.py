@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from celery.exceptions import InvalidTaskError
+from celery.worker.consumer import Consumer
 from kombu.message import Message
+from prometheus_client import REGISTRY
 
 from orchestrator.triggers.celery_tasks import app as APP
 from orchestrator.triggers.messages import (
     LONGEST_ID,
     RETRIES,
+    ContractConsumer,
     ContractRequest,
     check_form,
 )
@@ -80,6 +83,25 @@ def test_a_sender_cannot_change_how_often_it_is_tried(given: Any, kept: int) -> 
 def test_a_message_of_a_wrong_form_is_refused(content: Any, headers: dict[str, Any]) -> None:
     with pytest.raises(InvalidTaskError):
         check_form(a_message(content, **({"task": NAME} | headers)))
+
+
+def test_a_message_that_is_dropped_is_counted_from_zero_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted() -> float:
+        labels = {"trigger": "celery"}
+        found = REGISTRY.get_sample_value("scriptorium_trigger_dead_letters_total", labels)
+        assert found is not None
+        return found
+
+    handled: list[Message] = []
+    monkeypatch.setattr(Consumer, "create_task_handler", lambda *_, **__: handled.append)
+    monkeypatch.setattr(Message, "reject_log_error", lambda *_: None)
+    consumer = ContractConsumer.__new__(ContractConsumer)
+    consumer.connection_errors = ()
+    take, before = consumer.create_task_handler(), counted()
+    take(a_message([[], {}, {}], id="one", task=NAME))
+    assert (counted(), len(handled)) == (before, 1)
+    take(a_message(7, id="one", task=NAME))
+    assert (counted(), len(handled)) == (before + 1, 1)
 
 
 def test_messages_of_both_protocols_are_taken() -> None:

@@ -20,12 +20,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from config.settings import Settings
-from gpu_worker.devices.nvml import GpuReading
 from gpu_worker.errors import InvalidOption
 from orchestrator.local.workers import WorkerSpec, worker_command, worker_environment
 from tasks.runs.stages import Pool
 from tasks.telemetry import exposition
-from tasks.telemetry.exposition import gpu_families, make_registry, serve_metrics, serve_own_metrics
+from tasks.telemetry.exposition import make_registry, serve_metrics, serve_own_metrics
 from tests.ip_families import needs_ipv6
 
 COUNTING = """
@@ -82,33 +81,11 @@ def test_processes_of_one_machine_count_together_and_the_dead_stay(tmp_path: Pat
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100], ids=["empty", "broken"])
 def test_a_file_that_is_not_whole_costs_no_reply(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "counter_1.db").write_bytes(content)
-    assert generate_latest(make_registry(tmp_path, with_gpus=False)) == b""
+    assert generate_latest(make_registry(tmp_path)) == b""
 
 
 def test_a_directory_that_is_gone_tells_nothing(tmp_path: Path) -> None:
-    assert generate_latest(make_registry(tmp_path / "gone", with_gpus=False)) == b""
-
-
-def test_a_gpu_tells_what_it_knows() -> None:
-    whole = GpuReading(0, "H200", 0.5, 10, 20, 7.5, 300.0, 61.0)
-    mig = GpuReading(1, "MIG 1g.10gb", memory_used_bytes=1, memory_total_bytes=2)
-    found = {family.name: family.samples for family in gpu_families((whole, mig))}
-    assert [one.value for one in found["scriptorium_gpu_use_ratio"]] == [0.5]
-    memory = {
-        (one.labels["gpu"], one.labels["kind"]): one.value
-        for one in found["scriptorium_gpu_memory_bytes"]
-    }
-    expected = {("0", "used"): 10, ("0", "total"): 20, ("1", "used"): 1, ("1", "total"): 2}
-    assert memory == expected
-    (energy,) = found["scriptorium_gpu_energy_joules"]
-    assert (energy.name, energy.value) == ("scriptorium_gpu_energy_joules_total", 7.5)
-    assert found["scriptorium_gpu_power_watts"][0].labels == {"gpu": "0", "name": "H200"}
-    assert list(gpu_families(())) == []
-
-
-def test_gpus_are_told_with_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exposition, "read_gpus", lambda: (GpuReading(0, "H200", celsius=50.0),))
-    assert value(make_registry(None), "scriptorium_gpu_celsius", gpu="0", name="H200") == 50.0
+    assert generate_latest(make_registry(tmp_path / "gone")) == b""
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("[::1]", marks=needs_ipv6)])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
+from orchestrator.cluster.ended_jobs import FINAL
 from tasks.telemetry import metrics
 from tasks.telemetry.metrics import Reading
 from tests import ROOT
@@ -53,6 +56,27 @@ def test_the_document_has_every_metric_and_no_other() -> None:
         line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `scriptorium_")
     ]
     assert sorted(written) == sorted(rows())
+
+
+def test_what_must_be_seen_at_its_first_event_is_a_zero_from_the_start() -> None:
+    """In a new process: `increase` sees no rise in a series that begins at 1."""
+    code = (
+        "import tasks.telemetry.metrics, prometheus_client as it;"
+        "print(it.generate_latest().decode())"
+    )
+    text = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    for series in (
+        *(f'jobs_ended_total{{status="{one}"}}' for one in FINAL),
+        *(f'deliveries_given_up_total{{kind="{one}"}}' for one in ("webhook", "output")),
+        *(
+            f'delivery_tries_total{{kind="{kind}",outcome="{outcome}"}}'
+            for kind in ("webhook", "output")
+            for outcome in ("answered", "failed")
+        ),
+    ):
+        assert f"scriptorium_{series} 0.0\n" in text, series
 
 
 def test_a_reading_is_a_gauge_or_a_counter_with_its_labels() -> None:
