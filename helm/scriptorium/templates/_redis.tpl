@@ -16,6 +16,9 @@ appendonly yes
 appendfsync everysec
 save ""
 maxmemory-policy noeviction
+{{- range .Values.redis.extraConfig }}
+{{ . }}
+{{- end }}
 {{- with .Values.redis.maxmemory }}
 maxmemory {{ . }}
 {{- end }}
