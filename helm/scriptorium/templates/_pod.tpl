@@ -91,7 +91,7 @@ A container's probes with what the values say otherwise: keys are merged over ou
 {{- end }}
 
 {{/* Requests and limits; the container claims each device that its pod claims. In: values. */}}
-{{- define "scriptorium.resources" -}}
+{{- define "scriptorium.claimedResources" -}}
 {{- $resources := deepCopy .values.resources }}
 {{- if and .values.resourceClaims (not $resources.claims) }}
 {{- $claims := list }}
@@ -217,7 +217,7 @@ spec:
       {{- . | nindent 6 }}
       {{- end }}
       resources:
-        {{- include "scriptorium.resources" . | nindent 8 }}
+        {{- include "scriptorium.claimedResources" . | nindent 8 }}
       securityContext:
         {{- toYaml $pod.securityContext | nindent 8 }}
       volumeMounts:
