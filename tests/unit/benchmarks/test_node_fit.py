@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.kubernetes.examples import NODES
 from benchmarks.kubernetes.node_fit import (
     CHART,
-    NODES,
     PAGES,
     Row,
     all_rows,
