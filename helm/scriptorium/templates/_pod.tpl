@@ -129,6 +129,9 @@ In: root, component, pool, group (service account; none: no rights), values, ima
 the broker only, neither the store nor the settings.
 */}}
 {{- define "scriptorium.pod" -}}
+{{- if .values.resourceClaims }}
+{{- $_ := set . "values" (merge (dict "resources" (fromYaml (include "scriptorium.claimedResources" .))) .values) }}
+{{- end }}
 {{- $root := .root }}
 {{- $pod := fromYaml (include "scriptorium.podValues" .) }}
 {{- $scope := merge (dict "pod" $pod) . }}
@@ -217,7 +220,7 @@ spec:
       {{- . | nindent 6 }}
       {{- end }}
       resources:
-        {{- include "scriptorium.claimedResources" . | nindent 8 }}
+        {{- toYaml .values.resources | nindent 8 }}
       securityContext:
         {{- toYaml $pod.securityContext | nindent 8 }}
       volumeMounts:

@@ -13,12 +13,12 @@ port 6379
 {{- end }}
 protected-mode no
 appendonly yes
-appendfsync everysec
-save ""
-maxmemory-policy noeviction
 {{- range .Values.redis.extraConfig }}
 {{ . }}
 {{- end }}
+appendfsync everysec
+save ""
+maxmemory-policy noeviction
 {{- with .Values.redis.maxmemory }}
 maxmemory {{ . }}
 {{- end }}
