@@ -43,7 +43,7 @@ emptyDir:
 {{- toJson $caches }}
 {{- end }}
 
-{{/* What tells one list of models from another: a Job cannot be changed, so a new list is a new Job. In: cache. */}}
+{{/* What tells one list of models from another, in the name of the file that says they are there. In: cache. */}}
 {{- define "scriptorium.prefetchDigest" -}}
 {{- toJson .cache.prefetch.models | sha256sum | trunc 8 }}
 {{- end }}
@@ -85,77 +85,84 @@ of containers, empty without prefetch. In: root, pool, values.
 {{- end }}
 {{- end }}
 
-{{/* Fills a claim once. In: root, pool, cache. */}}
-{{- define "scriptorium.prefetchJob" -}}
+{{/* The pod that fills a claim. In: root, cache. */}}
+{{- define "scriptorium.prefetchPod" -}}
 {{- $digest := include "scriptorium.prefetchDigest" . }}
 {{- $scope := dict "root" .root "component" "models" "values" .cache.prefetch }}
 {{- $pod := fromYaml (include "scriptorium.podValues" $scope) }}
+metadata:
+  labels:
+    {{- include "scriptorium.selector" $scope | nindent 4 }}
+    {{- with .root.Values.commonLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- with $pod.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with $pod.podAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  restartPolicy: OnFailure
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  {{- with .root.Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    {{- toYaml $pod.podSecurityContext | nindent 4 }}
+  {{- with include "scriptorium.scheduling" (merge (dict "pod" $pod) $scope) }}
+  {{- . | trim | nindent 2 }}
+  {{- end }}
+  containers:
+    - {{ include "scriptorium.modelContainer" (dict
+        "root" .root
+        "image" .root.Values.images.gpuWorker
+        "values" .cache.prefetch
+        "name" "models"
+        "script" (printf "scriptorium models pull \"$@\" && touch /models/.prefetched-%s" $digest)
+        "words" .cache.prefetch.models
+        "resources" .cache.prefetch.resources
+      ) | nindent 6 | trim }}
+      env:
+        - {name: HOME, value: /tmp}
+        {{- include "scriptorium.secretVariable" (dict "root" .root "name" "HF_TOKEN" "secret" .root.Values.huggingFace.token) | trim | nindent 8 }}
+        {{- with $pod.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with $pod.extraEnvFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      volumeMounts:
+        - {name: tmp, mountPath: /tmp}
+        - {name: models, mountPath: /models}
+        {{- with $pod.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  volumes:
+    - name: tmp
+      emptyDir: {sizeLimit: 1Gi}
+    - name: models
+      persistentVolumeClaim:
+        claimName: {{ .cache.persistence.existingClaim | default .cache.claim }}
+    {{- with $pod.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
+
+{{/* Fills a claim once. A Job cannot be changed, so its name tells one pod from another. In: root, cache. */}}
+{{- define "scriptorium.prefetchJob" -}}
+{{- $pod := include "scriptorium.prefetchPod" . }}
+{{- $name := printf "%s-%s" (trunc 54 .cache.claim) (sha256sum $pod | trunc 8) }}
 apiVersion: batch/v1
 kind: Job
 metadata:
-  {{- include "scriptorium.metadata" (merge (dict "name" (printf "%s-%s" (trunc 54 .cache.claim) $digest)) $scope) | nindent 2 }}
+  {{- include "scriptorium.metadata" (dict "root" .root "component" "models" "name" $name "values" .cache.prefetch) | nindent 2 }}
 spec:
   backoffLimit: 6
   template:
-    metadata:
-      labels:
-        {{- include "scriptorium.selector" $scope | nindent 8 }}
-        {{- with .root.Values.commonLabels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-        {{- with $pod.podLabels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-      {{- with $pod.podAnnotations }}
-      annotations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-    spec:
-      restartPolicy: OnFailure
-      automountServiceAccountToken: false
-      enableServiceLinks: false
-      {{- with .root.Values.imagePullSecrets }}
-      imagePullSecrets:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      securityContext:
-        {{- toYaml $pod.podSecurityContext | nindent 8 }}
-      {{- with include "scriptorium.scheduling" (merge (dict "pod" $pod) $scope) }}
-      {{- . | trim | nindent 6 }}
-      {{- end }}
-      containers:
-        - {{ include "scriptorium.modelContainer" (dict
-            "root" .root
-            "image" .root.Values.images.gpuWorker
-            "values" .cache.prefetch
-            "name" "models"
-            "script" (printf "scriptorium models pull \"$@\" && touch /models/.prefetched-%s" $digest)
-            "words" .cache.prefetch.models
-            "resources" .cache.prefetch.resources
-          ) | nindent 10 | trim }}
-          env:
-            - {name: HOME, value: /tmp}
-            {{- include "scriptorium.secretVariable" (dict "root" .root "name" "HF_TOKEN" "secret" .root.Values.huggingFace.token) | trim | nindent 12 }}
-            {{- with $pod.extraEnv }}
-            {{- toYaml . | nindent 12 }}
-            {{- end }}
-          {{- with $pod.extraEnvFrom }}
-          envFrom:
-            {{- toYaml . | nindent 12 }}
-          {{- end }}
-          volumeMounts:
-            - {name: tmp, mountPath: /tmp}
-            - {name: models, mountPath: /models}
-            {{- with $pod.extraVolumeMounts }}
-            {{- toYaml . | nindent 12 }}
-            {{- end }}
-      volumes:
-        - name: tmp
-          emptyDir: {sizeLimit: 1Gi}
-        - name: models
-          persistentVolumeClaim:
-            claimName: {{ .cache.persistence.existingClaim | default .cache.claim }}
-        {{- with $pod.extraVolumes }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+    {{- $pod | trim | nindent 4 }}
 {{- end }}

@@ -48,6 +48,21 @@ def test_a_job_fetches_the_models_into_the_claim_that_workers_mount() -> None:
     assert not any("REDIS" in one["name"] for one in container["env"])  # it needs the hub alone
 
 
+def test_a_job_is_never_changed_and_workers_wait_for_the_same_models() -> None:
+    """Kubernetes refuses a change of a Job's pod: `helm upgrade` would fail."""
+    images = {"orchestrator": {"registry": "ghcr.io"}, "gpuWorker": {"registry": "ghcr.io"}}
+    newer = images | {"gpuWorker": {"registry": "ghcr.io", "tag": "9"}}
+    before, after, labelled = (
+        objects(values_of(modelCache=SHARED, images=one, commonAnnotations=annotations))
+        for one, annotations in ((images, {}), (newer, {}), (images, {"a": "b"}))
+    )
+    assert not set(of_kind(before, "Job")) & set(of_kind(after, "Job"))
+    (old,), (same,) = (of_kind(found, "Job").values() for found in (before, labelled))
+    assert (old["metadata"]["name"], old["spec"]) == (same["metadata"]["name"], same["spec"])
+    (waits,), (waits_after,) = (pod_of(one, "gpu")["initContainers"] for one in (before, after))
+    assert waits["command"] == waits_after["command"]
+
+
 def test_another_list_of_models_is_another_job() -> None:
     names = [
         set(

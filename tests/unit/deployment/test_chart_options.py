@@ -126,6 +126,14 @@ def test_annotations_of_all_are_on_every_object_beside_its_own() -> None:
     assert scaled["metadata"]["annotations"]["example.org/scaler"] == "voice"
 
 
+def test_redis_runs_where_it_is_told() -> None:
+    affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    redis = values_of()["redis"] | {"affinity": affinity, "schedulerName": "bin-packing"}
+    pods = dict(pod_templates(objects(values_of(redis=redis))))
+    spec = pods[f"{RELEASE}-redis"]["spec"]
+    assert (spec["affinity"], spec["schedulerName"]) == (affinity, "bin-packing")
+
+
 def test_objects_of_ones_own_are_written_with_the_charts_own_words() -> None:
     site = of_kind(objects(value_file("everything")), "ConfigMap")["demo-speech-site"]
     assert site["data"] == {"store": "s3://scriptorium/artifacts"}
