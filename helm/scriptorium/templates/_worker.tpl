@@ -36,10 +36,10 @@
 {{/* A pool's Deployment. In: root, pool. */}}
 {{- define "scriptorium.workerDeployment" -}}
 {{- $worker := fromYaml (include "scriptorium.worker" .) }}
-{{- $component := printf "%s-worker" $worker.kind }}
-{{- $scope := dict "root" .root "component" $component "pool" .pool }}
 {{- $waits := fromYamlArray (include "scriptorium.prefetchWait" (dict "root" .root "pool" .pool "values" $worker)) }}
 {{- $_ := set $worker "initContainers" (concat $waits ($worker.initContainers | default list)) }}
+{{- $component := printf "%s-worker" $worker.kind }}
+{{- $scope := dict "root" .root "component" $component "pool" .pool }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -67,7 +67,7 @@ spec:
       "container" (dict
         "name" "worker"
         "args" (list "worker" "--pool" .pool "--name" (printf "%s@$(POD_NAME)" .pool))
-        "env" (include "scriptorium.workerVariables" .)
+        "env" (include "scriptorium.poolVariables" .)
         "probes" (include "scriptorium.heartbeatProbes" .)
         "mounts" "- {name: models, mountPath: /models}")
       ) (dict "root" .root "component" $component "pool" .pool)) | trim | nindent 4 }}
@@ -78,12 +78,7 @@ spec:
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
-{{- $settings := (fromYaml (include "scriptorium.worker" .)).settings | default dict }}
-{{- range $name, $value := $settings }}
-- name: SCRIPTORIUM_{{ $name | snakecase | upper }}
-  value: {{ include "scriptorium.text" $value | quote }}
-{{- end }}
-{{- if not (or .root.Values.settings.cpuThreads $settings.cpuThreads) }}
+{{- if not .root.Values.settings.cpuThreads }}
 # Else a model would start a thread for each core of the node.
 - name: SCRIPTORIUM_CPU_THREADS
   valueFrom:

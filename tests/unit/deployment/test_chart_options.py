@@ -127,7 +127,7 @@ def test_annotations_of_all_are_on_every_object_beside_its_own() -> None:
 
 
 def test_redis_runs_where_it_is_told() -> None:
-    affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    affinity: Object = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
     redis = values_of()["redis"] | {"affinity": affinity, "schedulerName": "bin-packing"}
     pods = dict(pod_templates(objects(values_of(redis=redis))))
     spec = pods[f"{RELEASE}-redis"]["spec"]
@@ -155,9 +155,11 @@ def test_a_pool_has_settings_of_its_own_and_each_variable_once() -> None:
     pools: Object = {
         "gpu": {"settings": {"loadedModels": 2, "cpuThreads": 3, "deadlineFloorSeconds": 1000}}
     }
-    found = objects(values_of(settings={"loadedModels": 1}, workers=pools))
+    defaults: Object = {"gpu": {"settings": {"logLevel": "DEBUG", "loadedModels": 9}}}
+    found = objects(values_of(settings={"loadedModels": 1}, workers=pools, workerDefaults=defaults))
     told = variables(found, f"{RELEASE}-worker-gpu")
     assert (told["SCRIPTORIUM_LOADED_MODELS"], told["SCRIPTORIUM_CPU_THREADS"]) == ("2", "3")
+    assert told["SCRIPTORIUM_LOG_LEVEL"] == "DEBUG"  # of all GPU pools
     assert variables(found, f"{RELEASE}-worker-cpu")["SCRIPTORIUM_LOADED_MODELS"] == "1"
     pod = deployment(found, "workers.gpu")["spec"]["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] == 1060  # its own deadline, and a minute
