@@ -193,7 +193,7 @@ def test_monitors_pass_on_what_is_to_be_relabelled() -> None:
     )
     for (endpoint,) in (service["endpoints"], pods["podMetricsEndpoints"]):
         assert endpoint["metricRelabelings"][0]["action"] == "drop"
-        assert endpoint["relabelings"][0]["targetLabel"] in ("cluster", "node")
+        assert endpoint["relabelings"][-1]["targetLabel"] in ("cluster", "node")
 
 
 def egress_of(name: str, **policy: Any) -> list[Object]:
@@ -223,7 +223,28 @@ def test_lines_of_redis_own_configuration_are_added() -> None:
             rendered(values_of(redis={"extraConfig": [line]}))
 
 
-def test_the_options_of_a_pod_are_defined_once() -> None:
-    schema = (CHART / "values.schema.json").read_text(encoding="utf-8")
-    for option in ("initContainers", "extraContainers", "dnsConfig"):
-        assert schema.count(f'"{option}": {{') <= 3, option  # of a component, of all, its shape
+def options_of(schema: Object, rule: Object) -> set[str]:
+    """The names that a rule of the schema takes from what it refers to."""
+    names: set[str] = set()
+    for one in rule.get("allOf", []):
+        shared = schema["$defs"][one["$ref"].rpartition("/")[2]]
+        names |= set(shared["properties"]) | options_of(schema, shared)
+    return names
+
+
+def test_the_options_of_a_pod_are_defined_once_and_known_to_every_component() -> None:
+    """A rule that refuses unknown names must repeat those that it shares: as `true`, no more."""
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    triggers = schema["properties"]["triggers"]["properties"]
+    components = [schema["properties"][name] for name in ("api", "reconciler", "flower", "redis")]
+    components += [triggers["celery"], triggers["sqs"]]
+    components += [schema["$defs"]["cpuWorker"], schema["$defs"]["gpuWorker"]]
+    for rule in components:
+        shared = options_of(schema, rule)
+        assert "initContainers" in shared
+        assert rule["additionalProperties"] is False
+        assert shared <= set(rule["properties"])
+        assert {name for name in shared if rule["properties"][name] is not True} <= {
+            "terminationGracePeriodSeconds",
+            "replicas",
+        }
