@@ -92,7 +92,7 @@ AKS_CPU = {1: 60, 2: 100, 4: 140, 8: 180, 16: 260, 32: 420, 64: 740}  # Microsof
 
 
 def eks(machine: Machine) -> Resources:
-    """Memory by the number of pods that the node may have, whatever it has of it."""
+    """Memory by the number of pods that the node may have; how much it has does not count."""
     millicores = machine.cpus * 1000.0
     memory = machine.memory_gib * GIB * (1 - KARPENTER_SHARE)
     return Resources(
