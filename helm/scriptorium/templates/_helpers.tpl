@@ -43,10 +43,21 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
-{{/* metadata of an object. In: root, name, component, pool. */}}
+{{/*
+metadata of an object; the labels come last, so that a template may add some.
+In: root, name, component, pool, annotations; values: of the component whose Deployment it is.
+*/}}
 {{- define "scriptorium.metadata" -}}
 name: {{ .name }}
 namespace: {{ .root.Release.Namespace }}
+{{- $annotations := merge (dict) (.annotations | default dict) }}
+{{- with .values }}
+{{- $annotations = merge $annotations (.deploymentAnnotations | default dict) $.root.Values.deploymentAnnotations }}
+{{- end }}
+{{- with merge $annotations .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 labels:
   {{- include "scriptorium.labels" . | nindent 2 }}
 {{- end }}

@@ -4,18 +4,35 @@
 {{- define "scriptorium.podValues" -}}
 {{- $all := .root.Values }}
 {{- $pod := dict }}
-{{- range list "podAnnotations" "podLabels" "nodeSelector" "podSecurityContext" "securityContext" "affinity" }}
+{{- range list "podAnnotations" "podLabels" "nodeSelector" "podSecurityContext" "securityContext" "affinity" "dnsConfig" }}
 {{- $_ := set $pod . (mergeOverwrite (deepCopy (index $all .)) (index $.values . | default dict)) }}
 {{- end }}
-{{- range list "tolerations" "topologySpreadConstraints" "extraEnv" "extraEnvFrom" "extraVolumes" "extraVolumeMounts" }}
+{{- range list "tolerations" "topologySpreadConstraints" "extraEnv" "extraEnvFrom" "extraVolumes" "extraVolumeMounts" "hostAliases" "initContainers" "extraContainers" }}
 {{- $_ := set $pod . (concat (index $all .) (index $.values . | default list)) }}
 {{- end }}
-{{- $_ := set $pod "priorityClassName" (.values.priorityClassName | default $all.priorityClassName) }}
+{{- range list "priorityClassName" "schedulerName" "dnsPolicy" }}
+{{- $_ := set $pod . (index $.values . | default (index $all .)) }}
+{{- end }}
 {{- toYaml $pod }}
 {{- end }}
 
-{{/* Where a pod runs. In: root, pod, values, component, pool. */}}
+{{/* Where a pod runs, and what a pod has besides its containers and volumes. In: root, pod, values, component, pool. */}}
 {{- define "scriptorium.scheduling" -}}
+{{- range $field := list "schedulerName" "dnsPolicy" }}
+{{- with index $.pod $field }}
+{{ $field }}: {{ . }}
+{{- end }}
+{{- end }}
+{{- range $field := list "dnsConfig" "hostAliases" "initContainers" }}
+{{- with index $.pod $field }}
+{{ $field }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with .values.resourceClaims }}
+resourceClaims:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .pod.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -48,6 +65,48 @@ runtimeClassName: {{ . }}
 {{- end }}
 {{- end }}
 
+{{/* How often a Deployment is kept, and when a pod of it counts as there. In: root, values. */}}
+{{- define "scriptorium.rollout" -}}
+{{- range $field := list "revisionHistoryLimit" "minReadySeconds" }}
+{{- $own := index $.values $field }}
+{{ $field }}: {{ int (ternary (index $.root.Values $field) $own (kindIs "invalid" $own)) }}
+{{- end }}
+{{- end }}
+
+{{/*
+A container's probes with what the values say otherwise: keys are merged over ours, another handler
+(exec, httpGet, tcpSocket, grpc) replaces ours, false leaves the probe out. In: values, probes.
+*/}}
+{{- define "scriptorium.probes" -}}
+{{- $probes := fromYaml .probes }}
+{{- range $name := list "startupProbe" "livenessProbe" "readinessProbe" }}
+{{- $given := index $.values $name }}
+{{- if kindIs "bool" $given }}
+{{- $_ := unset $probes $name }}
+{{- else if $given }}
+{{- $ours := index $probes $name }}
+{{- range $handler := list "exec" "httpGet" "tcpSocket" "grpc" }}
+{{- if hasKey $given $handler }}{{ $ours = omit $ours "exec" "httpGet" "tcpSocket" "grpc" }}{{ end }}
+{{- end }}
+{{- $_ := set $probes $name (mergeOverwrite (deepCopy $ours) $given) }}
+{{- end }}
+{{- end }}
+{{- with $probes }}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Requests and limits; the container claims each device that its pod claims. In: values. */}}
+{{- define "scriptorium.claimedResources" -}}
+{{- $resources := deepCopy .values.resources }}
+{{- if and .values.resourceClaims (not $resources.claims) }}
+{{- $claims := list }}
+{{- range .values.resourceClaims }}{{ $claims = append $claims (dict "name" .name) }}{{ end }}
+{{- $_ := set $resources "claims" $claims }}
+{{- end }}
+{{- toYaml $resources }}
+{{- end }}
+
 {{/* The process touches its heartbeat file while it does its work, and also while a model loads. In: values. */}}
 {{- define "scriptorium.heartbeatProbes" -}}
 {{- $exec := dict "command" (list "/bin/sh" "-c" "find /tmp/heartbeat -mmin -2 | grep -q .") }}
@@ -76,6 +135,9 @@ In: root, component, pool, group (service account; none: no rights), values, ima
 the broker only, neither the store nor the settings.
 */}}
 {{- define "scriptorium.pod" -}}
+{{- if .values.resourceClaims }}
+{{- $_ := set . "values" (merge (dict "resources" (fromYaml (include "scriptorium.claimedResources" .))) .values) }}
+{{- end }}
 {{- $root := .root }}
 {{- $pod := fromYaml (include "scriptorium.podValues" .) }}
 {{- $scope := merge (dict "pod" $pod) . }}
@@ -107,8 +169,10 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
-  {{- with .group }}
-  serviceAccountName: {{ include "scriptorium.serviceAccountName" (dict "root" $root "group" .) }}
+  {{- if .values.serviceAccountName }}
+  serviceAccountName: {{ .values.serviceAccountName }}
+  {{- else if .group }}
+  serviceAccountName: {{ include "scriptorium.serviceAccountName" (dict "root" $root "group" .group) }}
   {{- end }}
   automountServiceAccountToken: false
   # Kubernetes would set SCRIPTORIUM_API_PORT=tcp://… for a Service of that name, which is a setting.
@@ -165,7 +229,9 @@ spec:
         {{- if not .looksOn }}
         - {name: metrics, containerPort: 9090}
         {{- end }}
-      {{- .container.probes | trim | nindent 6 }}
+      {{- with include "scriptorium.probes" (dict "values" .values "probes" .container.probes) }}
+      {{- . | nindent 6 }}
+      {{- end }}
       resources:
         {{- include "scriptorium.resources" (dict "resources" .values.resources "volumes" (concat $disk ($pod.extraVolumes | default list))) | nindent 8 }}
       securityContext:
@@ -185,6 +251,9 @@ spec:
         {{- with $pod.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+    {{- with $pod.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   volumes:
     {{- toYaml $directories | nindent 4 }}
     {{- with include "scriptorium.redisAuthority" . }}

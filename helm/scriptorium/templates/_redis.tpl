@@ -15,6 +15,9 @@ port 6379
 {{- end }}
 protected-mode no
 appendonly yes
+{{- range .Values.redis.extraConfig }}
+{{ . }}
+{{- end }}
 appendfsync everysec
 save ""
 maxmemory-policy noeviction

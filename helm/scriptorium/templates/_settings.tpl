@@ -30,6 +30,23 @@ SCRIPTORIUM_{{ $name | snakecase | upper }}: {{ include "scriptorium.text" $valu
 {{- end }}
 {{- end }}
 
+{{/* A pool's variables: those of all workers, but for what its own settings say. In: root, pool. */}}
+{{- define "scriptorium.poolVariables" -}}
+{{- $own := dict }}
+{{- range $name, $value := (fromYaml (include "scriptorium.worker" .)).settings }}
+{{- $_ := set $own (printf "SCRIPTORIUM_%s" ($name | snakecase | upper)) (include "scriptorium.text" $value) }}
+{{- end }}
+{{- range fromYamlArray (include "scriptorium.workerVariables" .) }}
+{{- if not (hasKey $own .name) }}
+- {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- range $name, $value := $own }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
+
 {{/* Secrets that the values hold themselves. */}}
 {{- define "scriptorium.secretData" -}}
 {{- $values := .root.Values }}

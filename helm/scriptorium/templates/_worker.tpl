@@ -13,10 +13,11 @@
 {{- $_ := set $worker "terminationGracePeriodSeconds" (add (int $worker.noticeSeconds) 5) }}
 {{- else if not $worker.terminationGracePeriodSeconds }}
 {{- /* A unit past its deadline ends its process itself; until then it is given time. */}}
-{{- $deadline := .root.Values.settings.deadlineFloorSeconds | default 600 }}
+{{- $deadline := (($worker.settings | default dict).deadlineFloorSeconds) | default .root.Values.settings.deadlineFloorSeconds | default 600 }}
 {{- $_ := set $worker "terminationGracePeriodSeconds" (ternary (add (ceil $deadline | int) 60) 60 (eq $worker.kind "gpu")) }}
 {{- end }}
-{{- if and (eq $worker.kind "gpu") $worker.gpu.count }}
+{{- /* A pool with resourceClaims has its device from them; the device plugin is asked for none. */}}
+{{- if and (eq $worker.kind "gpu") $worker.gpu.count (not $worker.resourceClaims) }}
 {{- $gpu := dict $worker.gpu.resourceName (int $worker.gpu.count) }}
 {{- $_ := set $worker.resources "limits" (mergeOverwrite ($worker.resources.limits | default dict) $gpu) }}
 {{- end }}
@@ -35,17 +36,19 @@
 {{/* A pool's Deployment. In: root, pool. */}}
 {{- define "scriptorium.workerDeployment" -}}
 {{- $worker := fromYaml (include "scriptorium.worker" .) }}
+{{- $waits := fromYamlArray (include "scriptorium.prefetchWait" (dict "root" .root "pool" .pool "values" $worker)) }}
+{{- $_ := set $worker "initContainers" (concat $waits ($worker.initContainers | default list)) }}
 {{- $component := printf "%s-worker" $worker.kind }}
 {{- $scope := dict "root" .root "component" $component "pool" .pool }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  {{- include "scriptorium.metadata" (merge (dict "name" (include "scriptorium.workerName" .)) $scope) | nindent 2 }}
+  {{- include "scriptorium.metadata" (merge (dict "name" (include "scriptorium.workerName" .) "values" $worker) $scope) | nindent 2 }}
 spec:
   {{- if not .root.Values.keda.enabled }}
   replicas: {{ int $worker.replicas }}
   {{- end }}
-  revisionHistoryLimit: 5
+  {{- include "scriptorium.rollout" (dict "root" .root "values" $worker) | trim | nindent 2 }}
   # A worker that ends finishes its chunk first: that is no lack of progress.
   progressDeadlineSeconds: {{ add (int $worker.terminationGracePeriodSeconds) 1200 }}
   selector:
@@ -64,7 +67,7 @@ spec:
       "container" (dict
         "name" "worker"
         "args" (list "worker" "--pool" .pool "--name" (printf "%s@$(POD_NAME)" .pool))
-        "env" (include "scriptorium.workerVariables" .)
+        "env" (include "scriptorium.poolVariables" .)
         "probes" (include "scriptorium.heartbeatProbes" .)
         "mounts" "- {name: models, mountPath: /models}")
       ) (dict "root" .root "component" $component "pool" .pool)) | trim | nindent 4 }}
@@ -103,15 +106,8 @@ spec:
 
 {{/* Mounted at /models: HF_HOME and SCRIPTORIUM_MODEL_DIR of the image. */}}
 {{- define "scriptorium.workerVolumes" -}}
-{{- $cache := .root.Values.modelCache }}
 - name: models
-  {{- if $cache.persistence.enabled }}
-  persistentVolumeClaim:
-    claimName: {{ $cache.persistence.existingClaim | default (printf "%s-models" (include "scriptorium.fullname" .root)) }}
-  {{- else }}
-  emptyDir:
-    sizeLimit: {{ $cache.sizeLimit }}
-  {{- end }}
+  {{- include "scriptorium.modelVolume" . | trim | nindent 2 }}
 {{- end }}
 
 {{/* What makes KEDA apply the number that the reconciler decided. In: root, pool. */}}
@@ -122,7 +118,7 @@ spec:
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
-  {{- include "scriptorium.metadata" (dict "root" .root "component" (printf "%s-worker" $worker.kind) "pool" .pool "name" (include "scriptorium.workerName" .)) | nindent 2 }}
+  {{- include "scriptorium.metadata" (dict "root" .root "component" (printf "%s-worker" $worker.kind) "pool" .pool "name" (include "scriptorium.workerName" .) "annotations" $keda.annotations) | nindent 2 }}
 spec:
   scaleTargetRef:
     name: {{ include "scriptorium.workerName" . }}

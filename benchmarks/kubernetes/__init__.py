@@ -1,0 +1,1 @@
+"""What the chart asks of Kubernetes, against what nodes have."""
