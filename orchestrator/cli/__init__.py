@@ -26,6 +26,7 @@ from orchestrator.cli import (
     keys,
     load,
     models,
+    plan,
     retention,
     shadow,
     subtitles,
@@ -71,6 +72,7 @@ app.command()(cluster.serve)
 app.command()(cluster.worker)
 app.command()(cluster.reconciler)
 app.command()(load.load)
+app.command()(plan.plan)
 app.command()(audit.audit)
 app.command()(retention.retention)
 app.command()(retention.hold)
