@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests import ROOT
@@ -47,19 +48,35 @@ class Engine:
 
     place: Path
 
+    user: str = ""  # an ordinary one, whose containers have a user namespace; else root
+    scratch: Path = field(init=False)  # caches of pip, and layers while they are made
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scratch", self.place / "tmp")
+        self.scratch.mkdir()
+        for folder in (self.place, self.scratch) if self.user else ():
+            shutil.chown(folder, self.user)
+
     def command(self, program: str, *words: str) -> list[str]:
         """The command line of buildah or podman."""
         storage = f"--root={self.place}/storage", f"--runroot={self.place}/run"
         # crun, Debian's default, refuses machines with both versions of cgroups.
-        runtime = ("--runtime=runc",) if program == "podman" else ()
-        return [program, *storage, "--storage-driver=overlay", *runtime, *words]
+        runtime = ("--cgroup-manager=cgroupfs", "--runtime=runc") if program == "podman" else ()
+        become: tuple[str, ...] = ()
+        if self.user:
+            of_user = pwd.getpwnam(self.user)
+            become = (
+                "setpriv", f"--reuid={of_user.pw_uid}", f"--regid={of_user.pw_gid}",
+                "--init-groups", "env", f"HOME={self.place}", f"XDG_RUNTIME_DIR={self.scratch}",
+            )  # fmt: skip
+        return [*become, program, *storage, "--storage-driver=overlay", *runtime, *words]
 
     def call(self, program: str, *words: str, check: bool = True) -> str:
         """Run buildah or podman, and return what it prints. Fails with what it complained of."""
-        command, scratch = self.command(program, *words), self.place / "tmp"
-        scratch.mkdir(exist_ok=True)  # caches of pip, and layers while they are made
+        command = self.command(program, *words)
         done = subprocess.run(
-            command, cwd=ROOT, env=os.environ | {"TMPDIR": str(scratch)},
+            command, cwd=self.place if self.user else ROOT,
+            env=os.environ | {"TMPDIR": str(self.scratch)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         said = f"{shlex.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
@@ -105,6 +122,15 @@ class Engine:
             (folder / "pip.conf").write_text("\n".join(["[global]", *lines, ""]))
         return folder
 
+    def take(self, other: Engine, images: Sequence[str]) -> None:
+        """Copy images out of another engine's storage."""
+        archive = self.scratch / "images.tar"
+        words = ("save", "--quiet", "--multi-image-archive", f"--output={archive}", *images)
+        other.call("podman", *words)
+        archive.chmod(0o644)
+        self.call("podman", "load", "--quiet", f"--input={archive}")
+        archive.unlink()
+
     def start(
         self, name: str, image: str, words: Sequence[str], variables: Mapping[str, str]
     ) -> None:
@@ -124,15 +150,20 @@ class Engine:
         )  # fmt: skip
 
     def status(self, name: str) -> dict[str, str]:
-        """The fields of /proc/PID/status of a container's first process."""
-        pid = self.call("podman", "inspect", "--format={{.State.Pid}}", name).strip()
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        """The fields of /proc/PID/status of a container's first process, as it sees them."""
+        lines = self.call("podman", "exec", name, "cat", "/proc/1/status").splitlines()
         return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+    def user_namespace(self, name: str) -> bool:
+        """Whether user 10001 in there is another user of this machine."""
+        words = self.call("podman", "exec", name, "cat", "/proc/1/uid_map").split()
+        return words != ["0", "0", "4294967295"]
 
     def is_healthy(self, name: str) -> bool:
         """What the image's own health check says now."""
         command = self.command("podman", "healthcheck", "run", name)
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        done = subprocess.run(command, cwd=self.place, capture_output=True, check=False)
+        return done.returncode == 0
 
     def stop(self, name: str) -> int:
         """Send SIGTERM to a container's first process, and return its exit status."""
@@ -142,12 +173,25 @@ class Engine:
     def remove(self) -> None:
         """End all containers, and free what the storage holds."""
         self.call("podman", "rm", "--all", "--force", "--time=0", check=False)
-        self.call("buildah", "rm", "--all", check=False)
+        if self.user:
+            self.call("podman", "system", "migrate", check=False)  # ends what holds its namespace
+        else:
+            self.call("buildah", "rm", "--all", check=False)
         for folder in ("storage/overlay", "run/overlay"):
             mounted = self.place / folder
             if mounted.is_mount():
                 subprocess.run(["umount", "--recursive", mounted], check=False)
         shutil.rmtree(self.place, ignore_errors=True)
+
+
+def ordinary_user() -> str:
+    """A user of this machine who may have a namespace of users; empty if there is none."""
+    subordinate = Path("/etc/subuid")
+    if not subordinate.exists() or shutil.which("newuidmap") is None:
+        return ""
+    names = {line.partition(":")[0] for line in subordinate.read_text().splitlines()}
+    users = [user for user in pwd.getpwall() if user.pw_name in names and user.pw_uid != 0]
+    return users[0].pw_name if users else ""
 
 
 def base_image(dockerfile: Dockerfile) -> str:

@@ -2,14 +2,16 @@
 
 The base image is made of Debian's packages, as there may be no registry. The images are built by
 buildah from the Dockerfile as it is, and run by podman: a read-only root, user 10001, no
-capability, no new privilege, seccomp. Left out: the networks of Compose, Redis's own image (it runs
-on this machine), and GPUs. It takes 3 GB of disk below pytest's directory.
+capability, no new privilege, seccomp, and without root where the machine has an ordinary user with
+subordinate ids (`useradd`, and Debian's uidmap). Left out: the networks of Compose, Redis's own
+image (it runs on this machine), and GPUs. It takes 6 GB of disk.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -23,7 +25,13 @@ from tests.deployment.dockerfile import read_dockerfile
 from tests.eventually import eventually
 from tests.inputs.speech import recording, write_wav
 from tests.integration.deployment.compose_services import free_port
-from tests.integration.deployment.engine import PIP_FOLDER, Engine, base_image, why_impossible
+from tests.integration.deployment.engine import (
+    PIP_FOLDER,
+    Engine,
+    base_image,
+    ordinary_user,
+    why_impossible,
+)
 
 TARGETS = ("orchestrator", "cpu-worker")
 PATIENCE_SECONDS = 180.0
@@ -60,6 +68,21 @@ def images(engine: Engine) -> dict[str, str]:
     return {target: engine.build(target, locked) for target in TARGETS}
 
 
+@pytest.fixture(scope="module")
+def runner(engine: Engine, images: dict[str, str]) -> Iterator[Engine]:
+    """Podman of an ordinary user if there is one with subordinate ids, else of root."""
+    user = ordinary_user()
+    if not user:
+        yield engine
+        return
+    runner = Engine(Path(tempfile.mkdtemp(dir="/var/tmp")), user)  # pytest's own is root's alone
+    try:
+        runner.take(engine, list(images.values()))
+        yield runner
+    finally:
+        runner.remove()
+
+
 def test_an_image_says_what_it_is_and_holds_nothing_of_the_build(
     engine: Engine, images: dict[str, str]
 ) -> None:
@@ -76,7 +99,7 @@ def test_an_image_says_what_it_is_and_holds_nothing_of_the_build(
 
 
 def test_a_job_goes_through_containers_that_may_write_nowhere(
-    engine: Engine, images: dict[str, str], tmp_path: Path
+    runner: Engine, images: dict[str, str], tmp_path: Path
 ) -> None:
     redis, key, port = RedisServer(tmp_path), secrets.token_hex(16), free_port()
     redis.start()
@@ -89,17 +112,18 @@ def test_a_job_goes_through_containers_that_may_write_nowhere(
         }
         for name, (target, words) in CONTAINERS.items():
             own = {"SCRIPTORIUM_API_KEY": key} if name == "api" else {}
-            engine.start(name, images[target], words, variables | own)
+            runner.start(name, images[target], words, variables | own)
         for name in CONTAINERS:
             if name != "reconciler":  # the image's check asks the API, which it is not
-                assert eventually(partial(engine.is_healthy, name), PATIENCE_SECONDS), name
-            status = engine.status(name)
+                assert eventually(partial(runner.is_healthy, name), PATIENCE_SECONDS), name
+            assert runner.user_namespace(name) is bool(runner.user)
+            status = runner.status(name)
             assert set(status["Uid"].split()) == {"10001"}
             assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
             assert {int(status[f"Cap{one}"], 16) for one in ("Eff", "Prm", "Bnd", "Inh")} == {0}
         do_a_job(f"http://127.0.0.1:{port}/v1", key, tmp_path)
         for name in CONTAINERS:
-            assert engine.stop(name) == 0, name
+            assert runner.stop(name) == 0, name
     finally:
         redis.stop()
 
