@@ -1,6 +1,7 @@
-# One file, three images:
+# One file, four images:
 #
 #   docker build --target orchestrator .       API, reconciler, triggers, Flower: no model library
+#   docker build --target cpu-worker .         workers that decode, plan and assemble: no torch
 #   docker build --target gpu-worker .         workers of both pools; it runs on CPUs too
 #   docker build --target gpu-worker-baked .   the same with models inside, for sites without a hub
 #
@@ -17,9 +18,6 @@ WORKDIR /build
 RUN python -m venv --without-pip /opt/scriptorium
 COPY pyproject.toml constraints.txt ./
 COPY locks locks
-# yes: each file that pip fetches must have a SHA-256 of locks/. They are those of the package index's
-# builds for x86_64; another architecture, or another index's builds, has the versions alone.
-ARG LOCKED=yes
 
 
 # The product as a wheel. A changed line of source changes this and nothing that is large.
@@ -35,13 +33,17 @@ RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels 
 
 # What the control plane imports, as pyproject.toml names it and constraints.txt pins it.
 FROM build AS orchestrator-packages
+# Unless it is no, each file that pip fetches must have a SHA-256 of locks/. They are those of the
+# package index's builds for x86_64; another architecture, or another index's builds, has the versions
+# alone. Said in each stage: buildah and podman hand no argument of a stage on to those that begin with it.
+ARG LOCKED=yes
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -c "import tomllib; \
         project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
         extras = project['optional-dependencies']; \
         print(*project['dependencies'], *extras['flower'], *extras['tracing'], sep='\n')" \
         > requirements.txt \
-    && if [ "$LOCKED-$(uname -m)" = yes-x86_64 ]; then \
+    && if [ "$LOCKED" != no ] && [ "$(uname -m)" = x86_64 ]; then \
         pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
             --only-binary=:all: --no-deps --require-hashes --requirement locks/orchestrator.txt; \
     else \
@@ -50,8 +52,27 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     fi
 
 
+# What decodes and finds speech. It can transcribe on a CPU too; it cannot tell voices apart.
+FROM build AS cpu-worker-packages
+ARG LOCKED=yes
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -c "import tomllib; \
+        project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+        extras = project['optional-dependencies']; \
+        print(*project['dependencies'], *extras['transcriber'], *extras['tracing'], sep='\n')" \
+        > requirements.txt \
+    && if [ "$LOCKED" != no ] && [ "$(uname -m)" = x86_64 ]; then \
+        pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
+            --only-binary=:all: --no-deps --require-hashes --requirement locks/cpu-worker.txt; \
+    else \
+        pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
+            --only-binary=:all: --constraint constraints.txt --requirement requirements.txt; \
+    fi
+
+
 # And what a process that runs models imports: torch with CUDA, several GB.
 FROM build AS gpu-worker-packages
+ARG LOCKED=yes
 # An index beside pip's own, such as PyTorch's of builds for CPUs, which bring no CUDA along.
 # The address stays in the image's history, so it must hold no password.
 ARG PIP_EXTRA_INDEX_URL=""
@@ -62,7 +83,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         wanted = (*extras['worker'], *extras['whisperx'], *extras['parakeet'], *extras['tracing']); \
         print(*project['dependencies'], *wanted, sep='\n')" \
         > requirements.txt \
-    && if [ "$LOCKED-$(uname -m)$PIP_EXTRA_INDEX_URL" = yes-x86_64 ]; then \
+    && if [ "$LOCKED" != no ] && [ "$(uname -m)$PIP_EXTRA_INDEX_URL" = x86_64 ]; then \
         pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
             --only-binary=:all: --no-deps --require-hashes --requirement locks/gpu-worker.txt; \
     else \
@@ -71,7 +92,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     fi
 
 
-# What all three images are at run time: an unprivileged user, on a root that may be read-only.
+# What all images are at run time: an unprivileged user, on a root that may be read-only.
 # Written to are /tmp, /scratch, /models, /store and, with the first key, /keys alone.
 FROM python:${PYTHON_VERSION} AS base
 RUN groupadd --gid 10001 scriptorium \
@@ -91,6 +112,24 @@ ENTRYPOINT ["scriptorium"]
 LABEL org.opencontainers.image.title="Scriptorium" \
       org.opencontainers.image.description="A distributed transcription cluster: audio in, one exact transcript out, nothing lost" \
       org.opencontainers.image.licenses="Apache-2.0"
+
+
+FROM base AS cpu-worker
+COPY --from=cpu-worker-packages /opt/scriptorium /opt/scriptorium
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
+    pip --python /opt/scriptorium/bin/python --disable-pip-version-check install \
+        --no-cache-dir --no-deps --no-index /wheels/*.whl
+ENV HF_HOME=/models \
+    SCRIPTORIUM_MODEL_DIR=/models
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+USER 10001:10001
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["sh", "-c", "test -n \"$(find \"$SCRIPTORIUM_HEARTBEAT_FILE\" -mmin -2)\""]
+# All stages of CPU workers but `diarize`, which needs torch.
+CMD ["worker", "--pool", "cpu", "--stages", "prepare,fan_out,assemble"]
 
 
 FROM base AS gpu-worker

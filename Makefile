@@ -23,7 +23,7 @@ FUZZ_SECONDS ?= 120
 # Each module is compiled once, not by each of the hundreds of processes that the tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install install-light demo unit unit-light test test-heavy faults fuzz fuzz-options load test-newest lint lint-light locks sbom audit clean
+.PHONY: help install install-light demo unit unit-light test test-heavy faults fuzz fuzz-options load test-newest lint lint-light locks sbom audit wheels clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -96,15 +96,20 @@ lint-light: install-light  ## Style and import walls; mypy needs every library
 
 locks:  ## Write the images' versions and SHA-256s to locks/, from pyproject.toml and constraints.txt
 	uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_36 --constraint constraints.txt --extra flower --extra tracing --output-file locks/orchestrator.txt pyproject.toml
+	uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_36 --constraint constraints.txt --extra transcriber --extra tracing --output-file locks/cpu-worker.txt pyproject.toml
 	uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_36 --constraint constraints.txt --extra worker --extra whisperx --extra parakeet --extra tracing --output-file locks/gpu-worker.txt pyproject.toml
 
 sbom:  ## Write what the images hold, as CycloneDX, to build/
 	@mkdir -p build
 	uvx --from cyclonedx-bom cyclonedx-py requirements --output-file build/orchestrator.cdx.json locks/orchestrator.txt
+	uvx --from cyclonedx-bom cyclonedx-py requirements --output-file build/cpu-worker.cdx.json locks/cpu-worker.txt
 	uvx --from cyclonedx-bom cyclonedx-py requirements --output-file build/gpu-worker.cdx.json locks/gpu-worker.txt
 
 audit:  ## Ask the advisory databases about each version in locks/
-	uvx pip-audit --strict --disable-pip --no-deps --requirement locks/orchestrator.txt --requirement locks/gpu-worker.txt
+	uvx pip-audit --strict --disable-pip --no-deps --requirement locks/orchestrator.txt --requirement locks/cpu-worker.txt --requirement locks/gpu-worker.txt
+
+wheels:  ## List the versions in locks/ that have no wheel for aarch64 (gigabytes may be fetched)
+	$(PYTHON) -m scripts.platform_wheels
 
 clean:  ## Remove what the commands above made
 	rm -rf $(VENV) $(LIGHT) $(NEWEST) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output *.egg-info

@@ -22,6 +22,7 @@ from orchestrator.local.front_door import FLOWER_HOST, FLOWER_USER, url_of
 from orchestrator.local.placement import Placement
 from orchestrator.local.workers import (
     WorkerSpec,
+    check_libraries,
     pool_named,
     stages_named,
     worker_command,
@@ -144,6 +145,7 @@ def worker(
         threads=threads or settings.cpu_threads or os.cpu_count() or 1,
         concurrency=concurrency or own.concurrency,
     )
+    check_libraries(spec)
     if settings.metrics_port is not None and settings.metrics_dir is None and own.kind is Pool.CPU:
         # A CPU worker forks; its child processes write their counters into one directory.
         directory = Path(tempfile.mkdtemp(prefix="scriptorium-metrics-"))

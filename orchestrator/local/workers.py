@@ -10,10 +10,11 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from config.settings import Settings
-from gpu_worker.errors import InvalidOption
+from gpu_worker.errors import InvalidOption, LibraryMissing
 from orchestrator.local.programs import FRONT_DOOR_SECRETS, Program, settings_environment
 from orchestrator.scaling.pools import WorkerPool, worker_pools
 from tasks.fair_queue import slots_of
@@ -29,6 +30,12 @@ KEEP_MEMORY = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(1_000_000_000),  # bytes
     "MALLOC_TRIM_THRESHOLD_": str(2_000_000_000),  # bytes
+}
+# What a stage cannot do a single unit without; the image cpu-worker has neither.
+_LIBRARIES = {
+    Stage.ALIGN: "torch",
+    Stage.EMBED_SPEAKERS: "pyannote",
+    Stage.DIARIZE: "pyannote",
 }
 
 
@@ -69,6 +76,28 @@ def stages_named(names: str, pool: WorkerPool) -> frozenset[Stage]:
             hint=f"It does {', '.join(known)}.",
         )
     return frozenset(known[name] for name in chosen)
+
+
+def check_libraries(spec: WorkerSpec) -> None:
+    """Raise LibraryMissing if a stage of the worker needs a library that is not installed.
+
+    Such a worker would take the units of others and fail them for good.
+    """
+    chosen = spec.stages or {stage for stage in Stage if stage.pool is spec.kind}
+    missing = {
+        stage: library
+        for stage, library in _LIBRARIES.items()
+        if stage in chosen and find_spec(library) is None
+    }
+    if missing:
+        left = ",".join(stage.value for stage in Stage if stage in chosen - missing.keys())
+        raise LibraryMissing(
+            f"{' and '.join(sorted(set(missing.values())))} not installed: this worker cannot "
+            f"{' or '.join(missing)}.",
+            hint=f"{LibraryMissing.hint[:-1]}, or leave it to others: --stages {left}."
+            if left
+            else None,
+        )
 
 
 def worker_command(spec: WorkerSpec) -> list[str]:

@@ -13,7 +13,7 @@ from docker.utils import exclude_paths  # type: ignore[import-untyped]
 
 from tests import ROOT
 
-TARGETS = ("orchestrator", "gpu-worker", "gpu-worker-baked")
+TARGETS = ("orchestrator", "cpu-worker", "gpu-worker", "gpu-worker-baked")
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,11 @@
 {{- $_ := set $worker "initContainers" (concat $waits ($worker.initContainers | default list)) }}
 {{- $component := printf "%s-worker" $worker.kind }}
 {{- $scope := dict "root" .root "component" $component "pool" .pool }}
+{{- $image := deepCopy .root.Values.images.gpuWorker }}
+{{- /* Of the stages of CPU workers `diarize` alone needs torch, which the small image has not. */}}
+{{- if and (eq $worker.kind "cpu") $worker.stages (not (has "diarize" $worker.stages)) }}
+{{- $image = mergeOverwrite $image .root.Values.images.cpuWorker }}
+{{- end }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -62,7 +67,7 @@ spec:
     {{- include "scriptorium.pod" (merge (dict
       "group" (printf "%sWorker" $worker.kind)
       "values" $worker
-      "image" (mergeOverwrite (deepCopy .root.Values.images.gpuWorker) ($worker.image | default dict))
+      "image" (mergeOverwrite $image ($worker.image | default dict))
       "volumes" (include "scriptorium.workerVolumes" .)
       "container" (dict
         "name" "worker"

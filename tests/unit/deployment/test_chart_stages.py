@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from tasks.runs.stages import STAGES, Pool
-from tests.deployment.chart import CHART, rendered, values_of
+from tests.deployment.chart import CHART, Object, containers, objects, rendered, values_of
 
 NAMES = {pool: [stage.value for stage, row in STAGES.items() if row.pool is pool] for pool in Pool}
 OFF = {"cpu": {"kind": "cpu", "enabled": False}, "gpu": {"kind": "gpu", "enabled": False}}
+SMALL = [name for name in NAMES[Pool.CPU] if name != "diarize"]
 each_pool = pytest.mark.parametrize("pool", Pool)
 
 
@@ -33,6 +34,27 @@ def test_a_stage_without_a_pool_is_told() -> None:
     notes = rendered(values_of(workers=OFF))["scriptorium/templates/NOTES.txt"]
     told = re.search(r"no pool does (.+); jobs", notes)
     assert told and told[1].split(", ") == [*NAMES[Pool.CPU], *NAMES[Pool.GPU]]
+
+
+@pytest.mark.parametrize(
+    ("pool", "image"),
+    [
+        ({"kind": "cpu"}, "registry.test/scriptorium/gpu-worker:0.1.0"),
+        ({"kind": "cpu", "stages": ["diarize"]}, "registry.test/scriptorium/gpu-worker:0.1.0"),
+        ({"kind": "cpu", "stages": SMALL}, "registry.test/scriptorium/cpu-worker:0.1.0"),
+        (
+            {"kind": "cpu", "stages": SMALL, "image": {"tag": "next"}},
+            "registry.test/scriptorium/cpu-worker:next",
+        ),
+        ({"kind": "gpu", "stages": ["transcribe"]}, "registry.test/scriptorium/gpu-worker:0.1.0"),
+    ],
+)
+def test_a_pool_that_needs_no_torch_has_the_small_image(pool: Object, image: str) -> None:
+    images = {"cpuWorker": {"repository": "scriptorium/cpu-worker"}}
+    values = values_of(workers={"extra": pool}, images=images)
+    values["global"] = {"imageRegistry": "registry.test"}
+    found = [one["image"] for name, one in containers(objects(values)) if name.endswith("-extra")]
+    assert found == [image]
 
 
 def test_an_idle_gpu_is_told_while_a_stage_of_its_kind_waits() -> None:

@@ -30,9 +30,15 @@ from tests.deployment.dockerfile import (
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODEL_LIBRARIES = {"torch", "ctranslate2", "av", "faster-whisper", "whisperx", "transformers"}
+MODEL_LIBRARIES_OF = {
+    "orchestrator": set[str](),
+    "cpu-worker": {"ctranslate2", "av", "faster-whisper"},
+    "gpu-worker": MODEL_LIBRARIES,
+}
 PYTHONS = ("3.11.2", "3.11.3", "3.12.0", "3.13.0")  # Debian 12 has 3.11.2
 EXTRAS = {
     "orchestrator": ("flower", "tracing"),
+    "cpu-worker": ("transcriber", "tracing"),
     "gpu-worker": ("worker", "whisperx", "parakeet", "tracing"),
 }
 
@@ -135,7 +141,7 @@ def test_the_label_has_the_products_version(dockerfile: Dockerfile) -> None:
         assert labels == {f"org.opencontainers.image.{name}" for name in wanted}
 
 
-@pytest.mark.parametrize("target", ["orchestrator", "gpu-worker"])
+@pytest.mark.parametrize("target", EXTRAS)
 def test_the_step_that_lists_an_images_requirements_lists_them(
     dockerfile: Dockerfile, target: str, tmp_path: Path
 ) -> None:
@@ -145,7 +151,7 @@ def test_the_step_that_lists_an_images_requirements_lists_them(
     assert listed == [*PROJECT["project"]["dependencies"], *wanted]
 
 
-@pytest.mark.parametrize("target", ["orchestrator", "gpu-worker"])
+@pytest.mark.parametrize("target", EXTRAS)
 def test_every_package_of_an_image_is_pinned_and_the_control_plane_has_no_model_library(
     dockerfile: Dockerfile, target: str, tmp_path: Path
 ) -> None:
@@ -153,7 +159,21 @@ def test_every_package_of_an_image_is_pinned_and_the_control_plane_has_no_model_
     found = closure(requirements(dockerfile, target, tmp_path), python)
     assert len(found) > 50
     assert found <= pinned()
-    assert found & MODEL_LIBRARIES == (MODEL_LIBRARIES if target == "gpu-worker" else set())
+    assert found & MODEL_LIBRARIES == MODEL_LIBRARIES_OF[target]
+
+
+@pytest.mark.parametrize("target", EXTRAS)
+def test_a_stage_that_fetches_packages_says_itself_that_each_must_have_its_hash(
+    dockerfile: Dockerfile, target: str
+) -> None:
+    """buildah hands no ARG of a stage on to those that begin with it; nothing there means yes."""
+    stage = dockerfile.stages[f"{target}-packages"]
+    assert {"LOCKED": "yes"} in [one.pairs for one in stage.all("ARG")]
+    (step,) = stage.all("RUN")
+    checks, _, others = step.value.partition("; else ")
+    assert 'if [ "$LOCKED" != no ] && [ "$(uname -m)' in checks
+    assert f"--require-hashes --requirement locks/{target}.txt" in checks
+    assert "--require-hashes" not in others
 
 
 @pytest.mark.slow

@@ -59,6 +59,7 @@ def test_each_set_has_what_its_worker_asks_for() -> None:
     ("image", "extras"),
     [
         ("orchestrator", ("flower", "tracing")),
+        ("cpu-worker", ("transcriber", "tracing")),
         ("gpu-worker", ("worker", "whisperx", "parakeet", "tracing")),
     ],
 )

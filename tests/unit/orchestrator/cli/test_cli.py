@@ -23,6 +23,7 @@ from orchestrator.cluster.job import Job, describe_job
 from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.diagnosis.services import check_store
 from orchestrator.jobs import submission
+from orchestrator.local import workers
 from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
 from tasks.runs import keys
@@ -568,6 +569,7 @@ def test_a_worker_becomes_celery_s(
 
     calls: list[tuple[Any, ...]] = []
     monkeypatch.setattr(os, "execve", lambda *call: calls.append(call))
+    monkeypatch.setattr(workers, "find_spec", lambda name: name)
     assert run("worker", "--pool", "cpu", "--name", "cpu@here").status == 0
     ((binary, command, environment),) = calls
     assert binary == sys.executable

@@ -18,6 +18,7 @@ from orchestrator.api import server
 from orchestrator.cli import cluster as commands
 from orchestrator.cli.cluster import _places
 from orchestrator.cluster.connection import Cluster
+from orchestrator.local import workers
 from orchestrator.local.front_door import celery_command
 from tests.unit.orchestrator.cli.test_cli import Run, cluster, run
 
@@ -26,8 +27,9 @@ __all__ = ["cluster", "run"]
 
 @pytest.fixture
 def became(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What this process would have become."""
+    """What this process would have become, whatever libraries it has."""
     calls: list[Any] = []
+    monkeypatch.setattr(workers, "find_spec", lambda name: name)
     monkeypatch.setattr(os, "execve", lambda *call: calls.append(call))
     return calls
 
@@ -41,6 +43,16 @@ def test_triggers_celery_becomes_a_worker_without_the_front_door_s_secrets(
     assert tuple(command) == celery_command("submit@here") and program == command[0]
     assert environment["SCRIPTORIUM_STORE_URL"] == cluster.settings.store_url
     assert "front door and yard" not in environment.values()
+
+
+def test_a_worker_of_stages_that_have_no_libraries_here_does_not_start(
+    run: Run, cluster: Cluster, became: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "find_spec", lambda name: None)
+    ended = run("worker", "--pool", "cpu")
+    assert ended.status == 1 and "--stages prepare,fan_out,assemble" in ended.out + ended.err
+    assert run("worker", "--pool", "cpu", "--stages", "prepare,fan_out,assemble").status == 0
+    assert len(became) == 1
 
 
 def test_each_celery_trigger_has_a_name_of_its_own(

@@ -8,10 +8,12 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
-from gpu_worker.errors import InvalidOption
+from gpu_worker.errors import InvalidOption, LibraryMissing
+from orchestrator.local import workers
 from orchestrator.local.cluster import LocalCluster
 from orchestrator.local.workers import (
     WorkerSpec,
+    check_libraries,
     pool_named,
     stages_named,
     worker_command,
@@ -48,6 +50,34 @@ def test_a_cpu_worker_forks() -> None:
     command = worker_command(WorkerSpec("cpu@x", Pool.CPU))
     assert option(command, "--pool") == "prefork"
     assert "--include" not in command
+
+
+@pytest.mark.parametrize(
+    ("kind", "stages", "says"),
+    [
+        (Pool.CPU, "", "cannot diarize.|--stages prepare,fan_out,assemble."),
+        (Pool.GPU, "", "cannot align or embed_speakers.|--stages detect_language,transcribe."),
+        (Pool.GPU, "align", "torch not installed|pip install 'scriptorium[worker]'."),
+        (Pool.CPU, "prepare,fan_out,assemble", ""),
+        (Pool.GPU, "detect_language,transcribe", ""),
+    ],
+)
+def test_a_worker_without_torch_takes_no_unit_that_needs_it(
+    kind: Pool, stages: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the image cpu-worker, say; else it would fail the units that others can do."""
+    chosen = frozenset(map(Stage, stages.split(","))) if stages else frozenset[Stage]()
+    spec = WorkerSpec("one@x", kind, stages=chosen)
+    monkeypatch.setattr(workers, "find_spec", lambda name: None)
+    if not says:
+        check_libraries(spec)
+        return
+    with pytest.raises(LibraryMissing) as refused:
+        check_libraries(spec)
+    message, hint = says.split("|")
+    assert message in str(refused.value) and refused.value.advice.endswith(hint)
+    monkeypatch.setattr(workers, "find_spec", lambda name: name)
+    check_libraries(spec)
 
 
 def test_a_worker_of_few_stages_reads_their_queues_alone() -> None:
