@@ -1,6 +1,6 @@
 """How well several languages in one file are heard, beside other ways to do it.
 
-    python -m benchmarks.words.languages --speech DIRECTORY [--spanish FILE] [--json FILE]
+    python -m benchmarks.words.languages --speech DIRECTORY [--spanish FILE] [--seeds 5]
 
 The directory holds `multilingual.mp3`, and recordings of one language with a `.txt` each: `jfk`,
 `sonnet1` and `sonnet2` (English) and `german`. Of the Spanish recording, with a `.txt` beside it,
@@ -45,7 +45,9 @@ from gpu_worker.transcription.windows import pack_windows
 ALLOWED = ("de", "en", "es", "fr")
 BEAMS = 5
 PAUSES = {"pauses": (0.3, 1.0), "short pauses": (0.1, 0.3), "no pauses": (0.0, 0.0)}  # in seconds
+FIRST_SEED = 7
 STEP_SECONDS = 0.1
+WAYS = ("languages", "one", "peer")
 WINDOW_SECONDS = 30.0
 
 
@@ -163,8 +165,8 @@ def _plain(words: Sequence[str]) -> list[str]:
     return ["".join(filter(str.isalnum, word.lower())) for word in words]
 
 
-def cases(engine: Engine, speech: Path, spanish: Path | None) -> list[Case]:
-    """The file of two languages, and the mixtures."""
+def cases(engine: Engine, speech: Path, spanish: Path | None, seeds: int) -> list[Case]:
+    """The file of two languages, and mixtures of each kind, so many of them."""
     names = {"en": ("jfk.flac", "sonnet1.mp3", "sonnet2.mp3"), "de": ("german.mp3",)}
     sources, texts = {}, {}
     for code, files in names.items():
@@ -174,7 +176,12 @@ def cases(engine: Engine, speech: Path, spanish: Path | None) -> list[Case]:
     if spanish:
         sources["es"], texts["es"] = second_half(engine, spanish)
     two = Case("multilingual.mp3", decode_audio(str(speech / "multilingual.mp3")), MULTILINGUAL, {})
-    return [two, *(mixture(name, sources, texts, pause) for name, pause in PAUSES.items())]
+    mixed = [
+        mixture(f"{name} {seed}", sources, texts, pause, seed)
+        for name, pause in PAUSES.items()
+        for seed in range(FIRST_SEED, FIRST_SEED + seeds)
+    ]
+    return [two, *mixed]
 
 
 def main() -> None:
@@ -183,6 +190,8 @@ def main() -> None:
     parser.add_argument("--speech", type=Path, required=True)
     parser.add_argument("--spanish", type=Path)
     parser.add_argument("--model", default="base")
+    parser.add_argument("--seeds", type=int, default=1, help="mixtures of each kind of pause")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     print_machine()
@@ -195,10 +204,10 @@ def main() -> None:
     }
     rows = []
     print(f"\n{'file':<18}{'way':<11}{'right':>8}{'seconds':>9}  word error rate")
-    for case in cases(engine, given.speech, given.spanish):
-        for way, write in ways.items():
+    for case in cases(engine, given.speech, given.spanish, given.seeds):
+        for way in given.ways:
             started = time.perf_counter()
-            lines = write(case.audio)
+            lines = ways[way](case.audio)
             seconds = round(time.perf_counter() - started, 1)
             right, rates = round(right_share(case, lines), 4), error_rates(case, lines)
             told = ", ".join(f"{code} {rate:.1%}" for code, rate in rates.items())

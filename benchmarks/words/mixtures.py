@@ -32,13 +32,17 @@ class Case:
 
 
 def mixture(
-    name: str, sources: dict[str, Audio], texts: dict[str, str], pause: tuple[float, float]
+    name: str,
+    sources: dict[str, Audio],
+    texts: dict[str, str],
+    pause: tuple[float, float],
+    seed: int,
 ) -> Case:
     """Mix recordings by language, all as loud: parts of all of them in turn, at random.
 
     Each recording is used from its begin to its end, so that a language's text is a whole one.
     """
-    chance = np.random.default_rng(7)
+    chance = np.random.default_rng(seed)
     left = {code: _level(audio) for code, audio in sources.items()}
     sound: list[Audio] = []
     parts: list[Part] = []

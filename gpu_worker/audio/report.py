@@ -16,7 +16,6 @@ from gpu_worker.audio.decoded import AudioLimits
 from gpu_worker.errors import UnreadableAudio
 from gpu_worker.transcript import TranscriptWarning
 
-MOST_REPORT_BYTES = 1 << 20
 _LONGEST_SECONDS = 1e7  # 16 weeks: more than any file's clock, and finite
 _MOST_WARNINGS = 200  # 20 of a kind and one for the rest is usual
 

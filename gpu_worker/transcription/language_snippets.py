@@ -2,20 +2,18 @@
 
 Speech is cut into snippets of some seconds, the model says of each how likely each language is,
 and `language_runs.py` decides. A snippet in which the language changes is halved at its quietest
-place, and each half is heard again. A file of one language is packed into the windows that it
-would have had anyway.
+place, and each half is heard again; at last `language_borders.py` moves each change to where it is
+heard. A file of one language is packed into the windows that it would have had anyway.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
-
-import numpy as np
 
 from gpu_worker.audio.samples import Audio
-from gpu_worker.pcm import SAMPLE_RATE, Span
+from gpu_worker.pcm import Span
+from gpu_worker.transcription.language_borders import Hear, Part, joined, language_runs
 from gpu_worker.transcription.language_runs import (
     Chances,
     LanguageChoice,
@@ -23,32 +21,25 @@ from gpu_worker.transcription.language_runs import (
     restricted,
     spoken_languages,
 )
+from gpu_worker.transcription.quiet_cuts import halves, pieces
 from gpu_worker.transcription.windows import Window, pack_windows
 
 LONGEST_SNIPPET_SECONDS = 5.0
 SURE = 0.8  # a snippet whose language is as likely as this is all of one language
 _HALVED_SECONDS = 2.0  # a shorter snippet is not halved: the model judges less than a second badly
 _HALVINGS = 2  # so a snippet of 5 s has parts of about a second at last
-_QUIET_SAMPLES = SAMPLE_RATE // 10  # the quietest place is one of this length
-
-Hear = Callable[[Sequence[Audio]], Sequence[Chances]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Snippet:
-    """A part of a span of speech."""
+    """A part of speech, and how likely each language is in it."""
 
-    span: Span
-    origin: int  # the number of the span that it is a part of
+    part: Part
     heard: Chances
 
     @property
     def seconds(self) -> float:
-        return self.span.seconds
-
-    def follows(self, other: _Snippet) -> bool:
-        """Tell whether both are of the same span, so that no pause parts them."""
-        return self.origin == other.origin
+        return self.part.span.seconds
 
 
 def language_windows(
@@ -62,38 +53,38 @@ def language_windows(
         only = choice.allowed[0]
         return tuple(replace(one, language=only) for one in pack_windows(spans, max_samples))
 
-    def listened(parts: Sequence[tuple[int, Span]]) -> list[_Snippet]:
-        heard = hear([audio[span.start : span.end] for _, span in parts])
+    def listened(parts: Sequence[Part]) -> list[_Snippet]:
+        heard = hear([audio[part.span.start : part.span.end] for part in parts])
         return [
-            _Snippet(span, origin, restricted(chances, choice.allowed))
-            for (origin, span), chances in zip(parts, heard, strict=True)
+            _Snippet(part, restricted(chances, choice.allowed))
+            for part, chances in zip(parts, heard, strict=True)
         ]
 
     snippets = listened(
-        [(number, part) for number, span in enumerate(spans) for part in _parts(audio, span)]
+        [
+            Part(number, piece)
+            for number, span in enumerate(spans)
+            for piece in pieces(audio, span, LONGEST_SNIPPET_SECONDS)
+        ]
     )
     for _ in range(_HALVINGS):
         mixed = _mixed(snippets, _languages(snippets, choice))
         if not mixed:
             break
-        halves = [
-            (snippets[index].origin, half)
-            for index in sorted(mixed)
-            for half in _halves(audio, snippets[index].span)
-        ]
-        heard = iter(listened(halves))
+        halved = [snippets[index].part for index in sorted(mixed)]
+        parts = [Part(one.origin, half) for one in halved for half in halves(audio, one.span)]
+        heard = iter(listened(parts))
         snippets = [
             part
             for index, snippet in enumerate(snippets)
             for part in ((next(heard), next(heard)) if index in mixed else (snippet,))
         ]
     languages = _languages(snippets, choice)
+    parts = [snippet.part for snippet in snippets]
     return tuple(
         replace(window, language=language)
-        for language, group in groupby(
-            zip(languages, snippets, strict=True), key=lambda pair: pair[0]
-        )
-        for window in pack_windows(_joined([snippet for _, snippet in group]), max_samples)
+        for language, own in language_runs(audio, parts, languages, hear)
+        for window in pack_windows([part.span for part in joined(own)], max_samples)
     )
 
 
@@ -116,34 +107,9 @@ def _mixed(snippets: Sequence[_Snippet], languages: Sequence[str]) -> set[int]:
         if snippet.heard[language] < SURE and snippet.seconds >= 2 * _HALVED_SECONDS
     }  # fmt: skip
     for second in borders(languages):
+        is_one_span = snippets[second].part.origin == snippets[second - 1].part.origin
         for index in (second - 1, second):
             is_sure = snippets[index].heard[languages[index]] >= SURE
-            if snippets[second].follows(snippets[second - 1]) or not is_sure:
+            if is_one_span or not is_sure:
                 found.add(index)
     return {index for index in found if snippets[index].seconds >= _HALVED_SECONDS}
-
-
-def _parts(audio: Audio, span: Span) -> list[Span]:
-    """Cut a span into snippets that are short enough, at quiet places."""
-    if span.seconds <= LONGEST_SNIPPET_SECONDS:
-        return [span]
-    return [part for half in _halves(audio, span) for part in _parts(audio, half)]
-
-
-def _halves(audio: Audio, span: Span) -> tuple[Span, Span]:
-    """Cut a span in two at the quietest place in its middle third."""
-    first = span.start + span.samples // 3
-    middle = audio[first : span.end - span.samples // 3]
-    count = max(1, len(middle) // _QUIET_SAMPLES)
-    length = len(middle) // count
-    levels = np.square(middle[: count * length]).reshape(count, length).sum(axis=1)
-    cut = first + int(levels.argmin()) * length + length // 2
-    return Span(span.start, cut), Span(cut, span.end)
-
-
-def _joined(snippets: Sequence[_Snippet]) -> list[Span]:
-    """Join the snippets of each span again."""
-    return [
-        Span((own := [snippet.span for snippet in group])[0].start, own[-1].end)
-        for _, group in groupby(snippets, key=lambda snippet: snippet.origin)
-    ]
