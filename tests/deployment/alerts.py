@@ -19,10 +19,11 @@ def groups_of_the_files() -> list[Group]:
     return [group for path in FILES for group in yaml.safe_load(path.read_text(encoding="utf-8"))]
 
 
-def groups_of_the_chart(**values: Any) -> list[Group]:
+def groups_of_the_chart(*, with_keda: bool = True, **values: Any) -> list[Group]:
     """The same of a release, with these values of `monitoring.prometheusRule`."""
     monitoring = {"prometheusRule": {"enabled": True, **values}}
-    found = of_kind(objects(values_of(monitoring=monitoring), RELEASE), "PrometheusRule")
+    changed = values_of(monitoring=monitoring, keda={"enabled": with_keda})
+    found = of_kind(objects(changed, RELEASE), "PrometheusRule")
     (rule,) = found.values()
     groups: list[Group] = rule["spec"]["groups"]
     return groups

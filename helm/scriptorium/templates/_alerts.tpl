@@ -40,6 +40,9 @@
 {{- end }}
 {{- $expr = regexReplaceAll $number $expr (printf "%v${1}${2}" $value) }}
 {{- end }}
+{{- if not .root.Values.keda.enabled }}
+{{- $expr = replace "min_over_time(scriptorium_desired_workers[5m])" (include "scriptorium.fixedWorkers" .root) $expr }}
+{{- end }}
 {{- /* Only this release: its thresholds are not those of another one in the same Prometheus. */}}
 {{- $release := dict "namespace" .root.Release.Namespace "release" .root.Release.Name }}
 {{- $matchers := list }}
@@ -59,6 +62,17 @@
 {{- $_ := set $rule.annotations "runbook_url" (printf "%s#%s" . (lower $rule.alert)) }}
 {{- end }}
 {{- toYaml $rule }}
+{{- end }}
+
+{{/* What is wanted of each pool, where nothing brings more workers than `replicas`. In: the root. */}}
+{{- define "scriptorium.fixedWorkers" -}}
+{{- $parts := list }}
+{{- range $name, $_ := .Values.workers }}
+{{- $worker := include "scriptorium.worker" (dict "root" $ "pool" $name) | fromYaml }}
+{{- $wanted := printf "min_over_time(scriptorium_desired_workers{pool=%q}[5m])" $name }}
+{{- if $worker.enabled }}{{ $parts = append $parts (printf "clamp_max(%s, %d)" $wanted (int $worker.replicas)) }}{{ end }}
+{{- end }}
+{{- join " or " $parts | default "min_over_time(scriptorium_desired_workers[5m])" }}
 {{- end }}
 
 {{/* The names of the pools whose workers have a GPU, as a JSON list. In: the root. */}}

@@ -9,7 +9,7 @@ import yaml
 
 from tests.deployment.alerts import ALERTS, groups_of_the_chart, groups_of_the_files
 from tests.deployment.expressions import SERIES, TARGET, values_of_labels
-from tests.deployment.plays import DISASTERS, PLAYS, TOOLS, Play, labels_of
+from tests.deployment.plays import DISASTERS, EVERYWHERE, PLAYS, Play, labels_of
 from tests.deployment.promtool import needs_promtool, promtool_fault
 
 PAGES_WITHIN = 15  # minutes
@@ -18,9 +18,12 @@ SILENT_DISASTERS = [play for play in PLAYS if play.file == DISASTERS]
 
 @pytest.fixture(scope="module")
 def rules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The rules as Prometheus reads them: those of a release, and the plain files."""
-    groups = {"chart": groups_of_the_chart(), "files": groups_of_the_files()}
-    assert set(groups) == TOOLS
+    """The rules as Prometheus reads them: those of two releases, and the plain files."""
+    groups = {
+        "chart": groups_of_the_chart(),
+        "fixed": groups_of_the_chart(with_keda=False),
+        "files": groups_of_the_files(),
+    }
     folder = tmp_path_factory.mktemp("rules")
     for name, found in groups.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump({"groups": found}), encoding="utf-8")
@@ -67,6 +70,14 @@ def test_each_alert_fires_in_its_minute_and_all_others_are_silent(
 
 @pytest.mark.slow
 @needs_promtool
+def test_a_release_without_keda_misses_no_more_workers_than_its_replicas(
+    rules: dict[str, Path],
+) -> None:
+    expect([play for play in PLAYS if play.rules == {"fixed"}], rules["fixed"])
+
+
+@pytest.mark.slow
+@needs_promtool
 def test_the_plain_files_play_like_the_chart(rules: dict[str, Path]) -> None:
     # The same expressions, without a release: the disasters, and what is for them alone.
     expect([play for play in PLAYS if play.rules == {"files"}], rules["files"])
@@ -74,6 +85,7 @@ def test_the_plain_files_play_like_the_chart(rules: dict[str, Path]) -> None:
 
 
 def expect(plays: list[Play], rules: Path) -> None:
+    assert plays
     if fault(plays, rules):  # which of them?
         faults = {f"{play.alert}: {play.name}": fault([play], rules) for play in plays}
         pytest.fail("\n".join(f"{name}\n{said}" for name, said in faults.items() if said))
@@ -82,7 +94,7 @@ def expect(plays: list[Play], rules: Path) -> None:
 @pytest.mark.parametrize("play", SILENT_DISASTERS, ids=lambda play: play.name)
 def test_a_disaster_that_was_silent_pages_within_a_quarter_of_an_hour(play: Play) -> None:
     # The test above has seen that it fires in that minute, and not before.
-    assert play.at is not None and play.rules == TOOLS
+    assert play.at is not None and play.rules == EVERYWHERE
     print(f"{play.at - play.begins:2} minutes: {play.alert}: {play.name}")
     assert play.at - play.begins <= PAGES_WITHIN
     assert ALERTS[play.alert]["labels"]["severity"] == "critical"
