@@ -40,8 +40,9 @@
 {{- end }}
 {{- $expr = regexReplaceAll $number $expr (printf "%v${1}${2}" $value) }}
 {{- end }}
-{{- if not .root.Values.keda.enabled }}
-{{- $expr = replace "min_over_time(scriptorium_desired_workers[5m])" (include "scriptorium.fixedWorkers" .root) $expr }}
+{{- $wanted := "min_over_time(scriptorium_desired_workers[5m])" }}
+{{- if and (not .root.Values.keda.enabled) (contains $wanted $expr) }}
+{{- $expr = replace $wanted (include "scriptorium.fixedWorkers" .root) $expr }}
 {{- end }}
 {{- /* Only this release: its thresholds are not those of another one in the same Prometheus. */}}
 {{- $release := dict "namespace" .root.Release.Namespace "release" .root.Release.Name }}
@@ -52,8 +53,11 @@
 {{- $matchers = join "," $matchers }}
 {{- $expr = regexReplaceAll "(scriptorium_[a-z_]+)\\{" $expr (printf "${1}{%s," $matchers) }}
 {{- $expr = regexReplaceAll "(scriptorium_[a-z_]+)([^a-z_{])" $expr (printf "${1}{%s}${2}" $matchers) }}
+{{- if contains "GPU_POOLS" $expr }}
 {{- $pools := include "scriptorium.poolsWithGpu" .root | fromJsonArray }}
-{{- $_ := set $rule "expr" (replace "GPU_POOLS" ($pools | join "|" | default "none") $expr) }}
+{{- $expr = replace "GPU_POOLS" ($pools | join "|" | default "none") $expr }}
+{{- end }}
+{{- $_ := set $rule "expr" $expr }}
 {{- with $own.for }}{{ $_ := set $rule "for" . }}{{ end }}
 {{- $labels := merge dict ($own.labels | default dict) $values.alertLabels $rule.labels }}
 {{- with $own.severity }}{{ $_ := set $labels "severity" . }}{{ end }}

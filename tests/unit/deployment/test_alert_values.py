@@ -12,7 +12,7 @@ import yaml
 
 from tests import ROOT
 from tests.deployment.alerts import ALERTS, by_name, groups_of_the_chart
-from tests.deployment.chart import objects, of_kind, values_of
+from tests.deployment.chart import Object, objects, of_kind, rendered, values_of
 from tests.deployment.expressions import Expression
 from tests.deployment.promtool import needs_promtool, promtool
 
@@ -128,6 +128,21 @@ def test_an_alert_links_to_the_runbook_where_it_is_published(name: str) -> None:
     # A link that leads nowhere is none: without an address there is the name of the page.
     without = alerts()[name]["annotations"]
     assert "runbook_url" not in without and without["runbook"].startswith("docs/operations.md#")
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({}, True),
+        ({"podMonitor": {"enabled": True}}, True),
+        ({"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}, False),
+        ({"prometheusRule": {"enabled": True, "matchers": {"job": "voice"}}}, False),
+    ],
+)
+def test_alerts_that_would_see_nothing_are_warned_of(changes: Object, warned: bool) -> None:
+    monitoring = {"prometheusRule": {"enabled": True}} | changes
+    notes = rendered(values_of(monitoring=monitoring))["scriptorium/templates/NOTES.txt"]
+    assert ("WARNING: the alerts look at series" in notes) is warned
 
 
 def test_the_gpu_pools_of_the_release_are_known() -> None:

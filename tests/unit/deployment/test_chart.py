@@ -12,7 +12,6 @@ import jsonschema
 import kubernetes_validate
 import kubernetes_validate.utils
 import pytest
-import yaml
 
 from tests import DATA
 from tests.deployment.chart import (
