@@ -10,8 +10,8 @@ is `silent`, by a sentence:
     also         other alerts that fire at some time of the play; all others are silent
     from, minutes  which part is looked at: 0 to 45, or to five minutes after `at`
     stays        it does not end before the play does
-    rules        for which rules the play is, where not for all: `chart`, `files` (the plain ones), or
-                 `fixed` (the chart's without KEDA)
+    rules        for which rules the play is, where not for all: `chart`, `files` (the plain ones),
+                 or `fixed` (the chart's without KEDA)
 """
 
 from __future__ import annotations
