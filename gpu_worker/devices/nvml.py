@@ -64,7 +64,7 @@ def own_gpus() -> tuple[GpuReading, ...]:
         return read_gpus()
     wanted = [one for one in map(str.strip, named.split(",")) if one]
     places: dict[int, GpuReading] = {}  # by the place of the first name of each
-    for gpu in read_gpus():
+    for gpu in read_gpus() if wanted else ():
         mine = [place for place, name in enumerate(wanted) if _named(gpu, [name]) is not None]
         if mine and (own := _named(gpu, wanted)) is not None:
             places[mine[0]] = own
@@ -101,10 +101,7 @@ def memory_ratio(device: str) -> float | None:
 
 def _read(nvml: Any, index: int) -> GpuReading | None:
     def ask(question: Callable[[Any], Any]) -> Any:
-        try:
-            return question(handle)
-        except nvml.NVMLError:  # not supported, not permitted, or the GPU is lost
-            return None
+        return _asked(nvml, question, handle)
 
     try:
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
@@ -131,6 +128,13 @@ def _read(nvml: Any, index: int) -> GpuReading | None:
     )
 
 
+def _asked(nvml: Any, question: Callable[[Any], Any], handle: Any) -> Any:
+    try:
+        return question(handle)
+    except nvml.NVMLError:  # not supported, not permitted, or the GPU is lost
+        return None
+
+
 def is_divided(nvml: Any, handle: Any) -> bool:
     """Return whether a card is in MIG mode; most cards cannot be."""
     try:
@@ -145,11 +149,12 @@ def _instances(nvml: Any, card: Any) -> Iterator[GpuReading]:
         for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(card)):
             with suppress(nvml.NVMLError):  # there is none at this place, or none for us
                 handle = nvml.nvmlDeviceGetMigDeviceHandleByIndex(card, index)
-                memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+                memory = _asked(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
+                name = _asked(nvml, nvml.nvmlDeviceGetName, handle) or nvml.nvmlDeviceGetName(card)
                 yield GpuReading(
                     index,
-                    str(nvml.nvmlDeviceGetName(handle)),
-                    memory_used_bytes=int(memory.used),
-                    memory_total_bytes=int(memory.total),
+                    str(name),
+                    memory_used_bytes=None if memory is None else int(memory.used),
+                    memory_total_bytes=None if memory is None else int(memory.total),
                     uuid=str(nvml.nvmlDeviceGetUUID(handle)),
                 )
