@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests import ROOT
 from tests.deployment.alerts import ALERTS, groups_of_the_chart, groups_of_the_files
 from tests.deployment.expressions import SERIES, TARGET, values_of_labels
 from tests.deployment.plays import DISASTERS, EVERYWHERE, PLAYS, Play, labels_of
@@ -98,6 +100,14 @@ def test_a_disaster_that_was_silent_pages_within_a_quarter_of_an_hour(play: Play
     print(f"{play.at - play.begins:2} minutes: {play.alert}: {play.name}")
     assert play.at - play.begins <= PAGES_WITHIN
     assert ALERTS[play.alert]["labels"]["severity"] == "critical"
+
+
+def test_the_runbook_says_in_how_many_minutes() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\[(Scriptorium\w+)\]\(#\w+\) \| (\d+) \|$", page, re.MULTILINE)
+    assert {(alert, int(minutes)) for alert, minutes in rows} == {
+        (play.alert, play.at - play.begins) for play in SILENT_DISASTERS if play.at is not None
+    }
 
 
 def test_each_of_the_four_silent_disasters_is_played() -> None:
