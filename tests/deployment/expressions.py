@@ -22,7 +22,8 @@ from tasks.telemetry import metrics
 
 TARGET = frozenset({"namespace", "release", "job", "instance", "pod"})  # Prometheus adds them
 OF_COUNTERS = {"rate", "increase", "irate"}
-OF_GAUGES = {"deriv", "delta", "avg_over_time", "max_over_time", "min_over_time"}
+OF_GAUGES = {"deriv", "delta", "avg_over_time", "min_over_time"}
+ABSENCE = {"absent", "absent_over_time"}
 SETS = {"and", "or", "unless"}
 COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 WORDS = re.compile(r"[\w|]+")
@@ -61,7 +62,7 @@ def _codes(error: type[ScriptoriumError] = ScriptoriumError) -> Iterator[str]:
         yield from _codes(one)
 
 
-def _values(metric: str) -> Mapping[str, frozenset[str]]:
+def values_of_labels(metric: str) -> Mapping[str, frozenset[str]]:
     """The values that a label of the metric can have, where they are few."""
     known = {
         "stage": frozenset(Stage),
@@ -128,7 +129,7 @@ class Expression:
             self.problems.append(f"there is no metric {name}")
             return frozenset()
         self.metrics.add(name)
-        values = _values(name)
+        values = values_of_labels(name)
         for it in node.matchers.matchers:
             self._need({it.name}, series.labels | TARGET, f"{name} is matched")
             if it.name in values and it.value and WORDS.fullmatch(it.value):
@@ -184,7 +185,7 @@ class Expression:
         if name == "histogram_quantile":
             self._need({"le"}, inner, "the quantile is")
             return inner - {"le"}
-        return frozenset() if name == "absent" else inner
+        return frozenset() if name in ABSENCE else inner
 
     def _need(self, wanted: Any, there: frozenset[str], what: str) -> None:
         missing = sorted(set(wanted) - there)

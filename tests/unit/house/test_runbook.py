@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from config.settings import Settings
 from orchestrator.cli import app
 from tests import ROOT
-from tests.unit.deployment.test_alerts import ALERTS
+from tests.deployment.alerts import ALERTS
 
 PAGE = ROOT / "docs" / "operations.md"
 TEXT = PAGE.read_text()
@@ -60,7 +60,7 @@ def test_a_section_says_what_it_means_where_to_look_and_what_to_do(alert: str) -
 
 @pytest.mark.parametrize("rule", ALERTS.values(), ids=ALERTS)
 def test_an_alert_links_to_its_section(rule: dict[str, dict[str, str]]) -> None:
-    page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+    page, _, anchor = rule["annotations"]["runbook"].partition("#")
     assert ROOT / page == PAGE
     assert anchor in anchors(TEXT)
 
