@@ -55,7 +55,7 @@ def test_a_redis_that_does_not_answer_is_an_error(url: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "state"),
     [
-        ({"redis_version": "6.0.16"}, "error"),
+        ({"role": "slave"}, "error"),
         ({"redis_version": "6.2.0"}, "ok"),
         ({"redis_version": "10.0.1"}, "ok"),
         ({"maxmemory_policy": "allkeys-lru"}, "warning"),
@@ -63,7 +63,7 @@ def test_a_redis_that_does_not_answer_is_an_error(url: str) -> None:
     ],
     ids=str,
 )
-def test_an_old_redis_or_one_that_evicts_is_found(
+def test_a_replica_or_a_redis_that_may_evict_one_day_is_found(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, fields: dict[str, str], state: str
 ) -> None:
     info(monkeypatch, **fields)
