@@ -1,7 +1,7 @@
 """What a Redis must be, so that a cluster can use it: one server, new enough, that evicts nothing.
 
-A process asks once, when it connects. What a server does not tell, or an operator forbids to ask, is
-taken to be right: the fault then shows itself at its first command.
+A process asks once, when it connects. What a server does not tell, or an operator forbids to ask,
+is taken to be right: the fault then shows itself at the first command.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from tasks.redis_address import RedisUnsupported
 OLDEST_REDIS = (6, 2)  # the oldest version that celery 5.7 and kombu 5.7 support
 NO_EVICTION = "noeviction"
 # Every command that a process of a cluster sends, its scripts too (examples/redis/users.acl): a
-# service that speaks Redis's protocol may lack some. `client` and `script` stand for the subcommands.
-COMMANDS = tuple(
-    "client get set setex mget exists del expire pexpire persist scan hget hset hdel hgetall hexists "
-    "hlen brpop lpush rpush rpop lindex llen lrange ltrim sadd srem scard sismember smembers zadd zrem "
-    "zcard zcount zscore zrange zrangebyscore zrevrangebyscore zremrangebyscore xadd xrange publish "
-    "subscribe unsubscribe psubscribe punsubscribe multi exec watch unwatch evalsha script info ping "
-    "time".split()
-)
+# service that speaks Redis's protocol may lack some.
+COMMANDS = (
+    "client", "get", "set", "setex", "mget", "exists", "del", "expire", "pexpire", "persist",
+    "scan", "hget", "hset", "hdel", "hgetall", "hexists", "hlen", "brpop", "lpush", "rpush",
+    "rpop", "lindex", "llen", "lrange", "ltrim", "sadd", "srem", "scard", "sismember", "smembers",
+    "zadd", "zrem", "zcard", "zcount", "zscore", "zrange", "zrangebyscore", "zrevrangebyscore",
+    "zremrangebyscore", "xadd", "xrange", "publish", "subscribe", "unsubscribe", "psubscribe",
+    "punsubscribe", "multi", "exec", "watch", "unwatch", "evalsha", "script", "info", "ping",
+    "time",
+)  # fmt: skip
 _ONE_SERVER = (
-    "Use one server (`cluster-enabled no`), with a replica if you like: Celery's queues and the job "
-    "index need keys of one server. Its contents may be lost."
+    "Use one server (`cluster-enabled no`), with a replica if you like: Celery's queues and the "
+    "job index need keys of one server. Its contents may be lost."
 )
 
 

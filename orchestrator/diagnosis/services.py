@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from config.settings import NO_HOME, Settings
 from orchestrator.cluster.redis_requirements import check_redis_supported
+from orchestrator.cluster.store_requirements import PROBES, check_written_once
 from orchestrator.diagnosis.check_result import CheckResult
 from orchestrator.local.redis_server import server_binary
 from tasks.artifacts import ArtifactStore
@@ -62,8 +63,8 @@ def check_redis(settings: Settings) -> CheckResult:
         return CheckResult(
             "redis",
             "warning",
-            f"Redis would evict keys ({info['maxmemory_policy']}) if it had a maxmemory: no process "
-            "would start then.",
+            f"Redis would evict keys ({info['maxmemory_policy']}) if it had a maxmemory, and no "
+            "process would start then.",
             "Set maxmemory-policy to noeviction.",
         )
     return CheckResult("redis", "ok", f"Redis {version} at {address.shown}.")
@@ -97,7 +98,10 @@ def check_broker(settings: Settings) -> CheckResult:
 
 
 def check_store(settings: Settings) -> CheckResult:
-    """Check that the store can be written, read and deleted from, and never overwrites."""
+    """Check that the store can be written, read and deleted from, and never overwrites.
+
+    Raises StoreUnsupported.
+    """
     if settings.store_url is None and settings.home == NO_HOME:
         return CheckResult(
             "store",
@@ -110,21 +114,8 @@ def check_store(settings: Settings) -> CheckResult:
             "store", "ok", f"None configured; the local cluster uses {settings.home}."
         )
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    key = f"doctor/{uuid4().hex}"
-    try:
-        first, second = store.put(key, b"first"), store.put(key, b"second")
-        kept = store.get(key)
-        is_overwritten_in_parts = _put_in_parts(store, key)
-    finally:
-        store.delete(key)
-    if not first or second or kept != b"first":
-        return CheckResult(
-            "store",
-            "error",
-            f"{store.url} overwrites objects: it ignores If-None-Match.",
-            "Use a store with conditional writes (S3, moto, recent S3-compatible servers).",
-        )
-    if is_overwritten_in_parts:
+    check_written_once(store)
+    if _overwrites_in_parts(store):
         return CheckResult(
             "store",
             "warning",
@@ -136,10 +127,17 @@ def check_store(settings: Settings) -> CheckResult:
     return CheckResult("store", "ok", f"{store.url} reads, writes once and deletes.")
 
 
-def _put_in_parts(store: ArtifactStore, key: str) -> bool:
-    """Return whether the store overwrites the object in an upload in parts, which only S3 has."""
+def _overwrites_in_parts(store: ArtifactStore) -> bool:
+    """Return whether the store overwrites an object in an upload in parts, which only S3 has."""
     write = getattr(store, "put_in_parts", None)
-    return write is not None and bool(write(key, BytesIO(b"third")))
+    if write is None:
+        return False
+    key = f"{PROBES}{uuid4().hex}"
+    try:
+        store.put(key, b"first")
+        return bool(write(key, BytesIO(b"second")))
+    finally:
+        store.delete(key)
 
 
 def check_disk(settings: Settings) -> CheckResult:

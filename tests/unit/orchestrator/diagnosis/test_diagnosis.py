@@ -26,6 +26,7 @@ from orchestrator.diagnosis.services import (
     check_store,
 )
 from orchestrator.local.redis_server import server_binary
+from tasks.artifacts import StoreUnsupported
 from tasks.artifacts.memory import MemoryStore
 from tests.servers.rabbitmq import RabbitServer
 
@@ -91,7 +92,8 @@ def test_a_store_that_overwrites_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 
     store = Overwriting()
     monkeypatch.setattr(services, "open_store", lambda url, endpoint_url: store)
-    assert check_store(Settings(store_url="memory://x")).state == "error"
+    with pytest.raises(StoreUnsupported, match="overwrites"):
+        check_store(Settings(store_url="memory://x"))
 
 
 @pytest.mark.slow
