@@ -89,6 +89,7 @@ def test_a_worker_that_fails_in_a_way_its_test_does_not_see_leaves_too(
     "a worker's copy of a model is broken, beside a good worker",
     "no chunk of five jobs is lost, the worker leaves",
 )
+@pytest.mark.heavy
 def test_a_worker_that_cannot_load_what_another_can_costs_no_job_a_chunk(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:
