@@ -85,7 +85,9 @@ class Runbook:
                 words[number] = self._key()
             else:
                 known = {"~/restored": "restored", "file:///backup/store": "copy"}
-                if word in known:
+                if word == "acme":
+                    words[number] = self.completed.tenant
+                elif word in known:
                     place = self._directory / known[word]
                     words[number] = place.as_uri() if word.startswith("file:") else str(place)
                 assert not _PLACEHOLDER.fullmatch(word), f"{command}: what is {word}?"
@@ -134,7 +136,14 @@ def _takes_signals(pid: int) -> bool:
 
 def test_the_page_names_commands() -> None:
     found = commands()
-    assert {"doctor", "load", "list", "retry JOB", "keys revoke ID", "reconciler"} <= set(found)
+    assert {
+        "doctor",
+        "load",
+        "list --all-tenants",
+        "status JOB",
+        "keys revoke ID",
+        "reconciler",
+    } <= set(found)
 
 
 def test_each_command_of_the_runbook_ends_well(

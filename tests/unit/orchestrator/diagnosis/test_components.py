@@ -6,6 +6,7 @@ import json
 import subprocess
 from importlib import machinery
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -16,7 +17,10 @@ from gpu_worker.errors import InvalidOption
 from orchestrator.diagnosis import components, diagnose
 from orchestrator.diagnosis.components import Component, found_component, named_component
 
-CONFIGURED = {"redis_url": SecretStr("redis://somewhere/0"), "store_url": "memory://x"}
+CONFIGURED: dict[str, Any] = {
+    "redis_url": SecretStr("redis://somewhere/0"),
+    "store_url": "memory://x",
+}
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def no_model_library(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=str,
 )
 def test_what_a_process_is_for_is_found(
-    no_model_library: None, told: dict[str, str], found: Component
+    no_model_library: None, told: dict[str, Any], found: Component
 ) -> None:
     assert found_component(Settings(**(CONFIGURED | told)))[0] is found
 
