@@ -120,9 +120,9 @@ class Workplace(Services):
     def aligner(self, options: JobOptions, language: str) -> LoadedAligner:
         """Return the aligner for the job and language; load it if it is not loaded."""
         model = align_model(options.model, language, options.align_model)
+        if options.align_model is not None:
+            check_align_model(model, self.settings.allowed)
         with self.watchdog.grant(LOAD_SECONDS), as_worker_faults(model):
-            if options.align_model is not None:
-                check_align_model(model, self.settings.allowed)
             return self.aligners.get(
                 AlignerRequest(
                     options.aligner,
