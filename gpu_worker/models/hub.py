@@ -80,9 +80,10 @@ SERVERS = Servers()
 
 def is_silence(error: BaseException) -> bool:
     """Return whether an error of the hub's client or of urllib means that no answer came."""
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    if isinstance(error, HTTPError):  # an URLError too, but it is an answer
+    # The first is an URLError, but an answer; the second a ConnectionError, but no server was asked.
+    if isinstance(error, (HTTPError, OfflineModeIsEnabled)):
         return False
     silences = (LocalEntryNotFoundError, URLError)
     return isinstance(error, (*silences, ConnectionError, TimeoutError, *_loaded_faults()))
