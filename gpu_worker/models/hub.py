@@ -82,7 +82,7 @@ def is_silence(error: BaseException) -> bool:
     """Return whether an error of the hub's client or of urllib means that no answer came."""
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    # The first is an URLError, but an answer; the second a ConnectionError, but no server was asked.
+    # The first is an URLError, but an answer; the second a ConnectionError, but it asked nothing.
     if isinstance(error, (HTTPError, OfflineModeIsEnabled)):
         return False
     silences = (LocalEntryNotFoundError, URLError)
