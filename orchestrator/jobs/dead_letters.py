@@ -11,20 +11,13 @@ from tasks.runs import keys
 from tasks.runs.json_artifacts import json_object, read_record
 
 
-def read_dead_letters(store: ArtifactStore, tenant: str) -> list[dict[str, Any]]:
-    """Return each dead letter of a tenant as JSON: job, run, stage, chunk, the error's fields.
-
-    Raises StoreUnavailable. A letter that a retry or a deletion removes meanwhile is left out.
-    """
-    return [letter for _, letter in dead_letters(store, tenant)]
-
-
 def dead_letters(
     store: ArtifactStore, tenant: str | None, after: str = ""
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the JSON of each dead letter behind a name, in the order of names.
 
-    Without a tenant those of all, each with its own. Raises StoreUnavailable.
+    Without a tenant those of all, each with its own. A letter that a retry or a deletion removes
+    meanwhile is left out. Raises StoreUnavailable.
     """
     folder = keys.DEAD_LETTERS if tenant is None else f"{keys.DEAD_LETTERS}{tenant}/"
     for key in store.list(folder, keys.DEAD_LETTERS + after if after else ""):
