@@ -45,6 +45,16 @@ def test_a_server_that_a_cluster_cannot_use_is_refused_wherever_one_connects(
         assert advice in refused.value.advice
 
 
+@pytest.mark.parametrize("look", [open_cluster, check_redis])
+def test_a_sentinel_is_refused_though_it_answers(
+    tmp_path: Path, look: Callable[[Settings], Any]
+) -> None:
+    with redis_process(tmp_path, is_sentinel=True) as port:
+        url = SecretStr(f"redis://127.0.0.1:{port}/0")
+        with pytest.raises(RedisUnsupported, match="is a Sentinel"):
+            look(Settings(redis_url=url, store_url="memory://x"))
+
+
 @pytest.mark.parametrize("url", ["sentinel://host:26379/0", "redis://one:6379,two:6379/0"])
 def test_addresses_of_several_servers_are_refused_with_the_same_code(url: str) -> None:
     with pytest.raises(RedisUnsupported) as refused:
