@@ -1,6 +1,6 @@
 """The newest jobs of some tenants or of all, in one list: what an operator looks at.
 
-Alerts name no tenant, so whoever follows one sees all. It needs the cluster's Redis and store
+Alerts name no tenant, so an operator looks at all. That needs the cluster's Redis and store
 themselves; the API shows a key the jobs of its own tenant alone.
 """
 
