@@ -188,6 +188,11 @@ class Settings(ModelSettings, Limits):
         description="Address that traces are sent to. Unset: no traces.",
     )
 
+    component: str = Field(
+        default="",
+        description="What this process is for: `doctor` checks what belongs to it. "
+        "Unset: what is installed tells.",
+    )
     log_level: str = Field(default="INFO", pattern="^(?i:debug|info|warning|error|critical)$")
     log_format: str = Field(default="json", pattern="^(json|text)$")
 

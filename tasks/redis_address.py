@@ -38,6 +38,12 @@ _FORMS = (
 )
 
 
+class RedisUnsupported(InvalidOption):
+    """This Redis cannot be used: Scriptorium needs one server, and all of its keys."""
+
+    code = "redis_unsupported"
+
+
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
     """The place of a Redis, its login and TLS options. `repr` and `shown` have no password."""
@@ -56,6 +62,11 @@ class RedisAddress:
         url = url.strip()
         try:
             parts = urlsplit(url)
+            hosts = parts.netloc.rpartition("@")[2]
+            if "," in hosts or ";" in hosts:
+                raise _unsupported(
+                    "names several hosts", "Name one: Scriptorium knows no cluster mode."
+                )
             port = parts.port
         except ValueError:
             raise _refused("has no host and port that can be read") from None
@@ -63,8 +74,6 @@ class RedisAddress:
             raise _wrong_scheme(parts.scheme if "://" in url else "")
         if parts.fragment or url.endswith("#"):
             raise _refused("has a # in it")
-        if "," in parts.netloc.rpartition("@")[2] or ";" in parts.netloc.rpartition("@")[2]:
-            raise _refused("names several hosts", "Name one: Scriptorium knows no cluster mode.")
         options = _options(parts.query)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         if parts.scheme in ("unix", "redis+socket"):
@@ -129,16 +138,6 @@ class RedisAddress:
         return f"{quote(self.user, safe='')}{password}@"
 
 
-def check_not_cluster(info: Mapping[str, Any], shown: str) -> None:
-    """Refuse a server in cluster mode, given its answer to INFO. Raises InvalidOption."""
-    if info.get("redis_mode") == "cluster" or info.get("cluster_enabled") == 1:
-        raise InvalidOption(
-            f"The Redis at {shown} is in cluster mode, which is not supported.",
-            hint="Use one server (`cluster-enabled no`), with a replica if you like: Celery's "
-            "queues and the job index need keys of one server. Its contents may be lost.",
-        )
-
-
 def _options(query: str) -> dict[str, str]:
     try:
         options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
@@ -187,8 +186,15 @@ def _wrong_scheme(scheme: str) -> InvalidOption:
             "and results are kept there in any case.",
         )
     if "sentinel" in scheme:
-        return _refused("is one of Sentinel, which is not supported", "Name the server itself.")
+        return _unsupported(
+            "is one of Sentinel, which is not supported",
+            "Name the server itself, or an address that follows the master.",
+        )
     return _refused("does not begin with redis://, rediss:// or unix://")
+
+
+def _unsupported(what: str, hint: str) -> RedisUnsupported:
+    return RedisUnsupported(f"The address of Redis (REDIS_URL) {what}.", hint=hint)
 
 
 def _refused(what: str, hint: str = _FORMS) -> InvalidOption:

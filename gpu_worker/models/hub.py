@@ -6,6 +6,7 @@ chunk of each job would wait for it anew. An answer, also a refusal, is never re
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -81,9 +82,10 @@ def is_silence(error: BaseException) -> bool:
     """Return whether an error of the hub's client or of urllib means that no answer came."""
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    if isinstance(error, HTTPError):  # an URLError too, but it is an answer
+    # The first is an URLError, but an answer; the second a ConnectionError, but it asked nothing.
+    if isinstance(error, (HTTPError, OfflineModeIsEnabled)):
         return False
-    silences = (LocalEntryNotFoundError, OfflineModeIsEnabled, URLError)
+    silences = (LocalEntryNotFoundError, URLError)
     return isinstance(error, (*silences, ConnectionError, TimeoutError, *_loaded_faults()))
 
 
@@ -132,9 +134,27 @@ def fetch_snapshot(
             return here
         if isinstance(error, ModelUnavailable):
             raise
-        raise ModelUnavailable(
-            f"{model} could not be fetched from {repository} on the hub: {type(error).__name__}."
-        ) from error
+        raise _unavailable(error, model, repository) from error
+
+
+def _unavailable(error: Exception, model: str, repository: str) -> ModelUnavailable:
+    """Return the error for a model that could not be had; say what of this machine is the cause."""
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    if isinstance(error, OfflineModeIsEnabled):
+        return ModelUnavailable(
+            f"{model} is not on this machine, and HF_HUB_OFFLINE forbids to ask the hub.",
+            hint="Put it into the directory of models (`scriptorium models pull NAME` where there "
+            "is a hub), or unset HF_HUB_OFFLINE.",
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ModelUnavailable(
+            f"{model} could not be fetched: there is no space left in the directory of models.",
+            hint="Free some space on the worker, or set SCRIPTORIUM_MODEL_DIR.",
+        )
+    return ModelUnavailable(
+        f"{model} could not be fetched from {repository} on the hub: {type(error).__name__}."
+    )
 
 
 def cached_snapshot(

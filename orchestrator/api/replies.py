@@ -155,6 +155,7 @@ class DeadLetterList(BaseModel):
 
     object: Literal["list"]
     data: list[DeadLetter]
+    next_after: str | None = None
 
 
 class HealthReply(BaseModel):

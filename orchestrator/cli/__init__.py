@@ -24,6 +24,7 @@ from orchestrator.cli import (
     evaluation,
     jobs,
     keys,
+    listing,
     load,
     models,
     plan,
@@ -61,12 +62,12 @@ app.command()(jobs.status)
 app.command()(watching.watch)
 app.command()(transcripts.get)
 app.command()(corrections.review)
-app.command(name="list")(jobs.list_jobs)
+app.command(name="list")(listing.list_jobs)
 app.command()(jobs.cancel)
 app.command()(jobs.retry)
 app.command()(jobs.rerun)
 app.command()(jobs.delete)
-app.command(name="dead-letters")(jobs.dead_letters)
+app.command(name="dead-letters")(listing.dead_letters)
 app.command()(cluster.up)
 app.command()(cluster.serve)
 app.command()(cluster.worker)

@@ -16,6 +16,7 @@ from config.logging import configure_logging
 from config.settings import Settings
 from gpu_worker.models.whisper import AUTO
 from orchestrator.cli.context import check_home, current_settings, opened_cluster, stop_event
+from orchestrator.cluster.store_requirements import check_store_at_start
 from orchestrator.collections.delivery import round_courier
 from orchestrator.local.cluster import LocalCluster, announce
 from orchestrator.local.front_door import FLOWER_HOST, FLOWER_USER, url_of
@@ -30,7 +31,7 @@ from orchestrator.local.workers import (
 )
 from orchestrator.outbox.courier import Courier
 from orchestrator.reconciler import Reconciler as Loop
-from tasks.artifacts.opening import PROMPT
+from tasks.artifacts.opening import PROMPT, open_store
 from tasks.runs.stages import Pool
 
 Host = Annotated[
@@ -111,6 +112,7 @@ def serve(
     values = _listening(host, port)
     configure_logging(values.log_level, values.log_format)
     try:
+        check_store_at_start(to.store)
         sockets = [listen(values.api_host, values.api_port, shared=True)] if shared else None
         run_server(to, values.api_host, values.api_port, sockets)
     finally:
@@ -162,6 +164,9 @@ def reconciler() -> None:
     """
     configure_logging(current_settings().log_level, current_settings().log_format)
     to, stop = opened_cluster(), stop_event()
+    # With less patience than its own: nothing beats for the process until its loop runs.
+    url, endpoint = to.settings.store_url or "", to.settings.s3_endpoint_url
+    check_store_at_start(open_store(url, endpoint_url=endpoint, patience=PROMPT))
     _serve_metrics(to.settings)
     couriers = [
         threading.Thread(target=it.run, args=(stop,), name="courier")

@@ -52,6 +52,10 @@ def remember(
         str | None, typer.Option(help="Store: file:///directory or s3://bucket/prefix.")
     ] = None,
     home: Annotated[Path | None, typer.Option(help="Directory of the local cluster.")] = None,
+    of_tenant: Annotated[
+        str | None,
+        typer.Option("--tenant", help="Whose jobs the command sees (SCRIPTORIUM_TENANT)."),
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING, ERROR.")] = None,
     version: Annotated[
         bool,
@@ -80,6 +84,7 @@ def remember(
         "redis_url": SecretStr(redis_url) if redis_url else None,
         "store_url": store_url,
         "home": home.absolute() if home else None,
+        "tenant": checked_tenant(of_tenant) if of_tenant is not None else None,
     }
     given = {name: value for name, value in given.items() if value is not None}
     _state["settings"] = values.model_copy(update=given)

@@ -1,15 +1,10 @@
-"""Commands about jobs: submit, status, list, cancel, retry, delete, dead-letters."""
+"""Commands about one job: submit, rerun, status, cancel, retry, delete."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import UTC, datetime
-from itertools import islice
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
 from orchestrator.cli.audit import enter
@@ -24,13 +19,10 @@ from orchestrator.cli.speakers import (
     with_known_speakers,
 )
 from orchestrator.cli.spellings import spellings
-from orchestrator.cluster.connection import UnknownJob
 from orchestrator.cluster.job import Job
-from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.jobs import runs, submission
-from orchestrator.jobs.dead_letters import read_dead_letters
 from orchestrator.jobs.deletion import delete_job
-from orchestrator.jobs.labels import has_labels, parse_labels
+from orchestrator.jobs.labels import parse_labels
 from orchestrator.jobs.local_files import local_path
 from orchestrator.jobs.sources import upload
 from tasks.runs.manifest import Source
@@ -100,33 +92,6 @@ def status(job: JobId, as_json: AsJson = False) -> None:
     print_json(found.to_json()) if as_json else show_job(found)
 
 
-def list_jobs(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of jobs to show.")] = 20,
-    label: Labels = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show the newest jobs; with labels, those of them that have all of these."""
-    wanted = parse_labels(label or ())
-    to = opened_cluster()
-    found = []
-    for _, identifier in islice(listed_jobs(to, tenant(), limit), limit):
-        with suppress(UnknownJob):  # deleted since it was listed
-            job = to.job(tenant(), identifier)
-            if has_labels(job.labels, wanted):
-                found.append(job)
-    if as_json:
-        print_json([job.to_json() for job in found])
-        return
-    identity = Column("job", no_wrap=True)  # an id over two lines cannot be copied
-    table = Table(identity, "created", "file", "model", "status", "progress", box=None)
-    for job in found:
-        created = datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(
-            job.id, created, repr(job.name)[1:-1], job.model, describe(job), f"{job.progress:.0%}"
-        )
-    Console(highlight=False, markup=False).print(table)
-
-
 def cancel(job: JobId, as_json: AsJson = False) -> None:
     """Cancel a job; it ends without a transcript."""
     to = opened_cluster()
@@ -149,21 +114,6 @@ def delete(job: JobId) -> None:
     delete_job(to, tenant(), job)
     enter(to, "job.delete", tenant(), job)
     typer.echo(f"Job {job} is deleted.")
-
-
-def dead_letters(as_json: AsJson = False) -> None:
-    """Show the units that were given up (dead letters)."""
-    letters = read_dead_letters(opened_cluster().store, tenant())
-    if as_json:
-        print_json(letters)
-        return
-    for letter in letters:
-        typer.echo(
-            f"{letter['job']} run {letter['run']} {letter['stage']} chunk {letter['chunk']}: "
-            f"{letter['code']}: {letter['message']}"
-        )
-    if letters:
-        typer.echo("`scriptorium retry JOB` tries a job's again.", err=True)
 
 
 def _accepted(job: Job, wait: bool, as_json: bool) -> None:

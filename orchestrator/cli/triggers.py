@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -74,14 +75,20 @@ def celery(
 
 
 @app.command("dead-letters")
-def dead_letters() -> None:
+def dead_letters(
+    limit: Annotated[int, typer.Option(min=1, help="Number to show.")] = 1000,
+    after: Annotated[
+        str, typer.Option(help="Go on behind this message, the last one of a piece.")
+    ] = "",
+) -> None:
     """Print as JSON the events that could not become jobs, with the reason."""
     cluster = opened_cluster()
+    behind = f"{keys.DEAD_TRIGGERS}{after}.json" if after else ""
     try:
         found = [
             {"message": key.removeprefix(keys.DEAD_TRIGGERS).removesuffix(".json")}
             | json.loads(cluster.store.get(key))
-            for key in cluster.store.list(keys.DEAD_TRIGGERS)
+            for key in islice(cluster.store.list(keys.DEAD_TRIGGERS, behind), limit)
         ]
     finally:
         cluster.close()

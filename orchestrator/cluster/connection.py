@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery
 from redis import Redis
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import RedisError
 
 from config.settings import Settings
 from gpu_worker.errors import PermanentError, RedisUnavailable
@@ -21,6 +21,7 @@ from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
+from orchestrator.cluster.redis_requirements import check_redis_supported
 from orchestrator.cluster.shadows import note_shadow
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.cluster.unreadable_job import unreadable_job
@@ -29,7 +30,7 @@ from orchestrator.usage.books import Books
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.artifacts.opening import PATIENT, Patience
 from tasks.broker import make_app, redis_address
-from tasks.redis_address import RedisAddress, check_not_cluster
+from tasks.redis_address import RedisAddress
 from tasks.runs import keys
 from tasks.runs.json_artifacts import UnreadableRecord, json_object, read_record
 from tasks.runs.manifest import Manifest, Plan
@@ -244,7 +245,6 @@ def open_cluster(settings: Settings, patience: Patience = PATIENT) -> Cluster:
 def _check_redis(redis: Redis, address: RedisAddress) -> None:
     try:
         redis.ping()
+        check_redis_supported(redis, address.shown)
     except (RedisError, OSError, ValueError) as error:  # ValueError: the port is above 65535
         raise RedisUnavailable(f"Redis cannot be used at {address.shown}: {error}.") from error
-    with suppress(NoPermissionError):  # INFO is forbidden by an operator, who then knows the server
-        check_not_cluster(redis.info(), address.shown)

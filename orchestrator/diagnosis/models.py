@@ -74,7 +74,7 @@ def check_engine(settings: Settings) -> CheckResult:
     if not found["gpus"]:
         return CheckResult(
             "engine",
-            "warning",
+            "error" if settings.device.startswith("cuda") else "warning",
             f"faster-whisper {found['faster_whisper']} on the CPU; no GPU was found.",
             "For a GPU: check `nvidia-smi` and that CUDA 12 and cuDNN 9 are installed.",
         )

@@ -5,30 +5,29 @@ from __future__ import annotations
 import re
 import shutil
 from io import BytesIO
-from typing import Any
 from uuid import uuid4
 
 from redis.exceptions import RedisError
 
 from config.settings import NO_HOME, Settings
+from orchestrator.cluster.redis_requirements import check_redis_supported
+from orchestrator.cluster.store_requirements import PROBES, check_written_once
 from orchestrator.diagnosis.check_result import CheckResult
 from orchestrator.local.redis_server import server_binary
 from tasks.artifacts import ArtifactStore
 from tasks.artifacts.opening import open_store
 from tasks.broker import make_app, redis_address
-from tasks.redis_address import check_not_cluster
 from tasks.services import open_redis
 
-OLDEST_REDIS = (6, 2)  # the oldest version that celery 5.7 and kombu 5.7 support
 PATIENCE_SECONDS = 5.0  # timeout for a Redis that does not answer
 RABBITMQ_WITH_QUEUE_TIMEOUTS = (3, 12)  # from here on our queues set how long a unit may take
 LEAST_FREE_BYTES = 2 * 1024**3  # more than the PCM of a ten-hour file
 
 
 def check_redis(settings: Settings) -> CheckResult:
-    """Check that Redis answers, is new enough, is one server and evicts nothing.
+    """Check that Redis answers, takes writes, and is one that a cluster can use.
 
-    Raises InvalidOption for a Redis cluster.
+    Raises RedisUnsupported.
     """
     if settings.redis_url is None:
         binary = server_binary()
@@ -43,7 +42,8 @@ def check_redis(settings: Settings) -> CheckResult:
     address = redis_address(settings)
     try:
         with open_redis(address, PATIENCE_SECONDS) as client:
-            info: Any = client.info()
+            client.ping()
+            info = check_redis_supported(client, address.shown)
     except (RedisError, OSError, ValueError) as error:
         return CheckResult(
             "redis",
@@ -51,15 +51,20 @@ def check_redis(settings: Settings) -> CheckResult:
             f"{address.shown} does not answer: {error}.",
             "Check the address, the password and that Redis is running.",
         )
-    check_not_cluster(info, address.shown)
-    version = str(info["redis_version"])
-    if tuple(map(int, version.split(".")[:2])) < OLDEST_REDIS:
-        return CheckResult("redis", "error", f"Redis {version} is too old.", "Use 6.2 or later.")
+    version = info.get("redis_version", "of an unknown version")
+    if info.get("role") == "slave":
+        return CheckResult(
+            "redis",
+            "error",
+            f"Redis {version} at {address.shown} is a replica: it takes no writes.",
+            "Name the master, or end a failover that did not end.",
+        )
     if info.get("maxmemory_policy", "noeviction") != "noeviction":
         return CheckResult(
             "redis",
             "warning",
-            f"Redis evicts keys ({info['maxmemory_policy']}): queued work may vanish for a while.",
+            f"Redis would evict keys ({info['maxmemory_policy']}) if it had a maxmemory, and no "
+            "process would start then.",
             "Set maxmemory-policy to noeviction.",
         )
     return CheckResult("redis", "ok", f"Redis {version} at {address.shown}.")
@@ -93,7 +98,10 @@ def check_broker(settings: Settings) -> CheckResult:
 
 
 def check_store(settings: Settings) -> CheckResult:
-    """Check that the store can be written, read and deleted from, and never overwrites."""
+    """Check that the store can be written, read and deleted from, and never overwrites.
+
+    Raises StoreUnsupported.
+    """
     if settings.store_url is None and settings.home == NO_HOME:
         return CheckResult(
             "store",
@@ -106,21 +114,8 @@ def check_store(settings: Settings) -> CheckResult:
             "store", "ok", f"None configured; the local cluster uses {settings.home}."
         )
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    key = f"doctor/{uuid4().hex}"
-    try:
-        first, second = store.put(key, b"first"), store.put(key, b"second")
-        kept = store.get(key)
-        is_overwritten_in_parts = _put_in_parts(store, key)
-    finally:
-        store.delete(key)
-    if not first or second or kept != b"first":
-        return CheckResult(
-            "store",
-            "error",
-            f"{store.url} overwrites objects: it ignores If-None-Match.",
-            "Use a store with conditional writes (S3, moto, recent S3-compatible servers).",
-        )
-    if is_overwritten_in_parts:
+    check_written_once(store)
+    if _overwrites_in_parts(store):
         return CheckResult(
             "store",
             "warning",
@@ -132,10 +127,17 @@ def check_store(settings: Settings) -> CheckResult:
     return CheckResult("store", "ok", f"{store.url} reads, writes once and deletes.")
 
 
-def _put_in_parts(store: ArtifactStore, key: str) -> bool:
-    """Return whether the store overwrites the object in an upload in parts, which only S3 has."""
+def _overwrites_in_parts(store: ArtifactStore) -> bool:
+    """Return whether the store overwrites an object in an upload in parts, which only S3 has."""
     write = getattr(store, "put_in_parts", None)
-    return write is not None and bool(write(key, BytesIO(b"third")))
+    if write is None:
+        return False
+    key = f"{PROBES}{uuid4().hex}"
+    try:
+        store.put(key, b"first")
+        return bool(write(key, BytesIO(b"second")))
+    finally:
+        store.delete(key)
 
 
 def check_disk(settings: Settings) -> CheckResult:

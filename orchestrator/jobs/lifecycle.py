@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.cluster.store_requirements import PROBES
 from orchestrator.trail.entry import FOLDER as TRAIL
 from tasks.runs import keys, usage_keys
 
-DOCTOR = "doctor/"  # what a `scriptorium doctor` that was killed has left
 _UNFINISHED = {"DaysAfterInitiation": 1}
 BUDGET_DAYS = 32  # budgets of a month are counted from the packs of its days
 
@@ -32,7 +32,7 @@ def lifecycle(
         _rule(
             "unfinished-uploads", prefix, AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1}
         ),
-        _expiring("doctor", prefix + DOCTOR, 1),
+        _expiring("doctor", prefix + PROBES, 1),
         _expiring("dead-letters-of-triggers", prefix + keys.DEAD_TRIGGERS, 30),
     ]
     if trail_days is not None:

@@ -21,6 +21,7 @@ from config.settings import Settings
 from gpu_worker.errors import InvalidOption
 from orchestrator.access.exposure import check_exposure
 from orchestrator.cluster.connection import Cluster, open_cluster
+from orchestrator.cluster.store_requirements import check_store_at_start
 from orchestrator.local.directories import private_directory
 from orchestrator.local.fleet import Fleet
 from orchestrator.local.fleet_plan import plan_fleet, with_limits
@@ -96,6 +97,8 @@ class LocalCluster:
                 self.redis.start()
                 settings = settings.model_copy(update={"redis_url": SecretStr(self.redis.url)})
             self.services = open_cluster(settings)
+            if self._settings.store_url is not None:  # not a directory that was just made
+                check_store_at_start(self.services.store)
             if self._api:
                 settings = with_secret_for(settings, self.services.store)
                 check_exposure(self.services.store, settings, settings.api_host)

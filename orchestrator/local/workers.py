@@ -130,6 +130,8 @@ def worker_environment(
     if spec.gpu is not None:
         environment["CUDA_VISIBLE_DEVICES"] = str(spec.gpu)
         environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as NVML; CUDA's own order is by speed
+        if settings.device == "auto":  # else it would work on the CPU where the GPU is missing
+            environment["SCRIPTORIUM_DEVICE"] = "cuda"
     if spec.kind is Pool.CPU:
         environment["CUDA_VISIBLE_DEVICES"] = ""
         environment["SCRIPTORIUM_DEVICE"] = "cpu"  # diarize clusters on the CPU

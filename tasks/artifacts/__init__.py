@@ -14,6 +14,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from gpu_worker.errors import StoreRefused
+
+
+class StoreUnsupported(StoreRefused):
+    """The store cannot write an object once: it replaces one that is there."""
+
+    code = "store_unsupported"
+    hint = (
+        "Use a store with conditional writes (If-None-Match: *), such as Amazon S3, MinIO or Ceph; "
+        "docs/artifacts.md names those that were tried."
+    )
+
 
 class ArtifactMissing(KeyError):
     """There is no artifact under that key."""

@@ -23,7 +23,7 @@ from botocore.exceptions import (
 )
 
 from gpu_worker.errors import DiskFull, ScriptoriumError, StoreRefused, StoreUnavailable
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, StoreUnsupported
 
 _CREDENTIALS = (
     "S3 did not accept the credentials for bucket {bucket!r}",
@@ -43,10 +43,6 @@ _REGION = (
     "Set AWS_DEFAULT_REGION to the bucket's region.",
 )
 _CLOCK = ("S3 refused bucket {bucket!r}, as this machine's clock is wrong", "Set the clock.")
-_UNABLE = (
-    "The store of bucket {bucket!r} cannot do what Scriptorium needs",
-    "Use a store with conditional writes (If-None-Match), such as Amazon S3.",
-)
 _KEY = (
     "The encryption key of bucket {bucket!r} cannot be used",
     "Enable the key, and allow these credentials kms:Decrypt and kms:GenerateDataKey on it.",
@@ -65,7 +61,6 @@ _REFUSALS = {
     "PermanentRedirect": _REGION,
     "AuthorizationHeaderMalformed": _REGION,
     "301": _REGION,
-    "NotImplemented": _UNABLE,
 }
 # Refused now, but credentials are renewed and clocks are set without an operator.
 _SOON_ACCEPTED = {
@@ -144,6 +139,10 @@ def _from_reply(error: ClientError, bucket: str) -> ScriptoriumError:
     if code in _SOON_ACCEPTED:
         sentence, hint = _SOON_ACCEPTED[code]
         return StoreUnavailable(f"{sentence.format(bucket=bucket)} ({reason}).", hint=hint)
+    if code == "NotImplemented":
+        return StoreUnsupported(
+            f"The store of bucket {bucket!r} cannot do what Scriptorium needs ({reason})."
+        )
     if code in _REFUSALS:
         return _refused(_REFUSALS[code], bucket, reason)
     if status == 507:  # MinIO's

@@ -18,6 +18,7 @@ from gpu_worker.errors import (
     ScriptoriumError,
     StoreRefused,
 )
+from gpu_worker.models.faults import ModelUnusable
 from tasks.artifacts import encode, exists
 from tasks.execution.retries import (
     EndProcess,
@@ -81,6 +82,10 @@ def _decide(task: Any, place: Workplace, unit: Unit, error: Exception) -> Retry 
         can_be_missing=unit.stage.definition.can_be_missing,
     )
     decision = ask()
+    if isinstance(error, ModelUnusable) and _is_known_elsewhere(place, error.model):
+        # Its own test passes, and it would fail each unit with that model in a moment.
+        log.error("worker_unfit", code=error.code, reason=error.message, hint=error.advice)
+        place.leave()
     if isinstance(decision, TestWorker):
         log.warning("worker_fault", reason=repr(error))
         if not place.fitness.is_fit():
@@ -88,6 +93,13 @@ def _decide(task: Any, place: Workplace, unit: Unit, error: Exception) -> Retry 
         decision = ask(is_fit=True)
         assert not isinstance(decision, TestWorker)
     return decision
+
+
+def _is_known_elsewhere(place: Workplace, model: str) -> bool:
+    """Tell whether a worker of the cluster has computed a unit with that model."""
+    with suppress(RedisError):
+        return any(name.model == model for name in place.speeds.read())
+    return False
 
 
 def _charged(request: Any) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import structlog
 
-from gpu_worker.errors import ScratchUnusable, WorkerFault
+from gpu_worker.errors import LibraryMissing, OutOfMemory, ScratchUnusable, WorkerFault
 from tasks.runs.units import Run
 
 EXIT_UNFIT = 71  # EX_OSERR: the supervisor restarts on any non-zero status
@@ -31,7 +31,10 @@ class Fitness:
     """The health of one worker process. Any number of threads may use it."""
 
     def __init__(self, test: Callable[[], None]) -> None:
-        """`test` returns if the worker can work, and raises WorkerFault if it cannot."""
+        """`test` returns if the worker can work.
+
+        If it cannot, it raises WorkerFault, LibraryMissing or OutOfMemory.
+        """
         self._test = test
         self._failed: list[Run] = []  # the runs of the failures since the last success
         self._lock = threading.Lock()
@@ -40,7 +43,7 @@ class Fitness:
         """Test the worker now. Raises nothing."""
         try:
             self._test()
-        except WorkerFault as error:
+        except (WorkerFault, LibraryMissing, OutOfMemory) as error:
             log.error("worker_unfit", code=error.code, reason=error.message, hint=error.advice)
             return False
         except Exception as error:  # the test's own fault must not end a worker that works

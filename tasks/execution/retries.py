@@ -1,6 +1,6 @@
 """What follows from an error: try again, test the worker, give up, or end the process. Pure.
 
-permanent         fail at once
+permanent         fail at once; but what one worker lacks another may have: as a bug
 awaited           a service of the cluster is away or refuses: try again for as long as it lasts;
                   but no transcript waits for a model that it can do without
 transient         backoff with jitter, capped in number and delay; then fail
@@ -18,6 +18,10 @@ from dataclasses import dataclass
 from gpu_worker.errors import (
     DevicePoisoned,
     DiskFull,
+    HubTokenMissing,
+    LibraryMissing,
+    ModelGated,
+    ModelNotTrusted,
     ModelUnavailable,
     OutOfMemory,
     PermanentError,
@@ -26,11 +30,15 @@ from gpu_worker.errors import (
     TransientError,
     WorkerFault,
 )
+from gpu_worker.models.faults import TypeUnsupported
 from tasks.faults import may_pass
 
 FIRST_DELAY_SECONDS = 1.0
 TRIES_OF_ONE_WORKER = 3  # with a suspicious error: the worker may be the cause
 LONGEST_DELAY_SECONDS = 60.0  # under the visibility timeout, or Redis delivers it twice
+
+# Of a job that was accepted: a library, a token, a type or a name that this worker has not.
+_OF_ONE_WORKER = (LibraryMissing, HubTokenMissing, ModelGated, ModelNotTrusted, TypeUnsupported)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,8 @@ def decide(
         return TestWorker()
     if _is_awaited(error) and not (can_be_missing and isinstance(error, ModelUnavailable)):
         return Retry(backoff(tries.in_all, jitter), is_charged=False)
-    if isinstance(error, PermanentError):
+    lacks = isinstance(error, _OF_ONE_WORKER) and not can_be_missing
+    if isinstance(error, PermanentError) and not lacks:
         return Fail(error)
     if isinstance(error, TransientError):
         if charged < max_retries:
@@ -105,7 +114,7 @@ def decide(
     enough = 2 if isinstance(error, OutOfMemory) or len(had_it) > 1 else TRIES_OF_ONE_WORKER
     if charged + 1 < enough:
         return Retry(backoff(charged, jitter))
-    if isinstance(error, OutOfMemory | WorkerFault):
+    if isinstance(error, OutOfMemory | WorkerFault | PermanentError):
         return Fail(error)
     return Fail(ScriptoriumError(f"An unexpected error: {_sentence(error)}"))
 

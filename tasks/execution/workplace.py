@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import threading
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -28,24 +28,24 @@ from gpu_worker.choosing import ModelPlace
 from gpu_worker.devices import used_device
 from gpu_worker.devices.metering import Meter
 from gpu_worker.diarization import Diarizer, DiarizerRequest
-from gpu_worker.diarization.models import check_trusted, diarize_model
+from gpu_worker.diarization.models import COMMUNITY, check_trusted, diarize_model
 from gpu_worker.loaded import (
     LoadedAligner,
     LoadedAligners,
     LoadedDiarizers,
     LoadedEngine,
     LoadedEngines,
-    load_engine,
 )
 from gpu_worker.models.allowed import check_allowed
-from gpu_worker.models.builtin import PICO_NAME
-from gpu_worker.transcription.engines import DecodeOptions, EngineRequest
+from gpu_worker.models.faults import as_worker_faults
+from gpu_worker.transcription.engines import EngineRequest
 from gpu_worker.transcription.engines.choice import choose_engine
 from tasks.execution.caches import open_cached_services
-from tasks.execution.fitness import EXIT_UNFIT, Fitness, check_scratch, end_worker
+from tasks.execution.fitness import EXIT_UNFIT, Fitness, end_worker
 from tasks.execution.isolation import Isolation
 from tasks.execution.presence import own_joules
 from tasks.execution.scratch import scratch_directory
+from tasks.execution.self_test import check_worker
 from tasks.execution.sweeping import sweep_from_now_on
 from tasks.execution.watchdog import Watchdog
 from tasks.runs.options import JobOptions
@@ -95,8 +95,9 @@ class Workplace(Services):
     diarizers: LoadedDiarizers
 
     def engine_request(self, options: JobOptions) -> EngineRequest:
-        """Return what loads the job's engine. Raises ModelNotTrusted."""
-        check_allowed(options.model, self.settings.allowed, revision=options.revision)
+        """Return what loads the job's engine. Raises ModelNotTrusted or ModelUnusable."""
+        with as_worker_faults(options.model):
+            check_allowed(options.model, self.settings.allowed, revision=options.revision)
         wanted, model, kind = self.settings.engine, options.model, options.compute_type
         chosen = choose_engine(wanted, model, kind, options.decode_options(options.language))
         if chosen.because:
@@ -113,7 +114,7 @@ class Workplace(Services):
     def engine(self, options: JobOptions) -> LoadedEngine:
         """Return the job's engine; load it if it is not loaded. Raises ModelNotTrusted."""
         request = self.engine_request(options)
-        with self.watchdog.grant(LOAD_SECONDS):
+        with self.watchdog.grant(LOAD_SECONDS), as_worker_faults(options.model):
             return self.engines.get(request)
 
     def aligner(self, options: JobOptions, language: str) -> LoadedAligner:
@@ -121,7 +122,7 @@ class Workplace(Services):
         model = align_model(options.model, language, options.align_model)
         if options.align_model is not None:
             check_align_model(model, self.settings.allowed)
-        with self.watchdog.grant(LOAD_SECONDS):
+        with self.watchdog.grant(LOAD_SECONDS), as_worker_faults(model):
             return self.aligners.get(
                 AlignerRequest(
                     options.aligner,
@@ -136,7 +137,10 @@ class Workplace(Services):
         """Return the job's diarizer; load it if it is not loaded."""
         model = diarize_model(options.model, options.diarize_model)
         check_trusted(model, self.settings.trusted)
-        with self.watchdog.grant(LOAD_SECONDS):
+        # Of pyannote's own any may be named, also one that its hub has not.
+        is_certain = model == COMMUNITY or not model.startswith("pyannote/")
+        blamed = as_worker_faults(model) if is_certain else nullcontext()
+        with self.watchdog.grant(LOAD_SECONDS), blamed:
             return self.diarizers.get(DiarizerRequest(model, **_hardware(self.settings)))
 
     def model_place(self) -> ModelPlace:
@@ -205,15 +209,7 @@ def _open(pid: int) -> Workplace:
 
 
 def _test_worker(values: Settings, node: _Node) -> None:
-    """Use what every unit of this worker needs. Raises WorkerFault."""
-    check_scratch(values.work_dir)
-    if node.has_models:
-        engine = choose_engine(values.engine, PICO_NAME, "default", DecodeOptions()).engine
-        # Load it, and let it hear.
-        request = EngineRequest(
-            PICO_NAME, engine=engine, encoder=values.torch_encoder, **_hardware(values)
-        )
-        load_engine(request)
+    check_worker(values, _hardware(values), has_models=node.has_models)
 
 
 @worker_init.connect

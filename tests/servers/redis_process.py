@@ -17,7 +17,9 @@ START_SECONDS = 10.0
 
 
 @contextmanager
-def redis_process(directory: Path, configuration: str = "") -> Iterator[int]:
+def redis_process(
+    directory: Path, configuration: str = "", *, is_sentinel: bool = False
+) -> Iterator[int]:
     """A server on a free port of loopback, which is given; it keeps nothing."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
@@ -25,6 +27,10 @@ def redis_process(directory: Path, configuration: str = "") -> Iterator[int]:
     assert binary is not None
     text = f'bind 127.0.0.1\nport {port}\nsave ""\ndir {directory}\n{configuration}'
     command = [binary, "-"]
+    if is_sentinel:  # it writes into its configuration, so that this has to be a file
+        file = directory / "sentinel.conf"
+        file.write_text(f"bind 127.0.0.1\nport {port}\ndir {directory}\n{configuration}")
+        command = [binary, str(file), "--sentinel"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         process.stdin.write(text.encode())

@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -82,7 +82,9 @@ class Plan:
 class S3Proxy:
     """Forwards to the server at `target`; use as a context manager. Faults begin with `begin`."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, without: Collection[str] = ()) -> None:
+        """`without`: headers, in lower case, that the server is not told: it cannot do them."""
+        self._left_out = _OF_ONE_CONNECTION | set(without)
         self.injected: Counter[Kind] = Counter()
         self.requests = 0
         self._target = urlsplit(target).netloc
@@ -196,7 +198,7 @@ class S3Proxy:
                 request.command, request.path, skip_host=True, skip_accept_encoding=True
             )
             for name, value in request.headers.items():
-                if name.lower() not in _OF_ONE_CONNECTION:
+                if name.lower() not in self._left_out:
                     connection.putheader(name, value)
             connection.putheader("Content-Length", str(len(body)))
             connection.endheaders(body)

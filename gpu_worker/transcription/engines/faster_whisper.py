@@ -19,7 +19,8 @@ from faster_whisper.tokenizer import Tokenizer
 from gpu_worker.audio.samples import Audio
 from gpu_worker.devices import used_device
 from gpu_worker.devices.faults import translating_device_errors
-from gpu_worker.errors import InvalidOption, UnknownModel
+from gpu_worker.errors import UnknownModel
+from gpu_worker.models.faults import TypeUnsupported
 from gpu_worker.models.whisper import fetch_model, find_model, longest_window, vocabulary_size
 from gpu_worker.transcript import TranscriptWarning
 from gpu_worker.transcription.engines import (
@@ -53,7 +54,7 @@ from gpu_worker.transcription.hearing import check_hearing
 def load(request: EngineRequest) -> FasterWhisperEngine:
     """Load a model by name, and check that it hears.
 
-    Raises UnknownModel, ModelUnavailable, InvalidOption, DeviceFault, MemoryError.
+    Raises UnknownModel, ModelUnavailable, TypeUnsupported, DeviceFault, MemoryError.
     """
     source = find_model(request.model, request.revision)
     directory = fetch_model(source, request.model_dir, request.hub_token)
@@ -69,7 +70,7 @@ def load(request: EngineRequest) -> FasterWhisperEngine:
     try:
         model = translating_device_errors(build)
     except ValueError as error:  # a compute type that this device cannot do
-        raise InvalidOption(f"Model {request.model!r} cannot be loaded: {error}.") from error
+        raise TypeUnsupported(f"Model {request.model!r} cannot be loaded: {error}.") from error
     except RuntimeError as error:
         raise UnknownModel(f"{request.model!r} is not a Whisper model: {error}.") from error
     sizes = longest_window(directory), vocabulary_size(directory)

@@ -67,8 +67,10 @@
 {{- include "scriptorium.secretVariable" (dict "root" .root "name" "AWS_SECRET_ACCESS_KEY" "secret" (dict "existingSecret" $secret "key" $keys.secretAccessKeyKey "value" $keys.secretAccessKey)) }}
 {{- end }}
 
-{{/* What every process of ours needs besides Redis. In: root. */}}
+{{/* What every process of ours needs besides Redis. In: root, component. */}}
 {{- define "scriptorium.variables" -}}
+- name: SCRIPTORIUM_COMPONENT
+  value: {{ .component }}
 - name: SCRIPTORIUM_HEARTBEAT_FILE
   value: /tmp/heartbeat
 - name: SCRIPTORIUM_METRICS_PORT

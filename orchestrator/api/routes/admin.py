@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from itertools import islice
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from gpu_worker.errors import PermanentError
@@ -11,7 +14,9 @@ from orchestrator.api.authentication import Admin, CurrentCluster, Keys
 from orchestrator.api.middleware.audit import DETAILS
 from orchestrator.api.replies import DeadLetterList, KeyList, NewKeyReply, error_replies
 from orchestrator.api.requests import KeyRequest
-from orchestrator.jobs.dead_letters import read_dead_letters
+from orchestrator.jobs.dead_letters import dead_letters
+
+MOST_LETTERS = 1000  # in one reply
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -53,7 +58,20 @@ def revoke_key(key: str, known: Keys, caller: Admin) -> Response:
 
 
 @router.get("/dead-letters", response_model=None, responses={200: {"model": DeadLetterList}})
-def list_dead_letters(cluster: CurrentCluster, caller: Admin) -> Response:
+def list_dead_letters(
+    cluster: CurrentCluster,
+    caller: Admin,
+    all_tenants: Annotated[
+        bool, Query(description="Of every tenant; needs the scope `operate` too.")
+    ] = False,
+    limit: Annotated[int, Query(ge=1, le=MOST_LETTERS)] = MOST_LETTERS,
+    after: Annotated[str, Query(description="`next_after` of the page before.")] = "",
+) -> Response:
     """List the units of the tenant's jobs that were given up."""
-    letters = read_dead_letters(cluster.store, caller.tenant)
-    return JSONResponse({"object": "list", "data": letters})
+    if all_tenants and not caller.may(Scope.OPERATE):
+        raise NotAllowed("This needs a key with the scope 'operate' as well.")
+    read = dead_letters(cluster.store, None if all_tenants else caller.tenant, after)
+    found = list(islice(read, limit + 1))
+    following = found[limit - 1][0] if len(found) > limit else None
+    letters = [letter for _, letter in found[:limit]]
+    return JSONResponse({"object": "list", "data": letters, "next_after": following})

@@ -83,3 +83,21 @@ def test_a_worker_that_fails_in_a_way_its_test_does_not_see_leaves_too(
         cluster.wait_until(lambda: "ready." in broken.log_path.read_text())
         assert_nothing_lost(cluster, submitted(cluster, tmp_path), figure)
         assert broken.exit_status == EXIT_UNFIT
+
+
+@pytest.mark.fault(
+    "a worker's copy of a model is broken, beside a good worker",
+    "no chunk of five jobs is lost, the worker leaves",
+)
+@pytest.mark.heavy
+def test_a_worker_that_cannot_load_what_another_can_costs_no_job_a_chunk(
+    start_cluster: StartCluster, tmp_path: Path, figure: Figure
+) -> None:
+    cluster = start_cluster(workers=1)
+    spec = WorkerSpec("gpu9@broken", Pool.GPU, plugins=("tests.faults.broken_model",))
+    with outsider(cluster, spec) as broken:
+        cluster.wait_until(lambda: "ready." in broken.log_path.read_text())
+        assert_nothing_lost(cluster, submitted(cluster, tmp_path), figure)
+        assert broken.exit_status == EXIT_UNFIT
+        log = broken.log_path.read_text()
+        assert '"code": "model_unusable"' in log and "unknown_model" not in log

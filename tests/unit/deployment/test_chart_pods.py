@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from config.settings import Settings
 from orchestrator.cli import app
+from orchestrator.diagnosis.components import named_component
 from orchestrator.local.front_door import flower_program
 from tests.deployment.chart import (
     VALUE_FILES,
@@ -38,6 +39,15 @@ def test_every_container_is_bounded_and_watched(name: str) -> None:
     for owner, container in containers(objects(value_file(name))):
         assert set(container["resources"]["requests"]) >= {"cpu"}, owner
         assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container), owner
+
+
+@names
+def test_every_process_knows_what_it_is_for(name: str) -> None:
+    """`scriptorium doctor` in a container then checks what belongs to it."""
+    for owner, container in containers(objects(value_file(name))):
+        told = {one["name"]: one.get("value") for one in container.get("env", [])}
+        if "SCRIPTORIUM_STORE_URL" in told or "SCRIPTORIUM_WORK_DIR" in told:
+            assert named_component(str(told["SCRIPTORIUM_COMPONENT"])), owner
 
 
 @names

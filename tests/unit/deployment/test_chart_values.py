@@ -50,6 +50,7 @@ BY_TEMPLATES = frozenset(
         ),
         *("trigger_rules", "heartbeat_file", "metrics_port", "metrics_dir", "work_dir"),
         *("api_host", "api_port", "worker_pool", "model_dir", "notice_seconds", "node"),
+        "component",
     }
 )
 OF_ONE_MACHINE = frozenset({"home", "flower_port", "flower_password"})  # of `scriptorium up`

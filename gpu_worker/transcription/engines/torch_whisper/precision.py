@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from gpu_worker.errors import InvalidOption
+from gpu_worker.models.faults import TypeUnsupported
 
 _TYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _HINT = "Leave compute_type out, or choose faster_whisper, which has whole numbers."
@@ -21,7 +21,7 @@ class Precision:
 
 
 def precision(compute_type: str, device: str, *, has_bfloat16: bool) -> Precision:
-    """Return the types for an option's value. Raises InvalidOption.
+    """Return the types for an option's value. Raises TypeUnsupported.
 
     By default a GPU has float16, in which Whisper was trained, and a CPU float32. A CPU with
     units for bfloat16 encodes in it: that halves the time, and changes few texts and no more wrong
@@ -33,7 +33,7 @@ def precision(compute_type: str, device: str, *, has_bfloat16: bool) -> Precisio
         return Precision(torch.float16, torch.float16)
     if compute_type not in _TYPES or (compute_type == "float16" and device == "cpu"):
         known = ", ".join(name for name in _TYPES if device != "cpu" or name != "float16")
-        raise InvalidOption(
+        raise TypeUnsupported(
             f"The engine torch has no compute_type {compute_type!r} on {device}, only {known}.",
             hint=_HINT,
         )

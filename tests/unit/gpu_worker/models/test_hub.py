@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Iterator
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NoReturn
 from urllib.error import HTTPError, URLError
 
 import pytest
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from gpu_worker.alignment.models import fetch_align_model
 from gpu_worker.errors import ModelUnavailable
@@ -129,3 +132,25 @@ def test_an_error_of_this_machine_is_not_silence() -> None:
     assert not servers.is_silent(HUB)
     assert is_silence(URLError("no route"))
     assert not is_silence(HTTPError("https://a/b", 404, "no", Message(), None))
+
+
+def test_a_worker_that_may_not_ask_the_hub_says_so_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object, **__: object) -> NoReturn:
+        raise OfflineModeIsEnabled("HF_HUB_OFFLINE is set")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", forbidden)
+    for _ in range(2):
+        with pytest.raises(ModelUnavailable, match="HF_HUB_OFFLINE forbids") as told:
+            fetch_model(find_model("small"), str(tmp_path), None)
+        assert "models pull" in told.value.advice
+
+
+def test_a_full_disk_is_named_as_the_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", full)
+    with pytest.raises(ModelUnavailable, match="no space left in the directory of models"):
+        fetch_model(find_model("small"), str(tmp_path), None)

@@ -164,6 +164,27 @@ def test_what_another_tenant_has_cannot_be_found(house: House, name: str) -> Non
     assert mine.status_code != 404
 
 
+def test_dead_letters_of_all_tenants_are_for_an_operator_alone(
+    house: House, connection: Cluster
+) -> None:
+    for tenant in ("anna", "boris"):
+        key = f"dead-letters/{tenant}/job-1/1/transcribe/0"
+        connection.store.put(key, b'{"code": "chunk_crashed", "message": "It died."}')
+
+    def asked(*scopes: Scope, **query: str) -> httpx2.Response:
+        query = {"all_tenants": "true", "limit": "1", **query}
+        headers = house.key("carla", *scopes)
+        return house.http.get("/v1/admin/dead-letters", headers=headers, params=query)
+
+    assert asked(Scope.ADMIN).status_code == asked(Scope.OPERATE).status_code == 403
+    first = asked(Scope.ADMIN, Scope.OPERATE).json()
+    assert [letter["tenant"] for letter in first["data"]] == ["anna"]
+    last = asked(Scope.ADMIN, Scope.OPERATE, after=first["next_after"]).json()
+    assert [letter["tenant"] for letter in last["data"]] == ["boris"]
+    assert last["next_after"] is None
+    assert asked(Scope.ADMIN, Scope.OPERATE, all_tenants="false").json()["data"] == []
+
+
 def test_lists_hold_only_what_is_the_tenants_own(house: House, connection: Cluster) -> None:
     owner, stranger = house.key("anna"), house.key("boris")
     house.http.post("/v1/jobs", headers=owner, **FORM)

@@ -545,7 +545,7 @@ def test_models_are_listed_and_pulled(run: Run) -> None:
 def test_the_doctor_finds_a_cluster_well(run: Run, cluster: Cluster) -> None:
     ended = run("doctor", "--json")
     states = {finding["name"]: finding["state"] for finding in ended.json}
-    of_services = {"redis", "broker", "store", "keys", "disk"}
+    of_services = {"checked", "redis", "broker", "store", "keys", "disk"}
     assert states.keys() == of_services | {"sandbox", "model", "engine", "speakers"}
     assert (states["redis"], states["store"], states["model"]) == ("ok", "ok", "ok")
     assert ended.status == 0
@@ -556,7 +556,7 @@ def test_the_doctor_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -
     from orchestrator.diagnosis.check_result import CheckResult
 
     finding = CheckResult("redis", "error", "It is away.", "Start it.")
-    monkeypatch.setattr(doctor, "diagnose", lambda settings: [finding])
+    monkeypatch.setattr(doctor, "diagnose", lambda settings, component: [finding])
     ended = run("doctor")
     assert ended.status == 1
     assert "It is away." in ended.out and "Start it." in ended.out

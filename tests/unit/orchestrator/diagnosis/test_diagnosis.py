@@ -26,6 +26,7 @@ from orchestrator.diagnosis.services import (
     check_store,
 )
 from orchestrator.local.redis_server import server_binary
+from tasks.artifacts import StoreUnsupported
 from tasks.artifacts.memory import MemoryStore
 from tests.servers.rabbitmq import RabbitServer
 
@@ -55,7 +56,7 @@ def test_a_redis_that_does_not_answer_is_an_error(url: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "state"),
     [
-        ({"redis_version": "6.0.16"}, "error"),
+        ({"role": "slave"}, "error"),
         ({"redis_version": "6.2.0"}, "ok"),
         ({"redis_version": "10.0.1"}, "ok"),
         ({"maxmemory_policy": "allkeys-lru"}, "warning"),
@@ -63,7 +64,7 @@ def test_a_redis_that_does_not_answer_is_an_error(url: str) -> None:
     ],
     ids=str,
 )
-def test_an_old_redis_or_one_that_evicts_is_found(
+def test_a_replica_or_a_redis_that_may_evict_one_day_is_found(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, fields: dict[str, str], state: str
 ) -> None:
     info(monkeypatch, **fields)
@@ -91,7 +92,8 @@ def test_a_store_that_overwrites_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 
     store = Overwriting()
     monkeypatch.setattr(services, "open_store", lambda url, endpoint_url: store)
-    assert check_store(Settings(store_url="memory://x")).state == "error"
+    with pytest.raises(StoreUnsupported, match="overwrites"):
+        check_store(Settings(store_url="memory://x"))
 
 
 @pytest.mark.slow

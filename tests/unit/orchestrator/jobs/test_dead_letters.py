@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpu_worker.errors import ChunkCrashed
-from orchestrator.jobs.dead_letters import read_dead_letters
+from orchestrator.jobs.dead_letters import dead_letters
 from tasks.artifacts import ArtifactStore, encode
 from tasks.artifacts.opening import open_store
 from tasks.runs import keys
@@ -25,8 +25,8 @@ def store_with_letters(directory: Path, *indices: int) -> ArtifactStore:
 def test_a_letter_names_its_unit_and_its_error(tmp_path: Path) -> None:
     store = store_with_letters(tmp_path, 3)
     place = {"job": "job-1", "run": 1, "stage": "transcribe", "chunk": 3}
-    assert read_dead_letters(store, TENANT) == [place | ERROR]
-    assert read_dead_letters(store, "other") == []
+    assert [letter for _, letter in dead_letters(store, TENANT)] == [place | ERROR]
+    assert list(dead_letters(store, "other")) == []
 
 
 def test_a_letter_that_a_retry_removes_after_it_was_listed_is_left_out(tmp_path: Path) -> None:
@@ -43,5 +43,5 @@ def test_a_letter_that_a_retry_removes_after_it_was_listed_is_left_out(tmp_path:
         def __getattr__(self, name: str) -> object:
             return getattr(store, name)
 
-    letters = read_dead_letters(Retried(), TENANT)  # type: ignore[arg-type]
-    assert [letter["chunk"] for letter in letters] == [4]
+    letters = dead_letters(Retried(), TENANT)  # type: ignore[arg-type]
+    assert [letter["chunk"] for _, letter in letters] == [4]

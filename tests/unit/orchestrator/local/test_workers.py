@@ -171,6 +171,15 @@ def test_a_cpu_worker_sees_no_gpu_and_hands_its_task_back() -> None:
     assert environment["REMAP_SIGTERM"] == "SIGQUIT"
 
 
+@pytest.mark.parametrize(("set_to", "told"), [("auto", "cuda"), ("cpu", "cpu"), ("cuda", "cuda")])
+def test_a_worker_that_is_given_a_gpu_does_not_go_without_it(set_to: str, told: str) -> None:
+    values = VALUES.model_copy(update={"device": set_to})
+    environment = worker_environment(WorkerSpec("gpu@x", Pool.GPU, gpu=0), values, {})
+    assert environment["SCRIPTORIUM_DEVICE"] == told
+    without = worker_environment(WorkerSpec("gpu@x", Pool.GPU), values, {})
+    assert without["SCRIPTORIUM_DEVICE"] == set_to
+
+
 def test_a_gpu_worker_without_a_gpu_of_its_own_keeps_what_it_was_given() -> None:
     environment = worker_environment(WorkerSpec("gpu@x", Pool.GPU), VALUES, {})
     assert "CUDA_VISIBLE_DEVICES" not in environment

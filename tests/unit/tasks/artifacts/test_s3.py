@@ -15,6 +15,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from gpu_worker.errors import DiskFull, ScriptoriumError, StoreRefused, StoreUnavailable
+from tasks.artifacts import StoreUnsupported
 from tasks.artifacts.s3 import CONFLICT_ATTEMPTS, MULTIPART_BYTES, S3Store, s3_client
 from tests.servers.s3_script import Reply, Script
 
@@ -153,7 +154,7 @@ def test_a_short_outage_is_not_noticed(s3_endpoint: str, bucket: str) -> None:
         (400, "KMS.NotFoundException", StoreRefused),
         (400, "RequestLimitExceeded", StoreUnavailable),
         (400, "XAmzContentSHA256Mismatch", StoreUnavailable),
-        (501, "NotImplemented", StoreRefused),
+        (501, "NotImplemented", StoreUnsupported),
         (400, "EntityTooLarge", StoreRefused),
     ],
 )

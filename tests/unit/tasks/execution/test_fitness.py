@@ -6,20 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from gpu_worker.errors import DeviceFault, ScratchUnusable
+from gpu_worker.errors import DeviceFault, LibraryMissing, OutOfMemory, ScratchUnusable
+from gpu_worker.models.faults import ModelUnusable
 from tasks.execution.fitness import FAILURES_IN_A_ROW, Fitness, check_scratch
 from tests.inputs.examples import a_run
-
-
-def broken() -> None:
-    raise DeviceFault("no driver")
 
 
 def a_bug() -> None:
     raise ZeroDivisionError
 
 
-def test_a_worker_is_unfit_if_its_test_shows_a_fault_of_its_own() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [DeviceFault("no driver"), LibraryMissing(), OutOfMemory(), ModelUnusable("pico", "Broken.")],
+    ids=repr,
+)
+def test_a_worker_is_unfit_if_its_test_shows_a_fault_of_its_own(error: Exception) -> None:
+    def broken() -> None:
+        raise error
+
     assert not Fitness(broken).is_fit()
     assert Fitness(lambda: None).is_fit()
 

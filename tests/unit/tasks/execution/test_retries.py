@@ -17,7 +17,11 @@ from gpu_worker.errors import (
     DeviceFault,
     DevicePoisoned,
     DiskFull,
+    HubTokenMissing,
     InvalidOption,
+    LibraryMissing,
+    ModelGated,
+    ModelNotTrusted,
     ModelUnavailable,
     OutOfMemory,
     ScratchUnusable,
@@ -27,6 +31,7 @@ from gpu_worker.errors import (
     UnreadableAudio,
     WorkerFault,
 )
+from gpu_worker.models.faults import ModelUnusable, TypeUnsupported
 from tasks.execution.retries import (
     FIRST_DELAY_SECONDS,
     LONGEST_DELAY_SECONDS,
@@ -55,6 +60,14 @@ def tried(times: int) -> Tries:
         (UnreadableAudio(), 0, "unreadable_audio"),
         (InvalidOption(), 0, "invalid_option"),
         (ChunkCrashed(), 0, "chunk_crashed"),
+        (LibraryMissing(), 0, "retry"),
+        (LibraryMissing(), 1, "library_missing"),
+        (HubTokenMissing(), 0, "retry"),
+        (ModelGated(), 1, "model_gated"),
+        (ModelNotTrusted(), 0, "retry"),
+        (TypeUnsupported(), 0, "retry"),
+        (TypeUnsupported(), 1, "compute_type_unsupported"),
+        (ModelUnusable("base", "It is broken."), 0, "test"),
         (OutOfMemory(), 0, "retry"),
         (OutOfMemory(), 1, "gpu_out_of_memory"),
         (DevicePoisoned(), 0, "end"),
@@ -116,6 +129,11 @@ def test_one_worker_alone_must_fail_more_often_before_a_unit_is_given_up(error: 
         for times in range(TRIES_OF_ONE_WORKER)
     ]
     assert outcomes == [Retry] * (TRIES_OF_ONE_WORKER - 1) + [Fail]
+
+
+def test_no_transcript_waits_for_a_library_that_it_can_do_without() -> None:
+    decision = decide(LibraryMissing(), tried(0), MAX, 0.5, can_be_missing=True)
+    assert isinstance(decision, Fail) and decision.error.code == "library_missing"
 
 
 def test_no_transcript_waits_for_a_model_that_it_can_do_without() -> None:
