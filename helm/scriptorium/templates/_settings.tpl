@@ -20,6 +20,9 @@ AWS_DEFAULT_REGION: {{ . | quote }}
 {{- with .root.Values.otel.endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{- end }}
+{{- if not (hasKey .root.Values.settings "hubSpreadSeconds") }}
+SCRIPTORIUM_HUB_SPREAD_SECONDS: "30" {{/* pods of a pool start together */}}
+{{- end }}
 {{- range $name, $value := .root.Values.settings }}
 SCRIPTORIUM_{{ $name | snakecase | upper }}: {{ include "scriptorium.text" $value | quote }}
 {{- end }}
