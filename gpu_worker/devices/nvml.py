@@ -50,11 +50,31 @@ def read_gpus() -> tuple[GpuReading, ...]:
 
 @lru_cache(maxsize=1)
 def _memory_ratio(_moment: int) -> float | None:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
+    if visible and not visible.isdecimal():
+        return _ratio_by_uuid(visible)
     for gpu in read_gpus():
         if str(gpu.index) == visible and gpu.memory_total_bytes and gpu.memory_used_bytes:
             return gpu.memory_used_bytes / gpu.memory_total_bytes
     return None
+
+
+def _ratio_by_uuid(uuid: str) -> float | None:
+    """Return the same of a GPU, or of a MIG instance, that the launcher named by its UUID."""
+    try:
+        import pynvml as nvml
+
+        nvml.nvmlInit()
+    except Exception:  # no library, or no driver
+        return None
+    try:
+        memory = nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByUUID(uuid))
+        return int(memory.used) / int(memory.total) if memory.used and memory.total else None
+    except nvml.NVMLError:
+        return None
+    finally:
+        with suppress(nvml.NVMLError):
+            nvml.nvmlShutdown()
 
 
 def memory_ratio(device: str) -> float | None:
