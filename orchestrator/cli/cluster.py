@@ -33,6 +33,7 @@ from orchestrator.outbox.courier import Courier
 from orchestrator.reconciler import Reconciler as Loop
 from tasks.artifacts.opening import PROMPT
 from tasks.runs.stages import Pool
+from tasks.telemetry.heartbeat import Heartbeat
 
 Host = Annotated[
     str | None, typer.Option(help="Address that the API listens on (SCRIPTORIUM_API_HOST).")
@@ -154,6 +155,7 @@ def worker(
         # A CPU worker forks; its child processes write their counters into one directory.
         directory = Path(tempfile.mkdtemp(prefix="scriptorium-metrics-"))
         settings = settings.model_copy(update={"metrics_dir": directory})
+    Heartbeat(settings.heartbeat_file)  # it deletes an earlier worker's
     command = worker_command(spec)
     environment = worker_environment(spec, settings, os.environ, takes_over=True)
     os.execve(command[0], command, environment)

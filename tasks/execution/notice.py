@@ -28,6 +28,7 @@ from celery.worker import state
 from config.settings import settings
 from tasks.deliveries import Deliveries
 from tasks.execution.workplace import workplace
+from tasks.telemetry.service_manager import STOPPING, tell
 
 HAND_BACK_SECONDS = 5.0  # of the notice: to write to Redis, and to end
 LOOK_SECONDS = 0.2
@@ -59,6 +60,7 @@ class Notice:
     def _lead(self) -> None:
         self._told.get()
         ends_at = time.monotonic() + working_seconds(self._seconds)
+        tell(STOPPING)
         log.info("notice_given", seconds=self._seconds, units=len(state.reserved_requests))
         self._stop_taking()
         self._has_stopped.wait(min(STOP_SECONDS, working_seconds(self._seconds)))
