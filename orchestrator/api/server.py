@@ -109,7 +109,7 @@ def make_server(
 
 
 class _Server(uvicorn.Server):
-    """A server with a heartbeat that ends event streams before it stops, as it would wait for them."""
+    """A server that beats, and ends event streams before it stops, as it would wait for them."""
 
     hub: Hub
     heartbeat: Heartbeat
