@@ -12,7 +12,7 @@ Told = Callable[[], list[str]]
 
 @contextmanager
 def listening(path: Path | str) -> Iterator[Told]:
-    """Listen at a path, or at `@` and an abstract name; yields what reads the states since before."""
+    """Listen at a path, or `@` and an abstract name; yields what reads the states since then."""
     address = str(path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
         own.bind(f"\0{address[1:]}" if address.startswith("@") else address)

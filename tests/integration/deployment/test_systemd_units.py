@@ -1,4 +1,4 @@
-"""The commands of the systemd units as plain processes, with a service manager of the test's own."""
+"""The commands of the systemd units as plain processes, and what systemd hears of them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tests.deployment.systemd import UNITS, command_of, read_unit, variables_of
 from tests.eventually import eventually
 from tests.servers.service_manager import Told, listening
 
-SILENT_SECONDS = 6.0  # three times the pause between beats
+SILENT_SECONDS = 5.0  # more than twice the pause between beats
 PATIENCE_SECONDS = 60.0
+heavy = pytest.mark.heavy
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +78,15 @@ def heard(told: Told, state: str, seconds: float = PATIENCE_SECONDS) -> list[str
 
 
 @pytest.mark.parametrize(
-    "name", ["scriptorium-gpu-worker@", "scriptorium-cpu-worker", "scriptorium-reconciler",
-             "scriptorium-api"],
-)  # fmt: skip
+    "name",
+    [
+        "scriptorium-gpu-worker@",
+        *(
+            pytest.param(f"scriptorium-{name}", marks=heavy)
+            for name in ("cpu-worker", "reconciler", "api")
+        ),
+    ],
+)
 def test_a_service_says_that_it_is_ready_alive_hung_and_stopping(
     name: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -108,6 +115,7 @@ def test_a_service_says_that_it_is_ready_alive_hung_and_stopping(
         assert process.wait(30.0) in (0, -signal.SIGTERM), log.read_text()
 
 
+@heavy
 def test_a_worker_whose_gpu_cannot_be_used_is_never_ready(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
