@@ -27,7 +27,7 @@ from orchestrator.events.hub import Hub
 from orchestrator.trail.entry import Entry
 from tasks.telemetry.exposition import EVERY_ADDRESS
 from tasks.telemetry.heartbeat import Heartbeat
-from tasks.telemetry.service_manager import STOPPING, tell
+from tasks.telemetry.systemd import STOPPING, tell
 
 # A thread that comes back from Redis or the store waits so long at most for the event loop, which
 # a flood of connections keeps busy. Python's own 5 ms are waited several times in a request.

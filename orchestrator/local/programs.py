@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from config.settings import Settings
-from tasks.telemetry.service_manager import VARIABLE
+from tasks.telemetry.systemd import VARIABLE
 
 # Needed by the API and the triggers alone: a worker decodes files and loads models from anywhere.
 FRONT_DOOR_SECRETS = frozenset(

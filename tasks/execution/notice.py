@@ -28,7 +28,7 @@ from celery.worker import state
 from config.settings import settings
 from tasks.deliveries import Deliveries
 from tasks.execution.workplace import workplace
-from tasks.telemetry.service_manager import STOPPING, tell
+from tasks.telemetry.systemd import STOPPING, tell
 
 HAND_BACK_SECONDS = 5.0  # of the notice: to write to Redis, and to end
 LOOK_SECONDS = 0.2

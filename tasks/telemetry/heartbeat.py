@@ -2,7 +2,7 @@
 
 A Celery worker touches it with each heartbeat: from its main loop, every two seconds, and not
 while it has no connection to its broker. The loops of other processes touch it at each turn,
-also while they wait for a service that is down. systemd hears the same (`service_manager`): the
+also while they wait for a service that is down. systemd hears the same (`systemd`): the
 first beat says that the process is ready, each one that it is alive.
 """
 
@@ -17,7 +17,7 @@ import structlog
 from celery.signals import heartbeat_sent, worker_ready, worker_shutting_down
 
 from config.settings import settings
-from tasks.telemetry.service_manager import ALIVE, READY, STOPPING, tell
+from tasks.telemetry.systemd import ALIVE, READY, STOPPING, tell
 
 LEAST_SECONDS = 1.0  # between touches
 log = structlog.get_logger(__name__)

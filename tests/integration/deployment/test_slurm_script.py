@@ -124,6 +124,17 @@ def test_a_worker_that_ends_itself_is_started_again_and_a_wrong_option_is_not(
     assert "the worker has ended with status 70" in (tmp_path / "task" / "log").read_text()
 
 
+def test_a_worker_that_hangs_is_killed_and_the_next_one_starts(tmp_path: Path) -> None:
+    counted = tmp_path / "counted"
+    script = f'echo x >> {counted}; [ "$(wc -l < {counted})" = 2 ] && exit 2\n'
+    script += 'touch -d "-6 minutes" "$SCRIPTORIUM_HEARTBEAT_FILE"; exec sleep 600'
+    told = stand_in(tmp_path, script) | {"LOOK_SECONDS": "0.3"}
+    with task(tmp_path / "task", told) as process:
+        assert process.wait(PATIENCE_SECONDS) == 2
+    log = (tmp_path / "task" / "log").read_text()
+    assert "the worker hangs" in log and f"status {128 + signal.SIGKILL}" in log
+
+
 def test_a_task_whose_time_is_over_waits_for_its_next_turn_if_that_is_wanted(
     tmp_path: Path,
 ) -> None:

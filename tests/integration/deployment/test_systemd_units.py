@@ -16,7 +16,7 @@ import pytest
 from orchestrator.local.redis_server import RedisServer
 from tests.deployment.systemd import UNITS, command_of, read_unit, variables_of
 from tests.eventually import eventually
-from tests.servers.service_manager import Told, listening
+from tests.servers.notify_socket import Told, listening
 
 SILENT_SECONDS = 5.0  # more than twice the pause between beats
 PATIENCE_SECONDS = 60.0

@@ -23,7 +23,7 @@ from tasks.runs.stages import Pool
 from tasks.telemetry import heartbeat
 from tasks.telemetry.heartbeat import Heartbeat
 from tests.eventually import eventually
-from tests.servers.service_manager import listening
+from tests.servers.notify_socket import listening
 
 
 def touched(path: Path) -> float:

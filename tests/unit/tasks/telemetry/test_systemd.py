@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.telemetry.service_manager import ALIVE, READY, tell
-from tests.servers.service_manager import listening
+from tasks.telemetry.systemd import ALIVE, READY, tell
+from tests.servers.notify_socket import listening
 
 
 @pytest.mark.parametrize("is_abstract", [False, True])
