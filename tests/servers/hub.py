@@ -14,6 +14,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 COMMIT = "b" * 40
+JSON = {"Content-Type": "application/json"}
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha1(body, usedforsecurity=False).hexdigest()
 
 
 @dataclass
@@ -45,7 +50,7 @@ class PlayHub:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", self.url)
         for module in ("constants", "file_download"):
             name = f"huggingface_hub.{module}.HUGGINGFACE_CO_URL_TEMPLATE"
-            monkeypatch.setattr(name, self.url + files)
+            monkeypatch.setattr(name, self.url + files, raising=False)  # newer clients have one
 
     def begin(self, method: str, path: str, token: str | None) -> None:
         with self.lock:
@@ -106,12 +111,17 @@ def play_hub(
             elif "/resolve/" in self.path:
                 name = self.path.partition("/resolve/")[2].partition("/")[2]
                 body = files[name]
-                etag = f'"{hashlib.sha1(body, usedforsecurity=False).hexdigest()}"'
-                self._send(200, body, {"ETag": etag, "X-Repo-Commit": COMMIT})
+                self._send(200, body, {"ETag": f'"{_digest(body)}"', "X-Repo-Commit": COMMIT})
+            elif "/tree/" in self.path:  # as clients from 1.0 on ask
+                tree = [
+                    {"type": "file", "path": name, "size": len(body), "oid": _digest(body)}
+                    for name, body in files.items()
+                ]
+                self._send(200, json.dumps(tree).encode(), JSON)
             else:
                 siblings = [{"rfilename": name} for name in files]
                 told = {"id": "owner/name", "sha": COMMIT, "siblings": siblings}
-                self._send(200, json.dumps(told).encode(), {"Content-Type": "application/json"})
+                self._send(200, json.dumps(told).encode(), JSON)
 
         def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
             self.send_response(status)
