@@ -15,7 +15,7 @@ from threading import Lock
 from urllib.error import HTTPError, URLError
 
 from gpu_worker.errors import ModelUnavailable
-from gpu_worker.models.hub_turns import STAGGER, SharedCache, answer_of, asking_again
+from gpu_worker.models.hub_turns import STAGGER, SharedCache, Unfinished, answer_of, asking_again
 
 HUB = "the hub"
 TORCH = "torch's server of models"
@@ -160,12 +160,13 @@ def _ask(
     model_dir: str | None,
     token: str | None,
 ) -> Path:
-    """Ask the hub what is new, and fetch it. Raises what the hub's client raises."""
+    """Ask the hub what is new, and fetch it. Raises what the hub's client raises, or Unfinished."""
     from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.utils import filter_repo_objects
 
     # `snapshot_download` asks the same, but waits for an answer without a limit.
-    HfApi(token=token).model_info(repository, revision=revision, timeout=ANSWER_SECONDS)
-    return Path(
+    told = HfApi(token=token).model_info(repository, revision=revision, timeout=ANSWER_SECONDS)
+    found = Path(
         snapshot_download(
             repository,
             revision=revision,
@@ -175,6 +176,12 @@ def _ask(
             max_workers=CONNECTIONS,
         )
     )
+    # If the hub refuses to answer in between, the client returns what it fetched in an earlier try.
+    names = [sibling.rfilename for sibling in told.siblings or ()]
+    for name in filter_repo_objects(names, allow_patterns=list(patterns)):
+        if not (found / name).exists():
+            raise Unfinished(f"{name} is missing")
+    return found
 
 
 def cached_snapshot(

@@ -29,6 +29,10 @@ _LEFT = re.compile(r"\bt=(\d+)")  # of the header RateLimit: seconds until the w
 Fetched = TypeVar("Fetched")
 
 
+class Unfinished(Exception):
+    """The hub's client has returned, and a file that the hub named is not there."""
+
+
 class Stagger:
     """Spreads the first requests of machines that begin at the same time."""
 
@@ -121,7 +125,9 @@ def asking_again(ask: Callable[[], Fetched]) -> Fetched:
     PATIENCE_SECONDS.
     """
     retrying = Retrying(
-        retry=retry_if_exception(lambda error: _busy_answer(error) is not None),
+        retry=retry_if_exception(
+            lambda error: isinstance(error, Unfinished) or _busy_answer(error) is not None
+        ),
         wait=_pause,
         stop=stop_before_delay(PATIENCE_SECONDS),
         reraise=True,

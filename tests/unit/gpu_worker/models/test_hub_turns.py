@@ -112,6 +112,23 @@ def test_a_file_that_is_refused_is_an_answer_and_no_silence(
     assert hub.refused == 3
 
 
+def test_what_the_client_returns_of_an_earlier_try_is_not_taken_for_the_model(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its own question is refused: then it returns the directory with the files that are there."""
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+    with play_hub(FILES) as hub:
+        hub.stand_in(monkeypatch)
+        first = fetch_model(find_model("small"), str(tmp_path), None)
+        (first / "model.bin").unlink()
+    answers = iter((200, 429))
+    with play_hub(FILES, refuse_when=lambda: next(answers, 200) == 429) as hub:
+        hub.stand_in(monkeypatch)
+        directory = fetch_model(find_model("small"), str(tmp_path), None)
+    assert hub.refused == 1
+    assert (directory / "model.bin").exists()
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
