@@ -97,9 +97,9 @@ def check_life(own: Box) -> None:
     os.kill(child, signal.SIGSTOP)
     own.age(minutes=1)
     assert own.check() == 0
-    own.age(minutes=3.5)
+    own.age(minutes=8.5)
     assert own.check() == 1 and own.process.poll() is None, "unhealthy, but it may recover"
-    own.age(minutes=6)
+    own.age(minutes=11)
     assert own.check() != 0
     assert own.process.wait(10.0) == OF_A_KILLED_ONE  # which `restart:` starts again
 

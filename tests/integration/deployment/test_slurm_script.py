@@ -127,7 +127,7 @@ def test_a_worker_that_ends_itself_is_started_again_and_a_wrong_option_is_not(
 def test_a_worker_that_hangs_is_killed_and_the_next_one_starts(tmp_path: Path) -> None:
     counted = tmp_path / "counted"
     script = f'echo x >> {counted}; [ "$(wc -l < {counted})" = 2 ] && exit 2\n'
-    script += 'touch -d "-6 minutes" "$SCRIPTORIUM_HEARTBEAT_FILE"; exec sleep 600'
+    script += 'touch -d "-11 minutes" "$SCRIPTORIUM_HEARTBEAT_FILE"; exec sleep 600'
     told = stand_in(tmp_path, script) | {"LOOK_SECONDS": "0.3"}
     with task(tmp_path / "task", told) as process:
         assert process.wait(PATIENCE_SECONDS) == 2
