@@ -162,7 +162,9 @@ def _ask(
 ) -> Path:
     """Ask the hub what is new, and fetch it. Raises what the hub's client raises, or Unfinished."""
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.utils import filter_repo_objects
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented all the same
+        filter_repo_objects,
+    )
 
     # `snapshot_download` asks the same, but waits for an answer without a limit.
     told = HfApi(token=token).model_info(repository, revision=revision, timeout=ANSWER_SECONDS)
