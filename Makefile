@@ -9,7 +9,7 @@ LIGHT_STAMP := $(LIGHT)/.installed
 NEWEST := .venv-newest
 NEWEST_STAMP := $(NEWEST)/.installed
 NEWEST_TESTS := $(addprefix tests/unit/gpu_worker/,test_modules.py test_loaded.py \
-	test_missing_libraries.py models/test_hub.py models/test_whisper.py alignment diarization/test_access.py \
+	test_missing_libraries.py models/test_hub.py models/test_hub_turns.py models/test_whisper.py alignment diarization/test_access.py \
 	diarization/test_pretrained.py diarization/test_pico_voice.py diarization/test_campplus.py \
 	diarization/test_offline.py)
 

@@ -53,3 +53,9 @@ class ModelSettings(BaseSettings):
         default="",
         description="Models that a GPU worker loads before a job asks for them, by comma.",
     )
+    hub_spread_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=600,
+        description="Most seconds that a worker waits, at random, before it fetches from the hub.",
+    )

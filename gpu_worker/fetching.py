@@ -28,6 +28,7 @@ from gpu_worker.diarization.offline import OFFLINE_NAME, OFFLINE_WHEEL, fetch_of
 from gpu_worker.diarization.pico_voice import fetch_pico_segmentation
 from gpu_worker.errors import ModelUnavailable, ScriptoriumError, UnknownModel
 from gpu_worker.models.builtin import PICO_VOICE_NAME
+from gpu_worker.models.hub_turns import asking_again
 from gpu_worker.models.whisper import HUB_MODELS, Origin, fetch_model, find_model, origin_of
 
 EXIT_FAILED, EXIT_UNKNOWN = 1, 2
@@ -77,7 +78,9 @@ def _fetch_pipeline(name: str, model_dir: str | None, token: str | None) -> str:
 
     check_access(name, token, model_dir)
     try:
-        return str(Path(snapshot_download(name, cache_dir=model_dir, token=token)))
+        return asking_again(
+            lambda: str(Path(snapshot_download(name, cache_dir=model_dir, token=token)))
+        )
     except Exception as error:  # the hub's client raises many unrelated types
         raise ModelUnavailable(
             f"{name} could not be fetched from the hub: {type(error).__name__}."

@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from gpu_worker.builtin import PICO_VOICE
 from gpu_worker.devices.torch_devices import pick_device, translating_torch_errors
 from gpu_worker.diarization import DiarizerRequest
-from gpu_worker.diarization.access import check_token
+from gpu_worker.diarization.access import check_token, is_fetched
 from gpu_worker.diarization.models import is_on_hub, terms_page
 from gpu_worker.diarization.offline import OFFLINE_NAME, fetch_offline
 from gpu_worker.diarization.offline_pipeline import load_offline
@@ -46,6 +46,7 @@ from gpu_worker.errors import (
     UnknownModel,
 )
 from gpu_worker.models.builtin import PICO_VOICE_NAME
+from gpu_worker.models.hub_turns import STAGGER, asking_again
 
 _PICO_BATCH = 32  # windows; as in the community pipeline
 
@@ -103,11 +104,15 @@ def load_pico_voice(directory: Path, model_dir: str | None = None) -> SpeakerDia
 
 def _load_pretrained(request: DiarizerRequest, on_hub: bool) -> SpeakerDiarization:
     try:
-        pipeline: Any = Pipeline.from_pretrained(
-            request.model,
-            revision=request.revision if on_hub else None,
-            token=request.hub_token if on_hub else None,
-            cache_dir=request.model_dir,
+        if on_hub and not is_fetched(request.model, request.model_dir):
+            STAGGER.wait()
+        pipeline: Any = asking_again(
+            lambda: Pipeline.from_pretrained(
+                request.model,
+                revision=request.revision if on_hub else None,
+                token=request.hub_token if on_hub else None,
+                cache_dir=request.model_dir,
+            )
         )
         if not pipeline.instantiated:
             pipeline.instantiate(pipeline.default_parameters())

@@ -10,18 +10,20 @@ import errno
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
 from urllib.error import HTTPError, URLError
 
 from gpu_worker.errors import ModelUnavailable
+from gpu_worker.models.hub_turns import STAGGER, SharedCache, Unfinished, answer_of, asking_again
 
 HUB = "the hub"
 TORCH = "torch's server of models"
 TORCH_MODELS = "https://download.pytorch.org/torchaudio/models"  # of torchaudio 2.8's pipelines
 SILENT_SECONDS = 60.0
 ANSWER_SECONDS = 10.0  # how long the hub may take to say which files a model has
+CONNECTIONS = 2  # of one download: nearly all of a model is one file, and the client would open 8
 # Module and class of the errors that mean that no answer came. huggingface-hub uses requests
 # (0.x), httpx (1.x) or httpx2 (2.x) and lets their errors through; only the one it uses is loaded.
 _TRANSPORT_FAULTS = (
@@ -85,6 +87,8 @@ def is_silence(error: BaseException) -> bool:
     # The first is an URLError, but an answer; the second a ConnectionError, but it asked nothing.
     if isinstance(error, (HTTPError, OfflineModeIsEnabled)):
         return False
+    if answer_of(error) is not None:
+        return False
     silences = (LocalEntryNotFoundError, URLError)
     return isinstance(error, (*silences, ConnectionError, TimeoutError, *_loaded_faults()))
 
@@ -110,31 +114,41 @@ def fetch_snapshot(
 ) -> Path:
     """Return a directory with the newest files of a repository that match `patterns`.
 
-    If the hub does not answer or refuses, take those in the cache, if `is_whole` says that none
-    is missing. `model` is its name for people. Raises ModelUnavailable.
+    Processes that share a cache ask the hub once in a while (`hub_turns`). If the hub does not
+    answer or refuses, take the files in the cache, if `is_whole` says that none is missing.
+    `model` is its name for people. Raises ModelUnavailable.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import constants
 
-    try:
-        with SERVERS.asking(HUB, model):
-            # `snapshot_download` asks the same, but waits for an answer without a limit.
-            HfApi(token=token).model_info(repository, revision=revision, timeout=ANSWER_SECONDS)
-            return Path(
-                snapshot_download(
-                    repository,
-                    revision=revision,
-                    allow_patterns=list(patterns),
-                    cache_dir=model_dir,
-                    token=token,
-                )
-            )
-    except Exception as error:  # the hub's client raises many unrelated types
+    cache = SharedCache(repository, revision, model_dir)
+    here = cached_snapshot(repository, is_whole, revision=revision, model_dir=model_dir)
+    if here is not None and cache.is_settled():
+        return here
+    offline = bool(constants.HF_HUB_OFFLINE)
+    with nullcontext(True) if offline else cache.turn() as can_fetch:
         here = cached_snapshot(repository, is_whole, revision=revision, model_dir=model_dir)
-        if here is not None:
+        if here is not None and (cache.is_settled() or not can_fetch):
             return here
-        if isinstance(error, ModelUnavailable):
-            raise
-        raise _unavailable(error, model, repository) from error
+        if not offline and cache.was_silent(SILENT_SECONDS):
+            SERVERS.remember(HUB)
+        if here is None and not offline and not SERVERS.is_silent(HUB):
+            STAGGER.wait()
+        try:
+            with SERVERS.asking(HUB, model):
+                found = asking_again(
+                    lambda: _ask(repository, revision, patterns, model_dir=model_dir, token=token)
+                )
+            cache.note_answer()
+            return found
+        except Exception as error:  # the hub's client raises many unrelated types
+            if not offline and is_silence(error):
+                cache.note_silence()
+            here = cached_snapshot(repository, is_whole, revision=revision, model_dir=model_dir)
+            if here is not None:
+                return here
+            if isinstance(error, ModelUnavailable):
+                raise
+            raise _unavailable(error, model, repository) from error
 
 
 def _unavailable(error: Exception, model: str, repository: str) -> ModelUnavailable:
@@ -155,6 +169,40 @@ def _unavailable(error: Exception, model: str, repository: str) -> ModelUnavaila
     return ModelUnavailable(
         f"{model} could not be fetched from {repository} on the hub: {type(error).__name__}."
     )
+
+
+def _ask(
+    repository: str,
+    revision: str | None,
+    patterns: Sequence[str],
+    *,
+    model_dir: str | None,
+    token: str | None,
+) -> Path:
+    """Ask the hub what is new, and fetch it. Raises what the hub's client raises, or Unfinished."""
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented all the same
+        filter_repo_objects,
+    )
+
+    # `snapshot_download` asks the same, but waits for an answer without a limit.
+    told = HfApi(token=token).model_info(repository, revision=revision, timeout=ANSWER_SECONDS)
+    found = Path(
+        snapshot_download(
+            repository,
+            revision=revision,
+            allow_patterns=list(patterns),
+            cache_dir=model_dir,
+            token=token,
+            max_workers=CONNECTIONS,
+        )
+    )
+    # If the hub refuses to answer in between, the client returns what it fetched in an earlier try.
+    names = [sibling.rfilename for sibling in told.siblings or ()]
+    for name in filter_repo_objects(names, allow_patterns=list(patterns)):
+        if not (found / name).exists():
+            raise Unfinished(f"{name} is missing")
+    return found
 
 
 def cached_snapshot(

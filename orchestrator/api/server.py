@@ -26,6 +26,8 @@ from orchestrator.api.protocol import BoundedProtocol
 from orchestrator.cluster.connection import Cluster
 from orchestrator.events.hub import Hub
 from orchestrator.trail.entry import Entry
+from tasks.telemetry.heartbeat import Heartbeat
+from tasks.telemetry.systemd import STOPPING, tell
 
 # A thread that comes back from Redis or the store waits so long at most for the event loop, which
 # a flood of connections keeps busy. Python's own 5 ms are waited several times in a request.
@@ -102,16 +104,24 @@ def make_server(
         )
     )
     server.hub = application.state.hub
+    server.heartbeat = Heartbeat(settings.heartbeat_file)
     return server
 
 
 class _Server(uvicorn.Server):
-    """A server that ends event streams before it stops, as it would wait for them."""
+    """A server that beats, and ends event streams before it stops, as it would wait for them."""
 
     hub: Hub
+    heartbeat: Heartbeat
+
+    async def on_tick(self, counter: int) -> bool:
+        """Beat: uvicorn calls this in its event loop, ten times a second."""
+        self.heartbeat.beat()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the event streams, then the server."""
+        tell(STOPPING)
         self.hub.stop()
         await super().shutdown(sockets)
 

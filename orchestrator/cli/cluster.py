@@ -14,6 +14,8 @@ import typer
 
 from config.logging import configure_logging
 from config.settings import Settings
+from gpu_worker.devices.naming import checked_gpu, missing_gpu, short_gpu
+from gpu_worker.errors import InvalidOption
 from gpu_worker.models.whisper import AUTO
 from orchestrator.cli.context import check_home, current_settings, opened_cluster, stop_event
 from orchestrator.cluster.store_requirements import check_store_at_start
@@ -33,6 +35,7 @@ from orchestrator.outbox.courier import Courier
 from orchestrator.reconciler import Reconciler as Loop
 from tasks.artifacts.opening import PROMPT, open_store
 from tasks.runs.stages import Pool
+from tasks.telemetry.heartbeat import Heartbeat
 
 Host = Annotated[
     str | None, typer.Option(help="Address that the API listens on (SCRIPTORIUM_API_HOST).")
@@ -129,21 +132,25 @@ def worker(
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Units at once; by default the pool's number.")
     ] = None,
-    gpu: Annotated[int | None, typer.Option(min=0, help="Index of the GPU to use.")] = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option(help="GPU to use: its index or UUID, or the UUID of a MIG instance."),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads that a model uses on the CPU.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name, unique in the cluster.")] = None,
 ) -> None:
     """Run one worker of a cluster. The process is replaced by `celery worker`."""
+    place = "" if gpu is None else _place_of(gpu)
     settings = opened_cluster().settings
     own = pool_named(pool, settings)
     spec = WorkerSpec(
-        name=name or f"{pool}{'' if gpu is None else gpu}-{os.getpid()}@{socket.gethostname()}",
+        name=name or f"{pool}{place}-{os.getpid()}@{socket.gethostname()}",
         kind=own.kind,
         pool=own.name,
         stages=stages_named(stages, own) if stages else own.stages,
-        gpu=gpu,
+        gpu=gpu.strip() if gpu else None,
         threads=threads or settings.cpu_threads or os.cpu_count() or 1,
         concurrency=concurrency or own.concurrency,
     )
@@ -152,9 +159,18 @@ def worker(
         # A CPU worker forks; its child processes write their counters into one directory.
         directory = Path(tempfile.mkdtemp(prefix="scriptorium-metrics-"))
         settings = settings.model_copy(update={"metrics_dir": directory})
+    Heartbeat(settings.heartbeat_file)  # it deletes an earlier worker's
     command = worker_command(spec)
     environment = worker_environment(spec, settings, os.environ, takes_over=True)
     os.execve(command[0], command, environment)
+
+
+def _place_of(gpu: str) -> str:
+    """Return the part of a worker's name that its GPU gives. Raises InvalidOption."""
+    name = checked_gpu(gpu)
+    if missing := missing_gpu(name):
+        raise InvalidOption(missing, hint="`nvidia-smi -L` lists them.")
+    return short_gpu(name)
 
 
 def reconciler() -> None:

@@ -27,6 +27,7 @@ from orchestrator.local.cluster import running_cluster
 from orchestrator.usage.budgets import check_budgets
 from orchestrator.usage.prices import prices_of
 from tasks.artifacts.opening import PATIENT, Patience
+from tasks.telemetry.systemd import STOPPING, tell
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]  # of many commands
@@ -157,6 +158,7 @@ def stop_event() -> threading.Event:
 
     def ask(*_: object) -> None:
         stop.set()
+        tell(STOPPING)
         for number in signals:
             signal.signal(number, signal.default_int_handler)
 

@@ -65,11 +65,14 @@ def celery(
     name: Annotated[str | None, typer.Option(help="Name, unique in the cluster.")] = None,
 ) -> None:
     """Take `scriptorium.submit` messages; becomes `celery worker`. Several may run at once."""
+    from tasks.telemetry.heartbeat import Heartbeat
+
     cluster = opened_cluster()  # raises an error with a sentence if the cluster cannot be used
     environment = settings_environment(
         cluster.settings, os.environ, without=FRONT_DOOR_SECRETS, takes_over=True
     )
     cluster.close()
+    Heartbeat(cluster.settings.heartbeat_file)  # it deletes an earlier process's
     command = celery_command(name or f"submit-{os.getpid()}@{socket.gethostname()}")
     os.execve(command[0], command, environment)
 

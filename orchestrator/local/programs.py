@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from config.settings import Settings
+from tasks.telemetry.systemd import VARIABLE
 
 # Needed by the API and the triggers alone: a worker decodes files and loads models from anywhere.
 FRONT_DOOR_SECRETS = frozenset(
@@ -52,6 +53,8 @@ def settings_environment(
     environment = dict(base)
     for name in without:
         environment.pop(_variable(name), None)
+    if not takes_over:  # systemd hears of this process, not of its children
+        environment.pop(VARIABLE, None)
     if settings.webhook_key is not None and "webhook_key" in without:
         # A process without the key accepts webhooks all the same: another one signs them.
         settings = settings.model_copy(update={"sends_webhooks": True})

@@ -47,7 +47,7 @@ class WorkerSpec:
     kind: Pool
     pool: str = ""  # its speeds count for this pool; empty: the pool named like its kind
     stages: frozenset[Stage] = frozenset()  # empty: all of its kind
-    gpu: int | None = None  # index of the GPU it owns; None: the CPU
+    gpu: int | str | None = None  # index or UUID of the GPU it owns; None: the CPU
     threads: int = 1  # of a CPU model
     concurrency: int = 1
     plugins: tuple[str, ...] = ()  # modules to import, as celery's --include

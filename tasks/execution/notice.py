@@ -29,6 +29,7 @@ from config.settings import settings
 from tasks.deliveries import Deliveries
 from tasks.execution.presence import leave_list, take_no_more
 from tasks.execution.workplace import workplace
+from tasks.telemetry.systemd import STOPPING, tell
 
 HAND_BACK_SECONDS = 5.0  # of the notice: to write to Redis, and to end
 LOOK_SECONDS = 0.2
@@ -61,6 +62,7 @@ class Notice:
         self._told.get()
         ends_at = time.monotonic() + working_seconds(self._seconds)
         take_no_more()
+        tell(STOPPING)
         log.info("notice_given", seconds=self._seconds, units=len(state.reserved_requests))
         self._stop_taking()
         self._has_stopped.wait(min(STOP_SECONDS, working_seconds(self._seconds)))

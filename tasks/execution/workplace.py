@@ -38,6 +38,7 @@ from gpu_worker.loaded import (
 )
 from gpu_worker.models.allowed import check_allowed
 from gpu_worker.models.faults import as_worker_faults
+from gpu_worker.models.hub_turns import STAGGER
 from gpu_worker.transcription.engines import EngineRequest
 from gpu_worker.transcription.engines.choice import choose_engine
 from tasks.execution.caches import open_cached_services
@@ -190,6 +191,7 @@ def _node() -> _Node:
 @lru_cache(maxsize=1)
 def _open(pid: int) -> Workplace:
     values, node = settings(), _node()
+    STAGGER.seconds = values.hub_spread_seconds
     services = open_cached_services(values)
     attempts = Attempts(services.redis)
     return Workplace(

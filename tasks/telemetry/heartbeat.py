@@ -2,38 +2,48 @@
 
 A Celery worker touches it with each heartbeat: from its main loop, every two seconds, and not
 while it has no connection to its broker. The loops of other processes touch it at each turn,
-also while they wait for a service that is down.
+also while they wait for a service that is down. systemd hears the same (`systemd`): the
+first beat says that the process is ready, each one that it is alive.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import structlog
-from celery.signals import heartbeat_sent, worker_ready
+from celery.signals import heartbeat_sent, worker_ready, worker_shutting_down
 
 from config.settings import settings
+from tasks.telemetry.systemd import ALIVE, READY, STOPPING, tell
 
 LEAST_SECONDS = 1.0  # between touches
 log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """The heartbeat of one process. Without a file it does nothing."""
+    """The heartbeat of one process, for a file if there is one and for systemd if it asks."""
 
     def __init__(self, path: Path | None) -> None:
+        """Delete the file that an earlier process has left: it would speak for this one."""
         self._path = path
+        if path is not None:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
         self._beaten = float("-inf")
         self._is_told = False
 
     def beat(self) -> None:
-        """Touch the file, at most once in LEAST_SECONDS; log the first failure and go on."""
+        """Beat at most once in LEAST_SECONDS; log the first failure of the file and go on."""
         now = time.monotonic()
-        if self._path is None or now - self._beaten < LEAST_SECONDS:
+        if now - self._beaten < LEAST_SECONDS:
             return
+        tell(*(() if self._beaten > 0 else (READY,)), ALIVE)
         self._beaten = now
+        if self._path is None:
+            return
         try:
             self._path.touch()
         except OSError as error:
@@ -50,6 +60,11 @@ def _begin(**_: Any) -> None:
     """Begin the worker's heartbeat when it is ready; before that it counts as unhealthy."""
     _of_worker.append(Heartbeat(settings().heartbeat_file))
     _of_worker[0].beat()
+
+
+@worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    tell(STOPPING)
 
 
 @heartbeat_sent.connect

@@ -25,6 +25,9 @@ OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 SCRIPTORIUM_MAX_OPEN_JOBS: {{ . | quote }}
 {{- end }}
 {{- end }}
+{{- if not (hasKey .root.Values.settings "hubSpreadSeconds") }}
+SCRIPTORIUM_HUB_SPREAD_SECONDS: "30" {{/* pods of a pool start together */}}
+{{- end }}
 {{- range $name, $value := .root.Values.settings }}
 SCRIPTORIUM_{{ $name | snakecase | upper }}: {{ include "scriptorium.text" $value | quote }}
 {{- end }}

@@ -14,6 +14,7 @@ from gpu_worker.alignment.models import (
 )
 from gpu_worker.builtin import PICO_ALIGN
 from gpu_worker.errors import ModelUnavailable, NoAlignModel, UnknownModel
+from tests.servers.hub import play_hub
 
 
 @pytest.mark.slow
@@ -77,26 +78,15 @@ def test_a_hub_that_cannot_be_reached_is_unavailable(tmp_path: Path, no_hub: Non
 @pytest.mark.parametrize(
     ("files", "fetched"),
     [
-        (("model.safetensors", "pytorch_model.bin"), ["model*.safetensors"]),
-        (("pytorch_model.bin",), ["model*.safetensors", "pytorch_model*.bin"]),
+        (("model.safetensors", "pytorch_model.bin"), "model.safetensors"),
+        (("pytorch_model.bin",), "pytorch_model.bin"),
     ],
 )
 def test_one_kind_of_weights_is_fetched_with_the_token(
-    files: tuple[str, ...], fetched: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: tuple[str, ...], fetched: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-
-    def fetch(name: str, *, allow_patterns: list[str], cache_dir: str, **told: str | None) -> str:
-        assert (name, cache_dir, told) == (
-            "owner/name", "cache", {"token": "secret", "revision": None}
-        )  # fmt: skip
-        asked.append(allow_patterns[-1])
-        for file in files:
-            if Path(file).match(allow_patterns[-1]):
-                (tmp_path / file).touch()
-        return str(tmp_path)
-
-    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: None)
-    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
-    assert fetch_align_model("owner/name", "cache", "secret") == tmp_path
-    assert asked == fetched
+    with play_hub(dict.fromkeys((*files, "config.json"), b"{}")) as hub:
+        hub.stand_in(monkeypatch)
+        directory = fetch_align_model("owner/name", str(tmp_path), "secret")
+    assert {file.name for file in directory.iterdir()} == {"config.json", fetched}
+    assert hub.tokens == {"Bearer secret"}

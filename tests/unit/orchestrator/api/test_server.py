@@ -26,11 +26,13 @@ from orchestrator.api.server import listen, make_server
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.trail.reading import Wanted, entries
 from scriptorium_client import Client
+from tests.eventually import eventually
 from tests.ip_families import needs_ipv6
 from tests.servers.api import serving
 
 SCRIPT = """
 import sys
+from pathlib import Path
 from pydantic import SecretStr
 from config.logging import configure_logging
 from config.settings import Settings
@@ -38,7 +40,8 @@ from orchestrator.api.server import run_server
 from orchestrator.cluster.connection import open_cluster
 
 configure_logging()
-connection = open_cluster(Settings(redis_url=SecretStr(sys.argv[1]), store_url=sys.argv[2]))
+values = Settings(redis_url=SecretStr(sys.argv[1]), store_url=sys.argv[2])
+connection = open_cluster(values.model_copy(update={"heartbeat_file": Path(sys.argv[3])}))
 run_server(connection, "127.0.0.1", 0)
 connection.close()
 """
@@ -101,10 +104,12 @@ def test_documents_come_from_this_host_only(connection: Cluster, own_tempdir: No
 
 
 @pytest.mark.slow
-def test_it_ends_when_it_is_told_to(settings: Settings, redis: Redis) -> None:
+def test_it_beats_and_ends_when_it_is_told_to(
+    settings: Settings, redis: Redis, tmp_path: Path
+) -> None:
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, url, str(settings.store_url)],
+        [sys.executable, "-c", SCRIPT, url, str(settings.store_url), str(tmp_path / "heartbeat")],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(Path.cwd())},
@@ -116,6 +121,7 @@ def test_it_ends_when_it_is_told_to(settings: Settings, redis: Redis) -> None:
         for line in process.stderr:
             if "startup complete" in line:
                 break
+        assert eventually((tmp_path / "heartbeat").exists)
         process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
         process.wait(20)

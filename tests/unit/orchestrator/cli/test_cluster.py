@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from orchestrator.cli.cluster import _places
 from orchestrator.cluster.connection import Cluster
 from orchestrator.local import workers
 from orchestrator.local.front_door import celery_command
+from tests.unit.gpu_worker.devices.test_naming import GPU, MIG, with_uuids
 from tests.unit.orchestrator.cli.test_cli import Run, cluster, run
 
 __all__ = ["cluster", "run"]
@@ -80,6 +82,31 @@ def test_worker_becomes_one_of_its_pool(
     assert (option(cpu, "--pool"), option(cpu, "--concurrency")) == ("prefork", "3")
     told = [environment["SCRIPTORIUM_WORKER_POOL"] for _, environment in (mig, align, cpu)]
     assert told == ["mig", "mig", "cpu"]
+
+
+def test_a_worker_is_named_after_its_gpu_and_sees_no_other(
+    run: Run, cluster: Cluster, became: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", with_uuids(GPU))
+    for name in ("0", GPU, MIG):
+        assert run("worker", "--gpu", name).status == 0
+    tail = f"-{os.getpid()}@{socket.gethostname()}"
+    for (_, command, environment), name, start in zip(
+        became, ("0", GPU, MIG), ("gpu0", "gpu-GPU-1a2b3c4d", "gpu-MIG-5e6f7a8b"), strict=True
+    ):
+        assert command[command.index("--hostname") + 1] == start + tail
+        assert environment["CUDA_VISIBLE_DEVICES"] == name
+
+
+@pytest.mark.parametrize("gpu", ["gpu0", "0,1", "-1", "7", ""])
+def test_a_gpu_that_is_none_is_refused_before_anything_starts(
+    run: Run, became: list[Any], gpu: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", with_uuids(GPU))
+    done = run("worker", f"--gpu={gpu}")
+    assert done.status == 2
+    assert "GPU" in done.err
+    assert not became
 
 
 def option(call: tuple[list[str], dict[str, str]], name: str) -> str:

@@ -52,6 +52,9 @@ def test_what_one_process_alone_can_have_is_not_handed_on() -> None:
     own = {"SCRIPTORIUM_METRICS_PORT": "9100", "SCRIPTORIUM_HEARTBEAT_FILE": "/alive"}
     assert not own.keys() & settings_environment(values, own).keys()
     assert settings_environment(values, {}, takes_over=True).items() >= own.items()
+    of_systemd = {"NOTIFY_SOCKET": "/run/notify"}
+    assert "NOTIFY_SOCKET" not in settings_environment(values, of_systemd)
+    assert settings_environment(values, of_systemd, takes_over=True).items() >= of_systemd.items()
 
 
 def test_a_program_does_not_show_its_environment() -> None:

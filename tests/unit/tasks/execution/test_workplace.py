@@ -18,6 +18,7 @@ from celery.signals import heartbeat_sent, setup_logging, worker_init, worker_pr
 from config.settings import Settings
 from gpu_worker.errors import ModelNotTrusted
 from gpu_worker.loaded import LoadedEngines
+from gpu_worker.models.hub_turns import STAGGER
 from tasks.execution import scratch, sweeping
 from tasks.execution import workplace as lifecycle
 from tasks.execution.workplace import Workplace, workplace
@@ -183,3 +184,14 @@ def test_the_encoder_of_the_engine_torch_is_that_of_the_setting(
     worker = replace(place, settings=settings.model_copy(update=changes))
     assert place.engine_request(greedy).encoder == "torch"
     assert worker.engine_request(greedy).encoder == "onnx"
+
+
+def test_it_says_how_far_apart_the_hub_is_asked(
+    place: Workplace, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(STAGGER, "seconds", 0.0)
+    told = settings.model_copy(update={"hub_spread_seconds": 12.0})
+    monkeypatch.setattr(lifecycle, "settings", lambda: told)
+    lifecycle._open.cache_clear()
+    workplace()
+    assert STAGGER.seconds == 12.0

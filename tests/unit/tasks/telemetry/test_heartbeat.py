@@ -23,6 +23,7 @@ from tasks.runs.stages import Pool
 from tasks.telemetry import heartbeat
 from tasks.telemetry.heartbeat import Heartbeat
 from tests.eventually import eventually
+from tests.servers.notify_socket import listening
 
 
 def touched(path: Path) -> float:
@@ -45,6 +46,28 @@ def test_beats_close_together_are_one(tmp_path: Path) -> None:
     os.utime(path, (1, 1))
     beating.beat()
     assert touched(path) == 1
+
+
+def test_what_an_earlier_process_left_does_not_speak_for_this_one(tmp_path: Path) -> None:
+    path = tmp_path / "alive"
+    path.touch()
+    beating = Heartbeat(path)
+    assert not path.exists()
+    beating.beat()
+    assert path.exists()
+
+
+def test_systemd_hears_once_that_it_is_ready_and_at_each_beat_that_it_is_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "LEAST_SECONDS", 0.0)
+    with listening(tmp_path / "notify") as told:
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        beating = Heartbeat(None)
+        assert told() == []
+        beating.beat()
+        beating.beat()
+        assert told() == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
 
 
 def test_without_a_file_there_is_no_heartbeat() -> None:
