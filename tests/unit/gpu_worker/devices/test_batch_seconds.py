@@ -32,7 +32,7 @@ def test_the_first_batch_does_not_count() -> None:
 
 
 def test_a_device_without_a_fixed_part_gets_what_fits_into_the_time() -> None:
-    assert measured(0.0, 0.014, [16, 16, 3]).items(WHOLE, SHARED) == 5
+    assert measured(0.0, 0.008, [16, 16, 3]).items(WHOLE, SHARED) == 5
     assert measured(0.0, 0.5, [16, 16]).items(WHOLE, SHARED) == 1
 
 
@@ -62,7 +62,7 @@ def test_a_device_that_takes_no_longer_for_more_items_gets_whole_batches() -> No
 
 
 def test_quick_batches_stay_whole() -> None:
-    assert measured(0.006, 0.003, [16, 4]).items(WHOLE, SHARED) == WHOLE
+    assert measured(0.003, 0.002, [16, 4]).items(WHOLE, SHARED) == WHOLE
 
 
 def test_a_lone_owner_s_batches_are_bounded_on_a_device_of_many_seconds_alone() -> None:
@@ -77,11 +77,11 @@ def test_a_batch_has_one_item_at_least_and_no_more_than_a_whole_one() -> None:
 
 
 def test_a_device_that_became_slower_is_noticed() -> None:
-    known = measured(0.0, 0.007, [16, 8] * 10)
+    known = measured(0.0, 0.004, [16, 8] * 10)
     assert known.items(WHOLE, SHARED) == 10
     for _ in range(60):
         size = known.items(WHOLE, SHARED)
-        known.took(size, 0.035 * size)
+        known.took(size, 0.02 * size)
     assert known.items(WHOLE, SHARED) == 2
 
 
