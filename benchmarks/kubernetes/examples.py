@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from benchmarks.kubernetes.nodes import AKS, EKS, GKE, OPENSHIFT, PLAIN, Cloud, Machine
 
 G5 = Machine("g5.xlarge", 4, 16, 200, 58)
-G5_DOUBLE = Machine("g5.2xlarge", 8, 32, 200, 58)
 G6 = Machine("g6.xlarge", 4, 16, 200, 58)
 G6_PREFIXES = Machine("g6.xlarge", 4, 16, 200, 110)  # IPv6 gives a node prefixes, and 110 pods
 P5 = Machine("p5.48xlarge", 192, 2048, 500, 100)
@@ -43,7 +42,7 @@ def each(cloud: Cloud, machine: Machine, number: int = 1) -> dict[str, tuple[Clo
 
 
 NODES = {
-    "minimal": Nodes(EKS, M6I, each(EKS, G5_DOUBLE)),
+    "minimal": Nodes(EKS, M6I, each(EKS, G5)),
     "eks-spot": Nodes(EKS, M6I, each(EKS, G5)),
     "gke": Nodes(GKE, E2, each(GKE, G2)),
     "aks": Nodes(AKS, D4S, each(AKS, NC4AS)),
@@ -54,7 +53,7 @@ NODES = {
     "mig": Nodes(
         EKS,
         M6I_LARGE,
-        {"h100": (EKS, P5, 8), "a10": (EKS, G5_DOUBLE, 1), "mig-small": (AKS, NC24ADS, 7)},
+        {"h100": (EKS, P5, 8), "a10": (EKS, G5, 1), "mig-small": (AKS, NC24ADS, 7)},
     ),
     "dra": Nodes(EKS, M6I, each(EKS, G6)),
 }

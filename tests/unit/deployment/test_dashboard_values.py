@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
+from tests.deployment.promtool import needs_promtool, promtool
 from tests.unit.deployment.test_dashboards import BOARDS, panels
 
-PROMTOOL = shutil.which("promtool")
 # Each is scraped from two processes: two pods on one card, two APIs and reconcilers.
 TWICE = {
     # Time slicing: one card, two workers of one pool.
@@ -60,17 +57,13 @@ def query(title: str) -> str:
     return text.replace("$__rate_interval", "5m")
 
 
-@pytest.mark.skipif(
-    PROMTOOL is None, reason="promtool is not installed (Debian: apt-get install prometheus)"
-)
+@needs_promtool
 def test_what_several_processes_tell_is_shown_once(tmp_path: Path) -> None:
     series: list[dict[str, str]] = []
     for name, values in TWICE.items():
         for pod in "ab":
             labels = name.partition("{")[2].rstrip("}")
-            if (
-                pod == "b"
-            ):  # a container, where the card has another index and the host another name
+            if pod == "b":  # a container, in which the card's index and the host's name differ
                 labels = labels.replace('gpu="0",name="H200",uuid="GPU-1",node="n1"', OTHER)
             target = f'namespace="speech",release="demo",job="api",instance="{pod}"'
             told = ",".join(filter(None, (labels, target)))
@@ -91,7 +84,4 @@ def test_what_several_processes_tell_is_shown_once(tmp_path: Path) -> None:
     path.write_text(
         yaml.safe_dump({"rule_files": [], "evaluation_interval": "1m", "tests": [test]})
     )
-    played = subprocess.run(
-        [str(PROMTOOL), "test", "rules", str(path)], capture_output=True, text=True, check=False
-    )
-    assert played.returncode == 0, played.stdout + played.stderr
+    promtool("test", "rules", path)
