@@ -28,6 +28,7 @@ from orchestrator.cli import (
     models,
     retention,
     shadow,
+    store,
     subtitles,
     transcribe,
     transcripts,
@@ -82,6 +83,7 @@ app.add_typer(corrections.app, name="corrections")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(shadow.app, name="shadow")
+app.add_typer(store.app, name="store")
 app.add_typer(subtitles.app, name="subtitles")
 app.add_typer(triggers.app, name="triggers")
 app.add_typer(vocabulary.app, name="vocabulary")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +32,7 @@ from orchestrator.jobs.ready_by import ReadyByPassed
 from orchestrator.jobs.sources import display_name, named_source
 from orchestrator.jobs.submission import IdempotencyConflict, submit
 from orchestrator.jobs.uploads import submitted, uploaded
-from tasks.artifacts import encode, exists
+from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.runs.units import Run
@@ -97,6 +98,26 @@ def finish_piece(
                 cluster.store.delete(keys.uses(record.tenant, content) + record.id)
             elif outcome.error is not None:
                 release(cluster.store, cluster.leases, record.tenant, record.id, content)
+
+
+def make_again(cluster: Cluster, rounds: Rounds, record: Collection, number: int, job: str) -> bool:
+    """Submit a line again whose job the store has lost; return False if the job was deleted.
+
+    A deletion removes the link from the line's idempotency key too. Without room the next call
+    does it.
+    """
+    if exists(cluster.store, keys.tombstone(record.tenant, job)):
+        return False
+    key = keys.idempotency(record.tenant, places.idempotency_key(record.id, number))
+    try:
+        if cluster.store.get(key).decode() != job:
+            return False
+    except ArtifactMissing:
+        return False
+    with suppress(NoRoom):
+        quota = _share_of(quota_of(cluster.settings, record.tenant))
+        return _one(cluster, rounds, record, Wanted(number), quota).job is not None
+    return True
 
 
 def _one(

@@ -40,6 +40,7 @@ def test_after_a_wipe_open_jobs_come_back_from_the_store(
     connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10, 10))
+    connection.store.put(keys.pcm(TENANT, a_plan().audio), b"")
     connection.store.put(keys.failed(a_unit(index=1)), b"{}")
     connection.redis.flushall()
     restore(connection)
