@@ -170,7 +170,7 @@ def restored(start_cluster: StartCluster, load: Load, copy: Copier) -> str:
         sound_after = time.monotonic() - began
         for finding in Walk(store, clock=later).findings():  # `store repair` beside the cluster
             mend(store, finding)
-        while left := [*look.unfinished(), *Walk(store, clock=later).findings()]:
+        while left := look.unfinished() or [it.key for it in Walk(store, clock=later).findings()]:
             assert time.monotonic() - began < 2 * PATIENCE_SECONDS, left
             time.sleep(0.2)
         must = look.must_have()
