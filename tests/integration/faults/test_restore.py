@@ -43,9 +43,12 @@ class Load:
 
 
 def loaded(
-    start_cluster: StartCluster, folder: Path, seed: int, copies: int, seconds: float
+    start_cluster: StartCluster, folder: Path, seed: int, copies: int, seconds: float, pause: float
 ) -> Load:
-    """Submit and delete while copies are taken, and kill a worker for every other copy."""
+    """Submit and delete while copies are taken, and kill a worker for every other copy.
+
+    `seconds`: what a copy takes; `pause`: between two requests, at most.
+    """
     dice, cluster = random.Random(seed), start_cluster(workers=1, name="first", **QUICK)
     paths = [
         write_wav(folder / f"{number}.wav", recording(12, seed=number)[0]) for number in range(4)
@@ -58,7 +61,7 @@ def loaded(
     assert all(texts.values())
     load = Submitting(cluster.connection, dice, paths)
     done, kills = list[Copier](), 0
-    going_on(load, dice, 2.0)
+    going_on(load, dice, 2.0, pause)
     for number in range(copies):
         # The order of names is what most tools have; any order is what replication has.
         copier = Copier(
@@ -73,18 +76,18 @@ def loaded(
             cluster.kill_random_worker(dice)
             kills += 1
         while not copier.is_over():
-            going_on(load, dice, 0.2)
+            going_on(load, dice, 0.2, pause)
         copier.join()
-        going_on(load, dice, dice.uniform(0.0, 1.0))
+        going_on(load, dice, dice.uniform(0.0, 1.0), pause)
     cluster.__exit__()
     return Load(load, texts, done, kills)
 
 
-def going_on(load: Submitting, dice: random.Random, seconds: float) -> None:
+def going_on(load: Submitting, dice: random.Random, seconds: float, pause: float) -> None:
     ends_at = time.monotonic() + seconds
     while time.monotonic() < ends_at:
         load.step()
-        time.sleep(dice.uniform(0.0, 0.1))
+        time.sleep(dice.uniform(0.0, pause))
 
 
 class Restored:
@@ -209,7 +212,7 @@ def figures(load: Load) -> str:
 def test_a_copy_of_a_store_in_use_loses_no_accepted_job(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:
-    load = loaded(start_cluster, tmp_path, seed=1, copies=1, seconds=3.0)
+    load = loaded(start_cluster, tmp_path, seed=1, copies=1, seconds=3.0, pause=0.1)
     figure(figures(load))
     figure(restored(start_cluster, load, load.copies[0]))
 
@@ -223,7 +226,7 @@ def test_a_copy_of_a_store_in_use_loses_no_accepted_job(
 def test_twenty_copies_at_random_moments_lose_no_accepted_job(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:
-    load = loaded(start_cluster, tmp_path, seed=2, copies=20, seconds=4.0)
+    load = loaded(start_cluster, tmp_path, seed=2, copies=20, seconds=3.0, pause=0.6)
     figure(figures(load))
     for copy in load.copies:
         figure(restored(start_cluster, load, copy))
