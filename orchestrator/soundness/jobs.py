@@ -18,19 +18,21 @@ from tasks.artifacts import ArtifactStore, exists
 from tasks.runs import keys
 from tasks.runs.units import created_at
 
-YOUNG_SECONDS = 60.0  # a job that is younger is perhaps just being submitted
+# A job that is younger is perhaps just being submitted; one without its manifest, refused.
+YOUNG_SECONDS, SETTLED_SECONDS = 60.0, 600.0
 Keys = Sequence[str]
 
 
 def look_at_job(store: ArtifactStore, tenant: str, job: str, now: float) -> JobFacts:
     """Look at one job. Its markers are read first: a run that ends meanwhile has its result."""
     elsewhere = [key for it in SHARED for key in store.list(f"{it}{tenant}/{job}/")]
+    folder = job_folder(store, tenant, job)
     return JobFacts(
-        job_folder(store, tenant, job),
+        folder,
         _opened(elsewhere),
         frozenset(elsewhere),
         is_deleted=exists(store, keys.tombstone(tenant, job)),
-        is_young=_is_young(job, now),
+        is_young=_is_young(folder, now),
     )
 
 
@@ -53,7 +55,7 @@ def jobs_of(
         job = min(there, key=lambda it: f"{it}/")  # as keys sort
         elsewhere = [key for it in shared for key in it.take(job)]
         folder = folders.take(job) or JobFolder(tenant, job, frozenset())
-        opened, young = _opened(elsewhere), _is_young(job, clock())
+        opened, young = _opened(elsewhere), _is_young(folder, clock())
         yield JobFacts(folder, opened, frozenset(elsewhere), job in deleted, young)
 
 
@@ -62,8 +64,9 @@ def _opened(found: Sequence[str]) -> frozenset[int]:
     return frozenset(int(name) for name in names if name.isdecimal())
 
 
-def _is_young(job: str, now: float) -> bool:
-    return (created_at(job) or 0.0) > now - YOUNG_SECONDS
+def _is_young(folder: JobFolder, now: float) -> bool:
+    seconds = YOUNG_SECONDS if folder.is_accepted else SETTLED_SECONDS
+    return (created_at(folder.job) or 0.0) > now - seconds
 
 
 class _Ahead:

@@ -91,8 +91,8 @@ def test_a_plan_without_its_audio_is_forgotten_and_the_file_is_decoded_again(
 
 
 def test_a_choice_of_models_without_its_language_is_made_again(connection: Cluster) -> None:
-    options = {"language": None, "model": "auto"}
-    write_records(connection.store, a_manifest(**options), a_plan(10))
+    manifest = a_manifest(language=None, model="auto")
+    write_records(connection.store, manifest, a_plan(10))
     connection.store.put(keys.pcm(TENANT, a_plan().audio), b"pcm")
     connection.store.put(keys.open_run(a_run()), b"")
     choice = keys.of_run(a_run(), keys.CHOICE)
