@@ -129,7 +129,6 @@ class Cataloguing:
 def _runs_below(names: Iterator[str]) -> dict[str, set[int]]:
     """Return by job the runs of keys such as `open/<tenant>/<job>/<run>`."""
     found: dict[str, set[int]] = {}
-    for name in names:
-        _, _, job, *run = name.split("/")
+    for _, _, job, *run in (name.split("/") for name in names if name.count("/") > 1):
         found.setdefault(job, set()).update(int(it) for it in run if it.isdecimal())
     return found
