@@ -226,7 +226,7 @@ def test_a_copy_of_a_store_in_use_loses_no_accepted_job(
 def test_twenty_copies_at_random_moments_lose_no_accepted_job(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:
-    load = loaded(start_cluster, tmp_path, seed=2, copies=20, seconds=3.0, pause=0.6)
+    load = loaded(start_cluster, tmp_path, seed=2, copies=20, seconds=1.0, pause=1.0)
     figure(figures(load))
     for copy in load.copies:
         figure(restored(start_cluster, load, copy))

@@ -11,7 +11,9 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
 from orchestrator.cluster.queues import queued_units
 from orchestrator.collections import places
+from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.ids import job_id
+from orchestrator.jobs.lines import idempotency_key
 from orchestrator.reconciler.cataloguing import EVERY_SECONDS, Cataloguing
 from orchestrator.reconciler.leading import Leading
 from orchestrator.reconciler.restoring import SETTLED_SECONDS, SUBMITTING_SECONDS, Restoring
@@ -148,8 +150,9 @@ def wiped(cluster: Cluster) -> None:
     restore(cluster)
 
 
+@pytest.mark.parametrize("has_key", [True, False], ids=["with its key", "without its key"])
 def test_a_line_whose_job_is_not_in_the_copy_is_submitted_again_under_its_id(
-    cluster: Cluster,
+    cluster: Cluster, has_key: bool
 ) -> None:
     collection = accepted(cluster, addresses(3))
     collecting(cluster).go_on()
@@ -157,12 +160,28 @@ def test_a_line_whose_job_is_not_in_the_copy_is_submitted_again_under_its_id(
     for key in [key for key in cluster.store.list("") if jobs[1] in key and "/jobs/" in key]:
         cluster.store.delete(key)
     cluster.store.delete(keys.open_run(Run(TENANT, jobs[1], 1)))
+    if not has_key:
+        cluster.store.delete(keys.idempotency(TENANT, idempotency_key(collection.id, 2)))
     wiped(cluster)
     for _ in range(3):
         end_jobs(cluster)
         collecting(cluster).go_on()
     assert counts(cluster, collection)["completed"] == 3
     assert [line["job"] for line in lines(cluster, collection)] == jobs
+
+
+def test_a_line_whose_job_was_deleted_stays_so_after_a_wipe(cluster: Cluster) -> None:
+    collection = accepted(cluster, addresses(3))
+    collecting(cluster).go_on()
+    jobs = [line["job"] for line in lines(cluster, collection)]
+    delete_job(cluster, TENANT, jobs[1])
+    cluster.store.delete(keys.tombstone(TENANT, jobs[1]))  # as the sweep does
+    wiped(cluster)
+    for _ in range(3):
+        end_jobs(cluster)
+        collecting(cluster).go_on()
+    assert counts(cluster, collection)["completed"] == 2
+    assert not exists(cluster.store, keys.manifest(TENANT, jobs[1]))
 
 
 def test_a_piece_that_is_not_in_the_copy_is_written_again_with_the_same_jobs(
