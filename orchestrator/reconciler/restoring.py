@@ -110,7 +110,7 @@ class Restoring:
         folder = job_folder(cluster.store, run.tenant, run.job)
         if folder.is_accepted:
             self._restore(run, folder, is_wiped=is_wiped)
-        elif not self.is_young(folder):  # what is left of a submission that was not accepted
+        elif not self.is_submitting(folder):  # refused, deleted, or lost by a copy of the bucket
             cluster.store.delete(keys.open_run(run))
 
     def _restore(

@@ -45,7 +45,7 @@ class Load:
 def loaded(
     start_cluster: StartCluster, folder: Path, seed: int, copies: int, seconds: float, pause: float
 ) -> Load:
-    """Submit and delete while copies are taken, and kill a worker for every other copy.
+    """Submit and delete while copies are taken, two at a time, and kill a worker for each two.
 
     `seconds`: what a copy takes; `pause`: between two requests, at most.
     """
@@ -62,22 +62,26 @@ def loaded(
     load = Submitting(cluster.connection, dice, paths)
     done, kills = list[Copier](), 0
     going_on(load, dice, 2.0, pause)
-    for number in range(copies):
+    for pair in (range(first, min(first + 2, copies)) for first in range(0, copies, 2)):
         # The order of names is what most tools have; any order is what replication has.
-        copier = Copier(
-            cluster.connection.store,
-            folder / f"copy-{number}",
-            dice.uniform(0.5, 1.5) * seconds,
-            seed=seed * 1000 + number,
-            in_order=number % 2 == 1,
-        ).start()
-        done.append(copier)
-        if number % 2 == 0 and cluster.local.supervisor.children():
+        begun = [
+            Copier(
+                cluster.connection.store,
+                folder / f"copy-{number}",
+                dice.uniform(0.5, 1.5) * seconds,
+                seed=seed * 1000 + number,
+                in_order=number % 2 == 1,
+            ).start()
+            for number in pair
+        ]
+        if cluster.local.supervisor.children():
             cluster.kill_random_worker(dice)
             kills += 1
-        while not copier.is_over():
+        while not all(copier.is_over() for copier in begun):
             going_on(load, dice, 0.2, pause)
-        copier.join()
+        for copier in begun:
+            copier.join()
+        done += begun
         going_on(load, dice, dice.uniform(0.0, 1.0), pause)
     cluster.__exit__()
     return Load(load, texts, done, kills)

@@ -251,6 +251,7 @@ def test_what_a_refused_submission_has_left_open_is_removed_in_the_end(
     connection: Cluster,
 ) -> None:
     young = job_id()
+    connection.jobs.restored()
     for job in (young, f"{0:011x}{0:012x}"):
         connection.store.put(keys.open_run(a_run(job=job)), b"")
     restore(connection)
