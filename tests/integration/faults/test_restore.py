@@ -35,7 +35,7 @@ def loaded(
     assert all(texts.values())
     load = Submitting(cluster.connection, dice, paths)
     done, kills = list[Copier](), 0
-    going_on(load, dice, 2.0, pause)
+    going_on(load, dice, 1.0, pause)
     for pair in (range(first, min(first + 2, copies)) for first in range(0, copies, 2)):
         # The order of names is what most tools have; any order is what replication has.
         begun = [
@@ -86,7 +86,7 @@ def figures(load: Load) -> str:
 def test_a_copy_of_a_store_in_use_loses_no_accepted_job(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:
-    load = loaded(start_cluster, tmp_path, seed=1, copies=1, seconds=3.0, pause=0.1)
+    load = loaded(start_cluster, tmp_path, seed=1, copies=1, seconds=2.0, pause=0.1)
     figure(figures(load))
     figure(str(restored(start_cluster, load, load.copies[0])))
 
@@ -100,7 +100,7 @@ def test_a_copy_of_a_store_in_use_loses_no_accepted_job(
 def test_twenty_copies_at_random_moments_lose_no_accepted_job(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:
-    load = loaded(start_cluster, tmp_path, seed=2, copies=20, seconds=2.0, pause=0.4)
+    load = loaded(start_cluster, tmp_path, seed=2, copies=20, seconds=2.0, pause=0.6)
     figure(figures(load))
     outcomes = []
     for copy in load.copies:
