@@ -143,21 +143,32 @@ def restored(start_cluster: StartCluster, load: Load, copy: Copier) -> Outcome:
         store.delete(key)  # as if ten minutes had passed: a mark of a dead process counts so long
     found = Counter(finding.kind for finding in Walk(store, clock=later).findings())
     began = time.monotonic()
-    cluster = start_cluster(workers=1, name=copy.to.name, store_url=copy.to.as_uri(), **QUICK)
+    cluster = start_cluster(
+        workers=1, name=f"on-{copy.to.name}", store_url=copy.to.as_uri(), **QUICK
+    )
     try:
         look = Restored(cluster, load, copy)
         while left := look.unfinished():
             assert time.monotonic() - began < PATIENCE_SECONDS, left
             time.sleep(0.2)
         sound_after = time.monotonic() - began
-        for finding in Walk(store, clock=later).findings():  # `store repair` beside the cluster
-            mend(store, finding)
-        while left := look.unfinished() or [it.key for it in Walk(store, clock=later).findings()]:
+        while left := look.unfinished() or repaired(store):
             assert time.monotonic() - began < 2 * PATIENCE_SECONDS, left
-            time.sleep(0.2)
+            time.sleep(0.5)
         return Outcome(copy, *look.must_have(), found, sound_after)
     finally:
         cluster.__exit__()
+
+
+def repaired(store: LocalStore) -> list[str]:
+    """Do what `store repair` does, beside the cluster; return what was unsound.
+
+    A claim that a deletion did not know of is found once that deletion has ended.
+    """
+    found = list(Walk(store, clock=later).findings())
+    for finding in found:
+        mend(store, finding)
+    return [finding.key for finding in found]
 
 
 def later() -> float:
