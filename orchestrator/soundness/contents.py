@@ -1,4 +1,4 @@
-"""Look for claims of jobs that are gone, and for contents that nobody claims."""
+"""Look for claims of jobs that are gone, and for contents that no job claims."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks.artifacts import ArtifactStore, exists
 from tasks.runs import keys
 
 MOST_LOST = 100_000  # claims of jobs that are gone, in one walk; the next one finds the rest
-_ONLY_LANGUAGE = "language-"  # of all channels together: it is in a folder that nobody claims
+_ONLY_LANGUAGE = "language-"  # of all channels together: it is in a folder that no job claims
 
 
 class Contents:

@@ -62,7 +62,7 @@ class Walk:
         self.jobs = 0  # that were looked at
 
     def findings(self, *, with_contents: bool = True) -> Iterator[Finding]:
-        """Yield what is unsound, tenant by tenant; `with_contents`: also what nobody claims."""
+        """Yield what is unsound, tenant by tenant; `with_contents`: also what no job claims."""
         for tenant in tenants_of(self._store):
             known = Names()
             yield from self._jobs(tenant, known)
