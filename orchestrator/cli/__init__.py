@@ -30,6 +30,7 @@ from orchestrator.cli import (
     plan,
     retention,
     shadow,
+    store,
     subtitles,
     transcribe,
     transcripts,
@@ -85,6 +86,7 @@ app.add_typer(corrections.app, name="corrections")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(shadow.app, name="shadow")
+app.add_typer(store.app, name="store")
 app.add_typer(subtitles.app, name="subtitles")
 app.add_typer(triggers.app, name="triggers")
 app.add_typer(vocabulary.app, name="vocabulary")

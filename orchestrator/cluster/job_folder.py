@@ -43,6 +43,14 @@ class JobFolder:
         """Return whether a run of this job has an object: keys.RESULT, `canceled` and so on."""
         return f"{_RUNS}{run.number}/{name}" in self.names
 
+    @property
+    def is_completed(self) -> bool:
+        """Tell by names alone whether a job that has ended is surely completed.
+
+        A run that was canceled has no timings; of others that ended badly, units were given up.
+        """
+        return self.has(self.newest, "timings.json") and not any(self.given_up(self.newest))
+
     def given_up(self, run: Run) -> Iterator[tuple[Stage, int]]:
         """Yield the units of a run that were given up."""
         prefix = f"{_RUNS}{run.number}/failed/"

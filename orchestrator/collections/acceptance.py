@@ -109,6 +109,7 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
         idempotency_key=key,
         asked=mark,
         is_operators=asked.is_operators,
+        notes_deletions=True,
     )
     store.put(places.open_round(first), places.marker(time.time()))  # if it was removed just then
     if time.monotonic() - began > SETTLED_SECONDS / 2:

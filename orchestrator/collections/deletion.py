@@ -19,6 +19,7 @@ from orchestrator.collections.rounds import Rounds
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.holds import JobHeld, is_held
 from orchestrator.jobs.ids import forget_key
+from orchestrator.jobs.lines import idempotency_key
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
 from tasks.runs import keys
 from tasks.runs.json_artifacts import json_object, read_record
@@ -158,7 +159,7 @@ def _jobs(
     found: dict[str, str | None] = {it.job: None for it in states if it.job is not None}
     seen = {it.number for it in states}
     for line in [it for it in lines if it.number not in seen][:PIECE]:
-        key = places.idempotency_key(record.id, line.number)
+        key = idempotency_key(record.id, line.number)
         with suppress(ArtifactMissing):
             found[cluster.store.get(keys.idempotency(record.tenant, key)).decode()] = key
     return found

@@ -12,7 +12,7 @@ import structlog
 
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.collections import places
-from orchestrator.collections.making import finish_piece
+from orchestrator.collections.making import finish_piece, make_again
 from orchestrator.collections.records import Collection, Outcome
 from orchestrator.collections.rounds import Rounds
 from orchestrator.collections.states import (
@@ -59,7 +59,7 @@ def end(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run) -> None
         states = rounds.with_ended(turn, list(rounds.states.read(turn)), noting=True)
         lost = [it for it in states if it.letter == UNKNOWN]
         if lost:
-            _each(lambda state: _look_up(cluster, rounds, turn, state), lost)
+            _each(lambda state: _look_up(cluster, rounds, record, turn, state), lost)
             return
         # Fewer than all: Redis was wiped while they were read.
         if len(states) < record.lines or any(it.letter in (QUEUED, RUNNING) for it in states):
@@ -81,13 +81,17 @@ def _grouped(states: Sequence[State]) -> dict[str, list[int]]:
     return found
 
 
-def _look_up(cluster: Cluster, rounds: Rounds, turn: Run, state: State) -> None:
-    """Index a job again that Redis has lost; note one that was deleted or cannot be read."""
+def _look_up(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run, state: State) -> None:
+    """Index a job again that Redis has lost; note one that was deleted or cannot be read.
+
+    One that the store has lost, as a copy of a bucket in use may have, is made again.
+    """
     job = state.job or ""
     try:
         found = cluster.job(turn.tenant, job)
     except UnknownJob:
-        rounds.states.note(turn, {state.number: DELETED})
+        if not make_again(cluster, rounds, record, state.number, job):
+            rounds.states.note(turn, {state.number: DELETED})
         return
     if found.status.final and cluster.jobs.find(turn.tenant, job) is None:
         rounds.states.note(turn, {state.number: FAILED})

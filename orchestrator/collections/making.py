@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -26,12 +27,13 @@ from orchestrator.jobs import runs
 from orchestrator.jobs.admission import room
 from orchestrator.jobs.ids import keyed_job
 from orchestrator.jobs.labels import checked_labels
+from orchestrator.jobs.lines import gone, idempotency_key
 from orchestrator.jobs.options import with_allowed_lane
 from orchestrator.jobs.ready_by import ReadyByPassed
 from orchestrator.jobs.sources import display_name, named_source
 from orchestrator.jobs.submission import IdempotencyConflict, submit
 from orchestrator.jobs.uploads import submitted, uploaded
-from tasks.artifacts import encode, exists
+from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.runs.units import Run
@@ -99,6 +101,28 @@ def finish_piece(
                 release(cluster.store, cluster.leases, record.tenant, record.id, content)
 
 
+def make_again(cluster: Cluster, rounds: Rounds, record: Collection, number: int, job: str) -> bool:
+    """Submit a line again whose job the store has lost; return False if the job was deleted.
+
+    It gets the same id. Without room the next call does it.
+    """
+    store, tenant = cluster.store, record.tenant
+    if exists(store, keys.tombstone(tenant, job)) or exists(store, gone(tenant, record.id, job)):
+        return False
+    key = keys.idempotency(tenant, idempotency_key(record.id, number))
+    if record.notes_deletions:
+        store.put(key, job.encode())
+    try:
+        if store.get(key).decode() != job:  # a deletion removes the link
+            return False
+    except ArtifactMissing:
+        return False
+    with suppress(NoRoom):
+        quota = _share_of(quota_of(cluster.settings, tenant))
+        return _one(cluster, rounds, record, Wanted(number), quota).job is not None
+    return True
+
+
 def _one(
     cluster: Cluster, rounds: Rounds, record: Collection, wanted: Wanted, quota: Quota
 ) -> Outcome:
@@ -135,7 +159,7 @@ def _submitted(cluster: Cluster, record: Collection, line: Line, quota: Quota) -
     }
     if not record.is_operators:
         given["options"] = with_allowed_lane(given["options"], tenant, settings)
-    key = places.idempotency_key(record.id, line.number)
+    key = idempotency_key(record.id, line.number)
     named: dict[str, Any] = {"tenant": tenant, "idempotency_key": key, "quota": quota}
     try:
         try:

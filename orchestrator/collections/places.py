@@ -7,6 +7,7 @@
     tenants/<tenant>/collections/<collection>/lines.jsonl
                                              /wanted/<round>.json        the lines of a retry
                                              /made/<round>/<place>.json  what became of lines
+                                             /gone/<job>                 a line's job is deleted
                                              /canceled/<round>
                                              /ended/<round>.json
                                              /delivery/<round>/<try>, and <round>.json
@@ -23,10 +24,10 @@ from redis import Redis
 
 from orchestrator.cluster.outbox import DUE_ROUNDS, Outbox
 from orchestrator.jobs.ids import keyed_job
+from orchestrator.jobs.lines import ACCEPTED as ACCEPTED
 from tasks.artifacts import ArtifactStore, encode
 from tasks.runs.units import Run
 
-ACCEPTED = "collections/"
 OPEN = "open-collections/"
 OWED = "owed-collections/"
 DELETED = "deleted-collections/"
@@ -107,11 +108,6 @@ def names_of(store: ArtifactStore, top: str, tenant: str) -> Iterator[str]:
     """Yield the collections of a tenant in a folder of all tenants, oldest first."""
     begin = f"{top}{tenant}/"
     return (key.removeprefix(begin) for key in store.list(begin))
-
-
-def idempotency_key(collection: str, line: int) -> str:
-    """Return the key with which a line is submitted: a client's key has no spaces."""
-    return f"collection {collection} {line}"
 
 
 def client_key(key: str) -> str:

@@ -61,6 +61,7 @@ class Collection(Record):
     idempotency_key: str | None = None
     asked: str = ""  # a digest of the request, to tell a repetition from another request
     is_operators: bool = False  # from the command line: its sources need no permission
+    notes_deletions: bool = False  # of its jobs; earlier releases did not
     # It was never accepted: what is left of an earlier try is being removed, in this place.
     is_dropped: bool = False
 

@@ -81,7 +81,12 @@ class Rounds:
             starts = [_start_of(key, folder) for key in self._store.list(folder)]
             with ThreadPoolExecutor(THREADS, "pieces") as threads:
                 pieces = list(threads.map(lambda it, of=turn: self._piece(of, it), starts))
-            done = [outcome for piece in pieces for outcome in piece]
+            done = list[Outcome]()
+            for start, piece in zip(starts, pieces, strict=True):
+                if start != len(done):  # a piece is lacking before it, as in a copy of a bucket
+                    self._store.delete(places.piece(turn, start))  # in use: done once more
+                    continue
+                done += piece
             self.states.add(turn, done, len(done))
 
     def outcomes(self, turn: Run) -> Iterator[Outcome]:

@@ -18,6 +18,7 @@ from orchestrator.cluster.job_index import newest_run
 from orchestrator.cluster.unreadable import note, parsed_runs
 from orchestrator.jobs.holds import JobHeld, is_held
 from orchestrator.jobs.ids import forget_key
+from orchestrator.jobs.lines import note_deletion
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
 from tasks.runs import keys, usage_keys
 from tasks.runs.json_artifacts import UnreadableRecord, read_record
@@ -118,6 +119,7 @@ def erase(cluster: Cluster, stone: Tombstone, outside: Sequence[str] | None = No
     if naming[1] in own:
         idempotency_key = _idempotency_key(cluster, tenant, job)
         if idempotency_key is not None:
+            note_deletion(store, tenant, job, idempotency_key)
             forget_key(store, tenant, job, idempotency_key)
     if outside is None:
         outside = [key for it in SHARED for key in store.list(f"{it}{tenant}/{job}/")]

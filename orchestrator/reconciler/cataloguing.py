@@ -1,9 +1,9 @@
 """Walk over all jobs that the store has, once after a wipe and then once a day.
 
 The walk lists jobs by the names of their objects and reads few, so a million jobs are some
-thousand requests. It makes the store's index of ended jobs complete, opens again what has no end
-and no open marker, and removes from Redis's list what is not open. It keeps its place in Redis, so
-that a fault or a new leader goes on from there.
+thousand requests. It makes the store's index of ended jobs complete, makes sound what a copy of a
+bucket in use has mixed up (`orchestrator/soundness`), and removes from Redis's list what is not
+open. It keeps its place in Redis, so that a fault or a new leader goes on from there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -20,7 +21,10 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_folder import job_folders
 from orchestrator.reconciler.indexing import Indexing
 from orchestrator.reconciler.leading import Leading, LeadLost
+from orchestrator.reconciler.mending import Mending
 from orchestrator.reconciler.restoring import Restoring
+from orchestrator.soundness.collections import collections_of
+from orchestrator.soundness.findings import JobFacts, job_findings
 from tasks.runs import keys
 
 EVERY_SECONDS = 24 * 3600.0  # between two walks over everything
@@ -50,6 +54,7 @@ class Cataloguing:
         self._leading = leading
         self._restoring = restoring
         self._indexing = Indexing(cluster, restoring)
+        self._mending = Mending(cluster, restoring, clock)
         self._clock = clock
         self._redis = cluster.redis
         self._replace = cluster.redis.register_script(_MOVE)
@@ -62,10 +67,11 @@ class Cataloguing:
         jobs = self._cluster.jobs
         if jobs.is_wiped():  # the open runs first
             return
-        place = self._place()
+        place, now = self._place(), self._clock()
         ended_at = place.get("ended_at")
         if ended_at is not None:
-            if not jobs.lacks_ended() and 0 <= self._clock() - ended_at < EVERY_SECONDS:
+            due_at = min(ended_at + EVERY_SECONDS, place.get("again_at", float("inf")))
+            if not jobs.lacks_ended() and ended_at <= now < due_at:
                 return
             place = {}
         if not place:
@@ -83,24 +89,30 @@ class Cataloguing:
 
     def _walk_tenant(self, tenant: str, place: Place) -> Place:
         store = self._cluster.store
-        is_open = _jobs_below(store.list(f"{keys.OPEN}{tenant}/"))
-        is_deleted = _jobs_below(store.list(f"{keys.DELETED}{tenant}/"))
+        opened = _runs_below(store.list(f"{keys.OPEN}{tenant}/"))
+        is_deleted = _runs_below(store.list(f"{keys.DELETED}{tenant}/")).keys()
         after = str(place.get("job", ""))
         folders = job_folders(store, tenant, after)
         while page := list(islice(folders, PAGE)):
-            self._indexing.compare(tenant, after, page, is_open | is_deleted)
-            found = [it for it in page if it.is_accepted and it.job not in is_deleted]
-            ended = keys.RESULT
-            ours = (it for it in found if it.job not in is_open and not it.has(it.newest, ended))
-            self._restoring.each(self._restoring.reopen, ours, lambda it: it.newest.name)
+            self._indexing.compare(tenant, after, page, opened.keys() | is_deleted)
+            facts = [
+                JobFacts(it, opened.get(it.job, set()), is_deleted=it.job in is_deleted)
+                for it in page
+            ]
+            unsound = (it.folder for it in facts if job_findings(it))
+            self._restoring.each(self._mending.mend_job, unsound, lambda it: it.newest.name)
             after = page[-1].job
             place = self._move(place, {"tenant": tenant, "job": after})
         self._cluster.jobs.tidy(tenant)  # what has ended can be found in the store by now
+        names = collections_of(store, tenant)
+        self._restoring.each(partial(self._mending.mend_collection, tenant), names, str)
         return place
 
     def _move(self, place: Place, changes: Place) -> Place:
         """Keep how far the walk has come. Raises LeadLost if another walks, or after a wipe."""
         following = {"walk": place.get("walk")} | changes
+        if (again_at := self._mending.again_at(place.get("again_at"))) is not None:
+            following["again_at"] = again_at
         if not self._replace(keys=[_PLACE], args=[json.dumps(place), json.dumps(following)]):
             raise LeadLost
         return following
@@ -114,7 +126,9 @@ class Cataloguing:
         return place if isinstance(place, dict) else {}
 
 
-def _jobs_below(names: Iterator[str]) -> frozenset[str]:
-    """Return the jobs of keys such as `open/<tenant>/<job>/<run>`."""
-    parts = (name.split("/") for name in names)
-    return frozenset(part[2] for part in parts if len(part) > 2)
+def _runs_below(names: Iterator[str]) -> dict[str, set[int]]:
+    """Return by job the runs of keys such as `open/<tenant>/<job>/<run>`."""
+    found: dict[str, set[int]] = {}
+    for _, _, job, *run in (name.split("/") for name in names if name.count("/") > 1):
+        found.setdefault(job, set()).update(int(it) for it in run if it.isdecimal())
+    return found

@@ -45,7 +45,11 @@ class Indexing:
         self._restoring.each(lambda job: self._doubt(tenant, job), gone, lambda job: job)
         ended = (it for it in folders if it.job not in busy and it.has(it.newest, keys.RESULT))
         unsure = [it for it in ended if it.is_accepted and not _fits(it, known.get(it.job))]
-        self._restoring.each(self._write, unsure, lambda it: it.newest.name)
+        self._restoring.each(
+            lambda it: self._write(it, is_doubtful=it.job in known),
+            unsure,
+            lambda it: it.newest.name,
+        )
 
     def _known(self, tenant: str, after: str, folders: Sequence[JobFolder]) -> Known:
         """Return the jobs of ours that are in the index and whose ids are in that range."""
@@ -64,13 +68,15 @@ class Indexing:
         if not exists(self._store, keys.manifest(tenant, job)):
             self._ended.remove(tenant, self._ended.place(tenant, job))
 
-    def _write(self, folder: JobFolder) -> None:
+    def _write(self, folder: JobFolder, *, is_doubtful: bool = False) -> None:
         """Write how a job has ended, unless it runs again."""
         run, tenant, job = folder.newest, folder.tenant, folder.job
         opened = self._store.list(f"{keys.OPEN}{tenant}/{job}/")
         if next(iter(opened), None) is not None or exists(self._store, keys.tombstone(tenant, job)):
             return
-        status, place = self._status(folder), self._ended.place(tenant, job)
+        # A copy of a bucket in use may lack the name of a unit that was given up.
+        status = self._read(folder) if is_doubtful else self._status(folder)
+        place = self._ended.place(tenant, job)
         if status is not None:
             self._ended.add(run.tenant, place, status)
             self._ended.remove(run.tenant, place, but=status)
@@ -88,8 +94,10 @@ class Indexing:
 
     def _status(self, folder: JobFolder) -> Status | None:
         """Return how a job has ended; only what cannot be told by names is read."""
-        if is_completed(folder):
-            return Status.COMPLETED
+        return Status.COMPLETED if folder.is_completed else self._read(folder)
+
+    def _read(self, folder: JobFolder) -> Status | None:
+        """Return how a job has ended, by its result."""
         try:
             key = keys.of_run(folder.newest, keys.RESULT)
             return read_record(self._store, key, Summary.of_result).status
@@ -99,17 +107,8 @@ class Indexing:
             return Status.FAILED
 
 
-def is_completed(folder: JobFolder) -> bool:
-    """Tell by names alone whether a job that has ended is surely completed.
-
-    A run that was canceled has no timings; of others that ended badly, units were given up.
-    """
-    run = folder.newest
-    return folder.has(run, "timings.json") and not any(folder.given_up(run))
-
-
 def _fits(folder: JobFolder, known: Collection[Status] | None) -> bool:
     """Tell whether the index says of an ended job what its folder says, as far as names tell."""
     if not known or len(known) > 1:
         return False
-    return Status.COMPLETED in known or not is_completed(folder)
+    return Status.COMPLETED in known or not folder.is_completed

@@ -19,6 +19,9 @@ from orchestrator.cluster.job_index import open_runs
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.jobs.costing import cost_of
 from orchestrator.reconciler.leading import Leading, LeadLost
+from orchestrator.soundness.findings import has_end, open_findings
+from orchestrator.soundness.mending import mend
+from orchestrator.soundness.records import look_at_records
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs import keys
 from tasks.runs.canvas import run_canvas
@@ -29,6 +32,9 @@ from tasks.state.receipts import Receipt
 
 THREADS = 16  # runs restored at once: each waits for the store most of the time
 SETTLED_SECONDS = 600.0  # a submission or a deletion in progress is over after this
+# From a job's manifest to its open marker. One that is opened sooner, and refused then, loses its
+# manifest, so that no worker does it and the marker goes at the next look.
+SUBMITTING_SECONDS = 60.0
 Item = TypeVar("Item")
 log = structlog.get_logger(__name__)
 
@@ -49,6 +55,7 @@ class Restoring:
         self._adopt = adopt  # take up runs that others left open
         self._clock = clock
         self.seen: Collection[Run] = frozenset()  # those that were open at the last pass
+        self._wiped_at = float("-inf")  # a job that is older is not just being submitted
 
     def restore(self) -> None:
         """Compare once: what Redis lacks, what the store lacks, then what is owed.
@@ -58,6 +65,8 @@ class Restoring:
         """
         jobs = self._cluster.jobs
         wiped = jobs.is_wiped()
+        if wiped:
+            self._wiped_at = self._clock()
         before = jobs.open_runs()  # first: a run of Redis is in the store's listing, or is over
         listed = set(open_runs(self._cluster.store))
         lacking = sorted(listed.difference(before), key=lambda run: run.name)
@@ -71,11 +80,11 @@ class Restoring:
     def reopen(self, folder: JobFolder) -> None:
         """Open the newest run of a job again that has neither a result nor an open marker.
 
-        So are jobs in a copy of a bucket that was written to meanwhile. Does nothing for a young
-        job, which is perhaps being submitted. Raises what `restore` raises.
+        So are jobs in a copy of a bucket that was written to meanwhile. Does nothing for a job
+        that is perhaps being submitted. Raises what `restore` raises.
         """
         run = folder.newest
-        if self._is_young(folder):
+        if self.is_submitting(folder):
             return
         store = self._cluster.store
         if exists(store, keys.open_run(run)) or exists(store, keys.of_run(run, keys.RESULT)):
@@ -85,7 +94,11 @@ class Restoring:
         log.warning("run_reopened", run=run.name)
         store.put(keys.open_run(run), b"")
         if not self._cluster.jobs.is_open(run):
-            self._restore(run, folder, is_wiped=False)
+            self._restore(run, folder, is_wiped=False, is_reopened=True)
+
+    def now(self) -> float:
+        """Return the time by which jobs are young, in seconds since 1970."""
+        return self._clock()
 
     def _take_up(self, run: Run, *, is_wiped: bool) -> None:
         """Restore a run that the store has open and Redis has not."""
@@ -97,12 +110,16 @@ class Restoring:
         folder = job_folder(cluster.store, run.tenant, run.job)
         if folder.is_accepted:
             self._restore(run, folder, is_wiped=is_wiped)
-        elif not self._is_young(folder):  # what is left of a submission that was not accepted
+        elif not self.is_submitting(folder):  # refused, deleted, or lost by a copy of the bucket
             cluster.store.delete(keys.open_run(run))
 
-    def _restore(self, run: Run, folder: JobFolder, *, is_wiped: bool) -> None:
+    def _restore(
+        self, run: Run, folder: JobFolder, *, is_wiped: bool, is_reopened: bool = False
+    ) -> None:
         cluster = self._cluster
         newest = folder.newest if folder.newest.number > run.number else run
+        if not has_end(folder, newest):
+            folder = self._mended(newest, folder, with_claims=is_reopened)
         manifest = cluster.records.manifest(run.tenant, run.job)
         if folder.has(newest, "canceled"):
             cluster.cancellations.flag(newest)
@@ -115,7 +132,7 @@ class Restoring:
         given_up = list(folder.given_up(newest))
         for stage, index in given_up:
             cluster.ledger.record(newest.unit(stage, index), Receipt("failed"))
-        ended = [one for one in {run, newest} if _has_end(folder, one)]
+        ended = [one for one in {run, newest} if has_end(folder, one)]
         for one in ended:  # first: what dies here has told Redis of no run without an end
             cluster.settle(one)
         cost = cost_of(cluster, manifest, plan)
@@ -126,6 +143,18 @@ class Restoring:
         is_plain = not EARLY_STAGES & {stage for stage, _ in given_up}
         if is_wiped and is_plain and not cluster.settings.broker_url:
             self._issue(manifest, newest, folder)
+
+    def _mended(self, run: Run, folder: JobFolder, *, with_claims: bool) -> JobFolder:
+        """Mend what an open run needs, as far as a copy of a bucket lacks it; return its folder."""
+        store, records = self._cluster.store, self._cluster.records
+        found = open_findings(look_at_records(store, records, run, with_claims=with_claims))
+        if not found:
+            return folder
+        for finding in found:
+            log.warning("unsound", kind=finding.kind, artifact=finding.key, action=finding.action)
+            mend(store, finding)
+        self._cluster.records.forget(run.tenant, run.job)
+        return job_folder(self._cluster.store, run.tenant, run.job)
 
     def _issue(self, manifest: Manifest, run: Run, folder: JobFolder) -> None:
         """Send the run's first message, as a retry does: what is done is found by its artifact."""
@@ -145,22 +174,33 @@ class Restoring:
             log.info("run_dropped", run=run.name)
             jobs.forget(run.tenant, run.job)
             cluster.ledger.forget(run)
-        elif _has_end(folder, run):
+        elif has_end(folder, run):
             cluster.settle(run)
         elif run.number < folder.newest.number:
             jobs.drop(run)
         else:
             self.reopen(folder)
 
-    def _is_young(self, folder: JobFolder) -> bool:
+    def is_submitting(self, folder: JobFolder) -> bool:
+        """Return whether the job has perhaps no open marker yet.
+
+        One from before a wipe of Redis has: its submission has ended, or is another cluster's.
+        """
+        created = self._created_at(folder)
+        return created > max(self._wiped_at, self._clock() - SUBMITTING_SECONDS)
+
+    def is_young(self, folder: JobFolder) -> bool:
         """Return whether the job is so young that it may just be submitted or refused."""
+        return self._clock() - self._created_at(folder) < SETTLED_SECONDS
+
+    def _created_at(self, folder: JobFolder) -> float:
         created = created_at(folder.job)
         if created is None:
             try:
-                created = self._cluster.records.manifest(folder.tenant, folder.job).created_at
+                return self._cluster.records.manifest(folder.tenant, folder.job).created_at
             except ArtifactMissing:
-                return False
-        return self._clock() - created < SETTLED_SECONDS
+                return float("-inf")
+        return created
 
     def each(
         self, work: Callable[[Item], None], items: Iterable[Item], name: Callable[[Item], str]
@@ -185,13 +225,6 @@ class Restoring:
                     future.result()
             finally:
                 threads.shutdown(cancel_futures=True)
-
-
-def _has_end(folder: JobFolder, run: Run) -> bool:
-    """Return whether the end of a run is written, with its result or before it."""
-    last = (Stage.ASSEMBLE, 0)
-    written = folder.has(run, keys.RESULT) or folder.has(run, "canceled")
-    return written or last in folder.given_up(run)
 
 
 def _name(run: Run) -> str:

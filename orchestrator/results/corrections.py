@@ -115,17 +115,19 @@ class Corrections:
 def corrections(cluster: Cluster, tenant: str, job: str, run: int) -> Corrections:
     """Return what people have said of the lines of this run of a job."""
     folder = keys.job(tenant, job, "corrections/")
-    newest: dict[int, int] = {}
+    versions: dict[int, list[int]] = {}
     for key in cluster.store.list(folder):
         of_run, _, name = key.removeprefix(folder).partition("/")
-        number = int(name.removesuffix(".json"))
-        newest[int(of_run)] = max(newest.get(int(of_run), 0), number)
-    version = newest.pop(run, 0)
+        versions.setdefault(int(of_run), []).append(int(name.removesuffix(".json")))
+    own = sorted(versions.pop(run, []))
+    # The newest snapshot that is there: a copy of a bucket in use may lack one of the last ones.
+    first = max((number for number in own if number % SNAPSHOT == 0), default=0)
     lines: dict[int, LineCorrection] = {}
-    for number in range(version - version % SNAPSHOT, version + 1):
-        if number:
+    for number in own:
+        if number >= first:
             lines |= _read(cluster, tenant, job, run, number)
-    return Corrections(run, version, dict(sorted(lines.items())), tuple(sorted(newest)))
+    version = own[-1] if own else 0
+    return Corrections(run, version, dict(sorted(lines.items())), tuple(sorted(versions)))
 
 
 def correct(

@@ -13,6 +13,7 @@ from orchestrator.cluster.ended_jobs import ended_key
 from orchestrator.cluster.job import Status
 from orchestrator.collections import places
 from orchestrator.jobs.holds import hold_key
+from orchestrator.jobs.lines import gone
 from tasks.runs import keys, usage_keys, vocabulary_keys
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
@@ -80,7 +81,7 @@ COLLECTIONS = [
     *(make(TENANT, "c-1") for make in (places.record, places.deleted, places.lines)),
     *(make(TURN) for make in (places.open_round, places.wanted, places.canceled, places.ended)),
     *(places.OWED + TURN.name, places.piece(TURN, 0), places.delivered(TURN)),
-    places.tries(TURN) + "1",
+    *(places.tries(TURN) + "1", gone(TENANT, "c-1", JOB)),
 ]
 SHADOWS = [shadows.DUE + RUN.name, shadows.MADE + RUN.name]
 TRAIL = "audit/2026-11-29/1795960793.123-api-17-1.jsonl"  # as orchestrator/trail/writing.py has it

@@ -123,6 +123,7 @@ def let_time_pass(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(claims, "STALE_SECONDS", 0.0)
     patch.setattr(claims, "PATIENCE_SECONDS", 0.0)
     patch.setattr(restoring, "SETTLED_SECONDS", 0.0)
+    patch.setattr(restoring, "SUBMITTING_SECONDS", 0.0)
 
 
 @pytest.fixture

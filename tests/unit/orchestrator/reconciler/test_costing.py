@@ -41,6 +41,7 @@ def test_a_run_is_measured_once_it_is_planned(connection: Cluster) -> None:
 def test_after_a_wipe_the_same_is_in_flight_as_before(connection: Cluster) -> None:
     cluster = with_settings(connection, **BOUNDED)
     cluster.store.put(keys.source(TENANT, "ab"), bytes(1234))
+    cluster.store.put(keys.pcm(TENANT, a_plan().audio), b"")
     open_job(cluster, a_plan(10, 20))
     measure(cluster)
     before = cluster.jobs.in_flight(TENANT)

@@ -40,6 +40,7 @@ def test_after_a_wipe_open_jobs_come_back_from_the_store(
     connection: Cluster, reconciler: Reconciler, clock: Clock
 ) -> None:
     open_job(connection, a_plan(10, 10))
+    connection.store.put(keys.pcm(TENANT, a_plan().audio), b"")
     connection.store.put(keys.failed(a_unit(index=1)), b"{}")
     connection.redis.flushall()
     restore(connection)
@@ -250,6 +251,7 @@ def test_what_a_refused_submission_has_left_open_is_removed_in_the_end(
     connection: Cluster,
 ) -> None:
     young = job_id()
+    connection.jobs.restored()
     for job in (young, f"{0:011x}{0:012x}"):
         connection.store.put(keys.open_run(a_run(job=job)), b"")
     restore(connection)

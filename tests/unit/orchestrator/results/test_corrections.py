@@ -257,3 +257,16 @@ def test_corrections_are_below_the_job_with_which_they_are_deleted(
     all_three(connection)
     names = list(connection.store.list(keys.job(TENANT, job, "corrections/")))
     assert names == [keys.job(TENANT, job, "corrections/1/000001.json")]
+
+
+def test_a_snapshot_that_a_copy_of_the_store_lacks_hides_no_earlier_correction(
+    connection: Cluster, job: str
+) -> None:
+    put(connection, change(INVENTED, Action.REFUSED))
+    for seen in range(1, SNAPSHOT + 1):
+        put(connection, change(WRONG, Action.CORRECTED, f"Text {seen + 1}."), seen=seen)
+    connection.store.delete(module._version(TENANT, JOB, 1, SNAPSHOT))
+    said = corrections(connection, TENANT, JOB, 1)
+    assert said.version == SNAPSHOT + 1
+    assert said.lines[INVENTED].action is Action.REFUSED
+    assert said.lines[WRONG].text == f"Text {SNAPSHOT + 1}."
