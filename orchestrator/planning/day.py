@@ -72,7 +72,7 @@ def play(
     return Played(
         worker_hours=day.worker_hours,
         work_hours=math.fsum(sum(one.chunks) for one in counted) / speed / HOUR,
-        waits=(ends - begins - longest)[begins >= counted_from],
+        waits=np.maximum(0.0, np.round(ends - begins - longest, 3))[begins >= counted_from],
         most_open=int(still_open.max(initial=0)),
         most_waiting=day.most_waiting,
     )

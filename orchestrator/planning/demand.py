@@ -17,6 +17,8 @@ from gpu_worker.errors import InvalidOption
 
 DAY, HOUR = 86_400.0, 3_600.0
 MOST_PEAK = 20.0  # a day of less than two hours
+# What can be played in some seconds, and is more than nothing.
+LEAST_HOURS, LONGEST_FILE, MOST_FILES = 0.01, 7 * DAY, 20e6
 _CHUNK_SECONDS = ChunkingOptions().chunk_seconds
 
 
@@ -47,17 +49,30 @@ class Demand:
     files: tuple[FileLengths, ...] = MIXED
 
     def __post_init__(self) -> None:
-        if not 0 < self.hours_a_day < math.inf:
-            raise InvalidOption("The hours of audio a day must be above 0.")
+        if not LEAST_HOURS <= self.hours_a_day < math.inf:
+            raise InvalidOption(
+                f"The hours of audio a day must be {LEAST_HOURS} or more.",
+                hint="One worker of each pool does less than that in some seconds a day.",
+            )
         if not 1 <= self.peak <= MOST_PEAK:
             raise InvalidOption(
                 f"The peak must be between 1 and {MOST_PEAK:g}.",
                 hint="It is the busiest moment's rate, as a multiple of the day's mean.",
             )
         if not self.files or any(
-            one.share <= 0 or not 0 < one.shortest <= one.longest < math.inf for one in self.files
+            one.share <= 0 or not 0 < one.shortest <= one.longest <= LONGEST_FILE
+            for one in self.files
         ):
-            raise InvalidOption("Each share of files and its lengths must be above 0.")
+            raise InvalidOption(
+                "Each share of files and its lengths must be above 0, and no file above a week.",
+                hint="Write SHARE:MINUTES-MINUTES, the shorter length first.",
+            )
+        if self.files_a_day * self.peak > MOST_FILES:
+            raise InvalidOption(
+                f"That is more than {MOST_FILES:,.0f} files a day at the peak, and cannot be "
+                "played.",
+                hint="Plan a part of it: workers, memory, store and cost grow with the files.",
+            )
 
     @property
     def file_seconds(self) -> float:

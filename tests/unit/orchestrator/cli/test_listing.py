@@ -18,6 +18,7 @@ from tasks.runs.options import JobOptions
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
+from tasks.state.receipts import Ledger, Receipt
 
 TENANTS = ("acme", "default", "other")
 
@@ -92,6 +93,30 @@ def test_jobs_are_listed_by_their_status(jobs: dict[str, str]) -> None:
     assert list(listed("--all-tenants", "--status", "failed")) == list(jobs)[:3]
     assert list(listed("--all-tenants", "--status", "queued")) == list(jobs)[3:]
     assert listed("--status", "completed") == {}
+
+
+def test_a_status_is_found_behind_more_jobs_of_another_one(
+    cluster: Cluster, jobs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is looked for most, a job that waits long, is listed behind all that came later."""
+    monkeypatch.setattr("orchestrator.jobs.newest._PIECE", 1)
+    waiting = list(jobs)[3:]
+    newest = list(jobs)[3]
+    run = Run(jobs[newest], newest, 1)
+    Ledger(cluster.redis).record(run.unit(Stage.PREPARE, 0), Receipt("done"))
+    first = told("list", "--all-tenants", "--status", "queued", "--limit", "1", "--json")
+    assert [job["id"] for job in json.loads(first.stdout)] == [waiting[1]]
+    assert first.stderr.strip() == f"There may be more: --before {waiting[1]}"
+    assert list(listed("--all-tenants", "--status", "queued")) == waiting[1:]
+
+
+def test_what_was_not_looked_at_is_told(
+    cluster: Cluster, jobs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.jobs.newest._PIECE", 1)
+    monkeypatch.setattr("orchestrator.jobs.newest._PIECES", 2)
+    shown = told("list", "--all-tenants", "--status", "processing", "--limit", "1")
+    assert shown.stderr.strip() == f"There may be more: --before {list(jobs)[4]}"
 
 
 def test_a_place_that_is_none_is_refused(jobs: dict[str, str]) -> None:

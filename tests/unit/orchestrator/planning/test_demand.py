@@ -57,7 +57,10 @@ def test_the_mean_length_is_that_of_its_shares() -> None:
     ("hours", "peak", "files"),
     [
         (0.0, 1.0, CALLS),
+        (0.001, 1.0, CALLS),
         (math.inf, 1.0, CALLS),
+        (1e7, 1.0, CALLS),
+        (1.0, 1.0, (FileLengths(1.0, 60.0, 700_000.0),)),
         (math.nan, 1.0, CALLS),
         (1.0, 0.5, CALLS),
         (1.0, 21.0, CALLS),
