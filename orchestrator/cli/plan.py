@@ -75,8 +75,8 @@ def plan(
     used = (*_OF_ALL, *_OF_SPEAKERS) if diarize else _OF_ALL
     speeds = _measured(used) if measured else _guessed(used)
     workers = Workers(
-        gpu_speed=speed or speeds[Pool.GPU],
-        cpu_speed=cpu_speed or speeds[Pool.CPU],
+        gpu_speed=speeds[Pool.GPU] if speed is None else speed,
+        cpu_speed=speeds[Pool.CPU] if cpu_speed is None else cpu_speed,
         start_seconds=start_seconds,
         wait_seconds=60 * wait_minutes,
     )
@@ -88,7 +88,7 @@ def plan(
         prices=Prices(gpu_hour, cpu_worker_hour, gigabyte_month),
     )
     given = {"--speed": speed, "--cpu-speed": cpu_speed}
-    guessed = [] if measured else [name for name, value in given.items() if not value]
+    guessed = [] if measured else [name for name, value in given.items() if value is None]
     if as_json:
         print_json({"workers": asdict(workers), "guessed": guessed, **asdict(found)})
         return
@@ -153,8 +153,8 @@ def _print(found: ClusterPlan, workers: Workers, guessed: Sequence[str]) -> None
     console.print(f"store             {a_day} a day, {kept} kept")
     if not (found.scaled.reaches and found.always_on.reaches):
         console.print(
-            f"95 % of files cannot wait {workers.wait_seconds:.0f} s or less where a row says more:"
-            " a worker takes longer to start."
+            f"Where a row says more than {workers.wait_seconds:.0f} s no number of GPUs is enough: "
+            "a worker takes that long to start."
         )
     if guessed:
         console.print(

@@ -17,6 +17,7 @@ from gpu_worker.errors import InvalidOption
 
 DAY, HOUR = 86_400.0, 3_600.0
 MOST_PEAK = 20.0  # a day of less than two hours
+LEAST_HOURS, MOST_HOURS = 0.001, 1e6  # of audio a day
 _CHUNK_SECONDS = ChunkingOptions().chunk_seconds
 
 
@@ -47,17 +48,24 @@ class Demand:
     files: tuple[FileLengths, ...] = MIXED
 
     def __post_init__(self) -> None:
-        if not 0 < self.hours_a_day < math.inf:
-            raise InvalidOption("The hours of audio a day must be above 0.")
+        if not LEAST_HOURS <= self.hours_a_day <= MOST_HOURS:
+            raise InvalidOption(
+                f"The hours of audio a day must be between {LEAST_HOURS:g} and {MOST_HOURS:,.0f}.",
+                hint="They are hours of sound, not of work: 100 files of half an hour are 50.",
+            )
         if not 1 <= self.peak <= MOST_PEAK:
             raise InvalidOption(
                 f"The peak must be between 1 and {MOST_PEAK:g}.",
                 hint="It is the busiest moment's rate, as a multiple of the day's mean.",
             )
         if not self.files or any(
-            one.share <= 0 or not 0 < one.shortest <= one.longest < math.inf for one in self.files
+            one.share <= 0 or not 0 < one.shortest <= one.longest <= DAY for one in self.files
         ):
-            raise InvalidOption("Each share of files and its lengths must be above 0.")
+            raise InvalidOption(
+                "The share and the lengths of files must be above 0, the shorter length first, and "
+                "a file no longer than a day.",
+                hint="Write SHARE:MINUTES-MINUTES, such as 0.8:1-10.",
+            )
 
     @property
     def file_seconds(self) -> float:

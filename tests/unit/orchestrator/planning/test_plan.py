@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from orchestrator.planning.demand import Demand, FileLengths
+from gpu_worker.errors import InvalidOption
+from orchestrator.planning.demand import LEAST_HOURS, Demand, FileLengths
 from orchestrator.planning.plan import PCM_MB, RESULTS_MB, Prices, Workers, make_plan
 
 pytestmark = pytest.mark.slow  # each plays days
@@ -65,3 +68,21 @@ def test_a_very_large_demand_is_planned_by_the_middle_of_its_day() -> None:
     assert found.busy_gpus == pytest.approx(100_000 / 24 * 2 / 40)
     assert found.always_on.gpus >= found.busy_gpus
     assert 1.0 < found.scaled.gpu_hours / (100_000 / 40) < 1.5
+
+
+def test_a_demand_of_a_file_in_weeks_is_planned_too() -> None:
+    found = make_plan(Demand(LEAST_HOURS, 20.0), WORKERS)
+    assert (found.scaled.gpus, found.always_on.gpus) == (1, 1)
+    assert 0 < found.scaled.gpu_hours < 0.1
+
+
+@pytest.mark.parametrize("speed", [0.0, -5.0, math.nan, math.inf])
+def test_a_speed_that_cannot_be_is_refused(speed: float) -> None:
+    for given in ({"gpu_speed": speed, "cpu_speed": 1.0}, {"gpu_speed": 1.0, "cpu_speed": speed}):
+        with pytest.raises(InvalidOption):
+            Workers(**given)
+
+
+def test_a_demand_that_no_plan_can_play_is_refused_at_once() -> None:
+    with pytest.raises(InvalidOption, match="keeps 41,667 GPUs busy"):
+        make_plan(Demand(1e6), Workers(gpu_speed=1.0, cpu_speed=1.0))
