@@ -153,8 +153,8 @@ def _print(found: ClusterPlan, workers: Workers, guessed: Sequence[str]) -> None
     console.print(f"store             {a_day} a day, {kept} kept")
     if not (found.scaled.reaches and found.always_on.reaches):
         console.print(
-            f"95 % of files cannot wait {workers.wait_seconds:.0f} s or less where a row says more:"
-            " a worker takes longer to start."
+            f"Where a row says more than {workers.wait_seconds:.0f} s no number of GPUs is enough: "
+            "a worker takes that long to start."
         )
     if guessed:
         console.print(
