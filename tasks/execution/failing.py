@@ -85,6 +85,10 @@ def _decide(task: Any, place: Workplace, unit: Unit, error: Exception) -> Retry 
     if isinstance(error, ModelUnusable) and _is_known_elsewhere(place, error.model):
         # Its own test passes, and it would fail each unit with that model in a moment.
         log.error("worker_unfit", code=error.code, reason=error.message, hint=error.advice)
+        # Or all workers would leave again and again for a model that is broken everywhere: the next
+        # one leaves if the model was used since, and fails the unit otherwise.
+        with suppress(RedisError):
+            place.speeds.forget(error.model)
         place.leave()
     if isinstance(decision, TestWorker):
         log.warning("worker_fault", reason=repr(error))
@@ -96,7 +100,7 @@ def _decide(task: Any, place: Workplace, unit: Unit, error: Exception) -> Retry 
 
 
 def _is_known_elsewhere(place: Workplace, model: str) -> bool:
-    """Tell whether a worker of the cluster has computed a unit with that model."""
+    """Tell whether a worker has computed a unit with that model since one left because of it."""
     with suppress(RedisError):
         return any(name.model == model for name in place.speeds.read())
     return False

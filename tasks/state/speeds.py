@@ -59,6 +59,17 @@ class Speeds:
         if arguments:
             self._observe(keys=[NAME], args=arguments)
 
+    def forget(self, model: str) -> None:
+        """Forget the speeds of a model; its next unit measures anew."""
+        raw: Any = self._redis.hgetall(NAME)
+        of_model = [
+            key
+            for key in raw
+            if key.decode("utf-8", "replace").rpartition("/")[0].split("|", 2)[-1] == model
+        ]
+        if of_model:
+            self._redis.hdel(NAME, *of_model)
+
     def read(self) -> dict[SpeedName, Speed]:
         """Return all measured speeds."""
         raw: Any = self._redis.hgetall(NAME)

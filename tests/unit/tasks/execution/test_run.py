@@ -23,6 +23,7 @@ from gpu_worker.errors import (
     StoreUnavailable,
     UnreadableAudio,
 )
+from gpu_worker.models.faults import ModelUnusable
 from tasks.artifacts import ArtifactStore
 from tasks.execution import ending
 from tasks.execution.fitness import EXIT_UNFIT, Fitness
@@ -34,6 +35,7 @@ from tasks.runs.units import Unit
 from tasks.state.attempts import Attempts, Deaths
 from tasks.state.cancellations import Cancellations
 from tasks.state.receipts import Receipt
+from tasks.state.speeds import SpeedName
 from tests.inputs.examples import JOB, TENANT, a_run, a_unit
 
 KEY = "artifact"
@@ -287,6 +289,28 @@ def test_a_worker_s_fault_is_not_charged_to_the_unit(
     assert place.attempts.deaths(a_unit()).of_unit == 0
     assert place.ledger.read(a_run()) == {}
     assert list(place.store.list("")) == [keys.manifest(TENANT, JOB)]
+
+
+def test_for_a_model_that_is_broken_everywhere_one_worker_leaves_and_not_all_without_an_end(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a cache that they share, or a directory that was taken away: the job fails then."""
+
+    class Left(BaseException):
+        """The process has ended."""
+
+    def leave(_: Workplace, *, charged: Unit | None = None) -> None:
+        place.attempts.forgive()
+        raise Left
+
+    monkeypatch.setattr(Workplace, "leave", leave)
+    place.speeds.observe(SpeedName("gpu", Stage.TRANSCRIBE, "base"), 1.0, 10.0)
+    with pytest.raises(Left):
+        run(Failing(ModelUnusable("base", "It is broken.")))
+    compute = Failing(*[ModelUnusable("base", "It is broken.")] * 9)
+    receipt = run(compute)
+    assert (receipt.outcome, compute.calls) == ("failed", 3)
+    assert receipt.detail and receipt.detail["code"] == "model_unusable"
 
 
 def test_a_fault_of_the_device_on_a_worker_that_is_fit_is_charged(place: Workplace) -> None:

@@ -58,6 +58,16 @@ def test_pools_stages_and_models_are_kept_apart(redis: Redis) -> None:
     assert found == {name: float(number) for number, name in enumerate(names, 1)}
 
 
+def test_the_speeds_of_one_model_are_forgotten_in_all_pools(redis: Redis) -> None:
+    speeds = Speeds(redis)
+    other = SpeedName("gpu", Stage.TRANSCRIBE, "model|with a bar")
+    for name in (NAME, SpeedName("mig", Stage.ALIGN, NAME.model), other):
+        speeds.observe(name, 1.0, 10.0)
+    speeds.forget(NAME.model)
+    assert list(speeds.read()) == [other]
+    speeds.forget(NAME.model)
+
+
 def test_a_stage_of_another_version_is_left_out(redis: Redis) -> None:
     speeds = Speeds(redis)
     speeds.observe(NAME, seconds=3.0, audio_seconds=300.0)
