@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import structlog
@@ -21,14 +20,15 @@ from celery.worker import state
 from redis.exceptions import RedisError
 
 from config.settings import Settings, settings
-from gpu_worker.devices.card import CPU, used_card, used_joules, used_uuid
-from gpu_worker.devices.metering import OwnJoules
+from gpu_worker.devices.card import CPU, used_card, used_uuid
 from tasks.broker import redis_address
+from tasks.execution.card_users import note_users
+from tasks.execution.workplace import workplace
 from tasks.runs.stages import Pool, queues
 from tasks.services import open_redis
 from tasks.state.presence import GONE_SECONDS, TELL_SECONDS, Presence, Presences, State
 
-PATIENCE_SECONDS = 2.0  # with Redis; the next try comes soon
+PATIENCE_SECONDS = 2.0  # with Redis, when the worker ends
 log = structlog.get_logger(__name__)
 
 
@@ -43,9 +43,11 @@ class Telling:
         *,
         has_models: bool,
         units: Callable[[], int] = lambda: len(state.active_requests),
+        leaving: Presences | None = None,
     ) -> None:
-        """`units`: how many are in work just now."""
+        """`units`: how many are in work just now. `leaving`: for the end, with less patience."""
         self._presences, self._name, self._units = presences, name, units
+        self._leaving = leaving or presences
         self._pool = values.worker_pool or (Pool.GPU if has_models else Pool.CPU).value
         self._wanted = values.device if has_models else CPU
         self._beaten_at = time.monotonic()
@@ -53,7 +55,6 @@ class Telling:
         self._is_told = False
         self._over = threading.Event()
         self._turn = threading.Lock()  # so that nothing is told after the end
-        self.users = 1  # workers that are busy on this worker's card; at least this one
 
     def begin(self) -> None:
         """Tell from now on."""
@@ -69,10 +70,11 @@ class Telling:
 
     def end(self) -> None:
         """Tell no more, and take the worker out."""
-        with self._turn:
-            self._over.set()
+        self._over.set()
+        if self._turn.acquire(timeout=PATIENCE_SECONDS):
+            self._turn.release()
         with suppress(RedisError):  # it is out after GONE_SECONDS
-            self._presences.forget(self._name)
+            self._leaving.forget(self._name)
 
     def tell(self) -> None:
         """Tell once. Raises redis.RedisError."""
@@ -84,7 +86,7 @@ class Telling:
             Presence(self._pool, State.STOPPING if self._is_stopping else does, device, now),
         )
         if (card := used_uuid(self._wanted)) is not None:
-            self.users = self._presences.users(card, self._name, now, is_busy=is_busy)
+            note_users(self._presences.users(card, self._name, now, is_busy=is_busy))
 
     def _run(self) -> None:
         while not self._over.is_set():
@@ -109,16 +111,6 @@ _of_worker: list[Telling] = []  # filled when the worker is ready
 _main_process: list[int] = []
 
 
-def users_of_card() -> int:
-    """Return how many workers are busy on this worker's card, itself counted."""
-    return _of_worker[0].users if _of_worker else 1
-
-
-def own_joules(wanted: str) -> OwnJoules:
-    """Return the counter of this worker's part of what its card uses; `wanted`: its device."""
-    return OwnJoules(partial(used_joules, wanted), users_of_card)
-
-
 def take_no_more() -> None:
     """Tell that the worker takes no more units."""
     if _of_worker:
@@ -137,9 +129,13 @@ def _begin(sender: Any = None, **_: Any) -> None:
     if _of_worker:
         return
     values, read = settings(), sender.app.amqp.queues.consume_from
-    presences = Presences(open_redis(redis_address(values), PATIENCE_SECONDS, tries_again=False))
+    leaving = Presences(open_redis(redis_address(values), PATIENCE_SECONDS, tries_again=False))
+    # Telling shares the connections of units, so that a worker has no more for it.
+    presences = Presences(workplace().redis)
     has_models = not set(read).isdisjoint(queues(Pool.GPU))
-    _of_worker.append(Telling(presences, sender.hostname, values, has_models=has_models))
+    _of_worker.append(
+        Telling(presences, sender.hostname, values, has_models=has_models, leaving=leaving)
+    )
     _main_process.append(os.getpid())
     _of_worker[0].begin()
     atexit.register(leave_list)  # Celery tells of no end that CPU workers come to on SIGTERM

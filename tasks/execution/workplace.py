@@ -42,9 +42,9 @@ from gpu_worker.models.hub_turns import STAGGER
 from gpu_worker.transcription.engines import EngineRequest
 from gpu_worker.transcription.engines.choice import choose_engine
 from tasks.execution.caches import open_cached_services
+from tasks.execution.card_users import own_joules
 from tasks.execution.fitness import EXIT_UNFIT, Fitness, end_worker
 from tasks.execution.isolation import Isolation
-from tasks.execution.presence import own_joules
 from tasks.execution.scratch import scratch_directory
 from tasks.execution.self_test import check_worker
 from tasks.execution.sweeping import sweep_from_now_on

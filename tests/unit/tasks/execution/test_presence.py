@@ -17,6 +17,7 @@ from config.settings import Settings
 from orchestrator.cluster.connection import Cluster
 from orchestrator.local.workers import WorkerSpec, worker_command, worker_environment
 from tasks.execution import presence as module
+from tasks.execution.card_users import note_users, users_of_card
 from tasks.execution.presence import Telling
 from tasks.runs.stages import Pool
 from tasks.state.presence import Presence, Presences, State
@@ -49,6 +50,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(module, "used_uuid", lambda wanted: None if wanted == "cpu" else "GPU-1")
     monkeypatch.setattr(module, "TELL_SECONDS", 0.01)
     yield
+    note_users(1)
 
 
 def test_a_worker_is_idle_then_busy_and_then_stopping_until_it_has_ended(redis: Redis) -> None:
@@ -78,29 +80,26 @@ def test_a_worker_without_models_computes_on_the_cpu(redis: Redis) -> None:
     assert Worker(redis, "gpu@two", "").told().pool == "gpu"
 
 
-def test_a_worker_knows_how_many_are_busy_on_its_card(redis: Redis) -> None:
+def test_a_worker_notes_how_many_are_busy_on_its_card(redis: Redis) -> None:
     first, second = Worker(redis, "gpu@one"), Worker(redis, "gpu@two")
     first.units = second.units = 1
-    for worker in (first, second, first):
+    for worker in (first, second):
         worker.telling.tell()
-    assert [first.telling.users, second.telling.users] == [2, 2]
+    assert users_of_card() == 2
     second.units = 0
     for worker in (second, first):
         worker.telling.tell()
-    assert first.telling.users == 1
+    assert users_of_card() == 1
 
 
-def test_the_part_of_a_worker_is_counted_by_the_users_of_its_card(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    joules = [0.0, 100.0, 200.0]
-    monkeypatch.setattr(module, "used_joules", lambda wanted: joules.pop(0))
+def test_the_end_waits_for_no_silent_redis_that_is_just_told(redis: Redis) -> None:
     worker = Worker(redis, "gpu@one")
-    own = module.own_joules("cuda")
-    assert (own(), own()) == (0.0, 100.0)  # no other one is known
-    monkeypatch.setattr(module, "_of_worker", [worker.telling])
-    worker.telling.users = 2
-    assert own() == 150.0
+    worker.telling.tell()
+    with worker.telling._turn:  # as a thread that waits for an answer
+        began = time.monotonic()
+        worker.telling.end()
+    assert time.monotonic() - began < 5.0
+    assert not worker.presences.read(time.time())
 
 
 def test_it_tells_by_itself_while_the_loop_of_the_worker_beats(
