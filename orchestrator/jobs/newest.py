@@ -26,17 +26,19 @@ def newest_jobs(
     limit: int,
     before: str | None = None,
     status: Status | None = None,
-) -> list[Job]:
+) -> tuple[list[Job], str | None]:
     """Return the newest jobs of these tenants, at most `limit`, newest first.
 
-    `before`: only those that are listed behind this job. `status`: only those that have it.
+    And the `before` of the next ones, or None if there are no more. `before`: only those that are
+    listed behind this job. `status`: only those that have it. Among jobs that are open it is found
+    out one by one, so a list may be short, or empty, and go on all the same.
     Raises InvalidOption for a `before` that is no id.
     """
     behind = None if before is None else _place(before)
 
     def first(tenant: str) -> list[tuple[Place, str]]:
-        places = _candidates(cluster, tenant, limit, behind, status)
-        return [(place, tenant) for place in islice(places, limit)]
+        places = _candidates(cluster, tenant, limit + 1, behind, status)
+        return [(place, tenant) for place in islice(places, limit + 1)]
 
     def read(found: tuple[Place, str]) -> Job | None:
         (_, job), tenant = found
@@ -49,7 +51,8 @@ def newest_jobs(
         places = [place for part in threads.map(first, tenants) for place in part]
         places.sort(key=lambda found: in_order(found[0]))
         jobs = threads.map(read, places[:limit])
-        return [job for job in jobs if job is not None and status in (None, job.status)]
+        shown = [job for job in jobs if job is not None and status in (None, job.status)]
+    return shown, places[limit - 1][0][1] if len(places) > limit else None
 
 
 def _candidates(

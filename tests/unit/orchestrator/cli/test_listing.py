@@ -82,7 +82,7 @@ def test_a_long_list_is_shown_in_pieces(jobs: dict[str, str]) -> None:
     first = told("list", "--all-tenants", "--limit", "4", "--json")
     shown = [job["id"] for job in json.loads(first.stdout)]
     assert shown == list(jobs)[:4]
-    assert first.stderr.strip() == f"There may be more: --before {shown[-1]}"
+    assert first.stderr.strip() == f"There are more: --before {shown[-1]}"
     last = told("list", "--all-tenants", "--limit", "4", "--before", shown[-1], "--json")
     assert [job["id"] for job in json.loads(last.stdout)] == list(jobs)[4:]
     assert last.stderr == ""
@@ -92,6 +92,12 @@ def test_jobs_are_listed_by_their_status(jobs: dict[str, str]) -> None:
     assert list(listed("--all-tenants", "--status", "failed")) == list(jobs)[:3]
     assert list(listed("--all-tenants", "--status", "queued")) == list(jobs)[3:]
     assert listed("--status", "completed") == {}
+
+
+def test_a_list_goes_on_where_none_of_the_newest_jobs_has_the_status(jobs: dict[str, str]) -> None:
+    found = told("list", "--all-tenants", "--status", "processing", "--limit", "2", "--json")
+    assert json.loads(found.stdout) == []
+    assert found.stderr.strip() == f"There are more: --before {list(jobs)[4]}"
 
 
 def test_a_place_that_is_none_is_refused(jobs: dict[str, str]) -> None:
