@@ -74,7 +74,7 @@ def test_a_service_is_ready_alive_and_restarted(path: Path) -> None:
     unit = read_unit(path)
     service = {key: values[-1] for key, values in unit["Service"].items()}
     assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
-    # A worker's heart stands still while Redis is away, as the chart's liveness probe knows too.
+    # A worker has no heartbeat while Redis is away either, as the chart's liveness probe knows too.
     assert seconds_of(service["WatchdogSec"]) == (600.0 if "worker" in path.name else 120.0)
     assert service["Restart"] == "always" and unit["Unit"]["StartLimitIntervalSec"] == ["0"]
     assert service["RestartPreventExitStatus"] == "2"  # a wrong option
