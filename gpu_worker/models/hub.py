@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from urllib.error import HTTPError, URLError
@@ -133,11 +134,11 @@ def fetch_snapshot(
             SERVERS.remember(HUB)
         if here is None and not offline and not SERVERS.is_silent(HUB):
             STAGGER.wait()
+        ask = partial(_ask, repository, revision, patterns, model_dir=model_dir, token=token)
         try:
             with SERVERS.asking(HUB, model):
-                found = asking_again(
-                    lambda: _ask(repository, revision, patterns, model_dir=model_dir, token=token)
-                )
+                # For news alone nothing waits until a busy hub has time.
+                found = asking_again(ask) if here is None else ask()
             cache.note_answer()
             return found
         except Exception as error:  # the hub's client raises many unrelated types

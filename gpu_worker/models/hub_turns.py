@@ -83,7 +83,11 @@ class SharedCache:
         """
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self._place / "scriptorium.lock", timeout=TURN_SECONDS)
+        # Without the kernel's locks there are no turns: a lock that is a file alone would stay
+        # behind a process that was killed, and hold up all others.
+        lock = FileLock(
+            self._place / "scriptorium.lock", timeout=TURN_SECONDS, fallback_to_soft=False
+        )
         try:
             self._place.mkdir(parents=True, exist_ok=True)
             lock.acquire()

@@ -41,14 +41,14 @@ def list_jobs(
     wanted = parse_labels(label or ())
     to = opened_cluster()
     tenants: Iterable[str] = known_tenants(to.store) if all_tenants else (tenant(),)
-    found, following = newest_jobs(to, tenants, limit, before, status)
+    found, behind = newest_jobs(to, tenants, limit, before, status)
     shown = [job for job in found if has_labels(job.labels, wanted)]
     if as_json:
         print_json([job.to_json() for job in shown])
     else:
         _print(shown, all_tenants)
-    if following:
-        typer.echo(f"There are more: --before {following}", err=True)
+    if behind is not None:
+        typer.echo(f"There may be more: --before {behind}", err=True)
 
 
 def dead_letters(

@@ -11,6 +11,7 @@ from typing import Any
 from gpu_worker import errors
 from gpu_worker.accuracy.word_error import WordError
 from gpu_worker.errors import LibraryMissing, ScriptoriumError
+from gpu_worker.models.faults import TypeUnsupported
 
 Pair = tuple[str, str, str]  # reference, heard, language
 NO_LANGUAGE = "en"  # of a recording in which no speech was found, for the normaliser
@@ -63,13 +64,13 @@ def ask(module: str, request: Any) -> Any:
 
 
 def known_error(data: Mapping[str, str], about: str = "") -> ScriptoriumError:
-    """Return this JSON as an error of its class in `gpu_worker.errors`, for the exit status.
+    """Return this JSON as an error of its class, if it is a known one, for the exit status.
 
     `about`: what the message is about, if it does not say so itself.
     """
     kinds = {
         kind.code: kind
-        for kind in vars(errors).values()
+        for kind in (*vars(errors).values(), TypeUnsupported)
         if isinstance(kind, type) and issubclass(kind, ScriptoriumError)
     }
     kind = kinds.get(data["code"], MeasurementFailed)

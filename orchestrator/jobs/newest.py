@@ -18,6 +18,7 @@ from orchestrator.cluster.listed_jobs import listed_job, listed_jobs
 from tasks.runs.units import created_at
 
 _ASKED_AT_ONCE = 16  # tenants, and then jobs: each is some requests to the store
+_PIECE, _PIECES = 100, 10  # jobs that are read at once to find those of a status; and how often
 
 
 def newest_jobs(
@@ -29,30 +30,38 @@ def newest_jobs(
 ) -> tuple[list[Job], str | None]:
     """Return the newest jobs of these tenants, at most `limit`, newest first.
 
-    And the `before` of the next ones, or None if there are no more. `before`: only those that are
-    listed behind this job. `status`: only those that have it. Among jobs that are open it is found
-    out one by one, so a list may be short, or empty, and go on all the same.
+    And behind which job to go on, or None at the end. With a status, fewer than `limit` may be
+    found and there may be more.
+    `before`: only those that are listed behind this job. `status`: only those that have it.
     Raises InvalidOption for a `before` that is no id.
     """
     behind = None if before is None else _place(before)
+    size = limit if status is None else max(limit, _PIECE)
+    owners, found = tuple(tenants), list[Job]()
 
     def first(tenant: str) -> list[tuple[Place, str]]:
-        places = _candidates(cluster, tenant, limit + 1, behind, status)
-        return [(place, tenant) for place in islice(places, limit + 1)]
+        places = _candidates(cluster, tenant, size, behind, status)
+        return [(place, tenant) for place in islice(places, size)]
 
-    def read(found: tuple[Place, str]) -> Job | None:
-        (_, job), tenant = found
+    def read(one: tuple[Place, str]) -> Job | None:
+        (_, job), tenant = one
         try:
             return listed_job(cluster, tenant, job)
         except UnknownJob:  # deleted since it was listed
             return None
 
     with ThreadPoolExecutor(_ASKED_AT_ONCE, "newest") as threads:
-        places = [place for part in threads.map(first, tenants) for place in part]
-        places.sort(key=lambda found: in_order(found[0]))
-        jobs = threads.map(read, places[:limit])
-        shown = [job for job in jobs if job is not None and status in (None, job.status)]
-    return shown, places[limit - 1][0][1] if len(places) > limit else None
+        for _ in range(_PIECES):
+            places = [place for part in threads.map(first, owners) for place in part]
+            places = sorted(places, key=lambda one: in_order(one[0]))[:size]
+            for (behind, _), job in zip(places, threads.map(read, places), strict=True):
+                if job is not None and status in (None, job.status):
+                    found.append(job)
+                if len(found) == limit:
+                    return found, behind[1]
+            if len(places) < size:
+                return found, None
+    return found, behind[1] if behind else None
 
 
 def _candidates(

@@ -60,7 +60,7 @@ class Tombstones:
 
         def look(key: str) -> None:
             try:
-                stone = self._stone(key)
+                stone = self._stone(key, now)
                 with ExitStack() as turn:
                     # Two releases of one content would give way to each other at every sweep.
                     for content in sorted(stone.contents):  # in one order: no deadlock
@@ -97,19 +97,30 @@ class Tombstones:
                     found.setdefault(f"{parts[0]}/{parts[1]}", []).append(key)
         return found
 
-    def _stone(self, key: str) -> Tombstone:
-        """Return the tombstone. One that cannot be read stands for a deletion all the same."""
-        if key in self._stones:
-            return self._stones[key]
+    def _stone(self, key: str, now: float) -> Tombstone:
+        """Return the tombstone; one that may be removed is read once more.
+
+        Its job may have got another one since: `store repair` buries what a deletion did not know
+        of, and another reconciler may have removed the first.
+        """
+        known = self._stones.get(key)
+        if known is not None and not self._is_old(known, now):
+            return known
+        stone = self._read(key)
+        if stone != known:
+            self._quiet.discard(key)
+        self._stones[key] = stone
+        return stone
+
+    def _read(self, key: str) -> Tombstone:
+        """Read a tombstone. One that cannot be read stands for a deletion all the same."""
         store = self._cluster.store
         tenant, job = key.removeprefix(keys.DELETED).split("/")
         try:
-            stone = Tombstone.read(store, tenant, job)
+            return Tombstone.read(store, tenant, job)
         except UnreadableRecord as error:
             note(key, error)
-            stone = Tombstone(tenant, job, 0.0, newest_run(store, tenant, job).number, {})
-        self._stones[key] = stone
-        return stone
+            return Tombstone(tenant, job, 0.0, newest_run(store, tenant, job).number, {})
 
     def _look(
         self, stone: Tombstone, leased: Sequence[str], outside: Mapping[str, Sequence[str]]

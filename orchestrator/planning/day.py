@@ -69,10 +69,11 @@ def play(
     longest = np.array([max(one.chunks) for one in files]) / speed
     still_open = np.arange(1, len(files) + 1) - np.searchsorted(np.sort(ends), begins)
     counted = [one for one in files if one.at >= counted_from]
+    waits = np.maximum(np.round(ends - begins - longest, 3), 0.0) + 0.0  # no -0.0 either
     return Played(
         worker_hours=day.worker_hours,
         work_hours=math.fsum(sum(one.chunks) for one in counted) / speed / HOUR,
-        waits=(ends - begins - longest)[begins >= counted_from],
+        waits=waits[begins >= counted_from],
         most_open=int(still_open.max(initial=0)),
         most_waiting=day.most_waiting,
     )

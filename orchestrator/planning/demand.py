@@ -17,7 +17,8 @@ from gpu_worker.errors import InvalidOption
 
 DAY, HOUR = 86_400.0, 3_600.0
 MOST_PEAK = 20.0  # a day of less than two hours
-LEAST_HOURS, MOST_HOURS = 0.001, 1e6  # of audio a day
+# What can be played in some seconds, and is more than nothing.
+LEAST_HOURS, LONGEST_FILE, MOST_FILES = 0.01, 7 * DAY, 20e6
 _CHUNK_SECONDS = ChunkingOptions().chunk_seconds
 
 
@@ -48,10 +49,10 @@ class Demand:
     files: tuple[FileLengths, ...] = MIXED
 
     def __post_init__(self) -> None:
-        if not LEAST_HOURS <= self.hours_a_day <= MOST_HOURS:
+        if not LEAST_HOURS <= self.hours_a_day < math.inf:
             raise InvalidOption(
-                f"The hours of audio a day must be between {LEAST_HOURS:g} and {MOST_HOURS:,.0f}.",
-                hint="They are hours of sound, not of work: 100 files of half an hour are 50.",
+                f"The hours of audio a day must be {LEAST_HOURS} or more.",
+                hint="One worker of each pool does less than that in some seconds a day.",
             )
         if not 1 <= self.peak <= MOST_PEAK:
             raise InvalidOption(
@@ -59,12 +60,18 @@ class Demand:
                 hint="It is the busiest moment's rate, as a multiple of the day's mean.",
             )
         if not self.files or any(
-            one.share <= 0 or not 0 < one.shortest <= one.longest <= DAY for one in self.files
+            one.share <= 0 or not 0 < one.shortest <= one.longest <= LONGEST_FILE
+            for one in self.files
         ):
             raise InvalidOption(
-                "The share and the lengths of files must be above 0, the shorter length first, and "
-                "a file no longer than a day.",
-                hint="Write SHARE:MINUTES-MINUTES, such as 0.8:1-10.",
+                "Each share of files and its lengths must be above 0, and no file above a week.",
+                hint="Write SHARE:MINUTES-MINUTES, the shorter length first.",
+            )
+        if self.files_a_day * self.peak > MOST_FILES:
+            raise InvalidOption(
+                f"That is more than {MOST_FILES:,.0f} files a day at the peak, and cannot be "
+                "played.",
+                hint="Plan a part of it: workers, memory, store and cost grow with the files.",
             )
 
     @property

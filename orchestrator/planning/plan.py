@@ -11,12 +11,12 @@ from orchestrator.planning.day import Played, play
 from orchestrator.planning.demand import DAY, Demand, Submission, submissions
 from orchestrator.scaling.pools import WorkerPool
 
-# Enough files that the percentiles hold still, and not so many that a plan takes long.
+# Enough files that the percentiles hold still, and not so many that a plan takes long. Where they
+# are few, a week, or longer if so few come that a week may have none.
 _LEAST_FILES, _MOST_FILES = 5_000, 50_000
-_MOST_DAYS = 7
-_FEWEST_FILES = 200  # of a very small demand, on as many days as they take
+_MOST_DAYS, _FEWEST_FILES = 7, 100
 _LEAST_SECONDS = 2400.0  # of a part of a day; the fleet has grown within its first half
-_MOST_WORKERS = 20_000  # that are played
+_MOST_WORKERS = 20_000
 _MOST_USE = 0.85  # of GPUs at the peak: with more, waits are a matter of luck
 _CPU_USE = 0.7  # of CPU workers at the peak; the rest is for what comes at once
 # Bytes of Redis, measured by benchmarks/cluster/million_jobs.py and redis_memory.py: with nothing
@@ -30,7 +30,7 @@ _MEGA, _DAYS_A_MONTH = 1e6, 365 / 12
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """What workers do, and what the plan is to reach with them. Raises InvalidOption.
+    """What workers do, and what the plan is to reach with them.
 
     Speeds are in seconds of audio that one worker does in a second, through all stages of its pool.
     """
@@ -41,10 +41,16 @@ class Workers:
     wait_seconds: float = 300.0  # that 95 % of files may wait
 
     def __post_init__(self) -> None:
-        if not all(0 < speed < math.inf for speed in (self.gpu_speed, self.cpu_speed)):
+        """Raise InvalidOption for what cannot be."""
+        if not (0 < self.gpu_speed < math.inf and 0 < self.cpu_speed < math.inf):
             raise InvalidOption(
-                "A worker's speed must be above 0.",
-                hint="It is the seconds of audio that one worker does in a second.",
+                "The speed of a GPU and of a CPU worker must be above 0.",
+                hint="It is in seconds of audio that one worker does in a second.",
+            )
+        if not (0 <= self.start_seconds <= DAY and 0 <= self.wait_seconds < math.inf):
+            raise InvalidOption(
+                "A worker's start and a file's wait must be 0 or more, and a start at most a day.",
+                hint="The start is in seconds, the wait of the command in minutes.",
             )
 
 
@@ -93,13 +99,13 @@ def make_plan(
 ) -> ClusterPlan:
     """Plan a cluster. `source_mb`: of an hour of audio as it is sent; 28.8 is 64 kbit/s.
 
-    Raises InvalidOption for a demand that needs more GPUs than can be played.
+    Raises InvalidOption for more work than a plan knows workers for.
     """
     busy = demand.peak_hours / workers.gpu_speed
-    if busy > _MOST_USE * _MOST_WORKERS:
+    if busy > _MOST_WORKERS:
         raise InvalidOption(
-            f"This demand keeps {busy:,.0f} GPUs busy, and a plan has {_MOST_WORKERS:,} at most.",
-            hint="Check --hours-per-day, --peak and --speed, or plan a part of it.",
+            f"That keeps {busy:,.0f} GPUs busy; a plan knows {_MOST_WORKERS:,} at most.",
+            hint="Look at the speed of one GPU, or plan a part of it.",
         )
     files, counted_from = _played_files(demand)
     work = demand.hours_a_day / workers.gpu_speed
@@ -144,8 +150,9 @@ def _played_files(demand: Demand) -> tuple[list[Submission], float]:
     """
     a_day = demand.files_a_day
     if a_day <= _MOST_FILES:
-        days = max(min(_MOST_DAYS, _LEAST_FILES / a_day), _FEWEST_FILES / a_day)
-        return submissions(demand, 0.0, math.ceil(days) * DAY), 0.0
+        days = min(_MOST_DAYS, math.ceil(_LEAST_FILES / a_day))
+        days = max(days, math.ceil(_FEWEST_FILES / a_day))
+        return submissions(demand, 0.0, days * DAY), 0.0
     half = max(_LEAST_SECONDS, DAY * _MOST_FILES / a_day / demand.peak) / 2
     return submissions(demand, DAY / 2 - half, DAY / 2 + half), DAY / 2
 

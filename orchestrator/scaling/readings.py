@@ -90,11 +90,15 @@ def load_families(
 
 
 def _workers(load: PublishedLoad) -> Values:
-    """Return the workers; a pool that has none, and wants or may want some, as a 0."""
+    """Return the workers; a pool that has none which takes work has none that is idle, as a 0.
+
+    Else what counts those that are not stopping would see no pool at all, and not an empty one.
+    """
     counts: Values = {}
     for one in load.workers:
         counts[one.pool, one.state, one.device] = one.workers
-    for pool in load.pools.keys() - {one.pool for one in load.workers}:
+    taking = {one.pool for one in load.workers if one.state != State.STOPPING.value}
+    for pool in load.pools.keys() - taking:
         counts[pool, State.IDLE.value, ""] = 0
     return counts
 

@@ -70,15 +70,15 @@ class Scaler:
             open_runs=len(surveys),
             queues={name: QueueLoad(depth, ages.get(name)) for name, depth in lengths.items()},
             pools=pools,
-            workers=self._present(now),
+            workers=self._present(),
             reissued_units=reissued_units + (before.reissued_units if before else 0),
         )
         publish(self._redis, measured)
         return measured
 
-    def _present(self, now: float) -> tuple[WorkerCount, ...]:
+    def _present(self) -> tuple[WorkerCount, ...]:
         """Count the workers that tell of themselves, by what they tell."""
-        told = self._presences.read(now).values()
+        told = self._presences.read(self._presences.now()).values()
         alike = Counter((one.pool, one.state.value, one.device) for one in told)
         return tuple(WorkerCount(*named, number) for named, number in sorted(alike.items()))
 

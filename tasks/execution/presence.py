@@ -76,7 +76,7 @@ class Telling:
 
     def tell(self) -> None:
         """Tell once. Raises redis.RedisError."""
-        now, is_busy = time.time(), self._units() > 0
+        now, is_busy = self._presences.now(), self._units() > 0
         does = State.BUSY if is_busy else State.IDLE
         device = CPU if used_card(self._wanted) == CPU else "cuda"
         self._presences.tell(

@@ -1,7 +1,8 @@
 """Which workers there are: each tells of itself in Redis every few seconds.
 
 It is a hint for metrics and alerts. After a wipe, or an outage of Redis, it is whole again within
-those seconds. Times are seconds since 1970.
+those seconds. Times are seconds since 1970 by the clock of Redis: a worker whose own clock is wrong
+by half a minute would be dead to the others.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ class Presences:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+
+    def now(self) -> float:
+        """Return the time by the clock of Redis."""
+        told: Any = self._redis.time()
+        return float(told[0] + told[1] / 1e6)
 
     def tell(self, name: str, presence: Presence) -> None:
         """Replace what a worker told before."""

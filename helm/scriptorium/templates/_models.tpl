@@ -74,7 +74,7 @@ of containers, empty without prefetch. In: root, pool, values.
 {{- $mark := printf "/models/.prefetched-%s" (include "scriptorium.prefetchDigest" (dict "cache" $cache)) }}
 - {{ include "scriptorium.modelContainer" (dict
     "root" .root
-    "image" (mergeOverwrite (deepCopy .root.Values.images.gpuWorker) (.values.image | default dict))
+    "image" (fromYaml (include "scriptorium.workerImage" .))
     "values" .values
     "name" "wait-for-models"
     "script" (printf "until [ -e %s ]; do echo 'waiting for the Job that fetches models'; sleep 5; done" $mark)

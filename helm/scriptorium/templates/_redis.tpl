@@ -35,7 +35,9 @@ its clients, and for pages that change while its append-only file is written ane
 {{- if .Values.redis.maxmemory }}
 {{- $units := dict "" 1 "k" 1000 "m" 1000000 "g" 1000000000 "kb" 1024 "mb" 1048576 "gb" 1073741824 }}
 {{- $number := regexFind "^[0-9]+" .Values.redis.maxmemory }}
-{{- mul (int64 $number) (get $units (trimPrefix $number .Values.redis.maxmemory) | int64) }}
+{{- $bytes := mul (int64 $number) (get $units (trimPrefix $number .Values.redis.maxmemory) | int64) }}
+{{- /* Redis takes 0 for no limit. */}}
+{{- if $bytes }}{{ $bytes }}{{ end }}
 {{- else if $limit }}
 {{- div (mul 3 (include "scriptorium.bytes" $limit | int64)) 4 }}
 {{- end }}

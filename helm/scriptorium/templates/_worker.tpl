@@ -33,6 +33,22 @@
 {{- toJson $names }}
 {{- end }}
 
+{{/* A pool's image, of all its containers. In: root, values. */}}
+{{- define "scriptorium.workerImage" -}}
+{{- $image := deepCopy .root.Values.images.gpuWorker }}
+{{- $own := list (.values.image | default dict) }}
+{{- /* Of the stages of CPU workers `diarize` alone needs torch, which the small image has not. */}}
+{{- if and (eq .values.kind "cpu") .values.stages (not (has "diarize" .values.stages)) }}
+{{- $own = prepend $own .root.Values.images.cpuWorker }}
+{{- end }}
+{{- range $keys := $own }}
+{{- /* A digest is of one repository's image alone. */}}
+{{- if $keys.repository }}{{ $_ := set $image "digest" "" }}{{ end }}
+{{- $image = mergeOverwrite $image (deepCopy $keys) }}
+{{- end }}
+{{- toYaml $image }}
+{{- end }}
+
 {{/* A pool's Deployment. In: root, pool. */}}
 {{- define "scriptorium.workerDeployment" -}}
 {{- $worker := fromYaml (include "scriptorium.worker" .) }}
@@ -40,11 +56,6 @@
 {{- $_ := set $worker "initContainers" (concat $waits ($worker.initContainers | default list)) }}
 {{- $component := printf "%s-worker" $worker.kind }}
 {{- $scope := dict "root" .root "component" $component "pool" .pool }}
-{{- $image := deepCopy .root.Values.images.gpuWorker }}
-{{- /* Of the stages of CPU workers `diarize` alone needs torch, which the small image has not. */}}
-{{- if and (eq $worker.kind "cpu") $worker.stages (not (has "diarize" $worker.stages)) }}
-{{- $image = mergeOverwrite $image .root.Values.images.cpuWorker }}
-{{- end }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -67,7 +78,7 @@ spec:
     {{- include "scriptorium.pod" (merge (dict
       "group" (printf "%sWorker" $worker.kind)
       "values" $worker
-      "image" (mergeOverwrite $image ($worker.image | default dict))
+      "image" (fromYaml (include "scriptorium.workerImage" (dict "root" .root "values" $worker)))
       "volumes" (include "scriptorium.workerVolumes" .)
       "container" (dict
         "name" "worker"

@@ -202,6 +202,7 @@ def test_redis_holds_less_than_its_container_and_no_more_jobs_are_let_in_than_fi
     assert redis(resources={"limits": {"memory": "4Gi"}}) == (str(3 * GIB), str(4 * 18432))
     assert redis(maxmemory="900mb") == (str(900 * 2**20), "21600")
     assert redis(maxmemory="1g") == (str(10**9), "22888")
+    assert redis(maxmemory="0") == ("", None)  # Redis takes 0 for no limit
     said = objects(values_of(settings={"maxOpenJobs": 7}))
     told = of_kind(said, "ConfigMap")["demo-scriptorium-settings"]["data"]
     assert told["SCRIPTORIUM_MAX_OPEN_JOBS"] == "7"

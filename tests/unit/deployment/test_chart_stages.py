@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tasks.runs.stages import STAGES, Pool
-from tests.deployment.chart import CHART, Object, containers, objects, rendered, values_of
+from tests.deployment.chart import CHART, Object, containers, objects, of_kind, rendered, values_of
 
 NAMES = {pool: [stage.value for stage, row in STAGES.items() if row.pool is pool] for pool in Pool}
 OFF = {"cpu": {"kind": "cpu", "enabled": False}, "gpu": {"kind": "gpu", "enabled": False}}
@@ -55,6 +55,36 @@ def test_a_pool_that_needs_no_torch_has_the_small_image(pool: Object, image: str
     values["global"] = {"imageRegistry": "registry.test"}
     found = [one["image"] for name, one in containers(objects(values)) if name.endswith("-extra")]
     assert found == [image]
+
+
+def test_all_containers_of_a_pool_have_its_image_and_no_digest_of_another_one() -> None:
+    """Else a node without a GPU pulls gigabytes to wait, or asks for a digest that is not there."""
+    images = {
+        "gpuWorker": {"registry": "registry.test", "digest": f"sha256:{'a' * 64}"},
+        "cpuWorker": {"repository": "scriptorium/cpu-worker"},
+    }
+    found = objects(
+        values_of(
+            workers={"extra": {"kind": "cpu", "stages": SMALL}},
+            images={"orchestrator": {"registry": "registry.test"}, **images},
+            modelCache={"persistence": {"enabled": True}, "prefetch": {"models": ["tiny"]}},
+        )
+    )
+    pods = {
+        name: one["spec"]["template"]["spec"] for name, one in of_kind(found, "Deployment").items()
+    }
+    of = {
+        pool: {
+            one["image"]
+            for part in ("initContainers", "containers")
+            for one in pods[f"demo-scriptorium-worker-{pool}"][part]
+        }
+        for pool in ("extra", "gpu")
+    }
+    assert of == {
+        "extra": {"registry.test/scriptorium/cpu-worker:0.1.0"},
+        "gpu": {f"registry.test/scriptorium/gpu-worker@sha256:{'a' * 64}"},
+    }
 
 
 def test_an_idle_gpu_is_told_while_a_stage_of_its_kind_waits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -127,6 +128,46 @@ def test_what_the_client_returns_of_an_earlier_try_is_not_taken_for_the_model(
         directory = fetch_model(find_model("small"), str(tmp_path), None)
     assert hub.refused == 1
     assert (directory / "model.bin").exists()
+
+
+def test_for_news_of_a_model_that_is_here_no_busy_hub_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each process of the cache would keep its turn for minutes, and all of them do no work."""
+    pauses: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", pauses.append)
+    with play_hub(FILES) as hub:
+        hub.stand_in(monkeypatch)
+        directory = fetch_model(find_model("small"), str(tmp_path), None)
+    forget_the_answer(tmp_path)
+    with play_hub(FILES, refuse_first=9, retry_after="40") as hub:
+        hub.stand_in(monkeypatch)
+        assert fetch_model(find_model("small"), str(tmp_path), None) == directory
+    assert hub.refused == 1
+    assert pauses == []
+
+
+def test_on_a_file_system_without_locks_a_killed_process_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As Lustre has it without its option `flock`."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    cache = SharedCache(SMALL.repository, None, str(tmp_path))
+    monkeypatch.setattr("gpu_worker.models.hub_turns.TURN_SECONDS", 0.1)
+    with cache.turn():
+        pass  # the directory is there
+    (lock,) = tmp_path.rglob("scriptorium.lock")
+    monkeypatch.setattr("fcntl.flock", flock)
+    killed, began = cache.turn(), time.monotonic()
+    assert killed.__enter__()
+    left = lock.read_bytes()
+    with cache.turn() as can_fetch:
+        assert can_fetch
+    assert left == b"", "no process says in it that the turn is its own"
+    assert time.monotonic() - began < 0.1
 
 
 @pytest.mark.parametrize(

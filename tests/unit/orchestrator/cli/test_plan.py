@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from config.settings import Settings
-from gpu_worker.errors import ScriptoriumError
+from gpu_worker.errors import InvalidOption, ScriptoriumError
 from orchestrator.cli import app
 from orchestrator.cluster.connection import Cluster
 from tasks.runs.stages import Stage
@@ -42,6 +42,12 @@ def test_given_speeds_are_no_guesses() -> None:
     found = planned("--speed", "100", "--cpu-speed", "500", "--peak", "2.4")
     assert found["guessed"] == []
     assert found["busy_gpus"] == pytest.approx(100 / 24 * 2.4 / 100)
+
+
+def test_a_speed_of_0_is_refused_and_not_taken_for_none() -> None:
+    for option in ("--speed", "--cpu-speed"):
+        ended = CliRunner().invoke(app, ["plan", "--hours-per-day", "100", option, "0"])
+        assert isinstance(ended.exception, InvalidOption)
 
 
 def test_prices_are_for_a_day() -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from gpu_worker.errors import InvalidOption
-from orchestrator.planning.demand import LEAST_HOURS, Demand, FileLengths
+from orchestrator.planning.demand import DAY, Demand, FileLengths
 from orchestrator.planning.plan import PCM_MB, RESULTS_MB, Prices, Workers, make_plan
 
 pytestmark = pytest.mark.slow  # each plays days
@@ -70,19 +70,47 @@ def test_a_very_large_demand_is_planned_by_the_middle_of_its_day() -> None:
     assert 1.0 < found.scaled.gpu_hours / (100_000 / 40) < 1.5
 
 
-def test_a_demand_of_a_file_in_weeks_is_planned_too() -> None:
-    found = make_plan(Demand(LEAST_HOURS, 20.0), WORKERS)
-    assert (found.scaled.gpus, found.always_on.gpus) == (1, 1)
-    assert 0 < found.scaled.gpu_hours < 0.1
+@pytest.mark.parametrize(
+    ("hours", "peak", "files"),
+    [
+        (0.01, 20.0, CALLS),
+        (0.01, 1.0, (FileLengths(1.0, 72_000.0, 72_000.0),)),  # one of 20 hours in five years
+        (1.0, 1.0, (FileLengths(1.0, 72_000.0, 72_000.0),)),
+    ],
+)
+def test_a_demand_of_very_few_files_is_planned_by_more_than_a_week(
+    hours: float, peak: float, files: tuple[FileLengths, ...]
+) -> None:
+    found = make_plan(Demand(hours, peak, files), WORKERS)
+    assert found.scaled.reaches and found.always_on.reaches
+    assert hours / 40 < found.scaled.gpu_hours < 1.0
+    assert found.cpu_workers == 1
 
 
-@pytest.mark.parametrize("speed", [0.0, -5.0, math.nan, math.inf])
-def test_a_speed_that_cannot_be_is_refused(speed: float) -> None:
-    for given in ({"gpu_speed": speed, "cpu_speed": 1.0}, {"gpu_speed": 1.0, "cpu_speed": speed}):
-        with pytest.raises(InvalidOption):
-            Workers(**given)
+def test_no_wait_at_all_is_reached_by_workers_that_are_there_and_is_no_less_than_0() -> None:
+    found = make_plan(Demand(10.0, 20.0), Workers(28.6, 400.0, 0.0, 0.0))
+    assert found.always_on.reaches
+    assert found.always_on.median_wait == found.always_on.high_wait == 0.0
+    for wait in (found.always_on.median_wait, found.always_on.high_wait):
+        assert math.copysign(1.0, wait) == 1.0
 
 
-def test_a_demand_that_no_plan_can_play_is_refused_at_once() -> None:
-    with pytest.raises(InvalidOption, match="keeps 41,667 GPUs busy"):
-        make_plan(Demand(1e6), Workers(gpu_speed=1.0, cpu_speed=1.0))
+@pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf])
+def test_a_speed_that_cannot_be_is_refused(wrong: float) -> None:
+    for speeds in ((wrong, 400.0), (40.0, wrong)):
+        with pytest.raises(InvalidOption, match="speed"):
+            Workers(*speeds)
+
+
+@pytest.mark.parametrize(
+    ("start", "wait"), [(math.inf, 1.0), (-1.0, 1.0), (DAY + 1, 1.0), (1.0, -1.0), (1.0, math.nan)]
+)
+def test_a_start_or_a_wait_that_cannot_be_is_refused(start: float, wait: float) -> None:
+    """A worker that never starts would be waited for without an end."""
+    with pytest.raises(InvalidOption, match="start"):
+        Workers(40.0, 400.0, start, wait)
+
+
+def test_more_work_than_a_plan_knows_workers_for_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="GPUs busy"):
+        make_plan(Demand(1_000.0), Workers(0.001, 400.0))

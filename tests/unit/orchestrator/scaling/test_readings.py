@@ -122,6 +122,15 @@ def test_workers_are_told_and_a_pool_without_any_is_a_zero() -> None:
     }
 
 
+def test_a_pool_whose_workers_all_stop_is_a_zero_too() -> None:
+    """ScriptoriumWorkersMissing counts those that do not stop: without a 0 it would be silent."""
+    last = replace(LOAD, workers=(WorkerCount("gpu", "stopping", "cuda", 3),))
+    assert values(families(last)["scriptorium_workers"]) == {
+        ("gpu", "stopping", "cuda"): 3,
+        ("gpu", "idle", ""): 0,
+    }
+
+
 def test_the_memory_of_redis_and_its_limit_are_told(settings: Settings, redis: Redis) -> None:
     registry = CollectorRegistry()
     registry.register(LoadReadings(settings))

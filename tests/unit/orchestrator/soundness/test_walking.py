@@ -173,6 +173,25 @@ def test_what_a_half_deletion_has_left_is_deleted_with_its_contents(
     assert list(store.list("")) == []
 
 
+def test_a_claim_that_the_first_deletion_did_not_know_of_is_removed_by_a_second_one(
+    cluster: Cluster,
+) -> None:
+    """The second tombstone has the key of the first, which was removed a moment ago."""
+    run = a_run()
+    cluster.store.put(keys.open_run(run), b"")
+    cluster.store.put(keys.uses(TENANT, HASH) + run.job, b"")
+    cluster.store.put(keys.source(TENANT, HASH), b"talk")
+    later_still = time.time() + 10_000.0
+    stones = Tombstones(cluster, lambda: later_still)
+    for _ in range(2):  # what the markers tell, then what the claims tell
+        (found,) = findings(cluster.store)
+        assert found.kind is Kind.REST_OF_JOB
+        mend(cluster.store, found)
+        while exists(cluster.store, keys.tombstone(TENANT, run.job)):
+            stones.sweep()
+    assert [key for key in cluster.store.list("") if not key.startswith(usage_keys.RUNS)] == []
+
+
 def test_what_is_just_uploaded_is_no_finding_unless_it_is_asked_for(cluster: Cluster) -> None:
     cluster.store.put(keys.source(TENANT, HASH), b"talk")
     upload = job_id()

@@ -62,6 +62,15 @@ def test_a_worker_is_idle_then_busy_and_then_stopping_until_it_has_ended(redis: 
     assert worker.presences.read(time.time()) == {}
 
 
+def test_a_worker_whose_clock_is_wrong_is_there_all_the_same(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, right = Worker(redis, "gpu@one"), time.time()
+    monkeypatch.setattr(time, "time", lambda: right - 3600.0)
+    worker.telling.tell()
+    assert list(worker.presences.read(right)) == ["gpu@one"]
+
+
 def test_a_worker_without_models_computes_on_the_cpu(redis: Redis) -> None:
     assert Worker(redis, "gpu@one").told().device == "cuda"
     worker = Worker(redis, "cpu@one", "", has_models=False)
