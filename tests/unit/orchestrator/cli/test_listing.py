@@ -103,7 +103,7 @@ def test_a_status_is_found_behind_more_jobs_of_another_one(
     waiting = list(jobs)[3:]
     newest = list(jobs)[3]
     run = Run(jobs[newest], newest, 1)
-    Ledger(cluster.redis).record(run.unit(Stage.PREPARE, 0), Receipt("done"))
+    Ledger(cluster.redis).record(run.unit(Stage.PREPARE, 0), Receipt("computed"))
     first = told("list", "--all-tenants", "--status", "queued", "--limit", "1", "--json")
     assert [job["id"] for job in json.loads(first.stdout)] == [waiting[1]]
     assert first.stderr.strip() == f"There may be more: --before {waiting[1]}"
