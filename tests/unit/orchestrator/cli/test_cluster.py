@@ -29,7 +29,7 @@ __all__ = ["cluster", "run"]
 
 @pytest.fixture
 def became(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What this process would have become, with all libraries taken to be there."""
+    """What this process would have become, with any libraries."""
     calls: list[Any] = []
     monkeypatch.setattr(workers, "find_spec", lambda name: name)
     monkeypatch.setattr(os, "execve", lambda *call: calls.append(call))
