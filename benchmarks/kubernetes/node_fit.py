@@ -1,7 +1,7 @@
 """Whether the pods of each example of values fit the nodes that it is for.
 
     python -m benchmarks.kubernetes.node_fit            # print the table
-    python -m benchmarks.kubernetes.node_fit --write    # and put it into the pages that show it
+    python -m benchmarks.kubernetes.node_fit --write    # and put it into the page that shows it
 
 The requests of the rendered pods are added up and set against what a node of that type has left for
 pods; DaemonSets count too. GPU workers are alone on their node, as many as it has GPUs or slices;
@@ -26,7 +26,7 @@ from benchmarks.kubernetes.nodes import GIB, Cloud, Machine, Resources
 
 ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "helm" / "scriptorium"
-PAGES = (CHART / "README.md", ROOT / "docs" / "deploy.md")
+PAGE = ROOT / "docs" / "deploy.md"
 BEGIN = "<!-- nodes: made by benchmarks/kubernetes/node_fit.py -->"
 END = "<!-- end of nodes -->"
 UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -174,13 +174,12 @@ def page_with(page: str, text: str) -> str:
 
 
 def main() -> None:
-    """Print the table; with `--write`, put it into the pages too."""
+    """Print the table; with `--write`, put it into the page too."""
     found = all_rows()
     print(table(found))
     if "--write" in sys.argv[1:]:
-        for path in PAGES:
-            old = path.read_text(encoding="utf-8")
-            path.write_text(page_with(old, table(found)), encoding="utf-8")
+        old = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(page_with(old, table(found)), encoding="utf-8")
     raise SystemExit(0 if all(row.fits for row in found) else 1)
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from gpu_worker.devices import used_device
+from gpu_worker.devices.naming import gpu_handle
 from gpu_worker.devices.nvml import is_divided
 
 CPU = "cpu"
@@ -84,7 +85,5 @@ def _own_handle() -> tuple[Any, Any] | None:
     except Exception:  # no library, or no driver
         return None
     with suppress(nvml.NVMLError):
-        if visible.isdecimal():
-            return nvml, nvml.nvmlDeviceGetHandleByIndex(int(visible))
-        return nvml, nvml.nvmlDeviceGetHandleByUUID(visible)
+        return nvml, gpu_handle(nvml, visible)
     return None

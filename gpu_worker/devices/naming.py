@@ -63,7 +63,7 @@ def missing_gpu(name: str) -> str | None:
     except Exception:  # no library, or no driver
         return None
     try:
-        _handle(nvml, name)
+        gpu_handle(nvml, name)
     except (nvml.NVMLError_InvalidArgument, nvml.NVMLError_NotFound):
         there = ", ".join(_names(nvml)) or "none"
         return f"There is no GPU {name} on this machine. It has: {there}."
@@ -75,7 +75,8 @@ def missing_gpu(name: str) -> str | None:
     return None
 
 
-def _handle(nvml: Any, name: str) -> Any:
+def gpu_handle(nvml: Any, name: str) -> Any:
+    """Return NVML's handle of a GPU by its index or UUID. Raises nvml.NVMLError."""
     if name.isdecimal():
         return nvml.nvmlDeviceGetHandleByIndex(int(name))
     return nvml.nvmlDeviceGetHandleByUUID(name)
@@ -85,5 +86,5 @@ def _names(nvml: Any) -> list[str]:
     found = []
     for index in range(nvml.nvmlDeviceGetCount()):
         with suppress(nvml.NVMLError):
-            found.append(f"{index} ({nvml.nvmlDeviceGetUUID(_handle(nvml, str(index)))})")
+            found.append(f"{index} ({nvml.nvmlDeviceGetUUID(gpu_handle(nvml, str(index)))})")
     return found

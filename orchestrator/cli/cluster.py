@@ -145,6 +145,8 @@ def worker(
     place = "" if gpu is None else _place_of(gpu)
     settings = opened_cluster().settings
     own = pool_named(pool, settings)
+    if gpu is not None and own.kind is Pool.CPU:
+        raise InvalidOption(f"Workers of the pool {own.name} use no GPU.", hint="Leave --gpu out.")
     spec = WorkerSpec(
         name=name or f"{pool}{place}-{os.getpid()}@{socket.gethostname()}",
         kind=own.kind,

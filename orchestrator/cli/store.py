@@ -99,7 +99,10 @@ def _row(finding: Finding) -> dict[str, str]:
 
 
 def _store() -> ArtifactStore:
-    """Open the configured store, or that of this user's running cluster; ask no Redis."""
+    """Open the configured store, or that of this user's running cluster; ask no Redis.
+
+    Raises InvalidOption for one in which nothing is: of a mistyped address all would be well.
+    """
     values = current_settings()
     if values.store_url is None:
         values = configured_cluster(values) or values
@@ -108,7 +111,12 @@ def _store() -> ArtifactStore:
             "No store is configured and no cluster runs here.",
             hint="Set SCRIPTORIUM_STORE_URL, or give --store-url before the command.",
         )
-    return open_store(values.store_url, endpoint_url=values.s3_endpoint_url)
+    store = open_store(values.store_url, endpoint_url=values.s3_endpoint_url)
+    if not store.first("", 1):
+        raise InvalidOption(
+            f"There is nothing at all in {store.url}.", hint="Check its address, or the copy."
+        )
+    return store
 
 
 class _Progress:

@@ -88,11 +88,14 @@ def dead_letters(
     cluster = opened_cluster()
     behind = f"{keys.DEAD_TRIGGERS}{after}.json" if after else ""
     try:
+        listed = list(islice(cluster.store.list(keys.DEAD_TRIGGERS, behind), limit + 1))
         found = [
             {"message": key.removeprefix(keys.DEAD_TRIGGERS).removesuffix(".json")}
             | json.loads(cluster.store.get(key))
-            for key in islice(cluster.store.list(keys.DEAD_TRIGGERS, behind), limit)
+            for key in listed[:limit]
         ]
     finally:
         cluster.close()
     print_json(found)
+    if len(listed) > limit:
+        typer.echo(f"There are more: --after {found[-1]['message']}", err=True)

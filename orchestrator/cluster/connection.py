@@ -48,7 +48,7 @@ class UnknownJob(PermanentError):
     """There is no job with that id."""
 
     code = "unknown_job"
-    hint = "`scriptorium list` shows the jobs."
+    hint = "`scriptorium list` shows a tenant's jobs; `scriptorium --tenant NAME` names the tenant."
 
 
 class NotFinished(PermanentError):

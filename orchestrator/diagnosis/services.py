@@ -48,7 +48,7 @@ def check_redis(settings: Settings) -> CheckResult:
         return CheckResult(
             "redis",
             "error",
-            f"{address.shown} does not answer: {error}.",
+            f"{address.shown} does not answer: {str(error).rstrip('.')}.",
             "Check the address, the password and that Redis is running.",
         )
     version = info.get("redis_version", "of an unknown version")

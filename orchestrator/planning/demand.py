@@ -52,7 +52,7 @@ class Demand:
         if not LEAST_HOURS <= self.hours_a_day < math.inf:
             raise InvalidOption(
                 f"The hours of audio a day must be {LEAST_HOURS} or more.",
-                hint="One worker of each pool does less than that in some seconds a day.",
+                hint="Less than that is seconds of work a day: one worker of each pool is enough.",
             )
         if not 1 <= self.peak <= MOST_PEAK:
             raise InvalidOption(

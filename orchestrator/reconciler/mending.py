@@ -12,10 +12,10 @@ import structlog
 
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_folder import JobFolder
-from orchestrator.reconciler.restoring import SETTLED_SECONDS, SUBMITTING_SECONDS, Restoring
+from orchestrator.reconciler.restoring import Restoring
 from orchestrator.soundness.collections import look_at_collection
 from orchestrator.soundness.findings import Finding, Kind, collection_findings, job_findings
-from orchestrator.soundness.jobs import look_at_job
+from orchestrator.soundness.jobs import SETTLED_SECONDS, SUBMITTING_SECONDS, look_at_job
 from orchestrator.soundness.mending import mend
 from tasks.artifacts import exists
 from tasks.runs import keys

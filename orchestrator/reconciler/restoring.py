@@ -20,6 +20,7 @@ from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.jobs.costing import cost_of
 from orchestrator.reconciler.leading import Leading, LeadLost
 from orchestrator.soundness.findings import has_end, open_findings
+from orchestrator.soundness.jobs import SETTLED_SECONDS, SUBMITTING_SECONDS
 from orchestrator.soundness.mending import mend
 from orchestrator.soundness.records import look_at_records
 from tasks.artifacts import ArtifactMissing, exists
@@ -31,10 +32,6 @@ from tasks.runs.units import Run, created_at
 from tasks.state.receipts import Receipt
 
 THREADS = 16  # runs restored at once: each waits for the store most of the time
-SETTLED_SECONDS = 600.0  # a submission or a deletion in progress is over after this
-# From a job's manifest to its open marker. One that is opened sooner, and refused then, loses its
-# manifest, so that no worker does it and the marker goes at the next look.
-SUBMITTING_SECONDS = 60.0
 Item = TypeVar("Item")
 log = structlog.get_logger(__name__)
 

@@ -18,8 +18,10 @@ from tasks.artifacts import ArtifactStore, exists
 from tasks.runs import keys
 from tasks.runs.units import created_at
 
-# A job that is younger is perhaps just being submitted; one without its manifest, refused.
-YOUNG_SECONDS, SETTLED_SECONDS = 60.0, 600.0
+# From a job's manifest to its open marker. One that is opened sooner, and refused then, loses its
+# manifest, so that no worker does it and the marker goes at the next look.
+SUBMITTING_SECONDS = 60.0
+SETTLED_SECONDS = 600.0  # a submission or a deletion in progress is over after this
 Keys = Sequence[str]
 
 
@@ -65,7 +67,7 @@ def _opened(found: Sequence[str]) -> frozenset[int]:
 
 
 def _is_young(folder: JobFolder, now: float) -> bool:
-    seconds = YOUNG_SECONDS if folder.is_accepted else SETTLED_SECONDS
+    seconds = SUBMITTING_SECONDS if folder.is_accepted else SETTLED_SECONDS
     return (created_at(folder.job) or 0.0) > now - seconds
 
 

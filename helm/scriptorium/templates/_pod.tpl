@@ -119,7 +119,7 @@ livenessProbe:
   exec: {{ toJson $exec }}
   periodSeconds: 30
   timeoutSeconds: 10
-  # A worker's heart stands still while its broker is away. Ten minutes of that must not cost the
+  # A worker has no heartbeat while its broker is away. Ten minutes of that must not cost the
   # models that it has loaded; one that hangs in its work is ended by its own watchdog.
   failureThreshold: 20
 readinessProbe:

@@ -20,6 +20,7 @@ import pytest
 
 from orchestrator import cli
 from orchestrator.cluster.job import Job
+from tasks.artifacts.local import LocalStore
 from tests.eventually import eventually
 from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import ClusterUnderTest
@@ -50,6 +51,7 @@ class Runbook:
     def __init__(self, cluster: ClusterUnderTest, directory: Path) -> None:
         self._cluster, self._directory = cluster, directory
         self._talk = write_wav(directory / "talk.wav", recording(12)[0])
+        LocalStore(directory / "copy").put("doctor/left", b"")  # a store in which all is sound
         self.completed = cluster.wait(self._submit("fake"))
         settings = cluster.connection.settings
         assert settings.redis_url is not None and settings.store_url is not None

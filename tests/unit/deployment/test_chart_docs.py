@@ -60,3 +60,10 @@ def test_the_images_are_targets_of_the_dockerfile() -> None:
 def test_the_pages_that_it_names_exist() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", PAGE):
         assert (ROOT / "docs" / target).exists(), target
+
+
+def test_the_notes_name_the_hosts_of_a_gateway() -> None:
+    values = yaml.safe_load((CHART / "ci" / "gke.yaml").read_text(encoding="utf-8"))
+    notes = rendered(values, "speech")["scriptorium/templates/NOTES.txt"]
+    assert "speech.example.org, by the Gateway" in notes
+    assert "port-forward service/speech-scriptorium-api" not in notes

@@ -75,8 +75,8 @@ def test_a_service_is_ready_alive_and_restarted(path: Path) -> None:
     unit = read_unit(path)
     service = {key: values[-1] for key, values in unit["Service"].items()}
     assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
-    # A worker's heart stands still while Redis is away, as the chart's liveness probe knows too,
-    # and that of the reconciler while a request waits for a silent store.
+    # A worker has no heartbeat while Redis is away either, as the chart's liveness probe knows too,
+    # and the reconciler has none while a request waits for a silent store.
     assert seconds_of(service["WatchdogSec"]) == (120.0 if "api" in path.name else 600.0)
     assert PATIENT.attempts * PATIENT.read_seconds * 1.5 < 600.0
     assert service["Restart"] == "always" and unit["Unit"]["StartLimitIntervalSec"] == ["0"]

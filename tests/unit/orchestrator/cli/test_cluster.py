@@ -229,3 +229,13 @@ def test_a_reconciler_whose_metrics_port_is_taken_says_so(
         ended = run("reconciler")
     assert ended.status == 2
     assert "SCRIPTORIUM_METRICS_PORT" in ended.err and "Traceback" not in ended.err
+
+
+def test_a_gpu_is_refused_for_a_pool_that_uses_none(
+    run: Run, cluster: Cluster, became: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", with_uuids(GPU))
+    done = run("worker", "--pool", "cpu", "--gpu", "0")
+    assert done.status == 2
+    assert "use no GPU" in done.out + done.err
+    assert not became

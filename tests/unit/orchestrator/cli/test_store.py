@@ -83,3 +83,9 @@ def test_without_a_store_it_says_what_to_set(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["--home", str(tmp_path), "store", "verify"])
     assert isinstance(done.exception, InvalidOption)
     assert "SCRIPTORIUM_STORE_URL" in done.exception.advice
+
+
+def test_a_mistyped_address_is_no_sound_store(tmp_path: Path) -> None:
+    done = told(LocalStore(tmp_path / "nothing"), "verify")
+    assert isinstance(done.exception, InvalidOption)
+    assert "nothing at all" in done.exception.message

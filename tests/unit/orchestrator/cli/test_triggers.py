@@ -117,6 +117,20 @@ def test_messages_that_nothing_could_be_made_of_are_shown(
     assert json.loads(capsys.readouterr().out) == [{"message": "m-1", "body": "hello"}]
 
 
+def test_many_of_them_are_shown_in_pieces(
+    current: Settings, connection: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("m-1", "m-2", "m-3"):
+        connection.store.put(keys.dead_trigger(name), b"{}")
+    triggers.dead_letters(limit=2)
+    first = capsys.readouterr()
+    assert json.loads(first.out) == [{"message": "m-1"}, {"message": "m-2"}]
+    assert first.err.strip() == "There are more: --after m-2"
+    triggers.dead_letters(limit=2, after="m-2")
+    last = capsys.readouterr()
+    assert (json.loads(last.out), last.err) == ([{"message": "m-3"}], "")
+
+
 @pytest.mark.slow
 def test_its_help_names_its_options() -> None:
     told = subprocess.run(

@@ -16,7 +16,8 @@ from orchestrator.jobs.ids import job_id
 from orchestrator.jobs.lines import idempotency_key
 from orchestrator.reconciler.cataloguing import EVERY_SECONDS, Cataloguing
 from orchestrator.reconciler.leading import Leading
-from orchestrator.reconciler.restoring import SETTLED_SECONDS, SUBMITTING_SECONDS, Restoring
+from orchestrator.reconciler.restoring import Restoring
+from orchestrator.soundness.jobs import SETTLED_SECONDS, SUBMITTING_SECONDS
 from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.records import result_record
