@@ -81,4 +81,5 @@ def test_a_model_that_is_not_there_fails_the_job_with_its_name(
     job = cluster.wait(cluster.submit(path, model=str(empty), language="en"))
     assert job.status == "failed"
     assert job.error is not None
-    assert job.error["code"] == "unknown_model"
+    assert job.error["code"] == "model_unusable"
+    assert str(empty) in job.error["message"]
