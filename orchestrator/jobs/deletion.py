@@ -22,6 +22,7 @@ from orchestrator.jobs.lines import note_deletion
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
 from tasks.runs import keys, usage_keys
 from tasks.runs.json_artifacts import UnreadableRecord, read_record
+from tasks.runs.records import Records
 from tasks.runs.units import Run
 from tasks.state.claims import release
 
@@ -86,7 +87,7 @@ def remove_job(cluster: Cluster, tenant: str, job: str) -> None:
     known = cluster.jobs.run_number(tenant, job)
     runs = max(newest_run(cluster.store, tenant, job).number, known)
     own = list(cluster.store.list(keys.job(tenant, job)))
-    contents = contents_of(cluster, tenant, job, own)
+    contents = contents_of(cluster.store, cluster.records, tenant, job, own)
     stone = Tombstone(tenant, job, round(time.time(), 3), runs, contents)
     cluster.store.put(stone.key, stone.to_bytes())
     erase(cluster, stone)
@@ -128,7 +129,8 @@ def erase(cluster: Cluster, stone: Tombstone, outside: Sequence[str] | None = No
     for run in _uncounted(outside):
         cluster.books.counting.count(run, stone.deleted_at)
     gone = _delete(store, outside)
-    for content, parts in (stone.contents | contents_of(cluster, tenant, job, own)).items():
+    named = contents_of(store, cluster.records, tenant, job, own)
+    for content, parts in (stone.contents | named).items():
         gone += release(store, cluster.leases, tenant, job, content, parts)
     # Manifest and plan name the contents, so they go last: after a crash they are still readable.
     rest = without_notes(tenant, job, own)
@@ -168,21 +170,23 @@ def _idempotency_key(cluster: Cluster, tenant: str, job: str) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def contents_of(cluster: Cluster, tenant: str, job: str, own: Collection[str]) -> Contents:
+def contents_of(
+    store: ArtifactStore, records: Records, tenant: str, job: str, own: Collection[str]
+) -> Contents:
     """Return the contents that the job claims, from its manifest, its plan and its notes.
 
     `own`: the keys of its folder; what is not among them is not read.
     """
-    cluster.records.forget(tenant, job)
+    records.forget(tenant, job)
     found: Contents = {}
     try:
         if keys.manifest(tenant, job) in own:
-            manifest = cluster.records.manifest(tenant, job)
+            manifest = records.manifest(tenant, job)
             if manifest.source.artifact is not None:
                 found[keys.content(manifest.source.artifact)] = ()
             found |= {known.clip: () for known in manifest.options.known_speakers}
         if keys.plan(tenant, job) in own:
-            plan = cluster.records.plan(tenant, job)
+            plan = records.plan(tenant, job)
             found |= dict.fromkeys((plan.audio, *plan.channels), ())
             if plan.heard not in found:  # language detection listens to all channels together
                 found = {plan.heard: tuple(dict.fromkeys(plan.channels))} | found
@@ -191,7 +195,7 @@ def contents_of(cluster: Cluster, tenant: str, job: str, own: Collection[str]) -
     except UnreadableRecord as error:  # then every claim of the tenant is looked at
         note(f"{tenant}/{job}", error)
         folder = keys.claims(tenant)
-        claims = (key.removeprefix(folder).split("/") for key in cluster.store.list(folder))
+        claims = (key.removeprefix(folder).split("/") for key in store.list(folder))
         found |= {content: () for content, *user in claims if user == [job]}
     notes = keys.job(tenant, job, "uses/")
     found |= {key.removeprefix(notes): () for key in own if key.startswith(notes)}

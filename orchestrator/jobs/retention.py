@@ -123,7 +123,8 @@ class Retention:
         if known.issuperset(marks):  # done; what others make of the same audio later is theirs
             return {}
         store, tenant, gone, is_whole = self._cluster.store, folder.tenant, dict[str, int](), True
-        for content, parts in contents_of(self._cluster, tenant, folder.job, known).items():
+        records = self._cluster.records
+        for content, parts in contents_of(store, records, tenant, folder.job, known).items():
             for kind in due:
                 rule = ages(self._cluster.settings, tenant)[kind]
 

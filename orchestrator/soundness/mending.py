@@ -12,10 +12,12 @@ from contextlib import suppress
 from orchestrator.cluster.ended_jobs import FINAL, ended_key
 from orchestrator.cluster.job_index import newest_run
 from orchestrator.collections import places
-from orchestrator.jobs.deletion import Tombstone
+from orchestrator.jobs.deletion import Tombstone, contents_of
 from orchestrator.soundness.findings import Action, Finding, Kind
 from tasks.artifacts import ArtifactMissing, ArtifactStore, encode
+from tasks.runs import keys
 from tasks.runs.json_artifacts import UnreadableRecord, json_object, read_record
+from tasks.runs.records import Records
 
 
 def mend(store: ArtifactStore, finding: Finding) -> bool:
@@ -36,10 +38,15 @@ def mend(store: ArtifactStore, finding: Finding) -> bool:
 
 
 def _bury(store: ArtifactStore, finding: Finding) -> None:
-    """Write the tombstone of a half job, or of contents that no job has."""
+    """Write the tombstone of a half job, or of contents that no job has.
+
+    It says all that it releases: deletions that share a content wait for each other by that.
+    """
     tenant, job = finding.tenant, finding.job
     runs = newest_run(store, tenant, job).number
-    contents: dict[str, tuple[str, ...]] = dict.fromkeys(finding.contents, ())
+    own = list(store.list(keys.job(tenant, job)))
+    named = contents_of(store, Records(store), tenant, job, own)
+    contents = dict.fromkeys(finding.contents, ()) | named
     stone = Tombstone(tenant, job, round(time.time(), 3), runs, contents)
     store.put(stone.key, stone.to_bytes())
 

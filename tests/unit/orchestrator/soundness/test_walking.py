@@ -10,7 +10,7 @@ import pytest
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.ended_jobs import ENDED
 from orchestrator.collections import places
-from orchestrator.jobs.deletion import delete_job
+from orchestrator.jobs.deletion import Tombstone, delete_job
 from orchestrator.jobs.ids import job_id
 from orchestrator.jobs.runs import cancel
 from orchestrator.jobs.submission import submit
@@ -190,6 +190,29 @@ def test_a_claim_that_the_first_deletion_did_not_know_of_is_removed_by_a_second_
         while exists(cluster.store, keys.tombstone(TENANT, run.job)):
             stones.sweep()
     assert [key for key in cluster.store.list("") if not key.startswith(usage_keys.RUNS)] == []
+
+
+def test_half_jobs_with_the_same_contents_do_not_give_way_to_each_other_for_ever(
+    cluster: Cluster,
+) -> None:
+    """A tombstone says what it releases: by that, deletions that share a content take turns."""
+    contents = [number * 32 for number in ("ab", "cd")]
+    runs = [Run(TENANT, f"job-{number}", 1) for number in range(8)]
+    for job in (run.job for run in runs):
+        for content in contents:
+            cluster.store.put(keys.job(TENANT, job, "uses/") + content, b"")
+            cluster.store.put(keys.uses(TENANT, content) + job, b"")
+    for finding in findings(cluster.store):
+        mend(cluster.store, finding)
+    assert all(
+        set(Tombstone.read(cluster.store, TENANT, run.job).contents) == set(contents)
+        for run in runs
+    )
+    later_still = time.time() + 10_000.0
+    stones = Tombstones(cluster, lambda: later_still)
+    for _ in range(3):  # two that find nothing, after one that erases
+        stones.sweep()
+    assert list(cluster.store.list("")) == []
 
 
 def test_what_is_just_uploaded_is_no_finding_unless_it_is_asked_for(cluster: Cluster) -> None:
