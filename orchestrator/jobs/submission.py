@@ -19,6 +19,7 @@ from orchestrator.jobs import vocabulary_use
 from orchestrator.jobs.acceptance import accept, is_accepted
 from orchestrator.jobs.admission import admit
 from orchestrator.jobs.costing import cost_of
+from orchestrator.jobs.deletion import without_notes
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options, with_allowed_lane
 from orchestrator.jobs.ready_by import check_ready_by
@@ -32,9 +33,10 @@ from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output, Source
 from tasks.runs.options import JobOptions
 from tasks.runs.pieces import check_pieces
-from tasks.runs.units import Run
+from tasks.runs.units import Run, created_at
 from tasks.telemetry.tracing import submission_span
 
+_FRESH_SECONDS = 1.0  # between a job's id and its manifest, where nothing has happened in between
 _SUBMITTED = ("source", "options", "metadata", "labels", "webhook_url", "output")  # equal: the same
 _PLAN_OPTIONS = ("audio_track", "channel", "channels", "chunk_seconds")  # that change the plan
 
@@ -103,6 +105,7 @@ def _submit(
         check_ready_by(manifest.ready_by, manifest.created_at)
         cost = cost_of(cluster, manifest, None)
         admit(cluster, tenant, manifest.job, quota, manifest.created_at, cost)
+        _forget_rest(cluster, manifest)
     is_first = store.put(key, encode(manifest.model_dump(mode="json")))
     if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
         # Deleted after its id was read for the key: submit again, which makes a new job.
@@ -198,6 +201,21 @@ def _run_again(
     if plan:
         cluster.store.put(keys.plan(tenant, manifest.job), plan)
     return accept(cluster, manifest, needed, way, prepared=bool(plan), cost=cost)
+
+
+def _forget_rest(cluster: Cluster, manifest: Manifest) -> None:
+    """Remove what a job without a manifest has, whose id was given to its key a while ago.
+
+    A copy of a bucket in use may have its plan and lack the audio that the plan names.
+    """
+    tenant, job = manifest.tenant, manifest.job
+    if manifest.created_at - (created_at(job) or manifest.created_at) < _FRESH_SECONDS:
+        return
+    own = list(cluster.store.list(keys.job(tenant, job)))
+    if keys.manifest(tenant, job) not in own:
+        for key in without_notes(tenant, job, own):
+            cluster.store.delete(key)
+        cluster.records.forget(tenant, job)
 
 
 def _first(cluster: Cluster, manifest: Manifest, given: JobOptions) -> Manifest:

@@ -149,6 +149,24 @@ def test_a_key_whose_job_has_ended_gives_that_job_and_starts_nothing(
     assert queued_units(connection.redis) == set()
 
 
+def test_a_job_that_a_copy_of_the_bucket_lacks_is_not_done_by_the_plan_it_has(
+    connection: Cluster,
+) -> None:
+    """The plan names audio that the copy lacks too."""
+    job = f"{1:011x}" + "a" * 12  # of a moment long ago
+    store, plan = connection.store, keys.plan(TENANT, job)
+    note = keys.job(TENANT, job, "uses/") + "ab" * 32
+    store.put(keys.idempotency(TENANT, "key"), job.encode())
+    store.put(plan, encode(a_plan().model_dump(mode="json")))
+    store.put(note, b"")
+    assert taken(connection, "key").id == job
+    assert not exists(store, plan)
+    assert exists(store, note)
+    store.put(plan, encode(a_plan().model_dump(mode="json")))  # by `prepare`
+    assert taken(connection, "key").id == job
+    assert exists(store, plan)
+
+
 @pytest.mark.parametrize("key", ["", " ", "\t\n", "\u00a0\u3000", "\udcff"])
 def test_an_empty_idempotency_key_stands_for_no_job(connection: Cluster, key: str) -> None:
     with pytest.raises(UnusableIdempotencyKey) as refused:
