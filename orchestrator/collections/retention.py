@@ -18,6 +18,7 @@ from orchestrator.collections.acceptance import find
 from orchestrator.collections.deletion import delete
 from orchestrator.collections.records import Collection, UnknownCollection
 from orchestrator.collections.rounds import Rounds
+from orchestrator.jobs import lines
 from orchestrator.jobs.holds import JobHeld, is_held
 from orchestrator.jobs.retention import COLLECTION, TRANSCRIPTS, Gone, ages, note_gone
 from tasks.artifacts import exists
@@ -79,7 +80,10 @@ class CollectionRetention:
             return None
         if any(self._is_there(tenant, job, going) for job in self._jobs(newest)):
             return None
-        artifacts = sum(1 for _ in self._cluster.store.list(places.folder(tenant, collection)))
+        # Notes of deleted jobs do not count: there is one more for each job that goes before.
+        notes = lines.gone(tenant, collection, "")
+        names = self._cluster.store.list(places.folder(tenant, collection))
+        artifacts = sum(not name.startswith(notes) for name in names)
         return Gone(tenant, collection, COLLECTION, artifacts + 1, age)
 
     def _is_open(self, tenant: str, collection: str) -> bool:
