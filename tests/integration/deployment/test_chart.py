@@ -22,6 +22,7 @@ import pytest
 from orchestrator.local.redis_server import RedisServer
 from tests.deployment.chart import Object, objects, of_kind, value_file, variables
 from tests.eventually import eventually
+from tests.integration.process_group import process_group
 from tests.ip_families import needs_ipv6
 
 RELEASE = "demo-scriptorium"
@@ -122,20 +123,9 @@ class Pod:
 
 @contextmanager
 def running(pod: Pod) -> Iterator[subprocess.Popen[bytes]]:
-    with (pod.directory.parent / f"{pod.name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            pod.command(),
-            env=pod.environment(),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
+    log = pod.directory.parent / f"{pod.name}.log"
+    with process_group(pod.command(), pod.environment(), log) as process:
         yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @pytest.mark.parametrize("component", ["worker-cpu", "worker-gpu", "reconciler", "triggers-celery"])

@@ -17,6 +17,7 @@ from tests import ROOT
 from tests.eventually import eventually
 from tests.inputs.speech import recording, write_wav
 from tests.integration.conftest import StartCluster
+from tests.integration.process_group import process_group
 
 SCRIPT = ROOT / "examples" / "slurm" / "workers.sbatch"
 SCRIPTORIUM = str(Path(sys.executable).with_name("scriptorium"))
@@ -35,18 +36,9 @@ def task(place: Path, told: Mapping[str, str]) -> Iterator[subprocess.Popen[byte
     place.mkdir(exist_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(place), "TMPDIR": str(place)}
     environment |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
-    with (place / "log").open("wb") as log:
-        process = subprocess.Popen(
-            ["bash", SCRIPT],
-            cwd=place, env=environment | OF_SLURM | {"SLURM_SUBMIT_DIR": str(place)} | dict(told),
-            stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-    try:
+    told = OF_SLURM | {"SLURM_SUBMIT_DIR": str(place)} | dict(told)
+    with process_group(["bash", SCRIPT], environment | told, place / "log", place) as process:
         yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def stand_in(place: Path, script: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ import pytest
 from orchestrator.local.redis_server import RedisServer
 from tests.deployment.systemd import UNITS, command_of, read_unit, variables_of
 from tests.eventually import eventually
+from tests.integration.process_group import process_group
 from tests.servers.notify_socket import Told, listening
 
 SILENT_SECONDS = 5.0  # more than twice the pause between beats
@@ -53,16 +54,8 @@ def started(
     words = command_of(unit, program, {"%i": "0"})
     without = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
     own = {**without, **variables_of(unit), **told, "NOTIFY_SOCKET": str(socket)}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            words, env=own, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
+    with process_group(words, own, log) as process:
         yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def heard(told: Told, state: str, seconds: float = PATIENCE_SECONDS) -> list[str]:
@@ -98,7 +91,9 @@ def test_a_service_says_that_it_is_ready_alive_hung_and_stopping(
         states = heard(told, "READY=1")
         assert states[:1] == ["READY=1"], (states, log.read_text())
         if "worker" in name:
-            assert "ready." in log.read_text(), "it was ready before it could take work"
+            # Celery sends its signal, then writes the line. Before, queues were still to be opened.
+            can_work = eventually(lambda: "ready." in log.read_text(), within=1.0)
+            assert can_work, "it was ready before it could take work"
         assert "WATCHDOG=1" in [*states, *heard(told, "WATCHDOG=1", 10.0)]
         assert "WATCHDOG=1" in heard(told, "WATCHDOG=1", 10.0)
 
