@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.kubernetes.node_fit import quantity
 from tests import ROOT
 from tests.deployment.chart import (
     VALUE_FILES,
@@ -23,23 +24,7 @@ from tests.deployment.chart import (
 
 names = pytest.mark.parametrize("name", [path.stem for path in VALUE_FILES])
 GIB = 2**30
-UNITS = {"": 1.0, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": GIB}
-# What is left for pods of a node with one GPU: CPUs, GiB of memory, GiB of a disk of 100 GB; and
-# what a cluster's own pods ask for on each node.
-ALLOCATABLE = {
-    "g4dn.xlarge, g5.xlarge, g6.xlarge": (3.92, 14.6, 89.0),
-    "g2-standard-4": (3.92, 13.3, 47.0),
-    "Standard_NC4as_T4_v3": (3.86, 24.5, 100.0),
-}
-OF_THE_CLUSTER = (0.35, 0.5, 1.0)
 EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict"
-
-
-def amount(quantity: object) -> float:
-    """A quantity as a number."""
-    found = re.fullmatch(r"([0-9.]+)([a-zA-Z]*)", str(quantity))
-    assert found, quantity
-    return float(found[1]) * UNITS[found[2]]
 
 
 def worker(found: list[Object], pool: str) -> Object:
@@ -64,26 +49,16 @@ def test_a_pool_with_gpus_says_so_and_one_on_cpus_too() -> None:
     assert "SCRIPTORIUM_DEVICE" not in cpu  # `worker --pool cpu` knows
 
 
-@pytest.mark.parametrize("node", ALLOCATABLE)
-def test_a_gpu_worker_fits_the_smallest_common_nodes_with_a_gpu(node: str) -> None:
-    asked = worker(objects(values_of()), "gpu")["resources"]["requests"]
-    disk = amount(asked["ephemeral-storage"]) / GIB
-    wanted = (amount(asked["cpu"]), amount(asked["memory"]) / GIB, disk)
-    free = [all_ - own for all_, own in zip(ALLOCATABLE[node], OF_THE_CLUSTER, strict=True)]
-    print(f"{node}: asks for {wanted} (CPUs, GiB, GiB of disk) of {[round(x, 2) for x in free]}")
-    assert all(ask <= room for ask, room in zip(wanted, free, strict=True))
-
-
 @names
 def test_every_pod_may_use_the_disk_that_its_directories_may_fill(name: str) -> None:
     for owner, template in pod_templates(objects(value_file(name))):
         directories = [one["emptyDir"] for one in template["spec"]["volumes"] if "emptyDir" in one]
         assert all("sizeLimit" in one for one in directories), owner
         resources = template["spec"]["containers"][0]["resources"]
-        filled = sum(amount(one["sizeLimit"]) for one in directories)
-        limit = amount(resources["limits"]["ephemeral-storage"])
+        filled = sum(quantity(one["sizeLimit"]) for one in directories)
+        limit = quantity(resources["limits"]["ephemeral-storage"])
         assert filled + GIB == limit, owner  # the last one is for its log
-        assert 0 < amount(resources["requests"]["ephemeral-storage"]) <= limit, owner
+        assert 0 < quantity(resources["requests"]["ephemeral-storage"]) <= limit, owner
 
 
 def test_a_limit_of_the_disk_that_is_given_stays_and_a_directory_without_bounds_has_none() -> None:
@@ -93,7 +68,7 @@ def test_a_limit_of_the_disk_that_is_given_stays_and_a_directory_without_bounds_
     extra = [{"name": "more", "emptyDir": {"sizeLimit": "500M"}}]
     more = worker(objects(values_of(extraVolumes=extra)), "gpu")["resources"]["limits"]
     without = worker(objects(values_of()), "gpu")["resources"]["limits"]
-    grown = amount(more["ephemeral-storage"]) - amount(without["ephemeral-storage"])
+    grown = quantity(more["ephemeral-storage"]) - quantity(without["ephemeral-storage"])
     assert 0 <= 500e6 - grown < 2**20
     in_memory = [{"name": "more", "emptyDir": {"medium": "Memory"}}]
     same = worker(objects(values_of(extraVolumes=in_memory)), "gpu")["resources"]["limits"]
