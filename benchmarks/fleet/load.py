@@ -27,7 +27,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.cluster.front_door import put_upload
+from benchmarks.cluster.uploads import put_upload
 from benchmarks.fleet.load_cluster import LoadCluster
 from benchmarks.fleet.load_samples import Sampler, draw, keys_by_kind
 from benchmarks.machine import ProcessorTime, describe_machine, print_machine

@@ -28,7 +28,7 @@ import aiohttp
 import numpy as np
 import psutil
 
-from benchmarks.cluster.front_door import put_upload
+from benchmarks.cluster.uploads import put_upload
 from benchmarks.fleet.load import CHUNK_SECONDS, Submitter, until_ended
 from benchmarks.fleet.rig_cluster import Rig, Window
 from benchmarks.machine import describe_machine, print_machine
