@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -42,7 +43,7 @@ class Stagger:
     def wait(self) -> None:
         """Wait a random part of `seconds`. For a model that is not on this machine alone."""
         if self.seconds > 0:
-            time.sleep(random.uniform(0.0, self.seconds))
+            sleep(random.uniform(0.0, self.seconds))
 
 
 STAGGER = Stagger()
@@ -134,6 +135,7 @@ def asking_again(ask: Callable[[], Fetched]) -> Fetched:
         ),
         wait=_pause,
         stop=stop_before_delay(PATIENCE_SECONDS),
+        sleep=sleep,
         reraise=True,
     )
     return retrying(ask)

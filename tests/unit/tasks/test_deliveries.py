@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -100,7 +101,7 @@ def test_a_worker_that_holds_a_message_and_runs_nothing_ends(
     ended: list[int] = []
     now = [0.0]
     monkeypatch.setattr("os._exit", ended.append)
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(delivery_watch, "time", SimpleNamespace(monotonic=lambda: now[0]))
     watch, consumer = DeliveryWatch(None), Consumer(channel)
     watch.look(consumer)
     message = take(channel)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -112,7 +112,8 @@ def test_what_the_hub_does_not_have_is_unknown(name: str, tmp_path: Path) -> Non
 def test_a_hub_that_fails_is_tried_again_later(
     tmp_path: Path, hub: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)  # the client tries again by itself
+    naps = SimpleNamespace(sleep=lambda _: None)  # the client tries again by itself
+    monkeypatch.setattr("huggingface_hub.utils._http.time", naps)
     assert isinstance(failure("owner/broken", tmp_path), ModelUnavailable)
     hub.shutdown()
     hub.server_close()

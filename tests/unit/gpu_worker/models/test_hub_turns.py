@@ -82,7 +82,7 @@ def test_a_busy_hub_is_asked_again_when_it_says(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", pauses.append)
+    monkeypatch.setattr("gpu_worker.models.hub_turns.sleep", pauses.append)
     with play_hub(FILES, refuse_first=2, retry_after="40") as hub:
         hub.stand_in(monkeypatch)
         assert fetch_model(find_model("small"), str(tmp_path), None).is_dir()
@@ -105,7 +105,7 @@ def test_a_file_that_is_refused_is_an_answer_and_no_silence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The hub's client calls it an error of the connection."""
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+    monkeypatch.setattr("gpu_worker.models.hub_turns.sleep", lambda _: None)
     answers = iter((200, 200, *[429] * 3))
     with play_hub(FILES, refuse_when=lambda: next(answers, 200) == 429) as hub:
         hub.stand_in(monkeypatch)
@@ -117,7 +117,7 @@ def test_what_the_client_returns_of_an_earlier_try_is_not_taken_for_the_model(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its own question is refused: then it returns the directory with the files that are there."""
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+    monkeypatch.setattr("gpu_worker.models.hub_turns.sleep", lambda _: None)
     with play_hub(FILES) as hub:
         hub.stand_in(monkeypatch)
         first = fetch_model(find_model("small"), str(tmp_path), None)
@@ -135,7 +135,7 @@ def test_for_news_of_a_model_that_is_here_no_busy_hub_is_waited_for(
 ) -> None:
     """Each process of the cache would keep its turn for minutes, and all of them do no work."""
     pauses: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", pauses.append)
+    monkeypatch.setattr("gpu_worker.models.hub_turns.sleep", pauses.append)
     with play_hub(FILES) as hub:
         hub.stand_in(monkeypatch)
         directory = fetch_model(find_model("small"), str(tmp_path), None)
@@ -189,7 +189,7 @@ def test_the_wait_before_a_fetch_is_bounded_and_only_for_what_is_not_here(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("gpu_worker.models.hub_turns.time.sleep", waits.append)
+    monkeypatch.setattr("gpu_worker.models.hub_turns.sleep", waits.append)
     monkeypatch.setattr(STAGGER, "seconds", 30.0)
     with play_hub(FILES) as hub:
         hub.stand_in(monkeypatch)
@@ -211,7 +211,7 @@ def forget_the_answer(cache: Path) -> None:
 
 def test_offline_nothing_waits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("gpu_worker.models.hub_turns.time.sleep", waits.append)
+    monkeypatch.setattr("gpu_worker.models.hub_turns.sleep", waits.append)
     monkeypatch.setattr(STAGGER, "seconds", 30.0)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelUnavailable):
