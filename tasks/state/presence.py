@@ -54,7 +54,10 @@ class Presences:
 
     def tell(self, name: str, presence: Presence) -> None:
         """Replace what a worker told before."""
-        self._redis.hset(_WORKERS, name, json.dumps(asdict(presence)))
+        with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.hset(_WORKERS, name, json.dumps(asdict(presence)))
+            pipeline.expire(_WORKERS, int(GONE_SECONDS))  # without workers nothing stays
+            pipeline.execute()
 
     def forget(self, name: str) -> None:
         """Take a worker out that ends."""

@@ -41,19 +41,21 @@ def test_a_transcript_is_published_with_a_warning_whatever_becomes_of_words_and_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "none"))
+    no_model = str(not_a_pipeline)
     cluster = start_cluster(
         plugins=("tests.faults.deadly_words",),
         max_retries=1,
-        trusted_diarize_models=f"nobody/nothing,{not_a_pipeline}",
+        allowed_models=f"fake,no-owner/no-model,{no_model}",
+        trusted_diarize_models=f"nobody/nothing,{no_model}",
     )
     cases: list[tuple[dict[str, Any], str, str]] = [
-        ({"aligner": "ctc", "align_model": "no such model"}, UNALIGNED, "unknown_model"),
+        ({"aligner": "ctc", "align_model": no_model}, UNALIGNED, "model_unusable"),
         ({"aligner": "ctc", "align_model": "no-owner/no-model"}, UNALIGNED, "model_unavailable"),
         ({"aligner": "ctc", "align_model": BROKEN}, UNALIGNED, "internal_error"),
         ({"aligner": "ctc", "align_model": DEADLY}, UNALIGNED, "chunk_crashed"),
         ({"diarize_model": COMMUNITY}, SPEAKERLESS, "hub_token_missing"),
         ({"diarize_model": "nobody/nothing"}, SPEAKERLESS, "retries_exhausted"),
-        ({"diarize_model": str(not_a_pipeline)}, SPEAKERLESS, "unknown_model"),
+        ({"diarize_model": no_model}, SPEAKERLESS, "model_unusable"),
         ({"diarize_model": BROKEN}, SPEAKERLESS, "internal_error"),
         ({"diarize_model": DEADLY}, SPEAKERLESS, "chunk_crashed"),
     ]

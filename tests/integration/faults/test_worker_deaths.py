@@ -16,8 +16,13 @@ from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import ClusterUnderTest
 from tests.integration.conftest import StartCluster
 from tests.integration.faults.conftest import Figure
-from tests.integration.faults.invariants import computed_again
+from tests.integration.faults.invariants import (
+    assert_nothing_left,
+    computed_again,
+    return_held_messages,
+)
 
+TENANT = "default"
 CHUNKS = 20
 CHUNK_SECONDS = 6.0
 # Words and speakers too, so that any stage may be hit.
@@ -54,6 +59,8 @@ def test_a_job_survives_kill_9_of_a_random_worker_at_a_random_moment(
         assert ended.chunks.total == CHUNKS
         assert cluster.result_bytes(job) == cluster.result_bytes(calm)
         assert computed_again(cluster, job) == []
+    return_held_messages(cluster.connection)
+    assert_nothing_left(cluster.connection, TENANT)
 
 
 @pytest.mark.fault(

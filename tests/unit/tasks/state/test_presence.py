@@ -52,3 +52,10 @@ def test_the_busy_users_of_a_card_are_counted_and_always_the_one_that_asks(redis
     assert presences.users("GPU-1", "one", NOW, is_busy=False) == 2
     later = NOW + BUSY_SECONDS + 1  # "two" was killed
     assert presences.users("GPU-1", "one", later, is_busy=True) == 1
+
+
+def test_without_workers_nothing_of_them_stays_in_redis(redis: Redis) -> None:
+    presences = Presences(redis)
+    presences.tell("gpu@killed", presence())
+    presences.users("GPU-1", "gpu@killed", NOW, is_busy=True)
+    assert {0 < redis.ttl(key) <= GONE_SECONDS for key in redis.scan_iter()} == {True}
