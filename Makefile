@@ -14,8 +14,8 @@ NEWEST_TESTS := $(addprefix tests/unit/gpu_worker/,test_modules.py test_loaded.p
 	diarization/test_offline.py)
 
 # Where the tests are that inject faults.
-FAULTS := tests/integration/faults tests/unit/orchestrator/jobs/test_crashes.py \
-	tests/unit/orchestrator/jobs/test_job_life.py
+FAULTS := tests/integration/faults tests/integration/operation/test_usage.py \
+	tests/unit/orchestrator/jobs/test_crashes.py tests/unit/orchestrator/jobs/test_job_life.py
 
 # How long `make fuzz` goes on.
 FUZZ_SECONDS ?= 120
