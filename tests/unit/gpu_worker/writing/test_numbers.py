@@ -38,6 +38,13 @@ WRITTEN = [
 DATES = [
     ("en", "On the third of May, or June second.", "On the 3rd of May, or June 2nd."),
     ("en", "You may one day march second.", "You may one day march 2nd."),
+    ("en", "The third of May twenty twenty four.", "The 3rd of May 2024."),
+    ("en", "December twenty-fifth twenty twenty three.", "December 25th 2023."),
+    ("en", "May third, two thousand and five.", "May 3rd, 2005."),
+    ("en", "May one twenty twenty, but one twenty twenty.", "May 1 2020, but 1 20 20."),
+    ("de", "Am dritten Mai zweitausendvierundzwanzig.", "Am 3. Mai 2024."),
+    ("fr", "Le trois mai deux mille vingt-quatre.", "Le 3 mai 2024."),
+    ("es", "El tres de mayo de dos mil veinticuatro.", "El 3 de mayo de 2024."),
     ("de", "Am dritten Mai, der erste Januar.", "Am 3. Mai, der 1. Januar."),
     ("de", "Ein Mai, und der dritte Mann.", "Ein Mai, und der dritte Mann."),
     ("fr", "Le trois mai et le premier juin.", "Le 3 mai et le 1er juin."),
@@ -78,6 +85,22 @@ def test_a_small_number_that_stands_alone_stays_in_words() -> None:
 def test_decimals_and_leading_noughts_are_numbers_however_small() -> None:
     assert written("zero point five", in_digits=True).text == "0.5"
     assert written("zero zero seven", in_digits=True).text == "007"
+
+
+@pytest.mark.parametrize(
+    ("heard", "expected"),
+    [
+        ("It's ten o'clock.", "It's 10 o'clock."),
+        ("Twenty O'Briens.", "20 O'Briens."),
+        ("In nineteen oh five, twenty o five.", "In 1905, 2005."),
+        ("Twenty, oh five of them. Oh, nineteen!", "20, oh five of them. Oh, 19!"),
+        ("The nineteen eighties, the eighties.", "The nineteen eighties, the eighties."),
+    ],
+)
+def test_an_o_is_a_nought_where_a_year_is_said_and_decades_stay_in_words(
+    heard: str, expected: str
+) -> None:
+    assert written(heard, in_digits=True).text == expected
 
 
 def test_a_pause_ends_a_number() -> None:
