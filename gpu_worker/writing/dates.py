@@ -8,6 +8,7 @@ from enum import Enum, auto
 import regex
 
 from gpu_worker.writing.months import BETWEEN, LAST_DAY, MONTHS
+from gpu_worker.writing.pairs import second_of_pair
 from gpu_worker.writing.tokens import Token
 
 _MAY_BE_YEARS = range(1000, 2100)
@@ -74,6 +75,11 @@ def _day(text: str, tokens: Sequence[Token], at: int, language: str) -> Reading:
     after = [it for it in tokens[at + 1 : at + 2] if it.is_joined]
     if not after or _is_year_number(after[0]):
         return Reading.ENGLISH_DAY
+    if _has_digits(after[0]):
+        return Reading.COUNT
+    second = second_of_pair(tokens, at, language)
+    if second is not None and _has_digits(tokens[second]):
+        return Reading.UNCLEAR  # June 5 to 7
     if at > 1 and tokens[at - 1].is_joined:
         is_clear = tokens[at - 2].text not in _NO_DAYS
     else:
@@ -126,6 +132,10 @@ def _is_month(text: str, tokens: Sequence[Token], at: int, language: str) -> boo
     if not 0 <= at < len(tokens) or tokens[at].text not in MONTHS[language]:
         return False
     return language != "en" or text[tokens[at].start].isupper()
+
+
+def _has_digits(token: Token) -> bool:
+    return any(letter.isdecimal() for letter in token.text)
 
 
 def _is_year_number(token: Token) -> bool:

@@ -15,6 +15,7 @@ from gpu_worker.writing import spelling
 from gpu_worker.writing.dates import Reading, reading_of
 from gpu_worker.writing.edits import Edit
 from gpu_worker.writing.months import MONTHS
+from gpu_worker.writing.pairs import second_of_pair
 from gpu_worker.writing.spelling import LANGUAGES, PERCENT
 from gpu_worker.writing.tokens import Token
 
@@ -83,7 +84,8 @@ def spelled_numbers(
     """
     if language not in LANGUAGES:
         return
-    left: set[int] = set()  # tokens whose digits stay
+    found: dict[int, Edit | None] = {}  # by their tokens; None: its digits stay
+    left: set[int] = set()
     for at, token in enumerate(tokens):
         if not _has_digits(token):
             continue
@@ -92,10 +94,19 @@ def spelled_numbers(
         words = None if _is_code(written, reading) else _words(written, reading)
         if words is None:
             left.add(at)
-            continue
-        if _begins_sentence(text, token.start, is_start):
+        elif _begins_sentence(text, token.start, is_start):
             words = words[0].upper() + words[1:]
-        yield Edit(token.start, written.end, words)
+        found[at] = None if words is None else Edit(token.start, written.end, words)
+    _keep_pairs(found, tokens, language)
+    yield from filter(None, found.values())
+
+
+def _keep_pairs(found: dict[int, Edit | None], tokens: Sequence[Token], language: str) -> None:
+    """Leave both numbers of a pair in digits where one of them stays."""
+    for first in (*found, *reversed(found)):  # a row of pairs from both ends
+        second = second_of_pair(tokens, first, language)
+        if second in found and None in (found[first], found[second]):
+            found[first] = found[second] = None
 
 
 def _written(text: str, tokens: Sequence[Token], at: int, language: str) -> _Written:
