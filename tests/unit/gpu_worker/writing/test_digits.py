@@ -21,6 +21,8 @@ WRITTEN = [
     ("en", "5% of 12.5 %.", "Five percent of twelve point five percent."),
     ("en", "A 25-year-old man, a 24-hour day.",
      "A twenty-five-year-old man, a twenty-four-hour day."),
+    ("en", "They may 5 times march 3 miles.", "They may five times march three miles."),
+    ("de", "Wir sahen die Stadt 12 Mal.", "Wir sahen die Stadt zwölf Mal."),
     ("en", "From 5 to 10 or 12 men.", "From five to ten or twelve men."),
     ("en", "At 10 o'clock (25 came).", "At ten o'clock (twenty-five came)."),
     ("da", "Jeg er 25 år.", "Jeg er femogtyve år."),
@@ -63,7 +65,7 @@ LEFT = [
     ("en", "5 km, 5kg, 10°."),
     ("en", "Of 1,000,000 and 90210."),  # long ones, and a code
     ("en", "He won 1500 in 1500 cases."),  # a count or a year
-    ("en", "On 3 May 2024. In May 3 people came. May 3 people come?"),
+    ("en", "On 3 May 2024, on May 03, 2024. In May 3 people came. May 3 people come?"),
     ("en", "June 5 to 7, June 5 or 6, June 5 6."),
     ("en", "5 to 10 km, 10 or 20 or $30, from 9 to 5 pm, in 1984 and 1990."),
     ("es", "21 o 22 casas, 22 o 21 casas."),

@@ -96,6 +96,7 @@ def test_decimals_and_leading_noughts_are_numbers_however_small() -> None:
         ("Twenty O'Briens.", "20 O'Briens."),
         ("In nineteen oh five, twenty o five.", "In 1905, 2005."),
         ("Twenty, oh five of them. Oh, nineteen!", "20, oh five of them. Oh, 19!"),
+        ("Twenty oh my, nineteen five.", "20 oh my, 19 5."),
         ("The nineteen eighties, the eighties.", "The nineteen eighties, the eighties."),
     ],
 )
