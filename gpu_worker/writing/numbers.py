@@ -19,8 +19,14 @@ _MILLION = 1_000_000
 _THOUSANDS = {"en": ",", "fr": "\u202f"}  # between groups of three digits; elsewhere a full stop
 # English words that are no number alone: in `a million people`, "a" is a part of it.
 _ALONE = frozenset({"hundred", "thousand", "million", "billion", "trillion"})
-# A year in English is said as two numbers: its century from 11 to 20, and 10 to 99.
-_CENTURIES, _YEARS = range(11, 21), range(10, 100)
+# A year in English is said as two numbers: its century from 11 to 20, and 1 to 99.
+_CENTURIES, _YEARS = range(11, 21), range(1, 100)
+_YEAR_DIGITS = 2  # `nineteen five` is no year: 1905 has its nought said
+_DECADES = frozenset(
+    ["twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties"]
+)
+_NOUGHT = "o"  # as text2num knows it; Whisper writes `oh`
+_UNITS = frozenset(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +45,17 @@ class _Heard:
     """A token as text2num reads it."""
 
     token: Token
+    said: str
+    is_name: bool = False  # `o` before an apostrophe is no nought: ten o'clock, ten O'Briens
 
     def text(self) -> str:
-        return self.token.text
+        return self.said
 
     def nt_separated(self, previous: _Heard) -> bool:
         return not self.token.is_joined or self.token.pause > LONGEST_PAUSE
 
     def not_a_number_part(self) -> bool:
-        return any(letter.isdecimal() for letter in self.token.text)
+        return self.is_name or any(letter.isdecimal() for letter in self.token.text)
 
 
 def numbers_in(tokens: Sequence[Token], language: str | None, least: int) -> Iterator[Number]:
@@ -60,16 +68,18 @@ def numbers_in(tokens: Sequence[Token], language: str | None, least: int) -> Ite
         return
     from text_to_num import find_numbers  # late: only vocabularies that ask for digits need it
 
-    heard = [_Heard(token) for token in tokens]
+    heard = [_heard(tokens, at, language) for at in range(len(tokens))]
     found = [
         Number(it.start, it.end, it.text, it.value, it.is_ordinal)
         for it in find_numbers(heard, language, 0.0)
         if not _follows_digits(tokens, it.start)
         and not (it.end - it.start == 1 and tokens[it.start].text in _ALONE)
+        and not (language == "en" and _is_decade(tokens, it.end))
     ]
     for run in _runs(found, tokens):
-        if language == "en" and len(run) == 2 and _is_year(*run):
-            yield Number(run[0].first, run[1].last, run[0].text + run[1].text, 0.0, False)
+        if language == "en" and (year := _year_of(run, tokens)):
+            yield from run[:-2]  # the day before it
+            yield year
             continue
         are_small = all(number.value < least and _is_plain(number) for number in run)
         for number in run:
@@ -78,16 +88,30 @@ def numbers_in(tokens: Sequence[Token], language: str | None, least: int) -> Ite
 
 
 def _runs(found: Iterable[Number], tokens: Sequence[Token]) -> list[list[Number]]:
-    """Put numbers that follow each other without a pause into one run."""
+    """Put numbers that follow each other without a pause into one run; ordinals by themselves."""
     runs: list[list[Number]] = []
     for number in found:
         first = tokens[number.first]
         is_next = first.is_joined and first.pause <= LONGEST_PAUSE
-        if runs and is_next and runs[-1][-1].last == number.first:
+        before = runs[-1][-1] if runs and is_next else None
+        if before and before.last == number.first and before.is_ordinal == number.is_ordinal:
             runs[-1].append(number)
         else:
             runs.append([number])
     return runs
+
+
+def _heard(tokens: Sequence[Token], at: int, language: str) -> _Heard:
+    token = tokens[at]
+    before, after = tokens[max(at - 1, 0) : at], tokens[at + 1 : at + 2]
+    if language != "en":
+        return _Heard(token, token.text)
+    is_within = token.is_joined and token.pause <= LONGEST_PAUSE
+    if token.text == "oh" and is_within and before and after and after[0].is_joined:
+        # `nineteen oh five`; elsewhere `oh` is a sigh.
+        is_nought = before[0].text.endswith(("teen", "twenty")) and after[0].text in _UNITS
+        return _Heard(token, _NOUGHT if is_nought else token.text)
+    return _Heard(token, token.text, token.text == _NOUGHT and any(it.is_elided for it in after))
 
 
 def _is_plain(number: Number) -> bool:
@@ -111,13 +135,26 @@ def _is_day(number: Number, tokens: Sequence[Token], language: str) -> bool:
     return bool(MONTHS[language] & {before, *after[:1]})
 
 
-def _is_year(century: Number, year: Number) -> bool:
-    return (
-        not century.is_ordinal
-        and not year.is_ordinal
-        and century.value in _CENTURIES
-        and year.value in _YEARS
-    )
+def _year_of(run: Sequence[Number], tokens: Sequence[Token]) -> Number | None:
+    """Return the year that a run is, alone or behind the day of a date: `May one twenty ten`."""
+    if len(run) not in (2, 3) or run[0].is_ordinal:
+        return None
+    if len(run) == 3:
+        month = tokens[run[0].first - 1].text if run[0].first else ""
+        if month not in MONTHS["en"] or not 1 <= run[0].value <= LAST_DAY:
+            return None
+    century, year = run[-2:]
+    if century.value not in _CENTURIES or year.value not in _YEARS:
+        return None
+    if len(year.text) != _YEAR_DIGITS:
+        return None
+    return Number(century.first, year.last, century.text + year.text, 0.0, False)
+
+
+def _is_decade(tokens: Sequence[Token], last: int) -> bool:
+    """Tell whether the word behind a number makes a decade of it: `the nineteen eighties`."""
+    after = tokens[last : last + 1]
+    return any(it.is_joined and it.text in _DECADES for it in after)
 
 
 def _grouped(number: Number, language: str) -> Number:

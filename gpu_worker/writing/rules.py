@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 MaskStyle = Literal["first_letter", "all"]
+NumberForm = Literal["as_heard", "digits", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,6 @@ class WritingRules:
     replacements: tuple[tuple[str, str], ...] = ()  # a phrase as it is heard, and as it is written
     masked: tuple[str, ...] = ()  # words and phrases; one word may end in *: all that begin so
     mask_style: MaskStyle = "first_letter"  # f*** or ****
-    in_digits: bool = False  # numbers that were heard in words
-    digits_from: int = 10  # a number that stands alone below it stays in words
+    numbers: NumberForm = "as_heard"
+    digits_from: int = 10  # a number that stands alone below it is not written in digits
     keeps_spoken: bool = True  # what was heard stays in `spoken`

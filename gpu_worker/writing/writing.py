@@ -9,13 +9,21 @@ import regex
 
 from gpu_worker.transcript import Alternative, Segment, Transcript, TranscriptWarning, Word
 from gpu_worker.words import word_places
+from gpu_worker.writing import numbers, spelling
+from gpu_worker.writing.digits import ENDS, spelled_numbers
 from gpu_worker.writing.edits import Edit, edited, edited_text
-from gpu_worker.writing.numbers import LANGUAGES, numbers_in
+from gpu_worker.writing.numbers import numbers_in
 from gpu_worker.writing.phrases import Phrases
 from gpu_worker.writing.rules import WritingRules
 from gpu_worker.writing.tokens import Token, tokens_of
 
 NUMBERS_IN_WORDS = "numbers_in_words"
+NUMBERS_IN_DIGITS = "numbers_in_digits"
+# By the form that is asked for: the languages that have it, and what is told of the others.
+_FORMS = {
+    "digits": (numbers.LANGUAGES, NUMBERS_IN_WORDS),
+    "words": (spelling.LANGUAGES, NUMBERS_IN_DIGITS),
+}
 _RUN = regex.compile(r"[^\s\-‐‑]+")  # what is masked as one word
 _CLUSTER = regex.compile(r"\X")
 _QUOTING = frozenset({"invented_text"})  # warnings with what the model wrote
@@ -35,13 +43,14 @@ class Writer:
         """Return a transcript as it is to be written."""
         segments = tuple(self.segments(heard.segments, heard.language))
         written = {self._language or it.language or heard.language for it in segments}
-        unchanged = written - LANGUAGES - {None}
+        known, code = _FORMS.get(self._rules.numbers, (written, ""))
+        unchanged = written - known - {None}
         warnings = tuple(map(self._warning, heard.warnings))
-        if self._rules.in_digits and unchanged:
+        if unchanged:
             named = ", ".join(sorted(map(str, unchanged)))
             warnings += (
                 TranscriptWarning(
-                    NUMBERS_IN_WORDS,
+                    code,
                     f"Numbers stay as they were heard: their grammar in {named} is not known.",
                 ),
             )
@@ -49,13 +58,19 @@ class Writer:
 
     def segments(self, heard: Iterable[Segment], language: str | None) -> list[Segment]:
         """Return segments as they are to be written; `language` is that of those without one."""
-        return [self._segment(it, self._language or it.language or language) for it in heard]
+        written: list[Segment] = []
+        before = ""  # what was heard before a segment
+        for it in heard:
+            is_start = not before or before.endswith(ENDS)
+            written.append(self._segment(it, self._language or it.language or language, is_start))
+            before = it.text.rstrip() or before
+        return written
 
-    def _segment(self, heard: Segment, language: str | None) -> Segment:
-        edits = self._edits(heard.text, heard.words, language)
+    def _segment(self, heard: Segment, language: str | None, is_start: bool) -> Segment:
+        edits = self._edits(heard.text, heard.words, language, is_start)
         segment = edited(heard, edits)
         if segment.alternatives:
-            others = self._others(segment, language)
+            others = self._others(segment, language, is_start)
             segment = replace(segment, alternatives=tuple(others))
         if segment.flags and self._rules.masked:  # their messages name words
             flags = (replace(it, message=self._covered(it.message)) for it in segment.flags)
@@ -67,22 +82,23 @@ class Writer:
             return heard
         return replace(heard, message=self._covered(heard.message))
 
-    def _others(self, segment: Segment, language: str | None) -> Iterator[Alternative]:
+    def _others(
+        self, segment: Segment, language: str | None, is_start: bool
+    ) -> Iterator[Alternative]:
         """Yield the other texts as they are written, without those that are written alike."""
         known = {_tokens(segment.text)}
         for other in segment.alternatives:
-            text = self._alone(other.text, language)
+            text = edited_text(other.text, self._edits(other.text, (), language, is_start))
             if _tokens(text) not in known:
                 known.add(_tokens(text))
                 yield replace(other, text=text)
 
-    def _alone(self, text: str, language: str | None) -> str:
-        return edited_text(text, self._edits(text, (), language))
-
     def _covered(self, text: str) -> str:
         return edited_text(text, self._masks(text, tokens_of(text)))
 
-    def _edits(self, text: str, words: tuple[Word, ...], language: str | None) -> list[Edit]:
+    def _edits(
+        self, text: str, words: tuple[Word, ...], language: str | None, is_start: bool
+    ) -> list[Edit]:
         places = word_places(text, [word.word for word in words])
         tokens = tokens_of(text, words, places)
         edits = [
@@ -94,14 +110,22 @@ class Writer:
             for it in self._heard.find(tokens)
         ]
         free = _outside(tokens, edits)
-        if self._rules.in_digits:
-            edits += [
-                Edit(free[it.first].start, free[it.last - 1].end, it.text)
-                for it in numbers_in(free, language, self._rules.digits_from)
-            ]
-            free = _outside(free, edits)
+        edits += self._numbers(text, free, language, is_start)
+        free = _outside(free, edits)
         edits += self._masks(text, free)
         return sorted(edits, key=lambda edit: edit.start)
+
+    def _numbers(
+        self, text: str, tokens: list[Token], language: str | None, is_start: bool
+    ) -> Iterable[Edit]:
+        if self._rules.numbers == "words":
+            return spelled_numbers(text, tokens, language, is_start=is_start)
+        if self._rules.numbers == "digits":
+            return (
+                Edit(tokens[it.first].start, tokens[it.last - 1].end, it.text)
+                for it in numbers_in(tokens, language, self._rules.digits_from)
+            )
+        return ()
 
     def _masks(self, text: str, tokens: list[Token]) -> list[Edit]:
         found = [

@@ -63,6 +63,8 @@ const REMARKS = {
   options_not_followed: { text: "The model could not follow all that was asked for" },
   invented_text: { text: "Text without a voice was left out" },
   vocabulary_missing: { text: "The vocabulary that was asked for could not be used" },
+  numbers_in_words: { text: "Numbers are as they were heard" },
+  numbers_in_digits: { text: "Numbers are as they were heard" },
   prompt_cut: { text: "Not all names and terms that were given could be used" },
 };
 const OTHER_REMARK = { text: "There is a note on this transcript" };

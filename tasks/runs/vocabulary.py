@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from gpu_worker.writing.phrases import ENDING
-from gpu_worker.writing.rules import WritingRules
+from gpu_worker.writing.rules import NumberForm, WritingRules
 from gpu_worker.writing.tokens import tokens_of
 from gpu_worker.writing.writing import Writer
 from tasks.artifacts import ArtifactMissing, ArtifactStore
@@ -54,15 +54,17 @@ class Vocabulary(Record):
     mask_style: Literal["first_letter", "all"] = Field(
         default="first_letter", description="d*** or ****."
     )
-    numbers: Literal["as_heard", "digits"] = Field(
-        default="as_heard", description="digits: twenty-five is written 25, in eight languages."
+    numbers: NumberForm = Field(
+        default="as_heard",
+        description="digits: twenty-five is written 25; words: 25 is written twenty-five; in "
+        "eight languages.",
     )
     digits_from: int = Field(
         default=10,
         ge=0,
         le=1_000_000,
         strict=True,
-        description="Below it a number that stands alone stays in words.",
+        description="digits: below it a number that stands alone stays in words.",
     )
     keep_spoken: bool = Field(
         default=True, strict=True, description="Keep what was heard, as `spoken`, in JSON."
@@ -81,7 +83,7 @@ class Vocabulary(Record):
             replacements=tuple(self.replacements.items()),
             masked=self.masked,
             mask_style=self.mask_style,
-            in_digits=self.numbers == "digits",
+            numbers=self.numbers,
             digits_from=self.digits_from,
             keeps_spoken=self.keep_spoken,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -15,7 +16,8 @@ WORD_SECONDS = 0.5
 PIECES = (
     "pie", "torch", "pie-torch", "Torch,", "Anna's", "l'été", "twenty", "five", "one",
     "twenty-five", "hundred", "million", "nineteen", "eighty", "point", "damn", "Damned!",
-    "they're", "25", "5", "人工知能", "straße", "STRASSE", "–", "(pie)", "«torch»", "k8s", "…",
+    "they're", "25", "5", "1,250", "3rd", "2024", "5%", "%", "May", "in", "$5", "A4", "10-20",
+    "l'8", "No.", "人工知能", "straße", "STRASSE", "–", "(pie)", "«torch»", "k8s", "…",
 )  # fmt: skip
 texts = st.lists(st.sampled_from(PIECES), min_size=1, max_size=12).map(" ".join)
 RULES = WritingRules(
@@ -27,9 +29,10 @@ RULES = WritingRules(
         ("one", "Eins"),
     ),
     masked=("damn*", "torch"),
-    in_digits=True,
+    numbers="digits",
     digits_from=0,
 )
+IN_WORDS = replace(RULES, numbers="words")
 
 
 def a_segment(text: str, pause: float = 0.0) -> Segment:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from gpu_worker.transcript import (
     Alternative,
@@ -18,9 +19,9 @@ from gpu_worker.transcript import (
 )
 from gpu_worker.words import word_places
 from gpu_worker.writing.edits import spoken_words
-from gpu_worker.writing.rules import WritingRules
-from gpu_worker.writing.writing import NUMBERS_IN_WORDS, Writer
-from tests.unit.gpu_worker.writing.heard import RULES, a_segment, texts, written
+from gpu_worker.writing.rules import NumberForm, WritingRules
+from gpu_worker.writing.writing import NUMBERS_IN_DIGITS, NUMBERS_IN_WORDS, Writer
+from tests.unit.gpu_worker.writing.heard import IN_WORDS, RULES, a_segment, texts, written
 
 NAMES = (("pie torch", "PyTorch"), ("kubernetties", "Kubernetes"))
 
@@ -29,13 +30,14 @@ def letters(text: str) -> str:
     return "".join(text.split())
 
 
-@given(texts)
+@given(texts, st.sampled_from((RULES, IN_WORDS)), st.sampled_from(("en", "de", "fr")))
 def test_words_are_the_text_their_times_run_on_and_nothing_that_was_heard_is_lost(
-    text: str,
+    text: str, rules: WritingRules, language: str
 ) -> None:
     heard = a_segment(text)
-    (segment,) = Writer(RULES).segments([heard], "en")
+    (segment,) = Writer(rules).segments([heard], language)
     words = segment.words
+    assert {word for word in words if word.spoken is None} <= set(heard.words)
     assert letters("".join(word.word for word in words)) == letters(segment.text)
     places = word_places(segment.text, [word.word for word in words])
     assert all(segment.text[a:b] == w.word for (a, b), w in zip(places, words, strict=True))
@@ -47,11 +49,13 @@ def test_words_are_the_text_their_times_run_on_and_nothing_that_was_heard_is_los
     assert all(word.word.strip() for word in words)
 
 
-@given(texts)
-def test_a_text_without_words_is_written_like_one_with_words(text: str) -> None:
+@given(texts, st.sampled_from((RULES, IN_WORDS)))
+def test_a_text_without_words_is_written_like_one_with_words(
+    text: str, rules: WritingRules
+) -> None:
     with_words = a_segment(text)
     without = replace(with_words, words=())
-    first, second = Writer(RULES).segments([with_words, without], "en")
+    (first,), (second,) = (Writer(rules).segments([it], "en") for it in (with_words, without))
     assert (first.text, first.spoken) == (second.text, second.spoken)
 
 
@@ -164,7 +168,7 @@ def test_what_was_heard_can_be_left_out() -> None:
 
 def test_a_replaced_name_is_not_read_as_a_number() -> None:
     segment = written(
-        "seven eleven eleven", replacements=(("seven eleven", "7-Eleven"),), in_digits=True
+        "seven eleven eleven", replacements=(("seven eleven", "7-Eleven"),), numbers="digits"
     )
     assert segment.text == "7-Eleven 11"
 
@@ -184,22 +188,34 @@ def test_a_transcript_has_the_written_text_everywhere() -> None:
     assert [word["word"] for word in data["word_segments"]] == ["use", "PyTorch"]
 
 
-@pytest.mark.parametrize(("language", "codes"), [("en", []), ("ja", [NUMBERS_IN_WORDS])])
-def test_a_language_whose_numbers_are_not_known_is_told(language: str, codes: list[str]) -> None:
-    heard = Transcript(language, 2.0, (a_segment("one two three"),))
-    transcript = Writer(WritingRules(in_digits=True)).transcript(heard)
+@pytest.mark.parametrize(
+    ("form", "language", "codes"),
+    [
+        ("as_heard", "ja", []),
+        ("digits", "en", []),
+        ("digits", "ja", [NUMBERS_IN_WORDS]),
+        ("words", "en", []),
+        ("words", "ja", [NUMBERS_IN_DIGITS]),
+    ],
+)
+def test_a_language_whose_numbers_are_not_known_is_told(
+    form: NumberForm, language: str, codes: list[str]
+) -> None:
+    heard = Transcript(language, 2.0, (a_segment("one two 3"),))
+    transcript = Writer(WritingRules(numbers=form)).transcript(heard)
     assert [warning.code for warning in transcript.warnings] == codes
+    assert (transcript.text == "one two 3") == (language == "ja" or form != "words")
 
 
 def test_a_translation_is_written_in_its_own_language_and_not_in_the_one_that_is_spoken() -> None:
     heard = Transcript("ja", 2.0, (replace(a_segment("twenty people"), language="ja"),))
-    transcript = Writer(WritingRules(in_digits=True), "en").transcript(heard)
+    transcript = Writer(WritingRules(numbers="digits"), "en").transcript(heard)
     assert (transcript.text, transcript.warnings) == ("20 people", ())
 
 
 def test_each_segment_is_written_in_its_own_language() -> None:
     segments = (a_segment("zwanzig"), replace(a_segment("twenty"), language="en"))
-    found = Writer(WritingRules(in_digits=True)).segments(segments, "de")
+    found = Writer(WritingRules(numbers="digits")).segments(segments, "de")
     assert [segment.text for segment in found] == ["20", "20"]
 
 
@@ -214,6 +230,6 @@ def test_a_text_that_was_left_out_is_covered_in_its_warning_too() -> None:
 def test_another_text_that_is_written_the_same_is_none() -> None:
     others = (Alternative("25 miles", "beam", -0.2), Alternative("twenty nine miles", "split", -1))
     heard = replace(a_segment("twenty five miles"), alternatives=others)
-    (segment,) = Writer(WritingRules(in_digits=True)).segments([heard], "en")
+    (segment,) = Writer(WritingRules(numbers="digits")).segments([heard], "en")
     assert segment.text == "25 miles"
     assert [other.text for other in segment.alternatives] == ["29 miles"]

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from gpu_worker.transcript import Segment
+from gpu_worker.writing.rules import NumberForm
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs import vocabularies
 from orchestrator.jobs.vocabularies import (
@@ -127,11 +128,14 @@ def test_a_wrong_vocabulary_is_refused(wrong: dict[str, Any]) -> None:
         Vocabulary.model_validate(wrong)
 
 
-@pytest.mark.parametrize(("task", "text"), [("translate", "20"), ("transcribe", "twenty")])
-def test_a_translation_is_in_english(task: str, text: str) -> None:
-    content = Vocabulary(numbers="digits")
-    (segment,) = content.writer(task).segments([Segment(0.0, 1.0, "twenty")], "ja")
-    assert segment.text == text
+@pytest.mark.parametrize("task", ["translate", "transcribe"])
+@pytest.mark.parametrize(
+    ("form", "heard", "text"), [("digits", "twenty", "20"), ("words", "20", "twenty")]
+)
+def test_a_translation_is_in_english(form: NumberForm, heard: str, text: str, task: str) -> None:
+    content = Vocabulary(numbers=form)
+    (segment,) = content.writer(task).segments([Segment(0.0, 1.0, heard)], "ja")
+    assert segment.text == (text if task == "translate" else heard)
 
 
 def test_the_engine_gets_the_jobs_own_hot_words_first_and_as_many_as_fit() -> None:

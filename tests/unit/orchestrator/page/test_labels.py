@@ -13,6 +13,7 @@ import pytest
 import gpu_worker
 import tasks
 from gpu_worker.doubt import thresholds
+from gpu_worker.writing.writing import NUMBERS_IN_DIGITS, NUMBERS_IN_WORDS
 from tasks.runs.stages import Stage
 from tests.unit.orchestrator.page.page_script import evaluate
 
@@ -55,7 +56,7 @@ def _constant(node: ast.AST | None) -> Any:
 
 
 def test_every_warning_that_workers_write_has_a_sentence_for_readers() -> None:
-    found = sorted(set(codes()))
+    found = sorted({*codes(), NUMBERS_IN_WORDS, NUMBERS_IN_DIGITS})
     assert {"missing_span", "decode_errors", "known_speaker_unusable"} <= set(found)
     texts = evaluate(
         "labels.js", "data.map((it) => remarks([it])[0].text)", list(map(warning, found))

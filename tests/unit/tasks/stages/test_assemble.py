@@ -258,6 +258,14 @@ def test_the_text_is_written_as_the_vocabulary_says(place: Workplace) -> None:
     assert found["segments"][0]["spoken"] == "twenty-five pie torch"
 
 
+def test_digits_that_were_heard_are_written_in_words_where_the_vocabulary_says_so(
+    place: Workplace,
+) -> None:
+    found = assembled(place, "pie torch 3rd, 25", Vocabulary(numbers="words"))
+    assert found["text"] == "pie torch third, twenty-five"
+    assert found["segments"][0]["spoken"] == "pie torch 3rd, 25"
+
+
 def test_without_its_copy_the_text_stays_as_it_was_heard_and_says_so(place: Workplace) -> None:
     found = assembled(place, "pie torch", None)
     assert found["text"] == "pie torch"

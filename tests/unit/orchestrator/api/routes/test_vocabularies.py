@@ -29,6 +29,9 @@ def test_a_vocabulary_is_put_listed_shown_and_deleted(http: TestClient) -> None:
     put = http.put("/v1/vocabularies/legal", json=LEGAL).json()
     assert (put["reference"], put["version"]) == ("legal@1", 1)
     assert put["vocabulary"]["numbers"] == "as_heard"
+    in_words = http.put("/v1/vocabularies/spoken", json={"numbers": "words"}).json()
+    assert in_words["vocabulary"]["numbers"] == "words"
+    assert http.delete("/v1/vocabularies/spoken").status_code == 204
     assert http.put("/v1/vocabularies/legal", json=LEGAL).json() == put
     assert http.put("/v1/vocabularies/legal", json={}).json()["version"] == 2
     assert http.get("/v1/vocabularies").json() == {
