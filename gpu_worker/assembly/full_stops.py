@@ -11,7 +11,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import regex
-from sentencex import get_sentence_boundaries
 
 from gpu_worker.transcript import Segment
 
@@ -70,6 +69,8 @@ def _ends_sentence(last: str, following: str, language: str) -> bool:
 
 
 def _sentences(text: str, language: str) -> int:
+    from sentencex import get_sentence_boundaries  # late: Flower imports all stages without it
+
     return len(list(get_sentence_boundaries(language, text)))
 
 

@@ -11,8 +11,6 @@ from dataclasses import replace
 from itertools import pairwise
 from unicodedata import east_asian_width
 
-from sentencex import get_sentence_boundaries
-
 from gpu_worker.transcript import Segment, Word
 from gpu_worker.words import Place, word_places
 
@@ -65,6 +63,8 @@ def cut_segment(segment: Segment, firsts: Iterable[int]) -> list[Segment]:
 
 def _sentence_starts(text: str, places: Sequence[Place], language: str) -> set[int]:
     """Return the numbers of the words with which a sentence begins, but for the first one."""
+    from sentencex import get_sentence_boundaries  # late: Flower imports all stages without it
+
     begins = [boundary["start_index"] for boundary in get_sentence_boundaries(language, text)]
     found: set[int] = set()
     index = 0

@@ -14,6 +14,7 @@ import config
 import gpu_worker
 import orchestrator
 import tasks
+from tasks.runs.stages import Stage
 from tests import ROOT
 
 PACKAGES = ("config", "gpu_worker", "tasks", "orchestrator")
@@ -23,7 +24,7 @@ LONGEST_FILE = 250  # lines
 
 MODEL_LIBRARIES = {
     "torch", "torchaudio", "transformers", "whisperx", "pyannote", "scipy",
-    "ctranslate2", "faster_whisper", "av", "onnx", "onnxruntime", "onnx_asr",
+    "ctranslate2", "faster_whisper", "av", "onnx", "onnxruntime", "onnx_asr", "sentencex",
 }  # fmt: skip
 SERVICES = {"celery", "kombu", "redis", "boto3", "fastapi"}
 
@@ -40,6 +41,13 @@ def imported_by(module: str) -> set[str]:
 @pytest.mark.slow
 def test_the_command_line_loads_no_model_library() -> None:
     assert not imported_by("orchestrator.cli") & MODEL_LIBRARIES
+
+
+@pytest.mark.slow
+def test_flower_imports_all_stages_without_the_libraries_of_workers() -> None:
+    """It does so when it starts, in an image that does not have them."""
+    stages = ", ".join(f"tasks.stages.{stage}" for stage in Stage)
+    assert not imported_by(f"tasks.app, {stages}") & MODEL_LIBRARIES
 
 
 @pytest.mark.slow
