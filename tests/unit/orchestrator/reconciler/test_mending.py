@@ -10,7 +10,6 @@ import pytest
 
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
-from orchestrator.cluster.queues import queued_units
 from orchestrator.collections import places
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.ids import job_id
@@ -27,6 +26,7 @@ from tasks.runs.units import Run
 from tasks.state import claims
 from tasks.state.claims import marked
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, write_records
+from tests.queued_units import queued_units
 from tests.unit.orchestrator.collections.collected import (
     accepted,
     addresses,
