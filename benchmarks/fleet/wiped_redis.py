@@ -34,7 +34,6 @@ from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Plan, Source
 from tasks.runs.options import JobOptions
 from tasks.runs.records import result_record
-from tasks.runs.stages import queues
 from tasks.runs.units import Run
 
 CHUNK_SAMPLES = 300 * 16_000
@@ -93,6 +92,8 @@ def write_job(root: Path, number: int, chunks: int, *, is_open: bool) -> None:
     write(root, keys.manifest(TENANT, job), encode(manifest.model_dump(mode="json")))
     write(root, keys.plan(TENANT, job), encode(plan.model_dump(mode="json")))
     write(root, keys.job(TENANT, job, "uses/") + audio, b"")
+    write(root, keys.uses(TENANT, audio) + job, b"")
+    write(root, keys.pcm(TENANT, audio), b"")
     if is_open:
         write(root, keys.open_run(run), b"")
     else:
@@ -123,7 +124,7 @@ def measure(redis_url: str, root: Path, seconds: float, open_jobs: int) -> dict[
     thread.start()
     first = last = measured = None
     while cluster.jobs.is_wiped() or cluster.jobs.lacks_ended():
-        waiting = sum(cluster.redis.llen(queue) for queue in queues())
+        waiting = sum(cluster.queues.lengths().values())
         now = round(time.monotonic() - began, 2)
         first = first or (now if waiting else None)
         last = last or (now if waiting >= open_jobs else None)
@@ -134,7 +135,7 @@ def measure(redis_url: str, root: Path, seconds: float, open_jobs: int) -> dict[
     stop.set()
     thread.join()
     listed = cluster.redis.zcard(f"scriptorium:jobs:{TENANT}") + len(list(store.list(ENDED)))
-    waiting = sum(cluster.redis.llen(queue) for queue in queues())
+    waiting = sum(cluster.queues.lengths().values())
     cluster.close()
     return {
         "first_issued_seconds": first,

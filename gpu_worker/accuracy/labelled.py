@@ -7,7 +7,7 @@ each word is said).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,6 @@ class LabelledFile:
             "texts": [list(each) for each in texts],
             "words": [[word.word, word.start, word.end] for word in self.words],
         }
-
-
-def labelled_pairs(pairs: Iterable[tuple[Path, str]]) -> tuple[LabelledFile, ...]:
-    """Return a labelled set of recordings and their texts, from wherever they are.
-
-    Raises InvalidOption if there are none, or if nothing is said.
-    """
-    return _checked([LabelledFile(path, text) for path, text in pairs], "The labelled set")
 
 
 def reference_texts(directory: Path) -> Mapping[str, str]:

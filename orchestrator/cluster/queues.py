@@ -90,7 +90,7 @@ class RedisQueues:
         long = {key for key, length in waiting.items() if length > self._longest}
         found: set[Unit] = set()
         for key in waiting.keys() - long:
-            found.update(unit for unit in _units(self._redis, key) if unit.run in runs)
+            found.update(unit for unit in units_in(self._redis, key) if unit.run in runs)
         missing = lost(suspects, found)
         if long:
             now = self._clock()
@@ -181,12 +181,8 @@ def _sent_at(message: bytes) -> float | None:
         return None
 
 
-def queued_units(redis: Redis) -> set[Unit]:
-    """Return every unit that a message in Redis asks for."""
-    return {unit for key in lists(redis, queues()) for unit in _units(redis, key)}
-
-
-def _units(redis: Redis, key: str) -> Iterator[Unit]:
+def units_in(redis: Redis, key: str) -> Iterator[Unit]:
+    """Yield the units that the messages in a list ask for, whatever comes and goes meanwhile."""
     # From the head, where messages are added: those added meanwhile move the others to where they
     # are still read, and those taken meanwhile, at the tail, move none.
     start = 0

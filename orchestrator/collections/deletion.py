@@ -45,9 +45,11 @@ def delete(cluster: Cluster, tenant: str, collection: str) -> None:
 def drop(cluster: Cluster, turn: Run, is_old: Callable[[], bool]) -> bool:
     """Remove what a request has left that died before its collection was accepted.
 
-    Returns False if it is accepted by now, or by a look with `is_old` a request goes on with it.
-    `acceptance.py` says why nothing of an accepted one is lost.
+    Returns False if it is accepted by now, or by a look with `is_old` a request goes on with it,
+    or if its deletion has begun. `acceptance.py` says why nothing of an accepted one is lost.
     """
+    if exists(cluster.store, places.deleted(turn.tenant, turn.job)):
+        return False
     store, key = cluster.store, places.record(turn.tenant, turn.job)
     dropped = Collection(
         tenant=turn.tenant, id=turn.job, created_at=0.0, name="", lines=0, is_dropped=True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 
 from gpu_worker.errors import InvalidOption
@@ -15,6 +16,8 @@ from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Job, Status
 from orchestrator.cluster.job_order import Place, in_order
 from orchestrator.cluster.listed_jobs import listed_job, listed_jobs
+from tasks.artifacts import exists
+from tasks.runs import keys
 from tasks.runs.units import created_at
 
 _ASKED_AT_ONCE = 16  # tenants, and then jobs: each is some requests to the store
@@ -33,11 +36,11 @@ def newest_jobs(
     And behind which job to go on, or None at the end. With a status, fewer than `limit` may be
     found and there may be more.
     `before`: only those that are listed behind this job. `status`: only those that have it.
-    Raises InvalidOption for a `before` that is no id.
+    Raises InvalidOption for a `before` that is neither an id that says its time nor one of theirs.
     """
-    behind = None if before is None else _place(before)
-    size = limit if status is None else max(limit, _PIECE)
     owners, found = tuple(tenants), list[Job]()
+    behind = None if before is None else _place(cluster, owners, before)
+    size = limit if status is None else max(limit, _PIECE)
 
     def first(tenant: str) -> list[tuple[Place, str]]:
         places = _candidates(cluster, tenant, size, behind, status)
@@ -76,8 +79,12 @@ def _candidates(
         yield from cluster.jobs.newest(tenant, size, before)
 
 
-def _place(job: str) -> Place:
+def _place(cluster: Cluster, tenants: Iterable[str], job: str) -> Place:
     time = created_at(job)
-    if time is None:
-        raise InvalidOption(f"{job!r} is no id of a job.", hint="Take the last one of a list.")
-    return time, job
+    if time is not None:  # it may have been deleted since it was listed
+        return time, job
+    with suppress(ValueError):  # it is not even a name
+        for tenant in tenants:
+            if exists(cluster.store, keys.manifest(tenant, job)):
+                return cluster.ended.place(tenant, job)
+    raise InvalidOption(f"There is no job {job!r}.", hint="Take the last one of a list.")

@@ -41,6 +41,7 @@ class Collecting:
         self._leading = leading
         self._clock = clock
         self._rounds = Rounds(cluster)
+        self._troubles: dict[Run, str] = {}  # what each round waits for: said once, not every look
 
     def go_on(self) -> None:
         """Do some lines of each open round, and again while there is work and room for it."""
@@ -55,6 +56,7 @@ class Collecting:
                 try:
                     if self._step(turn):
                         busy.append(turn)
+                    self._troubles.pop(turn, None)
                 except UnreadableRecord as error:
                     note(turn.name, error)
                 except (LeadLost, RedisError, OperationalError):
@@ -62,12 +64,20 @@ class Collecting:
                 except FAULTS as error:
                     note(turn.name, error)
                 except ScriptoriumError as error:  # one bucket's trouble, or the store's
-                    log.warning("collection_waits", round=turn.name, reason=str(error))
+                    if self._is_news(turn, error.code):
+                        log.warning("collection_waits", round=turn.name, reason=str(error))
                     fault = error
-                except Exception:
-                    log.exception("collection_failed", round=turn.name)
+                except Exception as error:
+                    if self._is_news(turn, repr(error)):
+                        log.exception("collection_failed", round=turn.name)
+        for gone in self._troubles.keys() - seen:
+            del self._troubles[gone]
         if fault is not None:
             raise fault
+
+    def _is_news(self, turn: Run, trouble: str) -> bool:
+        known, self._troubles[turn] = self._troubles.get(turn), trouble
+        return known != trouble
 
     def _open_rounds(self) -> Iterator[Run]:
         return parsed_runs(self._cluster.store.list(places.OPEN), places.OPEN)

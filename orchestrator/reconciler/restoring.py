@@ -7,19 +7,21 @@ gone with Redis. The loop goes on meanwhile: each run that is back is surveyed b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
 
+from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_folder import JobFolder, job_folder
 from orchestrator.cluster.job_index import open_runs
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.jobs.costing import cost_of
 from orchestrator.reconciler.leading import Leading, LeadLost
-from orchestrator.soundness.findings import has_end, open_findings
+from orchestrator.soundness.findings import Finding, Kind, has_end, open_findings
 from orchestrator.soundness.jobs import SETTLED_SECONDS, SUBMITTING_SECONDS
 from orchestrator.soundness.mending import mend
 from orchestrator.soundness.records import look_at_records
@@ -29,6 +31,7 @@ from tasks.runs.canvas import run_canvas
 from tasks.runs.manifest import Manifest
 from tasks.runs.stages import EARLY_STAGES, Stage
 from tasks.runs.units import Run, created_at
+from tasks.state.claims import await_releases
 from tasks.state.receipts import Receipt
 
 THREADS = 16  # runs restored at once: each waits for the store most of the time
@@ -91,7 +94,7 @@ class Restoring:
         log.warning("run_reopened", run=run.name)
         store.put(keys.open_run(run), b"")
         if not self._cluster.jobs.is_open(run):
-            self._restore(run, folder, is_wiped=False, is_reopened=True)
+            self._restore(run, folder, is_wiped=False)
 
     def now(self) -> float:
         """Return the time by which jobs are young, in seconds since 1970."""
@@ -110,13 +113,11 @@ class Restoring:
         elif not self.is_submitting(folder):  # refused, deleted, or lost by a copy of the bucket
             cluster.store.delete(keys.open_run(run))
 
-    def _restore(
-        self, run: Run, folder: JobFolder, *, is_wiped: bool, is_reopened: bool = False
-    ) -> None:
+    def _restore(self, run: Run, folder: JobFolder, *, is_wiped: bool) -> None:
         cluster = self._cluster
         newest = folder.newest if folder.newest.number > run.number else run
         if not has_end(folder, newest):
-            folder = self._mended(newest, folder, with_claims=is_reopened)
+            folder = self._mended(newest, folder)
         manifest = cluster.records.manifest(run.tenant, run.job)
         if folder.has(newest, "canceled"):
             cluster.cancellations.flag(newest)
@@ -141,17 +142,27 @@ class Restoring:
         if is_wiped and is_plain and not cluster.settings.broker_url:
             self._issue(manifest, newest, folder)
 
-    def _mended(self, run: Run, folder: JobFolder, *, with_claims: bool) -> JobFolder:
+    def _mended(self, run: Run, folder: JobFolder) -> JobFolder:
         """Mend what an open run needs, as far as a copy of a bucket lacks it; return its folder."""
-        store, records = self._cluster.store, self._cluster.records
-        found = open_findings(look_at_records(store, records, run, with_claims=with_claims))
+        found = self._mend(run)
         if not found:
             return folder
+        claimed = [keys.content(it.key) for it in found if it.kind is Kind.NOT_CLAIMED]
+        if claimed:  # a deletion that had begun did not see the claim: look at what it has left
+            with suppress(StoreUnavailable):  # or it died, and its mark stands for ten minutes
+                await_releases(self._cluster.store, self._cluster.leases, run.tenant, claimed)
+            self._mend(run)
+        return job_folder(self._cluster.store, run.tenant, run.job)
+
+    def _mend(self, run: Run) -> Sequence[Finding]:
+        store, records = self._cluster.store, self._cluster.records
+        found = open_findings(look_at_records(store, records, run))
         for finding in found:
             log.warning("unsound", kind=finding.kind, artifact=finding.key, action=finding.action)
             mend(store, finding)
-        self._cluster.records.forget(run.tenant, run.job)
-        return job_folder(self._cluster.store, run.tenant, run.job)
+        if found:
+            records.forget(run.tenant, run.job)
+        return found
 
     def _issue(self, manifest: Manifest, run: Run, folder: JobFolder) -> None:
         """Send the run's first message, as a retry does: what is done is found by its artifact."""

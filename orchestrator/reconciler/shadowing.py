@@ -33,6 +33,7 @@ class Shadowing:
         self._cluster = cluster
         self._leading = leading
         self._clock = clock
+        self._not_valid = ""  # why no shadow can be made: said once, not at every look
 
     def make(self) -> None:
         """Make the shadows that are due, while there is room for them."""
@@ -40,8 +41,11 @@ class Shadowing:
             shadow = shadow_of(self._cluster.settings)
         except (InvalidOption, ModelNotTrusted, UnknownModel) as error:
             # Commands tell it at their start.
-            log.warning("shadow_not_valid", reason=error.message)
+            if self._not_valid != error.message:
+                log.warning("shadow_not_valid", reason=error.message)
+            self._not_valid = error.message
             return
+        self._not_valid = ""
         if shadow is None or self._cluster.jobs.is_wiped():  # how many are open is not known
             return
         listed = self._cluster.store.list(DUE)

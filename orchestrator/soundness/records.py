@@ -12,10 +12,8 @@ from tasks.runs.records import Records
 from tasks.runs.units import Run
 
 
-def look_at_records(
-    store: ArtifactStore, records: Records, run: Run, *, with_claims: bool = False
-) -> RecordFacts:
-    """Return what is lost of an open run: a request or two, with its claims some more.
+def look_at_records(store: ArtifactStore, records: Records, run: Run) -> RecordFacts:
+    """Return what is lost of an open run: some four requests of the store.
 
     Raises ArtifactMissing if the job is gone, and what the store raises.
     """
@@ -36,16 +34,15 @@ def look_at_records(
     decoded = [keys.pcm(tenant, audio) for audio in audios]
     lost_audio = tuple(key for key in decoded if not exists(store, key))
     lacks_language = plan is not None and _lacks_language(store, records, run, plan)
-    if not with_claims:
-        return RecordFacts(run, lost_audio, lacks_language)
     is_prepared = plan is not None and not lost_audio
-    needed = [*decoded, *clip_keys(manifest)] if is_prepared else uploaded_keys(manifest)
+    submitted = clip_keys(manifest) if is_prepared else uploaded_keys(manifest)
+    needed = [*decoded, *submitted] if is_prepared else submitted
     claims = [keys.uses(tenant, keys.content(key)) + job for key in needed]
     return RecordFacts(
         run,
         lost_audio,
         lacks_language,
-        lost_sources=tuple(key for key in needed if not exists(store, key)),
+        lost_sources=tuple(key for key in submitted if not exists(store, key)),
         not_claimed=tuple(key for key in claims if not exists(store, key)),
         lost_key=_lost_key(store, manifest),
     )

@@ -94,7 +94,7 @@ class Walk:
             yield from end_findings(self._ends.look(facts, listed))
         elif not has_end(folder, run):
             try:
-                looked = look_at_records(self._store, self._records, run, with_claims=True)
+                looked = look_at_records(self._store, self._records, run)
             except ArtifactMissing:  # it was deleted just now
                 return
             yield from open_findings(looked)

@@ -63,15 +63,18 @@ class WatchedFolder:
     clock: Callable[[], float] = time.monotonic
     _seen_at: dict[Found, float] = field(default_factory=dict)
     _done: set[Found] = field(default_factory=set)
+    _waiting: dict[Found, str] = field(default_factory=dict)  # what is logged of those that wait
 
     def look(self) -> list[Job]:
         """Submit the files that are whole by now and were not submitted before; return their jobs.
 
-        What cannot be submitted now is tried at the next look, and what never can is logged once.
+        What cannot be submitted now is tried at the next look. Why a file waits, or is refused, is
+        logged once.
         """
         now, there = self.clock(), set(self._files())
         self._done &= there
         self._seen_at = {it: self._seen_at.get(it, now) for it in there}
+        self._waiting = {it: why for it, why in self._waiting.items() if it in there}
         jobs = list[Job]()
         quota = quota_of(self.cluster.settings, self.tenant)
         free = room(self.cluster, self.tenant, quota, time.time())
@@ -88,14 +91,20 @@ class WatchedFolder:
                 log.warning("file_refused", file=str(found.path), reason=str(error))
                 self._done.add(found)
             except (TransientError, RedisError) as error:
-                log.warning("file_waits", file=str(found.path), reason=str(error))
+                self._waits(found, str(error))
                 return jobs
             except OSError as error:
-                log.warning("file_waits", file=str(found.path), reason=str(error))
+                self._waits(found, str(error))
             else:
+                self._waiting.pop(found, None)
                 if job is not None:
                     jobs.append(job)
         return jobs
+
+    def _waits(self, found: Found, reason: str) -> None:
+        if self._waiting.get(found) != reason:
+            log.warning("file_waits", file=str(found.path), reason=reason)
+        self._waiting[found] = reason
 
     def _submitted(self, found: Found) -> Job | None:
         """Submit a file; None if it was submitted before, or has changed while it was read."""

@@ -1,11 +1,13 @@
-"""How many workers are busy on this worker's card, and so its part of what the card uses."""
+"""How many workers are busy on this worker's card, and so its part of the card's use."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from time import perf_counter
 
 from gpu_worker.devices.card import used_joules
-from gpu_worker.devices.metering import OwnJoules
+from gpu_worker.devices.metering import OwnPart
 
 _users = [1]  # this worker itself, until the worker's presence tells more
 
@@ -20,6 +22,12 @@ def users_of_card() -> int:
     return _users[0]
 
 
-def own_joules(wanted: str) -> OwnJoules:
+def own_joules(wanted: str) -> OwnPart:
     """Return the counter of this worker's part of what its card uses; `wanted`: its device."""
-    return OwnJoules(partial(used_joules, wanted), users_of_card)
+    return OwnPart(partial(used_joules, wanted), users_of_card)
+
+
+def own_seconds() -> Callable[[], float]:
+    """Return the counter of this worker's part of its card's time."""
+    part = OwnPart(perf_counter, users_of_card)
+    return lambda: part() or 0.0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
+from time import sleep
 from typing import Any, NoReturn
 
 import structlog
@@ -13,6 +15,7 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import (
     ChunkCrashed,
+    ModelUnavailable,
     PermanentError,
     RetriesExhausted,
     ScriptoriumError,
@@ -39,6 +42,7 @@ from tasks.state.receipts import Receipt
 from tasks.telemetry.metrics import DEAD_LETTERS, ERRORS, JOBS_ENDED, RETRIES
 
 TRIED_BY = "scriptorium_tried_by"  # header of a retried message: `Tries.charged`
+SLOT_SECONDS = 5.0  # that a unit keeps its slot which another worker can compute
 log = structlog.get_logger(__name__)
 
 
@@ -96,6 +100,13 @@ def _decide(task: Any, place: Workplace, unit: Unit, error: Exception) -> Retry 
             place.leave()
         decision = ask(is_fit=True)
         assert not isinstance(decision, TestWorker)
+    if (
+        isinstance(decision, Retry)
+        and isinstance(error, ModelUnavailable)
+        and _is_computed_elsewhere(place, unit)
+    ):
+        delay = min(decision.delay_seconds, SLOT_SECONDS)
+        return replace(decision, delay_seconds=delay, holds_slot=True)
     return decision
 
 
@@ -104,6 +115,15 @@ def _is_known_elsewhere(place: Workplace, model: str) -> bool:
     with suppress(RedisError):
         return any(name.model == model for name in place.speeds.read())
     return False
+
+
+def _is_computed_elsewhere(place: Workplace, unit: Unit) -> bool:
+    """Tell whether a worker has computed such a unit with the model of its run."""
+    try:
+        model = place.records.resolved(unit.run).options.model
+        return any((it.stage, it.model) == (unit.stage, model) for it in place.speeds.read())
+    except Exception:  # Redis is away, the job was deleted: then it waits as for any service
+        return False
 
 
 def _charged(request: Any) -> tuple[str, ...]:
@@ -126,6 +146,9 @@ def _retry(
     if key is not None:
         with suppress(RedisError):  # the reconciler may issue it once more, which is harmless
             place.leases.reserve(key, request.id, delay)
+    if decision.holds_slot:
+        sleep(delay)
+        delay = 0.0
     charged = [*_charged(request), *([place.worker] if decision.is_charged else [])]
     # The table has decided; None would mean Celery's own limit of 3, past which it raises `error`.
     raise task.retry(

@@ -47,6 +47,9 @@ class Retry:
 
     delay_seconds: float
     is_charged: bool = True  # it counts as one of the unit's tries
+    # The worker waits with it, and takes nothing else into this slot. Else one that lacks a model
+    # and fails in a moment would empty the queue before the others, message by message.
+    holds_slot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

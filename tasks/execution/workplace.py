@@ -42,7 +42,7 @@ from gpu_worker.models.hub_turns import STAGGER
 from gpu_worker.transcription.engines import EngineRequest
 from gpu_worker.transcription.engines.choice import choose_engine
 from tasks.execution.caches import open_cached_services
-from tasks.execution.card_users import own_joules
+from tasks.execution.card_users import own_joules, own_seconds
 from tasks.execution.fitness import EXIT_UNFIT, Fitness, end_worker
 from tasks.execution.isolation import Isolation
 from tasks.execution.scratch import scratch_directory
@@ -203,7 +203,7 @@ def _open(pid: int) -> Workplace:
         watchdog=Watchdog(services.leases, attempts, values.heartbeat_seconds),
         isolation=Isolation(),
         fitness=Fitness(partial(_test_worker, values, node)),
-        meter=Meter(own_joules(values.device)) if node.has_models else Meter(),
+        meter=Meter(own_joules(values.device), own_seconds()) if node.has_models else Meter(),
         engines=LoadedEngines(values.loaded_models, partial(count_model, "engine"), count_batch),
         aligners=LoadedAligners(values.loaded_models, partial(count_model, "aligner")),
         diarizers=LoadedDiarizers(values.loaded_models, partial(count_model, "diarizer")),

@@ -100,7 +100,7 @@ def pending(tenant: str, upload: str) -> str:
 
 
 def content(key: str) -> str:
-    """Return the part of a source's, upload's or audio's key by which `uses` names it."""
+    """Return the part of a source's, upload's, audio's or claim's key by which `uses` names it."""
     return key.split("/")[3]
 
 

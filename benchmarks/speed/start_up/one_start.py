@@ -88,7 +88,7 @@ def measure(cluster: Cluster, given: dict[str, Any], scratch: Path) -> dict[str,
         marks.touch()
         if not given["idles_first"]:
             send()
-            wait_until(lambda: any(cluster.redis.llen(name) for name in queues(Pool.GPU)))
+            wait_until(lambda: any(cluster.queues.lengths()[it] for it in queues(Pool.GPU)))
         started = time.time()
         spec = WorkerSpec(
             "gpu@start", Pool.GPU, threads=os.cpu_count() or 1, plugins=("start_marks",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,10 @@ from tests.integration.faults.conftest import Figure
 JOBS = 5
 
 
-def submitted(cluster: ClusterUnderTest, directory: Path) -> list[Job]:
+def submitted(cluster: ClusterUnderTest, directory: Path, model: str = "fake-20x") -> list[Job]:
     """Jobs of eleven chunks each, at which the good worker has some seconds of work."""
     paths = [write_wav(directory / f"{n}.wav", recording(60, seed=20 + n)[0]) for n in range(JOBS)]
-    return [
-        cluster.submit(path, model="fake-20x", language="en", chunk_seconds=6.0) for path in paths
-    ]
+    return [cluster.submit(path, model=model, language="en", chunk_seconds=6.0) for path in paths]
 
 
 def assert_nothing_lost(cluster: ClusterUnderTest, jobs: list[Job], figure: Figure) -> None:
@@ -101,3 +100,24 @@ def test_a_worker_that_cannot_load_what_another_can_costs_no_job_a_chunk(
         assert broken.exit_status == EXIT_UNFIT
         log = broken.log_path.read_text()
         assert '"code": "model_unusable"' in log and "unknown_model" not in log
+
+
+@pytest.mark.fault(
+    "a worker has neither the model nor a hub, beside a good worker",
+    "no chunk of five jobs is lost, and the good worker has work all the time",
+)
+@pytest.mark.heavy
+def test_a_worker_without_the_model_and_a_hub_keeps_no_work_from_the_others(
+    start_cluster: StartCluster, tmp_path: Path, figure: Figure
+) -> None:
+    cluster = start_cluster(workers=1)
+    spec = WorkerSpec("gpu9@broken", Pool.GPU, plugins=("tests.faults.no_hub",))
+    with outsider(cluster, spec) as broken:
+        cluster.wait_until(lambda: "ready." in broken.log_path.read_text())
+        began = time.monotonic()
+        assert_nothing_lost(cluster, submitted(cluster, tmp_path, model="fake-5x"), figure)
+        seconds = time.monotonic() - began
+        retries = broken.log_path.read_text().count("unit_retried")
+    figure(f"{seconds:.0f} s for a minute of work, {retries} units tried in vain")
+    assert retries > 0
+    assert seconds < 120  # 197 s while each of these waited for up to a minute

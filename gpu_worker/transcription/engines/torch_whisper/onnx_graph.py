@@ -20,9 +20,10 @@ from tempfile import mkdtemp
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from gpu_worker.errors import LibraryMissing, ModelUnavailable
+from gpu_worker.models.kernel_lock import kernel_lock
 from gpu_worker.models.weights.ctranslate2_file import Floats
 from gpu_worker.transcription.engines.torch_whisper import encoder as encoder_code
 from gpu_worker.transcription.engines.torch_whisper import layers as layers_code
@@ -58,7 +59,14 @@ def locked(directory: Path) -> Iterator[None]:
     """Let one process at a time write to the directory. Raises ModelUnavailable if it cannot."""
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{directory}.lock", timeout=LOCK_SECONDS):
+        lock = directory.with_name(f"{directory.name}.lock")
+        with kernel_lock(lock, LOCK_SECONDS) as is_alone:
+            if not is_alone:
+                raise ModelUnavailable(
+                    f"The file system of {directory.parent} has no locks.",
+                    hint="Let SCRIPTORIUM_MODEL_DIR name a directory on one that has (Lustre's "
+                    "has them with its mount option `flock`).",
+                )
             yield
     except Timeout as error:
         raise ModelUnavailable(

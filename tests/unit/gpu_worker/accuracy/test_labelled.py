@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_worker.accuracy.labelled import labelled_files, labelled_pairs, reference_texts
+from gpu_worker.accuracy.labelled import labelled_files, reference_texts
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcript import Turn, Word
 
@@ -67,10 +67,3 @@ def test_a_recording_may_have_turns_word_times_and_the_words_of_each_speaker(
     assert file.reference_json()["turns"] == [[0.5, 2.5, "anna"]]
     bare = file.reference_json(with_speakers=False)
     assert bare["turns"] == bare["texts"] == [] and bare["words"] == [["Yes", 0.5, 1.0]]
-
-
-def test_a_set_can_be_made_of_recordings_and_texts_from_anywhere(tmp_path: Path) -> None:
-    pairs = [(tmp_path / "x" / "a.wav", "one"), (tmp_path / "y" / "a.wav", "two")]
-    assert [file.text for file in labelled_pairs(pairs)] == ["one", "two"]
-    with pytest.raises(InvalidOption, match="no recording"):
-        labelled_pairs([])

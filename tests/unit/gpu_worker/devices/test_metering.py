@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_worker.devices.metering import Meter, OwnJoules
+from gpu_worker.devices.metering import Meter, OwnPart
 
 
 class Readings:
@@ -70,7 +70,7 @@ def test_a_counter_that_begins_anew_takes_nothing_back(meter: Meter, readings: R
 def test_workers_on_one_card_claim_together_what_it_used() -> None:
     """Each of them reads the counter of the whole card, as with time slicing."""
     joules, users = 5000.0, 1
-    counters = [OwnJoules(lambda: joules, lambda: users) for _ in range(2)]
+    counters = [OwnPart(lambda: joules, lambda: users) for _ in range(2)]
     meters = [Meter(counter) for counter in counters]
     with meters[0].measured() as first:
         joules += 100
@@ -82,9 +82,23 @@ def test_workers_on_one_card_claim_together_what_it_used() -> None:
     assert (first.joules, second.joules, alone.joules) == (250.0, 150.0, 0.0)
 
 
+def test_workers_on_one_card_count_together_the_time_in_which_it_was_in_use() -> None:
+    now, users = 100.0, 1
+    clocks = [OwnPart(lambda: now, lambda: users) for _ in range(2)]
+    meters = [Meter(clock=lambda clock=clock: clock() or 0.0) for clock in clocks]  # type: ignore[misc]
+    with meters[0].measured() as first:
+        now += 2
+        with meters[0].measured():
+            pass
+        users = 2
+        with meters[1].measured() as second:
+            now += 6
+    assert (first.seconds, second.seconds) == (5.0, 3.0)
+
+
 def test_a_card_that_tells_nothing_for_a_while_is_asked_on() -> None:
     told: float | None = 10.0
-    counter = OwnJoules(lambda: told, lambda: 1)
+    counter = OwnPart(lambda: told, lambda: 1)
     assert counter() == 0.0
     told = None
     assert counter() is None

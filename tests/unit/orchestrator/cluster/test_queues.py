@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from config.settings import Settings
 from orchestrator.cluster import queues as module
 from orchestrator.cluster.connection import Cluster, open_cluster
-from orchestrator.cluster.queues import RedisQueues, queued_units, read_unit
+from orchestrator.cluster.queues import RedisQueues, read_unit
 from orchestrator.cluster.rabbitmq import AmqpQueues
 from tasks.broker import SENT_AT
 from tasks.fair_queue import clear, message_of
@@ -21,6 +21,7 @@ from tasks.runs.canvas import fan_out_canvas, run_canvas, signature
 from tasks.runs.stages import Lane, Stage, queues
 from tasks.runs.units import Unit
 from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit, write_records
+from tests.queued_units import queued_units
 
 LIST = f"transcribe.bulk:of:{TENANT}"  # of the messages of the examples
 

@@ -22,7 +22,6 @@ from orchestrator.cluster.job import Job, Status
 from orchestrator.cluster.job_folder import job_folders
 from orchestrator.cluster.job_index import newest_run, open_runs
 from orchestrator.cluster.listed_jobs import listed_jobs
-from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.runs import IllegalTransition, cancel, retry
 from orchestrator.jobs.sources import take_file
@@ -38,6 +37,7 @@ from tasks.runs.stages import queues
 from tasks.state import claims
 from tests.crashes import Crashes
 from tests.inputs.examples import TENANT, a_plan, a_run
+from tests.queued_units import queued_units
 from tests.unit.orchestrator.reconciler.passes import Clock, restore
 
 pytestmark = pytest.mark.slow

@@ -24,7 +24,6 @@ from orchestrator.access import QuotaExceeded
 from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status, Summary
-from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs import acceptance, submission
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.ids import UnusableIdempotencyKey, job_id, keyed_job
@@ -40,6 +39,7 @@ from tasks.runs.options import JobOptions
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tests.inputs.examples import TENANT, a_plan, a_run, a_unit
+from tests.queued_units import queued_units
 
 OPTIONS = JobOptions(model="fake", language="en")
 SOURCE = Source(name="talk.wav", url="s3://calls/talk.wav")

@@ -81,7 +81,7 @@ def test_its_workers_follow_the_load(values: Settings) -> None:
 
 
 def test_it_issues_lost_work_again(values: Settings) -> None:
-    from orchestrator.cluster.queues import queued_units
+    from tests.queued_units import queued_units
 
     with LocalCluster(values, workers=1) as cluster:
         write_records(cluster.services.store, a_manifest())

@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 
 from orchestrator.cluster.connection import Cluster
-from orchestrator.cluster.queues import queued_units
 from orchestrator.open_runs.survey import RunSurvey, Surveyor
 from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler import hurrying as module
@@ -24,6 +23,7 @@ from tasks.runs.stages import Lane, Stage
 from tasks.state.receipts import Receipt
 from tasks.state.speeds import SpeedName
 from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit, write_records
+from tests.queued_units import queued_units
 from tests.unit.orchestrator.reconciler.passes import GRACE, Clock
 
 HOUR = 3600.0

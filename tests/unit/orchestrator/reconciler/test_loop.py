@@ -12,7 +12,6 @@ from redis import Redis
 
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
-from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.deletion import Tombstone
 from orchestrator.reconciler import Reconciler, leading
 from orchestrator.reconciler.housekeeping import Housekeeping
@@ -26,6 +25,7 @@ from tasks.runs.stages import Stage
 from tasks.runs.units import Unit
 from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.inputs.examples import TENANT, a_manifest, a_run, a_unit, write_records
+from tests.queued_units import queued_units
 from tests.unit.orchestrator.reconciler.passes import open_job, with_settings
 
 

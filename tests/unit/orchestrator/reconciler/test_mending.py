@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -9,7 +10,6 @@ import pytest
 
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
-from orchestrator.cluster.queues import queued_units
 from orchestrator.collections import places
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.ids import job_id
@@ -23,7 +23,10 @@ from tasks.runs import keys
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
+from tasks.state import claims
+from tasks.state.claims import marked
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, write_records
+from tests.queued_units import queued_units
 from tests.unit.orchestrator.collections.collected import (
     accepted,
     addresses,
@@ -91,6 +94,60 @@ def test_a_plan_without_its_audio_is_forgotten_and_the_file_is_decoded_again(
     restore(connection)
     assert not exists(connection.store, keys.plan(TENANT, JOB))
     assert queued_units(connection.redis) == {a_run().unit(Stage.PREPARE)}
+
+
+def an_open_run_without_its_claim(connection: Cluster) -> None:
+    """A copy in any order has the open marker and the audio, and lacks the claim behind them."""
+    write_records(connection.store, a_manifest(OLD), a_plan())
+    connection.store.put(keys.open_run(a_run(job=OLD)), b"")
+    connection.store.put(keys.source(TENANT, "ab"), b"talk")
+    connection.store.put(keys.pcm(TENANT, "ab"), b"sound")
+
+
+def test_an_open_run_claims_its_audio_again_so_that_the_deletion_of_another_job_keeps_it(
+    connection: Cluster,
+) -> None:
+    store, own = connection.store, keys.uses(TENANT, "ab")
+    an_open_run_without_its_claim(connection)
+    write_records(store, a_manifest("other"), a_plan())
+    store.put(own + "other", b"")
+    restore(connection)
+    delete_job(connection, TENANT, "other")
+    assert exists(store, keys.pcm(TENANT, "ab"))
+    assert list(store.list(own)) == [own + OLD]
+
+
+def test_audio_that_a_deletion_takes_at_the_moment_when_it_is_claimed_again_is_decoded_again(
+    connection: Cluster,
+) -> None:
+    an_open_run_without_its_claim(connection)
+    begun = threading.Event()
+
+    def delete() -> None:
+        with marked(connection.store, connection.leases, TENANT, "ab"):
+            begun.set()
+            time.sleep(0.2)
+            connection.store.delete(keys.pcm(TENANT, "ab"))
+
+    deletion = threading.Thread(target=delete)
+    deletion.start()
+    assert begun.wait(5)
+    restore(connection)
+    deletion.join()
+    assert not exists(connection.store, keys.plan(TENANT, OLD))
+    assert queued_units(connection.redis) == {a_run(job=OLD).unit(Stage.PREPARE)}
+
+
+def test_the_mark_of_a_deletion_that_died_does_not_keep_others_from_being_restored(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.1)
+    an_open_run_without_its_claim(connection)
+    mark = encode({"owner": "release:of the old cluster", "since": time.time()})
+    connection.store.put(keys.releasing(TENANT, "ab"), mark)
+    restore(connection)
+    assert connection.jobs.open_runs() == [a_run(job=OLD)]
+    assert exists(connection.store, keys.uses(TENANT, "ab") + OLD)
 
 
 def test_a_choice_of_models_without_its_language_is_made_again(connection: Cluster) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.cluster.connection import Cluster
-from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.submission import submit
 from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.leading import KEY, LeadLost
@@ -18,6 +17,7 @@ from tasks.runs.stages import Stage, queues
 from tasks.runs.units import Unit
 from tasks.state.receipts import Receipt
 from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit
+from tests.queued_units import queued_units
 from tests.unit.orchestrator.reconciler.passes import ASSEMBLE, GRACE, Clock, issued, open_job
 
 

@@ -10,7 +10,6 @@ from pydantic import SecretStr
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
-from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.ids import job_id
 from orchestrator.jobs.runs import cancel
@@ -26,6 +25,7 @@ from tasks.runs.stages import Stage, queues
 from tasks.runs.units import Run
 from tasks.state.receipts import Receipt
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
+from tests.queued_units import queued_units
 from tests.unit.orchestrator.reconciler.passes import (
     ASSEMBLE,
     Clock,

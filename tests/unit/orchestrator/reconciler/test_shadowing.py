@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from redis import Redis
+from structlog.testing import capture_logs
 
 from config.settings import Settings
 from orchestrator.cluster.connection import Cluster, open_cluster
@@ -66,7 +67,11 @@ def test_nothing_is_made_without_the_setting_or_after_a_wipe(cluster: Cluster) -
     assert shadows(cluster) == set() and due(cluster) == 1
     cluster.redis.flushall()
     cluster.jobs.restored()
-    duties(cluster, shadow={"share": 1.0, "model": "none-such"}).make()
+    shadowing = duties(cluster, shadow={"share": 1.0, "model": "none-such"})
+    with capture_logs() as lines:
+        shadowing.make()
+        shadowing.make()
+    assert [line["event"] for line in lines] == ["shadow_not_valid"]
     assert shadows(cluster) == set() and due(cluster) == 1
 
 

@@ -11,7 +11,6 @@ import pytest
 from orchestrator.cluster import unreadable
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job import Status
-from orchestrator.cluster.queues import queued_units
 from orchestrator.jobs.deletion import delete_job
 from orchestrator.jobs.runs import cancel
 from orchestrator.jobs.tombstones import Tombstones
@@ -22,6 +21,7 @@ from tasks.runs import keys
 from tasks.runs.stages import Stage
 from tasks.state.receipts import Receipt
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, a_unit, write_records
+from tests.queued_units import queued_units
 from tests.unit.orchestrator.reconciler.passes import Clock, issued, open_job, restore
 
 Poison = Callable[[Cluster], None]

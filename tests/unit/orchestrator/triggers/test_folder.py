@@ -6,9 +6,12 @@ import os
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from structlog.testing import capture_logs
 
+from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs import sources
 from orchestrator.triggers import folder as folder_module
@@ -145,3 +148,16 @@ def test_a_file_that_can_never_be_a_job_is_told_once(
     watching = watched(with_settings(connection, max_source_bytes=2), folder, clock)
     assert settled(watching, clock) == ["small.wav"]
     assert len(watching._done) == 2
+
+
+def test_why_a_file_waits_is_told_once_and_it_is_tried_again(
+    connection: Cluster, folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.wav").write_bytes(b"sound")
+    watching = watched(connection, folder, clock)
+    with monkeypatch.context() as patched, capture_logs() as lines:
+        for fault in (PermissionError("Not ours."), StoreUnavailable("Away.")):
+            patched.setattr(folder_module, "take_file", Mock(side_effect=fault))
+            assert settled(watching, clock) == settled(watching, clock) == []
+    assert [line["reason"] for line in lines] == ["Not ours.", "Away."]
+    assert settled(watching, clock) == ["a.wav"]

@@ -17,6 +17,7 @@ from redis.exceptions import ReadOnlyError
 
 from gpu_worker.errors import (
     DeviceFault,
+    ModelUnavailable,
     OutOfMemory,
     SourceUnavailable,
     StoreRefused,
@@ -25,7 +26,8 @@ from gpu_worker.errors import (
 )
 from gpu_worker.models.faults import ModelUnusable
 from tasks.artifacts import ArtifactStore
-from tasks.execution import ending
+from tasks.execution import ending, failing
+from tasks.execution.failing import SLOT_SECONDS
 from tasks.execution.fitness import EXIT_UNFIT, Fitness
 from tasks.execution.run import CRASHED_UNITS, Work, run_unit
 from tasks.execution.workplace import Workplace
@@ -36,7 +38,7 @@ from tasks.state.attempts import Attempts, Deaths
 from tasks.state.cancellations import Cancellations
 from tasks.state.receipts import Receipt
 from tasks.state.speeds import SpeedName
-from tests.inputs.examples import JOB, TENANT, a_run, a_unit
+from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, a_unit, write_records
 
 KEY = "artifact"
 Compute = Callable[[Callable[[], None]], dict[str, Any] | None]
@@ -267,6 +269,25 @@ def test_a_service_that_is_away_is_awaited_as_long_as_it_lasts(
     compute = Failing(*[error] * 20, ZeroDivisionError("a bug"))
     assert run(compute).outcome == "computed"
     assert compute.calls == 22  # the bug was the unit's first charged try
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["another has it", "none has it"])
+def test_a_worker_without_a_model_that_another_has_keeps_no_message_from_the_other_for_long(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """One that fails in a moment took message after message, each to wait for up to a minute."""
+    write_records(place.store, a_manifest("asked"))
+    if known:
+        place.speeds.observe(SpeedName("gpu", Stage.TRANSCRIBE, "fake"), 1.0, 10.0)
+    slept: list[float] = []
+    waited: list[float] = []
+    monkeypatch.setattr(failing, "sleep", slept.append)
+    monkeypatch.setattr(place.leases, "reserve", lambda key, task, delay: waited.append(delay))
+    compute = Failing(*[ModelUnavailable()] * 9)
+    assert run(compute, a_unit(job="asked")).outcome == "computed"
+    assert len(waited) == 9
+    assert slept == (waited if known else [])
+    assert max(waited) <= SLOT_SECONDS if known else max(waited) > 3 * SLOT_SECONDS
 
 
 def test_a_worker_s_fault_is_not_charged_to_the_unit(

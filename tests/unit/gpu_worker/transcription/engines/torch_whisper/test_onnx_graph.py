@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -132,3 +134,16 @@ def test_a_directory_that_takes_no_files_is_told(builds: Builds, tmp_path: Path)
     (tmp_path / "file").touch()
     with pytest.raises(ModelUnavailable, match="cannot be kept"):
         found(tmp_path / "file" / "onnx" / "any", builds)
+
+
+def test_a_file_system_without_locks_is_told_at_once(
+    directory: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a lock that is a file alone, a process that was killed held up all others."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(ModelUnavailable, match="no locks"):
+        found(directory, builds)
