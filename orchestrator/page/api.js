@@ -78,6 +78,7 @@ export const api = {
   logIn: (key) => request("POST", "/v1/session", { key }),
   logOut: () => request("DELETE", "/v1/session"),
   models: () => request("GET", "/v1/models"),
+  vocabularies: () => request("GET", "/v1/vocabularies"),
   jobs: ({ limit, cursor, status }) => {
     const query = new URLSearchParams({ limit });
     if (cursor) query.set("cursor", cursor);
