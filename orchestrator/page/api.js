@@ -93,11 +93,12 @@ export const api = {
   announceUpload: (name, size) => request("POST", "/v1/uploads", { name, size }),
   submitCollection: (body, key) => request("POST", "/v1/collections", body, { "Idempotency-Key": key }),
   collection: (id) => request("GET", collectionPath(id)),
-  badLines: async (id, most) => {
+  lines: async (id, statuses, most) => {
     const lines = [];
+    const wanted = statuses.map((status) => `status=${status}`).join("&");
     let cursor = 0;
     while (lines.length < most && cursor !== null) {
-      const query = `/lines?status=failed&status=refused&limit=${PAGE}&cursor=${cursor}`;
+      const query = `/lines?${wanted}&limit=${PAGE}&cursor=${cursor}`;
       const page = await request("GET", collectionPath(id, query));
       lines.push(...page.data);
       cursor = page.next_cursor;

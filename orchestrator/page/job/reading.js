@@ -68,9 +68,11 @@ export class Reading {
     this.text.mark(at, isShown);
   }
 
-  /** Go to the next or previous word. */
+  /** Go to the next or previous word, and choose its line, as a click on it does. */
   step(by) {
-    this.follower.step(by);
+    const number = this.follower.step(by);
+    const line = this.text.words.elements[number]?.closest(".line");
+    if (line) this.review?.choose(line.at);
   }
 
   close() {

@@ -17,7 +17,7 @@ from tasks.runs.options import JobOptions
 from tasks.runs.vocabulary import Vocabulary
 from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT, quick_settings
-from tests.integration.ways_in.browser import PHONE, launched, visit
+from tests.integration.ways_in.browser import DESKTOP, PHONE, launched, visit
 from tests.servers.api import serving
 
 
@@ -64,6 +64,13 @@ def test_a_recording_in_several_languages_with_a_vocabulary_is_submitted(
         assert page.inner_text("#option-error").startswith("'Klingon' is not a language")
         visitor.picture("options-1-refused", whole=True)
         assert visitor.accessibility_violations() == []
+        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        state, buttons = (
+            page.locator(f".upload > .upload-{part}").bounding_box()
+            for part in ("state", "buttons")
+        )
+        assert state and buttons and buttons["y"] >= state["y"] + state["height"]
+        page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
 
         page.fill("#option-languages", "German, Spanish")
         assert not page.is_visible("#option-error")

@@ -28,6 +28,19 @@ CLOSE_SECONDS = 0.05
 BELOW = """document.querySelector(".line.chosen").getBoundingClientRect().top
     >= document.querySelector(".reading-tools").getBoundingClientRect().bottom"""
 
+# A paragraph paints nothing beside itself.
+WHOLE = """(() => {
+    const line = document.querySelector(".line.chosen");
+    return line.getBoundingClientRect().left - 4
+        >= line.closest(".paragraph").getBoundingClientRect().left;
+})()"""
+# In a single column, what Tab reaches later is farther down.
+ORDERED = """(() => {
+    const all = [...document.querySelectorAll(".reading input, .reading select, .time")];
+    const tops = all.map((each) => each.getBoundingClientRect().top);
+    return tops.length > 4 && tops.every((top, at) => at === 0 || top >= tops[at - 1]);
+})()"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -208,6 +221,29 @@ def test_two_browsers_lose_nothing_of_each_other(
         one.wait_for_selector("#transcript .line.refused")
 
 
+def test_a_line_without_a_doubt_is_chosen_and_corrected_with_the_keyboard_alone(
+    browser: Browser, address: str, job: str, tmp_path: Path
+) -> None:
+    with visit(browser, address, tmp_path) as visitor:
+        page = opened(visitor, address, job)
+        page.keyboard.press("n")
+        assert line(page, INVENTED) == "line flagged chosen"
+        for _ in range(3):
+            page.keyboard.press(".")
+        assert line(page, RIGHT) == "line flagged chosen"
+        for _ in range(5):
+            page.keyboard.press(".")
+        assert line(page, 3) == "line chosen"
+        page.keyboard.press(",")
+        assert line(page, RIGHT) == "line flagged chosen"
+        page.keyboard.press(".")
+        page.keyboard.press("e")
+        assert page.input_value("#review-text") == "No doubt here."
+        page.fill("#review-text", "No doubt at all.")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#transcript .line.corrected >> text=No doubt at all.")
+
+
 @pytest.mark.parametrize(("scheme", "size"), [("dark", DESKTOP), ("light", PHONE)])
 def test_nobody_is_kept_out_of_the_review(
     browser: Browser, address: str, job: str, tmp_path: Path, scheme: str, size: tuple[int, int]
@@ -225,6 +261,8 @@ def test_nobody_is_kept_out_of_the_review(
         page.click("#review-next")
         page.click("#review-refuse")
         page.wait_for_selector("#transcript .line.refused")
+        assert page.evaluate(WHOLE), "the edge of the chosen line is cut off"
+        assert size == DESKTOP or page.evaluate(ORDERED), "Tab goes up to the speakers"
         page.select_option("#review-order", "time")
         page.click("#review-next")
         look("place")
