@@ -37,8 +37,10 @@ export class Reading {
     byId("transcript").classList.remove("live");
     this.speakers = speakers;
     this.review = review;
+    const isTranslation = job.task === "translate"; // segments name what is spoken
     this.text = new Transcript({
-      language,
+      language: isTranslation ? "en" : language,
+      isTranslation,
       voice: (speaker) => speakers?.voice(speaker) ?? { name: speaker, look: "voice-6" },
       chosen: (number) => this.follower.go(number),
       lineChosen: (at) => review?.choose(at),

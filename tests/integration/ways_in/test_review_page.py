@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.local.redis_server import RedisServer
 from tests.inputs.doubted import DOUBTED, INVENTED, RIGHT, WRONG, publish, publish_sound
+from tests.inputs.examples import a_manifest, a_plan, write_records
 from tests.inputs.speech import recording
 from tests.integration.cluster import quick_settings
 from tests.integration.ways_in.browser import DESKTOP, PHONE, Visit, launched, visit
@@ -242,6 +244,34 @@ def test_a_line_without_a_doubt_is_chosen_and_corrected_with_the_keyboard_alone(
         page.fill("#review-text", "No doubt at all.")
         page.keyboard.press("Enter")
         page.wait_for_selector("#transcript .line.corrected >> text=No doubt at all.")
+
+
+@pytest.mark.parametrize(
+    ("task", "languages"), [("transcribe", ["de", "fr"]), ("translate", ["en"])]
+)
+def test_text_has_its_language_and_that_of_a_translation_is_english(
+    browser: Browser,
+    cluster: Cluster,
+    address: str,
+    tmp_path: Path,
+    task: str,
+    languages: list[str],
+) -> None:
+    job = f"of-{task}"
+    manifest = a_manifest(job, language="de", task=task)
+    write_records(cluster.store, manifest, a_plan(DOUBTED.duration))
+    first, *rest = DOUBTED.segments
+    publish(
+        cluster,
+        replace(DOUBTED, language="de", segments=(first, replace(rest[0], language="fr"))),
+        job=job,
+    )
+    with visit(browser, address, tmp_path) as visitor:
+        page = opened(visitor, address, job)
+        found = page.locator("#transcript, #transcript [lang]")
+        assert [each.get_attribute("lang") for each in found.all()] == languages
+        name = "German" if task == "transcribe" else "German, in English"
+        assert page.locator(f"#job-meta >> text={name}").last.inner_text() == name
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("dark", DESKTOP), ("light", PHONE)])
