@@ -118,7 +118,7 @@ def segment_cues(transcript: Transcript) -> Iterator[Cue]:
         if text := clean(segment.text):
             start = max(milliseconds(segment.start), earliest)
             end = max(milliseconds(segment.end), start + 1)
-            yield Cue(start, end, text, shown_speaker(segment))
+            yield Cue(start, end, text, shown_speaker(segment), language=segment.language)
             earliest = start
 
 

@@ -6,68 +6,96 @@ The library is imported when a document is made: few processes make any, and it 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
+from gpu_worker.assembly.cue import Cue
 from gpu_worker.assembly.line_breaks import ends_sentence
 from gpu_worker.assembly.shown_words import clean
 from gpu_worker.assembly.subtitles import segment_cues
 from gpu_worker.assembly.tiers import xml_text
 from gpu_worker.transcript import Transcript
-from gpu_worker.words import join_texts
+from gpu_worker.words import join_texts, space_between
+
+if TYPE_CHECKING:
+    from docx.document import Document
+    from docx.oxml.xmlchemy import BaseOxmlElement
 
 LONG_PARAGRAPH = 600  # characters, after which the next sentence begins another
 PAUSE_MS = 3_000  # after which what is said begins another
+_TAGS = {"jw": "jv"}  # Whisper's codes that are no language tags
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """What one speaker says at a stretch."""
-
-    start_ms: int
-    speaker: str | None
-    text: str
-
-
-def paragraphs(transcript: Transcript) -> Iterator[Paragraph]:
-    """Yield the segments, joined until the speaker changes, a pause or a long text."""
-    texts: list[str] = []
-    start, end, speaker, length = 0, 0, None, 0
+def paragraphs(transcript: Transcript) -> Iterator[list[Cue]]:
+    """Yield what one speaker says until another speaks, a pause or a long text: the segments."""
+    found: list[Cue] = []
+    length = 0
     for cue in segment_cues(transcript):
-        is_long = length > LONG_PARAGRAPH and ends_sentence(texts[-1])
-        if texts and (cue.speaker != speaker or cue.start_ms - end > PAUSE_MS or is_long):
-            yield Paragraph(start, speaker, join_texts(texts))
-            texts, length = [], 0
-        if not texts:
-            start, speaker = cue.start_ms, cue.speaker
-        texts.append(cue.text)
-        end, length = cue.end_ms, length + len(cue.text)
-    if texts:
-        yield Paragraph(start, speaker, join_texts(texts))
+        is_long = length > LONG_PARAGRAPH and ends_sentence(found[-1].text)
+        is_late = bool(found) and cue.start_ms - found[-1].end_ms > PAUSE_MS
+        if found and (cue.speaker != found[0].speaker or is_late or is_long):
+            yield found
+            found, length = [], 0
+        found.append(cue)
+        length += len(cue.text)
+    if found:
+        yield found
 
 
 def word_document(transcript: Transcript, title: str) -> bytes:
-    """Return the bytes of a document: the title, then each paragraph below its time and speaker."""
+    """Return the bytes of a document: the title, then each paragraph below its time and speaker.
+
+    Text has its language, by which Word checks its spelling.
+    """
     from docx import Document
 
     document = Document()
+    _name_language(document, transcript.language)
     heading = xml_text(clean(title)) or "audio"
     properties = document.core_properties
     # Word refuses a longer property; python-docx raises for one.
     properties.title, properties.author, properties.comments = heading[:255], "", ""
     document.add_heading(heading, level=1)
-    for paragraph in paragraphs(transcript):
-        head = _clock(paragraph.start_ms)
-        if paragraph.speaker:
-            head += f"  {xml_text(paragraph.speaker)}"
+    for cues in paragraphs(transcript):
+        head = _clock(cues[0].start_ms)
+        if cues[0].speaker:
+            head += f"  {xml_text(cues[0].speaker)}"
         written = document.add_paragraph()
         mark = written.add_run(head)
         mark.bold = True
         mark.add_break()
-        written.add_run(xml_text(paragraph.text))
+        before = ""
+        for language, spoken in groupby(cues, attrgetter("language")):
+            text = join_texts(cue.text for cue in spoken)
+            part = written.add_run(xml_text(space_between(before, text) + text))
+            if language is not None:
+                part._element.get_or_add_rPr().append(_language(language))
+            before = text
     file = BytesIO()
     document.save(file)
     return file.getvalue()
+
+
+def _name_language(document: Document, language: str | None) -> None:
+    """Give a document its language in the place of python-docx's English; None: it has none."""
+    for theirs in document.styles.element.xpath("w:docDefaults/w:rPrDefault/w:rPr/w:lang"):
+        defaults = theirs.getparent()
+        defaults.remove(theirs)
+        if language is not None:
+            defaults.append(_language(language))
+
+
+def _language(code: str) -> BaseOxmlElement:
+    """Return a language as the property of a text, in whatever script that is."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    made = OxmlElement("w:lang")
+    for scripts in ("w:val", "w:eastAsia", "w:bidi"):
+        made.set(qn(scripts), _TAGS.get(code, code))
+    return made
 
 
 def _clock(time_ms: int) -> str:

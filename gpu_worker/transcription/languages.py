@@ -45,6 +45,7 @@ _CODES = {name: code for code, name in LANGUAGES.items()} | {
     item.split()[1]: item.split()[0] for item in _OTHERS.split(",")
 }
 ANY_LANGUAGE = ("any",)  # instead of a list of languages
+TRANSLATED = "en"  # the language of every translation
 DETECT = frozenset({"auto", "detect"})  # instead of a language: find out which one is spoken
 _TAG = re.compile(r"([a-z]{2,3})((?:-[a-z0-9]{1,8})*)")
 _CODE = re.compile(r"[a-z]{2,3}")
@@ -114,6 +115,11 @@ def _several(languages: object) -> list[str] | None:
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
         return None
     return [item for item in items if item.strip()]
+
+
+def written_language(task: str, spoken: str | None) -> str | None:
+    """Return the language of the text of speech in that language: of a translation English."""
+    return TRANSLATED if task == "translate" else spoken
 
 
 def check_language(code: str | None, option: str = "language") -> None:

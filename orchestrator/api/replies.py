@@ -82,7 +82,8 @@ class JobReply(BaseModel):
     ready_by: float | None
     audio_seconds: float | None
     eta_seconds: float | None
-    language: str | None
+    language: str | None = Field(description="What is spoken.")
+    task: Literal["transcribe", "translate"] = Field(description="translate: the text is English.")
     warnings: list[Warned]
     error: Failure | None
     metadata: dict[str, str]

@@ -76,14 +76,17 @@ def export(
 ) -> None:
     """Write corrected and confirmed lines as a labelled set: a clip and a text for each.
 
-    `scriptorium bench accuracy` measures models with it.
+    `scriptorium bench accuracy` measures models with it. Lines of a translation are left out.
     """
     to = opened_cluster()
     total = 0
     for job in jobs:
         written = export_labelled(to, tenant(), job, directory)
-        enter(to, "corrections.export", tenant(), job, clips=len(written))
-        total += len(written)
+        enter(to, "corrections.export", tenant(), job, clips=len(written.clips))
+        total += len(written.clips)
+        if written.translated:
+            left_out = f"{job}: {written.translated} of a translation left out"
+            typer.echo(f"{left_out}, as what is said is in another language.", err=True)
     typer.echo(f"{total} {'clip' if total == 1 else 'clips'} in {directory}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from config.settings import Settings
 from gpu_worker.accuracy.labelled import LabelledFile, labelled_files
 from gpu_worker.errors import InvalidOption, ScriptoriumError
+from gpu_worker.transcription.languages import written_language
 from orchestrator.cli.bars import watch_jobs
 from orchestrator.cli.context import EXIT_FAILED, current_settings
 from orchestrator.cli.options import located, parse_values
@@ -24,6 +25,7 @@ from orchestrator.evaluation.tables import drawn, measures_table, recordings_tab
 from orchestrator.evaluation.transcribing import HeardFile, transcribed
 from orchestrator.evaluation.variants import Variant, make_variants, split_values
 from orchestrator.usage.prices import prices_of
+from tasks.runs.options import JobOptions
 
 _WIDTH = 200  # columns of tables that go to a file or a pipe
 _MODELS = ("model", "align_model", "diarize_model")  # which may be directories
@@ -126,14 +128,19 @@ def _scored(
     requests = [
         {
             "reference": file.reference_json(with_speakers=tells_speakers),
-            "language": sides[0].options.language or of_file[0].transcript["language"]
-            or NO_LANGUAGE,
+            "language": _language(sides[0].options, of_file[0].transcript),
             "heard": [each.transcript for each in of_file],
         }
         for file, of_file in zip(files, zip(*heard, strict=True), strict=True)
     ]  # fmt: skip
     names = [file.name for file in files]
     return make_evaluation(sides, names, heard, score(requests), prices_of(values))
+
+
+def _language(options: JobOptions, transcript: Mapping[str, Any]) -> str:
+    """Return the language of a side's text; the texts of the set are in it too."""
+    spoken = options.language or transcript["language"]
+    return written_language(options.task, spoken) or NO_LANGUAGE
 
 
 def _watch(cluster: Cluster, jobs: list[Job], check: Callable[[], None]) -> list[Job]:

@@ -113,6 +113,7 @@ class Job:
     audio_seconds: float | None = None
     eta_seconds: float | None = None
     language: str | None = None
+    task: str = "transcribe"
     warnings: tuple[dict[str, Any], ...] = ()
     error: dict[str, Any] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -139,6 +140,7 @@ class Job:
             "audio_seconds": self.audio_seconds,
             "eta_seconds": self.eta_seconds,
             "language": self.language,
+            "task": self.task,
             "warnings": list(self.warnings),
             "error": self.error,
             "metadata": dict(self.metadata),
@@ -175,6 +177,7 @@ def describe_job(
         audio_seconds=plan.seconds if plan else None,
         eta_seconds=None if summary else _eta(receipts, plan, progress, now),
         language=summary.language if summary else manifest.options.language,
+        task=manifest.options.task,
         warnings=summary.warnings if summary else (),
         error=summary.error if summary else None,
         metadata=manifest.metadata,

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from gpu_worker.transcription.languages import written_language
 from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob
 from orchestrator.cluster.job import Status
 from orchestrator.cluster.shadows import DUE, MADE, SHADOW_TENANT, shadow_job
@@ -29,6 +30,12 @@ class Side:
     model: str
     transcript: Mapping[str, Any]
     figures: Mapping[Place, Figures]  # of the stages with models
+    task: str = "transcribe"
+
+    @property
+    def language(self) -> str:
+        """The language of the text."""
+        return written_language(self.task, self.transcript["language"]) or NO_LANGUAGE
 
     def to_json(self, prices: Prices | None) -> dict[str, Any]:
         """Return what the side took as JSON."""
@@ -94,8 +101,8 @@ def _pair(cluster: Cluster, run: Run, own: Run) -> Pair:
 
 def _side(cluster: Cluster, run: Run) -> Side:
     transcript = cluster.result(run.tenant, run.job)["transcript"]
-    model = cluster.records.resolved(run).options.model
-    return Side(model, transcript, costs_of(cluster, run))
+    options = cluster.records.resolved(run).options
+    return Side(options.model, transcript, costs_of(cluster, run), options.task)
 
 
 def shadow_report(
@@ -109,7 +116,7 @@ def shadow_report(
     answers = compare(
         [
             {
-                "language": pair.production.transcript["language"] or NO_LANGUAGE,
+                "language": pair.production.language,
                 "first": pair.production.transcript,
                 "second": pair.shadow.transcript,
             }

@@ -78,6 +78,7 @@ export const api = {
   logIn: (key) => request("POST", "/v1/session", { key }),
   logOut: () => request("DELETE", "/v1/session"),
   models: () => request("GET", "/v1/models"),
+  vocabularies: () => request("GET", "/v1/vocabularies"),
   jobs: ({ limit, cursor, status }) => {
     const query = new URLSearchParams({ limit });
     if (cursor) query.set("cursor", cursor);
@@ -92,11 +93,12 @@ export const api = {
   announceUpload: (name, size) => request("POST", "/v1/uploads", { name, size }),
   submitCollection: (body, key) => request("POST", "/v1/collections", body, { "Idempotency-Key": key }),
   collection: (id) => request("GET", collectionPath(id)),
-  badLines: async (id, most) => {
+  lines: async (id, statuses, most) => {
     const lines = [];
+    const wanted = statuses.map((status) => `status=${status}`).join("&");
     let cursor = 0;
     while (lines.length < most && cursor !== null) {
-      const query = `/lines?status=failed&status=refused&limit=${PAGE}&cursor=${cursor}`;
+      const query = `/lines?${wanted}&limit=${PAGE}&cursor=${cursor}`;
       const page = await request("GET", collectionPath(id, query));
       lines.push(...page.data);
       cursor = page.next_cursor;

@@ -193,6 +193,12 @@ export function languageName(code) {
   }
 }
 
+/** Write what is spoken in a job, and that its text is English if that is a translation; "" if unknown. */
+export function spokenIn({ language, task }) {
+  const name = language ? languageName(language) : "";
+  return name && task === "translate" && language !== "en" ? `${name}, in English` : name;
+}
+
 /** Write a number of bytes roughly: "1.2 MB". */
 export function size(bytes) {
   if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;

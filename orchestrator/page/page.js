@@ -7,7 +7,7 @@ import { closeJob, openJob } from "./job/job.js";
 import { openBucket } from "./jobs/bucket.js";
 import { hideJobs, openJobs, showJobs, showNewJob } from "./jobs/jobs.js";
 import { openKeyboard } from "./keyboard.js";
-import { openOptions } from "./jobs/options.js";
+import { listVocabularies, openOptions } from "./jobs/options.js";
 import { openSession } from "./session.js";
 import { openUploads } from "./jobs/upload.js";
 
@@ -49,6 +49,6 @@ openSession(async () => {
     started = true;
     window.addEventListener("hashchange", show);
     openOptions();
-  }
+  } else listVocabularies(); // the key may be another tenant's
   await show();
 });

@@ -16,6 +16,7 @@ from gpu_worker.assembly.subtitle_report import SubtitleReport, report_of
 from gpu_worker.assembly.subtitles import SubtitleOptions, cues
 from gpu_worker.errors import DiskFull, InvalidOption, PermanentError
 from gpu_worker.transcript import Transcript, transcript_from_json
+from gpu_worker.transcription.languages import TRANSLATED
 from orchestrator.cluster.connection import Cluster, NotFinished
 from orchestrator.results.corrected_transcript import with_corrections
 from orchestrator.results.corrections import corrections
@@ -106,7 +107,7 @@ def _as_written(transcript: Mapping[str, Any], manifest: Manifest) -> Transcript
     if manifest.options.task != "translate":
         return said
     segments = tuple(replace(segment, language=None) for segment in said.segments)
-    return replace(said, language="en", segments=segments)
+    return replace(said, language=TRANSLATED, segments=segments)
 
 
 def write_results(

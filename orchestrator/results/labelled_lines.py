@@ -14,6 +14,7 @@ from typing import Any
 
 from gpu_worker.errors import DiskFull
 from gpu_worker.pcm import SAMPLE_RATE
+from gpu_worker.transcription.languages import written_language
 from orchestrator.cluster.connection import Cluster
 from orchestrator.results.corrected_transcript import corrected_segment
 from orchestrator.results.corrections import Action, Lines, corrections, published_transcript
@@ -33,6 +34,14 @@ class Clip:
     start: float
     end: float
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The clips that were written, and how many lines are none as their texts are translations."""
+
+    clips: tuple[Path, ...]
+    translated: int
 
 
 def clips(segments: Sequence[Mapping[str, Any]], lines: Lines) -> Iterator[Clip]:
@@ -57,18 +66,22 @@ def _padding(gap: float) -> float:
     return min(PADDING_SECONDS, max(gap, 0.0) / 2)
 
 
-def export_labelled(cluster: Cluster, tenant: str, job: str, directory: Path) -> list[Path]:
+def export_labelled(cluster: Cluster, tenant: str, job: str, directory: Path) -> Exported:
     """Write `JOB-LINE.wav` and `.txt` for each labelled line; return the clips' paths.
 
-    Raises UnknownJob, NotFinished, AudioMissing, NotWritable or DiskFull.
+    A translated line is none: its text is not what is said. Raises UnknownJob, NotFinished,
+    AudioMissing, NotWritable or DiskFull.
     """
     run, transcript = published_transcript(cluster, tenant, job)
     lines = corrections(cluster, tenant, job, run).standing
-    wanted = list(clips(transcript["segments"], lines))
+    found = list(clips(transcript["segments"], lines))
+    task = cluster.records.manifest(tenant, job).options.task
+    wanted = [clip for clip in found if not _is_translated(transcript, clip.segment, task)]
+    translated = len(found) - len(wanted)
     if not wanted:
-        return []
+        return Exported((), translated)
     recording = open_recording(cluster, tenant, job)
-    written = []
+    written: list[Path] = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for clip in wanted:
@@ -82,7 +95,13 @@ def export_labelled(cluster: Cluster, tenant: str, job: str, directory: Path) ->
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"There is no space in {directory}.") from error
         raise NotWritable(f"{directory} cannot be written to: {error.strerror}.") from error
-    return written
+    return Exported(tuple(written), translated)
+
+
+def _is_translated(transcript: Mapping[str, Any], at: int, task: str) -> bool:
+    """Return whether the text of the line at that place is in another language than its sound."""
+    spoken: str | None = transcript["segments"][at].get("language") or transcript["language"]
+    return written_language(task, spoken) != spoken
 
 
 def _cut(cluster: Cluster, recording: Recording, clip: Clip) -> bytes:

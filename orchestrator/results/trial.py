@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from gpu_worker.accuracy.word_error import WordError
+from gpu_worker.transcription.languages import written_language
 from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob
 from orchestrator.cluster.job import Status
 from orchestrator.cluster.listed_jobs import listed_jobs
@@ -31,7 +32,7 @@ class TriedJob:
     name: str  # of its file
     audio: str  # sha256 of the PCM
     audio_seconds: float
-    language: str
+    language: str  # of the text
     text: str
     words: int
     probability_sum: float  # of the words' probabilities
@@ -90,7 +91,7 @@ def _tried_job(cluster: Cluster, tenant: str, job: str) -> TriedJob | None:
         name=cluster.records.manifest(tenant, job).source.name,
         audio=cluster.records.plan(tenant, job).audio,
         audio_seconds=transcript["duration"],
-        language=transcript["language"] or "",
+        language=written_language(options.task, transcript["language"]) or "",
         text=transcript["text"],
         words=len(words),
         probability_sum=sum(word["score"] for word, _ in words),

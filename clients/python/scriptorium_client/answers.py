@@ -78,7 +78,8 @@ class Job:
     ready_by: float | None = None  # seconds since 1970
     audio_seconds: float | None = None
     eta_seconds: float | None = None
-    language: str | None = None
+    language: str | None = None  # what is spoken
+    task: str = "transcribe"  # or translate: the text is English
     warnings: tuple[Mapping[str, Any], ...] = ()
     error: Mapping[str, Any] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -1,13 +1,13 @@
-// The view of one collection: its progress, its counts, and the lines that failed.
+// The view of one collection: its progress, its counts, what failed, and what has a transcript.
 
 import { api } from "../api.js";
 import { confirmed } from "../dialogs.js";
 import { byId, element } from "../element.js";
 import { STATUSES, counted, exactly, isOpen, readyBy, remaining } from "../labels.js";
 import { announce, complain } from "../notices.js";
+import { Lines, badRow, goodRow } from "./lines.js";
 
 const FRESH_SECONDS = 2;
-const PAGE = 50; // failed lines
 
 let open = null;
 
@@ -27,15 +27,15 @@ export function closeCollection() {
 class CollectionView {
   constructor(id) {
     this.id = id;
-    this.limit = PAGE;
+    const more = () => this.load();
+    this.bad = new Lines("collection-bad", "Not transcribed", ["failed", "refused"], badRow, more);
+    this.good = new Lines("collection-good", "Transcribed", ["completed", "partial"], goodRow, more);
     byId("collection-name").textContent = "…";
     byId("collection-meta").replaceChildren();
-    byId("collection-lines").replaceChildren();
-    for (const part of ["actions", "progress", "bad"]) byId(`collection-${part}`).hidden = true;
+    for (const part of ["actions", "progress"]) byId(`collection-${part}`).hidden = true;
     byId("collection-cancel").onclick = () => this.act(() => api.cancelCollection(id));
     byId("collection-retry").onclick = () => this.act(() => api.retryCollection(id));
     byId("collection-delete").onclick = () => this.remove();
-    byId("collection-more").onclick = () => this.act(async () => (this.limit += PAGE));
   }
 
   close() {
@@ -86,17 +86,13 @@ class CollectionView {
     announce(isOpen(found) ? `${Math.floor(percent / 10) * 10} %` : `${STATUSES[found.status]}.`);
   }
 
-  /** List the lines that failed or were refused; what is equal is not written again. */
-  async showLines(counts, mine) {
-    const bad = counts.failed + counts.refused;
-    const lines = bad ? await api.badLines(this.id, this.limit) : [];
+  /** List the lines that failed or were refused, and those with a transcript. */
+  async showLines({ failed, refused, completed, partial }, mine) {
+    const [bad, good] = [failed + refused, completed + partial];
+    const found = await Promise.all([this.bad.read(this.id, bad), this.good.read(this.id, good)]);
     if (this.isClosed || mine !== this.asked) return;
-    byId("collection-bad").hidden = !lines.length;
-    byId("collection-more").hidden = lines.length >= bad;
-    const now = JSON.stringify(lines);
-    if (now === this.lines) return;
-    this.lines = now;
-    byId("collection-lines").replaceChildren(...lines.map(row));
+    this.bad.show(found[0], bad);
+    this.good.show(found[1], good);
   }
 
   async act(action) {
@@ -118,17 +114,4 @@ class CollectionView {
       complain(error);
     }
   }
-}
-
-function row(line) {
-  const name = line.job
-    ? element("a", { href: `#/jobs/${line.job}`, dir: "auto" }, line.name)
-    : element("span", { dir: "auto" }, line.name || "—");
-  return element(
-    "li",
-    { class: "bad-line" },
-    element("p", { class: "bad-line-name" }, `Line ${line.line}: `, name),
-    element("p", { class: "bad-line-error" }, line.error ? `${line.error.message} ${line.error.hint}` : ""),
-    element("code", {}, line.error?.code ?? ""),
-  );
 }

@@ -47,9 +47,12 @@ export class Follower {
     if (playing && following) this.keepInSight();
   }
 
-  /** Play from the start of the next or previous word, and show it. */
+  /** Play from the start of the next or previous word, show it, and return its number. */
   step(by) {
-    if (this.words.length) this.go(nextStart(this.words.starts, this.number, by));
+    if (!this.words.length) return undefined;
+    const number = nextStart(this.words.starts, this.number, by);
+    this.go(number);
+    return number;
   }
 
   go(number) {

@@ -5,7 +5,7 @@ import { byId, element } from "../element.js";
 import { announce } from "../notices.js";
 import { player } from "./player.js";
 import { watchStep } from "./standstill.js";
-import { STAGES, STATUSES, clock, exactly, hasTranscript, isOpen, languageName, readyBy, remaining, remarks } from "../labels.js";
+import { STAGES, STATUSES, clock, exactly, hasTranscript, isOpen, readyBy, remaining, remarks, spokenIn } from "../labels.js";
 
 let shown = ""; // the remarks on the page now, so that equal ones are not written again
 
@@ -14,7 +14,7 @@ export function showJob(job) {
   byId("job-name").textContent = job.name;
   document.title = `${job.name} · Scriptorium`;
   const facts = [exactly(job.created_at), job.model];
-  if (job.language) facts.unshift(languageName(job.language));
+  if (spokenIn(job)) facts.unshift(spokenIn(job));
   if (readyBy(job)) facts.push(readyBy(job));
   if (job.audio_seconds) facts.unshift(clock(job.audio_seconds));
   byId("job-meta").replaceChildren(

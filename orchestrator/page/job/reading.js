@@ -37,8 +37,10 @@ export class Reading {
     byId("transcript").classList.remove("live");
     this.speakers = speakers;
     this.review = review;
+    const isTranslation = job.task === "translate"; // segments name what is spoken
     this.text = new Transcript({
-      language,
+      language: isTranslation ? "en" : language,
+      isTranslation,
       voice: (speaker) => speakers?.voice(speaker) ?? { name: speaker, look: "voice-6" },
       chosen: (number) => this.follower.go(number),
       lineChosen: (at) => review?.choose(at),
@@ -68,9 +70,11 @@ export class Reading {
     this.text.mark(at, isShown);
   }
 
-  /** Go to the next or previous word. */
+  /** Go to the next or previous word, and choose its line, as a click on it does. */
   step(by) {
-    this.follower.step(by);
+    const number = this.follower.step(by);
+    const line = this.text.words.elements[number]?.closest(".line");
+    if (line) this.review?.choose(line.at);
   }
 
   close() {

@@ -70,6 +70,7 @@ export class Review {
 
   /** Look at a line that the reader has chosen. */
   choose(at) {
+    if (this.now?.segment === at) return;
     const { start, end } = this.segments[at];
     const place = this.places.find(({ segment }) => segment === at);
     this.goTo(place ?? { start, end, codes: [], segment: at }, false);

@@ -33,12 +33,13 @@ function paragraphs(segments) {
 export class Transcript {
   /**
    * `chosen(number)` is called with a clicked word's number, `lineChosen(place)` with its line's;
-   * `voice` returns name and colour, `look(place)` the class of a line.
+   * `voice` returns name and colour, `look(place)` the class of a line; `language` is the text's.
    */
-  constructor({ chosen, lineChosen = () => {}, voice, look = () => "", language }) {
+  constructor({ chosen, lineChosen = () => {}, voice, look = () => "", language, isTranslation }) {
     this.article = byId("transcript");
     this.article.replaceChildren();
     this.article.lang = language ?? "";
+    this.isTranslation = isTranslation;
     this.article.onclick = (event) => this.click(event);
     this.chosen = chosen;
     this.lineChosen = lineChosen;
@@ -125,6 +126,7 @@ export class Transcript {
     line.element ??= document.createElement("span");
     line.element.className = `line ${this.look(line.at)}`.trim();
     line.element.at = line.at;
+    if (line.segment.language && !this.isTranslation) line.element.lang = line.segment.language;
     line.element.replaceChildren(
       ...line.runs.map(({ text, number, doubt }) => {
         if (number === undefined) return text;

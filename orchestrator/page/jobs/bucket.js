@@ -3,7 +3,7 @@
 import { api, isRefusal, newKey } from "../api.js";
 import { byId, element } from "../element.js";
 import { announce } from "../notices.js";
-import { chosenOptions, chosenReadyBy } from "./options.js";
+import { chosenOptions, chosenReadyBy, showRefusal } from "./options.js";
 
 const TITLE = "Recordings in a bucket";
 const AS_WRITTEN = { autocomplete: "off", spellcheck: "false" };
@@ -38,6 +38,7 @@ export function openBucket(accepted) {
       accepted(collection);
     } catch (refused) {
       if (isRefusal(refused)) key = newKey();
+      showRefusal(refused);
       error.textContent = refused.message;
       error.hidden = false;
     }

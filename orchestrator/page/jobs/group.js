@@ -3,7 +3,7 @@
 import { api, isRefusal, newKey } from "../api.js";
 import { byId, element } from "../element.js";
 import { announce } from "../notices.js";
-import { chosenOptions, chosenReadyBy } from "./options.js";
+import { chosenOptions, chosenReadyBy, showRefusal } from "./options.js";
 
 let made = 0; // groups, so that each field has an id of its own
 
@@ -21,7 +21,7 @@ export class Group {
     const id = `group-name-${(made += 1)}`;
     this.name = element("input", { id, maxlength: 255, autocomplete: "off", value: name, dir: "auto" });
     this.state = element("p", { class: "upload-state" }, `${count} recordings, sent one after the other`);
-    this.again = element("button", { type: "button", hidden: true, onclick: () => this.submit() }, "Try again");
+    this.again = element("button", { type: "button", hidden: true, onclick: () => this.retry() }, "Try again");
     this.stop = element("button", { type: "button", class: "quiet", onclick: () => this.cancel() }, "Cancel all");
     this.rows = element("ul", { class: "uploads", "aria-label": "Recordings of the collection" });
     this.row = element(
@@ -76,17 +76,23 @@ export class Group {
   }
 
   fail(error) {
-    if (isRefusal(error)) {
-      this.options = chosenOptions();
-      this.readyBy = chosenReadyBy();
-      this.body = undefined;
-      this.key = newKey();
-    }
+    this.isRefused = isRefusal(error);
+    if (this.isRefused) showRefusal(error);
     this.row.classList.add("failed");
     this.state.textContent = error.message;
     this.again.hidden = false;
     this.stop.disabled = false;
     announce(`${this.name.value}: ${error.message}`);
+  }
+
+  retry() {
+    if (this.isRefused) {
+      this.options = chosenOptions();
+      this.readyBy = chosenReadyBy();
+      this.body = undefined;
+      this.key = newKey();
+    }
+    this.submit();
   }
 
   cancel() {

@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { byId, element } from "../element.js";
 import { complain } from "../notices.js";
-import { STATUSES, clock, exactly, isOpen, languageName, readyBy, since } from "../labels.js";
+import { STATUSES, clock, exactly, isOpen, readyBy, since, spokenIn } from "../labels.js";
 
 const PAGE = 20; // jobs
 const FRESH_SECONDS = 2;
@@ -152,7 +152,7 @@ class Row {
     this.job = job;
     const parts = [since(job.created_at)];
     if (job.audio_seconds) parts.unshift(clock(job.audio_seconds));
-    if (job.language) parts.push(languageName(job.language));
+    if (spokenIn(job)) parts.push(spokenIn(job));
     parts.push(job.model);
     if (readyBy(job)) parts.push(readyBy(job));
     this.meta.textContent = parts.join(" · ");

@@ -3,6 +3,7 @@
 import { api } from "../api.js";
 import { byId, element } from "../element.js";
 import { languages } from "../languages.js";
+import { jobOptions, refusedField } from "./job_options.js";
 
 const REMEMBERED = "options";
 const MOST_SPEAKERS = 10;
@@ -19,9 +20,10 @@ export async function openOptions() {
     speakers.append(element("option", { value: count }, `${count} speakers`));
   }
   speakers.append(element("option", { value: "channels" }, "One on each channel"));
-  await listModels();
+  await Promise.all([listModels(), listVocabularies()]);
   recall();
   form.addEventListener("change", remember);
+  form.addEventListener("input", hideRefusal);
   form.addEventListener("submit", (event) => event.preventDefault());
 }
 
@@ -36,6 +38,22 @@ async function listModels() {
   byId("option-model").replaceChildren(
     ...names.map((name) => element("option", { value: name }, name)),
   );
+}
+
+/** Offer the tenant's vocabularies, by name: a job gets the newest version. */
+export async function listVocabularies() {
+  let names = [];
+  try {
+    names = (await api.vocabularies()).data.map(({ name }) => name);
+  } catch {
+    // None is offered.
+  }
+  const field = byId("option-vocabulary");
+  const chosen = field.value;
+  const offered = [["", "None"], ...names.map((name) => [name, name])];
+  field.replaceChildren(...offered.map(([value, text]) => element("option", { value }, text)));
+  field.value = names.includes(chosen) ? chosen : "";
+  byId("vocabulary-field").hidden = !names.length;
 }
 
 function remember() {
@@ -67,17 +85,30 @@ export function chosenReadyBy() {
   return Number.isNaN(at.getTime()) ? null : at.toISOString();
 }
 
-/** Return the choice as the API's options, without those that are at their default. */
+/** Take the choice for a new try, as the API's options. */
 export function chosenOptions() {
-  const chosen = Object.fromEntries(new FormData(form));
-  const options = { model: chosen.other_model.trim() || chosen.model };
-  for (const name of ["language", "task", "aligner"]) {
-    if (chosen[name]) options[name] = chosen[name];
-  }
-  if (chosen.hotwords.trim()) options.hotwords = chosen.hotwords.trim();
-  if (chosen.chunk_seconds) options.chunk_seconds = Number(chosen.chunk_seconds);
-  if (chosen.speakers === "channels") options.channels = "split";
-  else if (chosen.speakers) options.diarize = true;
-  if (Number(chosen.speakers)) options.num_speakers = Number(chosen.speakers);
-  return options;
+  hideRefusal();
+  return jobOptions(Object.fromEntries(new FormData(form)));
+}
+
+/** Show a refusal at the field that it is about, if it is about one. */
+export function showRefusal(error) {
+  hideRefusal();
+  const refused = refusedField(error);
+  const isOther = refused?.field === "model" && byId("option-other-model").value.trim();
+  const field = refused && form.elements.namedItem(isOther ? "other_model" : refused.field);
+  if (!field) return;
+  const told = element("p", { class: "field-error", id: "option-error", role: "alert" }, refused.text);
+  field.after(told);
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-errormessage", told.id);
+  const folded = field.closest("details");
+  if (folded) folded.open = true;
+}
+
+function hideRefusal() {
+  byId("option-error")?.remove();
+  const field = form.querySelector("[aria-invalid]");
+  field?.removeAttribute("aria-invalid");
+  field?.removeAttribute("aria-errormessage");
 }

@@ -4,7 +4,7 @@ import { api, errorOf, isRefusal, newKey, unreachable } from "../api.js";
 import { byId, element } from "../element.js";
 import { announce } from "../notices.js";
 import { Group } from "./group.js";
-import { chosenOptions, chosenReadyBy } from "./options.js";
+import { chosenOptions, chosenReadyBy, showRefusal } from "./options.js";
 import { size } from "../labels.js";
 
 const LIST = /\.(csv|jsonl)$/i; // a list of files, which becomes a collection
@@ -157,6 +157,7 @@ class Upload {
   fail(error) {
     // After a refusal a new try gets a new key. If the job may exist, the key stays the same.
     this.isRefused = isRefusal(error);
+    if (this.isRefused) showRefusal(error);
     this.row.classList.add("failed");
     this.state.textContent = error.message;
     this.bar.hidden = true;

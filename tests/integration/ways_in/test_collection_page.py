@@ -15,6 +15,7 @@ from tests.integration.ways_in.listed import Listed
 from tests.servers.api import serving
 
 OPTIONS = {"model": "fake", "language": "en", "aligner": "none"}
+SHOWN = 50  # lines of a kind, until more are asked for
 MINUTES_20 = 1_200_000  # milliseconds, for 500 files on two busy cores
 
 
@@ -63,6 +64,8 @@ def test_a_list_is_dropped_watched_and_its_bad_lines_are_tried_again(
             assert lines.nth(place).inner_text().startswith(f"Line {line}: ")
             assert lines.nth(place).locator("code").inner_text() == code
         visitor.picture("collection-2-bad", whole=True)
+        assert page.locator("#collection-good .row").count() == min(good, SHOWN)
+        assert page.is_visible("#collection-good .load-more") == (good > SHOWN)
         assert visitor.accessibility_violations() == []
 
         listed.mend()
@@ -129,10 +132,16 @@ def test_several_recordings_and_a_folder_of_a_bucket_are_collections_on_the_page
         assert page.inner_text("#collection-counts") == "2 of 3 done, 1 failed"
         (line,) = page.locator(".bad-line").all_inner_texts()
         assert "bad.wav" in line and "unreadable_audio" in line
+        done = page.locator("#collection-good .row")
+        assert [row.split("\n")[0] for row in done.all_inner_texts()] == ["one.wav", "two.wav"]
+        assert visitor.accessibility_violations() == []
         page.click("#collection-retry")
         page.wait_for_selector("#collection-step:text-is('Trying again')")
         page.wait_for_selector("#collection-retry:text-is('Try 1 again')", timeout=MINUTES_20)
         visitor.picture("collection-6-files", whole=True)
+        page.click("#collection-good .row-name >> text=two.wav")
+        page.wait_for_selector("#job-name:text-is('two.wav')")
+        page.go_back()
 
         page.click("#collection-view .back")
         page.click("#bucket summary")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.local.redis_server import RedisServer
 from tests.inputs.doubted import DOUBTED, INVENTED, RIGHT, WRONG, publish, publish_sound
+from tests.inputs.examples import a_manifest, a_plan, write_records
 from tests.inputs.speech import recording
 from tests.integration.cluster import quick_settings
 from tests.integration.ways_in.browser import DESKTOP, PHONE, Visit, launched, visit
@@ -27,6 +29,19 @@ TEXT = "We met a nice team."
 CLOSE_SECONDS = 0.05
 BELOW = """document.querySelector(".line.chosen").getBoundingClientRect().top
     >= document.querySelector(".reading-tools").getBoundingClientRect().bottom"""
+
+# A paragraph paints nothing beside itself.
+WHOLE = """(() => {
+    const line = document.querySelector(".line.chosen");
+    return line.getBoundingClientRect().left - 4
+        >= line.closest(".paragraph").getBoundingClientRect().left;
+})()"""
+# In a single column, what Tab reaches later is farther down.
+ORDERED = """(() => {
+    const all = [...document.querySelectorAll(".reading input, .reading select, .time")];
+    const tops = all.map((each) => each.getBoundingClientRect().top);
+    return tops.length > 4 && tops.every((top, at) => at === 0 || top >= tops[at - 1]);
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +223,57 @@ def test_two_browsers_lose_nothing_of_each_other(
         one.wait_for_selector("#transcript .line.refused")
 
 
+def test_a_line_without_a_doubt_is_chosen_and_corrected_with_the_keyboard_alone(
+    browser: Browser, address: str, job: str, tmp_path: Path
+) -> None:
+    with visit(browser, address, tmp_path) as visitor:
+        page = opened(visitor, address, job)
+        page.keyboard.press("n")
+        assert line(page, INVENTED) == "line flagged chosen"
+        for _ in range(3):
+            page.keyboard.press(".")
+        assert line(page, RIGHT) == "line flagged chosen"
+        for _ in range(5):
+            page.keyboard.press(".")
+        assert line(page, 3) == "line chosen"
+        page.keyboard.press(",")
+        assert line(page, RIGHT) == "line flagged chosen"
+        page.keyboard.press(".")
+        page.keyboard.press("e")
+        assert page.input_value("#review-text") == "No doubt here."
+        page.fill("#review-text", "No doubt at all.")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#transcript .line.corrected >> text=No doubt at all.")
+
+
+@pytest.mark.parametrize(
+    ("task", "languages"), [("transcribe", ["de", "fr"]), ("translate", ["en"])]
+)
+def test_text_has_its_language_and_that_of_a_translation_is_english(
+    browser: Browser,
+    cluster: Cluster,
+    address: str,
+    tmp_path: Path,
+    task: str,
+    languages: list[str],
+) -> None:
+    job = f"of-{task}"
+    manifest = a_manifest(job, language="de", task=task)
+    write_records(cluster.store, manifest, a_plan(DOUBTED.duration))
+    first, *rest = DOUBTED.segments
+    publish(
+        cluster,
+        replace(DOUBTED, language="de", segments=(first, replace(rest[0], language="fr"))),
+        job=job,
+    )
+    with visit(browser, address, tmp_path) as visitor:
+        page = opened(visitor, address, job)
+        found = page.locator("#transcript, #transcript [lang]")
+        assert [each.get_attribute("lang") for each in found.all()] == languages
+        name = "German" if task == "transcribe" else "German, in English"
+        assert page.locator(f"#job-meta >> text={name}").last.inner_text() == name
+
+
 @pytest.mark.parametrize(("scheme", "size"), [("dark", DESKTOP), ("light", PHONE)])
 def test_nobody_is_kept_out_of_the_review(
     browser: Browser, address: str, job: str, tmp_path: Path, scheme: str, size: tuple[int, int]
@@ -225,6 +291,8 @@ def test_nobody_is_kept_out_of_the_review(
         page.click("#review-next")
         page.click("#review-refuse")
         page.wait_for_selector("#transcript .line.refused")
+        assert page.evaluate(WHOLE), "the edge of the chosen line is cut off"
+        assert size == DESKTOP or page.evaluate(ORDERED), "Tab goes up to the speakers"
         page.select_option("#review-order", "time")
         page.click("#review-next")
         look("place")

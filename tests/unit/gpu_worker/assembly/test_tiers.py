@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,6 +91,29 @@ def test_a_word_document_has_a_title_and_a_paragraph_for_each_speaker_s_turn() -
         '00:00:01  SPEAKER_00\nHello "there".',
         "00:00:01  SPEAKER_01\nMe too <b>& Again.",
     ]
+
+
+def languages(said: Transcript) -> tuple[str | None, list[tuple[str, str | None]]]:
+    """The language of a transcript's document, and its texts, each with its own if it has one."""
+    document = Document(BytesIO(render_file(said, "docx")))
+    tag = "w:rPr/w:lang/@w:val"
+    (own,) = document.styles.element.xpath(f"w:docDefaults/w:rPrDefault/{tag}") or [None]
+    runs = [run for paragraph in document.paragraphs[1:] for run in paragraph.runs[1:]]
+    return own, [(run.text, next(iter(run._element.xpath(tag)), None)) for run in runs]
+
+
+def test_a_word_document_has_the_languages_of_its_text() -> None:
+    lines = (
+        spoken(("Guten", 0.0), ("Tag.", 0.5)),
+        replace(spoken(("Hello.", 1.2)), language="en"),
+        replace(spoken(("你好。", 2.0)), language="zh"),
+    )
+    assert languages(Transcript("de", 9.0, lines)) == (
+        "de",
+        [("Guten Tag.", None), (" Hello.", "en"), (" 你好。", "zh")],
+    )
+    assert languages(Transcript("jw", 9.0, ()))[0] == "jv"
+    assert languages(Transcript(None, 9.0, ()))[0] is None
 
 
 def test_a_long_monologue_has_paragraphs_that_end_with_sentences() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from orchestrator import cli
 from orchestrator.cluster.connection import Cluster
 from orchestrator.results.corrections import Action, LineChange, correct
 from tests.inputs.doubted import DOUBTED, INVENTED, WRONG, publish, publish_sound
-from tests.inputs.examples import TENANT
+from tests.inputs.examples import TENANT, a_manifest, write_records
 from tests.unit.orchestrator.cli.test_cli import Ended
 
 Run = Callable[..., Ended]
@@ -109,6 +110,19 @@ def test_corrected_lines_are_exported_as_a_labelled_set(
     assert file.text.strip() == "We met a nice team."
     (entry,) = [it for it in run("audit", "--json").out.splitlines() if "corrections.export" in it]
     assert f'"job":"{job}"' in entry
+
+
+def test_lines_of_a_translation_are_no_labelled_set_and_that_is_told(
+    connection: Cluster, run: Run, tmp_path: Path
+) -> None:
+    write_records(connection.store, a_manifest(language="de", task="translate"))
+    job = publish(connection, replace(DOUBTED, language="de"))
+    change = [LineChange(WRONG, 0.5, Action.CONFIRMED)]
+    correct(connection, TENANT, job, change, run=1, seen=0, by="Anna", key=None)
+    ended = run("corrections", "export", job, "-o", tmp_path / "set")
+    assert (ended.status, ended.out.split()[:2]) == (0, ["0", "clips"])
+    assert f"{job}: 1 of a translation left out" in ended.err
+    assert not (tmp_path / "set").exists()
 
 
 def test_unknown_jobs_are_told(run: Run) -> None:

@@ -123,6 +123,11 @@ def test_the_result_decides_how_a_job_ended(result: dict[str, Any], status: Stat
     assert job.status.final
 
 
+@pytest.mark.parametrize("task", ["transcribe", "translate"])
+def test_a_job_says_whether_its_text_is_a_translation(task: str) -> None:
+    assert described(task=task).to_json()["task"] == task
+
+
 def test_what_the_transcript_says_is_shown() -> None:
     warnings = [{"code": "no_speech", "message": "None."}]
     summary = Summary.of_result(result_record(transcript={"language": "es", "warnings": warnings}))

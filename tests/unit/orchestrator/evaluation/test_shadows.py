@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
 from orchestrator.evaluation.shadows import Pair, Shadows, Side, shadow_report
 from orchestrator.usage.prices import Prices
 from tasks.usage.figures import Figures
@@ -56,3 +58,13 @@ def test_text_where_production_has_none_is_a_whole_disagreement() -> None:
         ("b", 100.0),
         ("a", 0.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("task", "spoken", "written"),
+    [("translate", "de", "en"), ("transcribe", "de", "de"), ("translate", None, "en")],
+)
+def test_a_translation_is_compared_as_the_english_text_that_it_is(
+    task: str, spoken: str | None, written: str
+) -> None:
+    assert Side("base", {"duration": 1.0, "language": spoken}, {}, task).language == written

@@ -171,3 +171,19 @@ def test_several_reasons_are_told_and_an_unknown_one_by_its_own_message() -> Non
     assert text == "It is faster than people talk. It sounds odd."
     assert evaluate("labels.js", "reasons(data)", ["unknown"]) == "It may be wrong."
     assert evaluate("labels.js", "reasons(data)", []) == "There is no doubt about this line."
+
+
+@pytest.mark.parametrize(
+    ("language", "task", "text"),
+    [
+        ("de", "transcribe", "German"),
+        ("de", "translate", "German, in English"),
+        ("en", "translate", "English"),
+        (None, "translate", ""),
+    ],
+)
+def test_a_translation_is_said_to_be_english_besides_what_is_spoken(
+    language: str | None, task: str, text: str
+) -> None:
+    job = {"language": language, "task": task}
+    assert evaluate("labels.js", "spokenIn(data)", job) == text

@@ -96,7 +96,7 @@ def test_the_report_is_of_the_subtitles_that_are_made_for_the_profile(
         report_subtitles(connection, TENANT, job, "cinema", None)
 
 
-def test_subtitles_of_a_translation_have_the_limits_of_english_whatever_was_spoken(
+def test_files_of_a_translation_have_the_limits_and_the_name_of_english_whatever_was_spoken(
     connection: Cluster,
 ) -> None:
     write_records(connection.store, a_manifest(language="ja", task="translate"))
@@ -108,6 +108,9 @@ def test_subtitles_of_a_translation_have_the_limits_of_english_whatever_was_spok
     text = render_result(connection, TENANT, JOB, "srt", options).decode()
     assert text.count("-->") == 2
     assert report_subtitles(connection, TENANT, JOB, "netflix", None).violations == ()
+    document = Document(BytesIO(render_result(connection, TENANT, JOB, "docx", OPTIONS)))
+    assert document.element.xpath("//w:lang") == []
+    assert document.styles.element.xpath("w:docDefaults//w:lang/@w:val") == ["en"]
     assert json.loads(render_result(connection, TENANT, JOB, "json", OPTIONS))["language"] == "ja"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,10 @@ from gpu_worker.transcript import transcript_to_json
 from orchestrator.cluster.connection import Cluster
 from orchestrator.results.corrections import Action, LineChange, LineCorrection, correct
 from orchestrator.results.files import NotWritable
-from orchestrator.results.labelled_lines import PADDING_SECONDS, clips, export_labelled
+from orchestrator.results.labelled_lines import PADDING_SECONDS, Exported, clips, export_labelled
 from orchestrator.results.recordings import AudioMissing
 from tests.inputs.doubted import DOUBTED, INVENTED, RIGHT, WRONG, publish, publish_sound
-from tests.inputs.examples import TENANT
+from tests.inputs.examples import TENANT, a_manifest, a_plan, write_records
 
 SEGMENTS = transcript_to_json(DOUBTED)["segments"]
 RATE = 16_000
@@ -63,10 +64,10 @@ def test_the_set_can_be_read_as_labelled_and_has_the_sound_of_each_line(
 ) -> None:
     samples = np.linspace(-0.5, 0.5, 12 * RATE, dtype=np.float32)
     publish_sound(connection, samples)
-    written = export_labelled(connection, TENANT, job, tmp_path / "set")
+    written = export_labelled(connection, TENANT, job, tmp_path / "set").clips
     assert [path.name for path in written] == [f"{job}-00000.wav", f"{job}-00002.wav"]
     found = labelled_files(tmp_path / "set")
-    assert [file.path for file in found] == written
+    assert tuple(file.path for file in found) == written
     texts = [file.text.strip() for file in found]
     assert texts == ["We met a nice team.", "The ship sails at nine."]
     with wave.open(str(written[1])) as clip:
@@ -76,11 +77,34 @@ def test_the_set_can_be_read_as_labelled_and_has_the_sound_of_each_line(
     assert np.array_equal(heard, expected)
 
 
+@pytest.mark.parametrize(
+    ("task", "lines", "translated"),
+    [("translate", ["00002"], 1), ("transcribe", ["00000", "00002"], 0)],
+)
+def test_a_line_of_a_translation_is_a_label_only_where_english_is_said(
+    connection: Cluster, tmp_path: Path, task: str, lines: list[str], translated: int
+) -> None:
+    write_records(connection.store, a_manifest(language="de", task=task), a_plan(12.0))
+    segments = list(DOUBTED.segments)
+    segments[RIGHT] = replace(segments[RIGHT], language="en")
+    job = publish(connection, replace(DOUBTED, language="de", segments=tuple(segments)))
+    changes = [
+        LineChange(WRONG, 0.5, Action.CORRECTED, "We met a nice team."),
+        LineChange(RIGHT, 6.0, Action.CONFIRMED),
+    ]
+    correct(connection, TENANT, job, changes, run=1, seen=0, by="Anna", key=None)
+    publish_sound(connection, np.zeros(12 * RATE, np.float32))
+    exported = export_labelled(connection, TENANT, job, tmp_path / "set")
+    assert [path.name for path in exported.clips] == [f"{job}-{line}.wav" for line in lines]
+    assert exported.translated == translated
+    assert len(list((tmp_path / "set").iterdir())) == 2 * len(lines)
+
+
 def test_the_last_clip_ends_with_the_recording(
     connection: Cluster, job: str, tmp_path: Path
 ) -> None:
     publish_sound(connection, np.zeros(8 * RATE, np.float32))
-    *_, last = export_labelled(connection, TENANT, job, tmp_path)
+    *_, last = export_labelled(connection, TENANT, job, tmp_path).clips
     with wave.open(str(last)) as clip:
         assert clip.getnframes() == int(2.25 * RATE)
 
@@ -95,5 +119,6 @@ def test_what_hinders_it_is_told(connection: Cluster, job: str, tmp_path: Path) 
 
 
 def test_a_job_without_labelled_lines_gives_none(connection: Cluster, tmp_path: Path) -> None:
-    assert export_labelled(connection, TENANT, publish(connection), tmp_path / "new") == []
+    exported = export_labelled(connection, TENANT, publish(connection), tmp_path / "new")
+    assert exported == Exported((), 0)
     assert not (tmp_path / "new").exists()

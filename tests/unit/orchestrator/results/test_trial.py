@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gpu_worker.accuracy.word_error import WordError
-from orchestrator.results.trial import TriedJob, trial_report
+from orchestrator.cluster.connection import Cluster
+from orchestrator.cluster.job import Status
+from orchestrator.results.trial import TriedJob, trial_report, tried_jobs
+from tasks.runs.units import Run
+from tests.inputs.doubted import DOUBTED, publish
+from tests.inputs.examples import TENANT, a_manifest, a_plan, write_records
 
 
 def tried(side: Any, text: str = "one two", **changes: Any) -> TriedJob:
@@ -80,3 +86,13 @@ def test_each_side_is_judged_by_the_texts_of_its_files() -> None:
     sides = trial_report(jobs, {"a": "one two", "b": "b"}, places_that_differ).sides
     assert sides["control"].error == WordError(2, 0)
     assert sides["variant"].error == WordError(3, 1)
+
+
+@pytest.mark.parametrize(("task", "language"), [("translate", "en"), ("transcribe", "de")])
+def test_a_job_has_the_language_of_its_text(connection: Cluster, task: str, language: str) -> None:
+    manifest = a_manifest(language="de", task=task).model_copy(update={"trial": "control"})
+    write_records(connection.store, manifest, a_plan(12.0))
+    job = publish(connection, replace(DOUBTED, language="de"))
+    connection.ended.end(Run(TENANT, job, 1), Status.COMPLETED)
+    (found,) = tried_jobs(connection, TENANT, 10)
+    assert found.language == language
