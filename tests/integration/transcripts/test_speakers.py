@@ -53,6 +53,7 @@ def long_conversation(directory: Path) -> Path:
         pytest.param(long_conversation, 128.0, PLAYS, marks=pytest.mark.heavy, id="long"),
     ],
 )
+@pytest.mark.timeout(1800)  # pyannote's own pipeline alone takes minutes for the long one
 def test_turns_equal_those_of_one_process_with_1_2_and_4_workers_and_after_a_kill(
     start_cluster: StartCluster, tmp_path: Path, make: Any, shard_seconds: float, plays: Any
 ) -> None:
