@@ -26,7 +26,7 @@ from orchestrator.api.server import listen, make_server
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.trail.reading import Wanted, entries
 from scriptorium_client import Client
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.ip_families import needs_ipv6
 from tests.servers.api import serving
 
@@ -116,7 +116,9 @@ def test_it_beats_and_ends_when_it_is_told_to(
     )
     assert process.stderr
     with process, process.stderr:
-        finished = threading.Timer(30, process.kill)  # else reading would wait for ever
+        finished = threading.Timer(
+            PATIENCE_SECONDS, process.kill
+        )  # else reading would wait for ever
         finished.start()
         for line in process.stderr:
             if "startup complete" in line:
@@ -124,7 +126,7 @@ def test_it_beats_and_ends_when_it_is_told_to(
         assert eventually((tmp_path / "heartbeat").exists)
         process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
-        process.wait(20)
+        process.wait(PATIENCE_SECONDS)
         finished.cancel()
     assert "Finished server process" in rest
 

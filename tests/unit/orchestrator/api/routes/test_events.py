@@ -85,7 +85,9 @@ def at(address: str, job: str) -> str:
 
 @asynccontextmanager
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=20, limits=LIMITS, trust_env=False) as opened:
+    async with httpx.AsyncClient(
+        timeout=PATIENCE_SECONDS, limits=LIMITS, trust_env=False
+    ) as opened:
         yield opened
 
 
@@ -390,7 +392,10 @@ def test_a_server_process_ends_with_streams_open(
     try:
         assert process.stdout is not None
         address = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        with httpx.Client(timeout=30) as http, http.stream("GET", at(address, job.id)) as reply:
+        with (
+            httpx.Client(timeout=PATIENCE_SECONDS) as http,
+            http.stream("GET", at(address, job.id)) as reply,
+        ):
             lines = reply.iter_lines()
             assert next(lines) == "id: 1.0"
             process.send_signal(signal.SIGTERM)

@@ -26,6 +26,7 @@ from tasks.runs.manifest import Manifest
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
+from tests.eventually import PATIENCE_SECONDS
 from tests.inputs.examples import TENANT
 from tests.servers.api import serving
 
@@ -234,7 +235,8 @@ def test_an_idempotency_key_stands_for_one_submission(http: TestClient) -> None:
 
 
 def test_fifty_equal_keys_at_once_give_one_job(connection: Cluster) -> None:
-    with serving(connection) as url, httpx2.Client(base_url=url, trust_env=False) as http:
+    patient: dict[str, Any] = {"trust_env": False, "timeout": PATIENCE_SECONDS}
+    with serving(connection) as url, httpx2.Client(base_url=url, **patient) as http:
         with ThreadPoolExecutor(25) as threads:
             keyed = {"Idempotency-Key": "once"}
             replies = list(threads.map(lambda _: submitted(http, **keyed), range(50)))
