@@ -156,7 +156,7 @@ def test_one_that_waits_to_be_started_again_is_retired_at_once(
     supervised: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "restart_delay", lambda *_: 3600.0)
-    added(supervised, tmp_path, "import time; time.sleep(0.2)")
+    os.kill(added(supervised, tmp_path, WAITING), signal.SIGKILL)
     assert eventually(lambda: OTHER not in supervised.children())
     assert eventually(lambda: OTHER in supervised._due)
     supervised.retire(OTHER, 60.0)
