@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-# No test takes so long. On a busy machine a program of ours has begun after 20 s.
+# Only a failure takes all of it: on a busy machine a program of ours needs 20 s to begin.
 PATIENCE_SECONDS = 60.0
 
 
