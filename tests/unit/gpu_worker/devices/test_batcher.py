@@ -208,8 +208,13 @@ def test_a_first_batch_waits_for_items_that_are_prepared_on_the_models_own_cores
     device = Device()
     batcher = Batcher(device.run, prepared_at_once=1, shares_cores=True)
 
+    are_all_here = threading.Event()
+
     def bring(number: int) -> list[int]:
         with batcher.preparing():
+            if not are_all_here.is_set():
+                assert eventually(lambda: batcher._coming == 3)
+                are_all_here.set()
             time.sleep(0.02)
         return batcher.run([number], "k", 3)
 
