@@ -70,7 +70,7 @@ def issued(reconciler: Reconciler, clock: Clock) -> list[tuple[Stage, int]]:
 
 def restore(connection: Cluster, *, adopt: bool = True, seen: Collection[Run] = ()) -> None:
     """The reconciler's audit and its walk over all jobs, once, by a leader that leaves."""
-    leading = Leading(connection.redis, 1.0)
+    leading = Leading(connection.redis, 100.0)  # for minutes: no thread renews the lock
     assert leading.take()
     restoring = Restoring(connection, leading, adopt=adopt)
     restoring.seen = seen
