@@ -24,6 +24,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when numpy and torch load
         os.environ.setdefault(name, "1")
 
+# A property says nothing of speed: on a busy machine any example takes longer than Hypothesis's own
+# 200 ms now and then, and ten of them take longer to make than it allows.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 # For `make unit`; `make test` tries as many examples as Hypothesis does by itself.
 hypothesis.settings.register_profile("quick", max_examples=20)
 

@@ -54,6 +54,7 @@ class Watchdog:
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
         self._has_let_go = False
+        self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
@@ -127,8 +128,7 @@ class Watchdog:
                 self._thread.start()
 
     def _beat(self) -> None:
-        while True:
-            time.sleep(self._heartbeat_seconds)
+        while not self._over.wait(self._heartbeat_seconds):
             self._attempts.take_back()
             with self._lock:
                 running = list(self._running.values())
@@ -171,6 +171,12 @@ class Watchdog:
         with suppress(RedisError):  # they expire by themselves
             for unit in running:
                 self._leases.release(unit.key, unit.owner)
+
+    def end(self) -> None:
+        """End the thread, in a process that goes on without this watchdog. No unit may run."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
 
     def _end_process(self, unit: _Running) -> None:
         log.error("deadline_passed", artifact=unit.key)

@@ -69,6 +69,11 @@ def web_server(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[We
         thread.join()
 
 
+def silence(handler: BaseHTTPRequestHandler) -> None:
+    """No answer at all, for as long as the client waits."""
+    handler.rfile.read(1)
+
+
 def body(data: bytes, status: int = 200, **headers: str) -> Answer:
     """An answer with its length."""
 

@@ -138,7 +138,9 @@ def place(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> 
     lifecycle._open.cache_clear()  # one workplace a process, otherwise
     app.conf.update(dict.fromkeys(names, address))
     monkeypatch.setattr(app, "backend_cls", address)
-    yield workplace()
+    opened = workplace()
+    yield opened
+    opened.watchdog.end()
     app.conf.update(before)
     process_settings.cache_clear()
     lifecycle._open.cache_clear()

@@ -67,7 +67,8 @@ def test_the_neighbours_of_a_poison_chunk_run_once_each_and_are_done_before_it(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
     pools = {"gpu": {"kind": "gpu", "concurrency": 1}}
-    cluster = start_cluster(workers=2, plugins=PLUGINS, pools=pools)
+    patient = {"lease_seconds": 60.0, "reconcile_grace_seconds": 5.0}  # of neighbours
+    cluster = start_cluster(workers=2, plugins=PLUGINS, pools=pools, **patient)
     poisoned = cluster.submit(write_poisoned(tmp_path / "poisoned.wav"), **OPTIONS)
     neighbours = [
         cluster.submit(write_wav(tmp_path / f"{seed}.wav", recording(30, seed=seed)[0]), **OPTIONS)

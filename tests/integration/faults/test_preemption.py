@@ -20,7 +20,7 @@ from tasks.runs.stages import Pool, Stage
 from tasks.runs.units import Run
 from tasks.state.attempts import Attempts
 from tests.inputs.speech import recording, write_wav
-from tests.integration.cluster import TENANT, ClusterUnderTest, outsider
+from tests.integration.cluster import PATIENT, TENANT, ClusterUnderTest, outsider
 from tests.integration.conftest import StartCluster
 from tests.integration.faults.conftest import Figure
 from tests.integration.faults.invariants import computed_again
@@ -30,8 +30,6 @@ SLOW_PREPARE = "tests.faults.slow_prepare"
 GPU = WorkerSpec("gpu9@taken", Pool.GPU)
 SLOW_CPU = WorkerSpec("cpu9@taken", Pool.CPU, plugins=(SLOW_PREPARE,))
 SHORT_NOTICE = 3.0
-# Neither a lease that expires nor the reconciler may bring a unit back while the test looks.
-PATIENT = {"lease_seconds": 60.0, "reconcile_grace_seconds": 60.0}
 # As in production: how long a lost unit waits is what is measured.
 USUAL = {
     "lease_seconds": 30.0, "heartbeat_seconds": 5.0,

@@ -34,7 +34,8 @@ def test_a_busy_worker_has_ten_connections_at_most_and_an_idle_one_four(
     cluster = start_cluster(1, pools={"gpu": {"concurrency": AT_ONCE}})
     logs = [cluster.local.logs / name for name in ("gpu0.log", "cpu.log")]
     cluster.wait_until(lambda: all(log.exists() and "ready." in log.read_text() for log in logs))
-    time.sleep(1.0)  # until each waits for messages
+    cluster.wait_until(lambda: connections(cluster).total() >= 8)
+    time.sleep(1.0)  # and no more come
     idle = connections(cluster)
     jobs = [
         cluster.submit(

@@ -21,7 +21,7 @@ from scriptorium_client import Client
 from tasks.runs.stages import queues
 from tests.eventually import eventually
 from tests.inputs.speech import recording, write_wav
-from tests.integration.cluster import quick_settings
+from tests.integration.cluster import PATIENT, quick_settings
 
 OPEN_METRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 Families = dict[str, Metric]
@@ -46,7 +46,7 @@ def value(found: Families, name: str, sample: str = "", **labels: str) -> float 
 def test_a_job_is_counted_wherever_it_was_worked_on(tmp_path: Path) -> None:
     audio = recording(12)[0]
     talk = write_wav(tmp_path / "talk.wav", audio)
-    settings = quick_settings(tmp_path / "home", api_port=0)
+    settings = quick_settings(tmp_path / "home", api_port=0, **PATIENT)
     (tmp_path / "home" / "metrics").mkdir(parents=True)
     (tmp_path / "home" / "metrics" / "counter_1.db").write_bytes(b"of a cluster of yesterday")
     with LocalCluster(settings, workers=1, api=True) as cluster:

@@ -10,7 +10,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from orchestrator.jobs.deletion import delete_job
 from tasks.runs import usage_keys
 from tests.inputs.speech import recording, write_wav
-from tests.integration.cluster import TENANT
+from tests.integration.cluster import PATIENT, TENANT
 from tests.integration.conftest import StartCluster
 
 OPTIONS = {"model": "fake", "language": "en", "aligner": "ctc", "chunk_seconds": 10.0}
@@ -37,6 +37,7 @@ def test_align_hears_the_audio_that_transcribe_has_read(
         s3_endpoint_url=s3_endpoint,
         work_dir=scratch,
         metrics_dir=metrics,
+        **PATIENT,
     )
     path = write_wav(tmp_path / "speech.wav", recording(40, seed=31)[0])
     job = cluster.wait(cluster.submit(path, **OPTIONS))

@@ -14,23 +14,24 @@ from orchestrator.local.process import Child
 from orchestrator.local.workers import WorkerSpec, worker_program
 from tasks.runs.stages import Pool
 from tests.inputs.speech import recording, write_wav
-from tests.integration.cluster import ClusterUnderTest, outsider
+from tests.integration.cluster import PATIENT, ClusterUnderTest, outsider
 from tests.integration.conftest import StartCluster
 
 JOBS, CHUNKS, CHUNK_SECONDS = 8, 12, 6.0
 POOLS = {"gpu": {"target_drain_seconds": 5.0, "scale_down_seconds": 1.0}}
+BURST_MODEL = "fake-4x"  # one worker alone has work until the fourth has begun on a busy machine
 SLOW_PREPARE = "tests.faults.slow_prepare"
-LEASE_SECONDS = 60.0  # whoever goes on sooner did not wait for it
+LEASE_SECONDS = PATIENT["lease_seconds"]  # whoever goes on sooner did not wait for it
 
 
 def test_one_worker_becomes_four_in_a_burst_and_one_after_it(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
-    cluster = start_cluster(None, min_workers=1, max_workers=4, pools=POOLS)
+    cluster = start_cluster(None, min_workers=1, max_workers=4, pools=POOLS, **PATIENT)
     paths = talks(tmp_path)
     sizes = {len(cluster.gpu_worker_pids())}
     jobs = [
-        cluster.submit(path, model="fake-10x", language="en", chunk_seconds=CHUNK_SECONDS)
+        cluster.submit(path, model=BURST_MODEL, language="en", chunk_seconds=CHUNK_SECONDS)
         for path in paths
     ]
 
@@ -38,7 +39,7 @@ def test_one_worker_becomes_four_in_a_burst_and_one_after_it(
         sizes.add(len(cluster.gpu_worker_pids()))
         return not cluster.connection.jobs.open_runs()
 
-    cluster.wait_until(is_over, 180.0)
+    cluster.wait_until(is_over, 300.0)
     cluster.wait_until(lambda: len(cluster.gpu_worker_pids()) == 1)
     cluster.wait_until(lambda: not cluster.local.supervisor.retiring())
     drains = cluster.local.supervisor.drains()
@@ -57,10 +58,10 @@ def test_one_worker_becomes_four_in_a_burst_and_one_after_it(
 def test_a_gpu_worker_finishes_its_chunk_when_it_is_told_to_end(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
-    cluster = start_cluster(1, lease_seconds=LEASE_SECONDS)
+    cluster = start_cluster(1, **PATIENT)
     path = write_wav(tmp_path / "talk.wav", recording(4 * CHUNK_SECONDS - 1, seed=41)[0])
     with outsider(cluster, WorkerSpec("gpu9@elsewhere", Pool.GPU)) as worker:
-        job = cluster.submit(path, model="fake-3x", language="en", chunk_seconds=CHUNK_SECONDS)
+        job = cluster.submit(path, model="fake-2x", language="en", chunk_seconds=CHUNK_SECONDS)
         cluster.wait_until(lambda: bool(lines_of(cluster, "unit_started", worker, job)))
         told = now()
         worker.terminate()

@@ -18,7 +18,7 @@ from scriptorium_client import Client
 from tasks.telemetry.tracing.span_file import otlp_line
 from tests.eventually import eventually
 from tests.inputs.speech import recording, write_wav
-from tests.integration.cluster import quick_settings
+from tests.integration.cluster import PATIENT, quick_settings
 from tests.servers.otlp import Told, read_spans
 from tests.servers.receiver import Receiver
 
@@ -28,8 +28,6 @@ OPTIONS: dict[str, Any] = {
     "diarize": True,
     "shard_seconds": 16.0,
 }
-# On a busy machine too nothing is issued again, which would be one more span.
-PATIENT = {"lease_seconds": 60.0, "reconcile_grace_seconds": 60.0}
 ON_CPU = [("prepare", None), ("fan_out", None), ("diarize", None), ("assemble", None)]
 UNITS = [
     *ON_CPU,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.cluster.job import Job
 from tests.inputs.speech import recording, write_wav
-from tests.integration.cluster import ClusterUnderTest
+from tests.integration.cluster import PATIENT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
 
 
@@ -20,7 +20,7 @@ def computed(cluster: ClusterUnderTest, job: Job) -> list[str]:
 def test_a_file_submitted_again_costs_no_transcription_and_other_options_only_what_they_change(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
-    cluster = start_cluster(workers=1)
+    cluster = start_cluster(workers=1, **PATIENT)
     path = write_wav(tmp_path / "speech.wav", recording(60, seed=70)[0])
     chunks = 4
 
@@ -48,7 +48,7 @@ def test_a_file_submitted_again_costs_no_transcription_and_other_options_only_wh
 def test_the_same_file_submitted_twice_at_once_is_transcribed_once(
     start_cluster: StartCluster, tmp_path: Path
 ) -> None:
-    cluster = start_cluster(workers=2)
+    cluster = start_cluster(workers=2, lease_seconds=PATIENT["lease_seconds"])
     path = write_wav(tmp_path / "speech.wav", recording(60, seed=71)[0])
     options = {"model": "fake-10x", "chunk_seconds": 10.0, "language": "en"}
     jobs = [cluster.submit(path, **options) for _ in range(2)]

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.cluster.job import Job
 from orchestrator.jobs.submission import rerun
 from tests.inputs.speech import recording, write_wav
-from tests.integration.cluster import TENANT, ClusterUnderTest
+from tests.integration.cluster import PATIENT, TENANT, ClusterUnderTest
 from tests.integration.conftest import StartCluster
 
 CHUNKS, SHARDS = 3, 2
@@ -19,7 +19,7 @@ CHUNKS, SHARDS = 3, 2
 @pytest.fixture
 def finished(start_cluster: StartCluster, tmp_path: Path) -> tuple[ClusterUnderTest, Job]:
     """A job with words and speakers, whose source is gone."""
-    cluster = start_cluster()
+    cluster = start_cluster(**PATIENT)
     path = write_wav(tmp_path / "talk.wav", recording(30, seed=8)[0][: 30 * 16_000])
     job = cluster.submit(
         path, model="fake", language="en", aligner="ctc", diarize=True,

@@ -77,7 +77,7 @@ class Visit:
             directory.mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=directory / f"{name}.png", full_page=whole)
 
-    def wait_until(self, expression: str, seconds: float = 20.0) -> None:
+    def wait_until(self, expression: str, seconds: float = 60.0) -> None:
         """Until that is true in the page; its policy forbids Playwright's own way, an eval."""
         deadline = time.monotonic() + seconds
         while not self.page.evaluate(expression):
@@ -109,7 +109,7 @@ def visit(
     opened = browser.new_context(
         viewport={"width": width, "height": height}, locale="en-GB", **context
     )
-    opened.set_default_timeout(20_000)  # milliseconds
+    opened.set_default_timeout(60_000)  # milliseconds
     visitor = Visit(opened.new_page(), album)
     try:
         visitor.page.goto(address)

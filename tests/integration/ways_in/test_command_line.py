@@ -20,6 +20,7 @@ import pytest
 from gpu_worker.assembly.formats import FORMATS
 from gpu_worker.builtin import SAMPLE
 from gpu_worker.models.wheels import models_root
+from tests.eventually import PATIENCE_SECONDS
 from tests.inputs.real_models import offline_models, real_model
 from tests.inputs.speech import recording, write_wav
 
@@ -240,12 +241,12 @@ def test_ctrl_c_stops_everything_and_the_same_command_goes_on_from_the_finished_
     command += ["--chunk_seconds", "10", "--workers", "1"]
     with shell.start(*command) as first:
         chunks = "home/store/tenants/default/audio/*/transcribe/*.json"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while len(list(shell.directory.glob(chunks))) < 3:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         first.send_signal(signal.SIGINT)
-        _, errors = first.communicate(timeout=30)
+        _, errors = first.communicate(timeout=PATIENCE_SECONDS)
     assert first.returncode == 130, errors
     assert "same command goes on" in errors
     assert "Traceback" not in errors
@@ -265,7 +266,7 @@ def test_up_serves_submit_watch_get_list_and_stops_on_ctrl_c(shell: Shell) -> No
             assert cluster.poll() is None
         use_the_running_cluster(shell, sound)
         cluster.send_signal(signal.SIGINT)
-        assert cluster.wait(timeout=60) == 0
+        assert cluster.wait(timeout=PATIENCE_SECONDS) == 0
     assert shell.processes() == []
 
 
@@ -301,12 +302,12 @@ def test_up_killed_with_9_leaves_nothing_running_and_the_next_up_finishes_its_jo
             "submit", str(sound), "--model", "fake-10x", "--chunk-seconds", "10"
         ).stdout.strip()
         cluster.kill()
-        cluster.wait(timeout=10)
-        deadline = time.monotonic() + 10
+        cluster.wait(timeout=PATIENCE_SECONDS)
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while shell.processes():
             assert time.monotonic() < deadline
             time.sleep(0.1)
     with start() as cluster:
         assert shell.run("watch", job).returncode == 0
         cluster.send_signal(signal.SIGTERM)
-        assert cluster.wait(timeout=60) == 0
+        assert cluster.wait(timeout=PATIENCE_SECONDS) == 0

@@ -119,7 +119,7 @@ def test_a_file_becomes_a_transcript(
         "talk.wav", "queued", {"for": "me"}, False,
     )  # fmt: skip
     run_job(connection.redis, connection.job(TENANT, job.id))
-    ended = client.wait(job.id, timeout=30)
+    ended = client.wait(job.id, timeout=60)
     assert ended == client.job(job.id)
     assert ended.status == "completed" and ended.final and ended.progress == 1.0
     text = client.transcript(job.id)
@@ -487,7 +487,7 @@ def test_a_collection_is_submitted_listed_retried_and_deleted(
         duty.go_on()
         end_jobs(cluster, "2.wav")
         duty.go_on()
-        ended = client.wait_collection(made.id, timeout=5)
+        ended = client.wait_collection(made.id, timeout=60)
         assert (ended.status, ended.final) == ("partial", True)
         bad = list(client.lines(made.id, "failed", "refused"))
         assert [(line.line, line.status) for line in bad] == [(3, "failed"), (4, "refused")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +20,7 @@ from gpu_worker.loaded import load_aligner
 from gpu_worker.pcm import SAMPLE_RATE, Span
 from gpu_worker.transcript import Segment, TranscriptWarning, Word
 from gpu_worker.words import split_words
+from tests.eventually import eventually
 from tests.inputs.speech import recording
 
 FIRST = 5 * SAMPLE_RATE  # the chunk's place in the file
@@ -196,8 +196,9 @@ def test_chunks_share_batches_and_each_gets_its_own_words() -> None:
         device = "cuda"  # more windows at once than on a CPU
 
         def hear(self, windows: Sequence[SpokenWindow]) -> list[None]:
+            if not sizes:
+                assert eventually(lambda: len(batcher._requests) == len(chunks))
             sizes.append(len(windows))
-            time.sleep(0.05)
             return super().hear(windows)
 
     sizes: list[int] = []

@@ -331,5 +331,5 @@ def test_a_hundred_thousand_words_take_seconds() -> None:
     right = [said(text, 21.0 * number + 0.04, ECHO) for number in range(1000)]
     begin = time.perf_counter()
     conversation = join(left, right)
-    assert time.perf_counter() - begin < 20
+    assert time.perf_counter() - begin < 60  # 2 s on a core of its own
     assert sum(len(segment.words) for segment in conversation.segments) == 50_000

@@ -10,8 +10,7 @@ from threading import Event
 import pytest
 
 from gpu_worker.models.in_memory import LoadedModels
-
-PATIENCE_SECONDS = 10.0
+from tests.eventually import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,8 @@ def test_a_hub_that_cannot_be_reached_is_reported(no_hub: None, tmp_path: Path) 
 def test_a_hub_that_takes_calls_and_says_nothing_is_given_up_soon(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    assert callable(huggingface_hub.HfApi)  # to load it takes time
+    usual = hub.ANSWER_SECONDS
     monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.2)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -99,7 +101,7 @@ def test_a_hub_that_takes_calls_and_says_nothing_is_given_up_soon(
         start = time.monotonic()
         with pytest.raises(ModelUnavailable, match="ReadTimeout"):
             fetch_model(find_model("small"), str(tmp_path), None)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < usual
 
 
 def test_a_model_in_the_hubs_cache_needs_no_hub(no_hub: None, tmp_path: Path) -> None:

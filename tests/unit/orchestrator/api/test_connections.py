@@ -137,9 +137,10 @@ def test_a_head_has_a_time(
     began = time.monotonic()
     with connect(address, sent) as client:
         assert answered(client).startswith(b"HTTP/1.1 408 ")
-    assert SHORT <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= SHORT
 
 
+@pytest.mark.slow
 def test_a_slow_body_is_cut_off_and_one_that_comes_is_not(
     address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,10 +148,12 @@ def test_a_slow_body_is_cut_off_and_one_that_comes_is_not(
     head = b"POST /v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     with connect(address, head + b"Content-Length: 900\r\n\r\n{") as client:
         assert answered(client).startswith(b"HTTP/1.1 408 ")
-    with connect(address, head + b"Content-Length: 3000\r\n\r\n") as client:
-        for _ in range(15):
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 2.0)
+    monkeypatch.setattr(protocol, "BODY_BYTES_PER_SECOND", 50)
+    with connect(address, head + b"Content-Length: 1200\r\n\r\n") as client:
+        for _ in range(6):  # any one of them is enough for 2 s: a busy machine is late
             client.sendall(b" " * 200)
-            time.sleep(0.1)
+            time.sleep(0.5)
         assert reply(client).startswith(b"HTTP/1.1 422 ")
 
 

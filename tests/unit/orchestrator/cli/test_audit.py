@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from orchestrator.cluster.connection import Cluster
 from tests.unit.orchestrator.cli.test_cli import Run, cluster, run
 
 __all__ = ["cluster", "run"]
 
-TODAY = datetime.fromtimestamp(time.time(), UTC).date().isoformat()
-
 
 def test_commands_about_keys_enter_what_they_did(run: Run, cluster: Cluster) -> None:
+    first = datetime.now(UTC).date()
     made = run("keys", "create", "--tenant", "acme", "--json").json
     run("keys", "revoke", made["id"])
     lines = [
@@ -23,7 +21,8 @@ def test_commands_about_keys_enter_what_they_did(run: Run, cluster: Cluster) -> 
     assert [line["action"] for line in lines] == ["key.create", "key.revoke"]
     assert lines[0]["tenant"] == "acme" and lines[0]["by"].startswith("cli:")
     assert all(line["details"]["key"] == made["id"] for line in lines)
-    shown = run("audit", "--day", TODAY, "--tenant", "acme").out
+    days = ("--day", f"{first}", "--until", f"{first + timedelta(days=1)}")  # midnight may pass
+    shown = run("audit", *days, "--tenant", "acme").out
     assert "key.create" in shown and "key.revoke" in shown
     assert run("audit", "--tenant", "another", "--json").out == ""
     assert made["key"] not in shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,7 +38,7 @@ def listening(redis: Redis) -> Iterator[Listener]:
         yield listener
     finally:
         opened.stop()
-        assert "hints" not in {thread.name for thread in threading.enumerate()}
+        assert not opened._thread.is_alive()
 
 
 def test_what_is_published_is_heard(redis: Redis) -> None:

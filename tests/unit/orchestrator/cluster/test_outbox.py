@@ -42,8 +42,9 @@ def test_a_run_that_is_added_twice_has_ended_once(outbox: Outbox, store: MemoryS
 
 def test_what_is_taken_is_one_s_alone_until_its_time_is_over(outbox: Outbox) -> None:
     outbox.add(RUN)
-    assert outbox.take(8, 0.2) == [RUN]
+    assert outbox.take(8, 30.0) == [RUN]
     assert outbox.take(8, 30.0) == []
+    outbox.keep([RUN], 0.1)
     assert eventually(lambda: outbox.take(8, 30.0) == [RUN])
 
 

@@ -35,7 +35,7 @@ def collecting(connection: Cluster, **options: Any) -> Collecting:
     """The duty, led by a process that has just died, as far as a second one is concerned."""
     connection.redis.delete("scriptorium:reconciler")
     connection.jobs.restored()
-    leading = Leading(connection.redis, 1.0)
+    leading = Leading(connection.redis, 100.0)
     assert leading.take()
     return Collecting(connection, leading, **options)
 

@@ -54,7 +54,7 @@ def test_a_line_has_its_own_ready_by_or_that_of_all(
     assert shown(cluster, collection)["ready_by"] == at
     collecting(cluster).go_on()
     own = [cluster.job(TENANT, it["job"]).ready_by for it in lines(cluster, collection)]
-    assert own == [at, pytest.approx(time.time() + 60, abs=10)]
+    assert own == [at, pytest.approx(time.time() + 60, abs=50)]
 
 
 def test_a_line_whose_turn_comes_late_is_a_job_like_any_other(

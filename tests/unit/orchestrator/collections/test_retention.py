@@ -62,7 +62,7 @@ def jobs_of(cluster: Cluster) -> list[str]:
 def swept(cluster: Cluster, clock: Clock) -> None:
     """A whole walk of the reconciler, and the deletions that it began."""
     cluster.redis.delete("scriptorium:reconciler")
-    leading = Leading(cluster.redis, 1.0)
+    leading = Leading(cluster.redis, 100.0)
     assert leading.take()
     Retaining(cluster, leading, clock).sweep()
     leading.release()

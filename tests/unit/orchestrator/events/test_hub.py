@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from orchestrator.events import Event, hub, renderer
 from orchestrator.events.facts import FactsReader
 from orchestrator.events.hub import Hub, ServerStopping, TooManyWatchers
 from orchestrator.jobs.runs import cancel, retry
+from tests.eventually import PATIENCE_SECONDS
 from tests.inputs.examples import TENANT
 from tests.unit.orchestrator.events.watched import WatchedJob
 
@@ -29,7 +31,7 @@ WHOLE = ["job", "job", "job", "segments", "job", "segments", "job", "segments", 
 
 def run(body: Coroutine[Any, Any, Result]) -> Result:
     async def limited() -> Result:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return await body
 
     return asyncio.run(limited())
@@ -259,7 +261,7 @@ def test_a_job_that_nobody_watches_is_not_read(
 def test_a_burst_is_rendered_once_or_twice_whoever_watches(
     connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job, reads = WatchedJob(connection, chunks=100), []
+    job, reads, may_read = WatchedJob(connection, chunks=100), [], list[float]()
     read = FactsReader.read
 
     def counted(reader: FactsReader, tenant: str, job: str, run: int) -> Any:
@@ -273,12 +275,15 @@ def test_a_burst_is_rendered_once_or_twice_whoever_watches(
         async with running(connection) as opened:
             watching = [asyncio.create_task(all_events(opened, job.id)) for _ in range(20)]
             await asyncio.sleep(0.1)
+            began = time.monotonic()
             await asyncio.to_thread(job.do_all)
-            return await asyncio.gather(*watching)
+            found = await asyncio.gather(*watching)
+            may_read.append(10 + (time.monotonic() - began) / hub.PAUSE_SECONDS)
+            return found
 
     lists = run(body())
     assert {len(found) for found in lists} == {1 + 1 + 100 + 100 + 1 + 1}
-    assert len(reads) < 10
+    assert len(reads) < may_read[0]  # a slow machine pauses more often
 
 
 def test_the_end_can_be_waited_for_without_reading_any_text(

@@ -77,7 +77,7 @@ def test_what_is_no_time_to_come_is_refused(value: Any) -> None:
 
 def test_a_request_has_the_time_as_seconds_since_1970() -> None:
     asked = JobRequest.model_validate({"source": "s3://b/k", "ready_by": 60})
-    assert asked.ready_by == pytest.approx(time.time() + 60, abs=5)
+    assert asked.ready_by == pytest.approx(time.time() + 60, abs=50)
     assert JobRequest.model_validate({"source": "s3://b/k"}).ready_by is None
 
 

@@ -59,7 +59,7 @@ def talk(tmp_path: Path) -> Path:
 
 def swept(cluster: Cluster, clock: Clock) -> None:
     """As the reconciler does: a whole walk."""
-    leading = Leading(cluster.redis, 1.0)
+    leading = Leading(cluster.redis, 100.0)
     assert leading.take()
     try:
         Retaining(cluster, leading, clock).sweep()

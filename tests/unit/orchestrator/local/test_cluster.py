@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -253,11 +254,12 @@ def _reachable(directory: Path) -> list[Path]:
     """The files below that another user could open."""
     found: list[Path] = []
     for path in directory.iterdir():
-        mode = path.stat().st_mode
-        if path.is_dir() and mode & 0o011:
-            found += _reachable(path)
-        elif path.is_file() and mode & 0o077:
-            found.append(path)
+        with suppress(FileNotFoundError):  # a file that is just being written has another name then
+            mode = path.stat().st_mode
+            if path.is_dir() and mode & 0o011:
+                found += _reachable(path)
+            elif path.is_file() and mode & 0o077:
+                found.append(path)
     return found
 
 

@@ -20,7 +20,7 @@ from config.settings import Settings
 from gpu_worker.transcript import Segment, Transcript, transcript_to_json
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.jobs.runs import cancel, retry
-from orchestrator.outbox import courier, delivery
+from orchestrator.outbox import courier, delivery, webhooks
 from orchestrator.outbox.circuit import OPEN_AFTER
 from orchestrator.outbox.courier import Courier
 from orchestrator.outbox.delivery import OUTPUT, WEBHOOK, deliver
@@ -31,7 +31,7 @@ from tasks.runs import keys
 from tasks.runs.manifest import Manifest, Output
 from tasks.runs.records import result_record
 from tasks.runs.units import Run
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, write_records
 from tests.servers.receiver import Receiver
 from tests.unit.orchestrator.reconciler.passes import restore
@@ -370,7 +370,7 @@ def test_a_slow_receiver_holds_up_nobody_else(
 ) -> None:
     answer = threading.Event()
     with Receiver() as slow:
-        slow.before_answer = lambda: answer.wait(5)
+        slow.before_answer = lambda: answer.wait(PATIENCE_SECONDS)
         trusted = f"{receiver.place},{slow.place}"
         with (
             connected(
@@ -396,7 +396,7 @@ def test_a_full_courier_takes_no_more(
 ) -> None:
     monkeypatch.setattr(courier, "THREADS", 1)  # a courier of one thread
     answer = threading.Event()
-    receiver.before_answer = lambda: answer.wait(5)
+    receiver.before_answer = lambda: answer.wait(PATIENCE_SECONDS)
     for job in ("first", "second"):
         manifest = owing(receiver.url).model_copy(update={"job": job})
         end(cluster, manifest, a_run(job=job))
@@ -444,11 +444,22 @@ def cluster_away() -> Exception:
 SILENT = 40  # receivers, or runs, that say nothing
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A silent receiver is waited for much longer than a test waits for a delivery."""
+    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 10 * PATIENCE_SECONDS)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tenants", [1, 4])
 @pytest.mark.parametrize("receivers", [1, SILENT])
 def test_another_tenant_s_silent_receivers_delay_no_webhook(
-    settings: Settings, redis: Redis, receiver: Receiver, tenants: int, receivers: int
+    settings: Settings,
+    redis: Redis,
+    receiver: Receiver,
+    patient: None,
+    tenants: int,
+    receivers: int,
 ) -> None:
     """Real sockets that accept and never answer, one or many, of one tenant or several."""
     with ExitStack() as opened:
@@ -465,15 +476,13 @@ def test_another_tenant_s_silent_receivers_delay_no_webhook(
         for hole in holes:  # these are called first, so that the courier ends at once
             opened.callback(hole.close)
         time.sleep(1.0)  # the silent ones have their threads
-        began = time.monotonic()
         end(cluster, owing(receiver.url))
-        assert eventually(lambda: len(receiver.received) == 1, within=2.0)
-        assert time.monotonic() - began < 1.5  # alone: up to the half second between two looks
+        assert eventually(lambda: len(receiver.received) == 1)
 
 
 @pytest.mark.slow
 def test_a_silent_receiver_does_not_delay_its_own_tenant_s_other_ones(
-    settings: Settings, redis: Redis, receiver: Receiver
+    settings: Settings, redis: Redis, receiver: Receiver, patient: None
 ) -> None:
     with ExitStack() as opened:
         hole = socket.create_server(("127.0.0.1", 0))
@@ -486,19 +495,20 @@ def test_a_silent_receiver_does_not_delay_its_own_tenant_s_other_ones(
         end(cluster, owing(receiver.url))
         opened.enter_context(working(Courier(cluster)))
         opened.callback(hole.close)
-        assert eventually(lambda: len(receiver.received) == 1, within=2.0)
+        assert eventually(lambda: len(receiver.received) == 1)
 
 
 def test_a_courier_that_ends_gives_back_what_it_has_not_begun(
     settings: Settings, redis: Redis, receiver: Receiver
 ) -> None:
-    receiver.before_answer = lambda: time.sleep(0.3)
     with connected(settings, receiver) as cluster:
+        own = Courier(cluster)
+        receiver.before_answer = lambda: eventually(lambda: own._is_ending)
         for number in range(5):
             manifest = owing(receiver.url).model_copy(update={"job": f"many-{number}"})
             end(cluster, manifest, a_run(job=f"many-{number}"))
-        with working(Courier(cluster)):
-            assert eventually(lambda: len(receiver.received) == 1)
+        with working(own):
+            assert eventually(lambda: len(receiver.received) > 0)
         left = cluster.outbox.take(10, 30.0)
     assert left and len(left) + len(receiver.received) == 5
 
@@ -509,17 +519,17 @@ def test_the_deliveries_of_a_dead_receiver_wait_together_and_arrive_when_it_answ
     monkeypatch.setattr(courier, "SPREAD_SECONDS", 0.0)
     monkeypatch.setattr(courier, "QUICK_SECONDS", 0.0)  # one try at a time
     receiver._statuses.extend([500] * OPEN_AFTER)
+    tried: list[float] = []
+    receiver.before_answer = lambda: tried.append(time.monotonic())
     with connected(settings, receiver, redelivery_factor=0.1) as cluster:
         for number in range(2 * OPEN_AFTER):
             manifest = owing(receiver.url).model_copy(update={"job": f"many-{number}"})
             end(cluster, manifest, a_run(job=f"many-{number}"))
         with working(Courier(cluster)):
-            assert eventually(lambda: len(receiver.received) >= OPEN_AFTER)
-            time.sleep(0.7)  # the pause is 3 s
-            assert len(receiver.received) == OPEN_AFTER
             runs = [a_run(job=f"many-{number}") for number in range(2 * OPEN_AFTER)]
             assert eventually(lambda: not any(is_owed(cluster, run) for run in runs))
         assert {record(cluster, WEBHOOK, run)["status"] for run in runs} == {"delivered"}
+    assert tried[OPEN_AFTER] - tried[OPEN_AFTER - 1] > 1.5  # the pause is 3 s
 
 
 def test_what_has_waited_for_a_dead_receiver_for_days_is_given_up(

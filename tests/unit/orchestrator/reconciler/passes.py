@@ -6,16 +6,19 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
+from redis import Redis
+
 from orchestrator.cluster.connection import Cluster
 from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.cataloguing import Cataloguing
-from orchestrator.reconciler.leading import Leading
+from orchestrator.reconciler.leading import KEY, Leading
 from orchestrator.reconciler.restoring import Restoring
 from tasks.runs import keys
 from tasks.runs.manifest import Plan
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.state.receipts import Receipt
+from tests.eventually import eventually
 from tests.inputs.examples import a_manifest, a_run, a_unit, write_records
 
 GRACE = 5.0
@@ -29,6 +32,17 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def is_renewed(redis: Redis) -> bool:
+    """Wait until the lock of the one that leads gets a longer life than it had."""
+    left: list[Any] = [redis.pttl(KEY)]
+
+    def grew() -> bool:
+        left.append(redis.pttl(KEY))
+        return bool(left[-1] > left[-2] > 0)
+
+    return eventually(grew)
 
 
 def with_settings(connection: Cluster, **changes: Any) -> Cluster:
@@ -56,7 +70,7 @@ def issued(reconciler: Reconciler, clock: Clock) -> list[tuple[Stage, int]]:
 
 def restore(connection: Cluster, *, adopt: bool = True, seen: Collection[Run] = ()) -> None:
     """The reconciler's audit and its walk over all jobs, once, by a leader that leaves."""
-    leading = Leading(connection.redis, 1.0)
+    leading = Leading(connection.redis, 100.0)  # for minutes: no thread renews the lock
     assert leading.take()
     restoring = Restoring(connection, leading, adopt=adopt)
     restoring.seen = seen

@@ -34,7 +34,7 @@ RESULT = encode(result_record(transcript={}))
 
 @pytest.fixture
 def leading(connection: Cluster) -> Iterator[Leading]:
-    found = Leading(connection.redis, 1.0)
+    found = Leading(connection.redis, 100.0)
     assert found.take()
     yield found
     found.release()

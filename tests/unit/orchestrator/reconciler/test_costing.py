@@ -21,7 +21,7 @@ BOUNDED = {"quotas": {TENANT: {"audio_seconds_in_flight": 1000.0, "bytes_in_flig
 
 
 def measure(connection: Cluster) -> None:
-    leading = Leading(connection.redis, 1.0)
+    leading = Leading(connection.redis, 100.0)
     assert leading.take()
     Costing(connection, leading).measure()
     leading.release()

@@ -25,7 +25,7 @@ from tests.inputs.examples import TENANT
 
 @pytest.fixture
 def housekeeping(connection: Cluster) -> Housekeeping:
-    leading = Leading(connection.redis, 1.0)
+    leading = Leading(connection.redis, 100.0)
     assert leading.take()
     return Housekeeping(connection, leading)
 

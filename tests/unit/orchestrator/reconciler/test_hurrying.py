@@ -57,7 +57,7 @@ def survey(connection: Cluster) -> list[RunSurvey]:
 
 
 def hurrying(connection: Cluster, now: float) -> Hurrying:
-    leading = Leading(connection.redis, 1.0)
+    leading = Leading(connection.redis, 100.0)
     assert leading.take()
     clock = Clock()
     clock.now = now
@@ -105,7 +105,7 @@ def test_a_unit_that_still_waits_after_ten_minutes_is_issued_once_more(
 ) -> None:
     """Its newer message may be lost; the older one hides that."""
     assert job.ready_by is not None
-    leading, clock = Leading(connection.redis, 1.0), Clock()
+    leading, clock = Leading(connection.redis, 100.0), Clock()
     assert leading.take()
     clock.now = job.ready_by - MARGIN_SECONDS
     late = Hurrying(connection, leading, clock)

@@ -42,7 +42,7 @@ OLD = f"{0:011x}{0:012x}"  # an id of 1970
 
 @pytest.fixture
 def leading(connection: Cluster) -> Iterator[Leading]:
-    found = Leading(connection.redis, 1.0)
+    found = Leading(connection.redis, 100.0)
     assert found.take()
     yield found
     found.release()

@@ -142,7 +142,7 @@ def test_a_leader_that_lost_its_lock_restores_nothing_more(connection: Cluster) 
     open_job(connection)
     connection.redis.flushall()
     with pytest.raises(LeadLost):
-        Restoring(connection, Leading(connection.redis, 1.0), adopt=True).restore()
+        Restoring(connection, Leading(connection.redis, 100.0), adopt=True).restore()
     assert connection.jobs.open_runs() == []
     assert connection.jobs.is_wiped()
 

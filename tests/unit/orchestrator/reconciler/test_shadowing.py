@@ -34,7 +34,7 @@ def cluster(settings: Settings, redis: Redis) -> Iterator[Cluster]:
 
 
 def duties(cluster: Cluster, **settings: Any) -> Shadowing:
-    leading = Leading(cluster.redis, 1.0)
+    leading = Leading(cluster.redis, 100.0)
     assert leading.take()
     changed = replace(cluster, settings=cluster.settings.model_copy(update=settings))
     return Shadowing(changed, leading)

@@ -36,7 +36,7 @@ def speech(tmp_path: Path) -> Path:
 @pytest.fixture
 def accounting(connection: Cluster) -> Accounting:
     """The duty, for which runs have always ended long ago."""
-    leading = Leading(connection.redis, 1.0)
+    leading = Leading(connection.redis, 100.0)
     assert leading.take()
     connection.jobs.restored()
     counting = Counting(connection.store, connection.records, lambda: 1e12)

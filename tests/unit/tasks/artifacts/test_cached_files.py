@@ -132,6 +132,7 @@ def test_old_copies_go_without_being_asked_for(tmp_path: Path, clock: Clock) -> 
     files.write("audio", "a", BODY)
     unfinished = folder(tmp_path) / ".0123.part"
     unfinished.write_bytes(b"x")
+    os.utime(unfinished, (clock.now, clock.now))
     files.drop_old()
     assert len(copies(tmp_path)) == 1 and unfinished.exists()
     clock.now += ABANDONED_SECONDS + 1

@@ -27,7 +27,7 @@ def test_a_store_that_never_answers_is_given_up_when_the_patience_is_over(silent
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         store.size("key")
-    assert 0.2 <= time.monotonic() - began < 5.0  # and not a worker's minute
+    assert 0.2 <= time.monotonic() - began < 30.0  # and not a worker's minute
 
 
 def test_the_api_answers_sooner_than_its_clients_give_up_and_a_worker_waits_longer() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -104,7 +105,7 @@ def test_the_artifact_s_receipt_says_what_was_used_and_redis_need_not_know(
     assert run(Failing(StoreUnavailable())).outcome == "computed"
     receipt = json.loads(place.store.get(KEY))["receipt"]
     use = receipt["use"]
-    assert use.pop("device_seconds") == pytest.approx(receipt["seconds"], abs=0.1)
+    assert 0 <= use.pop("device_seconds") <= receipt["seconds"] + 0.1
     assert use == {"device": "NVIDIA H200", "retries": 2, "stored_bytes": len('{"said":"hello"}')}
     assert place.ledger.read(a_run())[Stage.TRANSCRIBE, 0].use is None
 
@@ -128,10 +129,11 @@ def test_a_unit_asks_redis_five_times(place: Workplace, monkeypatch: pytest.Monk
     run(say_hello)  # the scripts are loaded
     place.store.delete(KEY)
     asked: list[str] = []
-    send = Connection.send_packed_command
+    send, own = Connection.send_packed_command, threading.get_ident()
 
     def noting(self: Connection, command: Any, *args: Any, **named: Any) -> None:
-        asked.append(b"".join(command).decode())
+        if threading.get_ident() == own:  # the watchdog asks too, now and then
+            asked.append(b"".join(command).decode())
         send(self, command, *args, **named)
 
     monkeypatch.setattr(Connection, "send_packed_command", noting)
@@ -151,6 +153,7 @@ def test_a_look_at_the_flag_costs_nothing_a_moment_after_the_last_one(
         return is_canceled(flags, run)
 
     monkeypatch.setattr(Cancellations, "is_canceled", noting)
+    monkeypatch.setattr("tasks.execution.run.LOOK_SECONDS", 3600.0)
 
     def many_batches(check: Callable[[], None]) -> dict[str, Any]:
         for _ in range(50):

@@ -18,6 +18,7 @@ from tasks.runs import keys
 from tasks.state import claims as uses
 from tasks.state.claims import claim, release
 from tasks.state.leases import Leases
+from tests.eventually import PATIENCE_SECONDS
 from tests.inputs.examples import TENANT
 
 CONTENT = (
@@ -85,20 +86,20 @@ def test_a_claim_waits_for_a_release_that_is_under_way(
         found = list(real(prefix))
         if prefix == keys.uses(TENANT, "ab"):
             listed.set()
-            may_go_on.wait(5)
+            may_go_on.wait(PATIENCE_SECONDS)
         return iter(found)
 
     monkeypatch.setattr(store, "list", slow_list)
     releasing = threading.Thread(target=release, args=(store, leases, TENANT, "one", "ab"))
     releasing.start()
-    assert listed.wait(5)
+    assert listed.wait(PATIENCE_SECONDS)
     claiming = threading.Thread(target=claim, args=(store, leases, TENANT, "two", ["ab"]))
     claiming.start()
     claiming.join(0.3)
     assert claiming.is_alive()
     may_go_on.set()
-    claiming.join(5)
-    releasing.join(5)
+    claiming.join(PATIENCE_SECONDS)
+    releasing.join(PATIENCE_SECONDS)
     assert store.size(CONTENT[0]) is None  # so the job that claimed it sees that it is gone
 
 
@@ -276,18 +277,19 @@ def test_a_long_release_keeps_processes_of_earlier_versions_off_all_the_time(
     store: MemoryStore, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uses, "LOOK_EVERY", 1)
-    leases, seen = Leases(redis, 0.2), []
+    leases, seen = Leases(redis, 60.0), []
     real = store.delete
 
     def slow_delete(key: str) -> None:
         if key in CONTENT:
-            threading.Event().wait(0.12)
-            seen.append(leases.held([keys.uses(TENANT, "ab")]))
+            (lease,) = redis.scan_iter("*")
+            seen.append(redis.pttl(lease) > 30_000)
+            redis.pexpire(lease, 20_000)  # as if it had taken 40 s
         real(key)
 
     monkeypatch.setattr(store, "delete", slow_delete)
     release(store, leases, TENANT, None, "ab")
-    assert seen == [[True]] * len(CONTENT)
+    assert seen == [True] * len(CONTENT)
     assert leases.held([keys.uses(TENANT, "ab")]) == [False]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
@@ -118,6 +119,7 @@ def test_the_file_of_a_worker_that_hangs_gets_old(
         first = touched(path)
         assert eventually(lambda: touched(path) > first)
         os.kill(process.pid, signal.SIGSTOP)
+        assert eventually(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
         os.utime(path, (1, 1))
         time.sleep(5)  # more than twice the pause between heartbeats
         assert touched(path) == 1

@@ -89,6 +89,7 @@ def test_the_watchdogs_lines_carry_them(place: Workplace, lines: Lines) -> None:
         watchdog.watch("artifact", "me:1", 60.0),
     ):
         assert eventually(lambda: any(line["event"] == "lease_lost" for line in lines()))
+    watchdog.end()
     (line,) = [line for line in lines() if line["event"] == "lease_lost"]
     assert (line["job"], line["stage"], line["chunk"]) == (JOB, "align", 3)
 

@@ -20,7 +20,8 @@ from gpu_worker.errors import (
 from tasks.web.addresses import AddressNotAllowed, AddressPolicy
 from tasks.web.downloads import download
 from tasks.web.outbound import HostUnknown
-from tests.servers.web import Answer, body, web_server
+from tests.eventually import PATIENCE_SECONDS
+from tests.servers.web import Answer, body, silence, web_server
 
 POLICY = AddressPolicy.of("127.0.0.1,[::1],store.example")
 
@@ -115,30 +116,28 @@ def endless(handler: BaseHTTPRequestHandler) -> None:
 
 
 def test_an_endless_file_ends_with_the_bytes_that_are_accepted(target: Path) -> None:
-    started = time.monotonic()
     error = failure(endless, target, max_bytes=1_000_000)
     assert isinstance(error, AudioOutOfBounds)
-    assert time.monotonic() - started < 5
 
 
 def drip(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "10000")
     handler.end_headers()
-    for _ in range(100):
+    for _ in range(1000):
         handler.wfile.write(b"x")
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 def test_a_server_that_drips_is_given_up_for_good(target: Path) -> None:
     started = time.monotonic()
     error = failure(drip, target, total_seconds=0.3)
     assert isinstance(error, SourceTooSlow)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < PATIENCE_SECONDS  # the answer takes 100 s
 
 
 def test_a_server_that_falls_silent_may_be_tried_again(target: Path) -> None:
-    error = failure(lambda _: time.sleep(0.4), target, silent_seconds=0.1)
+    error = failure(silence, target, silent_seconds=0.1)
     assert isinstance(error, SourceUnavailable)
     assert error.message.endswith(".")
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpcore
@@ -22,7 +23,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tasks.web import outbound
 from tasks.web.addresses import AddressNotAllowed, AddressPolicy
 from tasks.web.outbound import HostUnknown, RequestTooLong, guarded_pool, location, look_up
-from tests.servers.web import WebServer, body, web_server
+from tests.eventually import PATIENCE_SECONDS
+from tests.servers.web import WebServer, body, silence, web_server
 
 LOOPBACK = "127.0.0.1"
 
@@ -195,20 +197,20 @@ def test_a_proxy_of_the_environment_is_not_used(
 def test_an_answer_that_is_dripped_ends_with_the_request_s_time() -> None:
     def headers(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-        for number in range(200):
+        for number in range(1000):
             handler.wfile.write(f"X-{number}: 1\r\n".encode())
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     with web_server(headers) as server, pool(total_seconds=0.3) as connections:
         started = time.monotonic()
         with pytest.raises(RequestTooLong, match=r"0\.3 s"):
             connections.request("GET", server.url())
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < PATIENCE_SECONDS  # the answer takes 100 s
 
 
 def test_a_server_that_says_nothing_is_given_up_after_the_read_time() -> None:
     with (
-        web_server(lambda _: time.sleep(0.5)) as server,
+        web_server(silence) as server,
         pool(read_seconds=0.1) as connections,
         pytest.raises(httpcore.ReadTimeout) as error,
     ):
@@ -216,11 +218,15 @@ def test_a_server_that_says_nothing_is_given_up_after_the_read_time() -> None:
     assert not isinstance(error.value, RequestTooLong)
 
 
-def test_each_request_of_a_connection_has_the_whole_time(server: WebServer) -> None:
-    with pool(total_seconds=0.3) as connections:
+def test_each_request_of_a_connection_has_the_whole_time(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(outbound, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    with pool(total_seconds=5.0) as connections:
         for _ in range(3):
             assert connections.request("GET", server.url()).status == 200
-            time.sleep(0.15)
+            now[0] += 3.0
     assert len(server.connections) == 1
 
 

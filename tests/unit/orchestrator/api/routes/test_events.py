@@ -23,7 +23,7 @@ from redis import Redis
 from config.settings import Settings
 from orchestrator.access import Scope
 from orchestrator.access.keys import ApiKeys
-from orchestrator.api import application
+from orchestrator.api import application, server
 from orchestrator.api.routes import events
 from orchestrator.cluster.connection import Cluster
 from orchestrator.events import hub
@@ -34,7 +34,7 @@ from tasks.artifacts import encode
 from tasks.execution.workplace import Workplace
 from tasks.runs.options import JobOptions
 from tasks.runs.stages import Stage
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.inputs.examples import TENANT
 from tests.inputs.speech import recording, write_wav
 from tests.servers.api import serving
@@ -47,10 +47,12 @@ SCRIPT = """
 import sys
 from pydantic import SecretStr
 from config.settings import Settings
+from orchestrator.api import server
 from orchestrator.api.server import listen, run_server
 from orchestrator.cluster.connection import open_cluster
 
 connection = open_cluster(Settings(redis_url=SecretStr(sys.argv[1]), store_url=sys.argv[2]))
+server.GRACE_SECONDS = int(sys.argv[3])
 socket = listen("127.0.0.1", 0)
 print(socket.getsockname()[1], flush=True)
 run_server(connection, "127.0.0.1", 0, [socket])
@@ -83,7 +85,9 @@ def at(address: str, job: str) -> str:
 
 @asynccontextmanager
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=20, limits=LIMITS, trust_env=False) as opened:
+    async with httpx.AsyncClient(
+        timeout=PATIENCE_SECONDS, limits=LIMITS, trust_env=False
+    ) as opened:
         yield opened
 
 
@@ -358,13 +362,16 @@ def test_the_stream_of_a_deleted_job_ends(connection: Cluster, address: str) -> 
     assert [event["event"] for event in asyncio.run(body())] == ["job"]
 
 
-def test_a_server_that_stops_waits_for_no_stream(connection: Cluster) -> None:
+def test_a_server_that_stops_waits_for_no_stream(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "GRACE_SECONDS", int(2 * PATIENCE_SECONDS))
     job = WatchedJob(connection)
     with serving(connection) as address, httpx.Client() as http:
         reply = http.send(http.build_request("GET", at(address, job.id)), stream=True)
         assert reply.status_code == 200
         began = time.monotonic()
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < PATIENCE_SECONDS
     reply.close()
 
 
@@ -374,7 +381,10 @@ def test_a_server_process_ends_with_streams_open(
 ) -> None:
     job = WatchedJob(connection)
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, redis_url, str(settings.store_url)],
+        [
+            *(sys.executable, "-c", SCRIPT),
+            *(redis_url, str(settings.store_url), f"{2 * PATIENCE_SECONDS:.0f}"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -382,14 +392,17 @@ def test_a_server_process_ends_with_streams_open(
     try:
         assert process.stdout is not None
         address = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        with httpx.Client(timeout=30) as http, http.stream("GET", at(address, job.id)) as reply:
+        with (
+            httpx.Client(timeout=PATIENCE_SECONDS) as http,
+            http.stream("GET", at(address, job.id)) as reply,
+        ):
             lines = reply.iter_lines()
             assert next(lines) == "id: 1.0"
             process.send_signal(signal.SIGTERM)
             began = time.monotonic()
             assert "event: job" in list(lines)
-        _, errors = process.communicate(timeout=10)
-        assert time.monotonic() - began < 4.0
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        assert time.monotonic() - began < PATIENCE_SECONDS
         assert process.returncode in (0, -signal.SIGTERM)
         assert "Traceback" not in errors
     finally:

@@ -142,23 +142,17 @@ def test_a_submission_is_counted_once_by_the_way_it_came(http: TestClient) -> No
     assert grew("scriptorium_jobs_ended_total", status="canceled") == 1
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def internal(settings: Settings, redis: Redis) -> Iterator[tuple[str, str]]:
     """The addresses of an API with keys: for people, for machines."""
-    port = free_port()
-    connection = open_cluster(settings.model_copy(update={"metrics_port": port}))
-    ApiKeys(connection.store, settings).create("anna", "test", EVERY_SCOPE)
-    Scaler(connection).publish([])
     with (
         socket.create_server(("127.0.0.1", 0)) as main,
-        socket.create_server(("127.0.0.1", port)) as machines,
+        socket.create_server(("127.0.0.1", 0)) as machines,
     ):
+        port = machines.getsockname()[1]
+        connection = open_cluster(settings.model_copy(update={"metrics_port": port}))
+        ApiKeys(connection.store, settings).create("anna", "test", EVERY_SCOPE)
+        Scaler(connection).publish([])
         server = make_server(connection, "127.0.0.1", 0, port)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [main, machines]})
         thread.start()
