@@ -205,18 +205,18 @@ class Cluster(Services):
     def _restore(self, tenant: str, job: str) -> tuple[Manifest, Run, Summary | None]:
         """Index a job that Redis does not know, from the store. Raises UnknownJob."""
         self.records.forget(tenant, job)  # another process may have deleted the job
-        try:
-            if exists(self.store, keys.tombstone(tenant, job)):
-                raise UnknownJob(f"There is no job {job!r}.")
-            manifest = self.records.manifest(tenant, job)
-        except ArtifactMissing as error:
+        manifest = None
+        with suppress(ArtifactMissing, ValueError):  # ValueError: it is not even a name
+            if not exists(self.store, keys.tombstone(tenant, job)):
+                manifest = self.records.manifest(tenant, job)
+        if manifest is None:
             self.jobs.forget(tenant, job)  # it may be listed: deleted while all jobs were listed
-            raise UnknownJob(f"There is no job {job!r}.") from error
-        except ValueError as error:  # it is not even a name
-            raise UnknownJob(f"There is no job {job!r}.") from error
+            raise UnknownJob(f"There is no job {job!r}.")
         run = newest_run(self.store, tenant, job)
         summary = self.settle(run)  # first: what dies here has told Redis of no run without an end
         self.jobs.add(manifest, run, is_open=False)
+        if exists(self.store, keys.tombstone(tenant, job)):  # a deletion has looked there before
+            return self._restore(tenant, job)
         return manifest, run, summary
 
 
