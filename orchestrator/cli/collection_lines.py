@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from gpu_worker.errors import InvalidOption
+from orchestrator.cli.complaints import printable
+from orchestrator.jobs.requests import Text
+
 
 def head(shown: dict[str, Any]) -> str:
     """Return where a collection stands, in two lines."""
@@ -23,3 +29,16 @@ def sentence(line: dict[str, Any]) -> str:
     why = f": {error['code']}: {error['message']}" if (error := line["error"]) else ""
     told = f"{line['status']}  {line['job'] or '-'}  {repr(line['name'])[1:-1]}{why}"
     return f"line {line['line']}  {told}"
+
+
+def collection_name(given: str | None, default: str) -> str:
+    """Return the collection's name. Raises InvalidOption for one that the API would refuse.
+
+    `default`: a file or an address, whose name may have what no other text may have.
+    """
+    if given is None:
+        return printable(default)[:255]
+    try:
+        return TypeAdapter(Text).validate_python(given)
+    except ValidationError as error:
+        raise InvalidOption(f"--name {given!r}: {error.errors()[0]['msg']}.") from error

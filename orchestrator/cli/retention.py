@@ -12,6 +12,7 @@ import typer
 from gpu_worker.errors import InvalidOption
 from orchestrator.access.tenants import known_tenants
 from orchestrator.cli.audit import enter
+from orchestrator.cli.complaints import printable
 from orchestrator.cli.context import AsJson, checked_owner, opened_cluster, print_json, tenant
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_folder import job_folders
@@ -92,6 +93,7 @@ def hold(
     show: Annotated[bool, typer.Option("--list", help="Show all holds.")] = False,
 ) -> None:
     """Put a legal hold on a job or on a whole tenant: nothing deletes it until it is released."""
+    reason = printable(reason)
     owner = tenant() if of is None else checked_owner(of)
     if job is not None:
         check_job(job)

@@ -80,6 +80,8 @@ class Cluster(Services):
         """Return a job as it is now. Raises UnknownJob."""
         try:
             return self._described(tenant, job)
+        except UnicodeEncodeError as error:  # it is not even a name
+            raise UnknownJob(f"There is no job {job!r}.") from error
         except FAULTS as error:
             note(f"{tenant}/{job}", error)
             if not isinstance(error, UnreadableRecord):
@@ -101,11 +103,9 @@ class Cluster(Services):
         run = newest_run(self.store, tenant, job)
         if (number := self.jobs.run_number(tenant, job)) > run.number:
             run = Run(tenant, job, number)
-        try:
-            key = keys.of_run(run, keys.RESULT)
-            summary = read_record(self.store, key, Summary.of_result)
-        except (ArtifactMissing, UnreadableRecord):
-            summary = None
+        summary = None
+        with suppress(ArtifactMissing, UnreadableRecord):
+            summary = read_record(self.store, keys.of_run(run, keys.RESULT), Summary.of_result)
         return unreadable_job(run, bool(self.ledger.read(run)), summary, error.to_json())
 
     def run_manifest(

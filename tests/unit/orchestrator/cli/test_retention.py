@@ -85,10 +85,14 @@ def test_a_hold_that_comes_too_late_says_so(run: Run, cluster: Cluster, old: str
         assert "too late" in late.err
 
 
-@pytest.mark.parametrize("job", ["../../x", "a/b", "", "x\n"])
+@pytest.mark.parametrize("job", ["../../x", "a/b", "", "x\n", "\udcff"])
 def test_a_hold_on_what_can_be_no_job_is_refused(run: Run, cluster: Cluster, job: str) -> None:
     assert "is no id of a job" in run("hold", job).err
     assert list(holds(cluster.store)) == []
+
+
+def test_a_reason_may_be_anything_that_a_shell_gives(run: Run, cluster: Cluster, old: str) -> None:
+    assert run("hold", old, "--tenant", a_manifest().tenant, "--reason", "\udcff").status == 0
 
 
 @pytest.mark.parametrize("command", [("hold",), ("retention", "--dry-run"), ("audit",), ("usage",)])
