@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from gpu_worker.errors import InvalidOption
 from orchestrator.cli.complaints import printable
-from orchestrator.jobs.requests import Text
+from orchestrator.cli.context import checked_name
 
 
 def head(shown: dict[str, Any]) -> str:
@@ -38,7 +35,4 @@ def collection_name(given: str | None, default: str) -> str:
     """
     if given is None:
         return printable(default)[:255]
-    try:
-        return TypeAdapter(Text).validate_python(given)
-    except ValidationError as error:
-        raise InvalidOption(f"--name {given!r}: {error.errors()[0]['msg']}.") from error
+    return checked_name(given)
