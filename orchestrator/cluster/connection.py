@@ -34,7 +34,7 @@ from tasks.redis_address import RedisAddress
 from tasks.runs import keys
 from tasks.runs.json_artifacts import UnreadableRecord, json_object, read_record
 from tasks.runs.manifest import Manifest, Plan
-from tasks.runs.records import result_record
+from tasks.runs.records import json_result, result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.services import Services, open_services
@@ -136,7 +136,7 @@ class Cluster(Services):
             run = Run(tenant, job, number)
             try:
                 key = keys.of_run(run, keys.RESULT)
-                result = read_record(self.store, key, json_object)
+                result = read_record(self.store, key, json_result)
             except ArtifactMissing:
                 continue
             if result.get("transcript") is not None:

@@ -96,7 +96,7 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
         store.put(places.open_round(first), places.marker(time.time()))
     _check_not_removed(cluster, tenant, name)
     if not store.put(places.lines(tenant, name), write_lines(lines)):
-        lines = read_lines(store.get(places.lines(tenant, name)))
+        lines = read_lines(places.lines(tenant, name), store.get(places.lines(tenant, name)))
     _claim(cluster, tenant, name, lines)
     record = Collection(
         tenant=tenant,
