@@ -69,15 +69,17 @@ class Tombstone:
 def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
     """Delete a job, even while it runs. Raises UnknownJob, or JobHeld under a legal hold."""
     try:
-        with marked(cluster.store, cluster.leases, tenant, job):  # for a hold at the same time
-            stone = bury(cluster, tenant, job)
+        # For a hold at the same time; a rule of retention has marked the job already.
+        with marked(cluster.store, cluster.leases, tenant, job):
+            stone = _checked_and_buried(cluster, tenant, job)
+            cluster.jobs.forget(tenant, job)  # unknown from here on, also if this process dies
     except ValueError as error:  # it is not even a name
         raise UnknownJob(f"There is no job {job!r}.") from error
     erase(cluster, stone)
 
 
-def bury(cluster: Cluster, tenant: str, job: str) -> Tombstone:
-    """Write a job's tombstone: its deletion has begun. The caller has a mark on the job.
+def _checked_and_buried(cluster: Cluster, tenant: str, job: str) -> Tombstone:
+    """Begin the deletion of a job that may be deleted.
 
     Raises UnknownJob, JobHeld, or ValueError for what is no name of a job.
     """

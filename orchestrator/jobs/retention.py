@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from config.settings import Settings
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_folder import JobFolder, job_folder
-from orchestrator.jobs.deletion import bury, contents_of, erase, remove_shadow
+from orchestrator.jobs.deletion import contents_of, delete_job, remove_shadow
 from orchestrator.jobs.holds import JobHeld, is_held
 from orchestrator.trail.entry import Entry
 from tasks.artifacts import ArtifactMissing, exists
@@ -103,7 +103,7 @@ class Retention:
             if not is_ours or not self._is_past(tenant, job, rule):
                 return False
             try:
-                erase(cluster, bury(cluster, tenant, job))
+                delete_job(cluster, tenant, job)
             except (JobHeld, UnknownJob):  # held, or deleted, since just now
                 return False
         return True
