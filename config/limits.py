@@ -6,12 +6,23 @@ many tenants share; an operator who knows them can allow more.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, StringConstraints
 from pydantic_settings import BaseSettings
 
 Kind = Literal["source", "audio", "checkpoints", "transcripts"]  # of what retention deletes
+# Whose limits or rules: those of a mistyped name would hold for no tenant.
+# `_shadow` has the shadows. values.schema.json of the chart has both patterns too.
+Owner = Annotated[str, StringConstraints(pattern=r"^(\*|_shadow|[a-z0-9][a-z0-9-]{0,62})$")]
+QuotaName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(jobs_in_flight|audio_seconds|source_bytes|pending_uploads|pending_upload_bytes"
+        r"|units_in_flight|audio_seconds_in_flight|bytes_in_flight|weight)$"
+    ),
+]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Limits(BaseSettings):
@@ -24,7 +35,7 @@ class Limits(BaseSettings):
     jobs_in_flight: int = Field(
         default=20_000, ge=1, description="Open jobs of one tenant. Above: 429."
     )
-    quotas: dict[str, dict[str, float]] = Field(
+    quotas: dict[Owner, dict[QuotaName, Amount]] = Field(
         default={},
         description="Limits by tenant (*: all others), as JSON: jobs_in_flight, audio_seconds, "
         "source_bytes, pending_uploads, pending_upload_bytes; of its open jobs units_in_flight, "
@@ -95,7 +106,7 @@ class Limits(BaseSettings):
         "interactive lane, by comma. *: every one.",
     )
 
-    retention: dict[str, dict[Kind, PositiveFloat]] = Field(
+    retention: dict[Owner, dict[Kind, PositiveFloat]] = Field(
         default={},
         description="Days by tenant (*: all others) and kind, as JSON: source, audio, checkpoints, "
         "transcripts. After them it is deleted.",
@@ -105,7 +116,7 @@ class Limits(BaseSettings):
         description="Reads in the audit trail: none, of text, audio and secrets, or lists too.",
     )
     # Of what tenants use
-    budgets: dict[str, dict[str, float]] = Field(
+    budgets: dict[Owner, dict[str, float]] = Field(
         default={},
         description="What a tenant may use, as JSON by tenant, * for all others: "
         "audio_seconds_a_day, audio_seconds_a_month, device_seconds_a_day, device_seconds_a_month.",

@@ -53,15 +53,15 @@ class LabelledFile:
 
 def reference_texts(directory: Path) -> Mapping[str, str]:
     """Return the texts of a directory by their files' stems. Raises InvalidOption."""
+    texts, path = dict[str, str](), directory
     try:
-        return {
-            path.stem: path.read_text(encoding="utf-8")
-            for path in sorted(directory.iterdir())
-            if path.suffix == _TEXT and path.is_file()
-        }
+        for path in sorted(directory.iterdir()):
+            if path.suffix == _TEXT and path.is_file():
+                texts[path.stem] = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a text is not UTF-8"
-        raise InvalidOption(f"{directory} cannot be read: {reason}.", hint=_HINT) from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidOption(f"{path} cannot be read: {reason}.", hint=_HINT) from error
+    return texts
 
 
 def labelled_files(directory: Path) -> tuple[LabelledFile, ...]:

@@ -48,6 +48,7 @@ from orchestrator.cli.context import (
 )
 from tasks.telemetry.tracing import flush
 
+_OWN_HELP = "The command's --help shows its options and their values."
 app = typer.Typer(
     name="scriptorium",
     help="Transcribe audio on a cluster that loses nothing.",
@@ -104,7 +105,9 @@ def main() -> None:
             app()
     except ScriptoriumError as error:
         console.print(f"[bold red]{error.code}[/]: ", end="")
-        console.print(f"{error.message}\n{error.advice}", markup=False)
+        is_plain = error.advice == InvalidOption.hint  # which is for jobs' options
+        advice = _OWN_HELP if is_plain and "transcribe" not in sys.argv else error.advice
+        console.print(f"{error.message}\n{advice}", markup=False)
         usage = isinstance(error, (InvalidOption, UnknownModel))
         sys.exit(EXIT_USAGE if usage else EXIT_FAILED)
     except KeyboardInterrupt:

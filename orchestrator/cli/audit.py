@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
-from orchestrator.cli.context import AsJson, opened_cluster
+from orchestrator.cli.context import AsJson, checked_owner, opened_cluster
 from orchestrator.cluster.connection import Cluster
 from orchestrator.trail.entry import Entry
 from orchestrator.trail.reading import Wanted, entries
@@ -57,7 +57,8 @@ def audit(
     last = _day(until) if until else first
     if last < first:
         raise InvalidOption(f"{last} is before {first}.", hint="Give the first day as --day.")
-    found = entries(opened_cluster().store, first, last, Wanted(of, job, action))
+    wanted = Wanted(checked_owner(of) if of is not None else None, job, action)
+    found = entries(opened_cluster().store, first, last, wanted)
     if as_json:
         for entry in found:
             typer.echo(entry.to_line(), nl=False)

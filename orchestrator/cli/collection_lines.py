@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.cli.complaints import printable
+from orchestrator.cli.context import checked_name
+
 
 def head(shown: dict[str, Any]) -> str:
     """Return where a collection stands, in two lines."""
@@ -23,3 +26,13 @@ def sentence(line: dict[str, Any]) -> str:
     why = f": {error['code']}: {error['message']}" if (error := line["error"]) else ""
     told = f"{line['status']}  {line['job'] or '-'}  {repr(line['name'])[1:-1]}{why}"
     return f"line {line['line']}  {told}"
+
+
+def collection_name(given: str | None, default: str) -> str:
+    """Return the collection's name. Raises InvalidOption for one that the API would refuse.
+
+    `default`: a file or an address, whose name may have what no other text may have.
+    """
+    if given is None:
+        return printable(default)[:255]
+    return checked_name(given)

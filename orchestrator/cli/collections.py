@@ -15,7 +15,7 @@ from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
 from orchestrator.cli.audit import enter
-from orchestrator.cli.collection_lines import counts, head, sentence
+from orchestrator.cli.collection_lines import collection_name, counts, head, sentence
 from orchestrator.cli.context import (
     EXIT_COMPLETE,
     EXIT_FAILED,
@@ -87,7 +87,7 @@ def submit(
     if len(lines) > to.settings.collection_lines:  # before files are uploaded
         raise CollectionOutOfBounds(f"It has {len(lines)} lines.")
     asked = Asked(
-        name=name or (Path(first).name if is_list else first),
+        name=collection_name(name, Path(first).name if is_list else first),
         options=common,
         labels=labels,
         idempotency_key=idempotency_key,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from config.logging import configure_logging
 from config.settings import NO_HOME, TENANT_PATTERN, Settings
@@ -21,6 +21,8 @@ from gpu_worker.errors import InvalidOption, RedisUnavailable
 from orchestrator.cli.secrets import warn_of_password
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.cluster.job import Job, Status
+from orchestrator.cluster.shadows import SHADOW_TENANT
+from orchestrator.jobs.requests import Text
 from orchestrator.jobs.shadow import shadow_of
 from orchestrator.jobs.trial import trial_of
 from orchestrator.local.cluster import running_cluster
@@ -214,6 +216,19 @@ def checked_tenant(name: str) -> str:
             hint="Use lower case letters, digits and dashes, at most 63.",
         )
     return name
+
+
+def checked_owner(name: str) -> str:
+    """Do what `checked_tenant` does; the tenant of shadows owns jobs too."""
+    return name if name == SHADOW_TENANT else checked_tenant(name)
+
+
+def checked_name(name: str) -> str:
+    """Return the value of an option --name. Raises InvalidOption if the API would refuse it."""
+    try:
+        return TypeAdapter(Text).validate_python(name)
+    except ValidationError as error:
+        raise InvalidOption(f"--name {name!r}: {error.errors()[0]['msg']}.") from error
 
 
 def print_json(data: Any) -> None:

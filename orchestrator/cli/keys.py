@@ -17,6 +17,7 @@ from orchestrator.access.keys import ApiKeys
 from orchestrator.cli.audit import enter
 from orchestrator.cli.context import (
     AsJson,
+    checked_name,
     checked_tenant,
     current_settings,
     opened_cluster,
@@ -48,6 +49,7 @@ def create(
     """Create a key and print it once: the store keeps only its hash."""
     owner = checked_tenant(of or tenant())
     scopes = frozenset(scope) if scope else USUAL_SCOPES
+    name = name and checked_name(name)
     to, keys = _keys()
     if not keys.signer.is_on and keys.records.are_any_signed():
         raise InvalidOption(

@@ -12,12 +12,20 @@ import typer
 from gpu_worker.errors import InvalidOption
 from orchestrator.access.tenants import known_tenants
 from orchestrator.cli.audit import enter
-from orchestrator.cli.context import AsJson, opened_cluster, print_json, tenant
+from orchestrator.cli.complaints import printable
+from orchestrator.cli.context import AsJson, checked_owner, opened_cluster, print_json, tenant
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_folder import job_folders
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.collections.retention import CollectionRetention
-from orchestrator.jobs.holds import end_hold, hold_key, holds
+from orchestrator.jobs.holds import (
+    JobHeld,
+    check_job,
+    deletions_begun,
+    end_hold,
+    hold_key,
+    holds,
+)
 from orchestrator.jobs.holds import hold as put_hold
 from orchestrator.jobs.lifecycle import BUDGET_DAYS
 from orchestrator.jobs.lifecycle import lifecycle as lifecycle_rules
@@ -54,6 +62,7 @@ def retention(
 
     The reconciler deletes. Give this command its settings.
     """
+    owner = checked_owner(of) if of is not None else None
     to = opened_cluster()
     if lifecycle:
         asked = {"trail_days": audit_days, "usage_days": usage_days, "version_days": version_days}
@@ -62,7 +71,7 @@ def retention(
     if not dry_run:
         print_json(to.settings.retention)
         return
-    found = list(_due(to, of))
+    found = list(_due(to, owner))
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -84,7 +93,11 @@ def hold(
     show: Annotated[bool, typer.Option("--list", help="Show all holds.")] = False,
 ) -> None:
     """Put a legal hold on a job or on a whole tenant: nothing deletes it until it is released."""
-    to, owner = opened_cluster(), of or tenant()
+    reason = printable(reason)
+    owner = tenant() if of is None else checked_owner(of)
+    if job is not None:
+        check_job(job)
+    to = opened_cluster()
     if show:
         for held, its_job in holds(to.store):
             typer.echo(f"{held} {its_job or '(all jobs)'}")
@@ -98,8 +111,16 @@ def hold(
         return
     put_hold(to.store, owner, job, reason, time.time())
     enter(to, "hold.put", owner, job, reason=reason, key=hold_key(owner, job))
-    if job and not exists(to.store, keys.manifest(owner, job)):
-        raise InvalidOption(f"There is no job {job!r} of {owner}; the hold stands all the same.")
+    if gone := deletions_begun(to.store, to.leases, owner, job):
+        raise JobHeld(
+            f"The hold stands, and came too late for {', '.join(gone)}: the deletion had begun.",
+            hint="What a deletion has begun no hold brings back; look for a copy of the store.",
+        )
+    if job is not None and not exists(to.store, keys.manifest(owner, job)):
+        raise InvalidOption(
+            f"There is no job {job!r} of {owner}; the hold stands all the same.",
+            hint="`scriptorium list --all-tenants` shows whose a job is.",
+        )
     typer.echo(f"There is a hold on {named}.")
 
 

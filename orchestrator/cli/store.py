@@ -16,7 +16,7 @@ from orchestrator.cli.context import (
     current_settings,
     print_json,
 )
-from orchestrator.soundness.findings import Finding, Kind
+from orchestrator.soundness.findings import Action, Finding, Kind
 from orchestrator.soundness.mending import mend
 from orchestrator.soundness.walking import Walk
 from tasks.artifacts import ArtifactStore
@@ -64,11 +64,12 @@ def _look(mended: ArtifactStore | None, *, unclaimed: bool, as_json: bool) -> in
     """Tell each finding, mend it if a store is given, and return how many there are."""
     told = _Progress()
     walk = Walk(mended or _store(), told)
-    counts, shown = Counter[Kind](), list[dict[str, str]]()
+    counts, shown, left = Counter[Kind](), list[dict[str, str]](), 0
     for finding in walk.findings(with_contents=unclaimed):
         if mended is not None:
             mend(mended, finding)
         counts[finding.kind] += 1
+        left += finding.action is Action.NOTHING
         if counts[finding.kind] > SHOWN:
             continue
         if as_json:
@@ -79,12 +80,14 @@ def _look(mended: ArtifactStore | None, *, unclaimed: bool, as_json: bool) -> in
     if as_json:
         named = {str(kind): number for kind, number in sorted(counts.items())}
         report: dict[str, Any] = {"jobs": walk.jobs, "unsound": total, "kinds": named}
-        print_json(report | {"is_mended": mended is not None, "findings": shown})
+        print_json(report | {"is_mended": mended is not None, "left": left, "findings": shown})
         return total
     for kind, number in sorted(counts.items()):
         typer.echo(f"{kind}: {number}", err=True)
-    done = "mended" if mended is not None else "unsound"
-    typer.echo(f"{walk.jobs} jobs looked at, {total} {done}.", err=True)
+    done = f"{total} unsound"
+    if mended is not None:
+        done = f"{total - left} mended" + (f", {left} left for a person to look at" if left else "")
+    typer.echo(f"{walk.jobs} jobs looked at, {done}.", err=True)
     return total
 
 

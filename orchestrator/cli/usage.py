@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from gpu_worker.errors import InvalidOption
-from orchestrator.cli.context import AsJson, checked_tenant, opened_cluster, print_json
+from orchestrator.cli.context import AsJson, checked_owner, opened_cluster, print_json
 from orchestrator.usage.prices import prices_of
 from orchestrator.usage.report import (
     BY_HELP,
@@ -49,7 +49,7 @@ def usage(
     if as_csv and as_json:
         raise InvalidOption("--csv and --json exclude each other.", hint="Give one of them.")
     days = period(first, last, time.time())
-    tenant = checked_tenant(of) if of is not None else None
+    tenant = checked_owner(of) if of is not None else None
     to = opened_cluster()
     prices = prices_of(to.settings)
     report = make_report(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +24,7 @@ from orchestrator.cli.context import (
 from orchestrator.cli.jobs import show_job
 from orchestrator.cli.options import with_job_options
 from orchestrator.cli.ready_by import ReadyBy, within
+from orchestrator.cluster.job import Job
 from tasks.runs.submitted_options import job_options
 
 
@@ -51,6 +54,8 @@ def watch(
             Path(target), changes, suffix or [], settle, name or "", within(ready_by), once=once
         )
         return
+    if os.sep in target:  # no id of a job has one
+        raise InvalidOption(f"There is no folder {target!r}.", hint="Name a folder, or a job's id.")
     if changes or suffix or name or ready_by or once:
         raise InvalidOption(
             f"{target!r} is no folder; options are for the jobs of a folder's files.",
@@ -82,13 +87,17 @@ def _watch_folder(
     watched.ready_within = ready_within
     try:
         if once:
-            watched.look()
+            _tell(watched.look())  # what needs not settle is submitted by this look
             stop.wait(settle)
         while not stop.is_set():
-            for job in watched.look():
-                typer.echo(job.id)
+            _tell(watched.look())
             if once:
                 return
             stop.wait(max(0.5, settle / 2))
     finally:
         cluster.close()
+
+
+def _tell(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        typer.echo(job.id)

@@ -34,7 +34,7 @@ from tasks.redis_address import RedisAddress
 from tasks.runs import keys
 from tasks.runs.json_artifacts import UnreadableRecord, json_object, read_record
 from tasks.runs.manifest import Manifest, Plan
-from tasks.runs.records import result_record
+from tasks.runs.records import json_result, result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.services import Services, open_services
@@ -80,6 +80,8 @@ class Cluster(Services):
         """Return a job as it is now. Raises UnknownJob."""
         try:
             return self._described(tenant, job)
+        except UnicodeEncodeError as error:  # it is not even a name
+            raise UnknownJob(f"There is no job {job!r}.") from error
         except FAULTS as error:
             note(f"{tenant}/{job}", error)
             if not isinstance(error, UnreadableRecord):
@@ -101,11 +103,9 @@ class Cluster(Services):
         run = newest_run(self.store, tenant, job)
         if (number := self.jobs.run_number(tenant, job)) > run.number:
             run = Run(tenant, job, number)
-        try:
-            key = keys.of_run(run, keys.RESULT)
-            summary = read_record(self.store, key, Summary.of_result)
-        except (ArtifactMissing, UnreadableRecord):
-            summary = None
+        summary = None
+        with suppress(ArtifactMissing, UnreadableRecord):
+            summary = read_record(self.store, keys.of_run(run, keys.RESULT), Summary.of_result)
         return unreadable_job(run, bool(self.ledger.read(run)), summary, error.to_json())
 
     def run_manifest(
@@ -136,7 +136,7 @@ class Cluster(Services):
             run = Run(tenant, job, number)
             try:
                 key = keys.of_run(run, keys.RESULT)
-                result = read_record(self.store, key, json_object)
+                result = read_record(self.store, key, json_result)
             except ArtifactMissing:
                 continue
             if result.get("transcript") is not None:
@@ -205,18 +205,18 @@ class Cluster(Services):
     def _restore(self, tenant: str, job: str) -> tuple[Manifest, Run, Summary | None]:
         """Index a job that Redis does not know, from the store. Raises UnknownJob."""
         self.records.forget(tenant, job)  # another process may have deleted the job
-        try:
-            if exists(self.store, keys.tombstone(tenant, job)):
-                raise UnknownJob(f"There is no job {job!r}.")
-            manifest = self.records.manifest(tenant, job)
-        except ArtifactMissing as error:
+        manifest = None
+        with suppress(ArtifactMissing, ValueError):  # ValueError: it is not even a name
+            if not exists(self.store, keys.tombstone(tenant, job)):
+                manifest = self.records.manifest(tenant, job)
+        if manifest is None:
             self.jobs.forget(tenant, job)  # it may be listed: deleted while all jobs were listed
-            raise UnknownJob(f"There is no job {job!r}.") from error
-        except ValueError as error:  # it is not even a name
-            raise UnknownJob(f"There is no job {job!r}.") from error
+            raise UnknownJob(f"There is no job {job!r}.")
         run = newest_run(self.store, tenant, job)
         summary = self.settle(run)  # first: what dies here has told Redis of no run without an end
         self.jobs.add(manifest, run, is_open=False)
+        if exists(self.store, keys.tombstone(tenant, job)):  # a deletion has looked there before
+            return self._restore(tenant, job)
         return manifest, run, summary
 
 

@@ -73,7 +73,10 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
     job_options(asked.options)  # a wrong one would refuse each line
     most = cluster.settings.collection_lines
     if not 0 < len(lines) <= most:
-        raise CollectionOutOfBounds(f"It has {len(lines)} lines; from 1 to {most} are accepted.")
+        raise CollectionOutOfBounds(
+            f"It has {len(lines)} lines; from 1 to {most} are accepted.",
+            hint=None if lines else "Give at least one line.",
+        )
     store, key = cluster.store, asked.idempotency_key
     name = places.PREFIX + job_id() if key is None else places.keyed_collection(store, tenant, key)
     mark = _digest(asked)
@@ -93,7 +96,7 @@ def accept(cluster: Cluster, tenant: str, asked: Asked, lines: Sequence[Line]) -
         store.put(places.open_round(first), places.marker(time.time()))
     _check_not_removed(cluster, tenant, name)
     if not store.put(places.lines(tenant, name), write_lines(lines)):
-        lines = read_lines(store.get(places.lines(tenant, name)))
+        lines = read_lines(places.lines(tenant, name), store.get(places.lines(tenant, name)))
     _claim(cluster, tenant, name, lines)
     record = Collection(
         tenant=tenant,

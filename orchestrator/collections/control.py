@@ -9,6 +9,7 @@ from typing import Any
 
 from gpu_worker.errors import InvalidOption, ScriptoriumError
 from orchestrator.cluster.connection import Cluster, UnknownJob
+from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.collections import places
 from orchestrator.collections.acceptance import find, get
 from orchestrator.collections.description import NAMES, RoundFacts, describe
@@ -35,8 +36,13 @@ def newest(
     names = sorted(places.names_of(cluster.store, places.ACCEPTED, tenant), reverse=True)
     rest = [name for name in names if before is None or name < before]
     page = rest[:limit]
-    known = [find(cluster, tenant, name) for name in page]
-    found = [_shown(cluster, it) for it in known if it is not None]
+    found = list[dict[str, Any]]()
+    for name in page:
+        try:
+            if (record := find(cluster, tenant, name)) is not None:
+                found.append(_shown(cluster, record))
+        except FAULTS as error:  # asked for alone it is told why it cannot be read
+            note(f"{tenant}/{name}", error)
     return found, page[-1] if len(rest) > limit else None
 
 

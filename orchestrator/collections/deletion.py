@@ -145,7 +145,8 @@ def _release_lines(cluster: Cluster, record: Collection) -> None:
 
 def _lines(cluster: Cluster, tenant: str, collection: str) -> list[Line]:
     try:
-        return read_lines(cluster.store.get(places.lines(tenant, collection)))
+        key = places.lines(tenant, collection)
+        return read_lines(key, cluster.store.get(key))
     except ArtifactMissing:  # an earlier call has come so far
         return []
 

@@ -204,8 +204,8 @@ def _retried(cluster: Cluster, tenant: str, wanted: Wanted, job: str, quota: Quo
 def _share_of(quota: Quota) -> Quota:
     return replace(
         quota,
-        jobs_in_flight=max(1, int(quota.jobs_in_flight * SHARE)),
-        open_jobs=max(1, int(quota.open_jobs * SHARE)),
+        jobs_in_flight=_whole_share(quota.jobs_in_flight),
+        open_jobs=_whole_share(quota.open_jobs),
         units_in_flight=_share(quota.units_in_flight),
         audio_seconds_in_flight=_share(quota.audio_seconds_in_flight),
         bytes_in_flight=_share(quota.bytes_in_flight),
@@ -214,3 +214,8 @@ def _share_of(quota: Quota) -> Quota:
 
 def _share(bound: float | None) -> float | None:
     return None if bound is None else bound * SHARE
+
+
+def _whole_share(bound: int) -> int:
+    """Return the share of a number of jobs: one at least, but of none none."""
+    return min(bound, max(1, int(bound * SHARE)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import Field
 
 from gpu_worker.errors import PermanentError, TransientError
+from tasks.runs.json_artifacts import parsed_record
 from tasks.runs.option_values import Record
 from tasks.runs.options import JobOptions
 
@@ -129,11 +130,21 @@ def write_lines(lines: Iterable[Line]) -> bytes:
     return "\n".join(texts).encode("utf-8", "replace")
 
 
-def read_lines(data: bytes) -> list[Line]:
-    """Read what `write_lines` gives."""
-    return [Line.from_json(json.loads(text)) for text in data.split(b"\n") if text]
+def read_lines(key: str, data: bytes) -> list[Line]:
+    """Read what `write_lines` gives. Raises UnreadableRecord, which names the artifact's key."""
+    return [parsed_record(key, text, Line.from_json) for text in data.split(b"\n") if text]
 
 
-def numbered(data: bytes) -> Iterator[tuple[int, Line]]:
-    """Yield the lines with their numbers."""
-    return ((line.number, line) for line in read_lines(data))
+def read_outcomes(data: Any) -> list[Outcome]:
+    """Read a piece. Raises TypeError or LookupError for what is none."""
+    return [Outcome.from_json(it) for it in data["lines"]]
+
+
+def json_retry(data: Any) -> dict[str, Any]:
+    """Return what a retry has written. Raises ValueError, TypeError or LookupError."""
+    return {**data, "began_at": float(data["began_at"]), "lines": list(data["lines"])}
+
+
+def json_end(data: Any) -> dict[str, Any]:
+    """Return how a round has ended. Raises ValueError, TypeError or LookupError."""
+    return {**data, "ended_at": float(data["ended_at"]), "states": dict(data["states"])}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,10 +13,18 @@ from cachetools import LRUCache
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job_order import place_of
 from orchestrator.collections import places
-from orchestrator.collections.records import Collection, Line, Outcome, numbered
+from orchestrator.collections.records import (
+    Collection,
+    Line,
+    Outcome,
+    json_end,
+    json_retry,
+    read_lines,
+    read_outcomes,
+)
 from orchestrator.collections.states import COMPLETED, LETTERS, UNKNOWN, State, States
 from tasks.artifacts import ArtifactMissing
-from tasks.runs.json_artifacts import json_object, read_record
+from tasks.runs.json_artifacts import read_record
 from tasks.runs.units import Run, created_at
 
 LISTS = 4  # whose lines are kept in memory
@@ -48,7 +55,7 @@ class Rounds:
         """Return the lines of a collection by their numbers."""
         key = places.lines(record.tenant, record.id)
         if key not in self._lines:
-            self._lines[key] = dict(numbered(self._store.get(key)))
+            self._lines[key] = {it.number: it for it in read_lines(key, self._store.get(key))}
         return self._lines[key]
 
     def wanted(self, record: Collection, turn: Run) -> Sequence[Wanted]:
@@ -63,7 +70,7 @@ class Rounds:
 
     def retry_record(self, turn: Run) -> dict[str, Any]:
         """Return what a retry has written: its time and its lines."""
-        return read_record(self._store, places.wanted(turn), json_object)
+        return read_record(self._store, places.wanted(turn), json_retry)
 
     def until(self, record: Collection, turn: Run) -> int:
         """Return how many of a round's lines have an outcome."""
@@ -104,7 +111,7 @@ class Rounds:
     def ended(self, turn: Run) -> dict[str, Any] | None:
         """Return how a round has ended; None if it has not."""
         try:
-            return read_record(self._store, places.ended(turn), json_object)
+            return read_record(self._store, places.ended(turn), json_end)
         except ArtifactMissing:
             return None
 
@@ -134,8 +141,7 @@ class Rounds:
         return [replace(it, letter=letters.get(it.number, it.letter)) for it in states]
 
     def _piece(self, turn: Run, start: int) -> list[Outcome]:
-        data = json.loads(self._store.get(places.piece(turn, start)))
-        return [Outcome.from_json(it) for it in data["lines"]]
+        return read_record(self._store, places.piece(turn, start), read_outcomes)
 
 
 def _start_of(key: str, folder: str) -> int:

@@ -24,7 +24,7 @@ from tasks.runs import keys, usage_keys
 from tasks.runs.json_artifacts import UnreadableRecord, read_record
 from tasks.runs.records import Records
 from tasks.runs.units import Run
-from tasks.state.claims import release
+from tasks.state.claims import marked, release
 
 # Folders with keys of all jobs
 SHARED = (keys.OPEN, keys.OUTBOX, usage_keys.UNCOUNTED, keys.DEAD_LETTERS, shadows.MADE)
@@ -68,29 +68,45 @@ class Tombstone:
 
 def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
     """Delete a job, even while it runs. Raises UnknownJob, or JobHeld under a legal hold."""
-    cluster.records.forget(tenant, job)
     try:
-        if exists(cluster.store, keys.tombstone(tenant, job)):
-            raise UnknownJob(f"There is no job {job!r}.")
-        is_known = exists(cluster.store, keys.manifest(tenant, job))
+        # For a hold at the same time; a rule of retention has marked the job already.
+        with marked(cluster.store, cluster.leases, tenant, job):
+            stone = _checked_and_buried(cluster, tenant, job)
+            cluster.jobs.forget(tenant, job)  # unknown from here on, also if this process dies
     except ValueError as error:  # it is not even a name
         raise UnknownJob(f"There is no job {job!r}.") from error
+    erase(cluster, stone)
+
+
+def _checked_and_buried(cluster: Cluster, tenant: str, job: str) -> Tombstone:
+    """Begin the deletion of a job that may be deleted.
+
+    Raises UnknownJob, JobHeld, or ValueError for what is no name of a job.
+    """
+    cluster.records.forget(tenant, job)
+    if exists(cluster.store, keys.tombstone(tenant, job)):
+        raise UnknownJob(f"There is no job {job!r}.")
+    is_known = exists(cluster.store, keys.manifest(tenant, job))
     if not is_known and cluster.jobs.find(tenant, job) is None:
         raise UnknownJob(f"There is no job {job!r}.")
     if is_held(cluster.store, tenant, job):
         raise JobHeld(f"There is a legal hold on job {job}, or on its tenant.")
-    remove_job(cluster, tenant, job)
+    return _bury(cluster, tenant, job)
 
 
 def remove_job(cluster: Cluster, tenant: str, job: str) -> None:
     """Do what `delete_job` does for a job that is there, whether it is held or not."""
+    erase(cluster, _bury(cluster, tenant, job))
+
+
+def _bury(cluster: Cluster, tenant: str, job: str) -> Tombstone:
     known = cluster.jobs.run_number(tenant, job)
     runs = max(newest_run(cluster.store, tenant, job).number, known)
     own = list(cluster.store.list(keys.job(tenant, job)))
     contents = contents_of(cluster.store, cluster.records, tenant, job, own)
     stone = Tombstone(tenant, job, round(time.time(), 3), runs, contents)
     cluster.store.put(stone.key, stone.to_bytes())
-    erase(cluster, stone)
+    return stone
 
 
 def remove_shadow(cluster: Cluster, tenant: str, job: str) -> None:

@@ -75,6 +75,7 @@ def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None
     for letter in cluster.store.list(f"{keys.DEAD_LETTERS}{tenant}/{job}/"):
         cluster.store.delete(letter)
     issue(cluster, manifest, run, cost, prepared=plan is not None)
+    forget_if_deleted(cluster, run)
     cluster.jobs.refuse(tenant, job)  # the run is open now: its place need not be kept
     return cluster.job(tenant, job)
 
@@ -107,6 +108,18 @@ def _keep_contents(cluster: Cluster, run: Run) -> None:
     claim(store, cluster.leases, tenant, job, [keys.content(key) for key in needed])
     if not all(exists(store, key) for key in needed):
         raise SourceMissing(f"The audio of job {job} is deleted.", hint=_SUBMIT_AGAIN)
+
+
+def forget_if_deleted(cluster: Cluster, run: Run) -> None:
+    """Take a run that was just indexed out of Redis again, if its job was deleted meanwhile.
+
+    The deletion wrote its tombstone before it looked into Redis, so one of the two sees the other.
+    The sweep of tombstones removes what the run has in the store. Raises UnknownJob.
+    """
+    if exists(cluster.store, keys.tombstone(run.tenant, run.job)):
+        cluster.jobs.forget(run.tenant, run.job)
+        cluster.ledger.forget(run)
+        raise UnknownJob(f"There is no job {run.job!r}.")
 
 
 def _allow(job: Job, target: Status, verb: str) -> None:

@@ -139,7 +139,8 @@ class Tombstones:
             self._quiet.discard(stone.key)
             return
         if is_old and stone.key in self._quiet:
-            for key in (*notes, stone.key):
+            mark = keys.releasing(tenant, job)  # of a deletion that died in its first steps
+            for key in (*notes, mark, stone.key):
                 store.delete(key)
             log.info("job_deleted", tenant=tenant, job=job)
         self._quiet.add(stone.key)

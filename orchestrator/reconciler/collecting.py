@@ -86,7 +86,10 @@ class Collecting:
         """Remove what deleted collections have left; make due what is owed, after a wipe."""
         places.outbox(self._cluster.store, self._cluster.redis).restore()
         for tenant, collection in deleted_collections(self._cluster.store):
-            erase(self._cluster, tenant, collection, self._leading.while_held)
+            try:
+                erase(self._cluster, tenant, collection, self._leading.while_held)
+            except FAULTS as error:  # of one collection: the others are deleted all the same
+                note(f"{tenant}/{collection}", error)
 
     def _step(self, turn: Run) -> bool:
         """Do some lines of a round, or end it; return whether there is more to do at once."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import time
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,6 +29,7 @@ MOST_VERSIONS = 10_000  # of one run
 SNAPSHOT = 32
 START_SECONDS = 0.01  # a named start may differ so much from the line's
 _DIGITS = 6  # of a version's number, so that its keys sort
+_UNSEEN = ("Cf", "Zs")  # Unicode's categories of characters that show nothing
 # Control characters, halves of surrogate pairs, and marks that turn the reading direction round.
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
@@ -155,6 +157,8 @@ def correct(
     texts = {at: _checked(change, transcript["segments"]) for at, change in wanted.items()}
     while True:
         known = corrections(cluster, tenant, job, run)
+        if seen > known.version:
+            raise CorrectionConflict(f"There is no version {seen}; the last is {known.version}.")
         if known.version >= MOST_VERSIONS:
             raise InvalidCorrection(f"There are {MOST_VERSIONS} versions of this transcript.")
         version, now = known.version + 1, round(time.time(), 3)
@@ -201,7 +205,7 @@ def _checked(change: LineChange, segments: Sequence[Mapping[str, Any]]) -> str |
             raise InvalidCorrection(f"Line {at} is {change.action} and has a text too.")
         return None
     text = " ".join((change.text or "").split())
-    if not text:
+    if not any(unicodedata.category(it) not in _UNSEEN for it in text):
         raise InvalidCorrection(f"Line {at} has no text; refuse it if nothing is said.")
     if len(text) > LONGEST_TEXT or _UNWRITABLE.search(text):
         raise InvalidCorrection(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import structlog
 
-from orchestrator.trail.entry import Entry, folder
+from orchestrator.trail.entry import FOLDER, Entry, folder
 from tasks.artifacts import ArtifactMissing, ArtifactStore
+from tasks.runs import keys
 
 log = structlog.get_logger(__name__)
 
@@ -38,10 +39,20 @@ def entries(store: ArtifactStore, first: date, last: date, wanted: Wanted) -> It
 
     A day is held in memory. Raises the store's errors.
     """
-    for number in range((last - first).days + 1):
-        day = (first + timedelta(days=number)).isoformat()
+    for day in _days(store, first, last):
         of_day = [entry for key in store.list(folder(day)) for entry in _batch(store, key)]
         yield from sorted(filter(wanted.has, of_day), key=lambda entry: entry.at)
+
+
+def _days(store: ArtifactStore, first: date, last: date) -> Iterator[str]:
+    """Yield the days between these that have entries, as `2026-11-29`; each costs one request."""
+    after = FOLDER + first.isoformat()
+    while found := store.first(FOLDER, 1, after):
+        day = found[0].removeprefix(FOLDER).partition("/")[0]
+        if day > last.isoformat():
+            return
+        yield day
+        after = keys.behind(folder(day))
 
 
 def _batch(store: ArtifactStore, key: str) -> Iterator[Entry]:

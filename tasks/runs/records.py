@@ -219,6 +219,14 @@ def failures(store: ArtifactStore, run: Run) -> dict[tuple[Stage, int], dict[str
     return found
 
 
+def json_result(data: Any) -> dict[str, Any]:
+    """Return the body of a `result.json`. Raises TypeError or LookupError for what is none."""
+    result = json_object(data)
+    if result["transcript"] is not None:
+        json_object(result["transcript"])
+    return result
+
+
 def result_record(
     *,
     transcript: dict[str, Any] | None = None,

@@ -139,3 +139,35 @@ def test_a_process_without_the_key_may_accept_webhooks_that_another_one_signs() 
     assert Settings(allow_urls=True, webhook_key=key).has_webhooks
     assert Settings(allow_urls=True, sends_webhooks=True).has_webhooks
     assert not Settings(sends_webhooks=True, webhook_key=key).has_webhooks
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("quotas", {"acme": {"jobs_in_flite": 5}}),
+        ("quotas", {"acme": {"weight": float("nan")}}),
+        ("quotas", {"acme": {"weight": -1}}),
+        ("quotas", {"acme": {"jobs_in_flight": float("inf")}}),
+        ("quotas", {"acme": {"units_in_flight": float("nan")}}),
+        ("quotas", {"Acme": {"weight": 2}}),
+        ("budgets", {"acme ": {"audio_seconds_a_day": 5}}),
+        ("retention", {"Acme": {"transcripts": 3650}}),  # so those of `*` would hold for acme
+    ],
+)
+def test_limits_that_would_hold_for_no_tenant_or_limit_nothing_are_refused(
+    field: str, value: dict[str, dict[str, float]]
+) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Settings.model_validate({field: value})
+
+
+@pytest.mark.parametrize("owner", ["acme", "*", "_shadow"])
+def test_limits_are_of_a_tenant_of_all_others_or_of_shadows(owner: str) -> None:
+    values = Settings.model_validate(
+        {
+            "quotas": {owner: {"weight": 2, "bytes_in_flight": 1e9, "jobs_in_flight": 0}},
+            "budgets": {owner: {"audio_seconds_a_day": 0}},
+            "retention": {owner: {"audio": 1}},
+        }
+    )
+    assert values.quotas[owner]["weight"] == 2

@@ -238,6 +238,14 @@ def test_the_chart_takes_the_same_names_of_tenants_as_the_settings() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     pattern = schema["properties"]["settings"]["properties"]["tenant"]["pattern"]
     assert pattern == TENANT_PATTERN
+    ours = Settings.model_json_schema()["properties"]
+    for name in ("quotas", "retention", "budgets"):
+        named = schema["properties"]["settings"]["properties"][name]
+        (owners,) = ours[name]["patternProperties"]
+        assert named["propertyNames"] == {"pattern": owners}
+    (limits,) = ours["quotas"]["patternProperties"][owners]["patternProperties"]
+    quotas = schema["properties"]["settings"]["properties"]["quotas"]
+    assert list(quotas["additionalProperties"]["patternProperties"]) == [limits]
 
 
 USERS = {

@@ -47,7 +47,7 @@ def test_a_directory_or_a_text_that_cannot_be_read_is_said(tmp_path: Path) -> No
     with pytest.raises(InvalidOption, match="No such file"):
         labelled_files(tmp_path / "absent")
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(InvalidOption, match="UTF-8"):
+    with pytest.raises(InvalidOption, match=r"a\.txt cannot be read: it is not UTF-8"):
         reference_texts(tmp_path)
 
 

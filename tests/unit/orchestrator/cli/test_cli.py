@@ -276,9 +276,18 @@ def test_the_same_idempotency_key_is_the_same_job(run: Run, cluster: Cluster, ta
     "command", [["status"], ["watch"], ["get"], ["cancel"], ["retry"], ["get", "-f", "json"]]
 )
 def test_an_unknown_job_is_status_1(run: Run, cluster: Cluster, command: list[str]) -> None:
-    ended = run(*command, "nobody")
-    assert ended.status == 1
-    assert "unknown_job" in ended.err
+    for name in ("nobody", "../x", "\udcff"):  # the last as a shell gives bytes that are no text
+        ended = run(*command, name)
+        assert ended.status in (1, 2)
+        assert ("unknown_job" in ended.err) or ("no folder" in ended.err)
+
+
+def test_the_advice_names_no_other_command(run: Run, cluster: Cluster, talk: Path) -> None:
+    assert "transcribe --help" in run("transcribe", talk, "--language", "Klingon").err
+    for wrong in (["submit", talk, "--ready-by", "nan"], ["usage", "--csv", "--json"]):
+        told = run(*wrong)
+        assert told.status == 2
+        assert "transcribe --help" not in told.err
 
 
 @pytest.mark.slow

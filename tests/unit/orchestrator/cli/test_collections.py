@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -107,6 +108,51 @@ def test_a_folder_is_watched_once(run: Run, cluster: Cluster, recordings: Path) 
     assert {cluster.job("default", job).ready_by for job in taken.out.split()} == {None}
     again = run("watch", str(recordings), "--once", "--settle", "0.1", "--suffix", ".wav", *OPTIONS)
     assert again.out == ""
+
+
+def test_files_that_need_not_settle_are_told_too(
+    run: Run, cluster: Cluster, recordings: Path
+) -> None:
+    taken = run("watch", str(recordings), "--once", "--settle", "0", "--suffix", ".wav", *OPTIONS)
+    assert len(taken.out.split()) == 2
+
+
+def test_a_folder_that_is_not_there_is_no_job(run: Run, cluster: Cluster, tmp_path: Path) -> None:
+    told = run("watch", tmp_path / "missing")
+    assert told.status == 2
+    assert "There is no folder" in told.err
+
+
+def test_a_file_whose_name_is_no_text_is_a_line_that_stops_no_other(
+    run: Run, cluster: Cluster, recordings: Path
+) -> None:
+    odd = os.fsdecode(bytes(recordings) + b"/\xff\n.wav")
+    Path(odd).write_bytes(b"")
+    good = next(recordings.glob("*.wav"))
+    for files in ([odd, str(good)], [str(good), odd]):
+        shown = run("collections", "submit", *files, "--json", *OPTIONS)
+        assert shown.status == 0, shown.err
+        assert shown.json["counts"]["total"] == 2
+    listed = os.fsdecode(bytes(recordings) + b"/\xff.csv")
+    Path(listed).write_bytes(b"source\n\xff.wav\n" + os.fsencode(good) + b"\n")
+    assert run("collections", "submit", listed, "--json").json["name"] == "?.csv"
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "\udcff", "x" * 256])
+def test_a_name_that_the_api_would_refuse_is_refused(
+    run: Run, cluster: Cluster, recordings: Path, name: str
+) -> None:
+    told = run("collections", "submit", next(recordings.glob("*.wav")), "--name", name)
+    assert (told.status, "--name" in told.err) == (2, True)
+
+
+def test_an_empty_list_is_not_to_be_divided(run: Run, cluster: Cluster, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.write_text("source\n")
+    told = run("collections", "submit", empty)
+    assert told.status != 0
+    assert "at least one line" in told.err
+    assert "Divide" not in told.err
 
 
 def test_options_are_for_a_folder_alone(run: Run, cluster: Cluster) -> None:

@@ -52,6 +52,16 @@ def test_wrong_tenants_and_scopes_are_refused(run: Run, cluster: Cluster) -> Non
     assert run("keys", "list", "--json").json == []
 
 
+@pytest.mark.parametrize("name", ["\udcff", "a\nb", "x" * 256])
+def test_a_name_that_no_record_should_have_is_refused(
+    run: Run, cluster: Cluster, name: str
+) -> None:
+    assert (
+        run("keys", "create", "--name", name).status == 2
+    )  # corrections say the name of their key
+    assert run("keys", "list", "--json").json == []
+
+
 def test_old_keys_are_looked_at_and_then_signed(
     run: Run, cluster: Cluster, known: ApiKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:

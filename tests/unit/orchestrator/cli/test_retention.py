@@ -9,6 +9,8 @@ import pytest
 from orchestrator.cluster.connection import Cluster
 from orchestrator.collections import places
 from orchestrator.collections.records import Collection
+from orchestrator.jobs.deletion import delete_job
+from orchestrator.jobs.holds import holds
 from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.records import result_record
@@ -72,6 +74,36 @@ def test_a_hold_is_put_listed_heeded_and_released(run: Run, cluster: Cluster, ol
     assert run("delete", old).status == 0
     told = [json.loads(line)["action"] for line in run("audit", "--json").out.splitlines()]
     assert told == ["hold.put", "hold.release", "job.delete"]
+
+
+def test_a_hold_that_comes_too_late_says_so(run: Run, cluster: Cluster, old: str) -> None:
+    delete_job(cluster, a_manifest().tenant, old)
+    for which in ([old], []):
+        late = run("hold", *which, "--tenant", a_manifest().tenant)
+        assert late.status == 1
+        assert old in late.err
+        assert "too late" in late.err
+
+
+@pytest.mark.parametrize("job", ["../../x", "a/b", "", "x\n", "\udcff"])
+def test_a_hold_on_what_can_be_no_job_is_refused(run: Run, cluster: Cluster, job: str) -> None:
+    assert "is no id of a job" in run("hold", job).err
+    assert list(holds(cluster.store)) == []
+
+
+def test_a_reason_may_be_anything_that_a_shell_gives(run: Run, cluster: Cluster, old: str) -> None:
+    assert run("hold", old, "--tenant", a_manifest().tenant, "--reason", "\udcff").status == 0
+
+
+@pytest.mark.parametrize("command", [("hold",), ("retention", "--dry-run"), ("audit",), ("usage",)])
+def test_a_tenant_that_cannot_be_is_refused(
+    run: Run, cluster: Cluster, command: tuple[str, ...]
+) -> None:
+    for name in ("../x", "A B"):
+        assert "cannot be a tenant" in run(*command, "--tenant", name).err
+    assert list(holds(cluster.store)) == []
+    if command != ("hold",):
+        assert run(*command, "--tenant", "_shadow").status == 0
 
 
 def test_the_rules_of_a_bucket_are_printed_and_a_directory_has_none(

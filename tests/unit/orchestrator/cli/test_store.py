@@ -69,6 +69,16 @@ def test_a_repair_tells_what_it_does_and_a_sound_store_ends_well(store: LocalSto
     assert told(store, "verify", "--unclaimed").exit_code == 1
 
 
+def test_what_a_repair_leaves_to_a_person_is_not_told_as_mended(store: LocalStore) -> None:
+    key = keys.manifest(TENANT, OLD)
+    store.delete(key)
+    store.put(key, b"{")
+    told(store, "repair")
+    again = told(store, "repair")
+    assert "0 mended, 1 left for a person" in again.stderr
+    assert json.loads(told(store, "repair", "--json").stdout)["left"] == 1
+
+
 def test_very_many_findings_are_counted_and_the_first_ones_shown(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

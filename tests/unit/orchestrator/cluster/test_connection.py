@@ -17,6 +17,7 @@ from orchestrator.cluster.job_index import JobIndex
 from orchestrator.cluster.listed_jobs import listed_jobs
 from tasks.artifacts import encode
 from tasks.runs import keys
+from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.state.receipts import Receipt
@@ -217,3 +218,13 @@ def test_a_result_that_cannot_be_read_is_an_error_with_a_code(
     found = connection.job(TENANT, JOB)
     assert found.error is not None
     assert found.error["code"] == "unreadable_record"
+
+
+@pytest.mark.parametrize("broken", [b"[]", b'"x"', b"{}", b'{"transcript": 5}'])
+def test_a_result_that_is_none_is_told_as_a_broken_record(
+    connection: Cluster, broken: bytes
+) -> None:
+    write_records(connection.store, a_manifest())
+    connection.store.put(keys.of_run(a_run(), keys.RESULT), broken)
+    with pytest.raises(UnreadableRecord, match=r"result\.json cannot be read"):
+        connection.published(a_run().tenant, a_run().job)

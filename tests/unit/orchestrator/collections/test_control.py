@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from orchestrator.jobs.runs import IllegalTransition
 from orchestrator.jobs.submission import IdempotencyConflict
 from orchestrator.outbox.webhooks import WebhookNotAllowed
 from tasks.artifacts import encode
+from tasks.runs.json_artifacts import UnreadableRecord
 from tasks.runs.units import Run
 from tests.inputs.examples import TENANT
 from tests.unit.orchestrator.collections.collected import (
@@ -232,6 +234,56 @@ def test_a_collection_that_cannot_be_read_holds_up_no_other(cluster: Cluster) ->
     fine = accepted(cluster, addresses(2))
     collecting(cluster).go_on()
     assert counts(cluster, fine) == {"total": 2, "queued": 2}
+    listed, _ = control.newest(cluster, TENANT, 10)
+    assert [it["id"] for it in listed] == [fine.id]
+
+
+def test_the_deletion_of_one_that_cannot_be_read_holds_up_no_other(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion, "SETTLES_SECONDS", 0.0)
+    first, second = (accepted(cluster, addresses(1)) for _ in range(2))  # in this order
+    key = places.lines(TENANT, first.id)
+    cluster.store.delete(key)
+    cluster.store.put(key, b"{")
+    for one in (first, second):
+        deletion.delete(cluster, TENANT, one.id)
+    collecting(cluster).end_deletions()
+    assert list(cluster.store.list(places.folder(TENANT, second.id))) == []
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"null", b'{"lines": null}', b'"x"'])
+@pytest.mark.parametrize("which", ["lines", "piece", "ended", "wanted"])
+def test_what_cannot_be_read_of_a_collection_is_told_and_hides_no_other(
+    cluster: Cluster, which: str, broken: bytes
+) -> None:
+    collection, fine = accepted(cluster, addresses(2)), accepted(cluster, addresses(1))
+    duty = collecting(cluster)
+    duty.go_on()
+    end_jobs(cluster)
+    for job in cluster.jobs.open_runs():
+        cluster.settle(job)
+    duty.go_on()
+    first = Run(TENANT, collection.id, 1)
+    key = {
+        "lines": places.lines(TENANT, collection.id),
+        "piece": places.piece(first, 0),
+        "ended": places.ended(first),
+        "wanted": places.wanted(Run(TENANT, collection.id, 2)),
+    }[which]
+    cluster.store.delete(key)
+    cluster.store.put(key, broken)
+    cluster.redis.flushall()
+    asked = (
+        lambda: control.show(cluster, TENANT, collection.id),
+        lambda: control.lines_of(cluster, TENANT, collection.id, (), 10),
+        lambda: control.retry(cluster, TENANT, collection.id),
+    )
+    for ask in asked:
+        with suppress(UnreadableRecord, IllegalTransition):  # and nothing else
+            ask()
+    assert fine.id in {it["id"] for it in control.newest(cluster, TENANT, 10)[0]}
+    duty.go_on()
 
 
 def test_collections_are_listed_by_pages_newest_first(cluster: Cluster) -> None:

@@ -40,7 +40,7 @@ def test_a_line_says_when_it_should_be_ready() -> None:
     assert line.options == {}
     (line,) = read_list(b'{"source": "s3://a/1.wav", "ready_by": 60}', "list.jsonl", COMMON)
     assert line.ready_by == pytest.approx(time.time() + 60, abs=50)
-    assert read_lines(write_lines([line])) == [line]
+    assert read_lines("list", write_lines([line])) == [line]
 
 
 @pytest.mark.parametrize("head", [b"source,colour", b"source,source"])
@@ -99,4 +99,6 @@ def test_any_bytes_are_lines_that_can_be_written_and_read_again(data: bytes, nam
         found = read_list(data, name, COMMON)
     except InvalidOption:
         return
-    assert [line.number for line in read_lines(write_lines(found))] == [it.number for it in found]
+    assert [line.number for line in read_lines("list", write_lines(found))] == [
+        it.number for it in found
+    ]

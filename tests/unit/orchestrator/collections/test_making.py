@@ -131,6 +131,16 @@ def test_a_full_quota_is_no_failure_and_lines_follow_as_room_frees(cluster: Clus
     assert shown(small, collection)["status"] == "completed"
 
 
+@pytest.mark.parametrize(("allowed", "made"), [(0, 0), (1, 1), (2, 1)])
+def test_a_quota_of_few_jobs_has_room_for_one_line_and_one_of_none_for_none(
+    cluster: Cluster, allowed: int, made: int
+) -> None:
+    small = with_settings(cluster, quotas={TENANT: {"jobs_in_flight": allowed}})
+    collection = accepted(small, addresses(3))
+    collecting(small).go_on()
+    assert counts(small, collection).get("queued", 0) == made
+
+
 def test_lines_wait_for_room_for_their_audio(cluster: Cluster) -> None:
     small = with_settings(cluster, quotas={TENANT: {"audio_seconds_in_flight": 2000.0}})
     collection = accepted(small, addresses(5))  # ten minutes each, as long as nothing is known

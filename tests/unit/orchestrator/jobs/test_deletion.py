@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,11 @@ from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status
 from orchestrator.cluster.listed_jobs import listed_jobs
-from orchestrator.jobs import submission
+from orchestrator.jobs import deletion, runs, submission
 from orchestrator.jobs.deletion import Tombstone, delete_job, erase
+from orchestrator.jobs.holds import deletions_begun, hold, is_held
 from orchestrator.jobs.ids import keyed_job
-from orchestrator.jobs.runs import retry
+from orchestrator.jobs.runs import cancel, issue, retry
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import rerun, submit
 from orchestrator.jobs.tombstones import LINGER_LEASES, Tombstones
@@ -31,7 +33,7 @@ from orchestrator.reconciler import Reconciler
 from orchestrator.reconciler.housekeeping import Housekeeping
 from orchestrator.results.corrections import Action, LineChange, correct
 from orchestrator.results.speaker_names import name_speakers
-from tasks.artifacts import exists
+from tasks.artifacts import ArtifactStore, exists
 from tasks.artifacts import submitted as submitted_objects
 from tasks.artifacts.opening import open_store
 from tasks.execution import workplace as lifecycle
@@ -633,3 +635,67 @@ def test_a_job_that_comes_while_its_file_is_deleted_and_redis_is_wiped_keeps_the
     later = submitted(connection, talk)
     source = connection.records.manifest(TENANT, later.id).source
     assert exists(connection.store, source.artifact or "")
+
+
+def test_a_retry_that_meets_a_deletion_does_not_bring_the_job_back(
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submitted(connection, talk)
+    cancel(connection, TENANT, job.id)
+
+    def late(*given: Any, **named: Any) -> None:
+        delete_job(connection, TENANT, job.id)  # after the retry has looked for a tombstone
+        issue(*given, **named)
+
+    monkeypatch.setattr(runs, "issue", late)
+    with pytest.raises(UnknownJob):
+        retry(connection, TENANT, job.id)
+    with pytest.raises(UnknownJob):
+        connection.job(TENANT, job.id)
+    assert list(listed_jobs(connection, TENANT, 9)) == []
+    assert in_redis(connection, job.id) == []
+
+
+def test_a_look_that_meets_a_deletion_does_not_bring_the_job_back(
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submitted(connection, talk)
+    cancel(connection, TENANT, job.id)
+    connection.redis.flushall()  # so that the job is read from the store
+    add = connection.jobs.add
+
+    def late(*given: Any, **named: Any) -> None:
+        delete_job(connection, TENANT, job.id)
+        add(*given, **named)
+
+    monkeypatch.setattr(connection.jobs, "add", late)
+    for _ in range(2):
+        with pytest.raises(UnknownJob):
+            connection.job(TENANT, job.id)
+    assert in_redis(connection, job.id) == []
+
+
+def test_a_hold_at_the_same_time_stops_a_deletion_or_learns_of_it(
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submitted(connection, talk)
+    cancel(connection, TENANT, job.id)
+    heeded, told = Event(), list[list[str]]()
+
+    def put() -> None:
+        hold(connection.store, TENANT, job.id, "", 0.0)
+        heeded.set()
+        told.append(deletions_begun(connection.store, connection.leases, TENANT, job.id))
+
+    def look(store: ArtifactStore, tenant: str, of: str) -> bool:
+        found = is_held(store, tenant, of)
+        other.start()  # the hold comes between the look and the tombstone
+        assert heeded.wait(10)
+        time.sleep(0.1)
+        return found
+
+    other = Thread(target=put)
+    monkeypatch.setattr(deletion, "is_held", look)
+    delete_job(connection, TENANT, job.id)
+    other.join(10)
+    assert told == [[job.id]]

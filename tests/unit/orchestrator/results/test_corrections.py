@@ -151,6 +151,13 @@ def test_the_second_editor_of_the_same_line_is_told_and_nothing_is_stored(
         put(connection, change(WRONG, Action.REFUSED), seen=2)
 
 
+def test_a_version_that_there_is_not_was_not_seen(connection: Cluster, job: str) -> None:
+    put(connection, change(WRONG, Action.CORRECTED, "One."))
+    for seen in (2, 999_999):  # also as in a store that was restored from an earlier copy
+        with pytest.raises(CorrectionConflict, match=rf"no version {seen}; the last is 1"):
+            put(connection, change(WRONG, Action.REFUSED), seen=seen)
+
+
 def test_a_change_that_is_sent_twice_is_stored_once(connection: Cluster, job: str) -> None:
     first = all_three(connection)
     assert all_three(connection) == first
@@ -209,6 +216,7 @@ def test_the_transcript_of_a_retry_begins_without_corrections(
         (LineChange(WRONG, float("nan"), Action.CONFIRMED), "starts at 0.5"),
         (LineChange(WRONG, 0.5, Action.CORRECTED), "no text"),
         (LineChange(WRONG, 0.5, Action.CORRECTED, " \n\t"), "no text"),
+        (LineChange(WRONG, 0.5, Action.CORRECTED, "\u200b \ufeff\u00ad"), "no text"),
         (LineChange(WRONG, 0.5, Action.CONFIRMED, "x"), "a text too"),
         (LineChange(WRONG, 0.5, Action.CORRECTED, "x" * (LONGEST_TEXT + 1)), "1 to"),
         (LineChange(WRONG, 0.5, Action.CORRECTED, "nul\x00"), "control"),

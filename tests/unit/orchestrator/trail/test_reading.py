@@ -50,6 +50,10 @@ def test_only_the_days_that_are_asked_for_are_read(store: MemoryStore) -> None:
     assert tuple(entries(store, date(2026, 11, 20), date(2026, 11, 30), Wanted())) == ()
 
 
+def test_all_days_that_can_be_are_read_as_fast_as_those_with_entries(store: MemoryStore) -> None:
+    assert list(entries(store, date.min, date.max, Wanted())) == list(ALL)
+
+
 def test_a_line_that_cannot_be_read_hides_no_other(store: MemoryStore) -> None:
     store.put("audit/2026-11-18/broken.jsonl", b"\xff\n{}\n[]\n" + ALL[0].to_line().encode())
     assert len(tuple(entries(store, FIRST, FIRST, Wanted()))) == 4
