@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gpu_worker.errors import InvalidOption
+from gpu_worker.errors import InvalidOption, StoreUnavailable
 from orchestrator.access.tenants import known_tenants
 from orchestrator.cli.audit import enter
 from orchestrator.cli.complaints import printable
@@ -111,7 +111,14 @@ def hold(
         return
     put_hold(to.store, owner, job, reason, time.time())
     enter(to, "hold.put", owner, job, reason=reason, key=hold_key(owner, job))
-    if gone := deletions_begun(to.store, to.leases, owner, job):
+    try:
+        gone = deletions_begun(to.store, to.leases, owner, job)
+    except StoreUnavailable as error:
+        raise StoreUnavailable(
+            "The hold stands. It is not known yet whether it came too late for a deletion.",
+            hint="Give the command again in ten minutes: it tells.",
+        ) from error
+    if gone:
         raise JobHeld(
             f"The hold stands, and came too late for {', '.join(gone)}: the deletion had begun.",
             hint="What a deletion has begun no hold brings back; look for a copy of the store.",

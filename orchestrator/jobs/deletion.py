@@ -9,9 +9,11 @@ bucket stay there.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
+from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster import shadows
 from orchestrator.cluster.connection import Cluster, UnknownJob
 from orchestrator.cluster.job_index import newest_run
@@ -24,7 +26,7 @@ from tasks.runs import keys, usage_keys
 from tasks.runs.json_artifacts import UnreadableRecord, read_record
 from tasks.runs.records import Records
 from tasks.runs.units import Run
-from tasks.state.claims import marked, release
+from tasks.state.claims import await_releases, marked, release
 
 # Folders with keys of all jobs
 SHARED = (keys.OPEN, keys.OUTBOX, usage_keys.UNCOUNTED, keys.DEAD_LETTERS, shadows.MADE)
@@ -66,28 +68,45 @@ class Tombstone:
         )
 
 
-def delete_job(cluster: Cluster, tenant: str, job: str) -> None:
-    """Delete a job, even while it runs. Raises UnknownJob, or JobHeld under a legal hold."""
-    try:
-        # For a hold at the same time; a rule of retention has marked the job already.
-        with marked(cluster.store, cluster.leases, tenant, job):
-            stone = _checked_and_buried(cluster, tenant, job)
-            cluster.jobs.forget(tenant, job)  # unknown from here on, also if this process dies
-    except ValueError as error:  # it is not even a name
-        raise UnknownJob(f"There is no job {job!r}.") from error
+def delete_job(cluster: Cluster, tenant: str, job: str, *, is_marked: bool = False) -> None:
+    """Delete a job, even while it runs. Raises UnknownJob, or JobHeld under a legal hold.
+
+    `is_marked`: the caller has marked the job, as the rules of retention do.
+    """
+    _check_known(cluster, tenant, job)  # nothing is written for the name of no job
+    with nullcontext() if is_marked else _turn(cluster, tenant, job):
+        stone = _checked_and_buried(cluster, tenant, job)
+        cluster.jobs.forget(tenant, job)  # unknown from here on, also if this process dies
     erase(cluster, stone)
 
 
-def _checked_and_buried(cluster: Cluster, tenant: str, job: str) -> Tombstone:
-    """Begin the deletion of a job that may be deleted.
+@contextmanager
+def _turn(cluster: Cluster, tenant: str, job: str) -> Iterator[None]:
+    """Mark a job, so that a hold at the same time waits; of several deletions, each in its turn."""
+    with marked(cluster.store, cluster.leases, tenant, job) as is_ours:
+        if is_ours:
+            yield
+            return
+    with suppress(StoreUnavailable):  # the other one died, and its mark stands for ten minutes
+        await_releases(cluster.store, cluster.leases, tenant, [job])
+    with marked(cluster.store, cluster.leases, tenant, job):
+        yield
 
-    Raises UnknownJob, JobHeld, or ValueError for what is no name of a job.
-    """
+
+def _check_known(cluster: Cluster, tenant: str, job: str) -> None:
+    try:
+        is_known = exists(cluster.store, keys.manifest(tenant, job))
+        is_known = is_known or cluster.jobs.find(tenant, job) is not None
+    except ValueError:  # it is not even a name
+        is_known = False
+    if not is_known:
+        raise UnknownJob(f"There is no job {job!r}.")
+
+
+def _checked_and_buried(cluster: Cluster, tenant: str, job: str) -> Tombstone:
+    """Begin the deletion of a job that may be deleted. Raises UnknownJob or JobHeld."""
     cluster.records.forget(tenant, job)
     if exists(cluster.store, keys.tombstone(tenant, job)):
-        raise UnknownJob(f"There is no job {job!r}.")
-    is_known = exists(cluster.store, keys.manifest(tenant, job))
-    if not is_known and cluster.jobs.find(tenant, job) is None:
         raise UnknownJob(f"There is no job {job!r}.")
     if is_held(cluster.store, tenant, job):
         raise JobHeld(f"There is a legal hold on job {job}, or on its tenant.")

@@ -59,7 +59,7 @@ def deletions_begun(
         await_releases(store, leases, tenant, [job])
         return [job] if exists(store, keys.tombstone(tenant, job)) else []
     marks = [_last(key) for key in store.list(keys.releasing(tenant, ""))]
-    await_releases(store, leases, tenant, [it for it in marks if created_at(it) is not None])
+    await_releases(store, leases, tenant, [it for it in marks if _is_job(store, tenant, it)])
     return [_last(key) for key in store.list(keys.tombstone(tenant, ""))]
 
 
@@ -81,6 +81,11 @@ def holds(store: ArtifactStore) -> Iterator[tuple[str, str | None]]:
     for key in store.list(FOLDER):
         tenant, _, rest = key.removeprefix(FOLDER).partition("/")
         yield tenant, rest.removeprefix("job/") if rest != "all" else None
+
+
+def _is_job(store: ArtifactStore, tenant: str, marked: str) -> bool:
+    """Tell whether a mark is of a job, and not of a content; most ids of jobs say it themselves."""
+    return created_at(marked) is not None or exists(store, keys.manifest(tenant, marked))
 
 
 def _last(key: str) -> str:

@@ -103,7 +103,7 @@ class Retention:
             if not is_ours or not self._is_past(tenant, job, rule):
                 return False
             try:
-                delete_job(cluster, tenant, job)
+                delete_job(cluster, tenant, job, is_marked=True)
             except (JobHeld, UnknownJob):  # held, or deleted, since just now
                 return False
         return True

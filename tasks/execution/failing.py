@@ -43,6 +43,9 @@ from tasks.telemetry.metrics import DEAD_LETTERS, ERRORS, JOBS_ENDED, RETRIES
 
 TRIED_BY = "scriptorium_tried_by"  # header of a retried message: `Tries.charged`
 SLOT_SECONDS = 5.0  # that a unit keeps its slot which another worker can compute
+# How often it does: some 50 s. That one had its model once does not say that one has it still, and
+# units of a model that is gone for good would hold up all others for as long as they are awaited.
+TRIES_IN_SLOT = 12
 log = structlog.get_logger(__name__)
 
 
@@ -103,6 +106,7 @@ def _decide(task: Any, place: Workplace, unit: Unit, error: Exception) -> Retry 
     if (
         isinstance(decision, Retry)
         and isinstance(error, ModelUnavailable)
+        and task.request.retries < TRIES_IN_SLOT
         and _is_computed_elsewhere(place, unit)
     ):
         delay = min(decision.delay_seconds, SLOT_SECONDS)

@@ -14,6 +14,7 @@ from orchestrator.jobs.holds import holds
 from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.records import result_record
+from tasks.state import claims
 from tests.inputs.examples import a_manifest, a_run, write_records
 from tests.unit.orchestrator.cli.test_cli import Run, cluster, run
 
@@ -83,6 +84,17 @@ def test_a_hold_that_comes_too_late_says_so(run: Run, cluster: Cluster, old: str
         assert late.status == 1
         assert old in late.err
         assert "too late" in late.err
+
+
+def test_a_hold_beside_a_deletion_that_does_not_go_on_says_that_it_stands(
+    run: Run, cluster: Cluster, old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.1)
+    with claims.marked(cluster.store, cluster.leases, a_manifest().tenant, old):  # it died
+        told = run("hold", old)
+    assert told.status == 1
+    assert "store_unavailable: The hold stands." in told.err
+    assert "Give the command again" in told.err
 
 
 @pytest.mark.parametrize("job", ["../../x", "a/b", "", "x\n", "\udcff"])

@@ -23,7 +23,7 @@ from orchestrator.cluster.job import Job, Status
 from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.jobs import deletion, runs, submission
 from orchestrator.jobs.deletion import Tombstone, delete_job, erase
-from orchestrator.jobs.holds import deletions_begun, hold, is_held
+from orchestrator.jobs.holds import JobHeld, deletions_begun, hold, is_held
 from orchestrator.jobs.ids import keyed_job
 from orchestrator.jobs.runs import cancel, issue, retry
 from orchestrator.jobs.sources import upload
@@ -699,3 +699,67 @@ def test_a_hold_at_the_same_time_stops_a_deletion_or_learns_of_it(
     delete_job(connection, TENANT, job.id)
     other.join(10)
     assert told == [[job.id]]
+
+
+def test_a_deletion_waits_for_another_one_so_that_a_hold_stops_both(
+    connection: Cluster, talk: Path
+) -> None:
+    job = submitted(connection, talk)
+    cancel(connection, TENANT, job.id)
+    refused = Event()
+
+    def delete() -> None:
+        with suppress(UnknownJob):
+            try:
+                delete_job(connection, TENANT, job.id)
+            except JobHeld:
+                refused.set()
+
+    second = Thread(target=delete)
+    with claims.marked(connection.store, connection.leases, TENANT, job.id):  # the first one
+        second.start()
+        time.sleep(0.3)
+        hold(connection.store, TENANT, job.id, "", 0.0)  # and the first one sees it
+    assert deletions_begun(connection.store, connection.leases, TENANT, job.id) == []
+    second.join(10)
+    assert refused.is_set()
+
+
+def test_a_deletion_that_died_with_its_mark_delays_the_next_one_a_little(
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.1)
+    job = submitted(connection, talk)
+    cancel(connection, TENANT, job.id)
+    with claims.marked(connection.store, connection.leases, TENANT, job.id):
+        delete_job(connection, TENANT, job.id)
+    assert exists(connection.store, keys.tombstone(TENANT, job.id))
+
+
+@pytest.mark.parametrize("name", ["no-job", "..", "a\x00b", "\udcff"])
+def test_for_the_name_of_no_job_nothing_is_written(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    written = list[str]()
+    put = connection.store.put
+
+    def noted(key: str, data: bytes) -> bool:
+        written.append(key)
+        return put(key, data)
+
+    monkeypatch.setattr(connection.store, "put", noted)
+    with pytest.raises(UnknownJob):
+        delete_job(connection, TENANT, name)
+    assert written == []
+
+
+def test_a_hold_on_a_tenant_waits_for_deletions_of_jobs_whose_ids_do_not_say_their_time(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.1)
+    store, leases = connection.store, connection.leases
+    write_records(store, a_manifest("talk-1"))
+    with claims.marked(store, leases, TENANT, "talk-1"), pytest.raises(StoreUnavailable):
+        deletions_begun(store, leases, TENANT, None)
+    with claims.marked(store, leases, TENANT, "0f" * 32):  # a content: it is no job's deletion
+        assert deletions_begun(store, leases, TENANT, None) == []

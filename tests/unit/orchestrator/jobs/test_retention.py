@@ -230,10 +230,10 @@ def test_a_retry_while_the_whole_job_is_deleted_is_refused(
     clock.now += 101 * DAY_SECONDS
     monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.1)
 
-    def delete(*given: Any) -> None:
+    def delete(*given: Any, **named: Any) -> None:
         with pytest.raises(StoreUnavailable):
             retry(cluster, TENANT, job.id)
-        delete_job(*given)
+        delete_job(*given, **named)
         with pytest.raises(UnknownJob):
             retry(cluster, TENANT, job.id)
 

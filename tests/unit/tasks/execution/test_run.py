@@ -28,7 +28,7 @@ from gpu_worker.errors import (
 from gpu_worker.models.faults import ModelUnusable
 from tasks.artifacts import ArtifactStore
 from tasks.execution import ending, failing
-from tasks.execution.failing import SLOT_SECONDS
+from tasks.execution.failing import SLOT_SECONDS, TRIES_IN_SLOT
 from tasks.execution.fitness import EXIT_UNFIT, Fitness
 from tasks.execution.run import CRASHED_UNITS, Work, run_unit
 from tasks.execution.workplace import Workplace
@@ -291,6 +291,19 @@ def test_a_worker_without_a_model_that_another_has_keeps_no_message_from_the_oth
     assert len(waited) == 9
     assert slept == (waited if known else [])
     assert max(waited) <= SLOT_SECONDS if known else max(waited) > 3 * SLOT_SECONDS
+
+
+def test_units_of_a_model_that_no_worker_has_any_more_give_their_slots_to_others_in_the_end(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_records(place.store, a_manifest("asked"))
+    place.speeds.observe(SpeedName("gpu", Stage.TRANSCRIBE, "fake"), 1.0, 10.0)  # one had it once
+    slept: list[float] = []
+    monkeypatch.setattr(failing, "sleep", slept.append)
+    compute = Failing(*[ModelUnavailable()] * 20)
+    assert run(compute, a_unit(job="asked")).outcome == "computed"
+    assert len(slept) == TRIES_IN_SLOT
+    assert sum(slept) < 60
 
 
 def test_a_worker_s_fault_is_not_charged_to_the_unit(
