@@ -125,6 +125,10 @@ def _over_amqp(url: str) -> dict[str, Any]:
             Queue(name, exchange, routing_key=name, queue_arguments=_CLASSIC_QUEUE)  # type: ignore[no-untyped-call]
             for name in queues()
         ],
+        # After an outage Celery takes fewer messages for each unit in work, and asks RabbitMQ for
+        # one more as each ends. It asks in the unit's thread, which takes answers from the socket
+        # that the main thread reads: either may then wait for ever.
+        "worker_enable_prefetch_count_reduction": False,
         "broker_heartbeat": 60,  # seconds: a machine that vanished is noticed after about two
         # `server_hostname` must be set, or a certificate of any host is accepted.
         "broker_use_ssl": url.startswith("amqps:")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from celery import Celery
 from pydantic import SecretStr
 
 from config.settings import Settings
@@ -107,6 +109,14 @@ def test_a_broker_s_password_that_breaks_its_url_is_refused(login: str) -> None:
     with pytest.raises(InvalidOption, match="no host and port") as refused:
         make_app(Settings(broker_url=SecretStr(url)))
     assert "%2F" in refused.value.advice and "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("make", [make_app, make_trigger])
+def test_the_thread_of_a_unit_reads_no_answers_of_rabbitmq(
+    make: Callable[[Settings], Celery],
+) -> None:
+    """The main thread reads that socket; after an outage both did, and waited for ever."""
+    assert not make(BOTH).conf.worker_enable_prefetch_count_reduction
 
 
 @pytest.mark.parametrize("url", [RABBIT, "amqp://rabbit//", "amqps://me:p%2Fw%40@rabbit/a%2Fb"])
