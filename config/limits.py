@@ -12,9 +12,10 @@ from pydantic import Field, PositiveFloat, StringConstraints
 from pydantic_settings import BaseSettings
 
 Kind = Literal["source", "audio", "checkpoints", "transcripts"]  # of what retention deletes
-# Whose limits or rules: those of a mistyped name would hold for no tenant.
-# `_shadow` has the shadows. values.schema.json of the chart has both patterns too.
-Owner = Annotated[str, StringConstraints(pattern=r"^(\*|_shadow|[a-z0-9][a-z0-9-]{0,62})$")]
+# The patterns of names are in the chart's values.schema.json too.
+TENANT_NAME = r"[a-z0-9][a-z0-9-]{0,62}"
+# A tenant, all others, or the tenant of shadows. A mistyped name would limit nothing: refuse it.
+Owner = Annotated[str, StringConstraints(pattern=rf"^(\*|_shadow|{TENANT_NAME})$")]
 QuotaName = Annotated[
     str,
     StringConstraints(

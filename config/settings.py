@@ -14,13 +14,13 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from config.limits import Limits, lists, names_in
+from config.limits import TENANT_NAME, Limits, lists, names_in
 from config.models import ModelSettings
 
 # The home directory of a user without one (no HOME and no entry in the password database), named
 # as Debian names it. Most commands need no home; those that do refuse this one.
 NO_HOME = Path("/nonexistent/.local/share/scriptorium")
-TENANT_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"  # values.schema.json of the chart has it too
+TENANT_PATTERN = f"^{TENANT_NAME}$"
 
 SHORTEST_SECRET = 16  # characters: a shorter one could be found by trying
 

@@ -88,7 +88,7 @@ def _name_language(document: Document, language: str | None) -> None:
 
 
 def _language(code: str) -> BaseOxmlElement:
-    """Return a language as the property of a text, in whatever script that is."""
+    """Return a language as the property of a text, for each kind of script."""
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
 

@@ -1,7 +1,7 @@
 """One process at a time at a place on a disk, by a lock that the kernel takes back with a process.
 
-`filelock` has another lock for file systems without the kernel's, a file that says who holds it: it
-stays behind a process that was killed, and holds up all others. It is never used here.
+For file systems without locks of the kernel `filelock` has another one, a file that says who holds
+it. That file stays when its process is killed, and holds up all others. So it is never used here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOT_SUPPORTED = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 def kernel_lock(file: Path, seconds: float) -> Iterator[bool]:
     """Hold the lock of a file for the block; yield False on a file system that has no locks.
 
-    Raises filelock.Timeout after so many seconds of another process, and OSError.
+    Raises filelock.Timeout if another process still holds it after `seconds`, and OSError.
     """
     from filelock import FileLock
 

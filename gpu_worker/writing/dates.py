@@ -12,11 +12,11 @@ from gpu_worker.writing.pairs import second_of_pair
 from gpu_worker.writing.tokens import Token
 
 _MAY_BE_YEARS = range(1000, 2100)
-_NUMBER = regex.compile(r"0|[1-9][0-9]{0,3}")
+WHOLE = regex.compile(r"0|[1-9][0-9]{0,3}")  # longer ones without groups are codes
 _DAY = regex.compile(r"[0-9]{1,2}(?:st|nd|rd|th)?")
 _COMMA = regex.compile(r",?\s+")
-# Before a year, and seldom before a count. Before 1500, as in 1500 cases, only the last of each
-# row is sure.
+# Words that stand before a year, and seldom before a count. A year such as 1500 with a word behind
+# it (`in 1500 cases`) is sure only after the last word of each row.
 _CLUES = {
     "de": ("seit", "anno", "jahre", "jahr"),
     "en": ("in", "since", "until", "during", "circa", "year"),
@@ -53,7 +53,7 @@ def reading_of(
     text: str, tokens: Sequence[Token], at: int, language: str, left: Collection[int]
 ) -> Reading:
     """Tell how a token with digits is read; `left`: those before it whose digits stay."""
-    if not _NUMBER.fullmatch(tokens[at].text):
+    if not WHOLE.fullmatch(tokens[at].text):
         return Reading.COUNT
     number = int(tokens[at].text)
     if 1 <= number <= LAST_DAY:
@@ -75,10 +75,10 @@ def _day(text: str, tokens: Sequence[Token], at: int, language: str) -> Reading:
     after = [it for it in tokens[at + 1 : at + 2] if it.is_joined]
     if not after or _is_year_number(after[0]):
         return Reading.ENGLISH_DAY
-    if _has_digits(after[0]):
+    if after[0].has_digits:
         return Reading.COUNT
     second = second_of_pair(tokens, at, language)
-    if second is not None and _has_digits(tokens[second]):
+    if second is not None and tokens[second].has_digits:
         return Reading.UNCLEAR  # June 5 to 7
     if at > 1 and tokens[at - 1].is_joined:
         is_clear = tokens[at - 2].text not in _NO_DAYS
@@ -134,9 +134,5 @@ def _is_month(text: str, tokens: Sequence[Token], at: int, language: str) -> boo
     return language != "en" or text[tokens[at].start].isupper()
 
 
-def _has_digits(token: Token) -> bool:
-    return any(letter.isdecimal() for letter in token.text)
-
-
 def _is_year_number(token: Token) -> bool:
-    return _NUMBER.fullmatch(token.text) is not None and int(token.text) in _MAY_BE_YEARS
+    return WHOLE.fullmatch(token.text) is not None and int(token.text) in _MAY_BE_YEARS

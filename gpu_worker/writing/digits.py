@@ -1,7 +1,7 @@
 """Find numbers that are written in digits, and write them in words. Pure.
 
-A number is written in words only where they are certain. What may be a code, a name, a time or a
-telephone number stays, and so does a number that is read in several ways.
+A number is written in words only where the words are certain. What may be a code, a name, a time or
+a telephone number stays in digits, and so does a number that is read in several ways.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from dataclasses import dataclass
 import regex
 
 from gpu_worker.writing import spelling
-from gpu_worker.writing.dates import Reading, reading_of
+from gpu_worker.writing.dates import WHOLE, Reading, reading_of
 from gpu_worker.writing.edits import Edit
 from gpu_worker.writing.months import MONTHS
 from gpu_worker.writing.pairs import second_of_pair
 from gpu_worker.writing.spelling import LANGUAGES, PERCENT
 from gpu_worker.writing.tokens import Token
 
-ENDS = (".", "?", "!", "…")  # of a sentence
-_DIGIT = regex.compile(r"\p{N}")
-_WHOLE = regex.compile(r"0|[1-9][0-9]{0,3}")  # longer ones without groups are codes
+SENTENCE_ENDS = (".", "?", "!", "…")
 _GROUPED = {
     mark: regex.compile(rf"[1-9][0-9]{{0,2}}{regex.escape(mark)}[0-9]{{3}}") for mark in ",."
 }
@@ -87,7 +85,7 @@ def spelled_numbers(
     found: dict[int, Edit | None] = {}  # by their tokens; None: its digits stay
     left: set[int] = set()
     for at, token in enumerate(tokens):
-        if not _has_digits(token):
+        if not token.has_digits:
             continue
         written = _written(text, tokens, at, language)
         reading = reading_of(text, tokens, at, language, left)
@@ -134,13 +132,13 @@ def _words(written: _Written, reading: Reading) -> str | None:
         return spelling.decimal(number.replace(point, "."), language)
     if _GROUPED[group].fullmatch(number):
         return spelling.cardinal(int(number.replace(group, "")), language)
-    return _read(int(number), language, reading) if _WHOLE.fullmatch(number) else None
+    return _read(int(number), language, reading) if WHOLE.fullmatch(number) else None
 
 
 def _percentage(number: str, language: str, point: str) -> str | None:
     if _DECIMAL[point].fullmatch(number):
         return spelling.decimal(number.replace(point, "."), language)
-    return spelling.bare(int(number), language) if _WHOLE.fullmatch(number) else None
+    return spelling.bare(int(number), language) if WHOLE.fullmatch(number) else None
 
 
 def _read(number: int, language: str, reading: Reading) -> str | None:
@@ -171,7 +169,7 @@ def _is_code(written: _Written, reading: Reading) -> bool:
         return True
     if before and (before.text == _TIMES or _SYMBOL.match(before.text[-1])):
         return True
-    if not reading.is_of_date and any(it and _has_digits(it) for it in (before, after)):
+    if not reading.is_of_date and any(it and it.has_digits for it in (before, after)):
         return True  # telephone numbers, ranges, results
     return _is_short(text, token) or (before is not None and _is_name(written, before))
 
@@ -180,7 +178,7 @@ def _ends(written: _Written, reading: Reading) -> bool:
     """Tell whether a number ends where its digits do."""
     text, end = written.text, written.end
     if written.language in _STOPS_OF_ORDINALS and text[end : end + 1] == ".":
-        return reading is Reading.YEAR or not _WHOLE.fullmatch(written.number)
+        return reading is Reading.YEAR or not WHOLE.fullmatch(written.number)
     if written.language == "en" and _COMPOUND.match(text, end):
         return True
     return _AFTER.match(text, end) is not None
@@ -205,14 +203,10 @@ def _begins_sentence(text: str, start: int, is_start: bool) -> bool:
     if before or start > _HEAD:
         last = before.split()[-1:]
         is_short = any("." in word.rstrip(".") for word in last)  # i.e.
-        return before.endswith(ENDS) and not is_short
+        return before.endswith(SENTENCE_ENDS) and not is_short
     return is_start and (text != text.lower() or _ENDED.search(text) is not None)
 
 
 def _head(text: str, start: int) -> str:
     """Return the end of what stands before a number: in a long text all of it takes long."""
     return text[max(0, start - _HEAD) : start]
-
-
-def _has_digits(token: Token) -> bool:
-    return _DIGIT.search(token.text) is not None

@@ -26,7 +26,7 @@ _DECADES = frozenset(
     ["twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties"]
 )
 _NOUGHT = "o"  # as text2num knows it; Whisper writes `oh`
-_UNITS = frozenset(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+_ONE_TO_NINE = frozenset(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class _Heard:
         return not self.token.is_joined or self.token.pause > LONGEST_PAUSE
 
     def not_a_number_part(self) -> bool:
-        return self.is_name or any(letter.isdecimal() for letter in self.token.text)
+        return self.is_name or self.token.has_digits
 
 
 def numbers_in(tokens: Sequence[Token], language: str | None, least: int) -> Iterator[Number]:
@@ -109,7 +109,7 @@ def _heard(tokens: Sequence[Token], at: int, language: str) -> _Heard:
     is_within = token.is_joined and token.pause <= LONGEST_PAUSE
     if token.text == "oh" and is_within and before and after and after[0].is_joined:
         # `nineteen oh five`; elsewhere `oh` is a sigh.
-        is_nought = before[0].text.endswith(("teen", "twenty")) and after[0].text in _UNITS
+        is_nought = before[0].text.endswith(("teen", "twenty")) and after[0].text in _ONE_TO_NINE
         return _Heard(token, _NOUGHT if is_nought else token.text)
     return _Heard(token, token.text, token.text == _NOUGHT and any(it.is_elided for it in after))
 

@@ -19,7 +19,10 @@ _BETWEEN = {
 
 
 def second_of_pair(tokens: Sequence[Token], first: int, language: str) -> int | None:
-    """Return which token may be a pair with a number; None if another word stands behind it."""
+    """Return the place of the token that may be a pair with the number at `first`.
+
+    None if no word of `_BETWEEN` stands behind that number.
+    """
     rest = tokens[first + 1 : first + 3]
     is_pair = (
         len(rest) > 1 and all(it.is_joined for it in rest) and rest[0].text in _BETWEEN[language]

@@ -18,6 +18,7 @@ from gpu_worker.words import Place, sounding_part, split_words
 _PART = regex.compile(r"[^\s\-‐‑'’]+")
 # What may stand between two tokens of one phrase.
 _GAP = regex.compile(r"[\s\-‐‑'’]*")
+_DIGIT = regex.compile(r"\p{N}")
 _SOUND = regex.compile(r"[\p{L}\p{N}\p{S}*%&@#]")
 
 
@@ -31,6 +32,11 @@ class Token:
     is_joined: bool = False  # one speaker says both, and no mark stands between them
     is_elided: bool = False  # an apostrophe stands right before it
     pause: float = 0.0  # seconds of silence between them
+
+    @property
+    def has_digits(self) -> bool:
+        """Whether a digit is written in it, in any script."""
+        return _DIGIT.search(self.text) is not None
 
 
 def tokens_of(text: str, words: Sequence[Word] = (), places: Sequence[Place] = ()) -> list[Token]:

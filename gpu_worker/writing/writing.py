@@ -10,7 +10,7 @@ import regex
 from gpu_worker.transcript import Alternative, Segment, Transcript, TranscriptWarning, Word
 from gpu_worker.words import word_places
 from gpu_worker.writing import numbers, spelling
-from gpu_worker.writing.digits import ENDS, spelled_numbers
+from gpu_worker.writing.digits import SENTENCE_ENDS, spelled_numbers
 from gpu_worker.writing.edits import Edit, edited, edited_text
 from gpu_worker.writing.numbers import numbers_in
 from gpu_worker.writing.phrases import Phrases
@@ -61,7 +61,7 @@ class Writer:
         written: list[Segment] = []
         before = ""  # what was heard before a segment
         for it in heard:
-            is_start = not before or before.endswith(ENDS)
+            is_start = not before or before.endswith(SENTENCE_ENDS)
             written.append(self._segment(it, self._language or it.language or language, is_start))
             before = it.text.rstrip() or before
         return written

@@ -68,7 +68,9 @@ def submit(
     ] = None,
     label: Labels = None,
     ready_by: ReadyBy = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until all have ended.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until all have ended; the exit status says how.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit many files and print the collection's id. A bad line stops no other."""
@@ -97,9 +99,13 @@ def submit(
     )
     record = accept(to, tenant(), asked, _checked(stored(to, tenant(), lines, base)))
     enter(to, "collection.submit", tenant(), collection=record.id)
-    if wait:
-        _wait(to, record.id, as_json=as_json)
-    print_json(control.show(to, tenant(), record.id)) if as_json else typer.echo(record.id)
+    ended = _wait(to, record.id, as_json=as_json) if wait else None
+    if as_json:
+        print_json(ended or control.show(to, tenant(), record.id))
+    else:
+        typer.echo(record.id)
+    if ended is not None:
+        raise typer.Exit(_exit_status(ended["status"]))
 
 
 @app.command()
@@ -113,7 +119,10 @@ def status(collection: CollectionId, as_json: AsJson = False) -> None:
 @app.command()
 def watch(collection: CollectionId, as_json: AsJson = False) -> None:
     """Wait until all lines have ended; the exit status says how."""
-    _wait(opened_cluster(), collection, as_json=as_json, shows=True)
+    to = opened_cluster()
+    ended = _wait(to, collection, as_json=as_json)
+    print_json(ended) if as_json else _show(to, ended)
+    raise typer.Exit(_exit_status(ended["status"]))
 
 
 @app.command("list")
@@ -200,7 +209,8 @@ def _read(path: Path) -> bytes:
         raise InvalidOption(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _wait(cluster: Cluster, collection: str, *, as_json: bool, shows: bool = False) -> None:
+def _wait(cluster: Cluster, collection: str, *, as_json: bool) -> dict[str, Any]:
+    """Show the progress until all lines have ended; return how the collection stands then."""
     bar = Progress(
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
@@ -215,11 +225,8 @@ def _wait(cluster: Cluster, collection: str, *, as_json: bool, shows: bool = Fal
             shown = control.show(cluster, tenant(), collection)
             bar.update(row, completed=shown["progress"], state=counts(shown))
             if shown["ended_at"] is not None:
-                break
+                return shown
             time.sleep(POLL_SECONDS)
-    if shows:
-        print_json(shown) if as_json else _show(cluster, shown)
-        raise typer.Exit(_exit_status(shown["status"]))
 
 
 def _exit_status(status: str) -> int:

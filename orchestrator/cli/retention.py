@@ -121,7 +121,7 @@ def hold(
     if gone:
         raise JobHeld(
             f"The hold stands, and came too late for {', '.join(gone)}: the deletion had begun.",
-            hint="What a deletion has begun no hold brings back; look for a copy of the store.",
+            hint="A hold does not bring back what was deleted; look for a copy of the store.",
         )
     if job is not None and not exists(to.store, keys.manifest(owner, job)):
         raise InvalidOption(

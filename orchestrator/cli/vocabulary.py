@@ -15,7 +15,7 @@ from orchestrator.jobs.local_files import local_path
 from tasks.runs.vocabulary import Vocabulary
 
 app = typer.Typer(
-    help="Words of yours: hot words, replacements, masked words, numbers in digits.",
+    help="Words of yours: hot words, replacements, masked words, numbers in digits or words.",
     no_args_is_help=True,
 )
 Of = Annotated[str | None, typer.Option("--tenant", help="Whose it is; by default yours.")]

@@ -182,7 +182,7 @@ def _sent_at(message: bytes) -> float | None:
 
 
 def units_in(redis: Redis, key: str) -> Iterator[Unit]:
-    """Yield the units that the messages in a list ask for, whatever comes and goes meanwhile."""
+    """Yield the units that the messages in a list ask for, while messages come and go."""
     # From the head, where messages are added: those added meanwhile move the others to where they
     # are still read, and those taken meanwhile, at the tail, move none.
     start = 0

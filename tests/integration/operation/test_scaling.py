@@ -21,7 +21,7 @@ JOBS, CHUNKS, CHUNK_SECONDS = 8, 12, 6.0
 POOLS = {"gpu": {"target_drain_seconds": 5.0, "scale_down_seconds": 1.0}}
 BURST_MODEL = "fake-4x"  # one worker alone has work until the fourth has begun on a busy machine
 SLOW_PREPARE = "tests.faults.slow_prepare"
-LEASE_SECONDS = PATIENT["lease_seconds"]  # whoever goes on sooner did not wait for it
+LEASE_SECONDS = PATIENT["lease_seconds"]  # a worker that goes on sooner did not wait for it
 
 
 def test_one_worker_becomes_four_in_a_burst_and_one_after_it(

@@ -67,6 +67,22 @@ def test_several_files_are_one_collection_and_a_key_gives_the_same(
     assert run(*asked, "--ready-by", "2 h").json["id"] == shown["id"]
 
 
+def test_a_collection_that_is_awaited_ends_as_watching_it_does(
+    run: Run, cluster: Cluster, recordings: Path
+) -> None:
+    files = [str(recordings / name) for name in ("a.wav", "b.wav")]
+    asked = ("collections", "submit", *files, *OPTIONS, "--idempotency-key", "may")
+    name = run(*asked).out.strip()
+    duty = collecting(cluster)
+    duty.go_on()
+    end_jobs(cluster, "b.wav")  # it fails
+    duty.go_on()
+    awaited = run(*asked, "--wait")
+    assert (awaited.status, awaited.out.strip()) == (3, name)
+    assert run("collections", "watch", name).status == 3
+    assert run(*asked, "--wait", "--json").json["status"] == "partial"
+
+
 def test_a_list_with_times_from_now_is_the_same_when_it_is_sent_again(
     run: Run, cluster: Cluster, recordings: Path
 ) -> None:
