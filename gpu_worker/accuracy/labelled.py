@@ -92,18 +92,14 @@ def labelled_files(directory: Path) -> tuple[LabelledFile, ...]:
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise InvalidOption(f"{twice[0]}.txt is the text of several files.", hint=_HINT)
-    return _checked(found, str(directory))
+    if not found:
+        raise InvalidOption(f"{directory} has no recording with a text.", hint=_HINT)
+    if not any(file.text.strip() for file in found):
+        raise InvalidOption(f"All texts of {directory} are empty.", hint=_HINT)
+    return tuple(found)
 
 
 def _turns(path: Path) -> tuple[Turn, ...]:
     """Return the turns of a recording's own file, which may name any file inside."""
     turns = [turn for found in read_rttm(path).values() for turn in found]
     return tuple(sorted(turns, key=lambda turn: turn.start))
-
-
-def _checked(found: list[LabelledFile], name: str) -> tuple[LabelledFile, ...]:
-    if not found:
-        raise InvalidOption(f"{name} has no recording with a text.", hint=_HINT)
-    if not any(file.text.strip() for file in found):
-        raise InvalidOption(f"All texts of {name} are empty.", hint=_HINT)
-    return tuple(found)

@@ -46,7 +46,7 @@ def test_a_transcript_is_published_with_a_warning_whatever_becomes_of_words_and_
         plugins=("tests.faults.deadly_words",),
         max_retries=1,
         allowed_models=f"fake,no-owner/no-model,{no_model}",
-        trusted_diarize_models=f"nobody/nothing,{no_model}",
+        trusted_diarize_models=f"no-owner/no-pipeline,{no_model}",
     )
     cases: list[tuple[dict[str, Any], str, str]] = [
         ({"aligner": "ctc", "align_model": no_model}, UNALIGNED, "model_unusable"),
@@ -54,7 +54,7 @@ def test_a_transcript_is_published_with_a_warning_whatever_becomes_of_words_and_
         ({"aligner": "ctc", "align_model": BROKEN}, UNALIGNED, "internal_error"),
         ({"aligner": "ctc", "align_model": DEADLY}, UNALIGNED, "chunk_crashed"),
         ({"diarize_model": COMMUNITY}, SPEAKERLESS, "hub_token_missing"),
-        ({"diarize_model": "nobody/nothing"}, SPEAKERLESS, "retries_exhausted"),
+        ({"diarize_model": "no-owner/no-pipeline"}, SPEAKERLESS, "retries_exhausted"),
         ({"diarize_model": no_model}, SPEAKERLESS, "model_unusable"),
         ({"diarize_model": BROKEN}, SPEAKERLESS, "internal_error"),
         ({"diarize_model": DEADLY}, SPEAKERLESS, "chunk_crashed"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cluster.job import Job
+from orchestrator.local.process import Child
 from orchestrator.local.workers import WorkerSpec
 from tasks.execution.fitness import EXIT_UNFIT
 from tasks.runs.stages import Pool
@@ -17,6 +20,18 @@ from tests.integration.conftest import StartCluster
 from tests.integration.faults.conftest import Figure
 
 JOBS = 5
+
+
+@contextmanager
+def beside_a_good_one(
+    start_cluster: StartCluster, plugin: str, **told: str
+) -> Iterator[tuple[ClusterUnderTest, Child]]:
+    """A cluster of one good worker, and a ready one that a plugin breaks."""
+    cluster = start_cluster(workers=1)
+    spec = WorkerSpec("gpu9@broken", Pool.GPU, plugins=(plugin,))
+    with outsider(cluster, spec, **told) as broken:
+        cluster.wait_until(lambda: "ready." in broken.log_path.read_text())
+        yield cluster, broken
 
 
 def submitted(cluster: ClusterUnderTest, directory: Path, model: str = "fake-20x") -> list[Job]:
@@ -60,10 +75,10 @@ def test_a_worker_without_its_device_ends_before_it_takes_work(
 def test_a_worker_whose_device_is_lost_while_it_works_costs_no_job_a_chunk(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:
-    cluster = start_cluster(workers=1)
-    spec = WorkerSpec("gpu9@broken", Pool.GPU, plugins=("tests.faults.broken_gpu",))
-    with outsider(cluster, spec, SCRIPTORIUM_DEVICE="cuda") as broken:
-        cluster.wait_until(lambda: "ready." in broken.log_path.read_text())
+    with beside_a_good_one(start_cluster, "tests.faults.broken_gpu", SCRIPTORIUM_DEVICE="cuda") as (
+        cluster,
+        broken,
+    ):
         assert_nothing_lost(cluster, submitted(cluster, tmp_path), figure)
         assert broken.exit_status == EXIT_UNFIT
 
@@ -76,10 +91,7 @@ def test_a_worker_whose_device_is_lost_while_it_works_costs_no_job_a_chunk(
 def test_a_worker_that_fails_in_a_way_its_test_does_not_see_leaves_too(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:
-    cluster = start_cluster(workers=1)
-    spec = WorkerSpec("gpu9@broken", Pool.GPU, plugins=("tests.faults.broken_gpu",))
-    with outsider(cluster, spec) as broken:
-        cluster.wait_until(lambda: "ready." in broken.log_path.read_text())
+    with beside_a_good_one(start_cluster, "tests.faults.broken_gpu") as (cluster, broken):
         assert_nothing_lost(cluster, submitted(cluster, tmp_path), figure)
         assert broken.exit_status == EXIT_UNFIT
 
@@ -92,10 +104,7 @@ def test_a_worker_that_fails_in_a_way_its_test_does_not_see_leaves_too(
 def test_a_worker_that_cannot_load_what_another_can_costs_no_job_a_chunk(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:
-    cluster = start_cluster(workers=1)
-    spec = WorkerSpec("gpu9@broken", Pool.GPU, plugins=("tests.faults.broken_model",))
-    with outsider(cluster, spec) as broken:
-        cluster.wait_until(lambda: "ready." in broken.log_path.read_text())
+    with beside_a_good_one(start_cluster, "tests.faults.broken_model") as (cluster, broken):
         assert_nothing_lost(cluster, submitted(cluster, tmp_path), figure)
         assert broken.exit_status == EXIT_UNFIT
         log = broken.log_path.read_text()
@@ -110,10 +119,7 @@ def test_a_worker_that_cannot_load_what_another_can_costs_no_job_a_chunk(
 def test_a_worker_without_the_model_and_a_hub_keeps_no_work_from_the_others(
     start_cluster: StartCluster, tmp_path: Path, figure: Figure
 ) -> None:
-    cluster = start_cluster(workers=1)
-    spec = WorkerSpec("gpu9@broken", Pool.GPU, plugins=("tests.faults.no_hub",))
-    with outsider(cluster, spec) as broken:
-        cluster.wait_until(lambda: "ready." in broken.log_path.read_text())
+    with beside_a_good_one(start_cluster, "tests.faults.no_hub") as (cluster, broken):
         began = time.monotonic()
         assert_nothing_lost(cluster, submitted(cluster, tmp_path, model="fake-5x"), figure)
         seconds = time.monotonic() - began

@@ -276,7 +276,7 @@ def test_the_same_idempotency_key_is_the_same_job(run: Run, cluster: Cluster, ta
     "command", [["status"], ["watch"], ["get"], ["cancel"], ["retry"], ["get", "-f", "json"]]
 )
 def test_an_unknown_job_is_status_1(run: Run, cluster: Cluster, command: list[str]) -> None:
-    for name in ("nobody", "../x", "\udcff"):  # the last as a shell gives bytes that are no text
+    for name in ("absent", "../x", "\udcff"):  # the shell passes bytes that are no text as the last
         ended = run(*command, name)
         assert ended.status in (1, 2)
         assert ("unknown_job" in ended.err) or ("no folder" in ended.err)
