@@ -54,8 +54,7 @@ class Admissions(JobLists):
 
     def admit(
         self,
-        tenant: str,
-        job: str,
+        run: Run,
         *,
         in_all: int,
         in_flight: int,
@@ -63,14 +62,14 @@ class Admissions(JobLists):
         cost: Cost = UNKNOWN,
         bounds: Bounds = UNBOUNDED,
     ) -> Admission:
-        """Reserve a place for a job before it is added.
+        """Reserve a place for a run before it is added, which takes it.
 
         `in_all` is the most open runs of the cluster, `in_flight` that of the tenant.
         """
         limits = [_ADMITTED_SECONDS, in_all, in_flight]
         answer, others = self._admit(
-            keys=_all_keys(tenant),
-            args=[f"{tenant}/{job}/1", now, *limits, *cost.numbers, *bounds.numbers],
+            keys=_all_keys(run.tenant),
+            args=[run.name, now, *limits, *cost.numbers, *bounds.numbers],
         )
         return Admission(answer.decode(), _cost(answer.decode(), int(others)))
 
@@ -88,11 +87,10 @@ class Admissions(JobLists):
                 return 0
         return max(0, min(in_all - int(every), in_flight - int(own)))
 
-    def refuse(self, tenant: str, job: str) -> None:
-        """Give back the place of a job that was admitted but not added."""
-        run = Run(tenant, job, 1)
+    def refuse(self, run: Run) -> None:
+        """Give back the place of a run that was admitted but not added."""
         pipe = self._redis.pipeline()
-        pipe.zrem(admitted_of(tenant), run.name)
+        pipe.zrem(admitted_of(run.tenant), run.name)
         self.drop_cost(run, pipe)
         pipe.execute()
 

@@ -60,7 +60,7 @@ def accept(
             with suppress(ScriptoriumError, RedisError):
                 for key in own:
                     cluster.store.delete(key)
-                cluster.jobs.refuse(tenant, job)
+                cluster.jobs.refuse(run)
                 cluster.jobs.forget(tenant, job)
         raise
     if way is not None:

@@ -11,6 +11,7 @@ from orchestrator.cluster.admissions import Admission
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.costs import Cost
 from orchestrator.jobs.costing import bounds_of
+from tasks.runs.units import Run
 
 
 def room(cluster: Cluster, tenant: str, quota: Quota, now: float) -> int:
@@ -26,21 +27,18 @@ def room(cluster: Cluster, tenant: str, quota: Quota, now: float) -> int:
     )
 
 
-def admit(
-    cluster: Cluster, tenant: str, job: str, quota: Quota | None, now: float, cost: Cost
-) -> None:
-    """Reserve a place for a run of the job, which costs so much; `now` is in seconds since 1970.
+def admit(cluster: Cluster, run: Run, quota: Quota | None, now: float, cost: Cost) -> None:
+    """Reserve a place for a run, which costs so much; `now` is in seconds since 1970.
 
     Without a quota, as for operators, there is always a place. Raises QuotaExceeded, ClusterFull,
     BudgetSpent or RedisUnavailable, and what the store raises.
     """
     if quota is None:
         return
-    cluster.books.budgets.check(tenant, now)
+    cluster.books.budgets.check(run.tenant, now)
     try:
         admission = cluster.jobs.admit(
-            tenant,
-            job,
+            run,
             in_all=quota.open_jobs,
             in_flight=quota.jobs_in_flight,
             now=now,

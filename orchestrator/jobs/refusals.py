@@ -25,15 +25,16 @@ def give_back(
     before it looks for what the other one writes, so at least one of them keeps the job.
     """
     tenant, job = manifest.tenant, manifest.job
+    run = Run(tenant, job, 1)
     with suppress(ScriptoriumError, RedisError):
         cluster.store.delete(keys.manifest(tenant, job))
         forget_key(cluster.store, tenant, job, idempotency_key)
-        if exists(cluster.store, keys.open_run(Run(tenant, job, 1))):
+        if exists(cluster.store, keys.open_run(run)):
             keep(cluster, manifest, needed)
             return
         for key in needed:
             cluster.store.delete(keys.uses(tenant, keys.content(key)) + job)
-        cluster.jobs.refuse(tenant, job)
+        cluster.jobs.refuse(run)
         cluster.jobs.forget(tenant, job)
 
 

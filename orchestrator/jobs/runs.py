@@ -66,8 +66,8 @@ def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None
     _allow(current, Status.QUEUED, "retried")
     manifest, plan = cluster.records.manifest(tenant, job), cluster.plan(tenant, job)
     cost = cost_of(cluster, manifest, plan)
-    admit(cluster, tenant, job, quota, time.time(), cost)
     run = Run(tenant, job, current.run + 1)
+    admit(cluster, run, quota, time.time(), cost)
     # The run exists from here on, so that it is taken up if this process dies at the next step.
     cluster.store.put(keys.open_run(run), b"")
     _keep(cluster, run)
@@ -76,7 +76,6 @@ def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None
         cluster.store.delete(letter)
     issue(cluster, manifest, run, cost, prepared=plan is not None)
     forget_if_deleted(cluster, run)
-    cluster.jobs.refuse(tenant, job)  # the run is open now: its place need not be kept
     return cluster.job(tenant, job)
 
 
@@ -89,7 +88,7 @@ def _keep(cluster: Cluster, run: Run) -> None:
         _keep_contents(cluster, run)
     except ScriptoriumError:
         cluster.store.delete(keys.open_run(run))
-        cluster.jobs.refuse(run.tenant, run.job)
+        cluster.jobs.refuse(run)
         raise
 
 

@@ -120,7 +120,7 @@ def make_shadow(cluster: Cluster, run: Run, shadow: Shadow) -> bool:
         quota = replace(quota, jobs_in_flight=min(quota.jobs_in_flight, MOST_OPEN))
         manifest = _manifest(first, own, options, now, cluster.settings)
         cost = cost_of(cluster, manifest, plan)
-        admit(cluster, own.tenant, own.job, quota, now, cost)
+        admit(cluster, own, quota, now, cost)
         needed = [keys.pcm(run.tenant, it) for it in dict.fromkeys((plan.audio, *plan.channels))]
         needed += clip_keys(first)
         _accept(cluster, run, manifest, needed, cost)

@@ -104,7 +104,7 @@ def _submit(
     if idempotency_key is None or not exists(store, key):  # else it has a place, or has ended
         check_ready_by(manifest.ready_by, manifest.created_at)
         cost = cost_of(cluster, manifest, None)
-        admit(cluster, tenant, manifest.job, quota, manifest.created_at, cost)
+        admit(cluster, Run(tenant, manifest.job, 1), quota, manifest.created_at, cost)
         _forget_rest(cluster, manifest)
     is_first = store.put(key, encode(manifest.model_dump(mode="json")))
     if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
@@ -112,7 +112,7 @@ def _submit(
         forget_key(store, tenant, manifest.job, idempotency_key)
         if is_first:
             store.delete(key)
-        cluster.jobs.refuse(tenant, manifest.job)
+        cluster.jobs.refuse(Run(tenant, manifest.job, 1))
         named = {name: getattr(manifest, name) for name in _SUBMITTED}
         named |= {"options": given, "quota": quota, "way": way, "ready_by": manifest.ready_by}
         return submit(cluster, **named, tenant=tenant, idempotency_key=idempotency_key)
@@ -196,7 +196,7 @@ def _run_again(
             needed = [keys.pcm(tenant, audio) for audio in {known.audio, *known.channels}]
             needed += clip_keys(manifest)
     cost = cost_of(cluster, manifest, known)
-    admit(cluster, tenant, manifest.job, quota, manifest.created_at, cost)
+    admit(cluster, Run(tenant, manifest.job, 1), quota, manifest.created_at, cost)
     cluster.store.put(keys.manifest(tenant, manifest.job), encode(manifest.model_dump(mode="json")))
     if plan:
         cluster.store.put(keys.plan(tenant, manifest.job), plan)

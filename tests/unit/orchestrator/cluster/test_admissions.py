@@ -27,7 +27,8 @@ def jobs(redis: Redis) -> JobIndex:
 def admit(
     jobs: JobIndex, job: str, cost: Cost = HOUR, bounds: Bounds = TWO_HOURS, now: float = 0.0
 ) -> Admission:
-    return jobs.admit(TENANT, job, in_all=1000, in_flight=1000, now=now, cost=cost, bounds=bounds)
+    run = a_run(job=job)
+    return jobs.admit(run, in_all=1000, in_flight=1000, now=now, cost=cost, bounds=bounds)
 
 
 def opened(jobs: JobIndex, job: str, cost: Cost = HOUR) -> None:
@@ -63,7 +64,7 @@ def test_a_job_over_the_bound_by_itself_is_admitted_when_nothing_else_is(jobs: J
     assert admit(jobs, "long", long).answer == "admitted"
     assert admit(jobs, "long", long).answer == "admitted"  # it asks again
     assert admit(jobs, "short", Cost(audio_seconds=1.0)).answer == "audio_seconds"
-    jobs.refuse(TENANT, "long")
+    jobs.refuse(a_run(job="long"))
     assert admit(jobs, "short", Cost(audio_seconds=1.0)).answer == "admitted"
     assert admit(jobs, "long", long).answer == "audio_seconds"
 

@@ -172,7 +172,8 @@ def test_a_run_whose_retry_died_halfway_is_the_newest_while_it_is_open_and_after
 def admit(
     jobs: JobIndex, job: str, *, in_all: int = 9, in_flight: int = 9, now: float = 0.0
 ) -> str:
-    return jobs.admit(TENANT, job, in_all=in_all, in_flight=in_flight, now=now).answer
+    run = a_run(job=job)
+    return jobs.admit(run, in_all=in_all, in_flight=in_flight, now=now).answer
 
 
 def test_a_tenant_has_no_more_places_than_its_quota_however_many_ask_at_once(
@@ -195,8 +196,15 @@ def test_a_job_that_ended_or_was_refused_gives_its_place_back(jobs: JobIndex) ->
     jobs.add(a_manifest(), a_run())
     jobs.close(a_run(), SUMMARY)
     assert admit(jobs, "next", in_flight=1) == "admitted"
-    jobs.refuse(TENANT, "next")
+    jobs.refuse(a_run(job="next"))
     assert admit(jobs, "third", in_flight=1) == "admitted"
+
+
+def test_the_next_run_of_a_job_never_has_two_places(jobs: JobIndex) -> None:
+    assert jobs.admit(a_run(2), in_all=9, in_flight=3, now=0.0).answer == "admitted"
+    assert jobs.room(TENANT, in_all=9, in_flight=3, now=0.0) == 2
+    jobs.add(a_manifest(), a_run(2))
+    assert jobs.room(TENANT, in_all=9, in_flight=3, now=0.0) == 2
 
 
 def test_a_submission_that_died_gives_its_place_back_a_minute_later(jobs: JobIndex) -> None:
