@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gpu_worker.errors import InvalidOption
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from tasks.artifacts import exists
 from tasks.artifacts.local import LocalStore
 from tasks.runs import keys
