@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpu_worker.writing.number_spelling import LANGUAGES
 from gpu_worker.writing.rules import WritingRules
-from gpu_worker.writing.spelling import LANGUAGES
-from gpu_worker.writing.writing import Writer
+from gpu_worker.writing.writer import Writer
 from tests.unit.gpu_worker.writing.heard import a_segment, written
 
 WRITTEN = [
