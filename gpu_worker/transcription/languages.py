@@ -125,7 +125,9 @@ def written_language(task: str, spoken: str | None) -> str | None:
 def check_language(code: str | None, option: str = "language") -> None:
     """Raise InvalidOption, which names the option, for a code that no language of Whisper has."""
     if code is not None and code not in LANGUAGES:
-        raise InvalidOption(f"Options are not valid: {option}: {_no_language(code)}.")
+        raise InvalidOption(
+            f"Options are not valid: {option}: {_no_language(code)}.", option=option
+        )
 
 
 def _no_language(text: str) -> str:
