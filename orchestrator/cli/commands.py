@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from typing import Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from gpu_worker.errors import InvalidOption, ScriptoriumError, UnknownModel
 from orchestrator.cli import (
@@ -41,8 +43,24 @@ from orchestrator.cli.context import EXIT_FAILED, EXIT_USAGE, interruptible, rem
 from tasks.telemetry.tracing import flush
 
 _OWN_HELP = "The command's --help shows its options and their values."
+
+
+class _Commands(TyperGroup):
+    """All commands: the group knows which one was chosen, and so what to advise."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command; of its wrong option say that its own help has the values."""
+        try:
+            return super().invoke(ctx)
+        except InvalidOption as error:
+            if error.advice == InvalidOption.hint and ctx.invoked_subcommand != "transcribe":
+                error.advice = _OWN_HELP
+            raise
+
+
 app = typer.Typer(
     name="scriptorium",
+    cls=_Commands,
     help="Transcribe audio on a cluster that loses nothing.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -97,9 +115,7 @@ def run() -> None:
             app()
     except ScriptoriumError as error:
         console.print(f"[bold red]{error.code}[/]: ", end="")
-        is_plain = error.advice == InvalidOption.hint  # which is for jobs' options
-        advice = _OWN_HELP if is_plain and "transcribe" not in sys.argv else error.advice
-        console.print(f"{error.message}\n{advice}", markup=False)
+        console.print(f"{error.message}\n{error.advice}", markup=False)
         usage = isinstance(error, (InvalidOption, UnknownModel))
         sys.exit(EXIT_USAGE if usage else EXIT_FAILED)
     except KeyboardInterrupt:
