@@ -13,9 +13,9 @@ import regex
 
 from gpu_worker.writing import number_spelling
 from gpu_worker.writing.edits import Edit
-from gpu_worker.writing.months import MONTHS
 from gpu_worker.writing.number_pairs import second_of_pair
 from gpu_worker.writing.number_spelling import LANGUAGES, PERCENT
+from gpu_worker.writing.numbered_names import is_numbered_name
 from gpu_worker.writing.readings import WHOLE, Reading, reading_of
 from gpu_worker.writing.tokens import Token
 
@@ -186,10 +186,9 @@ def _ends(written: _Written, reading: Reading) -> bool:
 
 def _is_name(written: _Written, before: Token) -> bool:
     """Tell whether a number is a part of the name before it: `a Boeing 747`."""
-    text, language = written.text, written.language
-    if language == "de" or before.text in MONTHS[language]:  # German nouns all have capitals
-        return False
-    return text[before.start].isupper() and not _begins_sentence(text, before.start, True)
+    text = written.text
+    word, is_first = text[before.start : before.end], _begins_sentence(text, before.start, True)
+    return is_numbered_name(word, written.language, begins_sentence=is_first)
 
 
 def _is_short(text: str, token: Token) -> bool:
