@@ -25,19 +25,17 @@ class ScriptoriumError(Exception):
     away, and no job is to be lost by it.
     """
 
-    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, hint: str | None = None, option: str | None = None
+    ) -> None:
         self.message = message or (type(self).__doc__ or "").strip()
         self.advice = hint or self.hint
+        self.option = option  # of a job, that is wrong; None: none is, or two contradict each other
         super().__init__(self.message)
 
     def to_json(self) -> dict[str, Any]:
         """Return the error as artifacts and the API hold it: type, code, message and hint."""
-        return {
-            "type": self.kind,
-            "code": self.code,
-            "message": self.message,
-            "hint": self.advice,
-        }
+        return {"type": self.kind, "code": self.code, "message": self.message, "hint": self.advice}
 
 
 class PermanentError(ScriptoriumError):

@@ -31,7 +31,7 @@ from gpu_worker.models.builtin import PICO_VOICE_NAME
 from gpu_worker.models.hub_turns import asking_again
 from gpu_worker.models.whisper import HUB_MODELS, Origin, fetch_model, find_model, origin_of
 
-EXIT_FAILED, EXIT_UNKNOWN = 1, 2
+EXIT_FAILED, EXIT_UNKNOWN, EXIT_INTERRUPTED = 1, 2, 130
 
 
 def fetch(
@@ -104,4 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:  # a terminal's Ctrl-C reaches its parent too, which tells of it
+        raise SystemExit(EXIT_INTERRUPTED) from None

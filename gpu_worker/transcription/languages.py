@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 
 from gpu_worker.audio.samples import Audio
@@ -47,17 +48,18 @@ _CODES = {name: code for code, name in LANGUAGES.items()} | {
 ANY_LANGUAGE = ("any",)  # instead of a list of languages
 TRANSLATED = "en"  # the language of every translation
 DETECT = frozenset({"auto", "detect"})  # instead of a language: find out which one is spoken
+_NOT_KNOWN = {"language": "auto", "languages": "any alone"}  # by option: what leaves it open
 _TAG = re.compile(r"([a-z]{2,3})((?:-[a-z0-9]{1,8})*)")
 _CODE = re.compile(r"[a-z]{2,3}")
 SHOWN_CHARACTERS = 40  # characters of a text that is no language, in the message about it
 
 
-def language_code(text: str) -> str | None:
+def language_code(text: str, option: str = "language") -> str | None:
     """Return the code of a language that is written in any way; None: it is to be detected.
 
     Two or three letters that are no language's code are returned as they are: `check_language`
     refuses them, but a job that was accepted earlier can be read. Raises ValueError, with a
-    sentence for people, for every other text that is no language.
+    sentence for people and for that option, for every other text that is no language.
     """
     plain = text.strip().lower()
     if plain in DETECT:
@@ -67,7 +69,7 @@ def language_code(text: str) -> str | None:
         return _CODES[name]
     tag = _TAG.fullmatch(re.split("[.@]", plain)[0].replace("_", "-"))
     if tag is None:
-        raise ValueError(_no_language(text))
+        raise ValueError(_no_language(text, option))
     code: str = tag[1]
     further = [part for part in tag[2].split("-")[1:2] if len(part) == 3]
     for part in (*further, code):  # zh-yue is Cantonese: a second part may be a language too
@@ -76,7 +78,7 @@ def language_code(text: str) -> str | None:
             return found
     if _CODE.fullmatch(plain):
         return plain
-    raise ValueError(_no_language(text))
+    raise ValueError(_no_language(text, option))
 
 
 def language_codes(languages: object) -> object:
@@ -90,7 +92,7 @@ def language_codes(languages: object) -> object:
         return languages
     if [name.strip().lower() for name in names] == [*ANY_LANGUAGE]:
         return ANY_LANGUAGE
-    codes = {language_code(name) for name in names}
+    codes = {language_code(name, "languages") for name in names}
     if codes & {None, *ANY_LANGUAGE}:
         raise ValueError("any and auto are none of several languages; write any alone for all")
     return tuple(sorted(code for code in codes if code is not None))
@@ -104,10 +106,15 @@ def language_choice(languages: tuple[str, ...] | None, prior: str | None) -> Lan
 
 
 def only_language(languages: object) -> str | None:
-    """Return the language of a list of one, as it is written; None for every other list."""
+    """Return the language of a list of one, as it is written; None for every other list.
+
+    None for `any` too, and for what is no language: the error is of the list.
+    """
     names = _several(languages) or []
-    is_one = len(names) == 1 and names[0].strip().lower() not in ANY_LANGUAGE
-    return names[0] if is_one else None
+    with suppress(ValueError):
+        if len(names) == 1 and language_code(names[0]) in (None, *LANGUAGES):
+            return names[0]
+    return None
 
 
 def _several(languages: object) -> list[str] | None:
@@ -125,20 +132,26 @@ def written_language(task: str, spoken: str | None) -> str | None:
 def check_language(code: str | None, option: str = "language") -> None:
     """Raise InvalidOption, which names the option, for a code that no language of Whisper has."""
     if code is not None and code not in LANGUAGES:
-        raise InvalidOption(f"Options are not valid: {option}: {_no_language(code)}.")
+        raise InvalidOption(
+            f"Options are not valid: {option}: {_no_language(code, option)}.", option=option
+        )
 
 
-def _no_language(text: str) -> str:
-    """Return the message for a text that is no language; it names languages that are close."""
+def _no_language(text: str, option: str) -> str:
+    """Return the message for a text that is no language; it names languages that are close.
+
+    `option`: where it was given, `language` or `languages`.
+    """
     plain = text.strip().lower()[:SHOWN_CHARACTERS]  # comparing takes its time
-    names = {**{code: code for code in LANGUAGES}, **_CODES}
+    known = {**{code: code for code in LANGUAGES}, **_CODES}
     near = [name for name in _CODES if len(plain) > 2 and name.startswith(plain)]
-    near += get_close_matches(plain, names, n=3, cutoff=0.7)
-    codes = dict.fromkeys(names[name] for name in near)
+    near += get_close_matches(plain, known, n=3, cutoff=0.7)
+    codes = dict.fromkeys(known[name] for name in near)
     told = f"{text[:SHOWN_CHARACTERS]!r} is not a language that Whisper knows"
     if codes:
         return f"{told}; close to it: {', '.join(f'{LANGUAGES[code]} ({code})' for code in codes)}"
-    return f"{told}; write a code or an English name, such as es or Spanish, or auto"
+    names = "a code or an English name, such as es or Spanish"
+    return f"{told}; write {names}, or {_NOT_KNOWN[option]}"
 
 
 def detect_language(engine: Engine, windows: Sequence[Audio]) -> str | None:

@@ -100,10 +100,14 @@ def status_of(error: ScriptoriumError) -> int:
     return STATUSES.get(error.code, 503 if isinstance(error, TransientError) else 400)
 
 
-def reply_to(error: ScriptoriumError) -> JSONResponse:
-    """Return the reply for a ScriptoriumError."""
+def reply_to(error: ScriptoriumError, *, options: str = "options.") -> JSONResponse:
+    """Return the reply for a ScriptoriumError.
+
+    `options`: where a request has its options; "" if each is a field of its own.
+    """
     status = status_of(error)
-    param: str | None = getattr(error, "param", None)
+    of_option = None if error.option is None else options + error.option
+    param: str | None = getattr(error, "param", of_option)
     retry = status in (429, 503, 507)
     return envelope(status, f"{error.message} {error.advice}", error.code, param, retry=retry)
 

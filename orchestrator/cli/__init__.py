@@ -1,4 +1,4 @@
-"""The command line, `scriptorium`: one module for each group of commands.
+"""The command line, `scriptorium`: a module for each group of commands; `commands` has them all.
 
 Exit status: 0 complete, 1 failed, 2 wrong usage, 3 partial, 130 interrupted. No
 error reaches the user as a traceback.
@@ -6,112 +6,42 @@ error reaches the user as a traceback.
 
 from __future__ import annotations
 
-import sys
-from io import TextIOWrapper
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import typer
-from rich.console import Console
-
-from gpu_worker.errors import InvalidOption, ScriptoriumError, UnknownModel
-from orchestrator.cli import (
-    audit,
-    bench,
-    cluster,
-    collections,
-    corrections,
-    demo,
-    doctor,
-    evaluation,
-    jobs,
-    keys,
-    listing,
-    load,
-    models,
-    plan,
-    retention,
-    shadow,
-    store,
-    subtitles,
-    transcribe,
-    transcripts,
-    triggers,
-    usage,
-    vocabulary,
-    watching,
-)  # fmt: skip
-from orchestrator.cli.context import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_USAGE,
-    interruptible,
-    remember,
-)
-from tasks.telemetry.tracing import flush
-
-_OWN_HELP = "The command's --help shows its options and their values."
-app = typer.Typer(
-    name="scriptorium",
-    help="Transcribe audio on a cluster that loses nothing.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.callback()(remember)
-app.command()(transcribe.transcribe)
-app.command()(demo.demo)
-app.command()(jobs.submit)
-app.command()(jobs.status)
-app.command()(watching.watch)
-app.command()(transcripts.get)
-app.command()(corrections.review)
-app.command(name="list")(listing.list_jobs)
-app.command()(jobs.cancel)
-app.command()(jobs.retry)
-app.command()(jobs.rerun)
-app.command()(jobs.delete)
-app.command(name="dead-letters")(listing.dead_letters)
-app.command()(cluster.up)
-app.command()(cluster.serve)
-app.command()(cluster.worker)
-app.command()(cluster.reconciler)
-app.command()(load.load)
-app.command()(plan.plan)
-app.command()(audit.audit)
-app.command()(retention.retention)
-app.command()(retention.hold)
-app.command()(usage.usage)
-app.command(name="eval")(evaluation.evaluate)
-app.add_typer(bench.app, name="bench")
-app.add_typer(collections.app, name="collections")
-app.add_typer(corrections.app, name="corrections")
-app.add_typer(keys.app, name="keys")
-app.add_typer(models.app, name="models")
-app.add_typer(shadow.app, name="shadow")
-app.add_typer(store.app, name="store")
-app.add_typer(subtitles.app, name="subtitles")
-app.add_typer(triggers.app, name="triggers")
-app.add_typer(vocabulary.app, name="vocabulary")
-app.command()(doctor.doctor)
+EXIT_INTERRUPTED = 130
+INTERRUPTED = "Interrupted."
 
 
 def main() -> None:
-    """Run a command; on a known error print its code, what happened and what to do, and exit."""
-    for stream in (sys.stdout, sys.stderr):  # a file name may hold bytes that are not valid text
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    console = Console(stderr=True, highlight=False)
+    """Run a command."""
+    with _ended_by_interrupt():
+        # Imported here, because its modules take more than a second, and Ctrl-C may come meanwhile.
+        from orchestrator.cli.commands import run
+
+        run()
+
+
+@contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    """Let Ctrl-C end the process at once, until the block sets a handler of its own.
+
+    A KeyboardInterrupt would not do: a library may catch it while it is imported, or Python
+    prints it and goes on.
+    """
+
+    def end(*_: object) -> None:
+        os.write(2, f"{INTERRUPTED}\n".encode())
+        os._exit(EXIT_INTERRUPTED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, end)
     try:
-        with interruptible():
-            app()
-    except ScriptoriumError as error:
-        console.print(f"[bold red]{error.code}[/]: ", end="")
-        is_plain = error.advice == InvalidOption.hint  # which is for jobs' options
-        advice = _OWN_HELP if is_plain and "transcribe" not in sys.argv else error.advice
-        console.print(f"{error.message}\n{advice}", markup=False)
-        usage = isinstance(error, (InvalidOption, UnknownModel))
-        sys.exit(EXIT_USAGE if usage else EXIT_FAILED)
-    except KeyboardInterrupt:
-        console.print("Interrupted.")
-        sys.exit(EXIT_INTERRUPTED)
+        yield
     finally:
-        flush()
+        signal.signal(signal.SIGINT, before)

@@ -33,8 +33,8 @@ from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Status
 from orchestrator.collections import control, deletion
 from orchestrator.collections.acceptance import Asked, accept
-from orchestrator.collections.lists import checked_lines, read_list
-from orchestrator.collections.local_lists import stored
+from orchestrator.collections.lists import read_list
+from orchestrator.collections.local_lists import named_lines, stored
 from orchestrator.collections.objects import below
 from orchestrator.collections.records import CollectionOutOfBounds, Line
 from orchestrator.jobs.labels import parse_labels
@@ -85,7 +85,7 @@ def submit(
     elif is_list:
         lines, base = read_list(_read(Path(first)), first, common), Path(first).parent
     else:
-        lines, base = checked_lines(sources, common), Path()
+        lines, base = named_lines(sources, common), Path()
     if len(lines) > to.settings.collection_lines:  # before files are uploaded
         raise CollectionOutOfBounds(f"It has {len(lines)} lines.")
     asked = Asked(

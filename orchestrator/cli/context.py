@@ -31,7 +31,7 @@ from orchestrator.usage.prices import prices_of
 from tasks.artifacts.opening import PATIENT, Patience
 from tasks.telemetry.systemd import STOPPING, tell
 
-EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+EXIT_COMPLETE, EXIT_FAILED, EXIT_USAGE, EXIT_PARTIAL = 0, 1, 2, 3
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]  # of many commands
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _state: dict[str, Settings] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -67,7 +68,7 @@ def _look(mended: ArtifactStore | None, *, unclaimed: bool, as_json: bool) -> in
     counts, shown, left = Counter[Kind](), list[dict[str, str]](), 0
     for finding in walk.findings(with_contents=unclaimed):
         if mended is not None:
-            mend(mended, finding)
+            finding = _mended(mended, finding)
         counts[finding.kind] += 1
         left += finding.action is Action.NOTHING
         if counts[finding.kind] > SHOWN:
@@ -89,6 +90,16 @@ def _look(mended: ArtifactStore | None, *, unclaimed: bool, as_json: bool) -> in
         done = f"{total - left} mended" + (f", {left} left for a person to look at" if left else "")
     typer.echo(f"{walk.jobs} jobs looked at, {done}.", err=True)
     return total
+
+
+def _mended(store: ArtifactStore, finding: Finding) -> Finding:
+    """Mend it; where a stray file is in the way tell so, and leave it to a person."""
+    try:
+        mend(store, finding)
+    except ValueError as error:
+        typer.echo(f"{finding.key!r} is left as it is: {error}."[:500], err=True)
+        return replace(finding, action=Action.NOTHING)
+    return finding
 
 
 def _row(finding: Finding) -> dict[str, str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from config.settings import Settings
 from gpu_worker.alignment.models import check_align_model
 from gpu_worker.diarization.models import check_trusted, diarize_model
+from gpu_worker.errors import ModelNotTrusted, UnknownModel
 from gpu_worker.models.allowed import check_allowed, listed_name
 from gpu_worker.models.whisper import AUTO, find_model
 from tasks.runs.options import JobOptions
@@ -19,14 +23,27 @@ def accepted_options(options: JobOptions, settings: Settings) -> JobOptions:
     """
     if options.model == AUTO and settings.model != AUTO:
         options = changed_options(options, {"model": settings.model})
-    check_allowed(options.model, settings.allowed, revision=options.revision)
-    find_model(options.model)
+    with _told_of("model"):
+        check_allowed(options.model, settings.allowed, revision=options.revision)
+        find_model(options.model)
     check_model(options)
     if options.align_model is not None:
-        check_align_model(options.align_model, settings.allowed)
+        with _told_of("align_model"):
+            check_align_model(options.align_model, settings.allowed)
     if options.diarizes:
-        check_trusted(diarize_model(options.model, options.diarize_model), settings.trusted)
+        with _told_of("diarize_model"):
+            check_trusted(diarize_model(options.model, options.diarize_model), settings.trusted)
     return options
+
+
+@contextmanager
+def _told_of(option: str) -> Iterator[None]:
+    """Let errors about a model in the block say which option has named it."""
+    try:
+        yield
+    except (UnknownModel, ModelNotTrusted) as error:
+        error.option = option
+        raise
 
 
 def allowing(settings: Settings, options: JobOptions) -> Settings:

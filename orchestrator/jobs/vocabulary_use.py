@@ -28,7 +28,7 @@ def asked_version(
     if options.vocabulary is None:
         return None
     try:
-        return vocabulary_version(store, tenant, options.vocabulary)
+        return _asked(store, tenant, options.vocabulary)
     except UnknownVocabulary:
         if idempotency_key is None or not exists(store, keys.idempotency(tenant, idempotency_key)):
             raise
@@ -84,7 +84,7 @@ def fixed_again(
     """
     found = None
     if options.vocabulary is not None and "vocabulary" in changes:
-        found = vocabulary_version(store, first.tenant, options.vocabulary)
+        found = _asked(store, first.tenant, options.vocabulary)
     elif options.vocabulary is not None:
         name, _, number = options.vocabulary.partition("@")
         content = _copy(store, first.tenant, first.job, options.vocabulary)
@@ -115,7 +115,7 @@ def pinned(store: ArtifactStore, tenant: str, options: dict[str, Any]) -> dict[s
     """Return options for many jobs, with the version of this moment. Raises UnknownVocabulary."""
     if options.get("vocabulary") is None:
         return options
-    found = vocabulary_version(store, tenant, options["vocabulary"])
+    found = _asked(store, tenant, options["vocabulary"])
     return {**options, "vocabulary": found.reference}
 
 
@@ -125,4 +125,13 @@ def _copy(store: ArtifactStore, tenant: str, job: str, named: str) -> Vocabulary
         key = vocabulary_keys.copy(tenant, job, named)
         return read_record(store, key, Vocabulary.of_artifact)
     except ArtifactMissing:
-        return vocabulary_version(store, tenant, named).content
+        return _asked(store, tenant, named).content
+
+
+def _asked(store: ArtifactStore, tenant: str, named: str) -> Version:
+    """Return the version that the option names. Raises UnknownVocabulary, which says so."""
+    try:
+        return vocabulary_version(store, tenant, named)
+    except UnknownVocabulary as error:
+        error.option = "vocabulary"
+        raise

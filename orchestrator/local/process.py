@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -28,16 +29,24 @@ class Child:
     ) -> None:
         self.name = name
         self.log_path = log_path
-        with open(log_path, "ab", opener=open_private) as log:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=dict(environment),
-                start_new_session=True,  # a terminal's Ctrl-C must not reach the child
-                preexec_fn=partial(_begin, os.getpid(), niceness),
-            )
+        process: subprocess.Popen[bytes] | None = None
+        try:
+            with open(log_path, "ab", opener=open_private) as log, _interrupt_later():
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=dict(environment),
+                    start_new_session=True,  # a terminal's Ctrl-C must not reach the child
+                    preexec_fn=partial(_begin, os.getpid(), niceness),
+                )
+        except KeyboardInterrupt:
+            if process is not None:  # which is known here alone
+                with process:
+                    process.kill()
+            raise
+        self._process = process
         if stdin is not None and self._process.stdin is not None:
             self._process.stdin.write(stdin)
             self._process.stdin.close()
@@ -74,6 +83,27 @@ class Child:
         """End the whole group now."""
         self.signal_group(signal.SIGKILL)
         self._process.wait()
+
+
+@contextmanager
+def _interrupt_later() -> Iterator[None]:
+    """Let Ctrl-C wait until the block is over.
+
+    Python runs hooks around a fork, and a KeyboardInterrupt in one is printed and lost. If that
+    hook was to release the lock of `logging`, each thread that logs or forks waits for ever.
+    """
+    came: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _begin(parent: int, niceness: int) -> None:

@@ -4,18 +4,19 @@ const PAGE = 50; // lines of a collection in one request
 
 /** The error of a failed request; its message says what to do. */
 class ApiError extends Error {
-  constructor(status, message, code) {
+  constructor(status, message, code, param = null) {
     super(message);
     this.status = status; // 0: no reply
     this.code = code;
+    this.param = param; // the wrong field of the request; null: it is about none
   }
 }
 
 /** Return the error that a reply's body describes. */
 export function errorOf(status, text) {
   try {
-    const { message, code } = JSON.parse(text).error;
-    return new ApiError(status, message, code);
+    const { message, code, param } = JSON.parse(text).error;
+    return new ApiError(status, message, code, param);
   } catch {
     return new ApiError(status, `The server answered ${status}. Try again later.`, `http_${status}`);
   }

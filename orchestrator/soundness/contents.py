@@ -20,6 +20,7 @@ class Contents:
         self._store = store
         self._tenant = tenant
         self._claimed = Names()
+        self.stray: list[str] = []  # keys among the claims that are none
 
     def claims_without_jobs(self, known: Names) -> dict[str, tuple[str, ...]]:
         """Return by job what it claims, for jobs that are not known: jobs and collections."""
@@ -27,6 +28,10 @@ class Contents:
         lost: dict[str, list[str]] = {}
         for key in self._store.list(folder):
             content, _, job = key.removeprefix(folder).partition("/")
+            if not job or "/" in job:
+                if len(self.stray) < MOST_LOST:
+                    self.stray.append(key)
+                continue
             self._claimed.add_all((content,))
             if job not in known and len(lost) < MOST_LOST:
                 lost.setdefault(job, []).append(content)

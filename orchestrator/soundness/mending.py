@@ -21,7 +21,10 @@ from tasks.runs.records import Records
 
 
 def mend(store: ArtifactStore, finding: Finding) -> bool:
-    """Make one thing sound; return whether there was anything to do. Raises the store's errors."""
+    """Make one thing sound; return whether there was anything to do.
+
+    Raises the store's errors, and ValueError where a stray object lies in the place of a folder.
+    """
     if finding.action is Action.WRITE:
         store.put(finding.key, finding.content)
     elif finding.action is Action.DELETE:

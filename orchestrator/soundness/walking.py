@@ -126,6 +126,8 @@ class Walk:
             is_young = job.startswith(places.PREFIX) and not self._is_settled(job)
             if not facts.folder.is_accepted and not is_young:
                 yield from job_findings(replace(facts, claims=claimed))
+        for key in contents.stray:
+            yield Finding(Kind.STRAY, key, Action.NOTHING, tenant)
         if with_contents:
             for content in contents.without_claims():
                 yield from content_findings(tenant, content, job_id())

@@ -127,8 +127,9 @@ class LocalStore:
             except (FileExistsError, NotADirectoryError):
                 if path.is_file():
                     return False
-                if path.is_dir() or any(parent.is_file() for parent in path.parents):
-                    raise ValueError(f"{path} cannot be both an artifact and a folder") from None
+                files = (it for it in path.parents if it.is_file())
+                if both := path if path.is_dir() else next(files, None):
+                    raise ValueError(f"{both} cannot be both an artifact and a folder") from None
                 # The file that was in the way is gone: another process deleted it.
         raise StoreUnavailable(f"{path} could not be written: its folder keeps vanishing.")
 

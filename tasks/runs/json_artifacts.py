@@ -15,12 +15,13 @@ T = TypeVar("T")
 
 
 class UnreadableRecord(TransientError):
-    """A record of this job cannot be read by this release."""
+    """A record in the store cannot be read by this release."""
 
     code = "unreadable_record"
     hint = (
-        "If a newer release accepted the job, finish the upgrade. Else its record is broken: "
-        "delete the job and submit it again."
+        "If a newer release wrote it, finish the upgrade. Else it is broken: restore it from a "
+        "backup, or delete what it belongs to (the job, the collection, the vocabulary) and "
+        "make that anew."
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gpu_worker.audio.speech import VadOptions
 from gpu_worker.diarization.grid import SHARD_SECONDS
@@ -164,8 +164,14 @@ class JobOptions(Record):
 
     @field_validator("languages", mode="before")
     @classmethod
-    def _by_codes(cls, languages: object) -> object:
-        return language_codes(languages)
+    def _by_codes(cls, languages: object, others: ValidationInfo) -> object:
+        """Return the codes, of which `language` must be one, if it is given too."""
+        codes, main = language_codes(languages), others.data.get("language")
+        several = codes if isinstance(codes, tuple) and codes != ANY_LANGUAGE else ()
+        if main and several and main not in several:
+            told = ", ".join(map(str, several))
+            raise ValueError(f"language ({main}) is none of languages ({told})")
+        return codes
 
     @model_validator(mode="before")
     @classmethod
@@ -211,11 +217,6 @@ class JobOptions(Record):
             raise ValueError(f"min_speakers ({least}) is more than max_speakers ({most})")
         if self.channel is not None and self.channels == "split":
             raise ValueError("channels=split uses every channel; leave channel out")
-        given = self.languages
-        if given and given != ANY_LANGUAGE and self.language not in (None, *given):
-            raise ValueError(
-                f"language ({self.language}) is none of languages ({', '.join(given)})"
-            )
         names = [known.name for known in self.known_speakers]
         if len(set(names)) < len(names):
             raise ValueError("two known speakers have the same name")

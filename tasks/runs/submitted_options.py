@@ -25,7 +25,9 @@ def job_options(values: dict[str, Any]) -> JobOptions:
         options = JobOptions.model_validate(values)
     except ValidationError as error:
         wrong = "; ".join(map(_sentence, error.errors()))
-        raise InvalidOption(f"Options are not valid: {wrong}.") from error
+        first = error.errors()[0]["loc"]
+        option = str(first[0]) if first else None
+        raise InvalidOption(f"Options are not valid: {wrong}.", option=option) from error
     check_model(options)
     return options
 
@@ -52,7 +54,9 @@ def check_model(options: JobOptions) -> None:
     for code in several:
         check_language(code, "languages")
     if options.model == AUTO and options.revision is not None:
-        raise InvalidOption(f"revision={options.revision!r} is of a model, and none is named.")
+        raise InvalidOption(
+            f"revision={options.revision!r} is of a model, and none is named.", option="revision"
+        )
     # The engine checks a directory: no answer here may depend on what is in one.
     if not PurePath(options.model).is_absolute() and is_parakeet(options.model):
         known = parakeet_languages(options.model)

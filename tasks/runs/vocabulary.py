@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 from gpu_worker.writing.phrases import ENDING
 from gpu_worker.writing.rules import NumberForm, WritingRules
 from gpu_worker.writing.tokens import tokens_of
-from gpu_worker.writing.writing import Writer
+from gpu_worker.writing.writer import Writer
 from tasks.artifacts import ArtifactMissing, ArtifactStore
 from tasks.runs import vocabulary_keys
 from tasks.runs.json_artifacts import read_record

@@ -79,7 +79,11 @@ async def _answer(
             audio_request, form.fields, model=values.model, allowed=values.allowed, task=task
         )
         async with transfers_of(request):
-            job = await run_in_threadpool(_submit, cluster, tenant, form, asked, idempotency_key)
+            given = (cluster, tenant, form, asked, idempotency_key)
+            try:
+                job = await run_in_threadpool(_submit, *given)
+            except ScriptoriumError as error:
+                return reply_to(error, options="")
     hub: Hub = request.app.state.hub
     headers = {JOB_HEADER: job.id}
     if asked.stream:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
-from pydantic import ValidationError
-
 from gpu_worker.errors import InvalidOption
 from gpu_worker.transcription.languages import only_language
 from orchestrator.api.openai.fields import FieldRefused, Fields
@@ -205,10 +203,7 @@ def _options(values: dict[str, Any], named: Mapping[str, str]) -> JobOptions:
     try:
         return job_options(values)
     except InvalidOption as error:
-        cause = error.__cause__
-        place = cause.errors()[0]["loc"] if isinstance(cause, ValidationError) else ()
-        option = str(place[0]) if place else None  # None if two options contradict each other
-        raise FieldRefused(error.message, named.get(option or "", option)) from error
+        raise FieldRefused(error.message, named.get(error.option or "", error.option)) from error
 
 
 def _check_reply(

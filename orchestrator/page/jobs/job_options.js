@@ -16,18 +16,14 @@ export function jobOptions(chosen) {
   return options;
 }
 
-// How the API's messages begin that name an option.
-const NAMED = /^(?:options: (\w+) \(|Options are not valid: (\w+): |(?:options\.)?(?!options: )(\w+): )/;
 const FIELDS = { num_speakers: "speakers", diarize: "speakers", channels: "speakers" };
-const CODES = { unknown_vocabulary: "vocabulary", unknown_model: "model", model_not_trusted: "model" };
 
 /** Return the form's field that an error of the API is about, and what is wrong; null: of none. */
-export function refusedField({ code, message }) {
-  const [start, ...names] = NAMED.exec(message) ?? [];
-  const option = CODES[code] ?? names.find(Boolean);
-  if (!option) return null;
-  const isName = start?.endsWith(": "); // else the name is a part of the sentence
-  const said = isName ? message.slice(start.length) : message.replace(/^options: /, "");
-  const text = said.replace(/ See `scriptorium .*/, ""); // advice for the command line
+export function refusedField({ param, message }) {
+  const [option] = (param ?? "").replace(/^options\./, "").split(".");
+  if (!option || option === "options") return null; // two options contradict each other
+  const said = message.replace(/^Options are not valid: /, "").replace(/ See `scriptorium .*/, ""); // for a shell
+  const name = [param, option].find((each) => said.startsWith(`${each}: `)); // the field has it already
+  const text = name ? said.slice(`${name}: `.length) : said;
   return { field: FIELDS[option] ?? option, text: text.charAt(0).toUpperCase() + text.slice(1) };
 }

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from config.settings import Settings
 from gpu_worker.builtin import HELLO
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.cluster.connection import open_cluster
 from orchestrator.jobs.sources import upload
 from orchestrator.jobs.submission import submit

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.cluster.shadows import MADE, SHADOW_TENANT
 from orchestrator.jobs.deletion import delete_job

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from tests.inputs.speech import recording, write_wav
 from tests.integration.cluster import TENANT
 from tests.integration.conftest import StartCluster

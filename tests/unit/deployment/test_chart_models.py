@@ -11,7 +11,7 @@ import helm_python
 import pytest
 from typer.testing import CliRunner
 
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from tests.deployment.chart import Object, objects, of_kind, rendered, values_of
 
 RELEASE = "demo-scriptorium"

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from config.settings import Settings
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.diagnosis.components import named_component
 from orchestrator.local.front_door import flower_program
 from tests.deployment.chart import (

@@ -14,7 +14,7 @@ from pydantic import AliasChoices
 from typer.testing import CliRunner
 
 from config.settings import Settings
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.local.front_door import celery_command
 from orchestrator.local.programs import FRONT_DOOR_SECRETS
 from tests import ROOT

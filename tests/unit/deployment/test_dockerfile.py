@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from typer.testing import CliRunner
 
 from config.settings import Settings
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from tests import ROOT
 from tests.deployment.dockerfile import (
     TARGETS,

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from config.settings import Settings
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from tasks.artifacts.opening import PATIENT
 from tests.deployment.systemd import (
     INSTALLED,

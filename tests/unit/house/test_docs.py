@@ -14,7 +14,7 @@ import yaml
 from typer.core import TyperGroup
 
 from config.settings import Settings
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from tests import ROOT
 from tests.unit.house.test_runbook import anchors
 

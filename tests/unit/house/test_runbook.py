@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from config.settings import Settings
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from tests import ROOT
 from tests.deployment.alerts import ALERTS
 

@@ -93,6 +93,15 @@ def test_what_is_no_language_is_refused_in_a_sentence_without_a_pattern(written:
     assert "pattern" not in told and "[a-z]" not in told
 
 
+@pytest.mark.parametrize("written", ["Klingon", "de,Klingon", "xx", "de,xx"])
+def test_of_several_languages_any_leaves_it_open_and_of_one_auto(written: str) -> None:
+    with pytest.raises(InvalidOption, match=r"not valid: languages: .*, or any alone\.$"):
+        job_options({"languages": written})
+    one = written.removeprefix("de,")
+    with pytest.raises(InvalidOption, match=r"not valid: language: .*, or auto\.$"):
+        job_options({"language": one})
+
+
 def test_a_code_of_a_job_that_was_accepted_before_can_be_read_but_is_refused_anew() -> None:
     assert language_code("zu") == "zu"
     with pytest.raises(InvalidOption, match="'zu' is not a language"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gpu_worker.transcript import Segment, Word
 from gpu_worker.words import split_words
 from gpu_worker.writing.rules import WritingRules
-from gpu_worker.writing.writing import Writer
+from gpu_worker.writing.writer import Writer
 
 WORD_SECONDS = 0.5
 PIECES = (

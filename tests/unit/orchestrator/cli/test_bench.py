@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, LibraryMissing, UnknownModel, UnreadableAudio
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.evaluation.scoring import MeasurementFailed, known_error
 from tests.inputs.speech import recording, write_wav
 

@@ -283,8 +283,13 @@ def test_an_unknown_job_is_status_1(run: Run, cluster: Cluster, command: list[st
 
 
 def test_the_advice_names_no_other_command(run: Run, cluster: Cluster, talk: Path) -> None:
-    assert "transcribe --help" in run("transcribe", talk, "--language", "Klingon").err
-    for wrong in (["submit", talk, "--ready-by", "nan"], ["usage", "--csv", "--json"]):
+    for chosen in (["transcribe"], ["--home", "usage", "transcribe"]):
+        assert "transcribe --help" in run(*chosen, talk, "--language", "Klingon").err
+    for wrong in (
+        ["submit", talk, "--ready-by", "nan"],
+        ["submit", "transcribe", "--language", "Klingon"],  # a file of that name
+        ["--home", "transcribe", "usage", "--csv", "--json"],
+    ):
         told = run(*wrong)
         assert told.status == 2
         assert "transcribe --help" not in told.err

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cluster.connection import Cluster
+from orchestrator.collections import places
+from orchestrator.collections.records import read_lines
 from tests.unit.orchestrator.cli.test_cli import Run, cluster, run
 from tests.unit.orchestrator.collections.collected import collecting, end_jobs
 
@@ -139,16 +141,22 @@ def test_a_folder_that_is_not_there_is_no_job(run: Run, cluster: Cluster, tmp_pa
     assert "There is no folder" in told.err
 
 
-def test_a_file_whose_name_is_no_text_is_a_line_that_stops_no_other(
+def test_a_file_whose_name_is_no_text_is_taken_as_submit_takes_it(
     run: Run, cluster: Cluster, recordings: Path
 ) -> None:
-    odd = os.fsdecode(bytes(recordings) + b"/\xff\n.wav")
-    Path(odd).write_bytes(b"")
     good = next(recordings.glob("*.wav"))
-    for files in ([odd, str(good)], [str(good), odd]):
+    odd = os.fsdecode(bytes(recordings) + b"/\xff\n.wav")
+    Path(odd).write_bytes(good.read_bytes())
+    alone = run("submit", odd, "--json", *OPTIONS).json["name"]
+    assert alone == "?\n.wav"
+    for files in ([odd, str(good), "\udcfe.wav", ""], [str(good), odd, "\udcfe.wav", ""]):
         shown = run("collections", "submit", *files, "--json", *OPTIONS)
         assert shown.status == 0, shown.err
-        assert shown.json["counts"]["total"] == 2
+        key = places.lines(cluster.settings.tenant, shown.json["id"])
+        lines = read_lines(key, cluster.store.get(key))
+        assert {line.name for line in lines if line.artifact} == {alone, good.name}
+        refused = [line.error["code"] for line in lines if line.error]
+        assert refused == ["source_missing"] * 2  # one is not there, and one is a directory
     listed = os.fsdecode(bytes(recordings) + b"/\xff.csv")
     Path(listed).write_bytes(b"source\n\xff.wav\n" + os.fsencode(good) + b"\n")
     assert run("collections", "submit", listed, "--json").json["name"] == "?.csv"

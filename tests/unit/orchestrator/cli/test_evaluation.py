@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gpu_worker.errors import InvalidOption, UnknownModel
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from tests.inputs.speech import recording, write_wav
 
 RECORDINGS = 3

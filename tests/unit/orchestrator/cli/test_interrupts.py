@@ -3,10 +3,47 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from orchestrator.cli.context import check_interrupted, interruptible, stop_event
+
+INTERRUPTED_IMPORT = """
+import signal
+import sys
+
+
+class Interrupter:
+    def find_spec(self, name, *_):
+        if name == "{module}":
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                pass  # as some libraries do
+
+
+sys.argv[1:] = ["--version"]
+sys.meta_path.insert(0, Interrupter())
+{start}
+"""
+STARTS = {
+    "the installed script": "from orchestrator.cli import main; main()",
+    "python -m": "import runpy; runpy.run_module('orchestrator.cli', run_name='__main__')",
+}
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize("module", ["orchestrator.cli.commands", "pydantic"])
+def test_an_interrupt_while_modules_are_imported_ends_the_program_without_a_traceback(
+    start: str, module: str
+) -> None:
+    code = INTERRUPTED_IMPORT.format(module=module, start=start)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "Interrupted.\n")
 
 
 class Finalized:

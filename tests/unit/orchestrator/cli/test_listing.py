@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gpu_worker.errors import ChunkCrashed, InvalidOption
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.submission import submit
 from tasks.artifacts import encode

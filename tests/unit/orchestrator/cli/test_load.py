@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from config.settings import Settings
 from gpu_worker.errors import ScriptoriumError
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.cluster.connection import Cluster
 from orchestrator.reconciler import Reconciler
 from tests.inputs.examples import a_plan

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption, ScriptoriumError
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.cluster.connection import Cluster
 from tasks.runs.stages import Stage
 from tasks.state.speeds import NAME, SpeedName, Speeds

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.cli.shadow import print_report
 from orchestrator.evaluation.shadows import Shadows, shadow_report
 from orchestrator.usage.prices import Prices

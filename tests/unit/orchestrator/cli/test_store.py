@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gpu_worker.errors import InvalidOption
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from tasks.artifacts import exists
 from tasks.artifacts.local import LocalStore
 from tasks.runs import keys
@@ -77,6 +77,36 @@ def test_what_a_repair_leaves_to_a_person_is_not_told_as_mended(store: LocalStor
     again = told(store, "repair")
     assert "0 mended, 1 left for a person" in again.stderr
     assert json.loads(told(store, "repair", "--json").stdout)["left"] == 1
+
+
+@pytest.mark.parametrize("folder", ["open", f"open/{TENANT}", f"open/{TENANT}/{OLD}"])
+def test_a_repair_goes_on_behind_a_stray_file_in_the_place_of_a_folder(
+    store: LocalStore, tmp_path: Path, folder: str
+) -> None:
+    store.put(keys.job(TENANT, "half") + "runs/1/canceled", b"")
+    stray = tmp_path / "store" / folder
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    stray.write_bytes(b"")
+    mended = told(store, "repair")
+    assert mended.exit_code == 0
+    assert "1 mended, 1 left for a person" in mended.stderr
+    assert f"left as it is: {stray} cannot be both" in mended.stderr
+    assert exists(store, keys.tombstone(TENANT, "half"))
+    report = json.loads(told(store, "repair", "--json").stdout)
+    assert [it["action"] for it in report["findings"]] == ["nothing"]
+    stray.unlink()
+    assert told(store, "repair").exit_code == told(store, "verify").exit_code == 0
+
+
+def test_a_stray_object_among_the_claims_is_told_and_left(store: LocalStore) -> None:
+    told(store, "repair")
+    strays = [keys.claims(TENANT) + "stray", keys.uses(TENANT, "ab") + "a/b"]
+    for key in strays:
+        store.put(key, b"")
+    report = json.loads(told(store, "repair", "--unclaimed", "--json").stdout)
+    assert (report["kinds"], report["left"]) == ({"stray": 2}, 2)
+    assert sorted(it["key"] for it in report["findings"]) == sorted(strays)
+    assert all(exists(store, key) for key in strays)
 
 
 def test_very_many_findings_are_counted_and_the_first_ones_shown(

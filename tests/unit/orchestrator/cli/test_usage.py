@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from config.settings import Settings
 from gpu_worker.errors import InvalidOption
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.cluster.connection import Cluster
 from tasks.runs import usage_keys
 from tests.unit.orchestrator.usage.records import a_record

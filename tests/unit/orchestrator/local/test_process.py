@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from orchestrator.local.process import Child
 from tests.eventually import eventually
 
 FOREVER = "import signal; signal.pause()"
+_is_interrupted = threading.Event()  # by each fork, in a hook
+os.register_at_fork(
+    after_in_parent=lambda: signal.raise_signal(signal.SIGINT) if _is_interrupted.is_set() else None
+)
 
 
 def started(tmp_path: Path, code: str, stdin: bytes | None = None) -> Child:
@@ -44,6 +49,17 @@ def test_it_is_given_its_input(tmp_path: Path) -> None:
     child = started(tmp_path, "print(input())", stdin=b"hello\n")
     assert child.wait(30.0)
     assert child.log_path.read_text() == "hello\n"
+
+
+def test_an_interrupt_while_it_is_started_is_not_lost(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    _is_interrupted.set()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            started(tmp_path, "pass")
+    finally:
+        _is_interrupted.clear()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_while_it_runs_it_has_no_exit_status(tmp_path: Path) -> None:

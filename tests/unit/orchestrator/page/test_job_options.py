@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -34,8 +35,8 @@ def options(**chosen: str) -> dict[str, Any]:
     return found
 
 
-def refused(message: str, code: str = "invalid_request") -> Any:
-    return evaluate(FILE, "refusedField(data)", {"code": code, "message": message})
+def refused(param: str | None, message: str) -> Any:
+    return evaluate(FILE, "refusedField(data)", {"param": param, "message": message})
 
 
 def test_a_form_that_was_not_touched_asks_for_a_model_alone() -> None:
@@ -79,30 +80,36 @@ def test_one_of_several_languages_is_the_language() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "field", "text"),
+    ("param", "message", "field", "text"),
     [
-        ("options.languages: 'xy' is none.", "languages", "'xy' is none."),
-        (f"Options are not valid: languages: 'xx' is none. {HELP}", "languages", "'xx' is none."),
-        ("options: language (en) is none of it.", "language", "Language (en) is none of it."),
-        ("options.num_speakers: too many.", "speakers", "Too many."),
-        ("ready_by: it has passed.", "ready_by", "It has passed."),
+        ("options.languages", "options.languages: 'xy' is none.", "languages", "'xy' is none."),
+        (
+            "options.languages",
+            f"Options are not valid: languages: 'xx' is none. {HELP}",
+            "languages",
+            "'xx' is none.",
+        ),
+        ("options.num_speakers", "options.num_speakers: too many.", "speakers", "Too many."),
+        ("options.known_speakers.0", "options.known_speakers.0: no.", "known_speakers", "No."),
+        ("ready_by", "The time: it has passed.", "ready_by", "The time: it has passed."),
+        ("options.vocabulary", "model: none has it.", "vocabulary", "Model: none has it."),
     ],
 )
-def test_a_refusal_is_of_the_field_whose_option_it_names(
-    message: str, field: str, text: str
+def test_a_refusal_is_of_the_field_that_is_its_param(
+    param: str, message: str, field: str, text: str
 ) -> None:
-    assert refused(message) == {"field": field, "text": text}
-
-
-def test_a_vocabulary_or_model_that_is_not_there_is_of_its_field() -> None:
-    message = "There is no vocabulary 'legal'."
-    assert refused(message, "unknown_vocabulary") == {"field": "vocabulary", "text": message}
-    assert refused("No.", "unknown_model") == {"field": "model", "text": "No."}
+    assert refused(param, message) == {"field": field, "text": text}
 
 
 @pytest.mark.parametrize(
-    "message",
-    ["The server cannot be reached.", "There is no room: wait.", "options: two are one.", ""],
+    ("param", "message"),
+    [(None, "language: there is no room."), (None, ""), ("options", "options: two are one.")],
 )
-def test_any_other_error_is_of_no_field(message: str) -> None:
-    assert refused(message, "quota_exceeded") is None
+def test_an_error_that_names_no_field_is_of_none(param: str | None, message: str) -> None:
+    assert refused(param, message) is None
+
+
+@pytest.mark.parametrize("param", ["options.language", None])
+def test_an_error_of_the_api_keeps_its_param(param: str | None) -> None:
+    reply = json.dumps({"error": {"message": "No.", "code": "c", "param": param}})
+    assert evaluate("api.js", "errorOf(422, data).param", reply) == param

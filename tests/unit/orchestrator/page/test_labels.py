@@ -13,7 +13,7 @@ import pytest
 import gpu_worker
 import tasks
 from gpu_worker.doubt import thresholds
-from gpu_worker.writing.writing import NUMBERS_IN_DIGITS, NUMBERS_IN_WORDS
+from gpu_worker.writing.writer import NUMBERS_IN_DIGITS, NUMBERS_IN_WORDS
 from tasks.runs.stages import Stage
 from tests.unit.orchestrator.page.page_script import evaluate
 

@@ -262,6 +262,25 @@ def test_what_contradicts_each_other_is_said_without_the_librarys_words() -> Non
     assert caught.value.message == (
         "Options are not valid: min_speakers (3) is more than max_speakers (2)."
     )
+    assert caught.value.option is None
+
+
+@pytest.mark.parametrize(
+    ("values", "option"),
+    [
+        ({"beam_size": 0}, "beam_size"),
+        ({"known_speakers": [{}]}, "known_speakers"),
+        ({"language": "zz"}, "language"),
+        ({"languages": "de,zz"}, "languages"),
+        ({"language": "fr", "languages": "en,de"}, "languages"),
+        ({"language": "fr", "languages": (5, "de")}, "languages"),
+        ({"revision": "a"}, "revision"),
+    ],
+)
+def test_an_error_of_one_option_names_it(values: dict[str, Any], option: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        job_options(values)
+    assert caught.value.option == option
 
 
 @pytest.mark.parametrize(

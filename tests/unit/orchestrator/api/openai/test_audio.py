@@ -294,6 +294,8 @@ def test_what_is_refused_leaves_nothing_behind(http: TestClient, connection: Clu
         ({"include[]": "logprobs"}, "include"),
         ({"model": None}, "model"),
         ({"stream": "\x00"}, "stream"),
+        ({"language": "zz"}, "language"),
+        ({"align_model": "stranger/model"}, "align_model"),
     ],
 )
 def test_a_wrong_field_is_a_400_that_names_it(

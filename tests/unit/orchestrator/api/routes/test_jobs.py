@@ -152,7 +152,15 @@ def test_what_is_hardly_json_is_refused_too(http: TestClient, body: bytes) -> No
         ({"options": '{"beam_size": "many"}'}, 422, "options.beam_size"),
         ({"metadata": '{"a": "\\ud800"}'}, 422, None),
         ({"surprise": "1"}, 422, "surprise"),
-        ({"options": '{"model": "no-such-model"}'}, 404, None),
+        ({"options": '{"model": "no-such-model"}'}, 404, "options.model"),
+        ({"options": '{"model": "stranger/model"}'}, 400, "options.model"),
+        ({"options": '{"align_model": "stranger/model"}'}, 400, "options.align_model"),
+        ({"options": '{"diarize_model": "stranger/model"}'}, 400, "options.diarize_model"),
+        ({"options": '{"language": "zz"}'}, 400, "options.language"),
+        ({"options": '{"languages": ["de", "zz"]}'}, 400, "options.languages"),
+        ({"options": '{"languages": ["de", "en"], "language": "fr"}'}, 422, "options.languages"),
+        ({"options": '{"min_speakers": 3, "max_speakers": 2}'}, 422, "options"),
+        ({"options": '{"num_speakers": 3, "max_speakers": 2}'}, 400, None),
         ({"webhook_url": "http://127.0.0.1/"}, 403, None),
     ],
 )
@@ -165,7 +173,8 @@ def test_a_form_that_is_not_as_it_should_be_leaves_no_file_behind(
 ) -> None:
     found = error(http.post("/v1/jobs", files=FILE, data=data))
     assert found[0] == status
-    assert param is None or found[2] == param
+    if "metadata" not in data:  # of pydantic's own, for a key that cannot be written
+        assert found[2] == param
     assert not sources(connection)
 
 
@@ -408,8 +417,9 @@ def test_a_finished_job_is_run_again_with_other_options(
     assert reply.status_code == 202 and reply.headers["Location"] != at
     manifest: Manifest = connection.records.manifest(TENANT, reply.json()["id"])
     assert manifest.options.beam_size == 5 and manifest.options.model == "fake"
-    assert error(http.post(f"{at}/rerun", json={"options": {"beam_size": 0}}))[0] == 400
-    assert error(http.post(f"{at}/rerun", json={"options": {"no_such": 0}}))[0] == 400
+    for name in ("beam_size", "no_such"):
+        refused = error(http.post(f"{at}/rerun", json={"options": {name: 0}}))
+        assert refused == (400, "invalid_option", f"options.{name}")
 
 
 def test_a_deleted_job_is_gone(http: TestClient, connection: Cluster) -> None:

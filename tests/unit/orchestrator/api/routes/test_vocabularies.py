@@ -46,14 +46,26 @@ def test_a_vocabulary_is_put_listed_shown_and_deleted(http: TestClient) -> None:
 
 def test_what_is_not_there_is_a_404_and_what_is_wrong_a_422(http: TestClient) -> None:
     form: dict[str, Any] = {"files": {"file": ("a.wav", b"x")}}
-    for reply in (
-        http.get("/v1/vocabularies/legal"),
-        http.delete("/v1/vocabularies/legal"),
-        http.put("/v1/vocabularies/a b", json=LEGAL),
-        http.post("/v1/jobs", **form, data={"options": '{"vocabulary": "none"}'}),
+    lines = {"lines": ["s3://calls/1.wav"], "options": {"vocabulary": "none"}}
+    for reply, param in (
+        (http.get("/v1/vocabularies/legal"), None),
+        (http.delete("/v1/vocabularies/legal"), None),
+        (http.put("/v1/vocabularies/a b", json=LEGAL), None),
+        (
+            http.post("/v1/jobs", **form, data={"options": '{"vocabulary": "none"}'}),
+            "options.vocabulary",
+        ),
+        (http.post("/v1/collections", json=lines), "options.vocabulary"),
+        (
+            http.post(
+                "/v1/audio/transcriptions", **form, data={"model": "fake", "vocabulary": "none"}
+            ),
+            "vocabulary",
+        ),
     ):
-        found = reply.status_code, reply.json()["error"]["code"]
-        assert found == (404, "unknown_vocabulary")
+        found = reply.json()["error"]
+        assert (reply.status_code, found["code"]) == (404, "unknown_vocabulary")
+        assert found["param"] == param
     wrong = http.put("/v1/vocabularies/legal", json={"numbers": "roman"})
     assert (wrong.status_code, wrong.json()["error"]["param"]) == (422, "numbers")
 

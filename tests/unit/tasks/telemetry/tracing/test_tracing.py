@@ -104,7 +104,8 @@ def loaded():
     return {name for name in sys.modules if name.startswith("opentelemetry")}
 
 before = loaded()  # both look for it themselves
-import orchestrator.cli, tasks.stages.fan_out, tasks.stages.prepare, tasks.stages.transcribe
+import orchestrator.cli.commands, tasks.stages.fan_out
+import tasks.stages.prepare, tasks.stages.transcribe
 from config.settings import settings
 from orchestrator.api.application import make_application
 from orchestrator.cluster.connection import open_cluster

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpu_worker.writing.number_spelling import LANGUAGES
 from gpu_worker.writing.rules import WritingRules
-from gpu_worker.writing.spelling import LANGUAGES
-from gpu_worker.writing.writing import Writer
+from gpu_worker.writing.writer import Writer
 from tests.unit.gpu_worker.writing.heard import a_segment, written
 
 WRITTEN = [
@@ -25,6 +25,8 @@ WRITTEN = [
     ("de", "Wir sahen die Stadt 12 Mal.", "Wir sahen die Stadt zwölf Mal."),
     ("en", "From 5 to 10 or 12 men.", "From five to ten or twelve men."),
     ("en", "At 10 o'clock (25 came).", "At ten o'clock (twenty-five came)."),
+    ("en", "The errors: 25. Room for 5 and 3 pages.", "The errors: twenty-five. Room for five and "
+     "three pages."),
     ("da", "Jeg er 25 år.", "Jeg er femogtyve år."),
     ("de", "Es kamen 25 Leute, 1.250 Hunde und 3,5 Prozent.",
      "Es kamen fünfundzwanzig Leute, eintausendzweihundertfünfzig Hunde und drei Komma fünf "
@@ -60,6 +62,8 @@ LEFT = [
     ("en", "At 10:30, at 10.30, at 5 pm, at 10 a.m."),
     ("en", "Room A4, a 4K film, COVID-19, 007, 24/7, a Boeing 747, Python 3.11."),
     ("en", "See No. 5, p. 12, fig. 3 and #4."),
+    ("en", "Error 404, an error 404, code 12, pages 5 to 7, version 2.5 in room 12."),
+    ("en", "My iPhone 15, flight 1250. iPhone 15 it is."),
     ("en", "It cost $5, 5 $, 5€ and £1,250."),
     ("en", "From 10-20, 10–20, 3 – 2, 3x4, 3 x 4, 5/6, -5 and +5."),
     ("en", "5 km, 5kg, 10°."),
@@ -73,6 +77,8 @@ LEFT = [
     ("en", "3-in-1, 9-to-5, 7-Eleven."),
     ("da", "Den 3. maj 2024, 1 mand, 1.250 kroner, i 1984."),
     ("de", "Am 3. Mai 2024, 1 Hund. Wir sind 25."),
+    ("de", "Fehler 404 in Zimmer 12, Seite 5, ein iPhone 15"),
+    ("es", "El error 404 en la página 12."),
     ("es", "El 1 de mayo, 21 casas, 200 casas, 3.º piso."),
     ("fr", "Le 1 mai, 21 ans, 30 000 ballons, 3,5 ans."),
     ("it", "Il 1 maggio, 21 case, l'8 settembre."),

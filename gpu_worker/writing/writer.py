@@ -9,20 +9,20 @@ import regex
 
 from gpu_worker.transcript import Alternative, Segment, Transcript, TranscriptWarning, Word
 from gpu_worker.words import word_places
-from gpu_worker.writing import numbers, spelling
-from gpu_worker.writing.digits import SENTENCE_ENDS, spelled_numbers
+from gpu_worker.writing import number_spelling, words_to_digits
+from gpu_worker.writing.digits_to_words import SENTENCE_ENDS, spelled_numbers
 from gpu_worker.writing.edits import Edit, edited, edited_text
-from gpu_worker.writing.numbers import numbers_in
 from gpu_worker.writing.phrases import Phrases
 from gpu_worker.writing.rules import WritingRules
 from gpu_worker.writing.tokens import Token, tokens_of
+from gpu_worker.writing.words_to_digits import numbers_in
 
 NUMBERS_IN_WORDS = "numbers_in_words"
 NUMBERS_IN_DIGITS = "numbers_in_digits"
 # By the form that is asked for: the languages that have it, and what is told of the others.
 _FORMS = {
-    "digits": (numbers.LANGUAGES, NUMBERS_IN_WORDS),
-    "words": (spelling.LANGUAGES, NUMBERS_IN_DIGITS),
+    "digits": (words_to_digits.LANGUAGES, NUMBERS_IN_WORDS),
+    "words": (number_spelling.LANGUAGES, NUMBERS_IN_DIGITS),
 }
 _RUN = regex.compile(r"[^\s\-‐‑]+")  # what is masked as one word
 _CLUSTER = regex.compile(r"\X")

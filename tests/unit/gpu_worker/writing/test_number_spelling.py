@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 from text_to_num import text2num
 
-from gpu_worker.writing import numbers, spelling
+from gpu_worker.writing import number_spelling, words_to_digits
 
 
 def test_what_is_written_in_words_can_be_read_back_in_the_same_languages() -> None:
-    assert spelling.LANGUAGES == numbers.LANGUAGES == spelling.PERCENT.keys()
+    assert number_spelling.LANGUAGES == words_to_digits.LANGUAGES == number_spelling.PERCENT.keys()
 
 
 UNREAD = ("centottantuno", "centottantotto")  # Italian as it should be, which text2num lacks
 
 
-@pytest.mark.parametrize("language", sorted(spelling.LANGUAGES))
+@pytest.mark.parametrize("language", sorted(number_spelling.LANGUAGES))
 def test_every_small_number_is_read_back_as_itself(language: str) -> None:
-    spelled = {number: spelling.bare(number, language) for number in range(1000)}
+    spelled = {number: number_spelling.bare(number, language) for number in range(1000)}
     for number, words in spelled.items():
         if words and not words.endswith(UNREAD):
             assert text2num(words, language) == number
@@ -44,7 +44,7 @@ def test_every_small_number_is_read_back_as_itself(language: str) -> None:
 def test_a_count_whose_form_depends_on_what_is_counted_is_not_spelled(
     language: str, number: int, expected: str | None
 ) -> None:
-    assert spelling.cardinal(number, language) == expected
+    assert number_spelling.cardinal(number, language) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,16 @@ def test_a_count_whose_form_depends_on_what_is_counted_is_not_spelled(
     ],
 )
 def test_a_year_is_spelled_as_it_is_said(language: str, expected: str | None) -> None:
-    assert spelling.year(1984, language) == expected
+    assert number_spelling.year(1984, language) == expected
 
 
 def test_years_of_a_new_thousand_are_said_as_counts_in_english() -> None:
-    assert spelling.year(2005, "en") == spelling.cardinal(2005, "en") == "two thousand and five"
-    assert spelling.year(2010, "en") == "twenty ten"
+    assert (
+        number_spelling.year(2005, "en")
+        == number_spelling.cardinal(2005, "en")
+        == "two thousand and five"
+    )
+    assert number_spelling.year(2010, "en") == "twenty ten"
 
 
 @pytest.mark.parametrize(
@@ -88,11 +92,11 @@ def test_years_of_a_new_thousand_are_said_as_counts_in_english() -> None:
 def test_an_ordinal_is_spelled_by_its_ending(
     language: str, number: int, ending: str, expected: str | None
 ) -> None:
-    assert spelling.ordinal(number, language, ending) == expected
+    assert number_spelling.ordinal(number, language, ending) == expected
 
 
 def test_decimals_are_spelled_where_the_library_has_a_rule() -> None:
-    spelled = {it: spelling.decimal("3.5", it) for it in spelling.LANGUAGES}
+    spelled = {it: number_spelling.decimal("3.5", it) for it in number_spelling.LANGUAGES}
     assert {it: words for it, words in spelled.items() if words} == {
         "de": "drei Komma fünf",
         "en": "three point five",

@@ -20,7 +20,7 @@ from gpu_worker.transcript import (
 from gpu_worker.words import word_places
 from gpu_worker.writing.edits import spoken_words
 from gpu_worker.writing.rules import NumberForm, WritingRules
-from gpu_worker.writing.writing import NUMBERS_IN_DIGITS, NUMBERS_IN_WORDS, Writer
+from gpu_worker.writing.writer import NUMBERS_IN_DIGITS, NUMBERS_IN_WORDS, Writer
 from tests.unit.gpu_worker.writing.heard import IN_WORDS, RULES, a_segment, texts, written
 
 NAMES = (("pie torch", "PyTorch"), ("kubernetties", "Kubernetes"))

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import regex
 
-from gpu_worker.writing import spelling
-from gpu_worker.writing.dates import WHOLE, Reading, reading_of
+from gpu_worker.writing import number_spelling
 from gpu_worker.writing.edits import Edit
-from gpu_worker.writing.months import MONTHS
-from gpu_worker.writing.pairs import second_of_pair
-from gpu_worker.writing.spelling import LANGUAGES, PERCENT
+from gpu_worker.writing.number_pairs import second_of_pair
+from gpu_worker.writing.number_spelling import LANGUAGES, PERCENT
+from gpu_worker.writing.numbered_names import is_numbered_name
+from gpu_worker.writing.readings import WHOLE, Reading, reading_of
 from gpu_worker.writing.tokens import Token
 
 SENTENCE_ENDS = (".", "?", "!", "…")
@@ -127,33 +127,33 @@ def _words(written: _Written, reading: Reading) -> str | None:
         words = _percentage(number, language, point)
         return words and f"{words} {PERCENT[language]}"
     if found := _ORDINAL.fullmatch(number):
-        return spelling.ordinal(int(found[1]), language, found[2].lower())
+        return number_spelling.ordinal(int(found[1]), language, found[2].lower())
     if _DECIMAL[point].fullmatch(number):
-        return spelling.decimal(number.replace(point, "."), language)
+        return number_spelling.decimal(number.replace(point, "."), language)
     if _GROUPED[group].fullmatch(number):
-        return spelling.cardinal(int(number.replace(group, "")), language)
+        return number_spelling.cardinal(int(number.replace(group, "")), language)
     return _read(int(number), language, reading) if WHOLE.fullmatch(number) else None
 
 
 def _percentage(number: str, language: str, point: str) -> str | None:
     if _DECIMAL[point].fullmatch(number):
-        return spelling.decimal(number.replace(point, "."), language)
-    return spelling.bare(int(number), language) if WHOLE.fullmatch(number) else None
+        return number_spelling.decimal(number.replace(point, "."), language)
+    return number_spelling.bare(int(number), language) if WHOLE.fullmatch(number) else None
 
 
 def _read(number: int, language: str, reading: Reading) -> str | None:
     match reading:
         case Reading.COUNT:
-            return spelling.cardinal(number, language)
+            return number_spelling.cardinal(number, language)
         case Reading.DAY:
-            return spelling.bare(number, language)
+            return number_spelling.bare(number, language)
         case Reading.ENGLISH_DAY:
-            return spelling.ordinal(number, language, "th")
+            return number_spelling.ordinal(number, language, "th")
         case Reading.YEAR:
-            return spelling.year(number, language)
+            return number_spelling.year(number, language)
         case Reading.COUNT_OR_YEAR:
-            words = spelling.cardinal(number, language)
-            return words if words == spelling.year(number, language) else None
+            words = number_spelling.cardinal(number, language)
+            return words if words == number_spelling.year(number, language) else None
     return None
 
 
@@ -186,10 +186,9 @@ def _ends(written: _Written, reading: Reading) -> bool:
 
 def _is_name(written: _Written, before: Token) -> bool:
     """Tell whether a number is a part of the name before it: `a Boeing 747`."""
-    text, language = written.text, written.language
-    if language == "de" or before.text in MONTHS[language]:  # German nouns all have capitals
-        return False
-    return text[before.start].isupper() and not _begins_sentence(text, before.start, True)
+    text = written.text
+    word, is_first = text[before.start : before.end], _begins_sentence(text, before.start, True)
+    return is_numbered_name(word, written.language, begins_sentence=is_first)
 
 
 def _is_short(text: str, token: Token) -> bool:

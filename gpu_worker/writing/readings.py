@@ -8,7 +8,7 @@ from enum import Enum, auto
 import regex
 
 from gpu_worker.writing.months import BETWEEN, LAST_DAY, MONTHS
-from gpu_worker.writing.pairs import second_of_pair
+from gpu_worker.writing.number_pairs import second_of_pair
 from gpu_worker.writing.tokens import Token
 
 _MAY_BE_YEARS = range(1000, 2100)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_worker.writing.numbers import LANGUAGES, numbers_in
 from gpu_worker.writing.tokens import tokens_of
+from gpu_worker.writing.words_to_digits import LANGUAGES, numbers_in
 from tests.unit.gpu_worker.writing.heard import written
 
 WRITTEN = [
