@@ -42,6 +42,12 @@ def test_a_closed_run_says_what_it_came_to(jobs: JobIndex) -> None:
     assert jobs.open_runs() == []
 
 
+def test_an_earlier_run_that_is_indexed_late_does_not_hide_the_next(jobs: JobIndex) -> None:
+    jobs.add(a_manifest(), a_run(10))
+    jobs.add(a_manifest(), a_run(9), is_open=False)
+    assert jobs.find(TENANT, JOB) == (a_manifest(), a_run(10), None)
+
+
 def test_the_summary_of_an_earlier_run_is_not_that_of_the_next(jobs: JobIndex) -> None:
     jobs.add(a_manifest(), a_run())
     jobs.close(a_run(), SUMMARY)
@@ -135,6 +141,21 @@ def test_the_newest_jobs_come_first_and_by_pages(jobs: JobIndex) -> None:
     assert jobs.newest(TENANT, 2) == [(3.0, "d"), (2.0, "c")]
     assert jobs.newest(TENANT, 2, before=(2.0, "c")) == [(1.0, "b"), (0.0, "a")]
     assert jobs.newest("another", 2) == []
+
+
+def test_a_job_that_ends_while_a_page_is_read_does_not_make_the_page_the_last(
+    jobs: JobIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for second, job in enumerate("abcd"):
+        jobs.add(a_manifest(job).model_copy(update={"created_at": float(second)}), a_run(job=job))
+    same = JobIndex._same
+
+    def end_first(index: JobIndex, key: str, time: float) -> Any:
+        index.close(a_run(job="c"), SUMMARY)
+        return same(index, key, time)
+
+    monkeypatch.setattr(JobIndex, "_same", end_first)
+    assert jobs.newest(TENANT, 2) == [(3.0, "d"), (2.0, "c")]
 
 
 def test_a_wipe_is_noticed_once_redis_knew_us(jobs: JobIndex, redis: Redis) -> None:
