@@ -120,9 +120,13 @@ class JobIndex(Admissions):
         self.drop_cost(run, pipe)
         pipe.execute()
 
-    def forget(self, tenant: str, job: str) -> None:
-        """Remove a job and all its runs from the index."""
-        newest = self.run_number(tenant, job)
+    def forget(self, tenant: str, job: str, runs: int = 1) -> None:
+        """Remove a job and all its runs from the index.
+
+        `runs`: how many the caller knows of. Redis may know fewer: another process forgets the job
+        while the next run is indexed.
+        """
+        newest = max(runs, self.run_number(tenant, job))
         pipe = self._redis.pipeline()
         pipe.delete(_job(tenant, job))
         pipe.zrem(listing(tenant), job)

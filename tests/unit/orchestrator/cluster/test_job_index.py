@@ -240,6 +240,17 @@ def test_all_tenants_together_have_no_more_places_than_the_cluster(jobs: JobInde
     assert admit(jobs, JOB, in_all=2) == "admitted"
 
 
+def test_a_run_that_was_indexed_while_its_job_was_forgotten_can_be_forgotten_too(
+    jobs: JobIndex, redis: Redis
+) -> None:
+    jobs.admit(a_run(2), in_all=9, in_flight=9, now=0.0)
+    jobs.add(a_manifest(), a_run(2))
+    redis.delete(f"scriptorium:job:{TENANT}/{JOB}")  # by who has read before that it has one run
+    jobs.forget(TENANT, JOB, 2)
+    assert jobs.open_runs() == []
+    assert jobs.room(TENANT, in_all=9, in_flight=9, now=0.0) == 9
+
+
 def test_a_forgotten_job_is_in_no_index(jobs: JobIndex) -> None:
     jobs.add(a_manifest(), a_run())
     jobs.add(a_manifest(), a_run(2))

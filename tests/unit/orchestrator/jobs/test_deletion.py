@@ -20,6 +20,7 @@ from config.settings import Settings
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status
+from orchestrator.cluster.job_index import JobIndex
 from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.jobs import deletion, runs, submission
 from orchestrator.jobs.deletion import Tombstone, delete_job, erase
@@ -654,6 +655,49 @@ def test_a_retry_that_meets_a_deletion_does_not_bring_the_job_back(
         connection.job(TENANT, job.id)
     assert list(listed_jobs(connection, TENANT, 9)) == []
     assert in_redis(connection, job.id) == []
+
+
+def test_a_retry_that_is_indexed_while_a_deletion_forgets_the_job_keeps_no_place(
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submitted(connection, talk)
+    cancel(connection, TENANT, job.id)
+    run_number, asked = JobIndex.run_number, Counter[str]()
+
+    def late(*given: Any, **named: Any) -> None:
+        def known(index: JobIndex, tenant: str, job: str) -> int:
+            number = run_number(index, tenant, job)
+            asked[job] += 1
+            if asked[job] == 2:  # the first time it is asked for the tombstone
+                issue(*given, **named)
+            return number
+
+        monkeypatch.setattr(JobIndex, "run_number", known)
+        delete_job(connection, TENANT, job.id)
+
+    monkeypatch.setattr(runs, "issue", late)
+    with pytest.raises(UnknownJob):
+        retry(connection, TENANT, job.id)
+    assert asked[job.id] > 2
+    assert connection.jobs.open_runs() == []
+    assert in_redis(connection, job.id) == []
+
+
+def test_a_retry_that_finds_a_job_deleted_just_now_says_that_there_is_none(
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submitted(connection, talk)
+    cancel(connection, TENANT, job.id)
+    manifest = Records.manifest
+
+    def late(records: Records, tenant: str, name: str) -> Any:
+        monkeypatch.undo()
+        delete_job(connection, TENANT, job.id)
+        return manifest(records, tenant, name)
+
+    monkeypatch.setattr(Records, "manifest", late)
+    with pytest.raises(UnknownJob):
+        retry(connection, TENANT, job.id)
 
 
 def test_a_look_that_meets_a_deletion_does_not_bring_the_job_back(
