@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -17,6 +18,8 @@ from orchestrator.jobs.submission import submit
 from orchestrator.jobs.uploads import drop_unused, submitted, uploaded
 from orchestrator.outbox.webhooks import check_webhook_url
 from tasks.runs.manifest import Source
+
+TRIES = 5  # of a submission whose file goes with another job each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +93,11 @@ def submit_files(
         return send(sources)
 
     try:
-        try:
-            return once()
-        except SourceMissing:  # one was there, and went with another job before it was claimed
-            return once()
+        for _ in range(TRIES - 1):
+            # One may be there, and go with another job before it is claimed: it is stored again.
+            with suppress(SourceMissing):
+                return once()
+        return once()
     except BaseException:
         for source in taken:
             drop_unused(cluster, tenant, source)
