@@ -14,6 +14,7 @@ from orchestrator.cluster.job_index import ENDED_SECONDS, JobIndex, newest_run, 
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
 from tasks.state.receipts import CHANGED, Ledger, Receipt
+from tests.eventually import PATIENCE_SECONDS
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, a_unit
 
 SUMMARY = Summary(missing=2, warnings=({"code": "no_speech"},), language="es")
@@ -276,8 +277,8 @@ def test_pages_of_jobs_of_one_moment_miss_none_and_repeat_none(jobs: JobIndex) -
 def test_whoever_listens_is_told_which_job_changed(jobs: JobIndex, redis: Redis) -> None:
     with redis.pubsub(ignore_subscribe_messages=True) as channel:
         channel.subscribe(CHANGED)
-        channel.get_message(timeout=1)
+        channel.get_message(timeout=PATIENCE_SECONDS)
         jobs.add(a_manifest(), a_run())
         jobs.close(a_run(), SUMMARY)
-        heard = [channel.get_message(timeout=1) for _ in range(2)]
+        heard = [channel.get_message(timeout=PATIENCE_SECONDS) for _ in range(2)]
     assert [message and message["data"] for message in heard] == [f"{TENANT}/{JOB}".encode()] * 2

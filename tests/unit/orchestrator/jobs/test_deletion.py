@@ -47,7 +47,7 @@ from tasks.runs.stages import Stage, queues
 from tasks.runs.submitted_options import job_options
 from tasks.state import claims
 from tasks.state.receipts import Receipt
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.inputs.bad_audio import wav
 from tests.inputs.examples import TENANT, a_manifest, a_run, a_unit, write_records
 from tests.inputs.speech import recording, write_wav
@@ -734,14 +734,14 @@ def test_a_hold_at_the_same_time_stops_a_deletion_or_learns_of_it(
     def look(store: ArtifactStore, tenant: str, of: str) -> bool:
         found = is_held(store, tenant, of)
         other.start()  # the hold comes between the look and the tombstone
-        assert heeded.wait(10)
+        assert heeded.wait(PATIENCE_SECONDS)
         time.sleep(0.1)
         return found
 
     other = Thread(target=put)
     monkeypatch.setattr(deletion, "is_held", look)
     delete_job(connection, TENANT, job.id)
-    other.join(10)
+    other.join(PATIENCE_SECONDS)
     assert told == [[job.id]]
 
 
@@ -765,7 +765,7 @@ def test_a_deletion_waits_for_another_one_so_that_a_hold_stops_both(
         time.sleep(0.3)
         hold(connection.store, TENANT, job.id, "", 0.0)  # and the first one sees it
     assert deletions_begun(connection.store, connection.leases, TENANT, job.id) == []
-    second.join(10)
+    second.join(PATIENCE_SECONDS)
     assert refused.is_set()
 
 
