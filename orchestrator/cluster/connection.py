@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
-from redis import Redis
-from redis.exceptions import RedisError
 
 from config.settings import Settings
-from gpu_worker.errors import PermanentError, RedisUnavailable
+from gpu_worker.errors import PermanentError
 from gpu_worker.models.whisper import AUTO
 from orchestrator.cluster.ended_jobs import EndedJobs
 from orchestrator.cluster.job import Job, Receipts, Summary, describe_job
@@ -21,7 +19,7 @@ from orchestrator.cluster.job_index import JobIndex, newest_run
 from orchestrator.cluster.outbox import Outbox
 from orchestrator.cluster.queues import Queues, RedisQueues
 from orchestrator.cluster.rabbitmq import AmqpQueues
-from orchestrator.cluster.redis_requirements import check_redis_supported
+from orchestrator.cluster.redis_requirements import check_redis
 from orchestrator.cluster.shadows import note_shadow
 from orchestrator.cluster.unreadable import FAULTS, note
 from orchestrator.cluster.unreadable_job import unreadable_job
@@ -30,7 +28,6 @@ from orchestrator.usage.books import Books
 from tasks.artifacts import ArtifactMissing, exists
 from tasks.artifacts.opening import PATIENT, Patience
 from tasks.broker import make_app, redis_address
-from tasks.redis_address import RedisAddress
 from tasks.runs import keys
 from tasks.runs.json_artifacts import UnreadableRecord, json_object, read_record
 from tasks.runs.manifest import Manifest, Plan
@@ -172,14 +169,16 @@ class Cluster(Services):
                 return None
             self.ended.publish(run, result)
             return self.settle(run)  # with the first result, if another process wrote one
-        summary = Summary.of_result(result)
+        summary, owes = Summary.of_result(result), False
         if exists(self.store, keys.open_run(run)):  # after a crash it is still, and settled again
-            self._owe(run)
+            owes = self._owe(run)
             note_shadow(self.store, self.settings.shadow, run, summary)
             self.books.counting.note_end(run)
             self.ended.end(run, summary.status)
             self.store.delete(keys.open_run(run))
         self.jobs.close(run, summary)
+        if owes:  # last: a receiver that is told asks at once how the job has ended
+            self.outbox.make_due(run)
         return summary
 
     def _written_end(self, run: Run) -> dict[str, Any] | None:
@@ -195,12 +194,17 @@ class Cluster(Services):
             canceled = exists(self.store, keys.of_run(run, "canceled"))
             return result_record(canceled=True) if canceled else None
 
-    def _owe(self, run: Run) -> None:
-        """Add the run to the outbox if its job has a webhook or an output."""
+    def _owe(self, run: Run) -> bool:
+        """Put the run into the outbox if its job has a webhook or an output; tell whether it has.
+
+        If this process dies before that is due, the reconciler makes it due.
+        """
         with suppress(ArtifactMissing, UnreadableRecord):  # deleted, or it cannot be read
             manifest = self.records.manifest(run.tenant, run.job)
             if manifest.output or manifest.webhook_url:
-                self.outbox.add(run)
+                self.outbox.put(run)
+                return True
+        return False
 
     def _restore(self, tenant: str, job: str) -> tuple[Manifest, Run, Summary | None]:
         """Index a job that Redis does not know, from the store. Raises UnknownJob."""
@@ -227,7 +231,7 @@ def open_cluster(settings: Settings, patience: Patience = PATIENT) -> Cluster:
     """
     celery = make_app(settings, only_sends=True)
     services = open_services(settings, REMEMBERED_RECORDS, PACKED_BYTES, patience)
-    _check_redis(services.redis, redis_address(settings))
+    check_redis(services.redis, redis_address(settings))
     return Cluster(
         **services.parts(),
         celery=celery,
@@ -240,11 +244,3 @@ def open_cluster(settings: Settings, patience: Patience = PATIENT) -> Cluster:
         trail=Trail(services.store),
         books=Books.of(services),
     )
-
-
-def _check_redis(redis: Redis, address: RedisAddress) -> None:
-    try:
-        redis.ping()
-        check_redis_supported(redis, address.shown)
-    except (RedisError, OSError, ValueError) as error:  # ValueError: the port is above 65535
-        raise RedisUnavailable(f"Redis cannot be used at {address.shown}: {error}.") from error

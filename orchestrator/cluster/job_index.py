@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from redis import Redis
 from redis.client import Pipeline
 
 from orchestrator.cluster.admissions import Admissions, admitted_of
@@ -29,10 +30,20 @@ from tasks.state.receipts import CHANGED, kept_of
 _KNOWN = "scriptorium:known"  # absent: Redis was wiped
 _OPEN_ALONE = b"open"  # its value until the walk has looked at all jobs of the store
 ENDED_SECONDS = 24 * 3600  # for which the details of a job that has ended are kept
+# The newest run's number never falls: its retry may be indexed while another process, which found
+# an earlier run in the store, is about to index that.
+_RAISE = """
+local known = tonumber(redis.call('HGET', KEYS[1], 'run') or 0)
+if tonumber(ARGV[1]) > (known or 0) then redis.call('HSET', KEYS[1], 'run', ARGV[1]) end
+"""
 
 
 class JobIndex(Admissions):
     """An index in Redis over the jobs of the store."""
+
+    def __init__(self, redis: Redis) -> None:
+        super().__init__(redis)
+        self._raise = redis.register_script(_RAISE)
 
     def add(
         self, manifest: Manifest, run: Run, *, is_open: bool = True, cost: Cost = UNKNOWN
@@ -43,7 +54,8 @@ class JobIndex(Admissions):
         """
         pipe = self._redis.pipeline()
         name = _job(manifest.tenant, manifest.job)
-        pipe.hset(name, mapping={"manifest": manifest.model_dump_json(), "run": run.number})
+        pipe.hset(name, "manifest", manifest.model_dump_json())
+        self._raise(keys=[name], args=[run.number], client=pipe)
         if is_open:
             time, job = place_of(manifest.job, manifest.created_at)
             pipe.zadd(listing(manifest.tenant), {job: time})
@@ -108,9 +120,13 @@ class JobIndex(Admissions):
         self.drop_cost(run, pipe)
         pipe.execute()
 
-    def forget(self, tenant: str, job: str) -> None:
-        """Remove a job and all its runs from the index."""
-        newest = self.run_number(tenant, job)
+    def forget(self, tenant: str, job: str, runs: int = 1) -> None:
+        """Remove a job and all its runs from the index.
+
+        `runs`: how many the caller knows of. Redis may know fewer: another process forgets the job
+        while the next run is indexed.
+        """
+        newest = max(runs, self.run_number(tenant, job))
         pipe = self._redis.pipeline()
         pipe.delete(_job(tenant, job))
         pipe.zrem(listing(tenant), job)

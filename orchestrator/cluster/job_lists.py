@@ -50,13 +50,10 @@ class JobLists:
         rows: Any = self._redis.zrevrangebyscore(
             key, highest, "-inf", start=0, num=limit, withscores=True
         )
+        found += [(float(score), job.decode()) for job, score in rows]
         if len(rows) == limit:  # there may be more of its last time, and they may come first
-            time = rows[-1][1]
-            found += [(float(score), job.decode()) for job, score in rows if score > time]
-            found += self._same(key, time)
-        else:
-            found += [(float(score), job.decode()) for job, score in rows]
-        return sorted((place_of(job, time) for time, job in found), key=in_order)[:limit]
+            found += self._same(key, rows[-1][1])
+        return sorted({place_of(job, time) for time, job in found}, key=in_order)[:limit]
 
     def tidy(self, tenant: str) -> int:
         """Remove all from the list that is not open; return how many jobs that were."""

@@ -51,7 +51,15 @@ class Outbox:
 
     def add(self, run: Run) -> None:
         """Add a run that has ended just now; it is due at once."""
+        self.put(run)
+        self.make_due(run)
+
+    def put(self, run: Run) -> None:
+        """Keep the entry of a run that has ended just now, which is not due yet."""
         self._store.put(self._folder + run.name, encode({"ended_at": round(time.time(), 3)}))
+
+    def make_due(self, run: Run) -> None:
+        """Let a run that was put be delivered, unless it has a due time already."""
         self._set("NX", [run], 0.0)
 
     def take(self, limit: int, seconds: float) -> list[Run]:

@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from tasks.redis_address import RedisUnsupported
+from gpu_worker.errors import RedisUnavailable
+from tasks.redis_address import RedisAddress, RedisUnsupported
 
 OLDEST_REDIS = (6, 2)  # the oldest version that celery 5.7 and kombu 5.7 support
 NO_EVICTION = "noeviction"
@@ -32,6 +33,15 @@ _ONE_SERVER = (
     "Use one server (`cluster-enabled no`), with a replica if you like: Celery's queues and the "
     "job index need keys of one server. Its contents may be lost."
 )
+
+
+def check_redis(redis: Redis, address: RedisAddress) -> None:
+    """Raise RedisUnavailable unless it answers, and is what a cluster needs."""
+    try:
+        redis.ping()
+        check_redis_supported(redis, address.shown)
+    except (RedisError, OSError, ValueError) as error:  # ValueError: the port is above 65535
+        raise RedisUnavailable(f"Redis cannot be used at {address.shown}: {error}.") from error
 
 
 def check_redis_supported(redis: Redis, shown: str) -> Mapping[str, Any]:

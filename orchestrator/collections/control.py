@@ -74,12 +74,15 @@ def cancel(cluster: Cluster, tenant: str, collection: str) -> dict[str, Any]:
 
     Raises UnknownCollection, or IllegalTransition once it has ended.
     """
-    record = get(cluster, tenant, collection)
+    record, rounds = get(cluster, tenant, collection), Rounds(cluster)
     turn = places.newest_round(cluster.store, tenant, collection)
-    if exists(cluster.store, places.ended(turn)):
-        raise IllegalTransition(f"Collection {collection} has ended.", hint=_LOOK)
-    cluster.store.put(places.canceled(turn), b"")
-    return _shown(cluster, record)
+    ended = rounds.ended(turn)
+    if ended is None:
+        cluster.store.put(places.canceled(turn), b"")
+        ended = rounds.ended(turn)  # it may have ended just before that
+        if ended is None or rounds.is_canceled(turn, ended):
+            return _shown(cluster, record)
+    raise IllegalTransition(f"Collection {collection} has ended.", hint=_LOOK)
 
 
 def retry(
@@ -136,9 +139,10 @@ _LOOK = "`scriptorium collections status COLLECTION` shows where it stands."
 _RETRY = "Lines that are failed, partial or canceled can be retried."
 
 
-def facts_of(rounds: Rounds, record: Collection, turn: Run, *, is_canceled: bool) -> RoundFacts:
-    """Return the facts of a round."""
-    ended = rounds.ended(turn)
+def facts_of(
+    rounds: Rounds, record: Collection, turn: Run, ended: dict[str, Any] | None
+) -> RoundFacts:
+    """Return the facts of a round; `ended`: how it has ended."""
     lines, began_at, undone = record.lines, record.created_at, frozenset[int]()
     if turn.number > 1:
         found = rounds.retry_record(turn)
@@ -147,15 +151,15 @@ def facts_of(rounds: Rounds, record: Collection, turn: Run, *, is_canceled: bool
             rest = found["lines"][rounds.until(record, turn) :]
             undone = frozenset(int(it["number"]) for it in rest)
     at = ended["ended_at"] if ended else None
+    is_canceled = rounds.is_canceled(turn, ended)
     return RoundFacts(turn.number, lines, undone, began_at, at, is_canceled)
 
 
 def _shown(cluster: Cluster, record: Collection) -> dict[str, Any]:
     rounds = Rounds(cluster)
     turn = places.newest_round(cluster.store, record.tenant, record.id)
-    is_canceled = exists(cluster.store, places.canceled(turn))
-    facts = facts_of(rounds, record, turn, is_canceled=is_canceled)
-    states = rounds.read(record, turn, rounds.ended(turn) if facts.ended_at else None)
+    ended = rounds.ended(turn)
+    facts, states = facts_of(rounds, record, turn, ended), rounds.read(record, turn, ended)
     return describe(record, facts, states, time.time())
 
 

@@ -80,9 +80,8 @@ def deliver_round(
         tries, is_asked = tries + 1, True
         if not store.put(places.tries(turn) + str(tries), b""):
             return Step(BUSY_SECONDS)
-        is_canceled = exists(store, places.canceled(turn))
-        facts = facts_of(rounds, record, turn, is_canceled=is_canceled)
-        shown = describe(record, facts, rounds.read(record, turn, ended), time.time())
+        facts = facts_of(rounds, record, turn, ended)
+        shown = describe(record, facts, rounds.at_end(record, ended), time.time())
         outcome = send(webhooks(), cluster.settings, record.webhook_url, turn, event(shown))
     following = verdict(outcome, tries, cluster.settings.redelivery_factor, is_late=late)
     named = {"tenant": turn.tenant, "collection": turn.job, "round": turn.number, "try": tries}

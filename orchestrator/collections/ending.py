@@ -64,7 +64,11 @@ def end(cluster: Cluster, rounds: Rounds, record: Collection, turn: Run) -> None
         # Fewer than all: Redis was wiped while they were read.
         if len(states) < record.lines or any(it.letter in (QUEUED, RUNNING) for it in states):
             return
-        how = {"ended_at": round(time.time(), 3), "states": _grouped(states)}
+        how = {
+            "ended_at": round(time.time(), 3),
+            "states": _grouped(states),
+            "is_canceled": rounds.is_canceled(turn, None),
+        }
         cluster.store.put(places.ended(turn), encode(how))
         log.info("collection_ended", tenant=turn.tenant, collection=turn.job, round=turn.number)
     if record.webhook_url is not None:

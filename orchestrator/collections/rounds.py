@@ -23,7 +23,7 @@ from orchestrator.collections.records import (
     read_outcomes,
 )
 from orchestrator.collections.states import COMPLETED, LETTERS, UNKNOWN, State, States
-from tasks.artifacts import ArtifactMissing
+from tasks.artifacts import ArtifactMissing, exists
 from tasks.runs.json_artifacts import read_record
 from tasks.runs.units import Run, created_at
 
@@ -115,13 +115,26 @@ class Rounds:
         except ArtifactMissing:
             return None
 
+    def is_canceled(self, turn: Run, ended: Mapping[str, Any] | None) -> bool:
+        """Tell whether a round is canceled; one that has ended is not, if that came too late.
+
+        `ended` is how it has ended; an earlier release did not write whether it was canceled.
+        """
+        told = None if ended is None else ended.get("is_canceled")
+        return exists(self._store, places.canceled(turn)) if told is None else bool(told)
+
+    def at_end(self, record: Collection, ended: Mapping[str, Any]) -> list[State]:
+        """Return the states of all lines at the end of a round, whatever was retried since."""
+        known = _letters(ended)
+        return [State(number, known.get(number, COMPLETED)) for number in self.lines(record)]
+
     def read(self, record: Collection, turn: Run, ended: dict[str, Any] | None) -> list[State]:
         """Return the states of all lines with an outcome; `ended` fills in what Redis lacks."""
         self.until(record, turn)  # restores what Redis has lost
         found = list(self.states.read(turn))
         if ended is None:
             return self.with_ended(turn, found)
-        known = {number: letter for letter, them in ended["states"].items() for number in them}
+        known = _letters(ended)
         return [
             replace(it, letter=known.get(it.number, COMPLETED)) if it.letter == UNKNOWN else it
             for it in found
@@ -142,6 +155,11 @@ class Rounds:
 
     def _piece(self, turn: Run, start: int) -> list[Outcome]:
         return read_record(self._store, places.piece(turn, start), read_outcomes)
+
+
+def _letters(ended: Mapping[str, Any]) -> dict[int, str]:
+    """Return by line how it has ended, of those that are not completed."""
+    return {number: letter for letter, them in ended["states"].items() for number in them}
 
 
 def _start_of(key: str, folder: str) -> int:

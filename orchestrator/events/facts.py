@@ -1,14 +1,17 @@
 """Read the facts of one run from Redis and the store, and the text of its chunks.
 
-Every method may raise redis.RedisError or StoreUnavailable.
+Every method may raise redis.RedisError or StoreUnavailable unless it says otherwise.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+
+from redis.exceptions import RedisError
 
 from gpu_worker.heard import ChunkTranscript
 from gpu_worker.transcript import Segment, segment_to_json
@@ -32,6 +35,12 @@ class FactsReader:
     def newest_run(self, tenant: str, job: str) -> int:
         """Return the number of the job's newest run. Raises UnknownJob."""
         return self._cluster.job(tenant, job).run
+
+    def newest_known(self, tenant: str, job: str, run: int) -> int:
+        """Return the number of this run or of a later one that Redis knows. Raises nothing."""
+        with suppress(RedisError):
+            return max(run, self._cluster.jobs.run_number(tenant, job))
+        return run
 
     def read(self, tenant: str, job: str, run: int) -> Facts | None:
         """Return the run's facts now; None while Redis has lost the job. Raises UnknownJob."""

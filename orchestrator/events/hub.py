@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from gpu_worker.errors import TransientError
@@ -143,10 +144,11 @@ class Hub:
         if self._pool is None:
             raise ServerStopping()
         source = self._lists.get((tenant, job))
-        if source and (source.ended or source.error):
-            newest = await self._call(lambda: self._facts.newest_run(tenant, job))
+        if source and (source.run or source.error):
+            newest = await self._call(partial(self._newest_run, source))
             known = self._lists.get((tenant, job))
-            source = known if known and known.run in (0, newest) and not known.error else None
+            is_fit = known and not known.error and (not known.run or known.run >= newest)
+            source = known if is_fit else None
         is_new = source is None
         if source is None:
             source = self._lists[tenant, job] = EventList(tenant, job)
@@ -218,6 +220,12 @@ class Hub:
         source.wake()
 
     # These run on other threads.
+
+    def _newest_run(self, source: EventList) -> int:
+        """Return the job's newest run; of one that seems to go on, as far as Redis says it."""
+        if source.ended or source.error:
+            return self._facts.newest_run(source.tenant, source.job)
+        return self._facts.newest_known(source.tenant, source.job, source.run)
 
     def _render(self, source: EventList, is_read: bool) -> None:
         began = time.monotonic()

@@ -14,6 +14,7 @@ from orchestrator.cluster.costs import Cost
 from orchestrator.cluster.job import Job, describe_job
 from orchestrator.jobs import vocabulary_use
 from orchestrator.jobs.costing import cost_of
+from orchestrator.jobs.refusals import KeyGivenBack, was_given_back
 from orchestrator.jobs.runs import issue
 from tasks.artifacts import exists
 from tasks.runs import keys
@@ -35,7 +36,7 @@ def accept(
 ) -> Job:
     """Start the first run of a job; `needed`: keys it depends on, `way`: as for `submit`.
 
-    Raises SourceMissing, RedisUnavailable, BrokerUnavailable or StoreUnavailable.
+    Raises KeyGivenBack, SourceMissing, RedisUnavailable, BrokerUnavailable or StoreUnavailable.
     """
     tenant, job = manifest.tenant, manifest.job
     run = Run(tenant, job, 1)
@@ -51,6 +52,8 @@ def accept(
                 )
         vocabulary_use.keep_copy(cluster.store, manifest)
         cluster.store.put(open_run, b"")
+        if was_given_back(cluster, manifest, needed):
+            raise KeyGivenBack
         cost = cost or cost_of(cluster, manifest, None)
         issue(cluster, manifest, run, cost, prepared=prepared)
     except ScriptoriumError:

@@ -148,7 +148,7 @@ def erase(cluster: Cluster, stone: Tombstone, outside: Sequence[str] | None = No
         run = Run(tenant, job, number)
         cluster.cancellations.flag(run)
         cluster.ledger.forget(run)
-    cluster.jobs.forget(tenant, job)
+    cluster.jobs.forget(tenant, job, stone.runs + 1)
     cluster.ended.remove(tenant, cluster.ended.place(tenant, job))
     own = list(store.list(keys.job(tenant, job)))
     naming = (keys.plan(tenant, job), keys.manifest(tenant, job))

@@ -15,7 +15,7 @@ from orchestrator.cluster.job import TRANSITIONS, Job, Status
 from orchestrator.jobs.admission import admit
 from orchestrator.jobs.costing import cost_of
 from orchestrator.jobs.sources import clip_keys, uploaded_keys
-from tasks.artifacts import encode, exists
+from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.broker import BrokerUnavailable
 from tasks.runs import keys
 from tasks.runs.canvas import run_canvas
@@ -64,7 +64,10 @@ def retry(cluster: Cluster, tenant: str, job: str, *, quota: Quota | None = None
             hint="`scriptorium rerun JOB` computes what its warnings say is missing.",
         )
     _allow(current, Status.QUEUED, "retried")
-    manifest, plan = cluster.records.manifest(tenant, job), cluster.plan(tenant, job)
+    try:
+        manifest, plan = cluster.records.manifest(tenant, job), cluster.plan(tenant, job)
+    except ArtifactMissing as error:  # deleted just now
+        raise UnknownJob(f"There is no job {job!r}.") from error
     cost = cost_of(cluster, manifest, plan)
     run = Run(tenant, job, current.run + 1)
     admit(cluster, run, quota, time.time(), cost)
@@ -116,7 +119,7 @@ def forget_if_deleted(cluster: Cluster, run: Run) -> None:
     The sweep of tombstones removes what the run has in the store. Raises UnknownJob.
     """
     if exists(cluster.store, keys.tombstone(run.tenant, run.job)):
-        cluster.jobs.forget(run.tenant, run.job)
+        cluster.jobs.forget(run.tenant, run.job, run.number)
         cluster.ledger.forget(run)
         raise UnknownJob(f"There is no job {run.job!r}.")
 

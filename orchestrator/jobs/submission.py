@@ -23,7 +23,7 @@ from orchestrator.jobs.deletion import without_notes
 from orchestrator.jobs.ids import forget_key, job_id, keyed_job
 from orchestrator.jobs.options import accepted_options, with_allowed_lane
 from orchestrator.jobs.ready_by import check_ready_by
-from orchestrator.jobs.refusals import give_back, keep
+from orchestrator.jobs.refusals import KeyGivenBack, give_back, keep
 from orchestrator.jobs.runs import IllegalTransition
 from orchestrator.jobs.sources import clip_keys, uploaded_keys
 from orchestrator.jobs.trial import divided, submitted_again
@@ -92,7 +92,12 @@ def submit(
             trial=side,
             **vocabulary_use.fixed(accepted, options, vocabulary),
         )
-        return _submit(cluster, manifest, options, quota, way)
+        try:
+            return _submit(cluster, manifest, options, quota, way)
+        except KeyGivenBack:  # or the job was deleted: submit again, which makes a new one
+            named = {name: getattr(manifest, name) for name in _SUBMITTED}
+            named |= {"options": options, "quota": quota, "way": way, "ready_by": ready_by}
+            return submit(cluster, **named, tenant=tenant, idempotency_key=idempotency_key)
 
 
 def _submit(
@@ -108,16 +113,17 @@ def _submit(
         _forget_rest(cluster, manifest)
     is_first = store.put(key, encode(manifest.model_dump(mode="json")))
     if idempotency_key is not None and exists(store, keys.tombstone(tenant, manifest.job)):
-        # Deleted after its id was read for the key: submit again, which makes a new job.
+        # Deleted after its id was read for the key
         forget_key(store, tenant, manifest.job, idempotency_key)
         if is_first:
             store.delete(key)
         cluster.jobs.refuse(Run(tenant, manifest.job, 1))
-        named = {name: getattr(manifest, name) for name in _SUBMITTED}
-        named |= {"options": given, "quota": quota, "way": way, "ready_by": manifest.ready_by}
-        return submit(cluster, **named, tenant=tenant, idempotency_key=idempotency_key)
+        raise KeyGivenBack
     if not is_first:
-        manifest = _first(cluster, manifest, given)
+        try:
+            manifest = _first(cluster, manifest, given)
+        except ArtifactMissing as error:
+            raise KeyGivenBack from error
         if is_accepted(cluster, Run(tenant, manifest.job, 1)):
             return cluster.job(tenant, manifest.job)
     needed = uploaded_keys(manifest)

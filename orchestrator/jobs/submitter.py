@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,6 +18,8 @@ from orchestrator.jobs.submission import submit
 from orchestrator.jobs.uploads import drop_unused, submitted, uploaded
 from orchestrator.outbox.webhooks import check_webhook_url
 from tasks.runs.manifest import Source
+
+TRIES = 5  # of a submission whose file goes with another job each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +68,37 @@ class Submitter:
     def submit_file(self, file: BinaryIO, name: str, asked: FormRequest) -> Job:
         """Accept a job with a file; delete the file again if the job is refused."""
         shown = display_name(asked.name or name)
-        source = take_file(self.cluster, file, shown, self.tenant)
-        try:
-            try:
-                return self.submit(source, asked)
-            except SourceMissing:  # it was there, and went with another job before it was claimed
-                take_file(self.cluster, file, shown, self.tenant)
-                return self.submit(source, asked)
-        except BaseException:
-            drop_unused(self.cluster, self.tenant, source)
-            raise
+        return submit_files(
+            self.cluster,
+            self.tenant,
+            [(file, shown)],
+            lambda sources: self.submit(sources[0], asked),
+        )
+
+
+def submit_files(
+    cluster: Cluster,
+    tenant: str,
+    files: Sequence[tuple[BinaryIO, str]],
+    send: Callable[[Sequence[Source]], Job],
+) -> Job:
+    """Store named files and submit a job of them; delete them again if the job is refused."""
+    taken: list[Source] = []
+
+    def once() -> Job:
+        sources = []
+        for file, name in files:
+            sources.append(take_file(cluster, file, name, tenant))
+            taken.append(sources[-1])
+        return send(sources)
+
+    try:
+        for _ in range(TRIES - 1):
+            # One may be there, and go with another job before it is claimed: it is stored again.
+            with suppress(SourceMissing):
+                return once()
+        return once()
+    except BaseException:
+        for source in taken:
+            drop_unused(cluster, tenant, source)
+        raise

@@ -14,23 +14,28 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import structlog
 from redis.exceptions import RedisError
 
 from gpu_worker.errors import AudioOutOfBounds, PermanentError, ScriptoriumError
-from orchestrator.access import QuotaExceeded
-from orchestrator.access.quotas import Quota, quota_of
+from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.ids import job_id
+from orchestrator.jobs.waiting_uploads import (
+    KEPT_SECONDS,
+    announced_size,
+    announcement,
+    leave_place,
+    take_place,
+)
 from tasks.artifacts import exists
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.state.claims import release
 
 OPEN_SECONDS = 15 * 60  # how long the address accepts the file
-KEPT_SECONDS = 24 * 3600  # how long a file is kept without a job
 EARLIER_A_SWEEP = 200  # uploads without a marker that one sweep looks at
 _TIME_DIGITS = 11  # of an id: its time of creation
 log = structlog.get_logger(__name__)
@@ -77,72 +82,23 @@ def announce(cluster: Cluster, tenant: str, name: str, size: int) -> Upload:
     quota = quota_of(cluster.settings, tenant)
     if size > quota.source_bytes:
         raise AudioOutOfBounds(f"{name!r} has {size} bytes, more than are accepted.")
-    _check_pending(cluster, tenant, size, quota)
     upload = job_id()
-    cluster.store.put(keys.pending(tenant, upload), b"")
-    url = cluster.store.presigned_put(keys.upload(tenant, upload), size, OPEN_SECONDS)
+    take_place(cluster, tenant, upload, size, quota)
+    try:
+        cluster.store.put(keys.pending(tenant, upload), b"")
+        url = cluster.store.presigned_put(keys.upload(tenant, upload), size, OPEN_SECONDS)
+    except ScriptoriumError:
+        leave_place(cluster, tenant, upload, size)
+        raise
     expires_at = round(time.time() + OPEN_SECONDS, 3)
     record = json.dumps({"name": name, "size": size, "expires_at": expires_at})
-    cluster.redis.set(_record(tenant, upload), record, ex=KEPT_SECONDS)
-    _note_waiting(cluster, tenant, upload, size)
+    cluster.redis.set(announcement(tenant, upload), record, ex=KEPT_SECONDS)
     return Upload(upload, name, size, expires_at, url)
-
-
-def _check_pending(cluster: Cluster, tenant: str, size: int, quota: Quota) -> None:
-    """Raise QuotaExceeded if another upload of `size` bytes would be too much to wait at once."""
-    sizes = _waiting_sizes(cluster, tenant)
-    if len(sizes) >= quota.pending_uploads:
-        raise QuotaExceeded(
-            f"{len(sizes)} uploads wait for their jobs already.",
-            hint="Submit them; one that is not submitted is removed after a day.",
-        )
-    total = size + sum(sizes)
-    if total > quota.pending_upload_bytes:
-        raise QuotaExceeded(
-            f"With this one the uploads that wait for their jobs have {total} bytes, more than "
-            f"{quota.pending_upload_bytes}.",
-            hint="Submit them; one that is not submitted is removed after a day.",
-        )
-
-
-def _waiting_sizes(cluster: Cluster, tenant: str) -> list[int]:
-    """Return the bytes of each upload that waits: out of Redis, and after a wipe by the markers.
-
-    To list the markers for each announcement would take longer than all of the rest.
-    """
-    name, redis = _waiting(tenant), cluster.redis
-    pipe = redis.pipeline(transaction=False)
-    pipe.zremrangebyscore(name, "-inf", time.time())
-    pipe.zrange(name, 0, -1)
-    members: list[bytes] = pipe.execute()[1]
-    if not members:
-        for upload in _marked(cluster, tenant):
-            _note_waiting(cluster, tenant, upload, _announced_size(cluster, tenant, upload))
-        members = cast(list[bytes], redis.zrange(name, 0, -1))
-    return [int(member.rpartition(b":")[2]) for member in members]
-
-
-def _marked(cluster: Cluster, tenant: str) -> Iterator[str]:
-    folder = keys.pending(tenant, "")
-    return (key.removeprefix(folder) for key in cluster.store.list(folder))
-
-
-def _announced_size(cluster: Cluster, tenant: str, upload: str) -> int:
-    found = cluster.redis.get(_record(tenant, upload))
-    return int(json.loads(found)["size"]) if found else 0
-
-
-def _note_waiting(cluster: Cluster, tenant: str, upload: str, size: int) -> None:
-    cluster.redis.zadd(_waiting(tenant), {f"{upload}:{size}": time.time() + KEPT_SECONDS})
-
-
-def _waiting(tenant: str) -> str:
-    return f"scriptorium:upload:{tenant}"
 
 
 def announced(cluster: Cluster, tenant: str, upload: str) -> Upload:
     """Return an upload that still accepts its file. Raises UnknownUpload."""
-    found = cluster.redis.get(_record(tenant, upload))
+    found = cluster.redis.get(announcement(tenant, upload))
     record = json.loads(found) if found else None
     if record is None or record["expires_at"] < time.time():
         raise UnknownUpload(f"There is no upload {upload!r} that takes a file.")
@@ -158,7 +114,7 @@ def take_upload(cluster: Cluster, tenant: str, upload: Upload, file: BinaryIO) -
 def uploaded(cluster: Cluster, tenant: str, upload: str) -> Source:
     """Return the file of an upload as a job's source. Raises UnknownUpload or AudioOutOfBounds."""
     key = keys.upload(tenant, upload)
-    found = cluster.redis.get(_record(tenant, upload))
+    found = cluster.redis.get(announcement(tenant, upload))
     size = cluster.store.size(key)
     if size is None:
         raise UnknownUpload(f"No file was put for upload {upload!r}.")
@@ -179,8 +135,7 @@ def submitted(cluster: Cluster, tenant: str, upload: str) -> None:
     """Remove the marker of an upload whose job was accepted; the job's claim keeps its file."""
     with suppress(ScriptoriumError, RedisError):  # else the sweep removes it
         cluster.store.delete(keys.pending(tenant, upload))
-        size = _announced_size(cluster, tenant, upload)
-        cluster.redis.zrem(_waiting(tenant), f"{upload}:{size}")
+        leave_place(cluster, tenant, upload, announced_size(cluster, tenant, upload))
 
 
 def unused_uploads(cluster: Cluster) -> Iterator[tuple[str, str]]:
@@ -238,7 +193,3 @@ def mark_earlier_uploads(cluster: Cluster, tenant: str) -> None:
 def _oldest() -> str:
     """Return the beginning of the ids that are a day old."""
     return f"{int((time.time() - KEPT_SECONDS) * 1000):0{_TIME_DIGITS}x}"
-
-
-def _record(tenant: str, upload: str) -> str:
-    return f"scriptorium:upload:{tenant}/{upload}"

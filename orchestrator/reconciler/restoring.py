@@ -180,7 +180,7 @@ class Restoring:
         is_deleted = exists(store, keys.tombstone(run.tenant, run.job))
         if is_deleted or not folder.is_accepted:  # deleted, or a submission that was refused
             log.info("run_dropped", run=run.name)
-            jobs.forget(run.tenant, run.job)
+            jobs.forget(run.tenant, run.job, run.number)
             cluster.ledger.forget(run)
         elif has_end(folder, run):
             cluster.settle(run)

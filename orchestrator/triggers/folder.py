@@ -16,7 +16,13 @@ from pathlib import Path
 import structlog
 from redis.exceptions import RedisError
 
-from gpu_worker.errors import PermanentError, ScriptoriumError, StoreRefused, TransientError
+from gpu_worker.errors import (
+    PermanentError,
+    ScriptoriumError,
+    SourceMissing,
+    StoreRefused,
+    TransientError,
+)
 from orchestrator.access.quotas import quota_of
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
@@ -87,6 +93,8 @@ class WatchedFolder:
                 job = self._submitted(found)
             except StoreRefused:
                 raise
+            except SourceMissing as error:  # an equal file went with another job: put it again
+                self._waits(found, str(error))
             except PermanentError as error:
                 log.warning("file_refused", file=str(found.path), reason=str(error))
                 self._done.add(found)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -36,9 +36,9 @@ from orchestrator.api.requests import IdempotencyKey
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
 from orchestrator.events.hub import Hub
-from orchestrator.jobs.sources import display_name, take_file
+from orchestrator.jobs.sources import display_name
 from orchestrator.jobs.submission import submit
-from orchestrator.jobs.uploads import drop_unused
+from orchestrator.jobs.submitter import submit_files
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 
@@ -126,27 +126,23 @@ def _submit(
     idempotency_key: str | None,
 ) -> Job:
     """Store the files and submit the job; if it is refused, delete the files."""
-    files = [(form.file.file, display_name(form.name))]
-    files += [(BytesIO(voice.clip), voice.name) for voice in asked.voices]
-    taken: list[Source] = []
-    try:
-        for file, name in files:
-            taken.append(take_file(cluster, file, name, tenant))
-        clips = [keys.content(source.artifact or "") for source in taken[1:]]
-        names = [voice.name for voice in asked.voices]
+    names = [voice.name for voice in asked.voices]
+
+    def send(sources: Sequence[Source]) -> Job:
+        clips = [keys.content(source.artifact or "") for source in sources[1:]]
         return submit(
             cluster,
-            taken[0],
+            sources[0],
             with_voices(asked.options, list(zip(names, clips, strict=True))),
             tenant=tenant,
             idempotency_key=idempotency_key,
             quota=quota_of(cluster.settings, tenant),
             way="openai",
         )
-    except BaseException:
-        for source in taken:
-            drop_unused(cluster, tenant, source)
-        raise
+
+    files: list[tuple[BinaryIO, str]] = [(form.file.file, display_name(form.name))]
+    files += [(BytesIO(voice.clip), voice.name) for voice in asked.voices]
+    return submit_files(cluster, tenant, files, send)
 
 
 def _outcome(cluster: Cluster, job: Job) -> Transcript | JSONResponse:

@@ -242,6 +242,6 @@ def test_other_queues_stay_as_kombu_has_them(redis_url: str, redis: Redis) -> No
         assert redis.llen("letters") == 1 and not redis.exists(bell("letters"))
         channel = queue.channel
         assert channel._has_queue("letters") and channel._size("letters") == 1
-        assert queue.get(timeout=5).payload == {"to": "b"}
+        assert queue.get(timeout=PATIENCE_SECONDS).payload == {"to": "b"}
         queue.put({"to": "c"})
         assert channel._purge("letters") == 1

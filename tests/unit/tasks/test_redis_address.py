@@ -19,6 +19,7 @@ from orchestrator.diagnosis.services import check_redis
 from tasks.broker import make_app, redis_address
 from tasks.redis_address import RedisAddress
 from tasks.services import open_redis
+from tests.eventually import PATIENCE_SECONDS
 from tests.servers.redis_process import redis_process, tls_in_front_of
 from tests.unit.tasks.web.test_outbound import certificate
 
@@ -107,7 +108,7 @@ def test_every_part_reaches_the_same_database(
         assert control.redis.llen("letters") == 1
         assert flower_counts(control.celery, "letters") == 1 or "unix" in way  # it takes database 0
     with workers.connection_for_read() as broker, broker.SimpleQueue("letters") as queue:
-        letter = queue.get(timeout=5)
+        letter = queue.get(timeout=PATIENCE_SECONDS)
         assert letter.payload == {"way": way}
         letter.ack()
     assert check_redis(values).state == "ok"

@@ -15,6 +15,7 @@ from orchestrator.cluster.connection import Cluster, NotFinished, UnknownJob, op
 from orchestrator.cluster.job import Status
 from orchestrator.cluster.job_index import JobIndex
 from orchestrator.cluster.listed_jobs import listed_jobs
+from orchestrator.jobs.runs import retry
 from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.json_artifacts import UnreadableRecord
@@ -44,6 +45,27 @@ def test_an_ended_job_that_redis_forgot_has_still_ended(connection: Cluster) -> 
     write_records(connection.store, a_manifest(), a_plan())
     publish(connection)
     assert connection.job(TENANT, JOB).status is Status.COMPLETED
+
+
+def test_a_retry_while_a_job_that_redis_forgot_is_read_is_not_undone(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_records(connection.store, a_manifest(), a_plan())
+    connection.store.put(keys.pcm(TENANT, a_plan().audio), b"")
+    put_result(connection, 1, canceled=True)
+    add = JobIndex.add
+
+    def retry_first(jobs: JobIndex, *args: Any, **named: Any) -> None:
+        monkeypatch.undo()
+        retry(connection, TENANT, JOB)
+        add(jobs, *args, **named)
+
+    monkeypatch.setattr(JobIndex, "add", retry_first)
+    connection.job(TENANT, JOB)
+    put_result(connection, 2, transcript={"language": "en"})
+    connection.settle(a_run(2))
+    job = connection.job(TENANT, JOB)
+    assert (job.run, job.status) == (2, Status.COMPLETED)
 
 
 @pytest.mark.parametrize("dies_in", ["add", "close"])

@@ -14,6 +14,7 @@ from orchestrator.cluster.job_index import ENDED_SECONDS, JobIndex, newest_run, 
 from tasks.artifacts.memory import MemoryStore
 from tasks.runs import keys
 from tasks.state.receipts import CHANGED, Ledger, Receipt
+from tests.eventually import PATIENCE_SECONDS
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_run, a_unit
 
 SUMMARY = Summary(missing=2, warnings=({"code": "no_speech"},), language="es")
@@ -40,6 +41,12 @@ def test_a_closed_run_says_what_it_came_to(jobs: JobIndex) -> None:
     jobs.close(a_run(), SUMMARY)
     assert jobs.find(TENANT, JOB) == (a_manifest(), a_run(), SUMMARY)
     assert jobs.open_runs() == []
+
+
+def test_an_earlier_run_that_is_indexed_late_does_not_hide_the_next(jobs: JobIndex) -> None:
+    jobs.add(a_manifest(), a_run(10))
+    jobs.add(a_manifest(), a_run(9), is_open=False)
+    assert jobs.find(TENANT, JOB) == (a_manifest(), a_run(10), None)
 
 
 def test_the_summary_of_an_earlier_run_is_not_that_of_the_next(jobs: JobIndex) -> None:
@@ -137,6 +144,21 @@ def test_the_newest_jobs_come_first_and_by_pages(jobs: JobIndex) -> None:
     assert jobs.newest("another", 2) == []
 
 
+def test_a_job_that_ends_while_a_page_is_read_does_not_make_the_page_the_last(
+    jobs: JobIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for second, job in enumerate("abcd"):
+        jobs.add(a_manifest(job).model_copy(update={"created_at": float(second)}), a_run(job=job))
+    same = JobIndex._same
+
+    def end_first(index: JobIndex, key: str, time: float) -> Any:
+        index.close(a_run(job="c"), SUMMARY)
+        return same(index, key, time)
+
+    monkeypatch.setattr(JobIndex, "_same", end_first)
+    assert jobs.newest(TENANT, 2) == [(3.0, "d"), (2.0, "c")]
+
+
 def test_a_wipe_is_noticed_once_redis_knew_us(jobs: JobIndex, redis: Redis) -> None:
     assert jobs.is_wiped()
     jobs.restored()
@@ -219,6 +241,17 @@ def test_all_tenants_together_have_no_more_places_than_the_cluster(jobs: JobInde
     assert admit(jobs, JOB, in_all=2) == "admitted"
 
 
+def test_a_run_that_was_indexed_while_its_job_was_forgotten_can_be_forgotten_too(
+    jobs: JobIndex, redis: Redis
+) -> None:
+    jobs.admit(a_run(2), in_all=9, in_flight=9, now=0.0)
+    jobs.add(a_manifest(), a_run(2))
+    redis.delete(f"scriptorium:job:{TENANT}/{JOB}")  # by who has read before that it has one run
+    jobs.forget(TENANT, JOB, 2)
+    assert jobs.open_runs() == []
+    assert jobs.room(TENANT, in_all=9, in_flight=9, now=0.0) == 9
+
+
 def test_a_forgotten_job_is_in_no_index(jobs: JobIndex) -> None:
     jobs.add(a_manifest(), a_run())
     jobs.add(a_manifest(), a_run(2))
@@ -244,8 +277,8 @@ def test_pages_of_jobs_of_one_moment_miss_none_and_repeat_none(jobs: JobIndex) -
 def test_whoever_listens_is_told_which_job_changed(jobs: JobIndex, redis: Redis) -> None:
     with redis.pubsub(ignore_subscribe_messages=True) as channel:
         channel.subscribe(CHANGED)
-        channel.get_message(timeout=1)
+        channel.get_message(timeout=PATIENCE_SECONDS)
         jobs.add(a_manifest(), a_run())
         jobs.close(a_run(), SUMMARY)
-        heard = [channel.get_message(timeout=1) for _ in range(2)]
+        heard = [channel.get_message(timeout=PATIENCE_SECONDS) for _ in range(2)]
     assert [message and message["data"] for message in heard] == [f"{TENANT}/{JOB}".encode()] * 2

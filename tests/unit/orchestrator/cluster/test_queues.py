@@ -20,6 +20,7 @@ from tasks.fair_queue import clear, message_of
 from tasks.runs.canvas import fan_out_canvas, run_canvas, signature
 from tasks.runs.stages import Lane, Stage, queues
 from tasks.runs.units import Unit
+from tests.eventually import PATIENCE_SECONDS
 from tests.inputs.examples import TENANT, a_manifest, a_plan, a_run, a_unit, write_records
 from tests.queued_units import queued_units
 
@@ -111,7 +112,7 @@ def test_looking_takes_nothing_and_changes_no_order(cluster: Cluster) -> None:
     assert cluster.queues.lengths()["transcribe.interactive"] == 3
     with cluster.celery.connection_for_read() as broker:
         queue = broker.SimpleQueue(cluster.celery.amqp.queues["transcribe.interactive"])
-        taken = [queue.get(timeout=10).decode()[1]["index"] for _ in range(3)]
+        taken = [queue.get(timeout=PATIENCE_SECONDS).decode()[1]["index"] for _ in range(3)]
         queue.close()
     assert taken == [0, 1, 2]
 

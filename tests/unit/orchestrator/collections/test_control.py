@@ -204,6 +204,26 @@ def test_a_canceled_collection_makes_no_more_jobs_and_ends(cluster: Cluster) -> 
     assert counts(small, collection) == {"total": 6, "completed": 6}
 
 
+def test_a_collection_that_ends_just_before_it_is_canceled_has_not_been_canceled(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = accepted(cluster, addresses(2))
+    duty, put = collecting(cluster), cluster.store.put
+    duty.go_on()
+    end_jobs(cluster)
+
+    def end_first(key: str, data: bytes) -> bool:
+        monkeypatch.undo()
+        duty.go_on()
+        assert shown(cluster, collection)["status"] == "completed"
+        return put(key, data)
+
+    monkeypatch.setattr(cluster.store, "put", end_first)
+    with pytest.raises(IllegalTransition, match="has ended"):
+        control.cancel(cluster, TENANT, collection.id)
+    assert shown(cluster, collection)["status"] == "completed"
+
+
 def test_a_deleted_collection_is_unknown_at_once_and_nothing_of_it_is_left(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,24 @@ def test_one_webhook_for_each_round_says_how_all_have_ended(
     assert eventually(lambda: not list(cluster.store.list(places.OWED)))
 
 
+def test_a_webhook_tells_how_its_round_has_ended_whatever_was_retried_since(
+    cluster: Cluster, receiver: Receiver
+) -> None:
+    collection = accepted(cluster, addresses(3), webhook_url=receiver.url)
+    duty = collecting(cluster)
+    duty.go_on()
+    end_jobs(cluster, "2.wav")
+    duty.go_on()
+    control.retry(cluster, TENANT, collection.id)
+    duty.go_on()
+    with delivering(cluster):
+        assert eventually(lambda: len(receiver.received) == 2)
+    said = receiver.received[1].verified(webhook_secret(cluster.settings, TENANT))
+    counts = {name: it for name, it in said["data"]["counts"].items() if it}
+    assert (said["type"], said["data"]["status"]) == ("collection.partial", "partial")
+    assert counts == {"total": 3, "completed": 2, "failed": 1}
+
+
 def test_what_is_owed_is_due_again_after_a_wipe(cluster: Cluster, receiver: Receiver) -> None:
     collection = accepted(cluster, addresses(1), webhook_url=receiver.url)
     duty = collecting(cluster)

@@ -400,6 +400,26 @@ def test_a_run_that_ended_unseen_is_told_to_its_end_after_a_retry(
     assert run(body())[-1].id == "1.end"
 
 
+def test_who_comes_after_a_retry_gets_the_next_run_though_the_end_of_the_last_is_not_told_yet(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = WatchedJob(connection)
+    monkeypatch.setattr(hub, "PAUSE_SECONDS", 0.5)
+
+    async def body() -> list[Event]:
+        async with running(connection) as opened:
+            stream = opened.events(TENANT, job.id)
+            await anext(stream)
+            await asyncio.to_thread(cancel, connection, TENANT, job.id)
+            await asyncio.to_thread(retry, connection, TENANT, job.id)
+            other = await opened.open(TENANT, job.id)
+            assert other.source.run == 2
+            opened.close(other)
+            return [event async for event in stream]
+
+    assert run(body())[-1].id == "1.end"
+
+
 def test_a_lost_hint_is_made_up_for(connection: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     job = WatchedJob(connection)
     monkeypatch.setattr(hints, "LOOK_SECONDS", 0.2)

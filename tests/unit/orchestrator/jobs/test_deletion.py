@@ -20,6 +20,7 @@ from config.settings import Settings
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster, UnknownJob, open_cluster
 from orchestrator.cluster.job import Job, Status
+from orchestrator.cluster.job_index import JobIndex
 from orchestrator.cluster.listed_jobs import listed_jobs
 from orchestrator.jobs import deletion, runs, submission
 from orchestrator.jobs.deletion import Tombstone, delete_job, erase
@@ -46,7 +47,7 @@ from tasks.runs.stages import Stage, queues
 from tasks.runs.submitted_options import job_options
 from tasks.state import claims
 from tasks.state.receipts import Receipt
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 from tests.inputs.bad_audio import wav
 from tests.inputs.examples import TENANT, a_manifest, a_run, a_unit, write_records
 from tests.inputs.speech import recording, write_wav
@@ -656,6 +657,49 @@ def test_a_retry_that_meets_a_deletion_does_not_bring_the_job_back(
     assert in_redis(connection, job.id) == []
 
 
+def test_a_retry_that_is_indexed_while_a_deletion_forgets_the_job_keeps_no_place(
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submitted(connection, talk)
+    cancel(connection, TENANT, job.id)
+    run_number, asked = JobIndex.run_number, Counter[str]()
+
+    def late(*given: Any, **named: Any) -> None:
+        def known(index: JobIndex, tenant: str, job: str) -> int:
+            number = run_number(index, tenant, job)
+            asked[job] += 1
+            if asked[job] == 2:  # the first time it is asked for the tombstone
+                issue(*given, **named)
+            return number
+
+        monkeypatch.setattr(JobIndex, "run_number", known)
+        delete_job(connection, TENANT, job.id)
+
+    monkeypatch.setattr(runs, "issue", late)
+    with pytest.raises(UnknownJob):
+        retry(connection, TENANT, job.id)
+    assert asked[job.id] > 2
+    assert connection.jobs.open_runs() == []
+    assert in_redis(connection, job.id) == []
+
+
+def test_a_retry_that_finds_a_job_deleted_just_now_says_that_there_is_none(
+    connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submitted(connection, talk)
+    cancel(connection, TENANT, job.id)
+    manifest = Records.manifest
+
+    def late(records: Records, tenant: str, name: str) -> Any:
+        monkeypatch.undo()
+        delete_job(connection, TENANT, job.id)
+        return manifest(records, tenant, name)
+
+    monkeypatch.setattr(Records, "manifest", late)
+    with pytest.raises(UnknownJob):
+        retry(connection, TENANT, job.id)
+
+
 def test_a_look_that_meets_a_deletion_does_not_bring_the_job_back(
     connection: Cluster, talk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -690,14 +734,14 @@ def test_a_hold_at_the_same_time_stops_a_deletion_or_learns_of_it(
     def look(store: ArtifactStore, tenant: str, of: str) -> bool:
         found = is_held(store, tenant, of)
         other.start()  # the hold comes between the look and the tombstone
-        assert heeded.wait(10)
+        assert heeded.wait(PATIENCE_SECONDS)
         time.sleep(0.1)
         return found
 
     other = Thread(target=put)
     monkeypatch.setattr(deletion, "is_held", look)
     delete_job(connection, TENANT, job.id)
-    other.join(10)
+    other.join(PATIENCE_SECONDS)
     assert told == [[job.id]]
 
 
@@ -721,7 +765,7 @@ def test_a_deletion_waits_for_another_one_so_that_a_hold_stops_both(
         time.sleep(0.3)
         hold(connection.store, TENANT, job.id, "", 0.0)  # and the first one sees it
     assert deletions_begun(connection.store, connection.leases, TENANT, job.id) == []
-    second.join(10)
+    second.join(PATIENCE_SECONDS)
     assert refused.is_set()
 
 

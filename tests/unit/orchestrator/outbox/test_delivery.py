@@ -19,6 +19,8 @@ from redis import Redis
 from config.settings import Settings
 from gpu_worker.transcript import Segment, Transcript, transcript_to_json
 from orchestrator.cluster.connection import Cluster, open_cluster
+from orchestrator.cluster.job import Status
+from orchestrator.cluster.job_index import JobIndex
 from orchestrator.jobs.runs import cancel, retry
 from orchestrator.outbox import courier, delivery, webhooks
 from orchestrator.outbox.circuit import OPEN_AFTER
@@ -145,11 +147,32 @@ def test_what_is_owed_is_written_before_the_run_is_closed(
         end(cluster, manifest)
     assert is_owed(cluster)
     monkeypatch.undo()
-    monkeypatch.setattr(type(cluster.outbox), "add", die)
+    cluster.outbox.restore()  # as an audit does
+    assert cluster.outbox.take(8, 30.0) == [RUN]
+    monkeypatch.setattr(type(cluster.outbox), "put", die)
     cluster.store.put(keys.open_run(RUN), b"")
     with pytest.raises(KeyboardInterrupt):
         cluster.settle(RUN)
     assert cluster.store.size(keys.open_run(RUN)) == 0
+
+
+def test_a_receiver_is_told_once_the_job_is_seen_to_have_ended(
+    cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = owing(receiver.url)
+    write_records(cluster.store, manifest)
+    cluster.store.put(keys.open_run(RUN), b"")
+    cluster.jobs.add(manifest, RUN)
+    close, due = JobIndex.close, list[Run]()
+
+    def look_first(*args: Any) -> None:
+        due.extend(cluster.outbox.take(8, 30.0))
+        close(*args)
+
+    monkeypatch.setattr(JobIndex, "close", look_first)
+    assert cancel(cluster, TENANT, JOB).status is Status.CANCELED
+    assert due == []
+    assert cluster.outbox.take(8, 30.0) == [RUN]
 
 
 def test_a_run_that_is_settled_again_later_is_not_told_twice(

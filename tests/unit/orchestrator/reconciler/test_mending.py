@@ -25,6 +25,7 @@ from tasks.runs.stages import Stage
 from tasks.runs.units import Run
 from tasks.state import claims
 from tasks.state.claims import marked
+from tests.eventually import PATIENCE_SECONDS
 from tests.inputs.examples import JOB, TENANT, a_manifest, a_plan, a_run, write_records
 from tests.queued_units import queued_units
 from tests.unit.orchestrator.collections.collected import (
@@ -131,7 +132,7 @@ def test_audio_that_a_deletion_takes_at_the_moment_when_it_is_claimed_again_is_d
 
     deletion = threading.Thread(target=delete)
     deletion.start()
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE_SECONDS)
     restore(connection)
     deletion.join()
     assert not exists(connection.store, keys.plan(TENANT, OLD))

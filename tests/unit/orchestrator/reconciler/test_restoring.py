@@ -216,6 +216,16 @@ def test_a_deletion_that_redis_forgot_holds(connection: Cluster) -> None:
     assert connection.jobs.newest(TENANT, 9) == []
 
 
+def test_a_later_run_of_a_job_that_is_nowhere_any_more_leaves_the_index(
+    connection: Cluster,
+) -> None:
+    connection.jobs.restored()
+    connection.jobs.add(a_manifest(), a_run(2))
+    connection.redis.delete(f"scriptorium:job:{TENANT}/{JOB}")
+    restore(connection)
+    assert connection.jobs.open_runs() == []
+
+
 def test_an_end_that_redis_forgot_is_told_again(connection: Cluster) -> None:
     open_job(connection)
     cancel(connection, TENANT, JOB)

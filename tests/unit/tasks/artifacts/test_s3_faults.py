@@ -12,6 +12,7 @@ import pytest
 from gpu_worker.errors import ScriptoriumError, StoreRefused, StoreUnavailable
 from tasks.artifacts.s3 import S3Store, s3_client
 from tasks.artifacts.s3_faults import REFUSED_ATTEMPTS
+from tests.eventually import PATIENCE_SECONDS
 from tests.servers.s3_proxy import Kind, Plan, S3Proxy
 
 ALWAYS = 1.0
@@ -104,7 +105,7 @@ def test_a_request_that_is_refused_is_sent_a_few_times_and_the_door_hears_of_it_
     begun_at = time.monotonic()
     with pytest.raises(error):
         store.get("key")
-    assert time.monotonic() - begun_at < 3.0
+    assert time.monotonic() - begun_at < PATIENCE_SECONDS / 3  # 0.3 s, and a busy machine is late
     assert proxy.injected[kind] == REFUSED_ATTEMPTS
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from tasks.execution.isolation import Isolation
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_SECONDS, eventually
 
 
 def test_innocent_units_run_together() -> None:
@@ -28,7 +28,7 @@ def test_a_suspect_waits_for_its_neighbours_and_newcomers_wait_for_it() -> None:
     def busy() -> None:
         with isolation.held(alone=False):
             order.append("neighbour")
-            ended.wait(10)
+            ended.wait(PATIENCE_SECONDS)
             order.append("neighbour ends")
 
     with ThreadPoolExecutor(3) as pool:
@@ -39,7 +39,7 @@ def test_a_suspect_waits_for_its_neighbours_and_newcomers_wait_for_it() -> None:
         waiting.append(pool.submit(run, "newcomer", False))
         ended.set()
         for one in waiting:
-            one.result(10)
+            one.result(PATIENCE_SECONDS)
     assert order == ["neighbour", "neighbour ends", "suspect", "newcomer"]
 
 
