@@ -30,7 +30,7 @@ class ScriptoriumError(Exception):
     ) -> None:
         self.message = message or (type(self).__doc__ or "").strip()
         self.advice = hint or self.hint
-        self.option = option  # of a job, that is wrong; None: none is, or two contradict each other
+        self.option = option  # of a job, the wrong one; None: none is, or two disagree
         super().__init__(self.message)
 
     def to_json(self) -> dict[str, Any]:

@@ -142,7 +142,7 @@ _RETRY = "Lines that are failed, partial or canceled can be retried."
 def facts_of(
     rounds: Rounds, record: Collection, turn: Run, ended: dict[str, Any] | None
 ) -> RoundFacts:
-    """Return the facts of a round; `ended`: how it has ended."""
+    """Return the facts of a round; `ended`: how it has ended, None while it is open."""
     lines, began_at, undone = record.lines, record.created_at, frozenset[int]()
     if turn.number > 1:
         found = rounds.retry_record(turn)

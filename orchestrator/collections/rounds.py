@@ -124,7 +124,7 @@ class Rounds:
         return exists(self._store, places.canceled(turn)) if told is None else bool(told)
 
     def at_end(self, record: Collection, ended: Mapping[str, Any]) -> list[State]:
-        """Return the states of all lines at the end of a round, whatever was retried since."""
+        """Return the states of all lines at the end of a round, before any was retried."""
         known = _letters(ended)
         return [State(number, known.get(number, COMPLETED)) for number in self.lines(record)]
 

@@ -20,7 +20,7 @@ class Contents:
         self._store = store
         self._tenant = tenant
         self._claimed = Names()
-        self.stray: list[str] = []  # keys among the claims that are none
+        self.stray: list[str] = []  # keys among the claims that are no claims
 
     def claims_without_jobs(self, known: Names) -> dict[str, tuple[str, ...]]:
         """Return by job what it claims, for jobs that are not known: jobs and collections."""

@@ -44,7 +44,7 @@ class Kind(StrEnum):
     LIST_LOST = "list_lost"  # a collection without its lines
     REST_OF_COLLECTION = "rest_of_collection"  # a collection without its record
     REST_OF_CONTENT = "rest_of_content"  # a content that no job claims
-    STRAY = "stray"  # an object among the claims that is none
+    STRAY = "stray"  # an object among the claims that is no claim
 
 
 class Action(StrEnum):

@@ -32,6 +32,6 @@ def test_a_word_says_whether_the_number_behind_it_is_of_a_name(
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
-def test_every_language_is_known_and_has_words_without_a_name(language: str) -> None:
+def test_in_every_language_a_word_with_a_capital_letter_inside_is_a_name(language: str) -> None:
     assert not is_numbered_name("xyz", language, begins_sentence=False)
     assert is_numbered_name("xyZ", language, begins_sentence=False)

@@ -246,7 +246,8 @@ def test_a_run_that_was_indexed_while_its_job_was_forgotten_can_be_forgotten_too
 ) -> None:
     jobs.admit(a_run(2), in_all=9, in_flight=9, now=0.0)
     jobs.add(a_manifest(), a_run(2))
-    redis.delete(f"scriptorium:job:{TENANT}/{JOB}")  # by who has read before that it has one run
+    # By a process that has read before that the job has one run.
+    redis.delete(f"scriptorium:job:{TENANT}/{JOB}")
     jobs.forget(TENANT, JOB, 2)
     assert jobs.open_runs() == []
     assert jobs.room(TENANT, in_all=9, in_flight=9, now=0.0) == 9

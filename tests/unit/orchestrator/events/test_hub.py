@@ -400,7 +400,7 @@ def test_a_run_that_ended_unseen_is_told_to_its_end_after_a_retry(
     assert run(body())[-1].id == "1.end"
 
 
-def test_who_comes_after_a_retry_gets_the_next_run_though_the_end_of_the_last_is_not_told_yet(
+def test_a_watcher_after_a_retry_gets_the_next_run_though_the_end_of_the_last_is_not_told_yet(
     connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = WatchedJob(connection)

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import pytest
 
 from orchestrator.cluster.connection import Cluster
-from orchestrator.jobs import acceptance
 from orchestrator.jobs.requests import FormRequest
 from orchestrator.jobs.submitter import Submitter
 from tasks.artifacts import exists
-from tasks.runs import keys
-from tasks.state import claims as claims_module
 from tests.inputs.examples import TENANT
+from tests.unit.orchestrator.jobs.lost_source import lose_source_once
 
 
 @pytest.mark.parametrize("key", [None, "call-1"])
 def test_a_file_that_goes_with_another_job_before_it_is_claimed_is_put_again(
     connection: Cluster, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
-    claims: list[str] = []
-
-    def claim(store: Any, leases: Any, tenant: str, job: str, contents: Any) -> None:
-        if not claims:
-            connection.store.delete(keys.source(tenant, contents[0]))
-        claims.append(job)
-        real(store, leases, tenant, job, contents)
-
-    real = claims_module.claim
-    monkeypatch.setattr(acceptance, "claim", claim)
+    claimed_by = lose_source_once(monkeypatch)
     submitter = Submitter(connection, TENANT, key, "api")
     job = submitter.submit_file(io.BytesIO(b"sound"), "a.wav", FormRequest.model_validate({}))
-    assert len(claims) == 2
+    assert len(claimed_by) == 2
     source = connection.records.manifest(TENANT, job.id).source
     assert exists(connection.store, str(source.artifact))
 

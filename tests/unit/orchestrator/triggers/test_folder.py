@@ -13,14 +13,13 @@ from structlog.testing import capture_logs
 
 from gpu_worker.errors import StoreUnavailable
 from orchestrator.cluster.connection import Cluster
-from orchestrator.jobs import acceptance, sources
+from orchestrator.jobs import sources
 from orchestrator.triggers import folder as folder_module
 from orchestrator.triggers.folder import WatchedFolder
-from tasks.runs import keys
 from tasks.runs.options import JobOptions
-from tasks.state import claims
 from tests.inputs.examples import TENANT
 from tests.unit.orchestrator.collections.collected import end_jobs
+from tests.unit.orchestrator.jobs.lost_source import lose_source_once
 from tests.unit.orchestrator.reconciler.passes import Clock, with_settings
 
 SETTLE = 10.0
@@ -155,16 +154,12 @@ def test_a_file_that_can_never_be_a_job_is_told_once(
 def test_a_file_that_goes_with_another_job_before_it_is_claimed_is_taken_at_the_next_look(
     connection: Cluster, folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def claim(store: Any, leases: Any, tenant: str, job: str, contents: Any) -> None:
-        monkeypatch.undo()
-        store.delete(keys.source(tenant, contents[0]))
-        claims.claim(store, leases, tenant, job, contents)
-
     (folder / "a.wav").write_bytes(b"sound")
     watching = watched(connection, folder, clock)
-    monkeypatch.setattr(acceptance, "claim", claim)
+    claimed_by = lose_source_once(monkeypatch)
     assert settled(watching, clock) == []
     assert settled(watching, clock) == ["a.wav"]
+    assert len(claimed_by) == 2
 
 
 def test_why_a_file_waits_is_told_once_and_it_is_tried_again(

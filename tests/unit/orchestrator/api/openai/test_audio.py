@@ -39,19 +39,18 @@ from orchestrator.api.forms import upload_form
 from orchestrator.cluster.connection import Cluster, open_cluster
 from orchestrator.events import Event
 from orchestrator.events.hub import TooManyWatchers
-from orchestrator.jobs import acceptance
 from orchestrator.jobs.runs import cancel
 from tasks.artifacts import encode
 from tasks.runs import keys
 from tasks.runs.records import result_record
 from tasks.runs.stages import Stage
 from tasks.runs.units import Run
-from tasks.state import claims
 from tasks.state.receipts import Receipt
 from tests.eventually import eventually
 from tests.inputs.bad_audio import tone, wav
 from tests.inputs.examples import TENANT
 from tests.servers.api import serving
+from tests.unit.orchestrator.jobs.lost_source import lose_source_once
 
 HOST = "http://127.0.0.1"
 TALK = Transcript("en", 4.0, (Segment(0, 1, "hello peter"), Segment(1, 2, "good morning")))
@@ -281,14 +280,10 @@ def test_known_voices_are_kept_beside_the_file(
 def test_a_file_that_goes_with_another_job_before_it_is_claimed_is_put_again(
     http: TestClient, worker: None, connection: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def claim(store: Any, leases: Any, tenant: str, job: str, contents: Any) -> None:
-        monkeypatch.undo()
-        store.delete(keys.source(tenant, contents[0]))
-        claims.claim(store, leases, tenant, job, contents)
-
-    monkeypatch.setattr(acceptance, "claim", claim)
+    claimed_by = lose_source_once(monkeypatch)
     reply = post(http)
     assert (reply.status_code, reply.json()["text"]) == (200, "hello peter good morning")
+    assert len(claimed_by) == 2
 
 
 def test_what_is_refused_leaves_nothing_behind(http: TestClient, connection: Cluster) -> None:
