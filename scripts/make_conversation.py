@@ -85,7 +85,7 @@ def converse(names: list[str], minutes: float, seed: int) -> tuple[Samples, list
     turns: list[Turn] = []
     at, last = SAMPLE_RATE // 2, ""
     while True:
-        # Everybody says something first; from then on by share, and nobody answers himself.
+        # Each speaker has a turn first, then by share; none has two turns in a row.
         unheard = [name for name in speakers if name not in {turn.speaker for turn in turns}]
         others = unheard[:1] or [name for name in speakers if name != last] or speakers
         weights = [shares[speakers.index(name)] for name in others]

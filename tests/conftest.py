@@ -101,7 +101,7 @@ def bucket(s3_shared_client: Any) -> str:
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of whoever runs the tests do not reach them."""
+    """The settings of the person who runs the tests do not reach them."""
     for name in os.environ:
         if name.startswith(OUR_PREFIXES) or name in OTHER_NAMES:
             monkeypatch.delenv(name)

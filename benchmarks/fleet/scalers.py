@@ -21,7 +21,7 @@ from tasks.state.speeds import FADE
 
 SYNC_SECONDS = 15.0  # the horizontal autoscaler's
 TOLERANCE = 0.1  # likewise
-CHUNK_GRACE_SECONDS = 3600.0  # a worker may finish its chunk, whatever it takes
+CHUNK_GRACE_SECONDS = 3600.0  # a worker may finish its chunk, however long that is
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """Settings of the horizontal autoscaler, KEDA and the pods; those of nobody's choice."""
+    """Settings of the horizontal autoscaler, KEDA and the pods; those that no user sets."""
 
     stabilization_seconds: float = 300.0
     cooldown_seconds: float = 300.0

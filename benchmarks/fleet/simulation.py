@@ -64,7 +64,7 @@ class Simulation:
     ended: list[float] = field(default_factory=list)
     queue: Any = field(default_factory=deque)  # or `Lanes`
     idle: dict[Worker, None] = field(default_factory=dict)  # in the order in which they wait
-    workers: dict[Worker, None] = field(default_factory=dict)  # that no one told to end
+    workers: dict[Worker, None] = field(default_factory=dict)  # that were not told to end
     events: list[tuple[float, int, Worker | None, int]] = field(default_factory=list)
     number: int = 0
     now: float = 0.0

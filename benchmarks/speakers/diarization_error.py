@@ -135,7 +135,7 @@ def score(side: str, reference: Reference, heard: Heard) -> dict[str, Any]:
         "false_alarm": round(found.false_alarm / found.scored, 4),
         "confusion": round(found.confusion / found.scored, 4),
         "cpwer": round(words.rate, 4) if words else None,
-        "wer": round(alone.rate, 4) if alone else None,  # whoever said it
+        "wer": round(alone.rate, 4) if alone else None,  # of all speakers
         "seconds": round(heard.seconds, 1),
         "cpu_seconds_a_minute": round(60 * heard.cpu_seconds / reference.seconds, 2),
     }

@@ -68,7 +68,7 @@ def _row(
 ) -> tuple[list[int], list[int], list[tuple[float, float]], list[int]]:
     """Inputs, labels, spans and text tokens of one window.
 
-    The first position learns the language, or that nobody speaks.
+    The first position learns the language, or that there is no speech.
     """
     text: list[int] = []
     times: list[tuple[float, float]] = []

@@ -1,7 +1,7 @@
 """Speakers and their utterances for training pico-voice, and windows cut out of them.
 
 A speaker is a synthetic voice at one playback rate: the same recording played
-12 % faster is somebody else, as usual in training speaker embeddings. The four
+12 % faster is another speaker, as usual in training speaker embeddings. The four
 voices of the judged conversation are no speakers here, in no language.
 """
 

@@ -68,7 +68,7 @@ def of_kind(found: list[Object], kind: str) -> dict[str, Object]:
 
 
 def pod_templates(found: list[Object]) -> Iterator[tuple[str, Object]]:
-    """Name and pod template of whatever runs."""
+    """Name and pod template of all that runs."""
     for one in found:
         if one["kind"] in ("Deployment", "StatefulSet"):
             yield one["metadata"]["name"], one["spec"]["template"]

@@ -1,4 +1,4 @@
-"""An engine that kills its process, as a crashing driver does, on windows in which somebody shouts.
+"""An engine that kills its process, as a crashing driver does, on windows with a shouting speaker.
 
 Takes the place of the fake engine, under its names.
 """

@@ -75,6 +75,6 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:
-                """Nobody reads it."""
+                """It is not read."""
 
         return Handler

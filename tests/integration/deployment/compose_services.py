@@ -71,7 +71,7 @@ class Services:
 
 
 def free_port() -> str:
-    """One that nobody listens on."""
+    """One that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return str(probe.getsockname()[1])

@@ -117,7 +117,7 @@ def test_an_image_holds_the_product_and_lets_itself_be_changed_nowhere(
 
 
 def is_others(path: Path) -> bool:
-    """Whether somebody else than root may write there, always or as it is theirs."""
+    """Whether another user than root may write there, always or as it is theirs."""
     found = path.lstat()
     open_to_all = found.st_mode & 0o002 and not path.is_symlink() and path.name != "tmp"
     return found.st_uid != 0 or bool(open_to_all)

@@ -1,4 +1,4 @@
-"""A chunk that kills its worker costs its own span, and nobody else's time."""
+"""A chunk that kills its worker costs its own span, and no other job's time."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def cluster(
     s3_endpoint: str,
     s3_shared_client: Any,
 ) -> Iterator[ClusterUnderTest]:
-    """It may fetch all that can be allowed, and has its store in a bucket that anybody may name."""
+    """It may fetch all that can be allowed; its store is in a bucket that tenants may name."""
     s3_shared_client.create_bucket(Bucket=BUCKET)
     path = write_wav(tmp_path_factory.mktemp("bucket") / "talk.wav", recording(5)[0])
     s3_shared_client.upload_file(str(path), BUCKET, GOOD)
@@ -108,7 +108,7 @@ def api(cluster: ClusterUnderTest) -> Iterator[Api]:
 
 @pytest.fixture(autouse=True)
 def nobody_was_reached(canary: WebServer, s3_shared_client: Any) -> Iterator[None]:
-    """After every test: no one spoke to the canary, and nothing lies where it should not."""
+    """After every test: no process spoke to the canary, and nothing lies where it should not."""
     yield
     assert not canary.connections
     listed = s3_shared_client.list_objects_v2(Bucket=BUCKET, Delimiter="/")
@@ -131,7 +131,7 @@ def ended(cluster: ClusterUnderTest, jobs: list[str]) -> list[Job]:
 
 
 def through(replies: dict[str, Reply]) -> dict[str, Reply]:
-    """Those that were not refused by a 4xx with a code, or that say what nobody should read."""
+    """Those that were not refused by a 4xx with a code, or that say what no client should read."""
     return {ascii(attempt): reply for attempt, reply in replies.items() if not is_refusal(reply)}
 
 
@@ -184,7 +184,7 @@ def test_a_name_that_leads_inside_fails_its_job(cluster: ClusterUnderTest, api: 
     jobs = []
     for address in attempts.NAMED:
         status, _, text = api.post("/v1/jobs", source=address, options=options())
-        assert status == 202, text  # DNS is not asked while somebody waits
+        assert status == 202, text  # DNS is not asked while a client waits
         jobs.append(json.loads(text)["id"])
     for job in ended(cluster, jobs):
         assert job.status == "failed" and job.error is not None

@@ -1,4 +1,4 @@
-"""Workers come with a burst and go after it; whoever is told to go finishes or hands back."""
+"""Workers come with a burst and go after it; one that is told to go finishes or hands back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A call with a speaker on each channel: everything is written once, for whoever said it."""
+"""A call with a speaker on each channel: each word is written once, for its speaker."""
 
 from __future__ import annotations
 

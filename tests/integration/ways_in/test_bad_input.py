@@ -1,4 +1,4 @@
-"""Whatever is submitted gets a code and a sentence, or a transcript, and harms nobody else."""
+"""All that is submitted gets a code and a sentence, or a transcript, and harms no other job."""
 
 from __future__ import annotations
 

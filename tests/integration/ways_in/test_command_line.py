@@ -69,7 +69,7 @@ class Shell:
                 raise
 
     def processes(self) -> list[psutil.Process]:
-        """Whatever still runs with this home in its environment."""
+        """All processes that still run with this home in its environment."""
         found = []
         for process in psutil.process_iter():
             try:

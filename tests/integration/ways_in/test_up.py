@@ -94,7 +94,7 @@ def test_it_prints_where_everything_is_and_all_of_it_answers(tmp_path: Path) -> 
 
 
 def check_flower(url: str, password: str) -> None:
-    """It can be looked at by who has the password, and worked with by nobody."""
+    """With the password it can be looked at, and no request can change anything."""
     stranger = httpx.Client(base_url=url, trust_env=False)
     owner = httpx.Client(base_url=url, trust_env=False, auth=("scriptorium", password))
     with stranger, owner:

@@ -293,7 +293,7 @@ def headers_of(server: WebServer) -> list[dict[str, str]]:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Nobody waits between tries; the delays that were meant."""
+    """There is no wait between tries; the delays that were meant."""
     meant: list[float] = []
     real = calls.delay
 

@@ -1,4 +1,4 @@
-"""Log lines in one form, whoever writes them."""
+"""Log lines in one form, from all libraries."""
 
 from __future__ import annotations
 

@@ -98,14 +98,14 @@ def test_keda_asks_the_api_for_the_number_that_it_applies(connection: Cluster) -
 
 def test_without_an_answer_nobody_who_may_be_busy_is_stopped() -> None:
     scaled = of_kind(objects(value_file("keda")), "ScaledObject")
-    for one in scaled.values():  # with 0 replicas KEDA scales to zero when nobody answers
+    for one in scaled.values():  # with 0 replicas KEDA scales to zero when no API answers
         assert one["spec"]["fallback"]["replicas"] >= max(1, one["spec"]["minReplicaCount"])
     fallback = scaled["demo-scriptorium-worker-gpu"]["spec"]["fallback"]
     assert fallback["behavior"] == "currentReplicasIfHigher"
 
 
 def test_the_number_is_applied_as_in_the_simulation() -> None:
-    """Slow on the way down is the policy: whoever waits a second time pays for idle GPUs."""
+    """Slow on the way down is the policy: a second wait would pay for idle GPUs."""
     scaled = of_kind(objects(values_of(keda={"enabled": True})), "ScaledObject")
     spec = scaled["demo-scriptorium-worker-gpu"]["spec"]
     behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]

@@ -1,4 +1,4 @@
-"""compose.yaml: what can be said of the services before anybody starts them."""
+"""compose.yaml: what can be said of the services before they are started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Dockerfile: what can be said of the images before anybody builds them."""
+"""The Dockerfile: what can be said of the images before they are built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Silero hears where somebody speaks, and nothing in silence."""
+"""Silero hears where there is speech, and nothing in silence."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ TOLERANCE = 1e-4  # of the largest number; rounding alone, in another order of s
 
 
 def masks_of_all_kinds() -> NDArray[np.float32]:
-    """Three speakers, two of them, one for a moment, nobody."""
+    """Three speakers, two of them, one for a moment, no speaker."""
     masks = np.zeros((4, FRAMES, 3), dtype=np.float32)
     masks[0, 10:90, 0] = masks[0, 80:150, 1] = masks[0, 20:170, 2] = 1
     masks[1, :60, 1] = masks[1, 60:, 2] = 1
@@ -65,7 +65,7 @@ def test_the_vectors_are_those_of_pyannotes_own_call(embedding: Any) -> None:
     found = SpeakerEmbedder(embedding).embed(torch.from_numpy(WINDOWS), masks)
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() <= TOLERANCE * np.abs(expected).max()
-    assert np.array_equal(found[3], expected[3])  # of nobody, to the bit
+    assert np.array_equal(found[3], expected[3])  # of no speaker, to the bit
     assert np.isfinite(found).all() and np.abs(found).sum(axis=2).all()
 
 

@@ -54,7 +54,7 @@ class Plain(SpeakerDiarization):
 
 
 def conversation(frames: int, seconds: float) -> StitchedVoices:
-    """Four people, whose order changes from window to window, sometimes nobody."""
+    """Four people, whose order changes from window to window, sometimes no speaker."""
     slots = np.repeat(RNG.random((2 * WINDOWS, SPEAKERS)) > 0.6, 5, axis=0)  # ten a second
     slots[200:320] = False
     centroids = RNG.normal(size=(SPEAKERS, 32)).astype(np.float32)

@@ -54,7 +54,7 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture(autouse=True)
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HTTPServer]:
-    """In place of the real one, without anybody's token."""
+    """In place of the real one, without a token."""
     from huggingface_hub import constants, file_download
 
     server = HTTPServer(("127.0.0.1", 0), Hub)

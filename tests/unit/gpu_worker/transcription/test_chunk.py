@@ -134,7 +134,7 @@ def test_each_span_of_speech_has_its_levels(audio: Audio) -> None:
         for (first, last), levels in zip(window.spans, window.levels, strict=True):
             own = audio[first - 600 * RATE : last - 600 * RATE]
             assert levels == frame_levels(own)
-            assert max(levels) > -25  # somebody speaks
+            assert max(levels) > -25  # there is speech
 
 
 def test_an_artifact_without_levels_is_read() -> None:

@@ -30,7 +30,7 @@ from tests.inputs.examples import a_manifest, a_plan, a_run, a_unit, write_recor
 from tests.servers.rabbitmq import RabbitServer
 
 GRACE = 5.0
-OTHER = a_unit(index=99)  # of somebody else, in the same queue
+OTHER = a_unit(index=99)  # of another process, in the same queue
 
 
 class Clock:
@@ -169,7 +169,7 @@ def test_a_lost_message_is_issued_again_once_though_the_queue_never_runs_empty(
 
     send(cluster, OTHER)
     send(cluster, a_unit(index=0))  # that of chunk 1 was lost
-    assert set(passes()) == {()}  # nobody works
+    assert set(passes()) == {()}  # no worker is there
     clock.now += 1000
     send(cluster, OTHER)
     assert set(passes()) == {()}

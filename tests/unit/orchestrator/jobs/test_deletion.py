@@ -316,7 +316,7 @@ def test_what_a_task_in_flight_still_writes_is_swept(
     late = f"tenants/{TENANT}/audio/{audio}/transcribe/0-1-late.json"
     connection.leases.take(late, "worker:1")
     swept(tombstones)
-    assert exists(connection.store, keys.tombstone(TENANT, job.id))  # somebody works on it
+    assert exists(connection.store, keys.tombstone(TENANT, job.id))  # a worker works on it
     run = a_run(job=job.id)
     connection.store.put(late, b"{}")
     connection.store.put(keys.uses(TENANT, audio) + job.id, b"")

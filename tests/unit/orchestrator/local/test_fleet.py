@@ -129,12 +129,12 @@ def test_the_fleet_follows_what_is_published_within_its_limits(
     make_fleet: MakeFleet, connection: Cluster
 ) -> None:
     fleet, supervisor = make_fleet(FleetPlan("x", 1, 3))
-    assert names(fleet.follow()) == (["gpu0@x"], [])  # nobody knows the load yet
+    assert names(fleet.follow()) == (["gpu0@x"], [])  # the load is not known yet
     tell(connection, 9)
     assert names(fleet.follow()) == (["gpu1@x", "gpu2@x"], [])
     assert eventually(lambda: len(supervisor.children()) == 3)
     tell(connection, 0, age=3600.0)
-    assert fleet.follow() == Change()  # nobody knows it any more
+    assert fleet.follow() == Change()  # it is not known any more
     connection.leases.take("chunk", "gpu2@x:1")
     tell(connection, 0)
     assert names(fleet.follow()) == ([], ["gpu1@x", "gpu0@x"])

@@ -89,7 +89,7 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     grandchild = int(child.log_path.read_text())
     child.kill()
     assert eventually(lambda: not is_alive(grandchild))
-    child.signal_group(signal.SIGKILL)  # nobody is left, which is no error
+    child.signal_group(signal.SIGKILL)  # no process is left, which is no error
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")

@@ -1,4 +1,4 @@
-"""What is owed is delivered at least once, in ten tries at most, whoever dies in between."""
+"""What is owed is delivered at least once, in ten tries at most, also if processes die."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_a_run_that_is_settled_again_later_is_not_told_twice(
     with working(Courier(cluster)):
         assert eventually(lambda: not is_owed(cluster))
         cluster.settle(RUN)
-        cluster.outbox.add(RUN)  # by somebody who looked before it was delivered
+        cluster.outbox.add(RUN)  # by a process that looked before it was delivered
         assert eventually(lambda: not is_owed(cluster))
     assert len(receiver.received) == 1
 

@@ -197,7 +197,7 @@ def test_rules_that_changed_make_no_second_job_of_what_was_taken(
     first = intake.take(body)
     (rule,) = rules.rules
     changed = Rules((rule.model_copy(update={"formats": ("vtt",)}),))
-    connection.redis.flushall()  # and whoever took it died before the job was whole
+    connection.redis.flushall()  # and the process that took it died before the job was whole
     assert Intake(connection, changed, client).take(body) == first
     assert len(connection.jobs.open_runs()) == 1
     assert connection.records.manifest("default", first.jobs[0]).output == rule.output_of(

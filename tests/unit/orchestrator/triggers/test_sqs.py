@@ -237,7 +237,7 @@ def test_a_queue_that_does_not_answer_is_asked_again(
 ) -> None:
     monkeypatch.setattr(sqs, "ATTEMPTS", 1)
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can take it
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: no other process can take it
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
         monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", address)
         began = time.monotonic()

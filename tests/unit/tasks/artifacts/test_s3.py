@@ -174,7 +174,7 @@ def test_a_refusal_is_told_from_an_outage(
 
 def test_a_connection_that_is_refused_is_an_outage(bucket: str) -> None:
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can take it
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: no other process can take it
         nowhere = s3_client(f"http://127.0.0.1:{closed.getsockname()[1]}", attempts=1)
         with pytest.raises(StoreUnavailable, match="cannot be reached"):
             S3Store(bucket, "", nowhere).put("key", b"")

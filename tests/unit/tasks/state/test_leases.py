@@ -1,4 +1,4 @@
-"""One worker has a lease at a time, and nobody has it for ever."""
+"""One worker has a lease at a time, and no worker has it for ever."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_models_count_their_loads_and_their_hits(place: Workplace) -> None:
         (Stage.ALIGN, {"model": "someone/their-model"}, "someone/their-model"),
         (Stage.DETECT_LANGUAGE, {"model": "/models/mine"}, "directory"),
         (Stage.TRANSCRIBE, {"model": "fake-250x"}, "fake"),
-        # Anybody may name any model in a submission; it is not looked for in these stages.
+        # A client may name any model in a submission; it is not looked for in these stages.
         (Stage.PREPARE, {"model": "evil/1234"}, ""),
         (Stage.ASSEMBLE, {"model": "evil/1234"}, ""),
         (

@@ -131,7 +131,7 @@ def test_one_answer_that_is_not_public_spoils_all() -> None:
     for answers in (["8.8.8.8", "10.0.0.1"], ["8.8.8.8", "fe80::1%eth0"], ["nonsense"], []):
         with pytest.raises(AddressNotAllowed) as refusal:
             PUBLIC.check("a.example", 443, answers)
-        assert "10.0.0.1" not in str(refusal.value)  # nobody learns addresses here
+        assert "10.0.0.1" not in str(refusal.value)  # a client learns no addresses here
 
 
 def test_a_trusted_host_s_addresses_are_its_operator_s_matter() -> None:

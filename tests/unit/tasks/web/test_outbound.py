@@ -122,7 +122,7 @@ def test_a_connection_goes_to_the_address_that_was_checked_though_dns_changes(
 
     def connect(address: tuple[str, int], *_: object, **__: object) -> socket.socket:
         tried.append(address)
-        raise ConnectionRefusedError("this test reaches nobody")
+        raise ConnectionRefusedError("this test reaches no server")
 
     monkeypatch.setattr(socket, "create_connection", connect)
     with pool(trusted="", resolve=resolve) as connections:
@@ -143,7 +143,7 @@ def test_every_address_of_a_host_is_tried_up_to_a_few(
     def connect(address: tuple[str, int], *rest: Any, **options: Any) -> socket.socket:
         tried.append(address[0])
         if address[0] != LOOPBACK:
-            raise ConnectionRefusedError("this test reaches nobody")
+            raise ConnectionRefusedError("this test reaches no server")
         return real(address, *rest, **options)
 
     monkeypatch.setattr(socket, "create_connection", connect)

@@ -1,4 +1,4 @@
-"""None of the attempts of the list gets past the guard, and nobody inside hears of them."""
+"""None of the attempts of the list gets past the guard, and no server inside hears of them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def open_settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def no_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody outside is reached either: an attempt that gets so far has got through."""
+    """No server outside is reached either: an attempt that gets so far has got through."""
 
     def connect(address: Any, *_: object, **__: object) -> socket.socket:
         raise AssertionError(f"connected to {address}")
@@ -98,7 +98,7 @@ def test_a_source_that_may_not_be_named_is_refused_at_submission_without_asking_
     canary: WebServer, open_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def look_up(*_: object, **__: object) -> Any:
-        raise AssertionError("DNS was asked while somebody waited")
+        raise AssertionError("DNS was asked while a client waited")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     for attempt in attempts.WEB + attempts.OBJECTS:
