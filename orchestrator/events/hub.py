@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from gpu_worker.errors import TransientError
@@ -59,7 +58,8 @@ class Hub:
         self._cluster = cluster
         self._facts = FactsReader(cluster)
         self._renderer = Renderer(self._facts, self._post, self._fail)
-        self._lists: dict[tuple[str, str], EventList] = {}  # the lists that have holders
+        self._lists: dict[tuple[str, str], EventList] = {}  # the newest lists that have holders
+        self._held: set[EventList] = set()  # all that have: of a run before a retry too
         self._watchers: set[Watcher] = set()
         self._opening: Counter[str] = Counter()  # by tenant
         self._of_tenant: Counter[str] = Counter()  # watchers by tenant
@@ -76,7 +76,7 @@ class Hub:
 
     def stop(self) -> None:
         """End every stream and the threads; call it on the event loop."""
-        for source in list(self._lists.values()):
+        for source in self._held:
             self._fail(source, ServerStopping())
         if self._pool and self._hints:
             self._pool.shutdown(wait=False, cancel_futures=True)
@@ -141,11 +141,11 @@ class Hub:
 
         The caller releases it with `_release`.
         """
-        if self._pool is None:
+        if self._pool is None or self._loop is None:
             raise ServerStopping()
         source = self._lists.get((tenant, job))
         if source and (source.run or source.error):
-            newest = await self._call(partial(self._newest_run, source))
+            newest = await self._loop.run_in_executor(self._pool, self._newest_run, source)
             known = self._lists.get((tenant, job))
             is_fit = known and not known.error and (not known.run or known.run >= newest)
             source = known if is_fit else None
@@ -153,6 +153,7 @@ class Hub:
         if source is None:
             source = self._lists[tenant, job] = EventList(tenant, job)
         source.holders += 1
+        self._held.add(source)
         if is_new or (is_read and not source.is_read):
             source.is_read = is_read
             self._mark(source)
@@ -169,12 +170,9 @@ class Hub:
     def _release(self, source: EventList) -> None:
         """Count one holder less; with the last one drop the list."""
         source.holders -= 1
-        name = (source.tenant, source.job)
-        if not source.holders and self._lists.get(name) is source:
-            del self._lists[name]
-
-    async def _call(self, function: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+        if not source.holders:
+            self._held.discard(source)
+            self._drop(source)
 
     # These run on the event loop: when a list is rendered.
 
@@ -192,7 +190,7 @@ class Hub:
     def _look(self) -> None:
         """Mark every list for which no hint came for half of LOOK_SECONDS."""
         quiet = time.monotonic() - LOOK_SECONDS / 2
-        for source in list(self._lists.values()):
+        for source in self._held:
             if source.marked_at < quiet:
                 self._mark(source)
 
@@ -214,10 +212,12 @@ class Hub:
 
     def _fail(self, source: EventList, error: Exception) -> None:
         source.error = source.error or error
-        name = (source.tenant, source.job)
-        if self._lists.get(name) is source:
-            del self._lists[name]
+        self._drop(source)
         source.wake()
+
+    def _drop(self, source: EventList) -> None:
+        if self._lists.get(name := (source.tenant, source.job)) is source:
+            del self._lists[name]
 
     # These run on other threads.
 

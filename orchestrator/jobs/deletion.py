@@ -74,15 +74,15 @@ def delete_job(cluster: Cluster, tenant: str, job: str, *, is_marked: bool = Fal
     `is_marked`: the caller has marked the job, as the rules of retention do.
     """
     _check_known(cluster, tenant, job)  # nothing is written for the name of no job
-    with nullcontext() if is_marked else _turn(cluster, tenant, job):
+    with nullcontext() if is_marked else turn(cluster, tenant, job):
         stone = _checked_and_buried(cluster, tenant, job)
         cluster.jobs.forget(tenant, job)  # unknown from here on, also if this process dies
     erase(cluster, stone)
 
 
 @contextmanager
-def _turn(cluster: Cluster, tenant: str, job: str) -> Iterator[None]:
-    """Mark a job, so that a hold at the same time waits; of several deletions, each in its turn."""
+def turn(cluster: Cluster, tenant: str, job: str) -> Iterator[None]:
+    """Mark a job, so that a hold at the same time waits; of several processes, each in its turn."""
     with marked(cluster.store, cluster.leases, tenant, job) as is_ours:
         if is_ours:
             yield

@@ -15,12 +15,13 @@ from redis.exceptions import RedisError
 
 from gpu_worker.errors import ScriptoriumError, StoreUnavailable
 from orchestrator.cluster.connection import Cluster
+from orchestrator.jobs.deletion import turn
 from orchestrator.jobs.ids import forget_key
 from tasks.artifacts import ArtifactMissing, encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
-from tasks.state.claims import await_releases, marked
+from tasks.state.claims import await_releases
 
 
 class KeyGivenBack(Exception):
@@ -32,11 +33,9 @@ def give_back(
 ) -> None:
     """Free the key of a submission that was refused, so that a corrected one may use it."""
     store, tenant, job = cluster.store, manifest.tenant, manifest.job
-    with (
-        suppress(ScriptoriumError, RedisError),
-        marked(store, cluster.leases, tenant, job) as is_ours,
-    ):
-        if is_ours and not exists(store, keys.open_run(Run(tenant, job, 1))):
+    # In its turn: this manifest may be written behind the deletion of another refused one's.
+    with suppress(ScriptoriumError, RedisError), turn(cluster, tenant, job):
+        if not exists(store, keys.open_run(Run(tenant, job, 1))):
             store.delete(keys.manifest(tenant, job))
             forget_key(store, tenant, job, idempotency_key)
             _withdraw(cluster, manifest, needed)

@@ -83,16 +83,18 @@ def announce(cluster: Cluster, tenant: str, name: str, size: int) -> Upload:
     if size > quota.source_bytes:
         raise AudioOutOfBounds(f"{name!r} has {size} bytes, more than are accepted.")
     upload = job_id()
+    expires_at = round(time.time() + OPEN_SECONDS, 3)
+    record = json.dumps({"name": name, "size": size, "expires_at": expires_at})
     take_place(cluster, tenant, upload, size, quota)
     try:
+        # Before the marker: a request that finds this looks there for the size.
+        cluster.redis.set(announcement(tenant, upload), record, ex=KEPT_SECONDS)
         cluster.store.put(keys.pending(tenant, upload), b"")
         url = cluster.store.presigned_put(keys.upload(tenant, upload), size, OPEN_SECONDS)
     except ScriptoriumError:
         leave_place(cluster, tenant, upload, size)
+        cluster.redis.delete(announcement(tenant, upload))
         raise
-    expires_at = round(time.time() + OPEN_SECONDS, 3)
-    record = json.dumps({"name": name, "size": size, "expires_at": expires_at})
-    cluster.redis.set(announcement(tenant, upload), record, ex=KEPT_SECONDS)
     return Upload(upload, name, size, expires_at, url)
 
 

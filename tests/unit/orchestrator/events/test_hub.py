@@ -420,6 +420,50 @@ def test_a_watcher_after_a_retry_gets_the_next_run_though_the_end_of_the_last_is
     assert run(body())[-1].id == "1.end"
 
 
+def test_who_watched_before_a_retry_is_told_the_end_though_its_hint_was_lost(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = WatchedJob(connection)
+    monkeypatch.setattr(hints, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(hub, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(Hub, "_hear", lambda *_: None)
+
+    async def body() -> list[Event]:
+        async with running(connection) as opened:
+            stream = opened.events(TENANT, job.id)
+            await anext(stream)
+            with monkeypatch.context() as patched:
+                patched.setattr(Hub, "_look", lambda _: None)
+                await asyncio.to_thread(cancel, connection, TENANT, job.id)
+                await asyncio.to_thread(retry, connection, TENANT, job.id)
+                other = await opened.open(TENANT, job.id)
+            seen = [event async for event in stream]
+            opened.close(other)
+            return seen
+
+    assert run(body())[-1].id == "1.end"
+
+
+def test_who_watched_before_a_retry_is_told_too_that_the_server_stops(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = WatchedJob(connection)
+    monkeypatch.setattr(hub, "PAUSE_SECONDS", 2 * PATIENCE_SECONDS)  # the end is not told before
+
+    async def body() -> None:
+        async with running(connection) as opened:
+            watcher = await opened.open(TENANT, job.id)
+            await anext(watcher)
+            await asyncio.to_thread(cancel, connection, TENANT, job.id)
+            await asyncio.to_thread(retry, connection, TENANT, job.id)
+            await opened.open(TENANT, job.id)
+            opened.stop()
+            with pytest.raises(ServerStopping):
+                await anext(watcher)
+
+    run(body())
+
+
 def test_a_lost_hint_is_made_up_for(connection: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     job = WatchedJob(connection)
     monkeypatch.setattr(hints, "LOOK_SECONDS", 0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
@@ -10,11 +11,13 @@ import pytest
 from gpu_worker.errors import SourceMissing
 from orchestrator.cluster.connection import Cluster
 from orchestrator.cluster.job import Job
+from orchestrator.jobs.ids import keyed_job
 from orchestrator.jobs.submission import submit
-from tasks.artifacts import exists
+from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
+from tasks.state import claims
 from tests.eventually import PATIENCE_SECONDS
 from tests.inputs.examples import TENANT
 
@@ -91,3 +94,53 @@ def test_a_job_that_was_accepted_by_another_process_keeps_its_key(
         submitted(connection)
     assert submitted(connection).id == accepted[0].id
     assert [run.job for run in connection.jobs.open_runs()] == [accepted[0].id]
+
+
+def test_a_submission_that_is_refused_while_its_key_is_freed_leaves_nothing_either(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes between the two deletions, so it is the first to write the manifest again."""
+    began, has_tried = Event(), Event()
+    delete, put = connection.store.delete, connection.store.put
+    other = Source(name="b.wav", artifact=keys.source(TENANT, "cd"))
+    refused: Future[Job]
+
+    def submit_other() -> Job:
+        return submit(connection, other, JobOptions(), tenant=TENANT, idempotency_key="call-1")
+
+    def refuse_meanwhile(key: str) -> None:
+        nonlocal refused
+        delete(key)
+        if not began.is_set() and key.endswith("manifest.json"):
+            began.set()
+            refused = threads.submit(submit_other)
+            assert has_tried.wait(PATIENCE_SECONDS)
+
+    def try_to_mark(key: str, data: bytes) -> bool:
+        is_new = put(key, data)
+        if began.is_set() and key.startswith(keys.releasing(TENANT, "")):
+            has_tried.set()
+        return is_new
+
+    monkeypatch.setattr(connection.store, "delete", refuse_meanwhile)
+    monkeypatch.setattr(connection.store, "put", try_to_mark)
+    with ThreadPoolExecutor(1) as threads:
+        with pytest.raises(SourceMissing):
+            submitted(connection)
+        with pytest.raises(SourceMissing):
+            refused.result()
+    assert list(connection.store.list(f"tenants/{TENANT}/")) == []
+
+
+def test_the_mark_of_a_process_that_died_does_not_keep_the_key_of_a_refused_submission(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.1)
+    job = keyed_job(connection.store, TENANT, "call-1")
+    mark = encode({"owner": "release:dead", "since": time.time()})
+    connection.store.put(keys.releasing(TENANT, job), mark)
+    with pytest.raises(SourceMissing):
+        submitted(connection)
+    right = Source(name="b.wav", artifact=keys.source(TENANT, "cd"))
+    connection.store.put(right.artifact or "", b"sound")
+    submit(connection, right, JobOptions(), tenant=TENANT, idempotency_key="call-1")

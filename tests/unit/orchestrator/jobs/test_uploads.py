@@ -104,6 +104,28 @@ def test_uploads_that_are_announced_at_once_count_once_each(
     announce(cluster, TENANT, "d.wav", 1)
 
 
+def test_an_upload_is_counted_with_its_bytes_by_a_request_that_finds_its_marker(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That request asked Redis before the upload was counted, and lists the markers now."""
+    cluster, address = bounded(connection, pending_uploads=2), connection.store.presigned_put
+    others = list[Upload]()
+
+    def other_first(*args: Any) -> str | None:
+        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(cluster.redis, "exists", lambda *_: 0)
+            others.append(announce(cluster, TENANT, "other.wav", 1))
+        return address(*args)
+
+    monkeypatch.setattr(cluster.store, "presigned_put", other_first)
+    one = announce(cluster, TENANT, "one.wav", 1)
+    for upload in (one, *others):
+        submitted(cluster, TENANT, upload.id)
+    for _ in range(2):
+        announce(cluster, TENANT, "a.wav", 1)
+
+
 @pytest.mark.parametrize("limit", [{"pending_uploads": 2}, {"pending_upload_bytes": 2}])
 def test_announcements_at_once_do_not_pass_the_quota_together(
     connection: Cluster, monkeypatch: pytest.MonkeyPatch, limit: dict[str, int]
