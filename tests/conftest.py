@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from functools import wraps
 from threading import Lock
@@ -23,6 +24,11 @@ OTHER_NAMES = ("REDIS_URL", "HF_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3
 if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when numpy and torch load
         os.environ.setdefault(name, "1")
+
+# A shell lets its background jobs ignore Ctrl-C, and their child processes inherit that: a test
+# that interrupts one would wait in vain.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A property says nothing of speed: on a busy machine any example takes longer than Hypothesis's own
 # 200 ms now and then, and ten of them take longer to make than it allows.
