@@ -3,7 +3,8 @@
 The same submission may be accepted by another process at this moment. The one that frees the key
 marks the job, and then looks for the open marker of its run; the other writes that marker, and then
 waits for the mark and looks for the key. So of both at least one sees the other: either the job
-stays as it is, or the other submits once more, which gives the key another job.
+stays as it is, or the other submits once more, which gives the key another job. The other one does
+not wait for ever: so the one that frees the key looks once more, and writes the job again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gpu_worker.errors import ScriptoriumError, StoreUnavailable
 from orchestrator.cluster.connection import Cluster
 from orchestrator.jobs.deletion import turn
 from orchestrator.jobs.ids import forget_key
-from tasks.artifacts import ArtifactMissing, encode, exists
+from tasks.artifacts import ArtifactMissing, ArtifactStore, encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Manifest
 from tasks.runs.units import Run
@@ -35,9 +36,13 @@ def give_back(
     store, tenant, job = cluster.store, manifest.tenant, manifest.job
     # In its turn: this manifest may be written behind the deletion of another refused one's.
     with suppress(ScriptoriumError, RedisError), turn(cluster, tenant, job):
-        if not exists(store, keys.open_run(Run(tenant, job, 1))):
-            store.delete(keys.manifest(tenant, job))
-            forget_key(store, tenant, job, idempotency_key)
+        if _was_begun(store, manifest):
+            return
+        store.delete(keys.manifest(tenant, job))
+        forget_key(store, tenant, job, idempotency_key)
+        if _was_begun(store, manifest):  # this process stood still, and the other waited in vain
+            keep(cluster, manifest, needed)
+        else:
             _withdraw(cluster, manifest, needed)
 
 
@@ -61,6 +66,12 @@ def was_given_back(cluster: Cluster, manifest: Manifest, needed: Sequence[str]) 
     return True
 
 
+def _was_begun(store: ArtifactStore, manifest: Manifest) -> bool:
+    """Tell whether the same submission was accepted by another process; its run may have ended."""
+    run = Run(manifest.tenant, manifest.job, 1)
+    return exists(store, keys.open_run(run)) or exists(store, keys.of_run(run, keys.RESULT))
+
+
 def _withdraw(cluster: Cluster, manifest: Manifest, needed: Sequence[str]) -> None:
     tenant, job = manifest.tenant, manifest.job
     for key in needed:
@@ -70,7 +81,7 @@ def _withdraw(cluster: Cluster, manifest: Manifest, needed: Sequence[str]) -> No
 
 
 def keep(cluster: Cluster, manifest: Manifest, needed: Sequence[str]) -> None:
-    """Write again what a process has deleted that died while it gave the job's key back."""
+    """Write again what a process has deleted that died or was late when it gave the key back."""
     tenant, job = manifest.tenant, manifest.job
     cluster.store.put(keys.manifest(tenant, job), encode(manifest.model_dump(mode="json")))
     if manifest.idempotency_key is not None:

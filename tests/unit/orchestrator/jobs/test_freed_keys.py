@@ -17,9 +17,11 @@ from tasks.artifacts import encode, exists
 from tasks.runs import keys
 from tasks.runs.manifest import Source
 from tasks.runs.options import JobOptions
+from tasks.runs.units import Run
 from tasks.state import claims
 from tests.eventually import PATIENCE_SECONDS
 from tests.inputs.examples import TENANT
+from tests.unit.orchestrator.collections.collected import end_job
 
 SOURCE = Source(name="a.wav", artifact=keys.source(TENANT, "ab"))
 
@@ -94,6 +96,32 @@ def test_a_job_that_was_accepted_by_another_process_keeps_its_key(
         submitted(connection)
     assert submitted(connection).id == accepted[0].id
     assert [run.job for run in connection.jobs.open_runs()] == [accepted[0].id]
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_a_process_that_stands_still_while_it_frees_a_key_takes_no_accepted_job_with_it(
+    connection: Cluster, monkeypatch: pytest.MonkeyPatch, has_ended: bool
+) -> None:
+    """The other process has waited in vain for its mark to go."""
+    delete, accepted = connection.store.delete, list[Job]()
+
+    def accept_first(key: str) -> None:
+        if key.endswith("manifest.json") and not accepted:
+            connection.store.put(SOURCE.artifact or "", b"sound")
+            accepted.append(submitted(connection))
+            if has_ended:
+                end_job(connection, Run(TENANT, accepted[0].id, 1))
+        delete(key)
+
+    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(connection.store, "delete", accept_first)
+    with pytest.raises(SourceMissing):
+        submitted(connection)
+    job = submitted(connection)
+    assert job.id == accepted[0].id
+    assert exists(connection.store, keys.manifest(TENANT, job.id))
+    assert connection.job(TENANT, job.id).status.final == has_ended
+    assert len(connection.jobs.open_runs()) == (not has_ended)
 
 
 def test_a_submission_that_is_refused_while_its_key_is_freed_leaves_nothing_either(
